@@ -1,0 +1,114 @@
+"""Release history as data: when something began, when it ended, what it was when.
+
+A fix reaches QEMU's main line at one release and, sometimes, older stable branches before it.  Such a
+point in history is written as several releases, the main line's last:
+``since=("2.11.2", "2.12.1", "3.0")`` means from 3.0 on, and on the 2.11 branch from 2.11.2, and on the
+2.12 branch from 2.12.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from vmstate.errors import DeclarationError
+
+T = TypeVar("T")
+
+Points = str | tuple[str, ...]
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Release:
+    """A QEMU release by its number, ordered: ``Release.parse("7.2.22")``; a missing part is 0."""
+
+    major: int
+    minor: int
+    micro: int = 0
+    nano: int = 0
+
+    @staticmethod
+    def parse(text: str | Release) -> Release:
+        """Read ``major.minor[.micro[.nano]]``.  Raises DeclarationError for anything else."""
+        return text if isinstance(text, Release) else _parse(text)
+
+    @property
+    def line(self) -> tuple[int, int]:
+        """The stable branch: major and minor number."""
+        return (self.major, self.minor)
+
+    def __str__(self) -> str:
+        nano = f".{self.nano}" if self.nano else ""
+        return f"{self.major}.{self.minor}.{self.micro}{nano}"
+
+
+@lru_cache(maxsize=None)
+def _parse(text: str) -> Release:
+    parts = text.split(".")
+    if not 2 <= len(parts) <= 4 or not all(p.isascii() and p.isdigit() and len(p) < 6 for p in parts):
+        raise DeclarationError(f"not a QEMU release: {text!r}; expected something like 7.2 or 7.2.22")
+    return Release(*(int(p) for p in parts))
+
+
+def _points(points: Points | None) -> tuple[Release, ...]:
+    if points is None:
+        return ()
+    return tuple(Release.parse(p) for p in ((points,) if isinstance(points, str) else points))
+
+
+@lru_cache(maxsize=None)
+def reached(points: Points, release: Release) -> bool:
+    """Whether ``release`` has what came at ``points`` (stable backports first, the main line's last)."""
+    *backports, mainline = _points(points)
+    return release >= mainline or any(release.line == p.line and release >= p for p in backports)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The releases from ``since`` (or ever) up to, and without, ``until`` (or for good)."""
+
+    since: Points | None = None
+    until: Points | None = None
+
+    def covers(self, release: Release) -> bool:
+        """Whether ``release`` lies in the span."""
+        begun = self.since is None or reached(self.since, release)
+        return begun and not (self.until is not None and reached(self.until, release))
+
+
+ALWAYS = Span()
+
+
+@dataclass(frozen=True)
+class History(Generic[T]):
+    """A value that changed: ``History(1, ("9.2", 2))`` is 1, and 2 from release 9.2 on."""
+
+    first: T
+    changes: tuple[tuple[Points, T], ...] = ()
+
+    def __init__(self, first: T, *changes: tuple[Points, T]) -> None:
+        object.__setattr__(self, "first", first)
+        object.__setattr__(self, "changes", changes)
+
+    def at(self, release: Release) -> T:
+        """The value that ``release`` has: the latest change that it reached."""
+        value = self.first
+        for points, later in self.changes:
+            if reached(points, release):
+                value = later
+        return value
+
+
+def at(value: T | History[T], release: Release) -> T:
+    """``value`` itself, or what its history says for ``release``."""
+    return value.at(release) if isinstance(value, History) else value
+
+
+def newest(releases: Iterable[Release]) -> Release:
+    """The newest of some releases; raises DeclarationError if there is none."""
+    ordered = sorted(releases)
+    if not ordered:
+        raise DeclarationError("no releases to choose from")
+    return ordered[-1]

@@ -1,0 +1,104 @@
+"""What benchmarks are written with: rows to report, clocks, child processes with their peak memory.
+
+A benchmark is a module beside this one with ``TITLE`` (a sentence) and ``rows(smoke)``, which yields
+:class:`Row`.  With ``smoke`` it works on the smallest input that still runs all its code.  Whatever a
+row is compared with is measured in the same run, on the same machine.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure; seconds unless ``unit`` says otherwise ("MB").
+
+    ``budget`` is the most it may be; ``baseline`` what something else (named by ``against``) needs.
+    """
+
+    what: str
+    value: float
+    budget: float | None = None
+    baseline: float | None = None
+    against: str = ""
+    unit: str = "s"
+
+    @property
+    def kept(self) -> bool:
+        """Whether the budget is kept; a row without one keeps it."""
+        return self.budget is None or self.value <= self.budget
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of another program: wall-clock seconds and peak resident memory in MB."""
+
+    seconds: float
+    peak_mb: float
+    status: int
+
+
+def best_of(work: Callable[[], Any], repeat: int = 5, budget_s: float = 10.0) -> float:
+    """The shortest of some runs, in seconds; stops early once ``budget_s`` is used up."""
+    best = float("inf")
+    start = time.perf_counter()
+    for _ in range(max(1, repeat)):
+        before = time.perf_counter()
+        work()
+        after = time.perf_counter()
+        best = min(best, after - before)
+        if after - start > budget_s:
+            break
+    return best
+
+
+def child(argv: Sequence[str | os.PathLike[str]], **options: Any) -> Run:
+    """Run a program to its end, its output thrown away."""
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL} | options
+    start = time.perf_counter()
+    process = subprocess.Popen(list(argv), **options)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Run(time.perf_counter() - start, usage.ru_maxrss / 1024, process.returncode)
+
+
+def best_child(argv: Sequence[str | os.PathLike[str]], repeat: int = 5, **options: Any) -> Run:
+    """The fastest of some runs of a program."""
+    return min((child(argv, **options) for _ in range(max(1, repeat))), key=lambda run: run.seconds)
+
+
+def amount(value: float | None, unit: str = "s") -> str:
+    """A figure for people: seconds as s, ms or µs; anything else with its unit."""
+    if value is None:
+        return ""
+    if unit != "s":
+        return f"{value:,.1f} {unit}"
+    for scale, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= scale:
+            return f"{value / scale:.3g} {name}"
+    return f"{value * 1e6:.3g} µs"
+
+
+def markdown(title: str, rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table under a heading."""
+    lines = [f"### {title}", "", "| what | measured | budget | compared with | ratio |", "|---|---|---|---|---|"]
+    for row in rows:
+        verdict = "" if row.budget is None else f"{amount(row.budget, row.unit)} {'kept' if row.kept else '**missed**'}"
+        baseline = f"{row.against} {amount(row.baseline, row.unit)}" if row.baseline is not None else ""
+        lines.append(f"| {row.what} | {amount(row.value, row.unit)} | {verdict} | {baseline} | {ratio(row)} |")
+    return "\n".join(lines)
+
+
+def ratio(row: Row) -> str:
+    """How many times faster (or slower) than what the row is compared with."""
+    if not row.baseline or not row.value:
+        return ""
+    if row.baseline >= row.value:
+        return f"{row.baseline / row.value:.3g} × faster" if row.unit == "s" else f"{row.baseline / row.value:.3g} × less"
+    return f"{row.value / row.baseline:.3g} × slower" if row.unit == "s" else f"{row.value / row.baseline:.3g} × more"

@@ -1,0 +1,69 @@
+"""Run the benchmarks in this folder and print their tables as Markdown.
+
+    tools/bench [--smoke] [--list] [--strict] [NAME…]
+
+``--smoke`` runs all the code on the smallest inputs: it shows that the benchmarks work, its figures
+mean nothing.  ``--strict`` exits 1 when a budget is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+NOT_BENCHMARKS = {"run", "measure"}
+
+
+def available() -> list[str]:
+    return sorted(p.stem for p in HERE.glob("*.py") if p.stem not in NOT_BENCHMARKS and not p.stem.startswith("_"))
+
+
+def machine() -> str:
+    """One line about what the figures were measured on."""
+    model = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith(("model name", "cpu\t")):
+            model = line.split(":", 1)[1].strip()
+            break
+    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+
+
+def run(name: str, *, smoke: bool) -> bool:
+    """Run one benchmark and print its table.  Returns whether every budget was kept."""
+    from measure import markdown
+
+    benchmark = importlib.import_module(name)
+    start = time.perf_counter()
+    rows = list(benchmark.rows(smoke=smoke))
+    print(f"\n{markdown(benchmark.TITLE, rows)}", flush=True)
+    print(f"{name}: {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
+    return all(row.kept for row in rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run the benchmarks.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (see --list)")
+    parser.add_argument("--smoke", action="store_true", help="smallest inputs: does everything still run?")
+    parser.add_argument("--strict", action="store_true", help="exit 1 when a budget is missed")
+    parser.add_argument("--list", action="store_true", help="list the benchmarks")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(available())
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    if options.list:
+        print("\n".join(available()))
+        return 0
+    sys.path.insert(0, str(HERE))
+    print(f"## Benchmarks{' (smoke run: the figures mean nothing)' if options.smoke else ''}\n\n{machine()}", flush=True)
+    kept = [run(name, smoke=options.smoke) for name in options.names or available()]
+    return 1 if options.strict and not all(kept) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

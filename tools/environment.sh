@@ -1,0 +1,64 @@
+# Sourced by the tools: makes a private environment (.venv in the clone) with what the caller names.
+#
+#   prepare [EXTRA…]     the package itself, editable, with these extras of pyproject.toml
+#   $VENV/bin/python     afterwards
+#
+# Needs Python 3.11 or newer and a package registry.  Debian's bare python3 has neither ensurepip nor
+# pip: then pip comes from the system's pip, from virtualenv, or straight from the registry.
+# A second run finds nothing to do: what was installed is remembered with pyproject.toml's checksum.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+VENV=${VMSTATE_VENV:-$ROOT/.venv}
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONNOUSERSITE=1
+unset PYTHONPATH PYTHONHOME
+
+say() { printf '%s\n' "$*" >&2; }
+
+find_python() {
+    local candidate
+    for candidate in "${PYTHON:-}" python3.11 python3 python3.12 python3.13 python3.14; do
+        [ -n "$candidate" ] || continue
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return 0
+        fi
+    done
+    say "vmstate needs Python 3.11 or newer; none found in PATH (name one with PYTHON=…)"
+    return 1
+}
+
+make_venv() {
+    local python=$1
+    "$python" -m venv --clear "$VENV" >/dev/null 2>&1 && return 0
+    if "$python" -m virtualenv --quiet --clear "$VENV" >/dev/null 2>&1; then return 0; fi
+    if ! "$python" -m venv --clear --without-pip "$VENV" >/dev/null 2>&1; then
+        say "cannot make an environment in $VENV: $python has neither venv nor virtualenv."
+        say "On Debian: apt-get install python3-venv"
+        return 1
+    fi
+    if "$python" -m pip --python "$VENV/bin/python" install --quiet pip >/dev/null 2>&1; then return 0; fi
+    "$VENV/bin/python" "$ROOT/tools/fetch_pip.py" && return 0
+    say "cannot get pip into $VENV: no ensurepip, no pip, and the package registry does not answer."
+    say "On Debian: apt-get install python3-venv"
+    rm -rf "$VENV"
+    return 1
+}
+
+prepare() {
+    local python extras mark stamp
+    extras=$(IFS=,; printf '%s' "$*")
+    if ! [ -x "$VENV/bin/python" ] || ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+        python=$(find_python) || return 1
+        say "making an environment in $VENV"
+        make_venv "$python" || return 1
+    fi
+    stamp="$VENV/.installed${extras:+-$extras}"
+    mark="$ROOT $(cksum <"$ROOT/pyproject.toml")"
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$mark" ]; then return 0; fi
+    say "installing vmstate${extras:+[$extras]} into it"
+    if ! (cd "$ROOT" && "$VENV/bin/python" -m pip install --quiet -e ".${extras:+[$extras]}" </dev/null); then
+        say "the installation failed (see above); it needs a package registry"
+        return 1
+    fi
+    printf '%s' "$mark" >"$stamp"
+}

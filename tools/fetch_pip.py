@@ -1,0 +1,58 @@
+"""Install pip into this interpreter from the package registry, with nothing but the standard library.
+
+For Debian's bare python3, which has no ensurepip.  The registry is the one that pip itself would use
+(PIP_INDEX_URL, or the public one); the wheel's checksum, which the registry states, is checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
+LINK = re.compile(r'href="([^"]*/(pip-(\d+)\.(\d+)(?:\.(\d+))?-py3-none-any\.whl)#sha256=([0-9a-f]{64}))"')
+
+
+def newest_wheel(page: str, base: str) -> tuple[str, str, str]:
+    """The address, file name and SHA-256 of the newest pip on a registry's page about it."""
+    found = [
+        (tuple(int(part or 0) for part in version), link, name, checksum)
+        for link, name, *version, checksum in LINK.findall(page)
+    ]
+    if not found:
+        sys.exit(f"no pip at {base}")
+    _, link, name, checksum = max(found)
+    return urllib.parse.urljoin(base, link), name, checksum
+
+
+def fetch(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        data: bytes = answer.read()
+    return data
+
+
+def main() -> int:
+    base = f"{INDEX}/pip/"
+    try:
+        address, name, checksum = newest_wheel(fetch(base).decode(), base)
+        wheel = fetch(address)
+    except OSError as error:
+        sys.exit(f"the package registry does not answer: {error}")
+    if hashlib.sha256(wheel).hexdigest() != checksum:
+        sys.exit(f"{name} is not what the registry says it is")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(wheel)
+        # A wheel is a zip file, and pip runs from one.
+        return subprocess.call([sys.executable, f"{path}/pip", "install", "--quiet", str(path)])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -54,7 +54,10 @@ class StreamError(VmstateError):
     """The bytes are wrong.  Says where, what was expected, what was found, and what to do.
 
     ``place`` may be filled in on the way up: a codec knows the offset, its caller the section.
+    ``ret`` is the negative errno that QEMU's loader would return for it.
     """
+
+    ret: int = -22
 
     def __init__(
         self,
@@ -86,6 +89,12 @@ class StreamError(VmstateError):
         self.place = replace(self.place, **missing)
         return self
 
+    def inside(self, name: str) -> StreamError:
+        """Note that the field path so far lies inside ``name``; returns itself."""
+        path = self.place.path
+        self.place = replace(self.place, path=f"{name}.{path}" if path else name)
+        return self
+
     def __str__(self) -> str:
         text = self.message
         where = str(self.place)
@@ -102,6 +111,8 @@ class StreamError(VmstateError):
 
 class Truncated(StreamError):
     """The bytes end too early.  ``requested`` and ``available`` count bytes from the offset."""
+
+    ret = -5
 
     def __init__(self, requested: int, available: int, **where: Any) -> None:
         super().__init__(f"requested {requested} bytes, but only {available} available", **where)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Generic, TypeVar
 
 from vmstate.errors import DeclarationError
@@ -44,7 +44,7 @@ class Release:
         return f"{self.major}.{self.minor}.{self.micro}{nano}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(text: str) -> Release:
     parts = text.split(".")
     if not 2 <= len(parts) <= 4 or not all(p.isascii() and p.isdigit() and len(p) < 6 for p in parts):
@@ -58,7 +58,7 @@ def _points(points: Points | None) -> tuple[Release, ...]:
     return tuple(Release.parse(p) for p in ((points,) if isinstance(points, str) else points))
 
 
-@lru_cache(maxsize=None)
+@cache
 def reached(points: Points, release: Release) -> bool:
     """Whether ``release`` has what came at ``points`` (stable backports first, the main line's last)."""
     *backports, mainline = _points(points)
@@ -104,6 +104,13 @@ class History(Generic[T]):
 def at(value: T | History[T], release: Release) -> T:
     """``value`` itself, or what its history says for ``release``."""
     return value.at(release) if isinstance(value, History) else value
+
+
+def settled(value: T | History[T]) -> T:
+    """``value`` of a description that ``at`` has resolved; raises DeclarationError if it still varies."""
+    if isinstance(value, History):
+        raise DeclarationError("this still varies by release: use .at(release) first")
+    return value
 
 
 def newest(releases: Iterable[Release]) -> Release:

@@ -1,0 +1,191 @@
+"""Uniform arrays that stay on the wire until someone looks: views, never lists of boxed numbers."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, overload
+
+if TYPE_CHECKING:
+    import numpy
+
+
+@cache
+def _zero_block(bits: int) -> memoryview:
+    return memoryview(bytes(1 << bits))
+
+
+def zeros(size: int) -> memoryview:
+    """``size`` zero bytes; all callers share their memory, so large ones cost nothing."""
+    return _zero_block(max(16, (size - 1).bit_length() if size else 0))[:size]
+
+
+class WireArray(Sequence[Any]):
+    """Big-endian numbers of one width (``code`` as in :mod:`struct`), read where they lie.
+
+    Assigning to an element first copies the bytes; the stream itself is never changed.
+    """
+
+    __slots__ = ("_item", "code", "raw")
+
+    def __init__(self, code: str, raw: bytes | bytearray | memoryview) -> None:
+        self.code = code
+        self._item = struct.Struct(">" + code)
+        self.raw = memoryview(raw)
+
+    @classmethod
+    def filled(cls, code: str, count: int, value: int = 0) -> WireArray:
+        """``count`` elements of one value."""
+        item = struct.Struct(">" + code)
+        return cls(code, item.pack(value) * count if value else zeros(item.size * count))
+
+    @property
+    def width(self) -> int:
+        """Bytes of an element."""
+        return self._item.size
+
+    @property
+    def type_name(self) -> str:
+        """The element's wire type as the vmdesc names it."""
+        return "bool" if self.code == "?" else f"{'' if self.code.islower() else 'u'}int{8 * self.width}"
+
+    def __len__(self) -> int:
+        return len(self.raw) // self._item.size
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> WireArray: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        size = self._item.size
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step != 1:
+                raise ValueError("a WireArray slices with step 1 only")
+            return WireArray(self.code, self.raw[start * size : max(start, stop) * size])
+        return self._item.unpack_from(self.raw, self._at(index))[0]
+
+    def _at(self, index: int) -> int:
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return index * self._item.size
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        at = self._at(index)
+        if self.raw.readonly:
+            self.raw = memoryview(bytearray(self.raw))
+        self._item.pack_into(self.raw, at, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (value for (value,) in self._item.iter_unpack(self.raw))
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, WireArray) and other.code == self.code:
+            return self.raw == other.raw
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(_same, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def numpy(self) -> numpy.ndarray[Any, Any]:
+        """The same bytes as a numpy array, not copied."""
+        import numpy
+
+        return numpy.frombuffer(self.raw, dtype=_dtype(self.code))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(str(v) for v in self[:6])
+        return f"WireArray({self.code!r}, {len(self)}: {shown}{', …' if len(self) > 6 else ''})"
+
+
+def _same(a: object, b: object) -> bool:
+    return a == b
+
+
+def _dtype(code: str) -> str:
+    return "?" if code == "?" else (">i" if code.islower() else ">u") + str(struct.calcsize(">" + code))
+
+
+class WireRecords(Sequence[Any]):
+    """Structs of one fixed layout, read where they lie; an element is a :class:`WireRecord`."""
+
+    __slots__ = ("item", "names", "raw")
+
+    def __init__(
+        self, names: tuple[str, ...], item: struct.Struct, raw: bytes | bytearray | memoryview
+    ) -> None:
+        self.names = names
+        self.item = item
+        self.raw = memoryview(raw)
+
+    def __len__(self) -> int:
+        return len(self.raw) // self.item.size
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return WireRecord(self, index)
+
+    def column(self, name: str) -> list[Any]:
+        """One member of all elements."""
+        k = self.names.index(name)
+        return [row[k] for row in self.item.iter_unpack(self.raw)]
+
+    def assign(self, index: int, name: str, value: Any) -> None:
+        """Set one member of one element; copies the bytes first."""
+        if self.raw.readonly:
+            self.raw = memoryview(bytearray(self.raw))
+        row = list(self.item.unpack_from(self.raw, index * self.item.size))
+        row[self.names.index(name)] = value
+        self.item.pack_into(self.raw, index * self.item.size, *row)
+
+    def __eq__(self, other: object) -> bool:
+        if (
+            isinstance(other, WireRecords)
+            and other.names == self.names
+            and other.item.format == self.item.format
+        ):
+            return self.raw == other.raw
+        if not isinstance(other, Sequence) or len(other) != len(self):
+            return False
+        return all(
+            all(getattr(a, n) == getattr(b, n, None) for n in self.names)
+            for a, b in zip(self, other, strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"WireRecords({', '.join(self.names)}: {len(self)})"
+
+
+class WireRecord:
+    """One struct of a :class:`WireRecords`: its members are attributes."""
+
+    __slots__ = ("_index", "_records")
+    _records: WireRecords
+    _index: int
+
+    def __init__(self, records: WireRecords, index: int) -> None:
+        object.__setattr__(self, "_records", records)
+        object.__setattr__(self, "_index", index)
+
+    def __getattr__(self, name: str) -> Any:
+        records = self._records
+        if name not in records.names:
+            raise AttributeError(name)
+        return records.item.unpack_from(records.raw, self._index * records.item.size)[
+            records.names.index(name)
+        ]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._records.assign(self._index, name, value)
+
+    def __repr__(self) -> str:
+        return "WireRecord(" + ", ".join(f"{n}={getattr(self, n)}" for n in self._records.names) + ")"

@@ -1,0 +1,156 @@
+"""Wire types made of descriptions: scratch state, queues, lists, trees (migration/vmstate-types.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe.cursor import Cursor, Writer
+from vmstate.describe.description import Record
+from vmstate.describe.fields import Field
+from vmstate.describe.history import settled
+from vmstate.describe.infos import UINT32, UINT64, Info
+from vmstate.describe.plan import Plan, plan_of
+from vmstate.describe.reports import EINVAL, ElementFailed, ElementVersion, LoadFailure, TreeInconsistent
+from vmstate.describe.steps import check
+from vmstate.errors import DeclarationError, EncodeError, StreamError
+
+
+def _plan(field: Field) -> Plan:
+    if field.vmsd is None:
+        raise DeclarationError(f"{field.name} needs a description of its elements")
+    return plan_of(field.vmsd)
+
+
+def _check_window(cur: Cursor, field: Field, plan: Plan) -> int:
+    version, vmsd = settled(field.version_id), plan.vmsd
+    windows = ((version > plan.version_id, "too new"), (version < plan.minimum_version_id, "too old"))
+    for wrong, what in windows:
+        if wrong:
+            cur.reports.append(ElementVersion(vmsd.name, what))
+            raise LoadFailure(-EINVAL, f"{vmsd.name} {what}", offset=cur.pos, found=version)
+    return version
+
+
+class Tmp(Info):
+    """The description works on a scratch object made from the parent; its version is the field's."""
+
+    name = "tmp"
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
+        scratch = field.make(state) if field.make is not None and cur.judge else Record(parent=state)
+        _plan(field).load(cur, scratch, settled(field.version_id))
+        return None if cur.judge else scratch
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        scratch = value if out.replay or field.make is None else field.make(state)
+        _plan(field).save(out, scratch)
+
+
+class Queue(Info):
+    """A byte 1 before each element, a byte 0 at the end; the value is a list of element states."""
+
+    def __init__(self, name: str, *, explains: bool) -> None:
+        self.name = name
+        self._explains = explains  # a list says which element failed, a queue does not
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> list[Any]:
+        plan = _plan(field)
+        version = _check_window(cur, field, plan)
+        elements: list[Any] = []
+        start = cur.pos
+        while cur.byte():
+            element = field.make(state) if field.make is not None else Record()
+            try:
+                with_node(cur, len(elements), plan, element, version)
+            except StreamError as error:
+                if self._explains:
+                    cur.reports.append(ElementFailed("load", field.name, plan.vmsd.name, error.ret))
+                raise
+            elements.append(element)
+            check(cur, start, len(elements))
+            start = cur.pos
+        return elements
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        plan = _plan(field)
+        for element in value:
+            out.put(b"\1")
+            plan.save(out, element)
+        out.put(b"\0")
+
+
+class Tree(Info):
+    """u32 count; byte 1, key, value for each node; byte 0.  The value is a list of (key, value)."""
+
+    name = "gtree"
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> list[tuple[Any, Any]]:
+        plan, key_plan = _plan(field), plan_of(field.key) if field.key is not None else None
+        for each in (key_plan, plan):
+            version = _check_window(cur, field, each) if each is not None else 0
+        start = cur.pos
+        count = UINT32.get(cur, field, state, 0, None)
+        nodes: list[tuple[Any, Any]] = []
+        while cur.byte():
+            if len(nodes) >= count:
+                # The loader leaves its loop here, then finds more nodes than were announced.
+                cur.reports.append(TreeInconsistent(field.name))
+                raise LoadFailure(-EINVAL, "more nodes than announced", offset=start, expected=count)
+            key = UINT64.get(cur, field, state, 0, None) if key_plan is None else Record()
+            value = field.make(state) if field.make is not None else Record()
+            for each, target in ((key_plan, key), (plan, value)):
+                if each is not None:
+                    self._load(cur, field, each, target, version, len(nodes))
+            nodes.append((key, value))
+            check(cur, start, len(nodes))
+        if len(nodes) != count:
+            cur.reports.append(TreeInconsistent(field.name))
+            raise LoadFailure(
+                -EINVAL,
+                "another number of nodes than announced",
+                offset=start,
+                expected=count,
+                found=len(nodes),
+            )
+        return nodes
+
+    def _load(self, cur: Cursor, field: Field, plan: Plan, target: Any, version: int, index: int) -> None:
+        try:
+            with_node(cur, index, plan, target, version)
+        except StreamError as error:
+            cur.reports.append(ElementFailed("tree", field.name, plan.vmsd.name, error.ret))
+            raise
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        plan, key_plan = _plan(field), plan_of(field.key) if field.key is not None else None
+        UINT32.put(out, field, state, 0, len(value))
+        for node in value:
+            if not isinstance(node, tuple) or len(node) != 2:
+                raise EncodeError(f"{field.name}: a tree is a list of (key, value), not of {node!r}")
+            out.put(b"\1")
+            if key_plan is None:
+                UINT64.put(out, field, state, 0, node[0])
+            else:
+                key_plan.save(out, node[0])
+            plan.save(out, node[1])
+        out.put(b"\0")
+
+
+def with_node(cur: Cursor, index: int, plan: Plan, element: Any, version: int) -> None:
+    """Load one element, noting it in the tree if there is one."""
+    tree = cur.tree
+    if tree is None:
+        plan.load(cur, element, version)
+        return
+    tree.element(index, cur.pos, version)
+    depth = tree.depth
+    try:
+        plan.load(cur, element, version)
+    finally:
+        tree.unwind(depth - 1, cur.pos)
+
+
+TMP = Tmp()
+QTAILQ = Queue("qtailq", explains=False)
+QLIST = Queue("qlist", explains=True)
+GTREE = Tree()

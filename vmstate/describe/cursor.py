@@ -1,0 +1,96 @@
+"""Where a codec reads and writes: a position in a buffer, and a list of segments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmstate.describe.reports import Report
+from vmstate.errors import Truncated
+
+if TYPE_CHECKING:
+    from vmstate.describe.tree import TreeBuilder
+
+_ZERO = bytes(16)
+
+
+class Cursor:
+    """A reading position in ``data``; never reads at or beyond ``end``.
+
+    ``judge``: true when a destination loads (hooks run, ``equal`` fields compare), false when a
+    stream is only decoded.  ``reports`` collects what QEMU would have said, in order.
+    ``tree``: if set, every field is noted there with its offsets.
+
+    ``short`` is QEMU's file error: a small read past the end gives zeros and sets it (qemu_get_byte,
+    migration/qemu-file.c); the field that was being loaded then fails.
+    """
+
+    __slots__ = ("data", "end", "judge", "pos", "reports", "short", "tree")
+
+    def __init__(
+        self,
+        data: memoryview,
+        pos: int = 0,
+        end: int | None = None,
+        *,
+        judge: bool = False,
+        tree: TreeBuilder | None = None,
+    ) -> None:
+        self.data = data
+        self.pos = pos
+        self.end = len(data) if end is None else min(end, len(data))
+        self.judge = judge
+        self.reports: list[Report] = []
+        self.tree = tree
+        self.short = False
+
+    def take(self, size: int) -> memoryview:
+        """The next ``size`` bytes, not copied.  Raises Truncated if they are not all there."""
+        pos = self.pos
+        if not 0 <= size <= self.end - pos:
+            raise Truncated(size, max(0, self.end - pos), offset=pos)
+        self.pos = pos + size
+        return self.data[pos : pos + size]
+
+    def number(self, size: int) -> memoryview | bytes:
+        """Like take for the few bytes of a number, but short reads give zeros and set ``short``."""
+        pos = self.pos
+        if size <= self.end - pos:
+            self.pos = pos + size
+            return self.data[pos : pos + size]
+        self.short = True
+        self.pos = self.end
+        return (bytes(self.data[pos : self.end]) + _ZERO)[:size]
+
+    def byte(self) -> int:
+        """The next byte, or 0 past the end (which sets ``short``)."""
+        return self.number(1)[0]
+
+    def peek(self) -> int:
+        """The next byte without consuming it; 0 past the end (which sets ``short``)."""
+        if self.pos < self.end:
+            return self.data[self.pos]
+        self.short = True
+        return 0
+
+
+class Writer:
+    """Bytes to be, as a list of segments; large views are kept, not copied, until they are joined.
+
+    ``replay``: write a decoded state as it was read: no hooks, the subsections that were there.
+    """
+
+    __slots__ = ("parts", "replay", "size")
+
+    def __init__(self, *, replay: bool = False) -> None:
+        self.replay = replay
+        self.parts: list[bytes | bytearray | memoryview] = []
+        self.size = 0
+
+    def put(self, part: bytes | bytearray | memoryview) -> None:
+        """Append bytes.  The caller must not change ``part`` afterwards."""
+        self.parts.append(part)
+        self.size += len(part)
+
+    def join(self) -> bytes:
+        """All segments as one bytes object."""
+        return b"".join(self.parts)

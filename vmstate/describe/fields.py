@@ -1,0 +1,187 @@
+"""The field vocabulary: what include/migration/vmstate.h has, as values.
+
+A field is a name, a wire type (or a description, for a struct), and a count.  ``UInt64("gpr")[32]`` is
+an array, ``UInt64("table")["nb_table"]`` one whose count another field holds.  ``attr`` is the attribute
+of the device's state object; by default the last part of the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from vmstate.describe import infos
+from vmstate.describe.history import ALWAYS, History, Points, Span
+from vmstate.describe.infos import Info
+from vmstate.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from vmstate.describe.description import VMStateDescription
+
+Exists = Callable[[Any, int], bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One line of a description (VMStateField).
+
+    ``count`` None: a single element; an int: an array; a str: the attribute that holds the count.
+    ``size``: bytes of a buffer (bits of a bitmap), or the attribute that holds it.
+    ``multiply``: factor on a count or size from an attribute.  ``exists`` replaces the version test.
+    """
+
+    name: str
+    info: Info | None = None
+    vmsd: VMStateDescription | None = None
+    attr: str | None = None
+    index: int | None = None
+    count: int | str | None = None
+    shape: tuple[int, ...] = ()
+    multiply: int = 1
+    start: int = 0
+    size: int | str = 0
+    pointers: bool = False
+    version_id: int | History[int] = 0
+    exists: Exists | None = None
+    must_exist: bool = False
+    struct_version: int | None = None
+    hint: str | None = None
+    make: Callable[[Any], Any] | None = None
+    key: VMStateDescription | None = None
+    span: Span = ALWAYS
+
+    def __getitem__(self, count: int | str | tuple[int, ...]) -> Field:
+        """This field as an array: a fixed count, several dimensions, or the attribute with the count."""
+        if self.count is not None:
+            raise DeclarationError(f"{self.name} is an array already")
+        if isinstance(count, tuple):
+            return replace(self, count=prod(count), shape=count)
+        return replace(self, count=count)
+
+    def times(self, factor: int) -> Field:
+        """Multiply the count (or the buffer's size) that is taken from an attribute."""
+        return replace(self, multiply=factor)
+
+    def part(self, start: int, count: int) -> Field:
+        """Only elements ``start`` … ``start + count`` of the attribute's array (SUB_ARRAY)."""
+        return replace(self, start=start, count=count)
+
+
+T = TypeVar("T", "Field", "VMStateDescription")
+
+
+def Since(points: Points, thing: T) -> T:
+    """``thing`` (a field or subsection) exists from these releases on."""
+    return replace(thing, span=replace(thing.span, since=points))
+
+
+def Until(points: Points, thing: T) -> T:
+    """``thing`` (a field or subsection) exists before these releases only."""
+    return replace(thing, span=replace(thing.span, until=points))
+
+
+def attribute(name: str) -> str:
+    """The attribute that a field name stands for: its last part, without index."""
+    return name.rsplit(".", 1)[-1].rsplit(">", 1)[-1].split("[", 1)[0]
+
+
+def scalar(info: Info) -> Callable[..., Field]:
+    """A constructor of fields of that wire type, for types of one's own."""
+
+    def declare(
+        name: str, version_id: int | History[int] = 0, *, attr: str | None = None, **more: Any
+    ) -> Field:
+        return Field(name, info, attr=attr or attribute(name), version_id=version_id, **more)
+
+    declare.__doc__ = f"A field of wire type {info.name!r}."
+    return declare
+
+
+Bool = scalar(infos.BOOL)
+Int8, Int16, Int32, Int64 = map(scalar, (infos.INT8, infos.INT16, infos.INT32, infos.INT64))
+UInt8, UInt16, UInt32, UInt64 = map(scalar, (infos.UINT8, infos.UINT16, infos.UINT32, infos.UINT64))
+UInt8Equal, UInt16Equal = scalar(infos.UINT8_EQUAL), scalar(infos.UINT16_EQUAL)
+UInt32Equal, UInt64Equal = scalar(infos.UINT32_EQUAL), scalar(infos.UINT64_EQUAL)
+Int32Equal, Int32PositiveLe = scalar(infos.INT32_EQUAL), scalar(infos.INT32_LE)
+Double, Timer = scalar(infos.DOUBLE), scalar(infos.TIMER)
+
+
+def Struct(name: str, vmsd: VMStateDescription, version_id: int = 0, **more: Any) -> Field:
+    """An embedded description, always in its newest version (VMSTATE_STRUCT and its pointer forms)."""
+    return Field(name, vmsd=vmsd, version_id=version_id, **{"attr": attribute(name), **more})
+
+
+def VStruct(
+    name: str, vmsd: VMStateDescription, struct_version: int, version_id: int = 0, **more: Any
+) -> Field:
+    """An embedded description in a version of its own (VMSTATE_VSTRUCT)."""
+    return Struct(name, vmsd, version_id, struct_version=struct_version, **more)
+
+
+def Pointers(field: Field) -> Field:
+    """An array of pointers: a null element is one byte, the marker ``'0'`` (VMSTATE_ARRAY_OF_POINTER)."""
+    return replace(field, pointers=True)
+
+
+def Buffer(name: str, size: int | str, version_id: int = 0, *, start: int = 0, **more: Any) -> Field:
+    """Raw bytes: ``size`` of them, or as many as an attribute says; from ``start`` on (BUFFER, VBUFFER)."""
+    kept = {"attr": attribute(name), **more}
+    return Field(name, infos.BUFFER, size=size, start=start, version_id=version_id, **kept)
+
+
+def Unused(size: int, version_id: int = 0, **more: Any) -> Field:
+    """Bytes that mean nothing any more: written as zeros, skipped when read (VMSTATE_UNUSED)."""
+    return Field("unused", infos.UNUSED, size=size, version_id=version_id, **more)
+
+
+def Bitmap(name: str, bits: int | str, version_id: int = 0, **more: Any) -> Field:
+    """A bitmap of so many bits, or as many as an attribute says; the value is an int (VMSTATE_BITMAP)."""
+    return Field(name, infos.BITMAP, size=bits, version_id=version_id, **{"attr": attribute(name), **more})
+
+
+def Validate(name: str, test: Exists) -> Field:
+    """No bytes: loading (and saving) fails if ``test`` says no (VMSTATE_VALIDATE)."""
+    return Field(name, infos.BUFFER, count=0, exists=test, must_exist=True)
+
+
+def Tmp(vmsd: VMStateDescription, make: Callable[[Any], Any], version_id: int = 0) -> Field:
+    """State that lives only while it is moved (VMSTATE_WITH_TMP).
+
+    ``make(parent)`` gives a scratch object, which the description's hooks fill from, or unload into,
+    the parent.
+    """
+    from vmstate.describe.composites import TMP
+
+    return Field("tmp", TMP, vmsd, attr="tmp", make=make, version_id=version_id)
+
+
+def QTailQ(name: str, vmsd: VMStateDescription, version_id: int = 1, **more: Any) -> Field:
+    """A queue: a byte 1 before each element, a byte 0 at the end (VMSTATE_QTAILQ_V)."""
+    from vmstate.describe.composites import QTAILQ
+
+    return Field(name, QTAILQ, vmsd, version_id=version_id, **{"attr": attribute(name), **more})
+
+
+def QList(name: str, vmsd: VMStateDescription, version_id: int = 1, **more: Any) -> Field:
+    """A list, on the wire like a queue (VMSTATE_QLIST_V)."""
+    from vmstate.describe.composites import QLIST
+
+    return Field(name, QLIST, vmsd, version_id=version_id, **{"attr": attribute(name), **more})
+
+
+def GTree(
+    name: str,
+    vmsd: VMStateDescription,
+    key: VMStateDescription | None = None,
+    version_id: int = 1,
+    **more: Any,
+) -> Field:
+    """A tree: u32 count, then byte 1, key, value for each, then byte 0 (VMSTATE_GTREE_V).
+
+    The value is a list of ``(key, value)`` in the tree's order; without a ``key`` description keys are u64.
+    """
+    from vmstate.describe.composites import GTREE
+
+    return Field(name, GTREE, vmsd, key=key, version_id=version_id, **{"attr": attribute(name), **more})

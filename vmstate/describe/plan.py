@@ -1,0 +1,333 @@
+"""A description compiled: load it from a buffer, save it into one.
+
+The rules are those of QEMU's migration/vmstate.c: version window, ``pre_load``, fields, subsections,
+``post_load``; and ``pre_save``, fields, subsections, ``post_save``.
+"""
+
+from __future__ import annotations
+
+import struct
+from itertools import groupby
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from vmstate.describe.cursor import Cursor, Writer
+from vmstate.describe.description import Record, VMStateDescription
+from vmstate.describe.fields import Field
+from vmstate.describe.history import settled
+from vmstate.describe.infos import Scalar
+from vmstate.describe.reports import (
+    EINVAL,
+    ENOENT,
+    FieldFailed,
+    HookFailed,
+    LoadFailure,
+    SubsectionFailed,
+    TooNew,
+    TooOld,
+    UnknownSubsection,
+    ValidationFailed,
+)
+from vmstate.describe.steps import Nothing, Run, Step, fusible, step_of
+from vmstate.describe.tree import Node, TreeBuilder
+from vmstate.errors import DeclarationError, EncodeError, StreamError
+
+SUBSECTION = 0x05  # QEMU_VM_SUBSECTION
+
+
+class SaveFailure(EncodeError):
+    """A ``pre_save`` or ``post_save`` hook refused; ``ret`` is what it returned."""
+
+    def __init__(self, vmsd: str, hook: str, ret: int) -> None:
+        super().__init__(f"{hook} of {vmsd} failed with {ret}")
+        self.vmsd, self.hook, self.ret = vmsd, hook, ret
+
+
+class Plan:
+    """A resolved description, compiled once.  Get one with :func:`plan_of`."""
+
+    def __init__(self, vmsd: VMStateDescription) -> None:
+        self.vmsd = vmsd
+        self.prefix = vmsd.name.encode()
+        self.version_id = settled(vmsd.version_id)
+        self.minimum_version_id = settled(vmsd.minimum_version_id)
+        self.needed = settled(vmsd.needed)
+        self.pre_load, self.post_load = settled(vmsd.pre_load), settled(vmsd.post_load)
+        self.pre_save, self.post_save = settled(vmsd.pre_save), settled(vmsd.post_save)
+        fields = vmsd.fields
+        self.fine: list[Step] = [_step(f) for f in fields]
+        self.fast: list[Step] = list(_fuse(fields, self.fine))
+        self.subsections = {s.name.encode(): plan_of(s) for s in reversed(vmsd.subsections)}
+        self.ordered = [plan_of(s) for s in vmsd.subsections]
+        self.header = bytes([SUBSECTION, len(self.prefix) & 0xFF]) + self.prefix
+        self.header += struct.pack(">i", self.version_id)
+
+    # ---- loading
+
+    def load(self, cur: Cursor, state: Any, version_id: int) -> None:
+        """Load the fields and subsections at the cursor into ``state``.
+
+        Raises LoadFailure (as QEMU's loader fails; ``cur.reports`` says what it would print) or
+        Truncated.  What was loaded before stays in ``state``, and in the tree if there is one.
+        """
+        self._check_version(cur, version_id)
+        if cur.judge and self.pre_load is not None:
+            self._hook(cur, "pre_load", version_id, self.pre_load(state))
+        if cur.tree is not None:
+            self._load_noted(cur, state, version_id)
+        else:
+            for step in self.fast:
+                if type(step) is Run:
+                    if step.version_id > version_id:
+                        continue
+                    if step.item.size <= cur.end - cur.pos:
+                        step.load(cur, state)
+                    else:
+                        self._load_fine(cur, state, version_id, [_step(f) for f in step.fields])
+                else:
+                    self._load_one(cur, state, version_id, step)
+        if cur.pos >= cur.end or cur.data[cur.pos] == SUBSECTION:
+            self._load_subsections(cur, state)
+        if cur.judge and self.post_load is not None:
+            self._hook(cur, "post_load", version_id, self.post_load(state, version_id))
+
+    def _check_version(self, cur: Cursor, version_id: int) -> None:
+        vmsd = self.vmsd
+        newest, oldest = self.version_id, self.minimum_version_id
+        if oldest <= version_id <= newest:
+            return
+        new = version_id > newest
+        cur.reports.append(
+            TooNew(vmsd.name, version_id, newest) if new else TooOld(vmsd.name, version_id, oldest)
+        )
+        raise LoadFailure(
+            -EINVAL,
+            f"{vmsd.name}: incoming version is too {'new' if new else 'old'}",
+            offset=cur.pos,
+            expected=f"{oldest}..{newest}",
+            found=version_id,
+        )
+
+    def _hook(self, cur: Cursor, hook: str, version_id: int, ret: int | None) -> None:
+        if ret:
+            vmsd = self.vmsd
+            cur.reports.append(HookFailed(hook, vmsd.name, version_id, self.minimum_version_id, ret))
+            raise LoadFailure(ret, f"{hook} of {vmsd.name} failed with {ret}", offset=cur.pos)
+
+    def _load_fine(self, cur: Cursor, state: Any, version_id: int, steps: list[Step]) -> None:
+        for step in steps:
+            self._load_one(cur, state, version_id, step)
+
+    def _load_one(self, cur: Cursor, state: Any, version_id: int, step: Step) -> Any:
+        field = step.field
+        if not step.present(state, version_id):
+            if field.must_exist and cur.judge:
+                cur.reports.append(ValidationFailed(self.vmsd.name, field.name))
+                raise LoadFailure(
+                    -1, f"validation of {self.vmsd.name} failed", offset=cur.pos, path=field.name
+                )
+            return None
+        start = cur.pos
+        try:
+            value = step.load(cur, state)
+            if cur.short:
+                cur.take(cur.end - cur.pos + 1)
+            return value
+        except StreamError as error:
+            vmsd = self.vmsd
+            cur.reports.append(
+                FieldFailed(vmsd.name, field.name, version_id, self.minimum_version_id, error.ret)
+            )
+            error.within(offset=start)
+            error.inside(field.name)
+            raise
+        except DeclarationError as error:
+            # In a decoded stream, a count may be unknown: that is the bytes' or the context's fault.
+            if cur.judge:
+                raise
+            raise StreamError(str(error), offset=start, path=field.name) from None
+
+    def _load_noted(self, cur: Cursor, state: Any, version_id: int) -> None:
+        tree = cur.tree
+        assert tree is not None
+        for step in self.fine:
+            field = step.field
+            if type(step) is Nothing or not step.present(state, version_id):
+                self._load_one(cur, state, version_id, step)
+                continue
+            kind = "struct" if field.vmsd is not None else "field"
+            kind = kind if field.count is None else "array"
+            node = Node(field.name, kind, type_name(field), cur.pos, cur.pos)
+            node.version_id = settled(field.vmsd.version_id) if field.vmsd is not None else None
+            depth = tree.depth
+            tree.open(node)
+            try:
+                node.value = self._load_one(cur, state, version_id, step)
+            finally:
+                tree.unwind(depth, cur.pos)
+
+    def _load_subsections(self, cur: Cursor, state: Any) -> None:
+        """vmstate_subsection_load: stops without error at a name that does not begin like ours."""
+        prefix = self.prefix
+        while cur.peek() == SUBSECTION:
+            pos = cur.pos
+            length = cur.data[pos + 1] if pos + 1 < cur.end else 0
+            if length < len(prefix) + 1 or pos + 2 + length > cur.end:
+                return
+            name = bytes(cur.data[pos + 2 : pos + 2 + length])
+            if not name.startswith(prefix):
+                return
+            shown = name.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+            plan = self.subsections.get(name.split(b"\0", 1)[0])
+            if plan is None:
+                cur.reports.append(UnknownSubsection(self.vmsd.name, shown))
+                raise LoadFailure(-ENOENT, f"unknown subsection {shown!r} of {self.vmsd.name}", offset=pos)
+            self._load_subsection(cur, state, plan, shown, pos + 2 + length)
+
+    def _load_subsection(self, cur: Cursor, state: Any, plan: Plan, name: str, pos: int) -> None:
+        tree = cur.tree
+        start, cur.pos = cur.pos, pos
+        version = int.from_bytes(cur.number(4), "big", signed=True)
+        if not cur.judge:
+            state.__dict__.setdefault("_subsections", []).append((self.vmsd.name, name, version))
+        depth = tree.depth if tree is not None else 0
+        if tree is not None:
+            tree.open(Node(name, "subsection", "subsection", start, cur.pos, version_id=version))
+            tree.header(start, pos, cur.pos)
+        try:
+            plan.load(cur, state, version)
+        except StreamError as error:
+            cur.reports.append(SubsectionFailed(self.vmsd.name, name, error.ret))
+            error.inside(name)
+            raise
+        finally:
+            if tree is not None:
+                tree.unwind(depth, cur.pos)
+
+    # ---- saving
+
+    def save(self, out: Writer, state: Any, version_id: int | None = None) -> None:
+        """Write the state's fields and needed subsections.
+
+        Raises EncodeError if a value does not fit, SaveFailure if a hook refuses.
+        """
+        vmsd = self.vmsd
+        version = self.version_id if version_id is None else version_id
+        if self.pre_save is not None and not out.replay:
+            ret = self.pre_save(state)
+            if ret:
+                raise SaveFailure(vmsd.name, "pre_save", ret)
+        for step in self.fast:
+            if step.present(state, version):
+                step.save(out, state)
+            elif step.field.must_exist and not out.replay:
+                raise EncodeError(f"output state validation failed: {vmsd.name}/{step.field.name}")
+        self._save_subsections(out, state)
+        if self.post_save is not None and not out.replay:
+            ret = self.post_save(state)
+            if ret:
+                raise SaveFailure(vmsd.name, "post_save", ret)
+
+    def sent(self, state: Any, *, replay: bool = False) -> list[Plan]:
+        """The subsections that this state sends, in wire order."""
+        if replay:
+            seen = state.__dict__.get("_subsections", ())
+            return [self.subsections[name.encode()] for owner, name, _ in seen if owner == self.vmsd.name]
+        return [plan for plan in self.ordered if plan.needed is None or plan.needed(state)]
+
+    def _save_subsections(self, out: Writer, state: Any) -> None:
+        if not self.ordered:
+            return
+        for plan in self.sent(state, replay=out.replay):
+            out.put(plan.header)
+            plan.save(out, state)
+
+    def size(self, state: Any) -> int:
+        """Bytes that the state takes on the wire, without running hooks that change it."""
+        out = Writer(replay=True)
+        self.save(out, state)
+        return out.size
+
+    # ---- layout
+
+    def layout(self, version_id: int) -> tuple[tuple[str, ...], struct.Struct] | None:
+        """Names and format if the description is nothing but plain numbers without hooks; else None."""
+        vmsd = self.vmsd
+        hooks = (self.pre_load, self.post_load, self.pre_save, self.post_save)
+        present = [f for f in vmsd.fields if settled(f.version_id) <= version_id]
+        if any(hooks) or vmsd.subsections or not present or not all(map(fusible, vmsd.fields)):
+            return None
+        names = tuple(str(f.attr) for f in present)
+        codes = "".join(f.info.code for f in present if isinstance(f.info, Scalar))
+        return (names, struct.Struct(">" + codes)) if len(set(names)) == len(names) else None
+
+
+def type_name(field: Field) -> str:
+    """The wire type as QEMU's vmdesc names it (vmfield_get_type_name)."""
+    if field.info is not None:
+        return field.info.name
+    return "struct" if field.struct_version is None else "vstruct"
+
+
+def _step(field: Field) -> Step:
+    return step_of(field, plan_of(field.vmsd) if field.vmsd is not None else None)
+
+
+def _fuse(fields: Any, fine: list[Step]) -> Any:
+    pairs = zip(fields, fine, strict=True)
+    for (fuse, _), group in groupby(
+        pairs, key=lambda p: (fusible(p[0]), p[0].version_id if fusible(p[0]) else None)
+    ):
+        steps = list(group)
+        if fuse and len(steps) > 1:
+            yield Run([f for f, _ in steps])
+        else:
+            yield from (step for _, step in steps)
+
+
+_PLANS: WeakKeyDictionary[VMStateDescription, Plan] = WeakKeyDictionary()
+
+
+def plan_of(vmsd: VMStateDescription) -> Plan:
+    """The plan of a resolved description (see VMStateDescription.at), compiled once.
+
+    Raises DeclarationError if the description still varies by release.
+    """
+    plan = _PLANS.get(vmsd)
+    if plan is None:
+        plan = _PLANS[vmsd] = Plan(vmsd)
+    return plan
+
+
+def decode(
+    vmsd: VMStateDescription,
+    data: memoryview,
+    start: int,
+    version_id: int,
+    *,
+    state: Any = None,
+    end: int | None = None,
+) -> tuple[Node, Any, StreamError | None]:
+    """Read a description out of ``data`` without judging it: no hooks, no comparisons.
+
+    Returns the tree, the state (a Record unless one was given), and the error that stopped the
+    reading, if any; the tree holds what was read until then.
+    """
+    root = Node(vmsd.name, "section", "struct", start, start, version_id=version_id)
+    cur = Cursor(data, start, end, tree=TreeBuilder(root))
+    state = Record() if state is None else state
+    error = None
+    try:
+        plan_of(vmsd).load(cur, state, version_id)
+    except StreamError as why:
+        error = why
+    root.end = cur.pos
+    root.value = state
+    return root, state, error
+
+
+def encode(vmsd: VMStateDescription, state: Any, *, replay: bool = False) -> bytes:
+    """The state's bytes; ``replay`` writes a decoded state back as it was read, without hooks."""
+    out = Writer(replay=replay)
+    plan_of(vmsd).save(out, state)
+    return out.join()

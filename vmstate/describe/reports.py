@@ -1,0 +1,146 @@
+"""What loading or saving a description has to tell, as values.
+
+QEMU prints these facts as it meets them, each release in its own words.  The codec only states the
+facts, in QEMU's order; the floor that knows releases turns them into lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vmstate.errors import StreamError
+
+# errno values as hooks return them, negated (Linux numbers: QEMU prints strerror of them)
+EPERM, ENOENT, EIO, ENOMEM, EINVAL = 1, 2, 5, 12, 22
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One fact; its subclasses are all there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said(Report):
+    """A hook printed this line itself (warnings carry QEMU's prefix ``warning: ``)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TooNew(Report):
+    """The incoming version of a description is newer than the local one (vmstate_load_state)."""
+
+    vmsd: str
+    incoming: int
+    local: int
+
+
+@dataclass(frozen=True, slots=True)
+class TooOld(Report):
+    """The incoming version is older than the minimum (vmstate_load_state)."""
+
+    vmsd: str
+    incoming: int
+    minimum: int
+
+
+@dataclass(frozen=True, slots=True)
+class HookFailed(Report):
+    """``pre_load`` or ``post_load`` returned non-zero."""
+
+    hook: str
+    vmsd: str
+    version_id: int
+    minimum_version_id: int
+    ret: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFailed(Report):
+    """A field could not be loaded; one report per enclosing description, innermost first."""
+
+    vmsd: str
+    field: str
+    version_id: int
+    minimum_version_id: int
+    ret: int
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationFailed(Report):
+    """A ``must exist`` field's test said no (VMS_MUST_EXIST)."""
+
+    vmsd: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotEqual(Report):
+    """An ``equal`` field differs: hexadecimal digits of both values, and the declaration's hint."""
+
+    local: str
+    incoming: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotPositiveLe(Report):
+    """An ``int32 le`` field is negative or above the local value."""
+
+    loaded: int
+    current: int
+
+
+@dataclass(frozen=True, slots=True)
+class NullMarkerMissing(Report):
+    """The destination has a null pointer where the stream has no marker."""
+
+
+@dataclass(frozen=True, slots=True)
+class ElementVersion(Report):
+    """A queue's or tree's element description does not cover the field's version."""
+
+    vmsd: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class ElementFailed(Report):
+    """An element of a queue or tree could not be loaded."""
+
+    kind: str
+    field: str
+    vmsd: str
+    ret: int
+
+
+@dataclass(frozen=True, slots=True)
+class TreeInconsistent(Report):
+    """A tree has another number of nodes than it announced."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSubsection(Report):
+    """A subsection begins with the description's name but is not in its list."""
+
+    vmsd: str
+    subsection: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubsectionFailed(Report):
+    """A known subsection could not be loaded."""
+
+    vmsd: str
+    subsection: str
+    ret: int
+
+
+class LoadFailure(StreamError):
+    """Loading stopped as QEMU's would: ``ret`` is the negative errno that the loader returns."""
+
+    def __init__(self, ret: int, message: str, **where: object) -> None:
+        super().__init__(message, **where)  # type: ignore[arg-type]
+        self.ret = ret

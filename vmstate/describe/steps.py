@@ -1,0 +1,354 @@
+"""The steps of a plan: one field (or a run of plain ones), ready to load and save.
+
+The order of checks is that of QEMU's migration/vmstate.c (vmstate_load_state, vmstate_save_state_v).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vmstate.describe.arrays import WireArray, WireRecords, zeros
+from vmstate.describe.cursor import Cursor, Writer
+from vmstate.describe.description import Record
+from vmstate.describe.fields import Field
+from vmstate.describe.history import settled
+from vmstate.describe.infos import NULLPTR, Bytes, Info, Scalar
+from vmstate.errors import DeclarationError, EncodeError, StreamError
+
+if TYPE_CHECKING:
+    from vmstate.describe.plan import Plan
+
+EMPTY_ELEMENTS = 1 << 16  # more elements than this that take no bytes are not a real stream
+
+
+class Step:
+    """Load and save one field of ``vmsd``."""
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self.version_id = settled(field.version_id)
+
+    def present(self, state: Any, version_id: int) -> bool:
+        """vmstate_field_exists: the test if there is one, else the version."""
+        field = self.field
+        if field.exists is not None:
+            return bool(field.exists(state, version_id))
+        return self.version_id <= version_id
+
+    def load(self, cur: Cursor, state: Any) -> Any:
+        """Read the field's elements into ``state``; returns the value for the tree."""
+        raise NotImplementedError
+
+    def save(self, out: Writer, state: Any) -> None:
+        """Write the field's elements from ``state``."""
+        raise NotImplementedError
+
+
+def count_of(field: Field, state: Any) -> int:
+    """How many elements (vmstate_n_elems); a negative count is none."""
+    count = field.count
+    if count is None:
+        return 1
+    if isinstance(count, str):
+        return max(0, _number(field, state, count)) * field.multiply
+    return count
+
+
+def size_of(field: Field, state: Any) -> int:
+    """The byte (or bit) size of an element (vmstate_size)."""
+    if isinstance(field.size, str):
+        return _number(field, state, field.size) * field.multiply
+    return field.size
+
+
+def _number(field: Field, state: Any, attr: str) -> int:
+    value = getattr(state, attr, None)
+    if not isinstance(value, int):
+        raise DeclarationError(
+            f"{field.name}: the state has no number {attr!r} to take its count or size from"
+        )
+    return value
+
+
+def fetch(field: Field, state: Any) -> Any:
+    """The field's value in the state object."""
+    if field.attr is None:
+        return None
+    value = getattr(state, field.attr)
+    return value if field.index is None else value[field.index]
+
+
+def old(field: Field, state: Any) -> Any:
+    """Like fetch, but None where the state has nothing yet."""
+    value = getattr(state, field.attr, None) if field.attr else None
+    if field.index is None or value is None:
+        return value
+    return value.get(field.index) if isinstance(value, dict) else value[field.index]
+
+
+def store(field: Field, state: Any, value: Any) -> Any:
+    """Put a value into the state object; returns it."""
+    if field.attr is None:
+        return value
+    if field.index is None:
+        setattr(state, field.attr, value)
+        return value
+    holder = getattr(state, field.attr, None)
+    if holder is None:
+        holder = {}
+        setattr(state, field.attr, holder)
+    holder[field.index] = value
+    return value
+
+
+class Run(Step):
+    """Consecutive plain numbers of the same version: one unpack, one pack."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        super().__init__(fields[0])
+        self.fields = fields
+        self.names = tuple(str(f.attr) for f in fields)
+        self.item = struct.Struct(">" + "".join(f.info.code for f in fields))  # type: ignore[union-attr]
+
+    def load(self, cur: Cursor, state: Any) -> None:
+        values = self.item.unpack_from(cur.data, cur.pos)
+        cur.pos += self.item.size
+        for name, value in zip(self.names, values, strict=True):
+            setattr(state, name, value)
+
+    def save(self, out: Writer, state: Any) -> None:
+        try:
+            out.put(self.item.pack(*[getattr(state, name) for name in self.names]))
+        except (struct.error, TypeError):
+            for field in self.fields:  # once more, one by one, to name the field that does not fit
+                _info(field).put(out, field, state, 0, fetch(field, state))
+
+
+def _info(field: Field) -> Info:
+    if field.info is None:
+        raise DeclarationError(f"{field.name} has neither a wire type nor a description")
+    return field.info
+
+
+class Single(Step):
+    """One element of any wire type."""
+
+    def load(self, cur: Cursor, state: Any) -> Any:
+        field = self.field
+        size = size_of(field, state)
+        value = _info(field).get(cur, field, state, size, old(field, state))
+        if field.shape and isinstance(field.info, Bytes):
+            value = _splice(old(field, state), field.start, value, field.shape[0])
+        return store(field, state, value)
+
+    def save(self, out: Writer, state: Any) -> None:
+        field = self.field
+        size = size_of(field, state)
+        value = fetch(field, state)
+        if isinstance(field.info, Bytes):
+            if field.attr is None:
+                value = zeros(size)
+            elif field.shape:
+                value = memoryview(value)[field.start : field.start + size]
+        _info(field).put(out, field, state, size, value)
+
+
+def _splice(whole: Any, start: int, part: memoryview, total: int) -> bytes:
+    kept = bytes(whole) if whole is not None else bytes(total)
+    return kept[:start] + bytes(part) + kept[start + len(part) :]
+
+
+class Numbers(Step):
+    """An array of plain numbers, kept as a view."""
+
+    def __init__(self, field: Field) -> None:
+        super().__init__(field)
+        assert isinstance(field.info, Scalar)
+        self.code = field.info.code
+        self.width = struct.calcsize(">" + self.code)
+
+    def load(self, cur: Cursor, state: Any) -> WireArray:
+        field = self.field
+        count = count_of(field, state)
+        array = WireArray(self.code, cur.take(count * self.width))
+        if not field.start:
+            store(field, state, array)
+            return array
+        whole = old(field, state)
+        values = [0] * field.start if whole is None else list(whole)
+        values[field.start : field.start + count] = array
+        store(field, state, values)
+        return array
+
+    def save(self, out: Writer, state: Any) -> None:
+        field = self.field
+        count = count_of(field, state)
+        values = fetch(field, state)
+        if field.start or (len(values) > count and field.count is not None):
+            values = values[field.start : field.start + count]
+        if len(values) != count:
+            raise EncodeError(f"{field.name}: {len(values)} elements where the description wants {count}")
+        if isinstance(values, WireArray) and values.code == self.code:
+            out.put(values.raw)
+            return
+        try:
+            out.put(struct.pack(f">{count}{self.code}", *values))
+        except struct.error as why:
+            raise EncodeError(f"{field.name}: an element does not fit {_info(field).name}: {why}") from None
+
+
+class Elements(Step):
+    """An array whose elements need a closer look: pointers, composites, ``equal`` numbers."""
+
+    def load(self, cur: Cursor, state: Any) -> list[Any]:
+        field = self.field
+        size = size_of(field, state)
+        before = old(field, state)
+        count = count_of(field, state)
+        values: list[Any] = list(before) if before is not None and len(before) >= count else []
+        known = bool(values)
+        for i in range(count):
+            at = cur.pos
+            here = field.start + i if known else i
+            value = values[here] if known else None
+            info = NULLPTR if field.pointers and known and value is None else _info(field)
+            value = info.get(cur, field, state, size, value)
+            if known:
+                values[here] = value
+            else:
+                values.append(value)
+            check(cur, at, i)
+        return list(store(field, state, values))
+
+    def save(self, out: Writer, state: Any) -> None:
+        field = self.field
+        values = fetch(field, state)
+        size = size_of(field, state)
+        for i in range(count_of(field, state)):
+            value = values[field.start + i]
+            info = NULLPTR if field.pointers and value is None else _info(field)
+            info.put(out, field, state, size, value)
+
+
+def check(cur: Cursor, start: int, index: int) -> None:
+    """After an element: QEMU's file error, and a bound on elements without bytes."""
+    if cur.short:
+        cur.take(cur.end - cur.pos + 1)
+    if cur.pos == start and index >= EMPTY_ELEMENTS:
+        raise StreamError(
+            "a count far beyond what the bytes can hold", offset=start, found=f"more than {index}"
+        )
+
+
+class Nothing(Step):
+    """A validator: no bytes; its test has spoken already."""
+
+    def load(self, cur: Cursor, state: Any) -> None:
+        return None
+
+    def save(self, out: Writer, state: Any) -> None:
+        return None
+
+
+class Nested(Step):
+    """A struct, in the version that its field says."""
+
+    def __init__(self, field: Field, plan: Plan) -> None:
+        super().__init__(field)
+        self.plan = plan
+        self.version = plan.version_id if field.struct_version is None else field.struct_version
+
+    def child(self, state: Any) -> Any:
+        """The state object of the struct, made if there is none."""
+        if self.field.attr == ".":
+            return state
+        inner = old(self.field, state)
+        return store(self.field, state, Record()) if inner is None else inner
+
+    def load(self, cur: Cursor, state: Any) -> None:
+        self.plan.load(cur, self.child(state), self.version)
+
+    def save(self, out: Writer, state: Any) -> None:
+        inner = state if self.field.attr == "." else fetch(self.field, state)
+        self.plan.save(out, inner, self.version)
+
+
+class Structs(Nested):
+    """An array of structs (or of pointers to them); uniform ones stay a view."""
+
+    def __init__(self, field: Field, plan: Plan) -> None:
+        super().__init__(field, plan)
+        self.layout = None if field.pointers or field.start else plan.layout(self.version)
+        self.mark = plan.vmsd.name.encode()
+
+    def load(self, cur: Cursor, state: Any) -> Any:
+        field = self.field
+        count = count_of(field, state)
+        values = old(field, state)
+        if self.layout and (values is None or isinstance(values, WireRecords)):
+            names, item = self.layout
+            size = count * item.size
+            # An element that begins like a subsection of the struct is one for QEMU: look closely then.
+            if size <= cur.end - cur.pos and not self._ambiguous(cur, size):
+                return store(field, state, WireRecords(names, item, cur.take(size)))
+            values = None
+        return self._load_each(cur, state, values, count)
+
+    def _ambiguous(self, cur: Cursor, size: int) -> bool:
+        reach = min(cur.end, cur.pos + size + len(self.mark) + 2)
+        return self.mark in cur.data[cur.pos : reach].tobytes()
+
+    def _load_each(self, cur: Cursor, state: Any, values: Any, count: int) -> Any:
+        field = self.field
+        fresh = values is None
+        values = [] if fresh else values
+        for i in range(count):
+            at = cur.pos
+            if fresh:
+                values.append(Record())
+            inner = values[field.start + i if not fresh else i]
+            if cur.tree is not None:
+                cur.tree.element(i, at, self.plan.version_id)
+            if inner is None:
+                NULLPTR.get(cur, field, state, 0, None)
+            else:
+                self.plan.load(cur, inner, self.version)
+            if cur.tree is not None:
+                cur.tree.close(cur.pos)
+            check(cur, at, i)
+        store(field, state, values)
+        return None
+
+    def save(self, out: Writer, state: Any) -> None:
+        field = self.field
+        count = count_of(field, state)
+        values = fetch(field, state)
+        if self.layout and isinstance(values, WireRecords) and values.item.format == self.layout[1].format:
+            if len(values) != count:
+                raise EncodeError(f"{field.name}: {len(values)} elements where the description wants {count}")
+            out.put(values.raw)
+            return
+        for i in range(count):
+            inner = values[field.start + i]
+            if inner is None:
+                NULLPTR.put(out, field, state, 0, None)
+            else:
+                self.plan.save(out, inner, self.version)
+
+
+def fusible(field: Field) -> bool:
+    """Whether a field may join a run: one plain number, without a test, an index or a count."""
+    return type(field.info) is Scalar and field.exists is None and field.count is None and field.index is None
+
+
+def step_of(field: Field, plan: Plan | None) -> Step:
+    """The step for one field; ``plan`` is that of its description if it is a struct."""
+    if field.must_exist:
+        return Nothing(field)
+    if plan is not None and field.info is None:
+        return Nested(field, plan) if field.count is None else Structs(field, plan)
+    if field.count is None:
+        return Single(field)
+    return Numbers(field) if type(field.info) is Scalar and not field.pointers else Elements(field)

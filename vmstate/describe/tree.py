@@ -1,0 +1,100 @@
+"""A decoded section as a tree: every field with its offsets, its type and its value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from vmstate.describe.arrays import WireArray, WireRecords
+
+
+@dataclass(slots=True)
+class Node:
+    """One named thing on the wire, from ``start`` to ``end`` (absolute offsets).
+
+    ``kind``: ``section``, ``field``, ``array``, ``struct``, ``element``, ``subsection``, ``header``.
+    ``type``: the wire type as the vmdesc names it.  ``value``: a Python value, or a view.
+    """
+
+    name: str
+    kind: str
+    type: str
+    start: int
+    end: int
+    value: Any = None
+    version_id: int | None = None
+    nodes: list[Node] = field(default_factory=list)
+
+    @property
+    def children(self) -> list[Node]:
+        """The nodes inside; those of a uniform array of structs are made when asked for."""
+        if not self.nodes and isinstance(self.value, WireRecords):
+            self.nodes = list(_records(self.value, self.start))
+        return self.nodes
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all inside it, depth first, in wire order (uniform arrays stay closed)."""
+        yield self
+        for child in self.nodes:
+            yield from child.walk()
+
+    def find(self, name: str) -> Node | None:
+        """The first child of that name."""
+        return next((n for n in self.children if n.name == name), None)
+
+
+def _records(records: WireRecords, start: int) -> Iterator[Node]:
+    layout = records.item.format.lstrip(">")
+    for i in range(len(records)):
+        at = start + i * records.item.size
+        element = Node(f"[{i}]", "element", "struct", at, at + records.item.size)
+        for name, code in zip(records.names, layout, strict=True):
+            array = WireArray(code, b"")
+            width = array.width
+            element.nodes.append(
+                Node(name, "field", array.type_name, at, at + width, getattr(records[i], name))
+            )
+            at += width
+        yield element
+
+
+class TreeBuilder:
+    """Collects nodes while a plan loads; what was opened stays, also when loading fails."""
+
+    def __init__(self, root: Node) -> None:
+        self.root = root
+        self._open = [root]
+
+    def open(self, node: Node) -> Node:
+        """Begin a node inside the one that is open."""
+        self._open[-1].nodes.append(node)
+        self._open.append(node)
+        return node
+
+    def close(self, end: int, value: Any = None) -> None:
+        """End the innermost open node."""
+        node = self._open.pop()
+        node.end = end
+        if value is not None:
+            node.value = value
+
+    @property
+    def depth(self) -> int:
+        """How many nodes are open."""
+        return len(self._open)
+
+    def unwind(self, depth: int, end: int) -> None:
+        """Close nodes until ``depth`` are open; where loading failed, they end where it stopped."""
+        while len(self._open) > depth:
+            self.close(end)
+
+    def element(self, index: int, start: int, version_id: object) -> Node:
+        """Begin the node of an array's or queue's element."""
+        version = version_id if isinstance(version_id, int) else None
+        return self.open(Node(f"[{index}]", "element", "struct", start, start, version_id=version))
+
+    def header(self, start: int, name_end: int, end: int) -> None:
+        """Note a subsection's header: marker, length and name, then the version."""
+        self._open[-1].nodes.append(Node("header", "header", "subsection header", start, name_end))
+        self._open[-1].nodes.append(Node("version_id", "header", "uint32", name_end, end))

@@ -1,0 +1,1 @@
+"""The POWER pseries machine, as declared history."""

@@ -1,0 +1,1 @@
+"""One module per device that puts a section into the stream."""

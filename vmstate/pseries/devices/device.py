@@ -1,0 +1,46 @@
+"""What every migratable device has: a state object that is registered under a name.
+
+A device is the state object of its own description: fields are its attributes, hooks take it.
+``machine`` is the built machine (its release, flags, CPU, capabilities), or, when a stream is only
+decoded, the few facts of one that the stream itself tells.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from vmstate.describe import Plan, VMStateDescription, plan_of
+
+
+class Device:
+    """A registered section (SaveStateEntry, migration/savevm.c) and its state.
+
+    Subclasses set ``description`` and, in ``__init__``, the state that a paused machine has after reset.
+    """
+
+    description: ClassVar[VMStateDescription]
+    idstr: str
+    instance_id: int
+    alias_id: int | None = None
+    machine: Any
+
+    def __init__(self, machine: Any, idstr: str | None = None, instance_id: int = 0) -> None:
+        self.machine = machine
+        self.idstr = idstr if idstr is not None else self.description.name
+        self.instance_id = instance_id
+
+    @classmethod
+    def blank(cls, machine: Any, idstr: str | None = None, instance_id: int = 0) -> Self:
+        """A device without state, for decoding a stream: what its tests need comes from ``machine``."""
+        device = cls.__new__(cls)
+        Device.__init__(device, machine, idstr, instance_id)
+        return device
+
+    @property
+    def plan(self) -> Plan:
+        """The device's description at the machine's release, compiled."""
+        return plan_of(self.description.at(self.machine.release))
+
+    def say(self, line: str) -> None:
+        """Print a line on the machine's stderr, as a hook's error_report does."""
+        self.machine.console.append(line)

@@ -124,6 +124,14 @@ class Unsupported(StreamError):
     """Legal, but not handled here: never to be confused with wrong."""
 
 
+class TooLarge(StreamError):
+    """A stream would need more room than the caller allows.  ``limit`` counts bytes; the caller may raise it."""
+
+    def __init__(self, limit: int, **where: Any) -> None:
+        super().__init__(f"decompresses to more than {limit} bytes", **where)
+        self.limit = limit
+
+
 class Severity(StrEnum):
     """How much a finding matters: an error changes what a destination would do or hides data."""
 

@@ -76,13 +76,15 @@ class Cursor:
 class Writer:
     """Bytes to be, as a list of segments; large views are kept, not copied, until they are joined.
 
-    ``replay``: write a decoded state as it was read: no hooks, the subsections that were there.
+    ``quiet``: run no hooks.  ``replay`` (quiet too): write a decoded state as it was read, with the
+    subsections that were there.
     """
 
-    __slots__ = ("parts", "replay", "size")
+    __slots__ = ("parts", "quiet", "replay", "size")
 
-    def __init__(self, *, replay: bool = False) -> None:
+    def __init__(self, *, replay: bool = False, quiet: bool = False) -> None:
         self.replay = replay
+        self.quiet = quiet or replay
         self.parts: list[bytes | bytearray | memoryview] = []
         self.size = 0
 

@@ -195,7 +195,7 @@ class Plan:
             tree.open(Node(name, "subsection", "subsection", start, cur.pos, version_id=version))
             tree.header(start, pos, cur.pos)
         try:
-            plan.load(cur, state, version)
+            plan.load(cur, state, version & 0xFF)  # QEMU keeps it in a uint8_t
         except StreamError as error:
             cur.reports.append(SubsectionFailed(self.vmsd.name, name, error.ret))
             error.inside(name)
@@ -213,39 +213,42 @@ class Plan:
         """
         vmsd = self.vmsd
         version = self.version_id if version_id is None else version_id
-        if self.pre_save is not None and not out.replay:
+        if self.pre_save is not None and not out.quiet:
             ret = self.pre_save(state)
             if ret:
                 raise SaveFailure(vmsd.name, "pre_save", ret)
         for step in self.fast:
             if step.present(state, version):
                 step.save(out, state)
-            elif step.field.must_exist and not out.replay:
+            elif step.field.must_exist and not out.quiet:
                 raise EncodeError(f"output state validation failed: {vmsd.name}/{step.field.name}")
-        self._save_subsections(out, state)
-        if self.post_save is not None and not out.replay:
+        if self.ordered:
+            self._save_subsections(out, state)
+        if self.post_save is not None and not out.quiet:
             ret = self.post_save(state)
             if ret:
                 raise SaveFailure(vmsd.name, "post_save", ret)
 
-    def sent(self, state: Any, *, replay: bool = False) -> list[Plan]:
-        """The subsections that this state sends, in wire order."""
-        if replay:
-            seen = state.__dict__.get("_subsections", ())
-            return [self.subsections[name.encode()] for owner, name, _ in seen if owner == self.vmsd.name]
+    def sent(self, state: Any) -> list[Plan]:
+        """The subsections that this state needs to send, in wire order (vmstate_save_needed)."""
         return [plan for plan in self.ordered if plan.needed is None or plan.needed(state)]
 
     def _save_subsections(self, out: Writer, state: Any) -> None:
-        if not self.ordered:
+        if not out.replay:
+            for plan in self.sent(state):
+                out.put(plan.header)
+                plan.save(out, state)
             return
-        for plan in self.sent(state, replay=out.replay):
-            out.put(plan.header)
-            plan.save(out, state)
+        for owner, name, version in state.__dict__.get("_subsections", ()):
+            if owner == self.vmsd.name:
+                plan = self.subsections[name.encode()]
+                out.put(plan.header[:-4] + struct.pack(">i", version))
+                plan.save(out, state, version & 0xFF)
 
-    def size(self, state: Any) -> int:
+    def size(self, state: Any, version_id: int | None = None) -> int:
         """Bytes that the state takes on the wire, without running hooks that change it."""
-        out = Writer(replay=True)
-        self.save(out, state)
+        out = Writer(quiet=True)
+        self.save(out, state, version_id)
         return out.size
 
     # ---- layout

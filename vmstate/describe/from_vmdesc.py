@@ -1,0 +1,211 @@
+"""The JSON at the end of a stream -> descriptions that decode that very stream.
+
+Such a description is fixed: the vmdesc says what was written, not what might have been.  Whatever it
+calls by a type that we do not know is bytes of that type's name; sizes are always enough to go on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from vmstate.describe.composites import with_node
+from vmstate.describe.cursor import Cursor, Writer
+from vmstate.describe.description import Record, VMStateDescription
+from vmstate.describe.fields import Field
+from vmstate.describe.infos import BITMAP, BUFFER, NULLPTR, SCALARS, UINT32, UINT64, UNUSED, Bytes, Info
+from vmstate.describe.plan import plan_of
+from vmstate.describe.vmdesc import fixed_size
+from vmstate.errors import StreamError
+
+Pairs = list[tuple[str, Any]]
+MAX_DEPTH = 64  # nesting of structs; real streams have fewer than ten
+
+
+def parse_json(text: bytes | bytearray | memoryview) -> Pairs:
+    """The vmdesc as nested lists of pairs: keys may repeat, and their order counts.
+
+    Raises StreamError if it is not a JSON object.
+    """
+    try:
+        parsed = json.loads(bytes(text), object_pairs_hook=_Object)
+    except (ValueError, RecursionError) as why:
+        raise StreamError(f"the vmdescription is not JSON: {why}") from None
+    if not isinstance(parsed, _Object):
+        raise StreamError("the vmdescription is not a JSON object")
+    return parsed
+
+
+class _Object(Pairs):
+    """A JSON object as pairs."""
+
+
+def member(pairs: Pairs, key: str, kind: type, default: Any = None) -> Any:
+    """The first member of that name; raises StreamError if it has another type."""
+    for k, value in pairs:
+        if k == key:
+            if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+                return value
+            raise StreamError(f"vmdescription: {key!r} is {type(value).__name__}, not {kind.__name__}")
+    if default is None:
+        raise StreamError(f"vmdescription: {key!r} is missing")
+    return default
+
+
+def from_vmdesc(entry: Pairs) -> VMStateDescription:
+    """The description of one entry of ``devices`` (or of ``configuration``).
+
+    Raises StreamError if the entry is not one that QEMU writes.
+    """
+    name = member(entry, "vmsd_name", str, member(entry, "name", str, "?"))
+    return _description(entry, name, MAX_DEPTH)
+
+
+def _description(entry: Pairs, name: str, depth: int, owner: str = "") -> VMStateDescription:
+    """``owner``: what a subsection's attributes begin with, as it shares its state with its section."""
+    if depth == 0:
+        raise StreamError(f"vmdescription: structs nested deeper than {MAX_DEPTH}", path=name)
+    version = member(entry, "version", int, 0)
+    fields = [_field(f, depth - 1) for f in _objects(entry, "fields")]
+    seen: Counter[str] = Counter()
+    for i, field in enumerate(fields):
+        if field.attr:  # null pointers split an array into entries of the same name
+            again = f"#{seen[field.name]}" if seen[field.name] else ""
+            fields[i] = replace(field, attr=f"{owner}{field.attr}{again}")
+            seen[field.name] += 1
+    subsections = []
+    for inner in _objects(entry, "subsections"):
+        title = member(inner, "vmsd_name", str)
+        subsections.append(_description(inner, title, depth - 1, f"{title}:"))
+    return VMStateDescription(name, version, min(0, version), fields, subsections)
+
+
+def _objects(entry: Pairs, key: str) -> list[_Object]:
+    items = member(entry, key, list, [None])
+    if items == [None]:
+        return []
+    if isinstance(items, _Object) or not all(isinstance(i, _Object) for i in items):
+        raise StreamError(f"vmdescription: {key!r} is not a list of objects")
+    return items  # type: ignore[no-any-return]
+
+
+def _field(entry: Pairs, depth: int) -> Field:
+    name = member(entry, "name", str)
+    kind = member(entry, "type", str)
+    size = member(entry, "size", int)
+    if size < 0:
+        raise StreamError(f"vmdescription: negative size of {name}")
+    keys = {k for k, _ in entry}
+    count = max(0, member(entry, "array_len", int)) if "array_len" in keys else None
+    if "index" in keys:
+        name = f"{name}[{member(entry, 'index', int)}]"
+    if count is not None and size == 0:
+        count = 0  # elements without bytes: nothing to read, however many are claimed
+    groups = _groups(entry)
+    if "struct" in keys:
+        return _struct(name, member(entry, "struct", list), kind, size, count, depth)
+    if groups:
+        return _composite(name, kind, size, count, groups, depth)
+    return _plain(name, kind, size, count)
+
+
+def _plain(name: str, kind: str, size: int, count: int | None) -> Field:
+    info: Info | None = SCALARS.get(kind)
+    if info is not None and info.width == size:
+        return Field(name, info, attr=name, count=count)
+    if kind == "nullptr" or (kind == "uint64" and size == 1):
+        return Field(name, NULLPTR, attr=name, count=count)
+    if kind == UNUSED.name:
+        return Field(name, UNUSED, size=size, count=count)
+    if kind == BITMAP.name and size % 8 == 0:
+        return Field(name, BITMAP, attr=name, size=8 * size, count=count)
+    return Field(name, BUFFER if kind == BUFFER.name else Bytes(kind), attr=name, size=size, count=count)
+
+
+def _struct(name: str, inner: Pairs, kind: str, size: int, count: int | None, depth: int) -> Field:
+    if not inner:
+        return Field(name, NULLPTR if size == 1 else Bytes(kind), attr=name, size=size, count=count)
+    vmsd = _description(inner, member(inner, "vmsd_name", str, name), depth)
+    fixed = fixed_size(plan_of(vmsd), _version(vmsd))
+    if fixed is not None and fixed != size:
+        # A variable array inside a compressed one is described wrongly: its bytes we still have.
+        return Field(name, Bytes(kind), attr=name, size=size, count=count)
+    return Field(name, vmsd=vmsd, attr=name, count=count)
+
+
+def _version(vmsd: VMStateDescription) -> int:
+    return vmsd.version_id if isinstance(vmsd.version_id, int) else 0
+
+
+def _groups(entry: Pairs) -> list[Pairs]:
+    """The description groups written straight into a field: vmsd_name, version, fields, subsections."""
+    groups: list[Pairs] = []
+    for key, value in entry:
+        if key == "vmsd_name":
+            groups.append(_Object())
+        if groups and key in {"vmsd_name", "version", "fields", "subsections"}:
+            groups[-1].append((key, value))
+    return groups
+
+
+def _composite(name: str, kind: str, size: int, count: int | None, groups: list[Pairs], depth: int) -> Field:
+    vmsds = [_description(g, member(g, "vmsd_name", str), depth) for g in groups]
+    if kind in {"vstruct", "tmp"} and len(vmsds) == 1:
+        return Field(name, vmsd=vmsds[0], attr=name, count=count, struct_version=_version(vmsds[0]))
+    if kind in {"qtailq", "qlist", "gtree"} and count is None:
+        return Field(name, Groups(kind, vmsds), attr=name, size=size)
+    return Field(name, Bytes(kind), attr=name, size=size, count=count)
+
+
+class Groups(Info):
+    """A queue or tree as a vmdesc describes it: one description for each element that was there."""
+
+    def __init__(self, name: str, vmsds: Sequence[VMStateDescription]) -> None:
+        self.name = name
+        self.vmsds = vmsds
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> list[tuple[Any, ...]]:
+        start = cur.pos
+        keyed = 1
+        if self.name == "gtree":
+            nodes = UINT32.get(cur, field, state, 0, None)
+            keyed = 2 if nodes and len(self.vmsds) == 2 * nodes else 1
+        elements: list[tuple[Any, ...]] = []
+        for at in range(0, len(self.vmsds), keyed):
+            self._mark(cur, 1)
+            direct = (UINT64.get(cur, field, state, 0, None),) if self.name == "gtree" and keyed == 1 else ()
+            records = tuple(Record() for _ in range(keyed))
+            for vmsd, record in zip(self.vmsds[at : at + keyed], records, strict=False):
+                with_node(cur, at // keyed, plan_of(vmsd), record, _version(vmsd))
+            elements.append(direct + records)
+        self._mark(cur, 0)
+        if cur.pos - start != size:
+            raise StreamError(
+                "the vmdescription gives another size", offset=start, expected=size, found=cur.pos - start
+            )
+        return elements
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        if self.name == "gtree":
+            UINT32.put(out, field, state, 0, len(value))
+        vmsds = iter(self.vmsds)
+        for element in value:
+            out.put(b"\1")
+            for part in element:
+                if isinstance(part, int):
+                    UINT64.put(out, field, state, 0, part)
+                else:
+                    plan_of(next(vmsds)).save(out, part)
+        out.put(b"\0")
+
+    @staticmethod
+    def _mark(cur: Cursor, wanted: int) -> None:
+        at = cur.pos
+        found = cur.byte()
+        if bool(found) != bool(wanted):
+            raise StreamError(
+                "a queue's element marker differs from the vmdescription", offset=at, found=found
+            )

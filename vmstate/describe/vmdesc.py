@@ -1,0 +1,253 @@
+"""Descriptions as the JSON that QEMU appends to a stream (the vmdesc), written as QEMU writes it.
+
+migration/vmstate.c vmsd_desc_field_start/_end and migration/savevm.c; JSON text by qjson.c (to 5.2)
+and qobject/json-writer.c (from 6.0).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Any
+
+from vmstate.describe.arrays import WireRecords
+from vmstate.describe.composites import Queue, Tmp, Tree
+from vmstate.describe.cursor import Writer
+from vmstate.describe.fields import Field
+from vmstate.describe.history import History, Release
+from vmstate.describe.plan import Plan, plan_of, type_name
+from vmstate.describe.steps import Nested, Nothing, Run, Step, Structs, count_of, fetch
+from vmstate.errors import EncodeError
+
+
+class Style(Enum):
+    """The blanks that a release's JSON writer puts: after ``{``/``[``, around ``:``, before ``}``/``]``."""
+
+    SPACED = (" ", " : ")
+    COMPACT = ("", ": ")
+
+    def object(self, pairs: Iterable[tuple[str, str]]) -> str:
+        """An object from names and already written values, in order; names may repeat."""
+        pad, colon = self.value
+        return "{" + pad + ", ".join(f'"{k}"{colon}{v}' for k, v in pairs) + pad + "}"
+
+    def array(self, items: Iterable[str]) -> str:
+        """An array from already written values."""
+        pad = self.value[0]
+        return "[" + pad + ", ".join(items) + pad + "]"
+
+
+STYLE = History(Style.SPACED, ("6.0", Style.COMPACT))
+SPLITS_NULLS = History(False, ("10.0", True))  # null pointers described as entries of their own
+DESCRIBES_CONFIGURATION = History(False, ("8.0", True))
+
+
+@dataclass(frozen=True)
+class VmdescWriter:
+    """Writes descriptions the way one release does."""
+
+    style: Style
+    splits_nulls: bool
+
+    @staticmethod
+    def at(release: Release | str) -> VmdescWriter:
+        """The writer of a release."""
+        return _writer(Release.parse(release))
+
+    def device(self, plan: Plan, idstr: str, instance_id: int, state: Any) -> str:
+        """The entry of a section that was just saved from ``state``."""
+        pairs = [("name", json.dumps(idstr)), ("instance_id", str(instance_id))]
+        return self.style.object([*pairs, *self.group(plan, state, plan.version_id)])
+
+    def group(self, plan: Plan, state: Any, version_id: int) -> Iterator[tuple[str, str]]:
+        """``vmsd_name``, ``version``, ``fields`` and, if any were sent, ``subsections``."""
+        yield "vmsd_name", json.dumps(plan.vmsd.name)
+        yield "version", str(version_id)
+        yield "fields", self._fields(plan, state, version_id)
+        sent = plan.sent(state)
+        if sent:
+            yield (
+                "subsections",
+                self.style.array(self.style.object(self.group(s, state, s.version_id)) for s in sent),
+            )
+
+    def _fields(self, plan: Plan, state: Any, version_id: int) -> str:
+        if is_static(plan):
+            return _static_fields(self, plan, version_id)
+        return self.style.array(self._entries(plan, state, version_id))
+
+    def _entries(self, plan: Plan, state: Any, version_id: int) -> Iterator[str]:
+        for step, name in zip(plan.fine, unique_names(plan.vmsd.fields), strict=True):
+            if type(step) is not Nothing and step.present(state, version_id):
+                yield from self._entry(step, name, state)
+
+    def _entry(self, step: Step, name: str, state: Any) -> Iterator[str]:
+        field = step.field
+        count = count_of(field, state)
+        can_compress = compresses(field)
+        null_before = False
+        described = False
+        for i in range(count):
+            null = field.pointers and fetch(field, state)[field.start + i] is None
+            length = count
+            if self.splits_nulls:
+                length = count - i
+                if field.pointers and null != null_before:
+                    null_before, described = null, False
+                    length = _run_length(field, state, i, count)
+            if described and can_compress:
+                continue
+            described = True
+            yield self._element(step, name, state, i, length, null)
+
+    def _element(self, step: Step, name: str, state: Any, index: int, length: int, null: bool) -> str:
+        field = step.field
+        pairs = [("name", json.dumps(name))]
+        if length > 1:
+            pairs.append(("array_len", str(length)) if compresses(field) else ("index", str(index)))
+        fake = null and self.splits_nulls
+        pairs.append(("type", json.dumps("nullptr" if fake else type_name(field))))
+        inner: list[tuple[str, str]] = []
+        if field.vmsd is not None and not null:
+            inner = list(self._inner(step, state, index))
+        if field.vmsd is not None and field.info is None and field.struct_version is None and not fake:
+            pairs.append(("struct", self.style.object(inner)))
+        else:
+            pairs += inner
+        pairs.append(("size", str(1 if null else element_size(step, state, index))))
+        return self.style.object(pairs)
+
+    def _inner(self, step: Step, state: Any, index: int) -> Iterator[tuple[str, str]]:
+        if isinstance(step, Nested):
+            yield from self.group(step.plan, _element_state(step, state, index), step.version)
+            return
+        field = step.field
+        assert field.vmsd is not None
+        plan = plan_of(field.vmsd)
+        if isinstance(field.info, Tmp):
+            scratch = field.make(state) if field.make is not None else fetch(field, state)
+            if plan.pre_save is not None:
+                plan.pre_save(scratch)
+            yield from self.group(plan, scratch, plan.version_id)
+        elif isinstance(field.info, Queue):
+            for element in fetch(field, state):
+                yield from self.group(plan, element, plan.version_id)
+        elif isinstance(field.info, Tree):
+            for key, value in fetch(field, state):
+                if field.key is not None:
+                    yield from self.group(plan_of(field.key), key, plan_of(field.key).version_id)
+                yield from self.group(plan, value, plan.version_id)
+
+
+@cache
+def _writer(release: Release) -> VmdescWriter:
+    return VmdescWriter(STYLE.at(release), SPLITS_NULLS.at(release))
+
+
+@cache
+def _static_fields(writer: VmdescWriter, plan: Plan, version_id: int) -> str:
+    return writer.style.array(writer._entries(plan, _Zeros(), version_id))
+
+
+class _Zeros:
+    """State for a static layout: whatever is asked for exists, and its size does not depend on it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+    def __getitem__(self, index: int) -> Any:
+        return self
+
+
+@cache
+def is_static(plan: Plan) -> bool:
+    """Whether the layout of the fields (not the subsections) never depends on the state."""
+    return all(_static_field(f, s) for f, s in zip(plan.vmsd.fields, plan.fine, strict=True))
+
+
+def _static_field(field: Field, step: Step) -> bool:
+    if (
+        field.exists is not None
+        or isinstance(field.count, str)
+        or isinstance(field.size, str)
+        or field.pointers
+    ):
+        return False
+    if isinstance(step, Nested):
+        return not step.plan.ordered and is_static(step.plan)
+    return field.vmsd is None and (
+        field.info is not None and (field.info.width is not None or field.size > 0)
+    )
+
+
+@cache
+def compresses(field: Field) -> bool:
+    """vmsd_can_compress: whether an array is described by its first element only."""
+    if field.exists is not None:
+        return False
+    if field.vmsd is not None and field.info is None and field.struct_version is None:
+        return all(compresses(f) for f in field.vmsd.fields) and not field.vmsd.subsections
+    return True
+
+
+def unique_names(fields: Iterable[Field]) -> list[str]:
+    """The fields' names; those that occur more than once get ``[n]`` appended."""
+    fields = list(fields)
+    total = Counter(f.name for f in fields)
+    seen: Counter[str] = Counter()
+    names = []
+    for f in fields:
+        names.append(f.name if total[f.name] == 1 else f"{f.name}[{seen[f.name]}]")
+        seen[f.name] += 1
+    return names
+
+
+def _run_length(field: Field, state: Any, index: int, count: int) -> int:
+    values = fetch(field, state)
+    null = values[field.start + index] is None
+    for j in range(index + 1, count):
+        if (values[field.start + j] is None) != null:
+            return j - index
+    return count - index
+
+
+def _element_state(step: Nested, state: Any, index: int) -> Any:
+    if step.field.attr == ".":
+        return state
+    value = fetch(step.field, state)
+    return value if step.field.count is None else value[step.field.start + index]
+
+
+def element_size(step: Step, state: Any, index: int) -> int:
+    """Bytes of one element on the wire."""
+    field = step.field
+    if field.info is not None and field.info.width is not None:
+        return field.info.width
+    if isinstance(step, Nested):
+        if isinstance(step, Structs) and isinstance(value := fetch(field, state), WireRecords):
+            return value.item.size
+        fixed = fixed_size(step.plan, step.version)
+        return step.plan.size(_element_state(step, state, index), step.version) if fixed is None else fixed
+    if type(field.size) is int and field.size and field.vmsd is None:
+        return (
+            -(-field.size // 64) * 8 if field.info is not None and field.info.name == "bitmap" else field.size
+        )
+    out = Writer(quiet=True)
+    if field.count is not None:
+        raise EncodeError(f"{field.name}: elements of a varying size are not described")
+    step.save(out, state)
+    return out.size
+
+
+@cache
+def fixed_size(plan: Plan, version_id: int) -> int | None:
+    """Bytes of the fields if no state can change them; None if it can, or if there are subsections."""
+    if not is_static(plan) or plan.ordered:
+        return None
+    zeros = _Zeros()
+    steps = [s for s in plan.fine if type(s) not in (Nothing, Run) and s.version_id <= version_id]
+    return sum(element_size(s, zeros, 0) * count_of(s.field, zeros) for s in steps)

@@ -1,0 +1,60 @@
+"""The ``block`` section (QEMU migration/block.c, until 9.0): whole disks, in blocks of 1 MiB."""
+
+from __future__ import annotations
+
+from array import array
+
+from vmstate.errors import StreamError
+from vmstate.stream.live import LiveContext, register
+from vmstate.stream.wire import Window
+
+BLOCK_SIZE = 1 << 20
+_SECTOR_MASK = 0x1FF
+DEVICE_BLOCK, EOS, PROGRESS, ZERO_BLOCK = 0x01, 0x02, 0x04, 0x08
+
+
+@register("block")
+class BlockMigration:
+    """Blocks by device: the sector each begins at, and the offset of its data (0 for a zero block)."""
+
+    bulky = False
+
+    def __init__(self, context: LiveContext) -> None:
+        self.devices: dict[str, array[int]] = {}
+        self.data: dict[str, array[int]] = {}
+        self.progress = 0
+
+    def skip(self, start: int, end: int) -> None:
+        """Unreadable bytes leave no state behind."""
+
+    def scan(self, win: Window, at: int) -> tuple[int, bool]:
+        """Records up to the end mark (block_load)."""
+        while win.end - at >= 8:
+            word = win.u64(at)
+            flags = word & _SECTOR_MASK
+            if flags & DEVICE_BLOCK:
+                after = self._block(win, at, word >> 9, bool(flags & ZERO_BLOCK))
+                if after is None:
+                    break
+                at = after
+                continue
+            at += 8
+            if flags & PROGRESS:
+                self.progress = word >> 9
+            elif not flags & EOS:
+                raise StreamError("unknown flags", offset=at - 8, section="block", found=f"{flags:#x}")
+            if flags & EOS:
+                return at, True
+        return at, False
+
+    def _block(self, win: Window, at: int, sector: int, zero: bool) -> int | None:
+        """The offset after a block's record, or None when the window ends inside it."""
+        if win.end - at < 9 or win.end - at < 9 + win.u8(at + 8):
+            return None
+        name, pos = win.name(at + 8)
+        after = pos if zero else pos + BLOCK_SIZE
+        if after > win.end:
+            return None
+        self.devices.setdefault(name, array("Q")).append(sector)
+        self.data.setdefault(name, array("Q")).append(0 if zero else pos)
+        return after

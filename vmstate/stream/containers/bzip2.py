@@ -1,0 +1,58 @@
+"""bzip2: the block size stands in the header, and nothing else shapes its output.
+
+So an unchanged stream that was one member is written identically.  Parallel compressors (pbzip2, lbzip2)
+write many members; there, what is identical is the stream inside.
+"""
+
+from __future__ import annotations
+
+import bz2
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from vmstate.stream.containers.compression import Family, Trailer, decompress
+from vmstate.stream.containers.protocol import Buffer, Unwrapped, pieces
+from vmstate.stream.containers.spool import Spool
+
+MAGIC = b"BZh"
+_FAMILY = Family("bzip2", MAGIC, bz2.BZ2Decompressor, (OSError, ValueError))
+
+
+@dataclass(frozen=True)
+class Bzip2Metadata(Trailer):
+    """The block size, in units of 100 kB: 1 to 9."""
+
+    level: int = 9
+
+    def as_json(self) -> Mapping[str, object]:
+        """The facts as a JSON object."""
+        return {**super().as_json(), "level": self.level}
+
+
+class Bzip2:
+    """The bzip2 container."""
+
+    name = "bzip2"
+
+    def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
+        """Take the stream out; damage gives findings."""
+        digit = data[3] - ord("0") if len(data) > 3 else 9
+        members = decompress(_FAMILY, data, spool())
+        level = digit if 1 <= digit <= 9 else 9
+        metadata = Bzip2Metadata(members.count, data[members.end :], level)
+        return Unwrapped(members.data, metadata, members.findings)
+
+    def wrap(self, metadata: Bzip2Metadata, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
+        """One member with the block size that there was."""
+        compressor = bz2.BZ2Compressor(metadata.level)
+        for chunk in chunks:
+            yield compressor.compress(chunk)
+        yield compressor.flush()
+        yield from pieces(metadata.trailer)
+
+    def plain_metadata(self) -> Bzip2Metadata:
+        """Blocks of 900 kB."""
+        return Bzip2Metadata()
+
+
+CONTAINER = Bzip2()

@@ -1,0 +1,114 @@
+"""What gzip, bzip2 and xz share: members one after another, each decompressed a little at a time.
+
+Each call yields at most :data:`OUTPUT` bytes, so a member that expands a thousandfold costs no memory,
+and when one is damaged no more than that is lost before the damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from vmstate.errors import Finding, Severity
+from vmstate.stream.containers.protocol import Buffer, finding, pieces
+from vmstate.stream.containers.spool import Spool
+
+INPUT = 16 << 10
+OUTPUT = 16 << 10
+
+
+class Decoder(Protocol):
+    """One member's decompressor, with the interface of bz2.BZ2Decompressor and lzma.LZMADecompressor."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one format's members are told apart and decoded; ``errors`` are what its decoder raises."""
+
+    name: str
+    magic: bytes
+    decoder: Callable[[], Decoder]
+    errors: tuple[type[Exception], ...]
+
+
+@dataclass(frozen=True)
+class Members:
+    """What decompressing found: how many members, where they ended, what was wrong."""
+
+    data: memoryview
+    count: int
+    end: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Trailer:
+    """Bytes after the last member, kept so that they can be written again."""
+
+    members: int = 1
+    trailer: Buffer = b""
+
+    def as_json(self) -> Mapping[str, object]:
+        """The facts as a JSON object."""
+        return {"members": self.members, "trailing_bytes": len(self.trailer)}
+
+
+def decompress(family: Family, data: memoryview, spool: Spool) -> Members:
+    """Every member's content, up to the first damage.  Raises what the spool raises."""
+    position = 0
+    count = 0
+    findings: list[Finding] = []
+    while position < len(data) and (
+        count == 0 or data[position : position + len(family.magic)] == family.magic
+    ):
+        start = position
+        position, trouble = _member(family, data, position, spool)
+        if trouble is not None:
+            findings.append(_trouble(family.name, trouble, position, start, spool.size))
+            return Members(spool.finish(), count, len(data), tuple(findings))
+        count += 1
+    rest = data[position:]
+    if any(
+        piece.count(0) != len(piece) for piece in pieces(rest)
+    ):  # zeros are padding, as tapes and xz have it
+        findings.append(trailing(family.name, position, len(rest)))
+    return Members(spool.finish(), count, position, tuple(findings))
+
+
+def _member(family: Family, data: memoryview, position: int, spool: Spool) -> tuple[int, str | None]:
+    """Decompress one member.  Returns where it ended, and what was wrong: "" is being cut short."""
+    decoder = family.decoder()
+    while not decoder.eof:
+        chunk = bytes(data[position : position + INPUT]) if decoder.needs_input else b""
+        if decoder.needs_input and not chunk:
+            return position, ""
+        position += len(chunk)
+        try:
+            content = decoder.decompress(chunk, OUTPUT)
+        except family.errors as error:
+            return position - len(chunk), str(error) or type(error).__name__
+        spool.write(content)
+    return position - len(decoder.unused_data), None
+
+
+def _trouble(name: str, trouble: str, position: int, start: int, size: int) -> Finding:
+    if trouble:
+        text = f"damaged {name} data ({trouble}) within the member at {start:#x}; {size} bytes of the stream kept"
+        return finding(name, "damaged", text, position, "copy the file again from where it came")
+    text = f"the {name} data ends in the middle of the member at {start:#x}; {size} bytes of the stream kept"
+    return finding(name, "truncated", text, position, "copy the file again from where it came")
+
+
+def trailing(name: str, position: int, size: int) -> Finding:
+    """The finding that bytes follow the compressed data, which no decompressor would look at."""
+    text = f"{size} bytes after the end of the {name} data"
+    return finding(name, "trailing", text, position, severity=Severity.WARNING)

@@ -1,0 +1,59 @@
+"""Where a stream goes that is not in a file: a little in memory, the rest in an unlinked temporary file.
+
+Resident memory stays bounded however large the stream is: what is over :data:`IN_MEMORY` bytes is
+mapped from the temporary file, which vanishes with the process whatever happens.
+"""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from typing import IO
+
+from vmstate.errors import StreamError, TooLarge
+
+IN_MEMORY = 16 << 20  # device state is a few MB: most streams without guest memory never touch the disk
+
+
+class Spool:
+    """Bytes arriving in pieces, to be looked at as one memory view once they are all there."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.size = 0
+        self._limit = limit
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append some bytes.  Raises TooLarge beyond the limit, StreamError when the disk is full."""
+        self.size += len(chunk)
+        if self._limit is not None and self.size > self._limit:
+            raise TooLarge(self._limit, remedy="allow more, if this is no decompression bomb")
+        if self._file is None and self.size <= IN_MEMORY:
+            self._memory += chunk
+            return
+        try:
+            self._to_file(chunk)
+        except OSError as error:
+            raise StreamError(
+                f"cannot keep the stream in a temporary file: {error.strerror or error}",
+                remedy="point TMPDIR at a folder with more room",
+            ) from error
+
+    def _to_file(self, chunk: bytes | memoryview) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="vmstate-", buffering=1 << 20)  # noqa: SIM115 - outlives this call
+            self._file.write(self._memory)
+            self._memory = bytearray()
+        self._file.write(chunk)
+
+    def finish(self) -> memoryview:
+        """All bytes, read-only.  The spool is used up."""
+        if self._file is None:
+            return memoryview(self._memory).toreadonly()
+        try:
+            with self._file as file:
+                file.flush()
+                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except OSError as error:
+            raise StreamError(f"cannot map the temporary file: {error.strerror or error}") from error

@@ -1,0 +1,199 @@
+"""Zstandard (RFC 8878), read block by block: the walk over the block headers bounds what one step can yield.
+
+A block decompresses to at most 128 KiB, so however dense the data is, memory stays bounded; and what was
+decompressed before a damaged or missing block is kept.  The level is not in the file: an unchanged stream
+is written identically only if it was made at level 3 by the same library; otherwise what is identical is the
+stream inside.  Kept are the content size and the checksum, present or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import zstandard
+
+from vmstate.errors import Finding, Unsupported
+from vmstate.stream.containers.compression import Trailer, trailing
+from vmstate.stream.containers.protocol import Buffer, Unwrapped, finding, pieces
+from vmstate.stream.containers.spool import Spool
+
+MAGIC = b"\x28\xb5\x2f\xfd"
+SKIPPABLE = tuple(bytes((0x50 + i,)) + b"\x2a\x4d\x18" for i in range(16))
+MAX_WINDOW = 128 << 20  # what the zstd program accepts without being asked for more
+_LEVEL = 3
+
+
+@dataclass(frozen=True)
+class ZstdMetadata(Trailer):
+    """Whether the first frame states its content's size, and whether it ends with a checksum."""
+
+    content_size: bool = True
+    checksum: bool = True
+
+    def as_json(self) -> Mapping[str, object]:
+        """The facts as a JSON object."""
+        return {**super().as_json(), "content_size": self.content_size, "checksum": self.checksum}
+
+
+@dataclass(frozen=True)
+class _FrameHeader:
+    length: int
+    window: int
+    dictionary: bool
+    content_size: bool
+    checksum: bool
+
+
+class _CutShort(Exception):
+    """The data ends at ``position``, in the middle of a frame."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__()
+        self.position = position
+
+
+def _integer(data: memoryview, position: int, size: int) -> int:
+    if position + size > len(data):
+        raise _CutShort(position)
+    return int.from_bytes(data[position : position + size], "little")
+
+
+def _frame_header(data: memoryview, position: int) -> _FrameHeader:
+    """RFC 8878, section 3.1.1.1: descriptor, window, dictionary id, content size."""
+    descriptor = _integer(data, position + 4, 1)
+    single_segment = bool(descriptor & 0x20)
+    at = position + 5
+    window = 0
+    if not single_segment:
+        code = _integer(data, at, 1)
+        base = 1 << (10 + (code >> 3))
+        window = base + (base >> 3) * (code & 7)
+        at += 1
+    dictionary_size = (0, 1, 2, 4)[descriptor & 3]
+    dictionary = _integer(data, at, dictionary_size) != 0
+    at += dictionary_size
+    size_size = (1 if single_segment else 0, 2, 4, 8)[descriptor >> 6]
+    content = _integer(data, at, size_size) + (256 if size_size == 2 else 0)
+    window = content if single_segment else window
+    return _FrameHeader(at + size_size - position, window, dictionary, size_size > 0, bool(descriptor & 4))
+
+
+def _steps(data: memoryview, position: int, header: _FrameHeader) -> Iterator[tuple[int, int]]:
+    """The pieces of a frame to feed one by one, as (start, end): header, each block, checksum."""
+    start, position = position, position + header.length
+    yield start, position
+    last = False
+    while not last:
+        head = _integer(data, position, 3)
+        last = bool(head & 1)
+        size = 1 if head >> 1 & 3 == 1 else head >> 3  # one byte, repeated; otherwise so many bytes
+        yield position, min(position + 3 + size, len(data))
+        position += 3 + size
+        if position > len(data):
+            raise _CutShort(len(data))
+    if header.checksum:
+        _integer(data, position, 4)
+        yield position, position + 4
+
+
+class _Reader:
+    """Frames one after another, into a spool."""
+
+    def __init__(self, data: memoryview, spool: Spool) -> None:
+        self.data = data
+        self.position = 0
+        self.frames = 0
+        self.first: _FrameHeader | None = None
+        self._spool = spool
+        self._context = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+
+    def run(self) -> list[Finding]:
+        """Read all frames.  Returns what was wrong; the position is then where it went wrong."""
+        try:
+            while self._at_frame():
+                self._frame()
+        except _CutShort as end:
+            self.position = min(end.position, len(self.data))
+            kept = f"{self._spool.size} bytes of the stream kept"
+            text = f"the zstd data ends in the middle of frame {self.frames}; {kept}"
+            return [
+                finding("zstd", "truncated", text, self.position, "copy the file again from where it came")
+            ]
+        except zstandard.ZstdError as error:
+            text = f"damaged zstd data ({error}) in frame {self.frames}; {self._spool.size} bytes of the stream kept"
+            return [finding("zstd", "damaged", text, self.position, "copy the file again from where it came")]
+        rest = len(self.data) - self.position
+        return [trailing("zstd", self.position, rest)] if rest else []
+
+    def _at_frame(self) -> bool:
+        magic = bytes(self.data[self.position : self.position + 4])
+        return magic == MAGIC or magic in SKIPPABLE
+
+    def _frame(self) -> None:
+        if bytes(self.data[self.position : self.position + 4]) != MAGIC:
+            end = self.position + 8 + _integer(self.data, self.position + 4, 4)
+            if end > len(self.data):
+                raise _CutShort(len(self.data))
+            self.position = end
+            return
+        header = _frame_header(self.data, self.position)
+        self._refuse(header)
+        self.first = self.first or header
+        decoder = self._context.decompressobj()
+        for start, end in _steps(self.data, self.position, header):
+            self.position = start
+            self._spool.write(decoder.decompress(bytes(self.data[start:end])))
+            self.position = end
+        self.frames += 1
+
+    def _refuse(self, header: _FrameHeader) -> None:
+        if header.dictionary:
+            raise Unsupported(
+                "compressed with a zstd dictionary", offset=self.position, remedy="decompress it first"
+            )
+        if header.window > MAX_WINDOW and not self._small(header):
+            raise Unsupported(
+                f"the zstd window is {header.window} bytes, more than {MAX_WINDOW}",
+                offset=self.position,
+                remedy="decompress it with `zstd -d --long=31`",
+            )
+
+    def _small(self, header: _FrameHeader) -> bool:
+        # A frame of a single segment states its content's size as its window; memory use is bounded by it.
+        return False
+
+
+class Zstd:
+    """The zstd container."""
+
+    name = "zstd"
+
+    def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
+        """Take the stream out; damage gives findings.  Raises Unsupported for dictionaries and huge windows."""
+        content = spool()
+        reader = _Reader(data, content)
+        findings = reader.run()
+        first = reader.first or _FrameHeader(0, 0, dictionary=False, content_size=True, checksum=True)
+        damaged = any(f.rule != "container.trailing" for f in findings)
+        trailer = b"" if damaged else data[reader.position :]
+        metadata = ZstdMetadata(reader.frames, trailer, first.content_size, first.checksum)
+        return Unwrapped(content.finish(), metadata, tuple(findings))
+
+    def wrap(self, metadata: ZstdMetadata, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
+        """One frame; it states its content's size only if that is known beforehand."""
+        compressor = zstandard.ZstdCompressor(
+            level=_LEVEL, write_checksum=metadata.checksum, write_content_size=metadata.content_size
+        )
+        sink = compressor.compressobj(size=-1 if size is None else size)
+        for chunk in chunks:
+            yield sink.compress(chunk)
+        yield sink.flush()
+        yield from pieces(metadata.trailer)
+
+    def plain_metadata(self) -> ZstdMetadata:
+        """Level 3, with a checksum, as the zstd program does."""
+        return ZstdMetadata()
+
+
+CONTAINER = Zstd()

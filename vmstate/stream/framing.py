@@ -1,0 +1,168 @@
+"""The stream format, declared: every whole-file structure as a ``construct`` declaration.
+
+This module is the specification (``docs/stream-format.md`` is made from it), and a second codec: the plain
+``struct`` readers of :mod:`vmstate.stream.wire` are held to it by tests.  All integers are big endian.
+What is inside a section's payload is not declared here: that is the device's business.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import construct as c
+
+from vmstate.stream.marks import MAGIC, VERSION, VERSION_COMPAT, Command, Mark
+
+
+def _mark(mark: Mark) -> Any:
+    return c.Const(int(mark), c.Int8ub)
+
+
+COUNTED_NAME = c.Prefixed(c.Int8ub, c.GreedyBytes)
+"""A length byte and as many bytes, no terminator (qemu_put_counted_string)."""
+
+FILE_HEADER = c.Struct(
+    "magic" / c.Const(MAGIC, c.Int32ub),
+    "version" / c.OneOf(c.Int32ub, [VERSION_COMPAT, VERSION]),
+)
+"""qemu_savevm_state_header."""
+
+TARGET_PAGE_BITS = c.Struct("target_page_bits" / c.Int32ub)
+"""configuration/target-page-bits: only where the target's page size is not its smallest (2.9+)."""
+
+CAPABILITIES = c.Struct(
+    "caps_count" / c.Int32ub,
+    "capabilities" / c.Array(c.this.caps_count, COUNTED_NAME),
+)
+"""configuration/capabilities: the migration capabilities that both sides must have on (4.0+)."""
+
+UUID = c.Struct("uuid" / c.Bytes(16))
+"""configuration/uuid: only with the capability validate-uuid (4.2+)."""
+
+CONFIGURATION_SUBSECTIONS: dict[bytes, Any] = {
+    b"configuration/target-page-bits": TARGET_PAGE_BITS,
+    b"configuration/capabilities": CAPABILITIES,
+    b"configuration/uuid": UUID,
+}
+"""The subsections a configuration section may have, in the order QEMU writes them."""
+
+SUBSECTION_HEADER = c.Struct(
+    "mark" / _mark(Mark.SUBSECTION),
+    "name" / COUNTED_NAME,
+    "version_id" / c.Int32ub,
+)
+"""vmstate_subsection_save: in front of the fields of every subsection, at every depth."""
+
+CONFIGURATION_SUBSECTION = c.Struct(
+    "header" / SUBSECTION_HEADER,
+    "fields" / c.Switch(c.this.header.name, CONFIGURATION_SUBSECTIONS, default=c.Error),
+)
+
+CONFIGURATION = c.Struct(
+    "mark" / _mark(Mark.CONFIGURATION),
+    "name" / c.Prefixed(c.Int32ub, c.GreedyBytes),
+    "subsections"
+    / c.GreedyRange(
+        c.Struct(
+            "next" / c.Peek(c.Int8ub),
+            "check" / c.Check(c.this.next == Mark.SUBSECTION),
+            "subsection" / CONFIGURATION_SUBSECTION,
+        )
+    ),
+)
+"""The configuration section (machine types since 2.4): the machine's name, then subsections; no footer."""
+
+SECTION_START = c.Struct(
+    "kind" / c.OneOf(c.Int8ub, [int(Mark.START), int(Mark.FULL)]),
+    "section_id" / c.Int32ub,
+    "idstr" / COUNTED_NAME,
+    "instance_id" / c.Int32ub,
+    "version_id" / c.Int32ub,
+)
+"""save_section_header for START and FULL: they name the device."""
+
+SECTION_PART = c.Struct(
+    "kind" / c.OneOf(c.Int8ub, [int(Mark.PART), int(Mark.END)]),
+    "section_id" / c.Int32ub,
+)
+"""save_section_header for PART and END: they refer to a START by its section id."""
+
+FOOTER = c.Struct("mark" / _mark(Mark.FOOTER), "section_id" / c.Int32ub)
+"""save_section_footer (machine types since 2.4): after the payload of every section."""
+
+PING = c.Struct("value" / c.Int32ub)
+
+POSTCOPY_ADVISE = c.Struct("pagesize_summary" / c.Int64ub, "target_page_size" / c.Int64ub)
+"""Absent altogether (length 0) when only dirty bitmaps go by postcopy."""
+
+DISCARD_RANGE = c.Struct("start" / c.Int64ub, "length" / c.Int64ub)
+
+POSTCOPY_RAM_DISCARD = c.Struct(
+    "version" / c.Const(0, c.Int8ub),
+    "block" / COUNTED_NAME,
+    "terminator" / c.Const(0, c.Int8ub),
+    "ranges" / c.GreedyRange(DISCARD_RANGE),
+    "end" / c.Terminated,
+)
+
+PACKAGED = c.Struct("length" / c.Int32ub)
+"""The command's own data is the length; a stream of that many bytes, without file header, follows it."""
+
+RECV_BITMAP = c.Struct("block" / COUNTED_NAME)
+
+NOTHING = c.Struct("end" / c.Terminated)
+
+COMMAND_DATA: dict[int, Any] = {
+    Command.OPEN_RETURN_PATH: NOTHING,
+    Command.PING: PING,
+    Command.POSTCOPY_ADVISE: c.Optional(POSTCOPY_ADVISE),
+    Command.POSTCOPY_LISTEN: NOTHING,
+    Command.POSTCOPY_RUN: NOTHING,
+    Command.POSTCOPY_RAM_DISCARD: POSTCOPY_RAM_DISCARD,
+    Command.PACKAGED: PACKAGED,
+    Command.ENABLE_COLO: NOTHING,
+    Command.POSTCOPY_RESUME: NOTHING,
+    Command.RECV_BITMAP: RECV_BITMAP,
+    Command.SWITCHOVER_START: NOTHING,
+}
+"""What each command carries."""
+
+COMMAND = c.Struct(
+    "mark" / _mark(Mark.COMMAND),
+    "command" / c.Int16ub,
+    "data" / c.Prefixed(c.Int16ub, c.GreedyBytes),
+    "inner" / c.If(c.this.command == Command.PACKAGED, c.Bytes(lambda ctx: PACKAGED.parse(ctx.data).length)),
+)
+"""qemu_savevm_command_send; for PACKAGED with the stream wrapped in it (qemu_savevm_send_packaged)."""
+
+END_OF_STATES = c.Struct("mark" / _mark(Mark.EOF))
+
+VMDESCRIPTION = c.Struct("mark" / _mark(Mark.VMDESCRIPTION), "json" / c.Prefixed(c.Int32ub, c.GreedyBytes))
+"""The JSON description of all device sections, after the end mark (machine types since 2.3)."""
+
+RAM_SETUP_BLOCK = c.Struct("idstr" / COUNTED_NAME, "used_length" / c.Int64ub)
+"""One block in the list at the start of the ram section, without its optional extras."""
+
+MAPPED_RAM_HEADER = c.Struct(
+    "version" / c.Const(1, c.Int32ub),
+    "page_size" / c.Int64ub,
+    "bitmap_offset" / c.Int64ub,
+    "pages_offset" / c.Int64ub,
+)
+"""MappedRamHeader (9.0+): where in the file a block's bitmap and pages are."""
+
+HTAB_CHUNK = c.Struct(
+    "index" / c.Int32ub,
+    "n_valid" / c.Int16ub,
+    "n_invalid" / c.Int16ub,
+    "entries" / c.Bytes(c.this.n_valid * 16),
+)
+"""Some hash page table entries of pseries: from ``index`` on, valid ones, then only invalid ones."""
+
+XBZRLE_PAGE = c.Struct("encoding" / c.Const(1, c.Int8ub), "data" / c.Prefixed(c.Int16ub, c.GreedyBytes))
+
+COMPRESSED_PAGE = c.Struct("data" / c.Prefixed(c.Int32sb, c.GreedyBytes))
+
+DIRTY_BITMAP_START = c.Struct("granularity" / c.Int32ub, "flags" / c.Int8ub)
+
+DIRTY_BITMAP_BITS = c.Struct("start_sector" / c.Int64ub, "sectors" / c.Int32ub)

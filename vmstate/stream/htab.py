@@ -1,0 +1,74 @@
+"""The ``spapr/htab`` section (QEMU hw/ppc/spapr.c): the hash page table of a pseries guest."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from dataclasses import dataclass, field
+
+from vmstate.stream.live import LiveContext, register
+from vmstate.stream.wire import Window
+
+HPTE_SIZE = 16
+NO_TABLE = 0xFFFFFFFF
+_CHUNK = struct.Struct(">IHH")
+
+
+@dataclass
+class HtabChunks:
+    """Chunks in stream order, as parallel arrays: first entry, valid and invalid entries, offset of the data."""
+
+    index: array[int] = field(default_factory=lambda: array("L"))
+    n_valid: array[int] = field(default_factory=lambda: array("H"))
+    n_invalid: array[int] = field(default_factory=lambda: array("H"))
+    data: array[int] = field(default_factory=lambda: array("Q"))
+
+
+@register("spapr/htab")
+class Htab:
+    """What the htab sections say.
+
+    ``shift``: log2 of the table's size in bytes, None when the guest has none (radix; 2.10+);
+    ``chunks``: what was sent of it.
+    """
+
+    bulky = False
+
+    def __init__(self, context: LiveContext) -> None:
+        self.shift: int | None = None
+        self.chunks = HtabChunks()
+        self._in_chunks = False
+
+    def skip(self, start: int, end: int) -> None:
+        """Unreadable bytes: the next payload begins with its header again."""
+        self._in_chunks = False
+
+    def scan(self, win: Window, at: int) -> tuple[int, bool]:
+        """htab_load: a header (size, none, or zero), and after zero the chunks up to the empty one."""
+        if not self._in_chunks:
+            if win.end - at < 4:
+                return at, False
+            header = win.u32(at)
+            at += 4
+            if header:
+                self.shift = None if header == NO_TABLE else header
+                return at, True
+            self._in_chunks = True
+        return self._scan_chunks(win, at)
+
+    def _scan_chunks(self, win: Window, at: int) -> tuple[int, bool]:
+        view, base, end = win.view, win.base, win.end
+        while at + 8 <= end:
+            index, n_valid, n_invalid = _CHUNK.unpack_from(view, at - base)
+            after = at + 8 + n_valid * HPTE_SIZE
+            if after > end:
+                return at, False
+            if not (index or n_valid or n_invalid):
+                self._in_chunks = False
+                return after, True
+            self.chunks.index.append(index)
+            self.chunks.n_valid.append(n_valid)
+            self.chunks.n_invalid.append(n_invalid)
+            self.chunks.data.append(at + 8)
+            at = after
+        return at, False

@@ -1,0 +1,149 @@
+"""What a stream is made of: items, in order, that together cover every byte exactly once.
+
+Offsets are absolute (byte 0 is the first of the stream).  An item does not hold bytes, only where they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from vmstate.stream.marks import Command, Kind
+
+
+class Found(StrEnum):
+    """How the end of a section's payload was found, the surest first."""
+
+    LIVE = "live"
+    """The section's own grammar says it (ram, spapr/htab, …)."""
+    VMDESC = "vmdesc"
+    """The sizes in the stream's own description."""
+    DECLARED = "declared"
+    """Our declaration of the device."""
+    FOOTER = "footer"
+    """The next fitting footer: we do not know the payload's grammar."""
+    GUESS = "guess"
+    """The next thing that looks like an item; there were no footers to find."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """Magic and version."""
+
+    start: int
+    end: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationSubsection:
+    """A subsection of the configuration section; ``payload_start`` is after its header."""
+
+    start: int
+    payload_start: int
+    end: int
+    name: str
+    version_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The configuration section: machine type and what both sides must agree on.
+
+    ``target_page_bits`` and ``uuid`` (16 bytes) are None when their subsection is absent, ``capabilities`` empty.
+    """
+
+    start: int
+    end: int
+    machine: str
+    subsections: tuple[ConfigurationSubsection, ...] = ()
+    target_page_bits: int | None = None
+    capabilities: tuple[str, ...] = ()
+    uuid: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A device's section.
+
+    ``payload_start`` … ``payload_end`` is the device's own data; the footer, if there is one, is from
+    ``payload_end`` to ``end``.  For PART and END the names are those of the START they refer to.
+    ``footer`` is the section id the footer repeats, None without a footer.  ``damaged`` is set when the
+    payload could not be read to its end.  ``depth`` counts the PACKAGED commands around it.
+    """
+
+    start: int
+    payload_start: int
+    payload_end: int
+    end: int
+    kind: Kind
+    section_id: int
+    idstr: str
+    instance_id: int
+    version_id: int
+    footer: int | None
+    found: Found
+    damaged: bool = False
+    depth: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.idstr}[{self.instance_id:#x}]"
+            if self.instance_id > 255
+            else f"{self.idstr}[{self.instance_id}]"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CommandItem:
+    """A command; ``inner`` are the items of the stream that PACKAGED wraps (``inner_start`` … ``end``)."""
+
+    start: int
+    data_start: int
+    data_end: int
+    end: int
+    command: int
+    inner: tuple[Item, ...] = field(default=(), repr=False)
+
+    @property
+    def name(self) -> str:
+        """QEMU's name of the command, or its number."""
+        try:
+            return Command(self.command).name
+        except ValueError:
+            return f"{self.command:#x}"
+
+    @property
+    def inner_start(self) -> int:
+        """Where the wrapped stream begins."""
+        return self.data_end
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfStates:
+    """The end mark, one zero byte."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class VmDescription:
+    """The trailing JSON description; the text is from ``text_start`` to ``end``."""
+
+    start: int
+    text_start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Bytes that could not be given a meaning; a finding says why."""
+
+    start: int
+    end: int
+    reason: str
+
+
+Item: TypeAlias = FileHeader | Configuration | Section | CommandItem | EndOfStates | VmDescription | Opaque

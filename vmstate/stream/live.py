@@ -1,0 +1,70 @@
+"""Sections that say themselves where they end: the registry of handlers for iterative sections.
+
+A handler is made at a device's START (or FULL) section, keeps what the device's sections say, and is asked to
+scan each payload in turn.  It works on whatever window there is, so one handler serves a map and a pipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from vmstate.stream.wire import SectionStart, Window
+
+
+@dataclass(frozen=True)
+class LiveContext:
+    """What the stream said before a live section started.
+
+    ``page_size``: the target's, in bytes, if the configuration, the vmdesc or a postcopy advice told it.
+    ``capabilities``: names from the configuration section.  ``origin``: absolute file offset of the
+    stream's first byte (mapped-ram counts from the file's start).
+    """
+
+    start: SectionStart
+    page_size: int | None = None
+    capabilities: frozenset[str] = frozenset()
+    postcopy: bool = False
+    origin: int = 0
+
+
+class LiveHandler(Protocol):
+    """Reads the payloads of one live device."""
+
+    def scan(self, win: Window, at: int) -> tuple[int, bool]:
+        """Read records from ``at``; the offset reached, and whether the payload ended there.
+
+        Not ended means that the window ends inside the record at that offset.  StreamError when a record
+        makes no sense; :meth:`skip` is then called before the next payload.
+        """
+
+    def skip(self, start: int, end: int) -> None:
+        """The bytes from ``start`` to ``end`` belong to the device, but could not be read."""
+
+
+class Keeping(Protocol):
+    """A handler that can forget page contents: what a pipe need not keep."""
+
+    bulky: bool
+
+
+Factory = Callable[[LiveContext], LiveHandler]
+
+_HANDLERS: dict[str, Factory] = {}
+
+
+def register(idstr: str) -> Callable[[Factory], Factory]:
+    """Class decorator: this handler reads the sections named ``idstr``."""
+
+    def add(factory: Factory) -> Factory:
+        _HANDLERS[idstr] = factory
+        return factory
+
+    return add
+
+
+def handler_for(context: LiveContext) -> LiveHandler | None:
+    """A handler for a section that starts, or None when nobody knows its grammar."""
+    factory = _HANDLERS.get(context.start.idstr)
+    return factory(context) if factory else None

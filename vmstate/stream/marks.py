@@ -1,0 +1,72 @@
+"""The numbers of the stream format: magic, section types, commands (QEMU migration/savevm.h, savevm.c)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+MAGIC = 0x5145564D
+"""The first four bytes: "QEVM"."""
+
+VERSION_COMPAT = 2
+"""File version of QEMU 0.9 to 0.10; today's QEMU refuses it as obsolete."""
+
+VERSION = 3
+"""File version of every QEMU since 0.10.50."""
+
+FOOTER_SIZE = 5
+"""Bytes of a section footer: its mark and the section id again."""
+
+
+class Mark(IntEnum):
+    """The byte that begins each item of a stream, or a part of one."""
+
+    EOF = 0x00
+    START = 0x01
+    PART = 0x02
+    END = 0x03
+    FULL = 0x04
+    SUBSECTION = 0x05
+    VMDESCRIPTION = 0x06
+    CONFIGURATION = 0x07
+    COMMAND = 0x08
+    FOOTER = 0x7E
+
+
+class Kind(IntEnum):
+    """What a section is: a live device's beginning, part or end, or a device's whole state."""
+
+    START = Mark.START
+    PART = Mark.PART
+    END = Mark.END
+    FULL = Mark.FULL
+
+
+class Command(IntEnum):
+    """The commands a source may put between sections (enum qemu_vm_cmd)."""
+
+    INVALID = 0
+    OPEN_RETURN_PATH = 1
+    PING = 2
+    POSTCOPY_ADVISE = 3
+    POSTCOPY_LISTEN = 4
+    POSTCOPY_RUN = 5
+    POSTCOPY_RAM_DISCARD = 6
+    PACKAGED = 7
+    ENABLE_COLO = 8
+    POSTCOPY_RESUME = 9
+    RECV_BITMAP = 10
+    SWITCHOVER_START = 11
+
+
+COMMAND_LENGTHS: dict[int, frozenset[int]] = {
+    Command.OPEN_RETURN_PATH: frozenset({0}),
+    Command.PING: frozenset({4}),
+    Command.POSTCOPY_ADVISE: frozenset({0, 16}),
+    Command.POSTCOPY_LISTEN: frozenset({0}),
+    Command.POSTCOPY_RUN: frozenset({0}),
+    Command.PACKAGED: frozenset({4}),
+    Command.ENABLE_COLO: frozenset({0}),
+    Command.POSTCOPY_RESUME: frozenset({0}),
+    Command.SWITCHOVER_START: frozenset({0}),
+}
+"""Lengths a destination accepts, by command; a command not named here carries any number of bytes."""

@@ -1,0 +1,297 @@
+"""The ``ram`` section (QEMU migration/ram.c): block list and page records, found in bulk.
+
+A page record begins with a 64-bit word, page address | flags.  Without CONTINUE a counted block name follows,
+then what the flags call for.  Records are kept as *runs* (same kind, same size, one after another), so that a
+run of a million pages costs no more than one of two; addresses and contents stay in the stream.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag
+
+import numpy as np
+
+from vmstate.errors import StreamError, Truncated
+from vmstate.stream.live import LiveContext, register
+from vmstate.stream.ram_setup import RamBlock, read_setup
+from vmstate.stream.wire import Window
+
+WORD = struct.Struct(">Q")
+
+
+class RamFlag(IntFlag):
+    """RAM_SAVE_FLAG_*, below the page address."""
+
+    FULL = 0x01
+    ZERO = 0x02
+    MEM_SIZE = 0x04
+    PAGE = 0x08
+    EOS = 0x10
+    CONTINUE = 0x20
+    XBZRLE = 0x40
+    HOOK = 0x80
+    COMPRESS_PAGE = 0x100
+    MULTIFD_FLUSH = 0x200
+
+
+class PageKind(IntEnum):
+    """How a page record carries its page."""
+
+    ZERO = RamFlag.ZERO
+    PAGE = RamFlag.PAGE
+    XBZRLE = RamFlag.XBZRLE
+    COMPRESSED = RamFlag.COMPRESS_PAGE
+
+
+CONTINUE = int(RamFlag.CONTINUE)
+_PAGE_SIZES = (4096, 8192, 16384, 65536, 2048, 1024)
+_PAGE_KINDS = frozenset(int(kind) for kind in PageKind)
+_MARKERS = frozenset({int(RamFlag.EOS), int(RamFlag.HOOK), int(RamFlag.MULTIFD_FLUSH)})
+_LEGAL = _PAGE_KINDS | {kind | CONTINUE for kind in _PAGE_KINDS} | _MARKERS
+_XBZRLE_ENCODING = 1
+_NO_BLOCK = -1
+_SMALLEST_PAGE = 1024
+_SHORT_RUN = 4
+
+
+@dataclass
+class Runs:
+    """Runs of equal page records, in stream order: parallel arrays, one entry per run.
+
+    ``kind``: a :class:`PageKind`; ``start``: absolute offset of the first record; ``count``: records in the
+    run; ``stride``: bytes from one record to the next; ``lead``: bytes of a record before its data;
+    ``block``: index into the block list, -1 for a block not in it.
+    """
+
+    kind: array[int] = field(default_factory=lambda: array("H"))
+    start: array[int] = field(default_factory=lambda: array("Q"))
+    count: array[int] = field(default_factory=lambda: array("Q"))
+    stride: array[int] = field(default_factory=lambda: array("L"))
+    lead: array[int] = field(default_factory=lambda: array("H"))
+    block: array[int] = field(default_factory=lambda: array("l"))
+
+    def add(self, kind: int, start: int, count: int, stride: int, lead: int, block: int) -> None:
+        """Append a run; it continues the one before when it can."""
+        last = len(self.kind) - 1
+        if (
+            last >= 0
+            and self.kind[last] == kind
+            and self.stride[last] == stride
+            and self.lead[last] == lead
+            and self.block[last] == block
+            and self.start[last] + self.count[last] * stride == start
+        ):
+            self.count[last] += count
+            return
+        self.kind.append(kind)
+        self.start.append(start)
+        self.count.append(count)
+        self.stride.append(stride)
+        self.lead.append(lead)
+        self.block.append(block)
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+
+@register("ram")
+class Ram:
+    """Everything the ram sections of a stream say.
+
+    ``blocks``: the block list; ``runs``: every page record; ``counts``: page records by kind;
+    ``page_size``: bytes per page, known at the latest when the first whole page was met;
+    ``hooks`` and ``flushes``: records that carry no page.
+    """
+
+    bulky = True
+
+    def __init__(self, context: LiveContext) -> None:
+        self.version = context.start.version_id
+        self.blocks: list[RamBlock] = []
+        self.runs = Runs()
+        self.counts: dict[PageKind, int] = dict.fromkeys(PageKind, 0)
+        self.hooks = 0
+        self.flushes = 0
+        self.keep_runs = True
+        self._context = context
+        self._page_size = context.page_size
+        self._names: dict[bytes, int] = {}
+        self._block = _NO_BLOCK
+        self._block_end = 0
+        if self.version not in (3, 4):
+            raise StreamError(
+                "unknown version of the ram section",
+                offset=context.start.payload_start,
+                expected="3 or 4",
+                found=self.version,
+            )
+
+    @property
+    def page_size(self) -> int:
+        """Bytes per target page; 4096 until something said otherwise."""
+        return self._page_size or 4096
+
+    @property
+    def _mask(self) -> int:
+        """The bits below a page address; all flags fit below the smallest page size there is."""
+        return (self._page_size or _SMALLEST_PAGE) - 1
+
+    @property
+    def pages(self) -> int:
+        """Number of page records of any kind."""
+        return sum(self.counts.values())
+
+    def skip(self, start: int, end: int) -> None:
+        """Unreadable bytes: what CONTINUE refers to is unknown from here on."""
+        self._block = _NO_BLOCK
+        self._block_end = 0
+
+    def scan(self, win: Window, at: int) -> tuple[int, bool]:
+        """Read page records up to the end mark of this payload (ram_load_precopy)."""
+        view, base, end = win.view, win.base, win.end
+        while at + 8 <= end:
+            word = WORD.unpack_from(view, at - base)[0]
+            flags = word & self._mask
+            if flags == RamFlag.EOS:
+                return at + 8, True
+            try:
+                at = self._record(win, at, word, flags)
+            except Truncated:
+                break
+        return at, False
+
+    def _record(self, win: Window, at: int, word: int, flags: int) -> int:
+        kind = flags & ~CONTINUE
+        if kind in _PAGE_KINDS:
+            return self._page(win, at, word, kind, bool(flags & CONTINUE))
+        if flags & RamFlag.MEM_SIZE:
+            return self._setup(win, at, word & ~self._mask)
+        if flags & RamFlag.HOOK:
+            self.hooks += 1
+        elif flags & RamFlag.MULTIFD_FLUSH:
+            self.flushes += 1
+        else:
+            raise StreamError(
+                "unknown combination of page flags", offset=at, section="ram", found=f"{flags:#x}"
+            )
+        return at + 8
+
+    def _setup(self, win: Window, at: int, total: int) -> int:
+        if self.version < 4:
+            blocks, end = [RamBlock("", total)], at + 8
+        else:
+            blocks, end = read_setup(win, at + 8, total, self._context, frozenset(_LEGAL))
+        self.blocks = blocks
+        self._names = {block.raw_name: index for index, block in enumerate(blocks)}
+        for block in blocks:
+            if block.mapped is not None:
+                self._page_size = self._page_size or block.mapped.page_size
+        return end
+
+    def _page(self, win: Window, at: int, word: int, kind: int, same: bool) -> int:
+        lead = 8
+        if self.version < 4:
+            self._enter(0)
+        elif not same:
+            size = win.u8(at + 8)
+            lead = 9 + size
+            name = bytes(win.take(at + 9, size))
+            self._enter(self._names.get(name, _NO_BLOCK))
+            if self._block == _NO_BLOCK:
+                raise StreamError(f"page of an unknown RAM block {name!r}", offset=at + 8, section="ram")
+        elif self._block == _NO_BLOCK:
+            raise StreamError("page of the same block, but there was none before", offset=at, section="ram")
+        if kind == PageKind.PAGE and self._page_size is None:
+            self._page_size = detect_page_size(win, at + lead)
+        stride = lead + self._data_size(win, at + lead, kind)
+        if stride > win.end - at:
+            raise Truncated(stride, win.end - at, offset=at)
+        count = 1
+        if lead == 8 and kind in (PageKind.ZERO, PageKind.PAGE):
+            count = self._run(win, at, kind | CONTINUE if self.version > 3 else kind, stride)
+        else:
+            self._check(word & ~self._mask, at)
+        self.counts[PageKind(kind)] += count
+        if self.keep_runs:
+            self.runs.add(kind, at, count, stride, lead, self._block)
+        return at + count * stride
+
+    def _enter(self, block: int) -> None:
+        self._block = block
+        self._block_end = self.blocks[block].length if 0 <= block < len(self.blocks) else 0
+
+    def _check(self, address: int, at: int) -> None:
+        if address >= self._block_end:
+            raise StreamError(
+                "page outside its RAM block",
+                offset=at,
+                section="ram",
+                expected=f"below {self._block_end:#x}",
+                found=f"{address:#x}",
+            )
+
+    def _data_size(self, win: Window, at: int, kind: int) -> int:
+        if kind == PageKind.ZERO:
+            return 1
+        if kind == PageKind.PAGE:
+            return self.page_size
+        if kind == PageKind.XBZRLE:
+            header = win.take(at, 3)
+            size = header[1] << 8 | header[2]
+            if header[0] != _XBZRLE_ENCODING or size > self.page_size:
+                raise StreamError("bad XBZRLE header", offset=at, section="ram", found=bytes(header).hex())
+            return 3 + size
+        size = win.u32(at)
+        if size > 2 * self.page_size:  # zlib's compressBound is a little over one page
+            raise StreamError("invalid compressed length", offset=at, section="ram", found=size)
+        return 4 + size
+
+    def _run(self, win: Window, at: int, flags: int, stride: int) -> int:
+        """How many records like this one follow each other; all their addresses are checked."""
+        view, pos, mask = win.view, at - win.base, self._mask
+        most = (win.end - at) // stride
+        for count in range(min(_SHORT_RUN, most)):
+            word = WORD.unpack_from(view, pos + count * stride)[0]
+            if word & mask != flags:
+                return count
+            self._check(word & ~mask, at + count * stride)
+        return self._long_run(win, at, flags, stride, min(_SHORT_RUN, most), most)
+
+    def _long_run(self, win: Window, at: int, flags: int, stride: int, count: int, most: int) -> int:
+        step = 32
+        mask = self._mask
+        while count < most:
+            step = min(step * 4, 1 << 16, most - count)
+            words = words_at(win, at + count * stride, step, stride)
+            good = (words & mask) == flags
+            good &= words < self._block_end
+            if not good.all():
+                count += int(good.argmin())
+                wrong = WORD.unpack_from(win.view, at - win.base + count * stride)[0]
+                if wrong & mask == flags:
+                    self._check(wrong & ~mask, at + count * stride)
+                return count
+            count += step
+        return count
+
+
+def words_at(win: Window, at: int, count: int, stride: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """The 64-bit words of ``count`` records that are ``stride`` bytes apart."""
+    shape = np.ndarray((count,), ">u8", win.view, at - win.base, (stride,))
+    return shape.astype(np.uint64)
+
+
+def detect_page_size(win: Window, at: int) -> int:
+    """The size of the page that begins at ``at``: the first one after which a legal record comes."""
+    for size in _PAGE_SIZES:
+        if at + size + 8 > win.end:
+            if win.complete:
+                continue
+            raise Truncated(size + 8, win.end - at, offset=at)
+        word = win.u64(at + size)
+        if word & (size - 1) in _LEGAL and word < 1 << 52:
+            return size
+    return 4096

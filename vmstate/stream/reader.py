@@ -1,0 +1,226 @@
+"""A stream, read: the lossless sequence of its items, over a memory map."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from vmstate.errors import Finding, StreamError, finding_of
+from vmstate.stream import block_migration, dirty_bitmap, htab, s390  # noqa: F401  (they register themselves)
+from vmstate.stream.dirty_bitmap import DirtyBitmaps
+from vmstate.stream.htab import Htab
+from vmstate.stream.items import CommandItem, Configuration, FileHeader, Item, Section, VmDescription
+from vmstate.stream.live import LiveHandler
+from vmstate.stream.marks import Kind
+from vmstate.stream.ram import Ram
+from vmstate.stream.recover import Budget
+from vmstate.stream.resolve import Measures, Resolver
+from vmstate.stream.vmdesc_index import VmDesc, find_vmdesc
+from vmstate.stream.walk import Facts, Need, Walker
+from vmstate.stream.wire import Window
+
+Handler = TypeVar("Handler")
+
+
+@dataclass
+class Stream:
+    """A whole stream.
+
+    ``data``: all its bytes (a view of the map; of a pipe, page contents are zero).  ``items`` cover every byte
+    exactly once, in order.  ``findings``: what is wrong with its structure, each with its offset.
+    ``handlers``: what the live sections say, by idstr in order of appearance.
+    """
+
+    data: memoryview
+    items: tuple[Item, ...]
+    findings: list[Finding]
+    handlers: tuple[tuple[str, LiveHandler], ...] = ()
+    footers: bool | None = None
+    origin: int = 0
+    path: Path | None = None
+    _vmdesc: VmDesc | None = field(default=None, repr=False)
+
+    @property
+    def header(self) -> FileHeader:
+        """The file header (every stream has one, or it could not be opened)."""
+        header = self.items[0]
+        assert isinstance(header, FileHeader)
+        return header
+
+    @cached_property
+    def configuration(self) -> Configuration | None:
+        """The configuration section, if the machine type sends one."""
+        return next((item for item in self.items[1:2] if isinstance(item, Configuration)), None)
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """Every section in stream order, those of packaged streams among them."""
+        return tuple(item for item in flat(self.items) if isinstance(item, Section))
+
+    @cached_property
+    def devices(self) -> tuple[Section, ...]:
+        """The full sections: devices whose state is sent at once."""
+        return tuple(section for section in self.sections if section.kind == Kind.FULL)
+
+    @cached_property
+    def description(self) -> VmDescription | None:
+        """The vmdescription as an item."""
+        return next((item for item in reversed(self.items) if isinstance(item, VmDescription)), None)
+
+    @cached_property
+    def vmdesc(self) -> VmDesc | None:
+        """The vmdescription's contents; None without one, or when it is not readable (a finding says so)."""
+        if self._vmdesc is None and self.description is not None:
+            self._vmdesc = _readable(
+                self.view(self.description.text_start, self.description.end), self.description
+            )
+        return self._vmdesc
+
+    @property
+    def ram(self) -> Ram | None:
+        """Guest memory."""
+        return self.live(Ram)
+
+    @property
+    def htab(self) -> Htab | None:
+        """The hash page table (pseries)."""
+        return self.live(Htab)
+
+    @property
+    def dirty_bitmaps(self) -> DirtyBitmaps | None:
+        """Block dirty bitmaps."""
+        return self.live(DirtyBitmaps)
+
+    def live(self, kind: type[Handler]) -> Handler | None:
+        """The first live device that is read by this kind of handler."""
+        return next((handler for _, handler in self.handlers if isinstance(handler, kind)), None)
+
+    def find(self, idstr: str, instance_id: int | None = None) -> Section | None:
+        """The first START or FULL section of that name (and instance)."""
+        for section in self.sections:
+            if (
+                section.idstr == idstr
+                and instance_id in (None, section.instance_id)
+                and section.kind in (Kind.START, Kind.FULL)
+            ):
+                return section
+        return None
+
+    def view(self, start: int, end: int) -> memoryview:
+        """The bytes from ``start`` to ``end``, not copied."""
+        return self.data[start:end]
+
+    def payload(self, section: Section) -> memoryview:
+        """A section's payload, not copied."""
+        return self.data[section.payload_start : section.payload_end]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+def flat(items: tuple[Item, ...]) -> Iterator[Item]:
+    """Items in order, after each PACKAGED command those inside it."""
+    for item in items:
+        yield item
+        if isinstance(item, CommandItem):
+            yield from flat(item.inner)
+
+
+def _readable(text: memoryview, item: VmDescription) -> VmDesc | None:
+    vmdesc = VmDesc(bytes(text), item.text_start)
+    try:
+        vmdesc.json  # noqa: B018  (parsed here, to know whether it can be)
+    except StreamError:
+        return None
+    return vmdesc
+
+
+class Reading:
+    """Reads a complete window: walks it to the end, with the vmdescription found first if it is needed."""
+
+    def __init__(self, win: Window, resolver: Resolver | None, facts: Facts | None = None) -> None:
+        self.win = win
+        self.facts = facts or Facts()
+        self.facts.measure = Measures(self._described, resolver)
+        self.facts.budget = Budget(4 * len(win.view) + (1 << 16))
+        self._vmdesc: VmDesc | None = None
+        self._looked = False
+
+    def _described(self, win: Window) -> VmDesc | None:
+        if win.end != self.win.end or win.base != self.win.base:
+            return None  # a packaged stream: the description does not speak of it
+        return self.vmdesc()
+
+    def vmdesc(self) -> VmDesc | None:
+        """The description at the end of the window, looked for once."""
+        if not self._looked:
+            self._looked = True
+            item = find_vmdesc(self.win)
+            if item is not None:
+                text = self.win.take(item.text_start, item.end - item.text_start)
+                self._vmdesc = VmDesc(bytes(text), item.text_start)
+                self._check(self._vmdesc)
+        return self._vmdesc
+
+    def _check(self, vmdesc: VmDesc) -> None:
+        try:
+            vmdesc.json  # noqa: B018
+        except StreamError as error:
+            self.facts.note(finding_of(error, "vmdesc.json"))
+            self._vmdesc = None
+
+    def run(self, walker: Walker, items: list[Item]) -> list[Item]:
+        """All items from where the walker is to the window's end."""
+        vmdesc = self.vmdesc()
+        if self.facts.page_size is None and vmdesc is not None:
+            self.facts.page_size = vmdesc.page_size
+        while not isinstance(item := walker.step(self.win), Need):
+            items.append(item)
+        return items
+
+
+def read(data: memoryview, resolver: Resolver | None = None, origin: int = 0) -> Stream:
+    """Index the stream that is ``data``; StreamError when it is not a migration stream at all."""
+    reading = Reading(Window(data), resolver, Facts(origin=origin))
+    items = reading.run(Walker(reading.facts), [])
+    facts = reading.facts
+    return Stream(
+        data,
+        tuple(items),
+        facts.findings,
+        tuple(facts.handlers),
+        facts.footers,
+        origin,
+        _vmdesc=reading.vmdesc(),
+    )
+
+
+def map_file(path: str | os.PathLike[str]) -> memoryview:
+    """A file's bytes as a view of a read-only map; an empty file's as an empty view."""
+    with open(path, "rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def open_stream(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | mmap.mmap,
+    resolver: Resolver | None = None,
+    origin: int = 0,
+) -> Stream:
+    """Open a stream: a path (mapped, never read whole) or bytes.
+
+    ``resolver`` measures device payloads where the stream has no description.  ``origin`` is the offset of the
+    stream's first byte in the file it was taken from (only mapped-ram needs it).  StreamError when the bytes
+    do not begin like a migration stream; anything else wrong with them becomes a finding.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview, mmap.mmap)):
+        return read(memoryview(source).cast("B"), resolver, origin)
+    stream = read(map_file(source), resolver, origin)
+    stream.path = Path(source)
+    return stream

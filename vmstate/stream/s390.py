@@ -1,0 +1,112 @@
+"""s390x: storage attributes (live, hw/s390x/s390-stattrib.c) and storage keys (old style, s390-skeys.c)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import ClassVar
+
+from vmstate.errors import StreamError
+from vmstate.stream.live import LiveContext, register
+from vmstate.stream.wire import Window
+
+_WORDS = struct.Struct(">QQ")
+_PAGE_MASK = 0xFFF
+
+
+@dataclass(frozen=True, slots=True)
+class StorageRange:
+    """Consecutive pages' attributes or keys, a byte each: guest address, pages, offset of the bytes."""
+
+    address: int
+    count: int
+    data: int
+
+
+class _StorageBytes:
+    """Records of {u64 address | flag, u64 count, count bytes}, ended by a flag alone."""
+
+    bulky = False
+    MORE: ClassVar[int]
+    EOS: ClassVar[int]
+    PLAIN: ClassVar[frozenset[int]]
+
+    def __init__(self, context: LiveContext) -> None:
+        self.idstr = context.start.idstr
+        self.ranges: list[StorageRange] = []
+        self.marks: list[int] = []
+
+    def skip(self, start: int, end: int) -> None:
+        """Unreadable bytes leave no state behind."""
+
+    def scan(self, win: Window, at: int) -> tuple[int, bool]:
+        """Records up to the one that ends the payload."""
+        while win.end - at >= 8:
+            word = win.u64(at)
+            flags = word & _PAGE_MASK
+            if flags == self.MORE:
+                if win.end - at < 16:
+                    break
+                count = win.u64(at + 8)
+                if count > win.end - at - 16:
+                    break
+                self.ranges.append(StorageRange(word & ~_PAGE_MASK, count, at + 16))
+                at += 16 + count
+                continue
+            if flags == self.EOS:
+                return at + 8, True
+            if flags not in self.PLAIN:
+                raise StreamError(
+                    "unexpected storage flag", offset=at, section=self.idstr, found=f"{flags:#x}"
+                )
+            self.marks.append(flags)
+            at += 8
+            if flags in self._LAST:
+                return at, True
+        return at, False
+
+    _LAST: ClassVar[frozenset[int]] = frozenset()
+
+
+@register("s390-storage_attributes")
+class StorageAttributes(_StorageBytes):
+    """CMMA states; marks: 4 the source could not read them (ERROR), 8 all were sent (DONE)."""
+
+    EOS = 0x01
+    MORE = 0x02
+    PLAIN = frozenset({0x04, 0x08})
+
+
+@register("s390-skeys")
+class StorageKeys(_StorageBytes):
+    """Storage keys; mark 4 (ERROR) stands in the place of the end mark."""
+
+    EOS = 0x01
+    MORE = 0x02
+    PLAIN = frozenset({0x04})
+    _LAST = frozenset({0x04})
+
+
+@register("todclock")
+class TodClock:
+    """The time-of-day clock (hw/s390x/tod.c): a byte says whether epoch and clock follow; old style."""
+
+    bulky = False
+
+    def __init__(self, context: LiveContext) -> None:
+        self.epoch: int | None = None
+        self.clock: int | None = None
+
+    def skip(self, start: int, end: int) -> None:
+        """Unreadable bytes leave no state behind."""
+
+    def scan(self, win: Window, at: int) -> tuple[int, bool]:
+        """One byte, and nine more if it is one."""
+        if win.end - at < 1:
+            return at, False
+        if win.u8(at) != 1:
+            return at + 1, True
+        if win.end - at < 10:
+            return at, False
+        self.epoch, self.clock = win.u8(at + 1), win.u64(at + 2)
+        return at + 10, True

@@ -1,0 +1,173 @@
+"""Plain ``struct`` readers for the framing, at absolute offsets of a window on the stream.
+
+They read what :mod:`vmstate.stream.framing` declares, without its cost, and say where bytes are missing.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from vmstate.errors import StreamError, Truncated
+from vmstate.stream.items import Configuration, ConfigurationSubsection, FileHeader
+from vmstate.stream.marks import MAGIC, VERSION, VERSION_COMPAT, Mark
+
+Buffer: TypeAlias = memoryview
+
+_U32 = struct.Struct(">I")
+_U64 = struct.Struct(">Q")
+_HEADER = struct.Struct(">II")
+_COMMAND = struct.Struct(">BHH")
+
+
+class Window:
+    """What can be seen of a stream: ``view`` begins at absolute offset ``base``.
+
+    ``complete`` says that no bytes come after the view.  Over a map the window is the whole stream.
+    """
+
+    __slots__ = ("base", "complete", "end", "view")
+
+    def __init__(self, view: memoryview, base: int = 0, complete: bool = True) -> None:
+        self.view = view
+        self.base = base
+        self.complete = complete
+        self.end = base + len(view)
+
+    def take(self, at: int, size: int) -> memoryview:
+        """``size`` bytes at ``at``; Truncated if they are not there (yet)."""
+        if size > self.end - at:
+            raise Truncated(size, max(0, self.end - at), offset=at)
+        return self.view[at - self.base : at - self.base + size]
+
+    def u8(self, at: int) -> int:
+        """The byte at ``at``."""
+        if at >= self.end:
+            raise Truncated(1, 0, offset=at)
+        return self.view[at - self.base]
+
+    def u32(self, at: int) -> int:
+        """The big-endian 32-bit number at ``at``."""
+        if self.end - at < 4:
+            raise Truncated(4, max(0, self.end - at), offset=at)
+        return int(_U32.unpack_from(self.view, at - self.base)[0])
+
+    def u64(self, at: int) -> int:
+        """The big-endian 64-bit number at ``at``."""
+        if self.end - at < 8:
+            raise Truncated(8, max(0, self.end - at), offset=at)
+        return int(_U64.unpack_from(self.view, at - self.base)[0])
+
+    def name(self, at: int) -> tuple[str, int]:
+        """A counted name and the offset after it; bytes that are not UTF-8 survive as surrogates."""
+        size = self.u8(at)
+        return text_of(self.take(at + 1, size)), at + 1 + size
+
+
+def text_of(data: memoryview) -> str:
+    """Bytes of a name as text; lossless for any bytes."""
+    return bytes(data).decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """The bytes that :func:`text_of` made a text from."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+class SectionStart(NamedTuple):
+    """START or FULL: what names the device, and where its payload begins."""
+
+    section_id: int
+    idstr: str
+    instance_id: int
+    version_id: int
+    payload_start: int
+
+
+def file_header(win: Window, at: int) -> FileHeader:
+    """The file header; StreamError when it is not a migration stream (qemu_loadvm_state_header)."""
+    magic, version = _HEADER.unpack(win.take(at, 8))
+    if magic != MAGIC:
+        raise StreamError("not a migration stream", offset=at, expected=f"{MAGIC:#x}", found=f"{magic:#x}")
+    if version not in (VERSION_COMPAT, VERSION):
+        raise StreamError("unsupported stream version", offset=at + 4, expected=VERSION, found=version)
+    return FileHeader(at, at + 8, version)
+
+
+def section_start(win: Window, at: int) -> SectionStart:
+    """The header of a START or FULL section, from its kind byte."""
+    section_id = win.u32(at + 1)
+    idstr, pos = win.name(at + 5)
+    return SectionStart(section_id, idstr, win.u32(pos), win.u32(pos + 4), pos + 8)
+
+
+def command_header(win: Window, at: int) -> tuple[int, int, int]:
+    """Command number, length of its data, and where the data begins."""
+    _, number, length = _COMMAND.unpack(win.take(at, 5))
+    return number, length, at + 5
+
+
+@dataclass
+class _Facts:
+    """What the configuration's subsections said."""
+
+    target_page_bits: int | None = None
+    capabilities: tuple[str, ...] = ()
+    uuid: bytes | None = None
+
+
+def _page_bits(win: Window, at: int, facts: _Facts) -> int:
+    facts.target_page_bits = win.u32(at)
+    return at + 4
+
+
+def _capabilities(win: Window, at: int, facts: _Facts) -> int:
+    count, at = win.u32(at), at + 4
+    names = []
+    for _ in range(count):  # each takes a byte at least, so a hostile count ends at the stream's end
+        name, at = win.name(at)
+        names.append(name)
+    facts.capabilities = tuple(names)
+    return at
+
+
+def _uuid(win: Window, at: int, facts: _Facts) -> int:
+    facts.uuid = bytes(win.take(at, 16))
+    return at + 16
+
+
+_SUBSECTIONS = {
+    "configuration/target-page-bits": _page_bits,
+    "configuration/capabilities": _capabilities,
+    "configuration/uuid": _uuid,
+}
+
+
+def configuration(win: Window, at: int) -> Configuration:
+    """The configuration section; StreamError at a subsection that we do not know (its length is then unknown)."""
+    size = win.u32(at + 1)
+    machine = text_of(win.take(at + 5, size))
+    pos = at + 5 + size
+    facts = _Facts()
+    subsections = []
+    for sub in _configuration_subsections(win, pos, facts):
+        subsections.append(sub)
+        pos = sub.end
+    return Configuration(
+        at, pos, machine, tuple(subsections), facts.target_page_bits, facts.capabilities, facts.uuid
+    )
+
+
+def _configuration_subsections(win: Window, pos: int, facts: _Facts) -> Iterator[ConfigurationSubsection]:
+    # A stream may end right after the machine's name; only a window that is not complete has to wait.
+    while not (win.complete and pos == win.end) and win.u8(pos) == Mark.SUBSECTION:
+        name, after = win.name(pos + 1)
+        version, payload = win.u32(after), after + 4
+        read = _SUBSECTIONS.get(name)
+        if read is None:
+            raise StreamError("unknown subsection", offset=pos, section="configuration", found=name)
+        end = read(win, payload, facts)
+        yield ConfigurationSubsection(pos, payload, end, name, version)
+        pos = end

@@ -83,6 +83,33 @@ class Int32PositiveLe(Scalar):
         return loaded
 
 
+class Group(Info):
+    """Several numbers that are one element (an SLB entry, a vector register): ``codes``, one per member.
+
+    A single value is a tuple of the members; an array stays a view, its elements have the members as
+    attributes.
+    """
+
+    def __init__(self, name: str, codes: str, members: tuple[str, ...]) -> None:
+        self.name = name
+        self.members = members
+        self.item = struct.Struct(">" + codes)
+        self.width = self.item.size
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
+        return self.item.unpack(cur.take(self.item.size))
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        row = value if isinstance(value, tuple) else tuple(getattr(value, m) for m in self.members)
+        try:
+            out.put(self.item.pack(*row))
+        except struct.error as why:
+            raise EncodeError(f"{field.name} = {row!r} does not fit {self.name}: {why}") from None
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
 class NullPointer(Info):
     """The byte that stands for a null pointer in an array of pointers."""
 

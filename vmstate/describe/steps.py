@@ -14,7 +14,7 @@ from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Record
 from vmstate.describe.fields import Field
 from vmstate.describe.history import settled
-from vmstate.describe.infos import NULLPTR, Bytes, Info, Scalar
+from vmstate.describe.infos import NULLPTR, Bytes, Group, Info, Scalar
 from vmstate.errors import DeclarationError, EncodeError, StreamError
 
 if TYPE_CHECKING:
@@ -199,6 +199,32 @@ class Numbers(Step):
             raise EncodeError(f"{field.name}: an element does not fit {_info(field).name}: {why}") from None
 
 
+class Groups(Step):
+    """An array of number groups, kept as a view."""
+
+    def __init__(self, field: Field, info: Group) -> None:
+        super().__init__(field)
+        self.info = info
+
+    def load(self, cur: Cursor, state: Any) -> WireRecords:
+        size = count_of(self.field, state) * self.info.item.size
+        records = WireRecords(self.info.members, self.info.item, cur.take(size))
+        store(self.field, state, records)
+        return records
+
+    def save(self, out: Writer, state: Any) -> None:
+        field = self.field
+        count = count_of(field, state)
+        values = fetch(field, state)
+        if len(values) != count:
+            raise EncodeError(f"{field.name}: {len(values)} elements where the description wants {count}")
+        if isinstance(values, WireRecords) and values.item.format == self.info.item.format:
+            out.put(values.raw)
+            return
+        for value in values:
+            self.info.put(out, field, state, 0, value)
+
+
 class Elements(Step):
     """An array whose elements need a closer look: pointers, composites, ``equal`` numbers."""
 
@@ -351,4 +377,6 @@ def step_of(field: Field, plan: Plan | None) -> Step:
         return Nested(field, plan) if field.count is None else Structs(field, plan)
     if field.count is None:
         return Single(field)
+    if isinstance(field.info, Group) and not field.pointers and not field.start:
+        return Groups(field, field.info)
     return Numbers(field) if type(field.info) is Scalar and not field.pointers else Elements(field)

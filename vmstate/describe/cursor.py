@@ -39,7 +39,7 @@ class Cursor:
         self.pos = pos
         self.end = len(data) if end is None else min(end, len(data))
         self.judge = judge
-        self.reports: list[Report] = []
+        self.reports: list[Report | str] = []
         self.tree = tree
         self.short = False
 

@@ -7,6 +7,7 @@ The rules are those of QEMU's migration/vmstate.c: version window, ``pre_load``,
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,6 +23,7 @@ from vmstate.describe.reports import (
     FieldFailed,
     HookFailed,
     LoadFailure,
+    Refused,
     SubsectionFailed,
     TooNew,
     TooOld,
@@ -30,7 +32,7 @@ from vmstate.describe.reports import (
 )
 from vmstate.describe.steps import Nothing, Run, Step, fusible, step_of
 from vmstate.describe.tree import Node, TreeBuilder
-from vmstate.errors import DeclarationError, EncodeError, StreamError
+from vmstate.errors import DeclarationError, EncodeError, StreamError, Truncated
 
 SUBSECTION = 0x05  # QEMU_VM_SUBSECTION
 
@@ -72,7 +74,7 @@ class Plan:
         """
         self._check_version(cur, version_id)
         if cur.judge and self.pre_load is not None:
-            self._hook(cur, "pre_load", version_id, self.pre_load(state))
+            self._hook(cur, "pre_load", self.pre_load, state)
         if cur.tree is not None:
             self._load_noted(cur, state, version_id)
         else:
@@ -89,7 +91,7 @@ class Plan:
         if cur.pos >= cur.end or cur.data[cur.pos] == SUBSECTION:
             self._load_subsections(cur, state)
         if cur.judge and self.post_load is not None:
-            self._hook(cur, "post_load", version_id, self.post_load(state, version_id))
+            self._hook(cur, "post_load", self.post_load, state, version_id)
 
     def _check_version(self, cur: Cursor, version_id: int) -> None:
         vmsd = self.vmsd
@@ -108,11 +110,17 @@ class Plan:
             found=version_id,
         )
 
-    def _hook(self, cur: Cursor, hook: str, version_id: int, ret: int | None) -> None:
+    def _hook(self, cur: Cursor, name: str, hook: Callable[..., int | None], *args: Any) -> None:
+        text = None
+        try:
+            ret = hook(*args)
+        except Refused as refused:
+            ret, text = refused.ret, refused.text
         if ret:
-            vmsd = self.vmsd
-            cur.reports.append(HookFailed(hook, vmsd.name, version_id, self.minimum_version_id, ret))
-            raise LoadFailure(ret, f"{hook} of {vmsd.name} failed with {ret}", offset=cur.pos)
+            cur.reports.append(
+                HookFailed(name, self.vmsd.name, self.version_id, self.minimum_version_id, ret, text)
+            )
+            raise LoadFailure(ret, text or f"{name} of {self.vmsd.name} failed with {ret}", offset=cur.pos)
 
     def _load_fine(self, cur: Cursor, state: Any, version_id: int, steps: list[Step]) -> None:
         for step in steps:
@@ -122,7 +130,7 @@ class Plan:
         field = step.field
         if not step.present(state, version_id):
             if field.must_exist and cur.judge:
-                cur.reports.append(ValidationFailed(self.vmsd.name, field.name))
+                cur.reports.append(ValidationFailed(self.vmsd.name, field.name, self.version_id))
                 raise LoadFailure(
                     -1, f"validation of {self.vmsd.name} failed", offset=cur.pos, path=field.name
                 )
@@ -134,10 +142,9 @@ class Plan:
                 cur.take(cur.end - cur.pos + 1)
             return value
         except StreamError as error:
-            vmsd = self.vmsd
-            cur.reports.append(
-                FieldFailed(vmsd.name, field.name, version_id, self.minimum_version_id, error.ret)
-            )
+            kind = None if field.vmsd is not None and field.info is None else type_name(field)
+            stream = kind is not None and isinstance(error, Truncated)
+            cur.reports.append(FieldFailed(self.vmsd.name, field.name, kind, stream, error.ret))
             error.within(offset=start)
             error.inside(field.name)
             raise

@@ -20,13 +20,6 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Said(Report):
-    """A hook printed this line itself (warnings carry QEMU's prefix ``warning: ``)."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class TooNew(Report):
     """The incoming version of a description is newer than the local one (vmstate_load_state)."""
 
@@ -46,23 +39,27 @@ class TooOld(Report):
 
 @dataclass(frozen=True, slots=True)
 class HookFailed(Report):
-    """``pre_load`` or ``post_load`` returned non-zero."""
+    """``pre_load`` or ``post_load`` returned non-zero, or refused with a text of its own."""
 
     hook: str
     vmsd: str
     version_id: int
     minimum_version_id: int
     ret: int
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FieldFailed(Report):
-    """A field could not be loaded; one report per enclosing description, innermost first."""
+    """A field could not be loaded; one report per enclosing description, innermost first.
+
+    ``type``: its wire type, None for a struct.  ``stream``: the bytes ended inside this very field.
+    """
 
     vmsd: str
     field: str
-    version_id: int
-    minimum_version_id: int
+    type: str | None
+    stream: bool
     ret: int
 
 
@@ -72,6 +69,7 @@ class ValidationFailed(Report):
 
     vmsd: str
     field: str
+    version_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +142,11 @@ class LoadFailure(StreamError):
     def __init__(self, ret: int, message: str, **where: object) -> None:
         super().__init__(message, **where)  # type: ignore[arg-type]
         self.ret = ret
+
+
+class Refused(Exception):
+    """Raised by a hook that hands its message to the loader instead of printing it (Error **errp)."""
+
+    def __init__(self, text: str, ret: int = -EINVAL) -> None:
+        super().__init__(text)
+        self.text, self.ret = text, ret

@@ -1,0 +1,266 @@
+"""A destination loads a stream, as qemu_loadvm_state does: its order, its checks, its errno.
+
+migration/savevm.c qemu_loadvm_state and what it calls.  Which lines come out of the reports is the
+business of :mod:`vmstate.simulate.messages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from vmstate.describe import Cursor, Plan, Release
+from vmstate.describe.reports import EINVAL, EIO, LoadFailure, Report
+from vmstate.errors import StreamError
+from vmstate.simulate import reports as r
+from vmstate.simulate.commands import Commands
+from vmstate.simulate.verdict import Check
+
+MAGIC, COMPAT_VERSION, FILE_VERSION = 0x5145564D, 2, 3
+EOF_MARK, START, PART, END, FULL, VMDESCRIPTION, CONFIGURATION, COMMAND, FOOTER = 0, 1, 2, 3, 4, 6, 7, 8, 0x7E
+ENOTSUP = 95
+
+
+class Entry(Protocol):
+    """A registered section (SaveStateEntry): a device, or a live one with a loader of its own."""
+
+    idstr: str
+    instance_id: int
+    alias_id: int | None
+    compat: tuple[str, int] | None
+
+    @property
+    def version_id(self) -> int:
+        """The newest version that the entry loads."""
+
+
+@dataclass
+class Loader:
+    """One incoming migration.  ``run`` returns 0 or a negative errno; ``cur.reports`` has the rest.
+
+    ``entries``: what the destination registered, in QEMU's order.  ``configuration``: the state of the
+    configuration section, if the machine type wants one.
+    """
+
+    cur: Cursor
+    entries: Sequence[Entry]
+    release: Release
+    configuration: object | None
+    configuration_plan: Plan | None
+    footers: bool
+    vmdescription: bool
+    trace: list[Check] | None = None
+    decided_by: Check | None = None
+    _loading: dict[int, tuple[Entry, int]] = field(default_factory=dict)
+    _by_name: dict[str, list[Entry]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for entry in self.entries:
+            self._by_name.setdefault(entry.idstr, []).append(entry)
+            if entry.compat is not None:
+                self._by_name.setdefault(entry.compat[0], []).append(entry)
+
+    def run(self) -> int:
+        """Load the whole stream (qemu_loadvm_state)."""
+        ret = self._guard(self._header)
+        if ret == 0:
+            ret = self.sections()
+        if ret == 0 and self.cur.short:
+            ret = -EIO
+            self.fail(r.TrailingError(ret), "stream")
+        if ret == 0 and self.vmdescription:
+            self._vmdescription()
+        return ret
+
+    def _guard(self, step: object) -> int:
+        try:
+            step()  # type: ignore[operator]
+        except LoadFailure as failure:
+            self._decide(failure)
+            return failure.ret
+        except StreamError as error:
+            self._decide(error)
+            return error.ret
+        return 0
+
+    def _decide(self, error: StreamError) -> None:
+        if self.decided_by is None:
+            place = error.place
+            facts = (r for r in self.cur.reports if isinstance(r, Report))
+            first = next(facts, None)
+            rule = type(first).__name__ if first is not None else type(error).__name__
+            self.decided_by = Check(
+                rule, False, error.message, place.section, place.instance, place.offset, place.path,
+                error.found, error.expected,
+            )  # fmt: skip
+            self.note(self.decided_by)
+
+    def note(self, check: Check) -> None:
+        """Keep a check if somebody wants to see them."""
+        if self.trace is not None:
+            self.trace.append(check)
+
+    def fail(self, report: Report, rule: str, *, ret: int = -EINVAL, **facts: object) -> LoadFailure:
+        self.cur.reports.append(report)
+        failure = LoadFailure(ret, rule, **{"offset": self.cur.pos, **facts})
+        self._decide(failure)
+        return failure
+
+    def _header(self) -> None:
+        magic = self._be32()
+        if magic != MAGIC:
+            raise self.fail(
+                r.NotAStream(magic), "not a migration stream", offset=0, expected=MAGIC, found=magic
+            )
+        version = self._be32()
+        if version != FILE_VERSION:
+            old = version == COMPAT_VERSION
+            report = r.ObsoleteVersion() if old else r.UnsupportedFileVersion(version)
+            raise self.fail(
+                report, "file version", ret=-ENOTSUP, offset=4, expected=FILE_VERSION, found=version
+            )
+        if self.configuration_plan is None:
+            return
+        mark = self.cur.byte()
+        if mark != CONFIGURATION:
+            raise self.fail(
+                r.ConfigurationMissing(mark), "configuration", offset=8, expected=CONFIGURATION, found=mark
+            )
+        try:
+            self.configuration_plan.load(self.cur, self.configuration, 0)
+        except StreamError as error:
+            raise error.within(section="configuration", instance=0)
+
+    def _be32(self) -> int:
+        return int.from_bytes(self.cur.number(4), "big")
+
+    def sections(self) -> int:
+        """Sections and commands up to the end mark (qemu_loadvm_state_main)."""
+        commands = Commands(self)
+        while True:
+            kind = self.cur.byte()
+            if self.cur.short:
+                self.fail(r.TypeUnreadable(-EIO), "the stream ends without an end mark", ret=-EIO)
+                return -EIO
+            if kind == EOF_MARK:
+                return 0
+            if kind in (START, FULL):
+                ret = self._guard(self._start_full)
+            elif kind in (PART, END):
+                ret = self._guard(self._part_end)
+            elif kind == COMMAND:
+                ret = self._guard(commands.process)
+                if ret == 0 and commands.quit:
+                    return 0
+            else:
+                self.fail(r.UnknownType(kind), "unknown section type", offset=self.cur.pos - 1, found=kind)
+                return -EINVAL
+            if ret < 0:
+                return ret
+
+    def find(self, idstr: str, instance_id: int) -> Entry | None:
+        """find_se: by name and instance or alias, or by the name that old releases used."""
+        for entry in self._by_name.get(idstr, ()):
+            own = entry.instance_id if entry.idstr == idstr else (entry.compat or ("", -1))[1]
+            if instance_id in (own, entry.alias_id):
+                return entry
+        return None
+
+    def _start_full(self) -> None:
+        cur = self.cur
+        start = cur.pos - 1
+        section_id = self._be32()
+        length = cur.byte()
+        if length > cur.end - cur.pos or cur.short or length == 0:
+            raise self.fail(r.IdstrUnreadable(section_id), "section name")
+        idstr = bytes(cur.take(length)).split(b"\0", 1)[0].decode("utf-8", "replace")
+        instance_id, version = self._be32(), self._be32()
+        if cur.short:
+            raise self.fail(r.InstanceUnreadable(-EIO), "section header", ret=-EIO)
+        where = {"offset": start, "section": idstr, "instance": instance_id}
+        entry = self.find(idstr, instance_id)
+        if entry is None:
+            raise self.fail(r.UnknownSection(idstr, instance_id), "unknown section or instance", **where)
+        if version > entry.version_id:
+            report = r.SectionTooNew(_signed(version), idstr, entry.version_id)
+            raise self.fail(report, "section version", expected=entry.version_id, found=version, **where)
+        self._loading[section_id] = (entry, version)
+        try:
+            self._load(entry, version)
+        except StreamError as error:
+            error.within(section=idstr, instance=instance_id)
+            self._decide(error)
+            cur.reports.append(r.SectionFailed(instance_id, idstr))
+            raise
+        self._footer(entry, section_id)
+        self.note(
+            Check(
+                "section",
+                True,
+                section=idstr,
+                instance=instance_id,
+                offset=start,
+                incoming=version,
+                local=entry.version_id,
+            )
+        )
+
+    def _part_end(self) -> None:
+        cur = self.cur
+        section_id = self._be32()
+        if cur.short:
+            raise self.fail(r.SectionIdUnreadable(-EIO), "section id", ret=-EIO)
+        if section_id not in self._loading:
+            raise self.fail(
+                r.UnknownPart(_signed(section_id)), "a part of a section that never started", found=section_id
+            )
+        entry, version = self._loading[section_id]
+        try:
+            self._load(entry, version)
+        except StreamError as error:
+            error.within(section=entry.idstr, instance=entry.instance_id)
+            self._decide(error)
+            cur.reports.append(r.PartFailed(_signed(section_id), entry.idstr))
+            raise
+        self._footer(entry, section_id)
+
+    def _load(self, entry: Entry, version: int) -> None:
+        live = getattr(entry, "load_state", None)
+        if live is None:
+            entry.plan.load(self.cur, entry, _signed(version))  # type: ignore[attr-defined]
+            return
+        try:
+            live(self.cur, _signed(version))
+        except StreamError as error:
+            self.cur.reports.append(r.LiveStateFailed(_signed(version), error.ret))
+            raise
+
+    def _footer(self, entry: Entry, section_id: int) -> None:
+        if not self.footers:
+            return
+        cur = self.cur
+        start = cur.pos
+        where = {"offset": start, "section": entry.idstr, "instance": entry.instance_id}
+        mark = cur.byte()
+        report: Report
+        if cur.short:
+            report = r.FooterUnreadable(-EIO)
+        elif mark != FOOTER:
+            report = r.FooterMissing(entry.idstr)
+        elif (read := self._be32()) != section_id:
+            report = r.FooterMismatch(entry.idstr, read, section_id)
+        else:
+            return
+        failure = self.fail(report, "section footer", **where)
+        cur.reports.append(r.FooterFailed(_signed(section_id)))
+        raise failure
+
+    def _vmdescription(self) -> None:
+        kind = self.cur.byte()
+        if kind != VMDESCRIPTION:
+            self.cur.reports.append(r.VmdescriptionExpected(kind))
+
+
+def _signed(value: int) -> int:
+    return (value + (1 << 31)) % (1 << 32) - (1 << 31)

@@ -1,0 +1,61 @@
+"""What became of a migration: outcome, lines, the check that decided, and all checks on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a migration ended, as the batch interface spells it."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    SOURCE_REFUSED = "source-refused"
+    DESTINATION_REFUSED = "destination-refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check that ran: what was compared where, both sides, and whether it held."""
+
+    rule: str
+    passed: bool
+    message: str = ""
+    section: str | None = None
+    instance: int | None = None
+    offset: int | None = None
+    path: str | None = None
+    incoming: object = None
+    local: object = None
+
+    def as_json(self) -> dict[str, object]:
+        """The check as a JSON object; absent facts are left out, numbers stay numbers."""
+        facts = {name: getattr(self, name) for name in self.__slots__ if name != "passed"}
+        plain = {
+            k: v if isinstance(v, int | str | bool) else str(v)
+            for k, v in facts.items()
+            if v not in (None, "")
+        }
+        return {**plain, "passed": self.passed}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``messages``: the destination's stderr lines, start-up first; ``source_messages``: the source's."""
+
+    outcome: Outcome
+    messages: list[str] = field(default_factory=list)
+    source_messages: list[str] = field(default_factory=list)
+    decided_by: Check | None = None
+    errno: int = 0
+    trace: list[Check] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, object]:
+        """The object that the batch commands write, a line each."""
+        return {
+            "outcome": str(self.outcome),
+            "source_messages": self.source_messages,
+            "messages": self.messages,
+            "decided_by": self.decided_by.as_json() if self.decided_by is not None else None,
+        }

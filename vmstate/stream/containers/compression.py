@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from vmstate.errors import Finding, Severity
-from vmstate.stream.containers.protocol import Buffer, finding, pieces
+from vmstate.errors import Finding
+from vmstate.stream.containers.protocol import Buffer, damage, oddity, pieces
 from vmstate.stream.containers.spool import Spool
 
 INPUT = 16 << 10
@@ -101,14 +101,15 @@ def _member(family: Family, data: memoryview, position: int, spool: Spool) -> tu
 
 
 def _trouble(name: str, trouble: str, position: int, start: int, size: int) -> Finding:
+    kept = f"{size} bytes of the stream kept"
     if trouble:
-        text = f"damaged {name} data ({trouble}) within the member at {start:#x}; {size} bytes of the stream kept"
-        return finding(name, "damaged", text, position, "copy the file again from where it came")
-    text = f"the {name} data ends in the middle of the member at {start:#x}; {size} bytes of the stream kept"
-    return finding(name, "truncated", text, position, "copy the file again from where it came")
+        text = f"damaged {name} data ({trouble}) in the member at {start:#x}; {kept}"
+        return damage(name, "damaged", text, position)
+    return damage(
+        name, "truncated", f"the {name} data ends within the member at {start:#x}; {kept}", position
+    )
 
 
 def trailing(name: str, position: int, size: int) -> Finding:
     """The finding that bytes follow the compressed data, which no decompressor would look at."""
-    text = f"{size} bytes after the end of the {name} data"
-    return finding(name, "trailing", text, position, severity=Severity.WARNING)
+    return oddity(name, "trailing", f"{size} bytes after the end of the {name} data", position)

@@ -15,7 +15,7 @@ from typing import IO
 
 from vmstate.errors import Unsupported
 from vmstate.stream.containers.compression import Trailer
-from vmstate.stream.containers.protocol import Buffer, Unwrapped, finding, pieces
+from vmstate.stream.containers.protocol import Buffer, Unwrapped, damage, pieces
 from vmstate.stream.containers.spool import Spool
 
 MAGIC = b"\x89LZO\0\r\n\x1a\n"
@@ -62,11 +62,8 @@ def _run(arguments: list[str], chunks: Iterable[Buffer], ended: _Ended) -> Itera
             process.kill()
             feeder.join()
             listener.join()
-    ended.complaint = (
-        b"".join(complaints).decode(errors="replace").strip().splitlines()[-1:]
-        and (b"".join(complaints).decode(errors="replace").strip().splitlines()[-1])
-        or ""
-    )
+    lines = b"".join(complaints).decode(errors="replace").splitlines()
+    ended.complaint = lines[-1].strip() if lines else f"status {ended.status}"
 
 
 def _feed(chunks: Iterable[Buffer], pipe: IO[bytes]) -> None:
@@ -95,11 +92,11 @@ class Lzop:
         ended = _Ended()
         for piece in _run(["-dc", "--ignore-warn"], [data], ended):
             content.write(piece)
-        findings = ()
+        findings = []
         if ended.status != 0:
             text = f"lzop could not read it all ({ended.complaint}); {content.size} bytes of the stream kept"
-            findings = (finding("lzop", "damaged", text, 0, "copy the file again from where it came"),)
-        return Unwrapped(content.finish(), LzopMetadata(), findings)
+            findings.append(damage("lzop", "damaged", text, 0))
+        return Unwrapped(content.finish(), LzopMetadata(), tuple(findings))
 
     def wrap(self, metadata: LzopMetadata, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
         """What ``lzop -c`` makes of it.  Raises Unsupported without the program."""

@@ -41,7 +41,7 @@ class Container(Protocol):
     name: str
 
     def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
-        """Take the stream out.  Raises Unsupported for what is legal but not handled, TooLarge at the limit."""
+        """Take the stream out.  Raises Unsupported for what is not handled, TooLarge at the limit."""
 
     def wrap(self, metadata: Any, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
         """The container's bytes around a stream of ``size`` bytes (None: not known before its end)."""
@@ -62,18 +62,17 @@ class Layer:
         return {"container": self.container, **self.metadata.as_json()}
 
 
-def finding(
-    container: str,
-    rule: str,
-    message: str,
-    offset: int,
-    remedy: str | None = None,
-    severity: Severity = Severity.ERROR,
-) -> Finding:
-    """A finding about a container; ``offset`` counts bytes of the container, not of the stream in it."""
-    return Finding(
-        f"container.{rule}", severity, message, Place(offset, path=f"container/{container}"), remedy
-    )
+def damage(container: str, rule: str, message: str, offset: int) -> Finding:
+    """The finding that a container's bytes are wrong from ``offset`` (counted in the container) on."""
+    place = Place(offset, path=f"container/{container}")
+    remedy = "copy the file again from where it came"
+    return Finding(f"container.{rule}", Severity.ERROR, message, place, remedy)
+
+
+def oddity(container: str, rule: str, message: str, offset: int) -> Finding:
+    """The finding that a container holds something that no one asked for, which does no harm."""
+    place = Place(offset, path=f"container/{container}")
+    return Finding(f"container.{rule}", Severity.WARNING, message, place)
 
 
 def pieces(data: Buffer, size: int = 1 << 20) -> Iterator[bytes]:

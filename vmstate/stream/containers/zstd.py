@@ -15,7 +15,7 @@ import zstandard
 
 from vmstate.errors import Finding, Unsupported
 from vmstate.stream.containers.compression import Trailer, trailing
-from vmstate.stream.containers.protocol import Buffer, Unwrapped, finding, pieces
+from vmstate.stream.containers.protocol import Buffer, Unwrapped, damage, pieces
 from vmstate.stream.containers.spool import Spool
 
 MAGIC = b"\x28\xb5\x2f\xfd"
@@ -115,16 +115,16 @@ class _Reader:
                 self._frame()
         except _CutShort as end:
             self.position = min(end.position, len(self.data))
-            kept = f"{self._spool.size} bytes of the stream kept"
-            text = f"the zstd data ends in the middle of frame {self.frames}; {kept}"
-            return [
-                finding("zstd", "truncated", text, self.position, "copy the file again from where it came")
-            ]
+            return [damage("zstd", "truncated", f"the zstd data ends within {self._where()}", self.position)]
         except zstandard.ZstdError as error:
-            text = f"damaged zstd data ({error}) in frame {self.frames}; {self._spool.size} bytes of the stream kept"
-            return [finding("zstd", "damaged", text, self.position, "copy the file again from where it came")]
+            return [
+                damage("zstd", "damaged", f"damaged zstd data ({error}) in {self._where()}", self.position)
+            ]
         rest = len(self.data) - self.position
         return [trailing("zstd", self.position, rest)] if rest else []
+
+    def _where(self) -> str:
+        return f"frame {self.frames}; {self._spool.size} bytes of the stream kept"
 
     def _at_frame(self) -> bool:
         magic = bytes(self.data[self.position : self.position + 4])
@@ -148,20 +148,12 @@ class _Reader:
         self.frames += 1
 
     def _refuse(self, header: _FrameHeader) -> None:
+        here = self.position
         if header.dictionary:
-            raise Unsupported(
-                "compressed with a zstd dictionary", offset=self.position, remedy="decompress it first"
-            )
-        if header.window > MAX_WINDOW and not self._small(header):
-            raise Unsupported(
-                f"the zstd window is {header.window} bytes, more than {MAX_WINDOW}",
-                offset=self.position,
-                remedy="decompress it with `zstd -d --long=31`",
-            )
-
-    def _small(self, header: _FrameHeader) -> bool:
-        # A frame of a single segment states its content's size as its window; memory use is bounded by it.
-        return False
+            raise Unsupported("compressed with a zstd dictionary", offset=here, remedy="decompress it first")
+        if header.window > MAX_WINDOW:
+            text = f"the zstd window is {header.window} bytes, more than {MAX_WINDOW}"
+            raise Unsupported(text, offset=here, remedy="decompress it with `zstd -d --long=31`")
 
 
 class Zstd:
@@ -170,7 +162,7 @@ class Zstd:
     name = "zstd"
 
     def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
-        """Take the stream out; damage gives findings.  Raises Unsupported for dictionaries and huge windows."""
+        """Take the stream out; damage gives findings.  Raises Unsupported for dictionaries, huge windows."""
         content = spool()
         reader = _Reader(data, content)
         findings = reader.run()

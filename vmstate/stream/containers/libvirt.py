@@ -1,0 +1,201 @@
+"""libvirt's save image: what `virsh save` and `virsh managedsave` write.
+
+A header, the domain's XML, a cookie, padding, and then QEMU's stream, possibly compressed.  The header is in
+the byte order of the host that wrote it; its version number tells which (libvirt's qemu_saveimage.c).
+Everything before the stream is kept verbatim, so rewriting is identical.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+from vmstate.errors import EncodeError, Finding
+from vmstate.stream.containers.protocol import Buffer, Unwrapped, damage, oddity, pieces
+from vmstate.stream.containers.spool import Spool
+
+COMPLETE = b"LibvirtQemudSave"
+INCOMPLETE = b"LibvirtQemudPart"
+VERSION = 2
+HEADER_SIZE = 92
+FORMATS = ("raw", "gzip", "bzip2", "xz", "lzop", "zstd", "sparse")
+_INSIDE = {
+    "raw": "",
+    "sparse": "",
+}  # "sparse" is QEMU's mapped-ram: a plain stream with room for the pages in it
+ByteOrder = Literal["little", "big"]
+_ORDERS: tuple[ByteOrder, ByteOrder] = ("little", "big")
+ROOM = 64 << 10  # libvirt leaves so much after the XML, for `virsh save-image-edit`
+
+
+@lru_cache
+def _header(byte_order: ByteOrder) -> Any:
+    """The header's declaration; ``byte_order`` is "little" or "big"."""
+    import construct  # takes longer to import than most streams to read
+
+    u32 = construct.Int32ul if byte_order == "little" else construct.Int32ub
+    return construct.Struct(
+        "magic" / construct.Bytes(16),
+        "version" / u32,
+        "data_len" / u32,  # of XML, cookie and padding: the stream starts so many bytes after the header
+        "was_running" / u32,  # whether `virsh restore` starts the guest
+        "format" / u32,  # an index into FORMATS
+        "cookie_offset" / u32,  # from the header's end; 0 if there is no cookie
+        "unused" / construct.Bytes(14 * 4),
+    )
+
+
+@dataclass(frozen=True)
+class LibvirtMetadata:
+    """A save image's header, XML and cookie, and all of it verbatim (``prefix``)."""
+
+    byte_order: ByteOrder
+    complete: bool
+    version: int
+    was_running: int
+    format: int
+    data_len: int
+    xml: bytes = field(repr=False)
+    cookie: bytes = field(repr=False)
+    prefix: bytes = field(repr=False)
+
+    @property
+    def format_name(self) -> str:
+        """The compression's name; libvirt before version 2 of the header knew none."""
+        if self.version < VERSION:
+            return "raw"
+        return FORMATS[self.format] if self.format < len(FORMATS) else f"unknown ({self.format})"
+
+    def as_json(self) -> Mapping[str, object]:
+        """The facts as a JSON object."""
+        return {
+            "byte_order": self.byte_order,
+            "complete": self.complete,
+            "version": self.version,
+            "was_running": bool(self.was_running),
+            "format": self.format_name,
+            "data_len": self.data_len,
+            "xml": self.xml.decode(errors="replace"),
+            "cookie": self.cookie.decode(errors="replace"),
+        }
+
+
+def save_image(
+    xml: bytes,
+    cookie: bytes = b"",
+    *,
+    format_name: str = "raw",
+    was_running: bool = True,
+    byte_order: ByteOrder = "little",
+    complete: bool = True,
+    data_len: int | None = None,
+) -> LibvirtMetadata:
+    """What precedes the stream in a new save image, as libvirt lays it out.
+
+    Raises EncodeError for an unknown format, or when XML and cookie do not fit into ``data_len`` bytes.
+    """
+    if format_name not in FORMATS:
+        raise EncodeError(f"libvirt knows no save format {format_name!r}; it knows {', '.join(FORMATS)}")
+    texts = xml + b"\0" + (cookie + b"\0" if cookie else b"")
+    length = len(texts) + ROOM if data_len is None else data_len
+    if len(texts) > length or length >= 1 << 32:
+        raise EncodeError(f"XML and cookie take {len(texts)} bytes, but the save image has {length} for them")
+    header: bytes = _header(byte_order).build(
+        {
+            "magic": COMPLETE if complete else INCOMPLETE,
+            "version": VERSION,
+            "data_len": length,
+            "was_running": int(was_running),
+            "format": FORMATS.index(format_name),
+            "cookie_offset": len(xml) + 1 if cookie else 0,
+            "unused": bytes(14 * 4),
+        }
+    )
+    return _metadata(memoryview(header + texts.ljust(length, b"\0")), byte_order)
+
+
+def _byte_order(data: memoryview) -> ByteOrder | None:
+    """The order in which the version is 2 or less, as libvirt decides; None if there is none."""
+    for order in _ORDERS:
+        if int.from_bytes(data[16:20], order) <= VERSION:
+            return order
+    return None
+
+
+def _metadata(data: memoryview, byte_order: ByteOrder) -> LibvirtMetadata:
+    header = _header(byte_order).parse(bytes(data[:HEADER_SIZE]))
+    texts = bytes(data[HEADER_SIZE : HEADER_SIZE + header.data_len])
+    split = header.cookie_offset or len(texts)
+    return LibvirtMetadata(
+        byte_order=byte_order,
+        complete=header.magic == COMPLETE,
+        version=header.version,
+        was_running=header.was_running,
+        format=header.format,
+        data_len=header.data_len,
+        xml=texts[:split].partition(b"\0")[0],
+        cookie=texts[split:].partition(b"\0")[0],
+        prefix=bytes(data[:HEADER_SIZE]) + texts,
+    )
+
+
+def _unreadable(data: memoryview, rule: str, message: str, offset: int) -> Unwrapped:
+    """All of it kept verbatim as what precedes an empty stream."""
+    metadata = LibvirtMetadata("little", bytes(data[:16]) == COMPLETE, 0, 0, 0, 0, b"", b"", bytes(data))
+    return Unwrapped(data[len(data) :], metadata, (damage("libvirt", rule, message, offset),), len(data), "")
+
+
+def _judge(metadata: LibvirtMetadata, available: int) -> Iterator[Finding]:
+    """What libvirt would refuse, and what makes no sense."""
+    if not metadata.complete:
+        yield damage("libvirt", "incomplete", "libvirt did not finish writing this save image", 0)
+    if metadata.data_len == 0:
+        yield damage("libvirt", "libvirt.header", "the save image has no domain XML", 20)
+    if metadata.format >= len(FORMATS):
+        text = f"unknown save format {metadata.format}: libvirt refuses it; looking at the bytes instead"
+        yield damage("libvirt", "libvirt.format", text, 28)
+    cookie_offset = int.from_bytes(metadata.prefix[32:36], metadata.byte_order)
+    if cookie_offset > metadata.data_len:
+        text = f"the cookie begins at {cookie_offset}, after the {metadata.data_len} bytes of XML and cookie"
+        yield damage("libvirt", "libvirt.header", text, 32)
+    if metadata.data_len > available:
+        text = f"XML and cookie take {metadata.data_len} bytes, but only {available} are there"
+        yield damage("libvirt", "truncated", text, HEADER_SIZE)
+    if any(metadata.prefix[36:HEADER_SIZE]):
+        yield oddity("libvirt", "libvirt.unused", "unused words of the header are not zero", 36)
+
+
+class Libvirt:
+    """The container that libvirt puts around a stream."""
+
+    name = "libvirt"
+
+    def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
+        """The stream, verbatim, and all that precedes it; damage gives findings."""
+        if len(data) < HEADER_SIZE:
+            return _unreadable(data, "truncated", "the save image ends within its header", len(data))
+        byte_order = _byte_order(data)
+        if byte_order is None:
+            text = "neither byte order makes the header's version 2 or less: libvirt refuses it"
+            return _unreadable(data, "libvirt.header", text, 16)
+        metadata = _metadata(data, byte_order)
+        start = min(HEADER_SIZE + metadata.data_len, len(data))
+        name = metadata.format_name
+        inside = _INSIDE.get(name, name if name in FORMATS else None)
+        findings = tuple(_judge(metadata, len(data) - HEADER_SIZE))
+        return Unwrapped(data[start:], metadata, findings, start, inside)
+
+    def wrap(self, metadata: LibvirtMetadata, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
+        """What preceded the stream, verbatim, and the stream."""
+        yield metadata.prefix
+        for chunk in chunks:
+            yield from pieces(chunk)
+
+    def plain_metadata(self) -> LibvirtMetadata:
+        """An empty domain, uncompressed; :func:`save_image` says more."""
+        return save_image(b"<domain type='qemu'/>")
+
+
+CONTAINER = Libvirt()

@@ -1,0 +1,169 @@
+"""Opening whatever a stream comes in, layer by layer, and writing it again in the same layers."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO, Self
+
+from vmstate.errors import Finding, StreamError
+from vmstate.stream.containers.protocol import Buffer, Layer, Unwrapped, damage, pieces
+from vmstate.stream.containers.registry import container, recognise
+from vmstate.stream.containers.spool import Spool
+
+Source = str | os.PathLike[str] | Buffer | IO[bytes]
+
+MAX_LAYERS = 8  # a file within a file within a file: more is an attack, not a stream
+_PIPE_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A stream taken out of its containers.
+
+    ``data`` is the stream itself, read-only; ``layers`` what was around it, outermost first;
+    ``findings`` what was wrong with that.  ``origin`` is the offset in the outermost file at which the
+    stream lies verbatim, None if it does not.  ``wrapped`` is the whole file.
+    """
+
+    data: memoryview
+    layers: tuple[Layer, ...]
+    findings: tuple[Finding, ...]
+    origin: int | None
+    wrapped: memoryview
+
+    def rewrap(self, stream: Buffer | Iterable[Buffer]) -> Iterator[bytes]:
+        """The whole file again, around another stream; around the same stream, the very bytes of the file.
+
+        Raises Unsupported where a layer cannot be written.
+        """
+        if not isinstance(stream, Buffer):
+            return rewrap(self.layers, stream)
+        if _same(memoryview(stream), self.data):
+            return pieces(self.wrapped)
+        return rewrap(self.layers, pieces(stream), len(stream))
+
+    def close(self) -> None:
+        """Let go of the map.  Views taken from ``data`` keep it alive for as long as they need it."""
+        for view in (self.data, self.wrapped):
+            try:
+                view.release()
+            except BufferError:  # an array still looks at it; the garbage collector closes it then
+                continue
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_input(source: Source, *, limit: int | None = None) -> Opened:
+    """Open a stream, whatever it is wrapped in.
+
+    ``source`` is a path, "-" for the standard input, bytes, or a binary file.  Regular files are mapped;
+    what comes from a pipe or is decompressed goes to an unlinked temporary file when it is large.
+    ``limit`` bounds, in bytes, what each of these may grow to.  Raises StreamError if the source cannot be
+    read, TooLarge at the limit, Unsupported for what cannot be decompressed here.
+    """
+    wrapped, origin = _read(source, limit)
+    data = wrapped
+    layers: list[Layer] = []
+    findings: list[Finding] = []
+    expected: str | None = None
+    while True:
+        name = recognise(bytes(data[:32]))
+        findings += _surprise(layers, expected, name, data)
+        if name is None:
+            break
+        if len(layers) == MAX_LAYERS:
+            findings.append(damage(name, "nested", f"more than {MAX_LAYERS} containers in one another", 0))
+            break
+        unwrapped = container(name).unwrap(data, lambda: Spool(limit))
+        layers.append(Layer(name, unwrapped.metadata))
+        findings += unwrapped.findings
+        data, expected = unwrapped.data, unwrapped.inside
+        origin = _add(origin, unwrapped)
+    return Opened(data, tuple(layers), tuple(findings), origin, wrapped)
+
+
+def rewrap(layers: Iterable[Layer], chunks: Iterable[Buffer], size: int | None = None) -> Iterator[bytes]:
+    """A stream of ``size`` bytes, in pieces, with these layers around it, outermost first."""
+    wrapped: Iterable[Buffer] = chunks
+    for layer in reversed(tuple(layers)):
+        wrapped = container(layer.container).wrap(layer.metadata, wrapped, size)
+        size = None  # how large a compressed layer gets is known at its end
+    for chunk in wrapped:
+        yield bytes(chunk)
+
+
+def _add(origin: int | None, unwrapped: Unwrapped) -> int | None:
+    if origin is None or unwrapped.verbatim is None:
+        return None
+    return origin + unwrapped.verbatim
+
+
+def _surprise(
+    layers: list[Layer], expected: str | None, found: str | None, data: memoryview
+) -> list[Finding]:
+    """What a container says of its content, against what the content looks like."""
+    if expected is None or (found or "") == expected or not data:
+        return []
+    text = f"says that it holds {expected or 'a raw stream'}, but holds {found or 'something else'}"
+    return [damage(layers[-1].container, f"{layers[-1].container}.format", text, 0)]
+
+
+def _same(one: memoryview, other: memoryview) -> bool:
+    if len(one) != len(other):
+        return False
+    return all(a == b for a, b in zip(pieces(one), pieces(other), strict=True))
+
+
+def _read(source: Source, limit: int | None) -> tuple[memoryview, int | None]:
+    """All bytes of the source as a view, and 0 if they are a file's or the caller's, None if from a pipe."""
+    if isinstance(source, Buffer):
+        return memoryview(source).toreadonly().cast("B"), 0
+    try:
+        if isinstance(source, str | os.PathLike):
+            if source == "-":
+                return _from_file(sys.stdin.buffer, limit)
+            with open(source, "rb", buffering=0) as file:  # noqa: PTH123 - unbuffered, for the map
+                return _from_file(file, limit)
+        return _from_file(source, limit)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise StreamError(f"cannot read {_name(source)}: {reason}") from error
+
+
+def _name(source: object) -> str:
+    if source == "-":
+        return "the standard input"
+    return str(source if isinstance(source, str | os.PathLike) else getattr(source, "name", "the given file"))
+
+
+def _from_file(file: IO[bytes], limit: int | None) -> tuple[memoryview, int | None]:
+    """Map a regular file from where it stands; read anything else to its end."""
+    try:
+        descriptor = file.fileno()
+    except (AttributeError, OSError, ValueError):
+        return _spooled(file, limit), None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return _spooled(file, limit), None
+    size, here = os.fstat(descriptor).st_size, file.tell()
+    if here >= size:
+        return memoryview(b""), here
+    return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))[here:], here
+
+
+def _spooled(file: IO[bytes], limit: int | None) -> memoryview:
+    spool = Spool(limit)
+    while chunk := file.read(_PIPE_CHUNK):
+        spool.write(chunk)
+    return spool.finish()

@@ -1,0 +1,54 @@
+"""Which containers there are, and what each begins with.  A container's module is imported when it is met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from vmstate.errors import Unsupported
+from vmstate.stream.containers.protocol import Container, Layer
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A container's magic numbers, all at its very beginning, and the module that has its ``CONTAINER``."""
+
+    magics: tuple[bytes, ...]
+    module: str
+
+
+_HERE = "vmstate.stream.containers"
+
+CONTAINERS: dict[str, Entry] = {
+    "libvirt": Entry((b"LibvirtQemudSave", b"LibvirtQemudPart"), f"{_HERE}.libvirt"),
+    "gzip": Entry((b"\x1f\x8b",), f"{_HERE}.gzip"),
+    "bzip2": Entry((b"BZh",), f"{_HERE}.bzip2"),
+    "xz": Entry((b"\xfd7zXZ\0",), f"{_HERE}.xz"),
+    "zstd": Entry(
+        # A frame, or a skippable frame, whose magic's first byte is free in its low half.
+        (b"\x28\xb5\x2f\xfd", *(bytes((0x50 + i,)) + b"\x2a\x4d\x18" for i in range(16))),
+        f"{_HERE}.zstd",
+    ),
+    "lzop": Entry((b"\x89LZO\0\r\n\x1a\n",), f"{_HERE}.lzop"),
+}
+
+
+def recognise(head: bytes) -> str | None:
+    """The container whose magic a file begins with; None for a plain stream, or something unknown."""
+    for name, entry in CONTAINERS.items():
+        if head.startswith(entry.magics):
+            return name
+    return None
+
+
+def container(name: str) -> Container:
+    """The container of that name.  Raises Unsupported if there is none."""
+    if name not in CONTAINERS:
+        raise Unsupported(f"no container is called {name!r}", expected=", ".join(CONTAINERS), found=name)
+    found: Container = import_module(CONTAINERS[name].module).CONTAINER
+    return found
+
+
+def layer(name: str) -> Layer:
+    """A new layer of that kind, all at its defaults.  Raises Unsupported if there is none."""
+    return Layer(name, container(name).plain_metadata())

@@ -120,7 +120,7 @@ class NullPointer(Info):
         at = cur.pos
         found = cur.byte()
         if found != NULL_MARKER:
-            cur.reports.append(NullMarkerMissing())
+            cur.reports.append(NullMarkerMissing(found))
             raise LoadFailure(
                 -EINVAL, "no null pointer marker", offset=at, expected="0x30", found=f"{found:#x}"
             )

@@ -91,7 +91,9 @@ class NotPositiveLe(Report):
 
 @dataclass(frozen=True, slots=True)
 class NullMarkerMissing(Report):
-    """The destination has a null pointer where the stream has no marker."""
+    """The destination has a null pointer where the stream has no marker, but this byte."""
+
+    found: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from vmstate.describe import Cursor, Plan, Release
+from vmstate.describe import Cursor, History, Plan, Release
 from vmstate.describe.reports import EINVAL, EIO, LoadFailure, Report
 from vmstate.errors import StreamError
 from vmstate.simulate import reports as r
@@ -20,6 +20,7 @@ from vmstate.simulate.verdict import Check
 MAGIC, COMPAT_VERSION, FILE_VERSION = 0x5145564D, 2, 3
 EOF_MARK, START, PART, END, FULL, VMDESCRIPTION, CONFIGURATION, COMMAND, FOOTER = 0, 1, 2, 3, 4, 6, 7, 8, 0x7E
 ENOTSUP = 95
+FLATTENED = History(False, ("11.0", True))  # vmstate_load_state only returns 0 or -EINVAL
 
 
 class Entry(Protocol):
@@ -101,7 +102,8 @@ class Loader:
         if self.trace is not None:
             self.trace.append(check)
 
-    def fail(self, report: Report, rule: str, *, ret: int = -EINVAL, **facts: object) -> LoadFailure:
+    def fail(self, report: Report, rule: str, *, ret: int = -EINVAL, **facts: Any) -> LoadFailure:
+        """The failure of a check of the loader itself, told and noted; the caller raises it."""
         self.cur.reports.append(report)
         failure = LoadFailure(ret, rule, **{"offset": self.cur.pos, **facts})
         self._decide(failure)
@@ -130,7 +132,9 @@ class Loader:
         try:
             self.configuration_plan.load(self.cur, self.configuration, 0)
         except StreamError as error:
-            raise error.within(section="configuration", instance=0)
+            error.within(section="configuration", instance=0)
+            self._flatten(error)
+            raise
 
     def _be32(self) -> int:
         return int.from_bytes(self.cur.number(4), "big")
@@ -178,7 +182,7 @@ class Loader:
         instance_id, version = self._be32(), self._be32()
         if cur.short:
             raise self.fail(r.InstanceUnreadable(-EIO), "section header", ret=-EIO)
-        where = {"offset": start, "section": idstr, "instance": instance_id}
+        where: dict[str, Any] = {"offset": start, "section": idstr, "instance": instance_id}
         entry = self.find(idstr, instance_id)
         if entry is None:
             raise self.fail(r.UnknownSection(idstr, instance_id), "unknown section or instance", **where)
@@ -206,6 +210,10 @@ class Loader:
             )
         )
 
+    def _flatten(self, error: StreamError) -> None:
+        if FLATTENED.at(self.release):
+            error.ret = -EINVAL
+
     def _part_end(self) -> None:
         cur = self.cur
         section_id = self._be32()
@@ -228,7 +236,11 @@ class Loader:
     def _load(self, entry: Entry, version: int) -> None:
         live = getattr(entry, "load_state", None)
         if live is None:
-            entry.plan.load(self.cur, entry, _signed(version))  # type: ignore[attr-defined]
+            try:
+                entry.plan.load(self.cur, entry, _signed(version))  # type: ignore[attr-defined]
+            except StreamError as error:
+                self._flatten(error)
+                raise
             return
         try:
             live(self.cur, _signed(version))
@@ -241,7 +253,7 @@ class Loader:
             return
         cur = self.cur
         start = cur.pos
-        where = {"offset": start, "section": entry.idstr, "instance": entry.instance_id}
+        where: dict[str, Any] = {"offset": start, "section": entry.idstr, "instance": entry.instance_id}
         mark = cur.byte()
         report: Report
         if cur.short:

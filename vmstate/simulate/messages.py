@@ -2,7 +2,8 @@
 
 Up to 10.1 every fact is printed where it is met, then ``load of migration failed``.  From 10.2 on most
 facts travel upwards in one Error (include/qapi/error.h): the innermost sets it, outer ones put
-their words before it, and one line comes out at the end.  The table says which is which.
+their words before it, and one line comes out at the end; from 11.0 on wire types do so too.  The table
+says which is which.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from functools import cache
 
 from vmstate.describe import reports as d
-from vmstate.describe.history import History, Release
+from vmstate.describe.history import History, Release, reached
 from vmstate.describe.reports import Report
 from vmstate.simulate import reports as r
 
@@ -41,6 +41,7 @@ class Prepend:
 
 Saying = Print | Set | Prepend | None
 CHAINED = "10.2"
+TYPES_CHAINED = "11.0"
 
 _HOTPLUG = (
     ". Make sure that your current VM setup matches your saved VM setup, including any hotplugged devices"
@@ -67,15 +68,26 @@ TEXTS: dict[type[Report], History[Saying]] = {
         None, (CHAINED, Set("VM subsection '{subsection}' in '{vmsd}' does not exist"))
     ),
     d.SubsectionFailed: History(
-        None, (CHAINED, Prepend("Loading VM subsection '{subsection}' in '{vmsd}' failed: {ret}: "))
+        None,
+        (CHAINED, Prepend("Loading VM subsection '{subsection}' in '{vmsd}' failed: {ret}: ")),
+        (TYPES_CHAINED, Prepend("Loading VM subsection '{subsection}' in '{vmsd}' failed: ")),
     ),
     # migration/vmstate-types.c
-    d.NotEqual: History(Print("{local} != {incoming}")),
-    d.NotPositiveLe: History(Print("Invalid value {loaded} expecting positive value <= {current}")),
-    d.NullMarkerMissing: History(Print("vmstate: get_nullptr expected VMS_NULLPTR_MARKER")),
-    d.ElementVersion: History(Print("{vmsd} {what}")),
-    d.ElementFailed: History(Print("{element_text}")),
-    d.TreeInconsistent: History(Print("{field} inconsistent stream when loading the gtree")),
+    d.NotEqual: History(Print("{local} != {incoming}"), (TYPES_CHAINED, Set("{local} != {incoming}"))),
+    d.NotPositiveLe: History(
+        Print("Invalid value {loaded} expecting positive value <= {current}"),
+        (TYPES_CHAINED, Set("Invalid value {loaded} expecting positive value <= {current}")),
+    ),
+    d.NullMarkerMissing: History(
+        Print("vmstate: get_nullptr expected VMS_NULLPTR_MARKER"),
+        (TYPES_CHAINED, Set("Unexpected ptr marker: {found}")),
+    ),
+    d.ElementVersion: History(Print("{vmsd} {what}"), (TYPES_CHAINED, Set("{vmsd} {what}"))),
+    d.ElementFailed: History(Print("{element_text}"), (CHAINED, None)),
+    d.TreeInconsistent: History(
+        Print("{field} inconsistent stream when loading the gtree"),
+        (TYPES_CHAINED, Set("{field} inconsistent stream when loading the gtree")),
+    ),
     # migration/savevm.c
     r.NotAStream: History(
         Print("Not a migration stream"),
@@ -167,16 +179,19 @@ def lines(reports: Iterable[Report | str], ret: int, release: Release) -> list[s
         if isinstance(report, str):
             printed.append(report)
             continue
-        saying = _saying(type(report), release)
+        saying = TEXTS[type(report)].at(release)
         if saying is None:
             continue
-        text = saying.text.format_map(_facts(report))
+        text = saying.text.format_map(_facts(report, release))
         if isinstance(saying, Print):
             printed.append(text)
-            if isinstance(report, d.NotEqual) and report.hint:
+            if isinstance(report, d.NotEqual) and report.hint is not None:
                 printed.append(report.hint)
         elif isinstance(saying, Prepend):
             error = text + error
+        elif _flushes(report, release) and error:
+            printed.append(error)  # an element's own error is printed before the field's is set
+            error = text
         elif text and not error:
             error = text
     if ret < 0:
@@ -185,19 +200,19 @@ def lines(reports: Iterable[Report | str], ret: int, release: Release) -> list[s
     return printed
 
 
-@cache
-def _saying(kind: type[Report], release: Release) -> Saying:
-    return TEXTS[kind].at(release)
+def _flushes(report: Report, release: Release) -> bool:
+    composite = isinstance(report, d.FieldFailed) and report.type in {"tmp", "qtailq", "qlist", "gtree"}
+    return composite and not reached(TYPES_CHAINED, release)
 
 
-def _facts(report: Report) -> dict[str, object]:
+def _facts(report: Report, release: Release) -> dict[str, object]:
     facts = {f.name: getattr(report, f.name) for f in fields(report)}
     if isinstance(report, r.UnknownSection):
         facts["instance_signed"] = (report.instance_id + (1 << 31)) % (1 << 32) - (1 << 31)
     elif isinstance(report, d.HookFailed):
         facts["hook_text"] = _hook_text(report)
     elif isinstance(report, d.FieldFailed):
-        facts["field_text"] = _field_text(report)
+        facts["field_text"] = _field_text(report, reached(TYPES_CHAINED, release))
     elif isinstance(report, d.ElementFailed):
         form = "{0.field} : failed to load {0.vmsd} ({0.ret})" if report.kind == "tree" else ""
         facts["element_text"] = (form or "{0.field}: failed to load {0.vmsd} ({0.ret})").format(report)
@@ -214,9 +229,10 @@ def _hook_text(report: d.HookFailed) -> str:
     return f"{text}: {report.text}" if report.text is not None else f"{text}, ret: {report.ret}"
 
 
-def _field_text(report: d.FieldFailed) -> str:
+def _field_text(report: d.FieldFailed, short: bool) -> str:
     if report.stream:
         return f"Failed to load {report.vmsd} state: stream error: {report.ret}"
-    if report.type is None:
+    if report.type in {None, "struct", "vstruct"}:
         return ""  # the struct inside has said it already
-    return f"Failed to load element of type {report.type} for {report.field}: {report.ret}"
+    text = f"Failed to load element of type {report.type} for {report.field}"
+    return text if short else f"{text}: {report.ret}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmstate.stream.edit import Edit
 from vmstate.stream.items import (
     CommandItem,
     Configuration,
@@ -15,15 +16,19 @@ from vmstate.stream.items import (
     VmDescription,
 )
 from vmstate.stream.marks import Command, Kind, Mark
+from vmstate.stream.pipe import Feed, open_pipe
 from vmstate.stream.reader import Stream, flat, open_stream
 from vmstate.stream.resolve import Resolver
+from vmstate.stream.strip import strip
 
 __all__ = [
     "Command",
     "CommandItem",
     "Configuration",
     "ConfigurationSubsection",
+    "Edit",
     "EndOfStates",
+    "Feed",
     "FileHeader",
     "Found",
     "Item",
@@ -35,5 +40,7 @@ __all__ = [
     "Stream",
     "VmDescription",
     "flat",
+    "open_pipe",
     "open_stream",
+    "strip",
 ]

@@ -16,7 +16,7 @@ _CHUNK = struct.Struct(">IHH")
 
 @dataclass
 class HtabChunks:
-    """Chunks in stream order, as parallel arrays: first entry, valid and invalid entries, offset of the data."""
+    """Chunks in stream order, as parallel arrays: first entry, valid and invalid entries, data's offset."""
 
     index: array[int] = field(default_factory=lambda: array("L"))
     n_valid: array[int] = field(default_factory=lambda: array("H"))

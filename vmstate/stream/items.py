@@ -51,7 +51,7 @@ class ConfigurationSubsection:
 class Configuration:
     """The configuration section: machine type and what both sides must agree on.
 
-    ``target_page_bits`` and ``uuid`` (16 bytes) are None when their subsection is absent, ``capabilities`` empty.
+    ``target_page_bits`` and ``uuid`` (16 bytes) are None without their subsection, ``capabilities`` empty.
     """
 
     start: int

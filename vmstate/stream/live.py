@@ -18,8 +18,9 @@ class LiveContext:
     """What the stream said before a live section started.
 
     ``page_size``: the target's, in bytes, if the configuration, the vmdesc or a postcopy advice told it.
-    ``capabilities``: names from the configuration section.  ``origin``: absolute file offset of the
-    stream's first byte (mapped-ram counts from the file's start).
+    ``capabilities``: names from the configuration section.  ``origin``: absolute file offset of the stream's
+    first byte (mapped-ram counts from the file's start).  ``keep_pages``: whether handlers shall note where
+    guest pages are, or only count them.
     """
 
     start: SectionStart
@@ -27,10 +28,16 @@ class LiveContext:
     capabilities: frozenset[str] = frozenset()
     postcopy: bool = False
     origin: int = 0
+    keep_pages: bool = True
 
 
 class LiveHandler(Protocol):
-    """Reads the payloads of one live device."""
+    """Reads the payloads of one live device.
+
+    ``bulky``: its PART and END payloads are guest memory, which a pipe need not keep.
+    """
+
+    bulky: bool
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """Read records from ``at``; the offset reached, and whether the payload ended there.
@@ -41,12 +48,6 @@ class LiveHandler(Protocol):
 
     def skip(self, start: int, end: int) -> None:
         """The bytes from ``start`` to ``end`` belong to the device, but could not be read."""
-
-
-class Keeping(Protocol):
-    """A handler that can forget page contents: what a pipe need not keep."""
-
-    bulky: bool
 
 
 Factory = Callable[[LiveContext], LiveHandler]

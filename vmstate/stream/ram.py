@@ -115,7 +115,6 @@ class Ram:
         self.counts: dict[PageKind, int] = dict.fromkeys(PageKind, 0)
         self.hooks = 0
         self.flushes = 0
-        self.keep_runs = True
         self._context = context
         self._page_size = context.page_size
         self._names: dict[bytes, int] = {}
@@ -215,7 +214,7 @@ class Ram:
         else:
             self._check(word & ~self._mask, at)
         self.counts[PageKind(kind)] += count
-        if self.keep_runs:
+        if self._context.keep_pages:
             self.runs.add(kind, at, count, stride, lead, self._block)
         return at + count * stride
 

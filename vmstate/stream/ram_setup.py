@@ -118,7 +118,7 @@ class _SetupReader:
         return RamBlock(name, length, host_page_size, guest_address, ignored, mapped), pos
 
     def _extra_follows(self, at: int, last: bool) -> bool:
-        """Is there one number more than we know of?  After the last block the next record's word is no extra."""
+        """Whether one number more stands here; after the last block, the next record's word is none."""
         if self.win.u8(at) != 0:
             return False
         if not last:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from vmstate.errors import Finding, StreamError, finding_of
 from vmstate.stream import block_migration, dirty_bitmap, htab, s390  # noqa: F401  (they register themselves)
 from vmstate.stream.dirty_bitmap import DirtyBitmaps
+from vmstate.stream.facts import Facts
 from vmstate.stream.htab import Htab
 from vmstate.stream.items import CommandItem, Configuration, FileHeader, Item, Section, VmDescription
 from vmstate.stream.live import LiveHandler
@@ -21,7 +22,7 @@ from vmstate.stream.ram import Ram
 from vmstate.stream.recover import Budget
 from vmstate.stream.resolve import Measures, Resolver
 from vmstate.stream.vmdesc_index import VmDesc, find_vmdesc
-from vmstate.stream.walk import Facts, Need, Walker
+from vmstate.stream.walk import Need, Walker
 from vmstate.stream.wire import Window
 
 Handler = TypeVar("Handler")
@@ -31,8 +32,9 @@ Handler = TypeVar("Handler")
 class Stream:
     """A whole stream.
 
-    ``data``: all its bytes (a view of the map; of a pipe, page contents are zero).  ``items`` cover every byte
-    exactly once, in order.  ``findings``: what is wrong with its structure, each with its offset.
+    ``data``: all its bytes (a view of the map).  Of a pipe guest memory is not kept: it is zero in the ranges
+    of ``elided``, and ``passed`` is its hash.  ``items`` cover every byte exactly once, in order.
+    ``findings``: what is wrong with the structure, each with its offset.
     ``handlers``: what the live sections say, by idstr in order of appearance.
     """
 
@@ -43,6 +45,8 @@ class Stream:
     footers: bool | None = None
     origin: int = 0
     path: Path | None = None
+    elided: tuple[tuple[int, int], ...] = ()
+    passed: str | None = None
     _vmdesc: VmDesc | None = field(default=None, repr=False)
 
     @property
@@ -202,7 +206,7 @@ def read(data: memoryview, resolver: Resolver | None = None, origin: int = 0) ->
 
 def map_file(path: str | os.PathLike[str]) -> memoryview:
     """A file's bytes as a view of a read-only map; an empty file's as an empty view."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         if not os.fstat(file.fileno()).st_size:
             return memoryview(b"")
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -215,9 +219,9 @@ def open_stream(
 ) -> Stream:
     """Open a stream: a path (mapped, never read whole) or bytes.
 
-    ``resolver`` measures device payloads where the stream has no description.  ``origin`` is the offset of the
-    stream's first byte in the file it was taken from (only mapped-ram needs it).  StreamError when the bytes
-    do not begin like a migration stream; anything else wrong with them becomes a finding.
+    ``resolver`` measures device payloads where the stream has no description.  ``origin`` is the offset of
+    the stream's first byte in the file it was taken from (only mapped-ram needs it).  StreamError when the
+    bytes do not begin like a migration stream; anything else wrong with them becomes a finding.
     """
     if isinstance(source, (bytes, bytearray, memoryview, mmap.mmap)):
         return read(memoryview(source).cast("B"), resolver, origin)

@@ -1,7 +1,7 @@
 """Finding the way again: what can begin an item, and where the next one is.
 
-After a section of unknown or damaged content the stream is searched for the section's own footer (0x7e and its
-id), and without one for the next thing that looks like an item.  What is found must make sense with what
+After a section of unknown or damaged content the stream is searched for the section's own footer (0x7e and
+its id), and without one for the next thing that looks like an item.  What is found must make sense with what
 follows it.  All searches together may look at each byte a few times only (:class:`Budget`), so that a hostile
 stream costs no more than its length.
 """
@@ -33,7 +33,7 @@ class Budget:
 
 
 def plausible(win: Window, at: int, known: Container[int], tail: bool = True) -> bool:
-    """Can an item begin at ``at``?  ``known``: section ids of live sections so far.
+    """Whether an item can begin at ``at``.  ``known``: section ids of live sections so far.
 
     Needs the item's first bytes in the window; the window's end counts as the stream's end if ``tail``.
     """
@@ -77,7 +77,7 @@ def _plausible_vmdesc(win: Window, at: int) -> bool:
 
 
 def is_footer(win: Window, at: int, section_id: int) -> bool:
-    """Is the footer of ``section_id`` at ``at``?"""
+    """Whether the footer of ``section_id`` is at ``at``."""
     return win.end - at >= FOOTER_SIZE and win.u8(at) == Mark.FOOTER and win.u32(at + 1) == section_id
 
 

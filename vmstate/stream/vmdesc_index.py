@@ -1,8 +1,9 @@
 """The trailing vmdescription: where it is, and how long each device's payload is by it.
 
-It can be found by walking, but streams without our declarations can only be walked with it.  So it is looked
-for from the end: the JSON text reaches to the last byte, and in front of it stand its length, the mark and the
-end mark.  QEMU's JSON holds no byte below 0x20, so the last 0x06 of the stream is the mark or just after it.
+It can be found by walking, but streams without our declarations can only be walked with it.  So it is
+looked for from the end: the JSON text reaches to the last byte, and in front of it stand its length, the mark
+and the end mark.  QEMU's JSON holds no byte below 0x20, so the last 0x06 of the stream is the mark, or one of
+the four bytes after it.
 """
 
 from __future__ import annotations

@@ -16,29 +16,20 @@ Rules of the walk:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from vmstate.errors import Finding, Place, Severity, StreamError, Truncated, finding_of
+from vmstate.errors import Severity, StreamError, Truncated, finding_of
 from vmstate.stream import wire
-from vmstate.stream.items import (
-    CommandItem,
-    Configuration,
-    EndOfStates,
-    FileHeader,
-    Found,
-    Item,
-    Opaque,
-    Section,
-    VmDescription,
-)
-from vmstate.stream.live import LiveContext, LiveHandler, handler_for
+from vmstate.stream.boundary import Payload, measured, search
+from vmstate.stream.facts import Facts, Live
+from vmstate.stream.items import CommandItem, EndOfStates, Found, Item, Opaque, Section, VmDescription
 from vmstate.stream.marks import COMMAND_LENGTHS, FOOTER_SIZE, VERSION_COMPAT, Command, Kind, Mark
-from vmstate.stream.recover import Budget, find_footer, find_item, is_footer, plausible
+from vmstate.stream.recover import find_item
 from vmstate.stream.wire import SectionStart, Window
 
 MAX_DEPTH = 8
-MAX_FINDINGS = 1000
+_PAGE_SIZES = (1024, 2048, 4096, 8192, 16384, 32768, 65536)
 
 
 class Need(Enum):
@@ -47,42 +38,6 @@ class Need(Enum):
     DATA = "more bytes"
     REST = "all bytes to the stream's end"
     NOTHING = "the stream is at its end"
-
-
-Measure = Callable[[SectionStart, Window], "list[tuple[int, Found]]"]
-"""Where a full section's payload may end, the surest first."""
-
-
-@dataclass
-class Live:
-    """A live device of the stream: the section that started it, and its handler if its grammar is known."""
-
-    start: SectionStart
-    handler: LiveHandler | None
-
-
-@dataclass
-class Facts:
-    """What a walk has learnt, shared with the walks of packaged streams."""
-
-    measure: Measure | None = None
-    origin: int = 0
-    page_size: int | None = None
-    capabilities: frozenset[str] = frozenset()
-    postcopy: bool = False
-    footers: bool | None = None
-    live: dict[int, Live] = field(default_factory=dict)
-    handlers: list[tuple[str, LiveHandler]] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    suppressed: int = 0
-    budget: Budget = field(default_factory=lambda: Budget(1 << 16))
-
-    def note(self, finding: Finding) -> None:
-        """Keep a finding; after a thousand only count."""
-        if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(finding)
-        else:
-            self.suppressed += 1
 
 
 @dataclass
@@ -117,9 +72,17 @@ class Walker:
         return self._open.at if self._open else self.at
 
     @property
-    def bulky(self) -> bool:
-        """Is the walk inside page contents, which a pipe need not keep?"""
-        return self._open is not None and bool(getattr(self._open.live.handler, "bulky", False))
+    def bulk_start(self) -> int | None:
+        """Where the payload began of whose guest memory some was scanned, which a pipe need not keep."""
+        open_ = self._open
+        if (
+            open_ is None
+            or open_.kind == Kind.START
+            or open_.live.handler is None
+            or not open_.live.handler.bulky
+        ):
+            return None
+        return open_.payload_start
 
     def step(self, win: Window) -> Item | Need:
         """The next item of the window, or what is needed for it."""
@@ -167,7 +130,7 @@ class Walker:
     def _at_end(self, win: Window) -> Need:
         if self._step not in (self._after_end, self._trailing, self._record) and not self.depth:
             self._step = self._trailing
-            self._note("stream.truncated", "the stream has no end mark", self.at)
+            self.facts.tell("stream.truncated", "the stream has no end mark", self.at)
         return Need.NOTHING
 
     def _after_end(self, win: Window) -> Item:
@@ -181,7 +144,8 @@ class Walker:
     def _trailing(self, win: Window) -> Item:
         if not win.complete:
             raise Truncated(1, 0, offset=self.at)
-        self._note("stream.trailing", f"{win.end - self.at} bytes after the end", self.at, Severity.WARNING)
+        message = f"{win.end - self.at} bytes after the end"
+        self.facts.tell("stream.trailing", message, self.at, severity=Severity.WARNING)
         return Opaque(self.at, win.end, "trailing")
 
     # -- sections and commands
@@ -204,24 +168,12 @@ class Walker:
         if not start.idstr:
             raise StreamError("section without a name", offset=self.at + 5)
         if kind == Kind.FULL:
-            return self._full(win, start) if win.complete else Need.REST
-        live = Live(start, self._handler(start))
+            if not win.complete:
+                return Need.REST
+            return self._section(win, self.at, kind, start, measured(self.facts, win, start))
+        live = Live(start, self.facts.handler(start))
         self.facts.live[start.section_id] = live
         return self._scan(win, kind, start.payload_start, live)
-
-    def _handler(self, start: SectionStart) -> LiveHandler | None:
-        facts = self.facts
-        context = LiveContext(start, facts.page_size, facts.capabilities, facts.postcopy, facts.origin)
-        try:
-            handler = handler_for(context)
-        except StreamError as error:
-            self.facts.note(
-                finding_of(error.within(section=start.idstr, instance=start.instance_id), "section.version")
-            )
-            return None
-        if handler is not None:
-            facts.handlers.append((start.idstr, handler))
-        return handler
 
     def _continued(self, win: Window, kind: Kind) -> Item | Need:
         section_id = win.u32(self.at + 1)
@@ -253,126 +205,60 @@ class Walker:
             return Need.DATA
         if not open_.done:
             return self._skip(win, open_, Truncated(1, 0, offset=open_.at))
-        return self._closed(win, open_, open_.at, Found.LIVE)
+        return self._closed(win, open_, Payload(open_.payload_start, open_.at, Found.LIVE))
 
-    def _closed(
-        self, win: Window, open_: _Open, payload_end: int, found: Found, damaged: bool = False
-    ) -> Section:
+    def _closed(self, win: Window, open_: _Open, payload: Payload) -> Section:
         self._open = None
-        start = open_.live.start
-        return self._section(
-            win, open_.start, open_.payload_start, open_.kind, start, payload_end, found, damaged
-        )
+        return self._section(win, open_.start, open_.kind, open_.live.start, payload)
 
     def _skip(self, win: Window, open_: _Open, error: StreamError | None) -> Item:
         """A live payload that is not known, or not readable from ``open_.at`` on: go to its footer, or on."""
         start, facts = open_.live.start, self.facts
         at = open_.at if error is None or error.offset is None else min(error.offset, open_.at)
-        end = find_footer(win, at, start.section_id, facts.live, facts.budget)
-        found = Found.FOOTER
-        if end is None:
-            found = Found.GUESS
-            end = find_item(win, at, facts.live, facts.budget, starts_only=True)
+        end, found = search(facts, win, start, at)
         if error is not None:
             rule = "stream.truncated" if isinstance(error, Truncated) and end is None else "section.damaged"
             facts.note(
                 finding_of(error.within(section=start.idstr, instance=start.instance_id, offset=at), rule)
             )
         elif open_.kind == Kind.START:
-            self._note(
-                "section.unknown", "live section of unknown content", open_.start, Severity.WARNING, start
-            )
+            message = "live section of unknown content"
+            facts.tell("section.unknown", message, open_.start, start, Severity.WARNING)
         end = win.end if end is None else end
         if open_.live.handler is not None:
             open_.live.handler.skip(at, end)
-        return self._closed(win, open_, end, found, damaged=error is not None)
+        return self._closed(win, open_, Payload(open_.payload_start, end, found, damaged=error is not None))
 
-    def _full(self, win: Window, start: SectionStart) -> Item:
-        end, found, damaged = self._measured(win, start)
-        return self._section(win, self.at, start.payload_start, Kind.FULL, start, end, found, damaged)
-
-    def _measured(self, win: Window, start: SectionStart) -> tuple[int, Found, bool]:
-        facts = self.facts
-        ends = self._candidates(win, start)
-        if facts.footers is not False:
-            for end, found in ends:
-                if is_footer(win, end, start.section_id) and plausible(win, end + FOOTER_SIZE, facts.live):
-                    return end, found, False
-        for end, found in ends:
-            footer = win.end - end >= FOOTER_SIZE and win.u8(end) == Mark.FOOTER
-            if plausible(win, end + (FOOTER_SIZE if footer else 0), facts.live):
-                return end, found, False
-        return self._searched(win, start, ends)
-
-    def _candidates(self, win: Window, start: SectionStart) -> list[tuple[int, Found]]:
-        measure = self.facts.measure
-        ends = measure(start, win) if measure else []
-        ends = [(end, found) for end, found in ends if start.payload_start <= end <= win.end]
-        handler = self._handler(start)
-        if handler is not None:
-            try:
-                end, done = handler.scan(win, start.payload_start)
-            except StreamError as error:
-                self.facts.note(
-                    finding_of(error.within(section=start.idstr), "section.damaged", Severity.WARNING)
-                )
-            else:
-                ends += [(end, Found.LIVE)] if done else []
-        return ends
-
-    def _searched(
-        self, win: Window, start: SectionStart, ends: list[tuple[int, Found]]
-    ) -> tuple[int, Found, bool]:
-        facts = self.facts
-        end = None
-        if facts.footers is not False:
-            end = find_footer(win, start.payload_start, start.section_id, facts.live, facts.budget)
-        found = Found.FOOTER
-        if end is None:
-            found = Found.GUESS
-            end = find_item(win, start.payload_start, facts.live, facts.budget, starts_only=True)
-        if ends:
-            wrong, how = ends[0]
-            message = f"nothing fits where the payload should end by its {how}"
-            self._note("section.length", message, wrong, Severity.ERROR, start)
-        elif found == Found.GUESS:
-            self._note("section.guessed", "the payload's end is a guess", self.at, Severity.WARNING, start)
-        if end is None:
-            self._note(
-                "stream.truncated", "the stream ends inside this section", win.end, Severity.ERROR, start
-            )
-            return win.end, found, True
-        return end, found, bool(ends)
-
-    def _section(
-        self,
-        win: Window,
-        at: int,
-        payload: int,
-        kind: Kind,
-        start: SectionStart,
-        end: int,
-        found: Found,
-        damaged: bool,
-    ) -> Section:
-        footer, after = self._footer(win, start, end, damaged)
+    def _section(self, win: Window, at: int, kind: Kind, start: SectionStart, payload: Payload) -> Section:
+        footer, end = self._footer(win, start, payload)
         return Section(
-            at, payload, end, after, kind, start.section_id, start.idstr, start.instance_id, start.version_id,
-            footer, found, damaged, self.depth,
-        )  # fmt: skip
+            start=at,
+            payload_start=payload.start,
+            payload_end=payload.end,
+            end=end,
+            kind=kind,
+            section_id=start.section_id,
+            idstr=start.idstr,
+            instance_id=start.instance_id,
+            version_id=start.version_id,
+            footer=footer,
+            found=payload.found,
+            damaged=payload.damaged,
+            depth=self.depth,
+        )
 
-    def _footer(self, win: Window, start: SectionStart, end: int, damaged: bool) -> tuple[int | None, int]:
-        facts = self.facts
+    def _footer(self, win: Window, start: SectionStart, payload: Payload) -> tuple[int | None, int]:
+        facts, end = self.facts, payload.end
         if win.end - end >= FOOTER_SIZE and win.u8(end) == Mark.FOOTER:
             read = win.u32(end + 1)
             facts.footers = True
             if read != start.section_id:
                 message = f"the footer has section id {read:#x}, its section {start.section_id:#x}"
-                self._note("footer.id", message, end + 1, Severity.ERROR, start)
+                facts.tell("footer.id", message, end + 1, start)
             return read, end + FOOTER_SIZE
-        if facts.footers and not damaged:
-            self._note("footer.missing", "no footer where the section ends", end, Severity.ERROR, start)
-        elif facts.footers is None and not damaged:
+        if facts.footers and not payload.damaged:
+            facts.tell("footer.missing", "no footer where the section ends", end, start)
+        elif facts.footers is None and not payload.damaged:
             facts.footers = False
         return None, end
 
@@ -384,11 +270,11 @@ class Walker:
         end = data + length
         lengths = COMMAND_LENGTHS.get(number)
         if not 0 < number <= max(Command) or (lengths is not None and length not in lengths):
-            self._note("command.unknown", f"command {number:#x} with {length} bytes", self.at)
+            self.facts.tell("command.unknown", f"command {number:#x} with {length} bytes", self.at)
         if number == Command.POSTCOPY_ADVISE:
             self.facts.postcopy = length == 16
             size = int.from_bytes(payload[8:16], "big")
-            if size in (1024, 2048, 4096, 8192, 16384, 65536):
+            if size in _PAGE_SIZES:
                 self.facts.page_size = self.facts.page_size or size
         if number != Command.PACKAGED or length != 4:
             return CommandItem(self.at, data, end, end, number)
@@ -398,7 +284,7 @@ class Walker:
 
     def _inside(self, win: Window, start: int, end: int) -> tuple[Item, ...]:
         if self.depth >= MAX_DEPTH:
-            self._note("command.nested", "packages too deep in each other", start)
+            self.facts.tell("command.nested", "packages too deep in each other", start)
             return (Opaque(start, end, "nested"),) if end > start else ()
         inner = Window(win.view[start - win.base : end - win.base], start)
         walker = Walker(self.facts, start, self.depth + 1)
@@ -415,9 +301,8 @@ class Walker:
         instance_id, version_id, size = win.u32(pos), win.u32(pos + 4), win.u32(pos + 8)
         end = pos + 12 + size
         win.take(pos + 12, size)
-        return Section(
-            self.at, pos + 12, end, end, Kind.FULL, 0, idstr, instance_id, version_id, None, Found.LIVE, False, 0
-        )  # fmt: skip
+        start = SectionStart(0, idstr, instance_id, version_id, pos + 12)
+        return Section(self.at, pos + 12, end, end, Kind.FULL, *start[:4], footer=None, found=Found.LIVE)
 
     # -- when something is wrong
 
@@ -430,16 +315,5 @@ class Walker:
 
     def _to_next(self, win: Window, reason: str) -> Item:
         facts = self.facts
-        end = find_item(win, self.at + 1, facts.live, facts.budget) if win.complete else None
+        end = find_item(win, self.at + 1, facts.live, facts.budget)
         return Opaque(self.at, win.end if end is None else end, reason)
-
-    def _note(
-        self,
-        rule: str,
-        message: str,
-        offset: int,
-        severity: Severity = Severity.ERROR,
-        start: SectionStart | None = None,
-    ) -> None:
-        section, instance = (start.idstr, start.instance_id) if start else (None, None)
-        self.facts.note(Finding(rule, severity, message, Place(offset, section, instance)))

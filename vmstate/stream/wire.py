@@ -146,7 +146,7 @@ _SUBSECTIONS = {
 
 
 def configuration(win: Window, at: int) -> Configuration:
-    """The configuration section; StreamError at a subsection that we do not know (its length is then unknown)."""
+    """The configuration section; StreamError at a subsection that we do not know (nor its length)."""
     size = win.u32(at + 1)
     machine = text_of(win.take(at + 5, size))
     pos = at + 5 + size

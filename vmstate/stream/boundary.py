@@ -1,0 +1,75 @@
+"""Where a full section's payload ends: the candidates, what makes one fit, and the search when none does."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vmstate.errors import Severity, StreamError, finding_of
+from vmstate.stream.facts import Facts
+from vmstate.stream.items import Found
+from vmstate.stream.marks import FOOTER_SIZE, Mark
+from vmstate.stream.recover import find_footer, find_item, is_footer, plausible
+from vmstate.stream.wire import SectionStart, Window
+
+
+class Payload(NamedTuple):
+    """A section's payload: where it is, how its end was found, and whether it could not be read to there."""
+
+    start: int
+    end: int
+    found: Found
+    damaged: bool = False
+
+
+def measured(facts: Facts, win: Window, start: SectionStart) -> Payload:
+    """The payload of a full section of a complete window.
+
+    Best is a candidate that the section's own footer follows, then one that any item follows.
+    """
+    ends = _candidates(facts, win, start)
+    if facts.footers is not False:
+        for end, found in ends:
+            if is_footer(win, end, start.section_id) and plausible(win, end + FOOTER_SIZE, facts.live):
+                return Payload(start.payload_start, end, found)
+    for end, found in ends:
+        footer = win.end - end >= FOOTER_SIZE and win.u8(end) == Mark.FOOTER
+        if plausible(win, end + (FOOTER_SIZE if footer else 0), facts.live):
+            return Payload(start.payload_start, end, found)
+    return _searched(facts, win, start, ends)
+
+
+def _candidates(facts: Facts, win: Window, start: SectionStart) -> list[tuple[int, Found]]:
+    ends = facts.measure(start, win) if facts.measure else []
+    ends = [(end, found) for end, found in ends if start.payload_start <= end <= win.end]
+    handler = facts.handler(start)
+    if handler is not None:
+        try:
+            end, done = handler.scan(win, start.payload_start)
+        except StreamError as error:
+            facts.note(finding_of(error.within(section=start.idstr), "section.damaged", Severity.WARNING))
+        else:
+            ends += [(end, Found.LIVE)] if done else []
+    return ends
+
+
+def search(facts: Facts, win: Window, start: SectionStart, at: int) -> tuple[int | None, Found]:
+    """The section's footer at or after ``at``, else the next named section; None when there is neither."""
+    if facts.footers is not False:
+        end = find_footer(win, at, start.section_id, facts.live, facts.budget)
+        if end is not None:
+            return end, Found.FOOTER
+    return find_item(win, at, facts.live, facts.budget, starts_only=True), Found.GUESS
+
+
+def _searched(facts: Facts, win: Window, start: SectionStart, ends: list[tuple[int, Found]]) -> Payload:
+    end, found = search(facts, win, start, start.payload_start)
+    if ends:
+        wrong, how = ends[0]
+        facts.tell("section.length", f"nothing fits where the payload should end by its {how}", wrong, start)
+    elif end is not None and found == Found.GUESS:
+        message = "the payload's end is a guess"
+        facts.tell("section.guessed", message, start.payload_start, start, Severity.WARNING)
+    if end is None:
+        facts.tell("stream.truncated", "the stream ends inside this section", win.end, start)
+        return Payload(start.payload_start, win.end, found, damaged=True)
+    return Payload(start.payload_start, end, found, damaged=bool(ends))

@@ -1,0 +1,164 @@
+"""Changing a stream: replaced spans, between which the bytes stay what they were.
+
+Lengths that must follow do: a PACKAGED command's around a change inside it, the vmdescription's own.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import BinaryIO, TypeAlias
+
+from vmstate.errors import EncodeError, Unsupported
+from vmstate.stream import writer
+from vmstate.stream.items import CommandItem, Item, Section
+from vmstate.stream.marks import Command
+from vmstate.stream.reader import Stream, flat
+
+Bytes: TypeAlias = "bytes | bytearray | memoryview"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Zeros:
+    """So many zero bytes, without holding them."""
+
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    start: int
+    end: int
+    data: Bytes | Zeros
+
+
+class Edit:
+    """Changes to a stream, applied when it is written.
+
+    Offsets are those of the unchanged stream.  Changes may touch but not overlap (EncodeError); insertions at
+    one offset keep the order in which they were made.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self._changes: list[_Change] = []
+        self._sorted = True
+
+    def replace(self, start: int, end: int, data: Bytes | Zeros) -> None:
+        """Put ``data`` in the place of the bytes from ``start`` to ``end``."""
+        if not 0 <= start <= end <= len(self.stream.data):
+            raise EncodeError(f"no bytes {start} to {end} in a stream of {len(self.stream.data)}")
+        if self._changes and start < self._changes[-1].end:
+            self._sorted = False
+        self._changes.append(_Change(start, end, data))
+
+    def replace_payload(self, section: Section, payload: Bytes) -> None:
+        """Give a section another payload."""
+        self.replace(section.payload_start, section.payload_end, payload)
+
+    def insert(self, at: int, data: Bytes) -> None:
+        """Put ``data`` in front of the byte at ``at``."""
+        self.replace(at, at, data)
+
+    def remove(self, item: Item) -> None:
+        """Leave an item out."""
+        self.replace(item.start, item.end, b"")
+
+    def describe(self, text: Bytes | None) -> None:
+        """Give the stream another vmdescription, or none."""
+        item = self.stream.description
+        new = b"" if text is None else writer.vmdescription(text)
+        if item is not None:
+            self.replace(item.start, item.end, new)
+        else:
+            self.insert(len(self.stream.data), new)
+
+    def chunks(self) -> Iterator[Bytes]:
+        """The changed stream: views of what stayed, and what is new, in order."""
+        data, at = self.stream.data, 0
+        for change in self._ordered():
+            if change.start > at:
+                self._kept(at, change.start)
+                yield data[at : change.start]
+            if isinstance(change.data, Zeros):
+                yield from _zeros(change.data.size)
+            elif len(change.data):
+                yield change.data
+            at = change.end
+        if at < len(data):
+            self._kept(at, len(data))
+            yield data[at:]
+
+    def write(self, out: BinaryIO) -> int:
+        """Write the changed stream; the number of bytes written."""
+        return sum(out.write(chunk) for chunk in self.chunks())
+
+    def tobytes(self) -> bytes:
+        """The changed stream in memory."""
+        return b"".join(self.chunks())
+
+    def __len__(self) -> int:
+        """Bytes of the changed stream."""
+        return len(self.stream.data) + sum(_growth(change) for change in self._changes)
+
+    def _ordered(self) -> list[_Change]:
+        changes = self._changes
+        if not self._sorted:
+            changes = sorted(changes, key=_place)
+        for before, after in pairwise(changes):
+            if after.start < before.end:
+                raise EncodeError(f"two changes overlap at offset {after.start:#x}")
+        packages = [item for item in flat(self.stream.items) if _is_package(item)]
+        return _with_lengths(changes, packages) if packages else changes
+
+    def _kept(self, start: int, end: int) -> None:
+        elided = self.stream.elided
+        index = bisect_right(elided, (end, end)) - 1
+        if index >= 0 and elided[index][1] > start and elided[index][0] < end:
+            message = "guest memory that came through a pipe is not kept, and cannot be written again"
+            raise Unsupported(message, offset=max(start, elided[index][0]))
+
+
+def _is_package(item: Item) -> bool:
+    return (
+        isinstance(item, CommandItem)
+        and item.command == Command.PACKAGED
+        and item.data_end - item.data_start == 4
+    )
+
+
+def _with_lengths(changes: list[_Change], packages: list[Item]) -> list[_Change]:
+    """Add the changes of the lengths of packages that have changes inside (at their end is outside)."""
+    starts = [change.start for change in changes]
+    grown = list(accumulate((_growth(change) for change in changes), initial=0))
+    lengths = []
+    for item in packages:
+        assert isinstance(item, CommandItem)
+        first, last = bisect_left(starts, item.inner_start), bisect_left(starts, item.end)
+        growth = grown[last] - grown[first]
+        around = bisect_left(starts, item.data_end)
+        if growth and (not around or changes[around - 1].end <= item.data_start):
+            size = item.end - item.inner_start + growth
+            lengths.append(_Change(item.data_start, item.data_end, writer.u32(size, "packaged length")))
+    return sorted([*changes, *lengths], key=_place)
+
+
+def _growth(change: _Change) -> int:
+    return len(change.data) - (change.end - change.start)
+
+
+def _place(change: _Change) -> tuple[int, bool]:
+    return change.start, change.end > change.start
+
+
+def _zeros(size: int) -> Iterator[bytes]:
+    block = bytes(min(size, _CHUNK))
+    while size > 0:
+        yield block[:size]
+        size -= _CHUNK

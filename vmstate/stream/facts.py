@@ -1,0 +1,82 @@
+"""What a walk over a stream has learnt so far; shared with the walks of the streams packaged in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vmstate.errors import Finding, Place, Severity, StreamError, finding_of
+from vmstate.stream.items import Found
+from vmstate.stream.live import LiveContext, LiveHandler, handler_for
+from vmstate.stream.recover import Budget
+from vmstate.stream.wire import SectionStart, Window
+
+MAX_FINDINGS = 1000
+
+Measure = Callable[[SectionStart, Window], "list[tuple[int, Found]]"]
+"""Where a full section's payload may end, the surest first."""
+
+
+@dataclass
+class Live:
+    """A live device of the stream: the section that started it, and its handler if its grammar is known."""
+
+    start: SectionStart
+    handler: LiveHandler | None
+
+
+@dataclass
+class Facts:
+    """``footers``: do sections of this stream have them?  None until the first section ended.
+
+    ``keep_pages``: see :class:`~vmstate.stream.live.LiveContext`.  ``live``: the live devices by section id;
+    ``handlers``: every handler made, with its idstr.
+    """
+
+    measure: Measure | None = None
+    origin: int = 0
+    page_size: int | None = None
+    keep_pages: bool = True
+    capabilities: frozenset[str] = frozenset()
+    postcopy: bool = False
+    footers: bool | None = None
+    live: dict[int, Live] = field(default_factory=dict)
+    handlers: list[tuple[str, LiveHandler]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    suppressed: int = 0
+    budget: Budget = field(default_factory=lambda: Budget(1 << 16))
+
+    def note(self, finding: Finding) -> None:
+        """Keep a finding; after a thousand only count."""
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(finding)
+        else:
+            self.suppressed += 1
+
+    def tell(
+        self,
+        rule: str,
+        message: str,
+        offset: int,
+        start: SectionStart | None = None,
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        """Make a finding at ``offset``, in the section that ``start`` names."""
+        section, instance = (start.idstr, start.instance_id) if start else (None, None)
+        self.note(Finding(rule, severity, message, Place(offset, section, instance)))
+
+    def handler(self, start: SectionStart) -> LiveHandler | None:
+        """A new handler for a section's payload; None when nobody knows its grammar (at this version)."""
+        context = LiveContext(
+            start, self.page_size, self.capabilities, self.postcopy, self.origin, self.keep_pages
+        )
+        try:
+            handler = handler_for(context)
+        except StreamError as error:
+            self.note(
+                finding_of(error.within(section=start.idstr, instance=start.instance_id), "section.version")
+            )
+            return None
+        if handler is not None:
+            self.handlers.append((start.idstr, handler))
+        return handler

@@ -1,0 +1,183 @@
+"""A stream from a pipe, in memory that does not grow with the guest.
+
+Bytes are fed as they come; items come out as they are complete.  Guest memory is counted and hashed while it
+passes and not kept.  Everything else goes to a sparse temporary file at its own offset, which in the end is
+mapped: the stream then reads like one from a file, with zeros where guest memory was.  Device sections wait
+for the stream's end, because the description there says how long they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import tempfile
+from collections.abc import Iterable
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from vmstate.stream.facts import Facts
+from vmstate.stream.items import Item, Section
+from vmstate.stream.marks import Kind
+from vmstate.stream.reader import Reading, Stream
+from vmstate.stream.resolve import Resolver
+from vmstate.stream.walk import Need, Walker
+from vmstate.stream.wire import Window
+
+_CHUNK = 1 << 20
+_COMPACT = 1 << 18
+
+
+class Feed:
+    """Takes a stream in pieces of any size: :meth:`feed` them, then :meth:`close` for the whole."""
+
+    def __init__(self, resolver: Resolver | None = None) -> None:
+        self.facts = Facts(keep_pages=False)
+        self._resolver = resolver
+        self._walker = Walker(self.facts)
+        self._items: list[Item] = []
+        self._buffer = bytearray()
+        self._base = 0
+        self._kept = 0
+        self._elided: list[tuple[int, int]] = []
+        self._hash = hashlib.blake2b(digest_size=32)
+        self._rest = False
+        self._spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close or __exit__)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._spool.close()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Item]:
+        """Take the next bytes; the items that they complete.
+
+        StreamError when the stream does not begin like one.
+        """
+        if self._rest:
+            self._spool.write(data)
+            return []
+        self._buffer += data
+        done = len(self._items)
+        self._advance()
+        return self._items[done:]
+
+    def _advance(self) -> None:
+        with memoryview(self._buffer) as view:
+            need = self._walk(view)
+        if need is Need.REST:
+            self._keep_rest()
+        elif self._kept - self._base >= _COMPACT:
+            del self._buffer[: self._kept - self._base]
+            self._base = self._kept
+
+    def _walk(self, view: memoryview) -> Need:
+        with view[:] as seen:
+            win = Window(seen, self._base, complete=False)
+            while not isinstance(item := self._walker.step(win), Need):
+                self._items.append(item)
+                self._pass(view, item)
+            self._keep_open(view)
+        return item
+
+    def _pass(self, view: memoryview, item: Item) -> None:
+        """A complete item: keep its bytes, but of guest memory only the hash."""
+        if isinstance(item, Section) and item.kind in (Kind.PART, Kind.END) and self._is_bulky(item):
+            self._keep(view, item.payload_start)
+            self._drop(view, item.payload_end)
+        self._keep(view, item.end)
+
+    def _is_bulky(self, item: Section) -> bool:
+        live = self.facts.live.get(item.section_id)
+        return live is not None and live.handler is not None and live.handler.bulky
+
+    def _keep_open(self, view: memoryview) -> None:
+        """The part of a payload that was scanned already need not stay in the buffer."""
+        payload_start = self._walker.bulk_start
+        if payload_start is not None:
+            self._keep(view, payload_start)
+            self._drop(view, self._walker.low)
+
+    def _keep(self, view: memoryview, end: int) -> None:
+        if end > self._kept:
+            self._spool.seek(self._kept)
+            self._spool.write(view[self._kept - self._base : end - self._base])
+            self._kept = end
+
+    def _drop(self, view: memoryview, end: int) -> None:
+        if end > self._kept:
+            self._hash.update(view[self._kept - self._base : end - self._base])
+            if self._elided and self._elided[-1][1] == self._kept:
+                self._elided[-1] = (self._elided[-1][0], end)
+            else:
+                self._elided.append((self._kept, end))
+            self._kept = end
+
+    def _keep_rest(self) -> None:
+        self._rest = True
+        self._spool.seek(self._kept)
+        self._spool.write(memoryview(self._buffer)[self._kept - self._base :])
+        self._buffer = bytearray()
+
+    def close(self) -> Stream:
+        """No more bytes: the whole stream.
+
+        StreamError when it does not begin like one.
+        """
+        if not self._rest:
+            self._keep_rest()
+        size = max(self._spool.tell(), self._kept)
+        self._spool.truncate(size)
+        self._spool.flush()
+        data = (
+            memoryview(mmap.mmap(self._spool.fileno(), size, access=mmap.ACCESS_READ))
+            if size
+            else memoryview(b"")
+        )
+        self._spool.close()
+        reading = Reading(Window(data), self._resolver, self.facts)
+        items = reading.run(self._walker, self._items)
+        facts = self.facts
+        return Stream(
+            data,
+            tuple(items),
+            facts.findings,
+            tuple(facts.handlers),
+            facts.footers,
+            elided=tuple(self._elided),
+            passed=self._hash.hexdigest() if self._elided else None,
+            _vmdesc=reading.vmdesc(),
+        )
+
+
+def read_chunks(chunks: Iterable[bytes | memoryview], resolver: Resolver | None = None) -> Stream:
+    """Read a stream that comes in pieces."""
+    with Feed(resolver) as feed:
+        for chunk in chunks:
+            feed.feed(chunk)
+        return feed.close()
+
+
+def open_pipe(file: BinaryIO, resolver: Resolver | None = None) -> Stream:
+    """Read a stream from a pipe to its end; memory does not grow with the guest.
+
+    ``elided`` of the result says where guest memory was, ``passed`` is a hash of it as it was sent.
+    """
+    return read_chunks(iter(lambda: file.read(_CHUNK), b""), resolver)
+
+
+def passed_digest(stream: Stream) -> str | None:
+    """What ``passed`` would be, had this stream come by a pipe; None without guest memory."""
+    hashed, any_bytes = hashlib.blake2b(digest_size=32), False
+    bulky = {
+        section.section_id
+        for section in stream.sections
+        if section.kind == Kind.START and section.idstr == "ram"
+    }
+    for section in stream.sections:
+        if section.kind in (Kind.PART, Kind.END) and section.section_id in bulky and not section.depth:
+            hashed.update(stream.payload(section))
+            any_bytes = any_bytes or section.payload_end > section.payload_start
+    return hashed.hexdigest() if any_bytes else stream.passed

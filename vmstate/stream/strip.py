@@ -1,0 +1,54 @@
+"""Guest memory out of a stream: every page becomes a zero page, all else keeps its bytes.
+
+The result is a stream that QEMU loads like the first; only the guest's memory is empty.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vmstate.stream.edit import Edit, Zeros
+from vmstate.stream.ram import PageKind, Ram, words_at
+from vmstate.stream.reader import Stream
+from vmstate.stream.wire import Window
+
+_KINDS = np.uint64(PageKind.PAGE | PageKind.XBZRLE | PageKind.COMPRESSED)
+
+
+def strip(stream: Stream) -> Edit:
+    """The edit that makes every page record a zero-page record (ram_save_page's flag 0x02, one byte of zero).
+
+    Records stay in their order, addresses and block names stay; with mapped-ram the bitmaps and the pages
+    become zero.  Unsupported, when it is written, for a stream whose memory is not kept (it came by a pipe).
+    """
+    edit = Edit(stream)
+    for _, handler in stream.handlers:
+        if isinstance(handler, Ram):
+            _strip_records(edit, handler)
+            _strip_mapped(edit, handler)
+    return edit
+
+
+def _strip_records(edit: Edit, ram: Ram) -> None:
+    win, runs = Window(edit.stream.data), ram.runs
+    for index in range(len(runs)):
+        start, count, stride, lead = (
+            runs.start[index],
+            runs.count[index],
+            runs.stride[index],
+            runs.lead[index],
+        )
+        words = words_at(win, start, count, stride) & ~_KINDS | np.uint64(PageKind.ZERO)
+        records = np.zeros((count, lead + 1), np.uint8)
+        records[:, :8] = words.astype(">u8").view(np.uint8).reshape(count, 8)
+        if lead > 8:
+            records[:, 8:lead] = np.frombuffer(win.take(start + 8, lead - 8), np.uint8)
+        edit.replace(start, start + count * stride, records.tobytes())
+
+
+def _strip_mapped(edit: Edit, ram: Ram) -> None:
+    for block in ram.blocks:
+        if block.mapped is not None:
+            bitmap, pages = block.mapped.bitmap_offset, block.mapped.pages_offset
+            edit.replace(bitmap, bitmap + block.mapped.bitmap_size, Zeros(block.mapped.bitmap_size))
+            edit.replace(pages, pages + block.length, Zeros(block.length))

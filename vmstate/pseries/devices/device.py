@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-from vmstate.describe import Plan, VMStateDescription, plan_of
+from vmstate.describe import Cursor, Plan, VMStateDescription, Writer, plan_of
 
 
 class Device:
@@ -22,6 +22,7 @@ class Device:
     idstr: str
     instance_id: int
     alias_id: int | None = None
+    compat: tuple[str, int] | None = None  # the name and instance that releases before device paths used
     machine: Any
 
     def __init__(self, machine: Any, idstr: str | None = None, instance_id: int = 0) -> None:
@@ -41,6 +42,51 @@ class Device:
         """The device's description at the machine's release, compiled."""
         return plan_of(self.description.at(self.machine.release))
 
+    @property
+    def version_id(self) -> int:
+        """The version that this device writes, and the newest that it loads."""
+        return self.plan.version_id
+
+    def needed(self) -> bool:
+        """Whether the section is sent."""
+        needed = self.plan.needed
+        return needed is None or needed(self)
+
     def say(self, line: str) -> None:
         """Print a line on the machine's stderr, as a hook's error_report does."""
+        self.machine.console.append(line)
+
+
+class LiveDevice:
+    """A section that is sent while the machine runs, by a protocol of its own (SaveVMHandlers).
+
+    On the wire: a START section with what ``setup`` writes, PART sections, an END section.
+    """
+
+    idstr: str
+    instance_id: int = 0
+    alias_id: int | None = None
+    compat: tuple[str, int] | None = None
+    version_id: int = 1
+    machine: Any
+
+    def __init__(self, machine: Any) -> None:
+        self.machine = machine
+
+    def active(self) -> bool:
+        """Whether there is anything to send; if not, not even a START section is."""
+        return True
+
+    def setup(self, out: Writer) -> None:
+        """Write the START section's payload (save_setup)."""
+
+    def complete(self, out: Writer) -> None:
+        """Write the END section's payload (save_live_complete_precopy)."""
+
+    def load_state(self, cur: Cursor, version_id: int) -> None:
+        """Load the payload of a START, PART or END section (load_state).  Raises LoadFailure."""
+        raise NotImplementedError
+
+    def say(self, line: str) -> None:
+        """Print a line on the machine's stderr."""
         self.machine.console.append(line)

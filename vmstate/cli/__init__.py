@@ -1,0 +1,80 @@
+"""The ``vmstate`` command: one module per subcommand, imported only when it is called.
+
+Exit status: 0 fine; 1 findings, or a reject; 2 unusable input; 3 a bug of ours, which it says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+from vmstate import __version__
+from vmstate.cli.commands import COMMANDS
+from vmstate.cli.report import Report, Status, failure, print_report
+from vmstate.errors import VmstateError
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+_NO_READER = 141  # 128 + SIGPIPE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (the process's, if None).  Returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _main(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone.  Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NO_READER
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return _INTERRUPTED
+    except Exception:  # noqa: BLE001 - the roof: whatever gets here is a bug, and is said to be one
+        traceback.print_exc()
+        print(
+            f"this is a bug in vmstate {__version__}, please report it with the lines above", file=sys.stderr
+        )
+        return Status.BUG
+    return status
+
+
+def _main(arguments: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a guest's strings may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
+    name = next((a for a in arguments if not a.startswith("-")), None)
+    try:
+        options = _parser(name).parse_args(arguments)
+    except SystemExit as end:  # --help, --version, a wrong option
+        return end.code if isinstance(end.code, int) else Status.UNUSABLE
+    try:
+        report: Report = import_module(COMMANDS[options.command].module).run(options)
+        print_report(options.command, report, as_json=options.json)
+    except BrokenPipeError:
+        raise
+    except (VmstateError, OSError) as error:  # also from lines that are made while they are printed
+        report = failure(error)
+        print_report(options.command, report, as_json=options.json)
+    return report.status
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The parser; only the chosen command's own arguments are declared, as that imports its module."""
+    parser = argparse.ArgumentParser(
+        prog="vmstate",
+        description="Read, write, check, edit and judge QEMU live-migration streams.",
+        epilog="exit status: 0 fine; 1 findings, or a reject; 2 unusable input; 3 a bug in vmstate",
+    )
+    parser.add_argument("--version", action="version", version=f"vmstate {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    for name, command in COMMANDS.items():
+        subparser = commands.add_parser(name, help=command.summary, description=command.summary)
+        subparser.add_argument("--json", action="store_true", help="write a JSON object, for programs")
+        if name == chosen:
+            import_module(command.module).configure(subparser)
+    return parser

@@ -1,0 +1,113 @@
+"""What a command has to say: lines for people, or the same shape of JSON for programs, and an exit status."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, TextIO
+
+from vmstate.cli.terminal import Style
+from vmstate.errors import Finding, Severity, StreamError, finding_of
+
+
+class Status(IntEnum):
+    """Exit statuses; part of the public contract."""
+
+    FINE = 0
+    FINDINGS = 1
+    UNUSABLE = 2
+    BUG = 3
+
+
+@dataclass
+class Report:
+    """A command's answer.
+
+    ``lines`` are for people, and may be a generator; ``result`` is for programs: a value, or a function
+    that makes it (called only for ``--json``).  ``ok`` is False for a reject; None means: no finding above
+    information.  ``unusable`` says that there was no usable input.  ``output_taken`` says that the standard
+    output holds a stream, so that all this must go to the standard error.
+    """
+
+    lines: Iterable[str] = ()
+    result: object | Callable[[], object] = None
+    findings: Sequence[Finding] = field(default_factory=tuple)
+    ok: bool | None = None
+    unusable: bool = False
+    output_taken: bool = False
+
+    @property
+    def fine(self) -> bool:
+        """Whether all is well."""
+        if self.ok is not None:
+            return self.ok and not self.unusable
+        return not self.unusable and all(f.severity == Severity.INFO for f in self.findings)
+
+    @property
+    def status(self) -> Status:
+        """The exit status."""
+        if self.unusable:
+            return Status.UNUSABLE
+        return Status.FINE if self.fine else Status.FINDINGS
+
+
+def failure(error: Exception) -> Report:
+    """The report that a command could not do its work, for want of usable input."""
+    rule = f"error.{type(error).__name__.lower()}"
+    if isinstance(error, StreamError):
+        finding = finding_of(error, rule)
+    elif isinstance(error, OSError) and error.filename is not None:
+        finding = Finding("error.file", Severity.ERROR, f"{error.filename}: {error.strerror}")
+    else:
+        finding = Finding(rule, Severity.ERROR, str(error))
+    return Report(findings=(finding,), unusable=True)
+
+
+def print_report(command: str, report: Report, *, as_json: bool) -> None:
+    """Write the report to the standard output; why input was unusable goes to the standard error."""
+    out = sys.stderr if report.output_taken else sys.stdout
+    if as_json:
+        _print_json(command, report, out)
+        return
+    for line in report.lines:
+        print(line, file=out)
+    if report.unusable:
+        sys.stdout.flush()
+        out = sys.stderr
+    style = Style.of(out)
+    for finding in report.findings:
+        print(style.finding(finding), file=out)
+
+
+def _print_json(command: str, report: Report, out: TextIO) -> None:
+    answer = {
+        "command": command,
+        "ok": report.fine,
+        "findings": [finding.as_json() for finding in report.findings],
+        "result": report.result() if callable(report.result) else report.result,
+    }
+    json.dump(answer, out, default=jsonable, ensure_ascii=False, indent=None if not out.isatty() else 2)
+    print(file=out)
+
+
+def jsonable(value: Any) -> object:
+    """What JSON has no word for: objects that know how, dataclasses, sets, bytes as hex, numpy's numbers."""
+    if hasattr(value, "as_json"):
+        return value.as_json()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).hex()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Iterable):
+        return list(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")

@@ -1,0 +1,84 @@
+"""What depends on there being a terminal: colour, and progress on the standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+from vmstate.errors import Finding, Severity
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+_COLOUR_OF = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+
+PATIENCE = 1.0  # seconds before progress is worth showing
+_REFRESH = 0.1
+
+
+@dataclass(frozen=True)
+class Style:
+    """Colours, or none: ``style.paint("red", text)``."""
+
+    coloured: bool
+
+    @staticmethod
+    def of(stream: TextIO) -> Style:
+        """Colour on a terminal that has it, unless NO_COLOR is set."""
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "") in {"", "dumb"}
+        return Style(stream.isatty() and not plain)
+
+    def paint(self, colour: str, text: str) -> str:
+        """The text in a colour, or "bold", or "dim"."""
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.coloured else text
+
+    def finding(self, finding: Finding) -> str:
+        """A finding on one line, its severity coloured."""
+        text = str(finding)
+        word = str(finding.severity)
+        if not text.startswith(word):
+            return text
+        return self.paint(_COLOUR_OF[finding.severity], word) + text.removeprefix(word)
+
+
+@contextmanager
+def progress(doing: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show on the standard error how far something is, once it takes more than a second, on a terminal only.
+
+        with progress("reading", len(data)) as tick:
+            tick(done)
+
+    ``tick`` takes the amount done so far and is cheap enough for an inner loop.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    meter = _Meter(doing, total)
+    try:
+        yield meter.tick
+    finally:
+        meter.clear()
+
+
+class _Meter:
+    def __init__(self, doing: str, total: int | None) -> None:
+        self._doing = doing
+        self._total = total
+        self._next = time.monotonic() + PATIENCE
+        self._shown = False
+
+    def tick(self, done: int) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _REFRESH
+        self._shown = True
+        part = f" {100 * done // self._total:3} %" if self._total else f" {done:,}"
+        print(f"\r{self._doing}{part}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,57 @@
+"""``vmstate unwrap``: what a stream is wrapped in, and the stream out of it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from vmstate.cli.report import Report
+from vmstate.cli.terminal import progress
+from vmstate.stream.containers import Buffer, Layer, open_input, pieces, save
+
+_SHOWN = 60
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "file", metavar="FILE", help='a stream in whatever it is wrapped in; "-" is the standard input'
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help='write the bare stream there; "-" is the standard output'
+    )
+    parser.add_argument("--limit", type=int, metavar="BYTES", help="refuse to decompress to more than this")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Show the layers; write the stream if asked to."""
+    with open_input(options.file, limit=options.limit) as opened:
+        size = len(opened.data)
+        if options.output is not None:
+            save(options.output, _watched(opened.data))
+        layers, findings = opened.layers, opened.findings
+    result = {"layers": [layer.as_json() for layer in layers], "stream_bytes": size}
+    return Report(_lines(layers, size), result, findings, output_taken=options.output == "-")
+
+
+def _watched(data: memoryview) -> Iterator[Buffer]:
+    done = 0
+    with progress("writing", len(data)) as tick:
+        for piece in pieces(data):
+            yield piece
+            done += len(piece)
+            tick(done)
+
+
+def _lines(layers: tuple[Layer, ...], size: int) -> Iterator[str]:
+    for depth, layer in enumerate(layers):
+        facts = ", ".join(
+            f"{key} {_short(value)}" for key, value in layer.as_json().items() if key != "container"
+        )
+        yield f"{'  ' * depth}{layer.container}: {facts}"
+    yield f"{'  ' * len(layers)}stream: {size} bytes"
+
+
+def _short(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(str(value))} characters)"

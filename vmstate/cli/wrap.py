@@ -1,0 +1,48 @@
+"""``vmstate wrap``: a stream into a container, or into the same containers as another file's."""
+
+from __future__ import annotations
+
+import argparse
+
+from vmstate.cli.report import Report
+from vmstate.errors import Finding
+from vmstate.stream.containers import CONTAINERS, Layer, layer, open_input, pieces, rewrap, save
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "stream", metavar="STREAM", help='a stream; taken out of what it is in; "-" is the standard input'
+    )
+    how = parser.add_mutually_exclusive_group(required=True)
+    kinds = sorted(set(CONTAINERS) - {"libvirt"})
+    how.add_argument("--as", dest="kind", choices=["plain", *kinds], help="compress it so")
+    how.add_argument(
+        "--like", metavar="FILE", help="wrap it as this file is, libvirt's header and XML included"
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help='where to; "-" is the standard output'
+    )
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Wrap the stream and write it."""
+    layers, findings = _layers(options)
+    with open_input(options.stream) as opened:
+        size = save(options.output, rewrap(layers, pieces(opened.data), len(opened.data)))
+        findings += opened.findings
+        result = {
+            "layers": [found.as_json() for found in layers],
+            "bytes": size,
+            "stream_bytes": len(opened.data),
+        }
+    around = " in ".join(found.container for found in reversed(layers)) or "plain"
+    line = f"{result['stream_bytes']} bytes of stream, {around}: {size} bytes"
+    return Report([line], result, findings, output_taken=options.output == "-")
+
+
+def _layers(options: argparse.Namespace) -> tuple[tuple[Layer, ...], tuple[Finding, ...]]:
+    if options.kind is not None:
+        return (() if options.kind == "plain" else (layer(options.kind),)), ()
+    with open_input(options.like) as pattern:
+        return pattern.layers, pattern.findings

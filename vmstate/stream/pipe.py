@@ -39,7 +39,7 @@ class Feed:
         self._base = 0
         self._kept = 0
         self._elided: list[tuple[int, int]] = []
-        self._hash = hashlib.blake2b(digest_size=32)
+        self._hash = hashlib.sha256()
         self._rest = False
         self._spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close or __exit__)
 
@@ -170,7 +170,7 @@ def open_pipe(file: BinaryIO, resolver: Resolver | None = None) -> Stream:
 
 def passed_digest(stream: Stream) -> str | None:
     """What ``passed`` would be, had this stream come by a pipe; None without guest memory."""
-    hashed, any_bytes = hashlib.blake2b(digest_size=32), False
+    hashed, any_bytes = hashlib.sha256(), False
     bulky = {
         section.section_id
         for section in stream.sections

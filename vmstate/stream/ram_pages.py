@@ -24,8 +24,6 @@ U64: TypeAlias = npt.NDArray[np.uint64]
 U16: TypeAlias = npt.NDArray[np.uint16]
 Content: TypeAlias = bytes | memoryview
 
-_DIGEST_SIZE = 32
-
 
 @dataclass(frozen=True)
 class Records:
@@ -156,8 +154,8 @@ class RamPages:
                     yield address, self._win.take(mapped.pages_offset + address, mapped.page_size)
 
     def digest(self, index: int) -> str:
-        """A hash (BLAKE2b, hex) of a block's content, however it was sent; a zero page is as good as none."""
-        hashed = hashlib.blake2b(digest_size=_DIGEST_SIZE)
+        """The SHA-256 of a block's content, however it was sent; a zero page is as good as none."""
+        hashed = hashlib.sha256()
         zero = bytes(self.page_size)
         for address, content in self._filled(index):
             if bytes(content) != zero:

@@ -185,6 +185,7 @@ class Reading:
             self.facts.page_size = vmdesc.page_size
         while not isinstance(item := walker.step(self.win), Need):
             items.append(item)
+        self.facts.measure = None
         return items
 
 

@@ -107,10 +107,19 @@ def test_what_is_said_goes_to_stderr_when_stdout_holds_a_stream(call):
     assert err.splitlines()[0] == "text"
 
 
-def test_interruption_and_a_reader_that_left_have_the_shells_statuses(call):
+def test_interruption_has_the_shells_status(call):
     assert call(raising(KeyboardInterrupt()))[0] == 130
-    script = "import sys; from vmstate.cli import main; sys.exit(main(['--help']))"
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_left_is_no_error_to_complain_about(tmp_path, unbuffered):
+    (tmp_path / "stream").write_bytes(b"QEVM")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vmstate", "unwrap", str(tmp_path / "stream")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
     process.stdout.close()
     errors = process.stderr.read()
     assert (process.wait(), errors) == (141, b"")

@@ -1,0 +1,122 @@
+"""The pieces that `construct` does not have: null markers, bitmaps, marked queues, trees, version windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import construct
+from construct import Adapter, Construct, Container, ListContainer, Subconstruct
+
+from vmstate.describe.description import VMStateDescription
+from vmstate.describe.history import settled
+from vmstate.describe.infos import NULL_MARKER
+
+
+class Scope:
+    """A state as far as it is known: what was read (or will be built), then the local object."""
+
+    __slots__ = ("_ctx",)
+
+    def __init__(self, ctx: Container) -> None:
+        self._ctx = ctx
+
+    def __getattr__(self, name: str) -> Any:
+        ctx = self._ctx
+        for known in (ctx, *reversed(ctx.get("_seen", ()))):
+            if known.get(name) is not None:
+                return known[name]
+        return getattr(ctx.get("_local"), name)
+
+
+class Window(Construct):
+    """No bytes: the version must lie in the description's window (vmstate_load_state)."""
+
+    def __init__(self, vmsd: VMStateDescription, version_id: int) -> None:
+        super().__init__()
+        self.flagbuildnone = True
+        self._vmsd, self._version_id = vmsd, version_id
+
+    def _parse(self, stream: Any, context: Container, path: str) -> None:
+        oldest, newest = settled(self._vmsd.minimum_version_id), settled(self._vmsd.version_id)
+        if not oldest <= self._version_id <= newest:
+            message = f"{self._vmsd.name}: version {self._version_id} is not within {oldest}..{newest}"
+            raise construct.CheckError(message, path=path)
+
+    def _build(self, obj: Any, stream: Any, context: Container, path: str) -> None:
+        return None
+
+    def _sizeof(self, context: Container, path: str) -> int:
+        return 0
+
+
+class Null(Adapter):
+    """The marker of a null pointer, as None."""
+
+    def __init__(self) -> None:
+        super().__init__(construct.Const(NULL_MARKER, construct.Byte))
+
+    def _decode(self, obj: int, context: Container, path: str) -> None:
+        return None
+
+    def _encode(self, obj: None, context: Container, path: str) -> int:
+        return NULL_MARKER
+
+
+class Words(Adapter):
+    """64-bit words, lowest first, as one number: a bitmap whose bit i has the value 2**i."""
+
+    def _decode(self, obj: list[int], context: Container, path: str) -> int:
+        return sum(word << 64 * i for i, word in enumerate(obj))
+
+    def _encode(self, obj: int, context: Container, path: str) -> list[int]:
+        return [obj >> 64 * i & (1 << 64) - 1 for i in range(self.subcon.count(context))]
+
+
+class Marked(Subconstruct):
+    """A byte 1 before each element, a byte 0 at the end."""
+
+    def _parse(self, stream: Any, context: Container, path: str) -> ListContainer:
+        elements = ListContainer()
+        while construct.Flag._parse(stream, context, path):  # noqa: SLF001
+            elements.append(self.subcon._parse(stream, context, path))  # noqa: SLF001
+        return elements
+
+    def _build(self, obj: Any, stream: Any, context: Container, path: str) -> Any:
+        for element in obj:
+            stream.write(b"\1")
+            self.subcon._build(element, stream, context, path)  # noqa: SLF001
+        stream.write(b"\0")
+        return obj
+
+
+class Counted(Adapter):
+    """A marked queue after its length, which must be right (get_gtree)."""
+
+    def __init__(self, nodes: Construct) -> None:
+        count = construct.Rebuild(construct.Int32ub, lambda ctx: len(ctx["nodes"]))
+        super().__init__(construct.Struct("count" / count, "nodes" / nodes))
+
+    def _decode(self, obj: Container, context: Container, path: str) -> list[Any]:
+        if obj["count"] != len(obj["nodes"]):
+            message = f"{obj['count']} nodes announced, {len(obj['nodes'])} found"
+            raise construct.CheckError(message, path=path)
+        return list(obj["nodes"])
+
+    def _encode(self, obj: list[Any], context: Container, path: str) -> dict[str, Any]:
+        return {"nodes": obj}
+
+
+class Known(Subconstruct):
+    """Hands a nested description the local object that ``child`` finds for it."""
+
+    def __init__(self, subcon: Construct, child: Any) -> None:
+        super().__init__(subcon)
+        self._child = child
+
+    def _parse(self, stream: Any, context: Container, path: str) -> Any:
+        context["_next"] = self._child(context)
+        return self.subcon._parse(stream, context, path)  # noqa: SLF001
+
+    def _build(self, obj: Any, stream: Any, context: Container, path: str) -> Any:
+        context["_next"] = self._child(context)
+        return self.subcon._build(obj, stream, context, path)  # noqa: SLF001

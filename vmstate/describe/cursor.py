@@ -20,8 +20,8 @@ class Cursor:
     stream is only decoded.  ``reports`` collects what QEMU would have said, in order.
     ``tree``: if set, every field is noted there with its offsets.
 
-    ``short`` is QEMU's file error: a small read past the end gives zeros and sets it (qemu_get_byte,
-    migration/qemu-file.c); the field that was being loaded then fails.
+    ``short`` is QEMU's file error: for a judge, a small read past the end gives zeros and sets it
+    (qemu_get_byte, migration/qemu-file.c); the field that was being loaded then fails.
     """
 
     __slots__ = ("data", "end", "judge", "pos", "reports", "short", "tree")
@@ -52,24 +52,26 @@ class Cursor:
         return self.data[pos : pos + size]
 
     def number(self, size: int) -> memoryview | bytes:
-        """Like take for the few bytes of a number, but short reads give zeros and set ``short``."""
+        """Like take for the few bytes of a number, but a judge's short reads give zeros and set ``short``."""
         pos = self.pos
         if size <= self.end - pos:
             self.pos = pos + size
             return self.data[pos : pos + size]
+        if not self.judge:
+            raise Truncated(size, self.end - pos, offset=pos)
         self.short = True
         self.pos = self.end
         return (bytes(self.data[pos : self.end]) + _ZERO)[:size]
 
     def byte(self) -> int:
-        """The next byte, or 0 past the end (which sets ``short``)."""
+        """The next byte."""
         return self.number(1)[0]
 
     def peek(self) -> int:
-        """The next byte without consuming it; 0 past the end (which sets ``short``)."""
+        """The next byte without consuming it; 0 past the end, where a judge has asked too much."""
         if self.pos < self.end:
             return self.data[self.pos]
-        self.short = True
+        self.short = self.judge
         return 0
 
 

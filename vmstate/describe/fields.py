@@ -154,7 +154,7 @@ def Tmp(vmsd: VMStateDescription, make: Callable[[Any], Any], version_id: int = 
     """
     from vmstate.describe.composites import TMP
 
-    return Field("tmp", TMP, vmsd, attr="tmp", make=make, version_id=version_id)
+    return Field("tmp", TMP, vmsd, attr=f"tmp:{vmsd.name}", make=make, version_id=version_id)
 
 
 def QTailQ(name: str, vmsd: VMStateDescription, version_id: int = 1, **more: Any) -> Field:

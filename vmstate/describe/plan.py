@@ -30,7 +30,7 @@ from vmstate.describe.reports import (
     UnknownSubsection,
     ValidationFailed,
 )
-from vmstate.describe.steps import Nothing, Run, Step, fusible, step_of
+from vmstate.describe.steps import Nothing, Run, Step, check, fusible, step_of
 from vmstate.describe.tree import Node, TreeBuilder
 from vmstate.errors import DeclarationError, EncodeError, StreamError, Truncated
 
@@ -138,13 +138,9 @@ class Plan:
         start = cur.pos
         try:
             value = step.load(cur, state)
-            if cur.short:
-                cur.take(cur.end - cur.pos + 1)
-            return value
+            check(cur, start, 0)
         except StreamError as error:
-            kind = None if field.vmsd is not None and field.info is None else type_name(field)
-            stream = kind is not None and isinstance(error, Truncated)
-            cur.reports.append(FieldFailed(self.vmsd.name, field.name, kind, stream, error.ret))
+            cur.reports.append(self._failure(cur, field, error))
             error.within(offset=start)
             error.inside(field.name)
             raise
@@ -153,6 +149,14 @@ class Plan:
             if cur.judge:
                 raise
             raise StreamError(str(error), offset=start, path=field.name) from None
+        return value
+
+    def _failure(self, cur: Cursor, field: Field, error: StreamError) -> FieldFailed:
+        kind = None if field.vmsd is not None and field.info is None else type_name(field)
+        # Whoever looks first finds the file's error; further out it is only passed on.
+        first = not any(isinstance(r, FieldFailed) and r.stream for r in cur.reports)
+        stream = isinstance(error, Truncated) and first
+        return FieldFailed(self.vmsd.name, field.name, kind, stream, error.ret)
 
     def _load_noted(self, cur: Cursor, state: Any, version_id: int) -> None:
         tree = cur.tree
@@ -179,7 +183,11 @@ class Plan:
         while cur.peek() == SUBSECTION:
             pos = cur.pos
             length = cur.data[pos + 1] if pos + 1 < cur.end else 0
-            if length < len(prefix) + 1 or pos + 2 + length > cur.end:
+            cur.short |= cur.judge and pos + 1 >= cur.end
+            if length < len(prefix) + 1:
+                return
+            if pos + 2 + length > cur.end:
+                self._cut_off(cur, length)
                 return
             name = bytes(cur.data[pos + 2 : pos + 2 + length])
             if not name.startswith(prefix):
@@ -190,6 +198,13 @@ class Plan:
                 cur.reports.append(UnknownSubsection(self.vmsd.name, shown))
                 raise LoadFailure(-ENOENT, f"unknown subsection {shown!r} of {self.vmsd.name}", offset=pos)
             self._load_subsection(cur, state, plan, shown, pos + 2 + length)
+
+    def _cut_off(self, cur: Cursor, length: int) -> None:
+        """The bytes end inside what may be a subsection's name: QEMU goes on, a decoder need not guess."""
+        seen = bytes(cur.data[cur.pos + 2 : cur.end])
+        cur.short |= cur.judge
+        if not cur.judge and any(len(n) == length and n.startswith(seen) for n in self.subsections):
+            raise Truncated(length, len(seen), offset=cur.pos + 2)
 
     def _load_subsection(self, cur: Cursor, state: Any, plan: Plan, name: str, pos: int) -> None:
         tree = cur.tree
@@ -329,6 +344,8 @@ def decode(
     error = None
     try:
         plan_of(vmsd).load(cur, state, version_id)
+        if cur.end - cur.pos == 1 and cur.peek() == SUBSECTION:  # after a section nothing else begins so
+            raise Truncated(2, 1, offset=cur.pos)
     except StreamError as why:
         error = why
     root.end = cur.pos

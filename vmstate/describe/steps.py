@@ -233,11 +233,10 @@ class Elements(Step):
         size = size_of(field, state)
         before = old(field, state)
         count = count_of(field, state)
-        values: list[Any] = list(before) if before is not None and len(before) >= count else []
-        known = bool(values)
-        for i in range(count):
+        known = before is not None and len(before) >= field.start + count
+        values: list[Any] = list(before) if known else [None] * field.start
+        for here in range(field.start, field.start + count):
             at = cur.pos
-            here = field.start + i if known else i
             value = values[here] if known else None
             info = NULLPTR if field.pointers and known and value is None else _info(field)
             value = info.get(cur, field, state, size, value)
@@ -245,7 +244,7 @@ class Elements(Step):
                 values[here] = value
             else:
                 values.append(value)
-            check(cur, at, i)
+            check(cur, at, here)
         return list(store(field, state, values))
 
     def save(self, out: Writer, state: Any) -> None:
@@ -328,13 +327,12 @@ class Structs(Nested):
 
     def _load_each(self, cur: Cursor, state: Any, values: Any, count: int) -> Any:
         field = self.field
-        fresh = values is None
-        values = [] if fresh else values
+        values = [] if values is None else values
         for i in range(count):
             at = cur.pos
-            if fresh:
+            while len(values) <= field.start + i:
                 values.append(Record())
-            inner = values[field.start + i if not fresh else i]
+            inner = values[field.start + i]
             if cur.tree is not None:
                 cur.tree.element(i, at, self.plan.version_id)
             if inner is None:

@@ -1,0 +1,58 @@
+"""Which interrupt numbers the devices of a machine get (hw/ppc/spapr_irq.c).
+
+Machine types up to 3.0 give away the lowest free number, in the order in which devices are made; later
+types have a range for each kind of device, so that a number depends on nothing but the device.
+"""
+
+from __future__ import annotations
+
+from vmstate.pseries.devices.pci_bus import PCI_NUM_PINS
+from vmstate.pseries.devices.spapr_vio import REG_BASE
+
+XIRQ_BASE = 0x1000
+IRQ_EPOW = XIRQ_BASE
+IRQ_HOTPLUG = XIRQ_BASE + 1
+IRQ_VIO = XIRQ_BASE + 0x100
+IRQ_PCI_LSI = XIRQ_BASE + 0x200
+LIBVIRT_VTY_BASE = 0x30000000
+
+
+class InterruptNumbers:
+    """The numbers taken so far: ``lsi`` maps each to whether it is level sensitive.
+
+    ``legacy``: machine types up to 3.0 (``legacy_irq_allocation``).  ``hotplug_events``: the machine has
+    an interrupt of its own for hotplug events (types from 2.8 on).
+    """
+
+    def __init__(self, *, legacy: bool, hotplug_events: bool) -> None:
+        self.legacy = legacy
+        self.lsi: dict[int, bool] = {}
+        self._claim(IRQ_EPOW, lsi=False)
+        if hotplug_events:
+            self._claim(IRQ_HOTPLUG, lsi=False)
+
+    def vio(self, reg: int) -> int:
+        """The number of the device at unit address ``reg`` of the VIO bus."""
+        return self._claim(vio_irq(reg), lsi=False)
+
+    def pci_lsi(self, phb_index: int) -> tuple[int, ...]:
+        """The four lines of a host bridge."""
+        first = IRQ_PCI_LSI + phb_index * PCI_NUM_PINS
+        return tuple(self._claim(first + pin, lsi=True) for pin in range(PCI_NUM_PINS))
+
+    def _claim(self, number: int, *, lsi: bool) -> int:
+        if self.legacy:
+            number = XIRQ_BASE
+            while number in self.lsi:
+                number += 1
+        self.lsi[number] = lsi
+        return number
+
+
+def vio_irq(reg: int) -> int:
+    """spapr_vio_reg_to_irq: addresses that QEMU gave, those of libvirt's terminals, libvirt's others."""
+    if reg >= REG_BASE:
+        return IRQ_VIO | (reg & 0xFF)
+    if reg >= LIBVIRT_VTY_BASE:
+        return IRQ_VIO | 0xF0 | (reg >> 12 & 0xF)
+    return IRQ_VIO | (reg >> 12 & 0xFF)

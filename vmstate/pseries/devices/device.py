@@ -37,6 +37,9 @@ class Device:
         Device.__init__(device, machine, idstr, instance_id)
         return device
 
+    def measure(self, payload: memoryview) -> None:
+        """Told a section's bytes before they are decoded: take from their number what they do not say."""
+
     @property
     def plan(self) -> Plan:
         """The device's description at the machine's release, compiled."""

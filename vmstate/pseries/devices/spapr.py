@@ -1,0 +1,211 @@
+"""The section ``spapr``: the machine's own state (hw/ppc/spapr.c vmstate_spapr).
+
+Its capability subsections come from the table of capabilities: one that is added there is described here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from vmstate.describe import (
+    Bitmap,
+    Buffer,
+    History,
+    Int32,
+    Int64,
+    Plan,
+    QTailQ,
+    Record,
+    Since,
+    Span,
+    Struct,
+    UInt8,
+    UInt32,
+    UInt64,
+    Unused,
+    VMStateDescription,
+    plan_of,
+)
+from vmstate.pseries.capabilities import CAPABILITIES, Capability
+from vmstate.pseries.capability_defaults import is_sent
+from vmstate.pseries.devices import spapr_hooks as hooks
+from vmstate.pseries.devices.device import Device
+from vmstate.pseries.option_vectors import BITS
+
+#: Interrupts that can be given out to message-signalled devices.
+IRQ_MAP_BITS = 0xD00
+#: When streams began to carry capabilities.
+CAPABILITIES_SINCE = ("2.11.1", "2.12")
+
+TIMEBASE = VMStateDescription(
+    "timebase", 1, 1, fields=[UInt64("guest_timebase"), Int64("time_of_the_day_ns")]
+)
+
+OPTION_VECTOR = VMStateDescription("spapr_option_vector", 1, 1, fields=[Bitmap("bitmap", BITS)])
+
+OV5_CAS = VMStateDescription(
+    "spapr_option_vector_ov5_cas",
+    1,
+    1,
+    needed=hooks.ov5_needed,
+    fields=[Struct("ov5_cas", OPTION_VECTOR, 1)],
+)
+
+PATB_ENTRY = VMStateDescription(
+    "spapr_patb_entry", 1, 1, needed=hooks.patb_needed, fields=[UInt64("patb_entry")]
+)
+
+EVENT_LOG_ENTRY = VMStateDescription(
+    "spapr_event_log_entry",
+    1,
+    1,
+    fields=[UInt32("summary"), UInt32("extended_length"), Buffer("extended_log", "extended_length")],
+)
+
+PENDING_EVENTS = Since(
+    "2.10",
+    VMStateDescription(
+        "spapr_pending_events",
+        1,
+        1,
+        needed=hooks.pending_events_needed,
+        fields=[QTailQ("pending_events", EVENT_LOG_ENTRY)],
+    ),
+)
+
+IRQ_MAP = Since(
+    "3.1",
+    VMStateDescription(
+        "spapr_irq_map", 1, 1, needed=hooks.irq_map_needed, fields=[Bitmap("irq_map", "irq_map_nr")]
+    ),
+)
+
+DTB = Since(
+    "4.0",
+    VMStateDescription(
+        "spapr_dtb",
+        1,
+        1,
+        needed=hooks.dtb_needed,
+        pre_load=hooks.dtb_pre_load,
+        fields=[UInt32("fdt_initial_size"), UInt32("fdt_size"), Buffer("fdt_blob", "fdt_size")],
+    ),
+)
+
+FWNMI = Since(
+    "5.0",
+    VMStateDescription(
+        "spapr_fwnmi",
+        1,
+        1,
+        needed=hooks.fwnmi_needed,
+        pre_save=hooks.fwnmi_pre_save,
+        fields=[
+            UInt64("fwnmi_system_reset_addr"),
+            UInt64("fwnmi_machine_check_addr"),
+            Int32("fwnmi_machine_check_interlock"),
+        ],
+    ),
+)
+
+#: Subsections that stand among those of the capabilities: behind which one.
+BEHIND = {"hpt-max-page-size": IRQ_MAP, "nested-hv": DTB, "fwnmi": FWNMI}
+
+
+def _sent(name: str) -> Callable[[Any], bool]:
+    def needed(spapr: Any) -> bool:
+        machine = spapr.machine
+        capability = machine.binary.capability[f"cap-{name}"]
+        return is_sent(
+            capability,
+            machine.default_levels,
+            machine.effective_levels,
+            machine.given,
+            machine.flags.pre_4_1_migration,
+        )
+
+    return needed
+
+
+def capability_subsection(capability: Capability, index: int) -> VMStateDescription:
+    """The subsection ``spapr/cap/…`` of one capability: its level, a byte (SPAPR_CAP_MIG_STATE)."""
+    span = Span(capability.migrated.since or capability.span.since, capability.migrated.until)
+    return VMStateDescription(
+        f"spapr/cap/{capability.subsection}",
+        1,
+        1,
+        needed=_sent(capability.name),
+        fields=[UInt8(f"mig.caps[0x{index:02X}]", attr="mig", index=index)],
+        span=span,
+    )
+
+
+def _capability_parts(capabilities: Sequence[Capability]) -> Iterator[VMStateDescription]:
+    for index, capability in enumerate(capabilities):
+        yield capability_subsection(capability, index)
+        if capability.name in BEHIND:
+            yield BEHIND[capability.name]
+
+
+_BASE = VMStateDescription(
+    "spapr",
+    3,
+    1,
+    pre_load=History(None, (CAPABILITIES_SINCE, hooks.spapr_pre_load)),
+    post_load=History(hooks.import_rtc, (CAPABILITIES_SINCE, hooks.spapr_post_load)),
+    pre_save=History(None, (CAPABILITIES_SINCE, hooks.spapr_pre_save)),
+    fields=[
+        Unused(4, exists=hooks.version_before_3),  # was the next interrupt to give out
+        UInt64("rtc_offset", exists=hooks.version_before_3),
+        Struct("tb", TIMEBASE, 2),
+    ],
+    subsections=[OV5_CAS, PATB_ENTRY, PENDING_EVENTS],
+)
+
+
+@lru_cache(maxsize=32)
+def spapr_description(
+    capabilities: tuple[Capability, ...] = CAPABILITIES, more: tuple[VMStateDescription, ...] = ()
+) -> VMStateDescription:
+    """``spapr`` with a subsection for each of ``capabilities``, and ``more`` behind them."""
+    parts = [*_BASE.subsections, *_capability_parts(capabilities), *more]
+    return replace(_BASE, subsections=parts)
+
+
+SPAPR = spapr_description()
+
+
+class Spapr(Device):
+    """The machine after reset: no guest has negotiated, registered or been told anything yet."""
+
+    description = SPAPR
+    patb_entry = 0
+    irq_map = 0
+    pending_events: Sequence[Any] = ()
+    rtc_offset = 0
+    fwnmi_system_reset_addr = fwnmi_machine_check_addr = (1 << 64) - 1
+    fwnmi_machine_check_interlock = hooks.INTERLOCK_FREE
+    mig: Any = None
+    fdt_blob: bytes | memoryview = b""
+    fdt_size = fdt_initial_size = 0
+
+    def __init__(self, machine: Any) -> None:
+        super().__init__(machine)
+        self.tb = Record(guest_timebase=0, time_of_the_day_ns=0)
+        self.ov5_cas = Record(bitmap=0)
+        if machine.flags.update_dt_enabled:
+            self.fdt_blob = machine.device_tree()
+            self.fdt_size = self.fdt_initial_size = len(self.fdt_blob)
+
+    @property
+    def irq_map_nr(self) -> int:
+        """Bits of the map; none where old machine types give out numbers one after the other."""
+        return 0 if self.machine.flags.legacy_irq_allocation else IRQ_MAP_BITS
+
+    @property
+    def plan(self) -> Plan:
+        """The description at the machine's release, with the capabilities that its world has."""
+        return plan_of(self.description.at(self.machine.release))

@@ -1,0 +1,101 @@
+"""What happens around saving and loading ``spapr`` (hw/ppc/spapr.c, hw/ppc/spapr_caps.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe.history import History
+from vmstate.describe.reports import EINVAL
+from vmstate.pseries.capability_defaults import post_migration
+from vmstate.pseries.option_vectors import Ov5
+
+INTERLOCK_FREE = NO_ADDRESS = -1
+
+#: Bits of option vector 5 that need not be migrated: without others on offer, old streams had none.
+_NOT_WORTH_SENDING = History(
+    frozenset({Ov5.FORM1_AFFINITY, Ov5.DRCONF_MEMORY}),
+    ("3.0", frozenset({Ov5.FORM1_AFFINITY, Ov5.DRCONF_MEMORY, Ov5.DRMEM_V2})),
+)
+
+
+def version_before_3(spapr: Any, version_id: int) -> bool:
+    """Streams of QEMU up to 2.2."""
+    return version_id < 3
+
+
+def ov5_needed(spapr: Any) -> bool:
+    """The machine offers more than what the first versions of option vector 5 had."""
+    return not spapr.machine.ov5 <= _NOT_WORTH_SENDING.at(spapr.machine.release)
+
+
+def patb_needed(spapr: Any) -> bool:
+    """The guest registered a process table (radix)."""
+    return bool(spapr.patb_entry)
+
+
+def pending_events_needed(spapr: Any) -> bool:
+    """There are events that the guest has not fetched."""
+    return bool(spapr.pending_events)
+
+
+def irq_map_needed(spapr: Any) -> bool:
+    """Numbers are given out by a map, and some are."""
+    return bool(spapr.irq_map_nr and spapr.irq_map)
+
+
+def dtb_needed(spapr: Any) -> bool:
+    """The guest may change the device tree: machine types from 4.0 on."""
+    return bool(spapr.machine.flags.update_dt_enabled)
+
+
+def dtb_pre_load(spapr: Any) -> int:
+    """Forget the local tree."""
+    spapr.fdt_blob = b""
+    spapr.fdt_size = 0
+    return 0
+
+
+def fwnmi_needed(spapr: Any) -> bool:
+    """The guest registered handlers of machine checks and system resets."""
+    return bool(spapr.fwnmi_machine_check_addr != (1 << 64) - 1)
+
+
+def fwnmi_pre_save(spapr: Any) -> int:
+    """Warn if a machine check is being handled."""
+    if spapr.fwnmi_machine_check_interlock != INTERLOCK_FREE:
+        spapr.say(
+            "warning: A machine check is being handled during migration. Thehandler may run and log"
+            " hardware error on the destination"
+        )
+    return 0
+
+
+def spapr_pre_load(spapr: Any) -> int:
+    """A level that does not come is taken to be the destination's own default (spapr_caps_pre_load)."""
+    spapr.mig = list(spapr.machine.default_levels)
+    return 0
+
+
+def spapr_pre_save(spapr: Any) -> int:
+    """Levels travel as they are in effect (spapr_caps_pre_save)."""
+    spapr.mig = list(spapr.machine.effective_levels)
+    return 0
+
+
+def import_rtc(spapr: Any, version_id: int) -> int:
+    """Up to version 2 the clock's offset was the machine's."""
+    if version_id < 3:
+        spapr.machine.import_rtc_offset(spapr.rtc_offset)
+    return 0
+
+
+def spapr_post_load(spapr: Any, version_id: int) -> int:
+    """Compare all capabilities, telling every difference; then the clock (spapr_post_load)."""
+    machine = spapr.machine
+    checks = post_migration(machine.binary.capabilities, spapr.mig, machine.effective_levels)
+    for check in checks:
+        if check.message is not None:
+            spapr.say(check.message)
+    if any(check.fails for check in checks):
+        return -EINVAL
+    return import_rtc(spapr, version_id)

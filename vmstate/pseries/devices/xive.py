@@ -1,0 +1,139 @@
+"""The XIVE interrupt controller: ``xive-source``, ``spapr-xive`` (its tables), ``xive-tctx`` (presenters).
+
+hw/intc/xive.c, hw/intc/spapr_xive.c.  Tables hold big-endian words that QEMU sends as numbers of its
+host: the values here are those of a little-endian host.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from vmstate.describe import (
+    Buffer,
+    History,
+    Struct,
+    UInt32,
+    UInt32Equal,
+    UInt64,
+    VMStateDescription,
+    WireRecords,
+)
+from vmstate.pseries.devices.device import Device
+
+ENDS_PER_SERVER = 8  # one event queue for each priority
+ESB_OFF = 0x01  # a source's state: no event is forwarded
+
+XIVE_SOURCE = VMStateDescription(
+    "xive-source", 1, 1, fields=[UInt32Equal("nr_irqs"), Buffer("status", "nr_irqs")]
+)
+
+
+@lru_cache(maxsize=16)
+def _all_off(count: int) -> memoryview:
+    return memoryview(bytes([ESB_OFF]) * count)
+
+
+class XiveSource(Device):
+    """Two bits of state for each of ``nr_irqs`` sources: all off."""
+
+    description = XIVE_SOURCE
+
+    def __init__(self, machine: Any, nr_irqs: int) -> None:
+        super().__init__(machine)
+        self.nr_irqs = nr_irqs
+        self.status = _all_off(nr_irqs)
+
+
+EAS = VMStateDescription("spapr-xive/eas", 1, 1, fields=[UInt64("w")])
+END = VMStateDescription("spapr-xive/end", 1, 1, fields=[UInt32(f"w{i}") for i in range(8)])
+SPAPR_XIVE = VMStateDescription(
+    "spapr-xive",
+    1,
+    1,
+    fields=[UInt32Equal("nr_irqs"), Struct("eat", EAS)["nr_irqs"], Struct("endt", END)["nr_ends"]],
+)
+
+_EAS_LAYOUT = struct.Struct(">Q")
+_END_LAYOUT = struct.Struct(">8I")
+_END_FIELDS = tuple(f"w{i}" for i in range(8))
+_EAS_VALID_MASKED = _EAS_LAYOUT.pack(0x0000008000000080)
+_END_OFF = _END_LAYOUT.pack(0, 0x50, 0, 0, 0, 0, 0, 0)  # both event state buffers off
+
+
+@lru_cache(maxsize=64)
+def _event_assignments(count: int, claimed: tuple[int, ...]) -> memoryview:
+    raw = bytearray(8 * count)
+    for number in claimed:
+        raw[8 * number : 8 * number + 8] = _EAS_VALID_MASKED
+    return memoryview(bytes(raw))
+
+
+@lru_cache(maxsize=64)
+def _queues(count: int) -> memoryview:
+    return memoryview(_END_OFF * count)
+
+
+class SpaprXive(Device):
+    """The tables of the virtualisation engine; ``claimed`` are the interrupt numbers in use.
+
+    The number of event queues, 8 for each server number that there may be, is not in the stream.
+    """
+
+    description = SPAPR_XIVE
+    eat: Sequence[Any]
+    endt: Sequence[Any]
+    _nr_ends: int | None = None
+
+    def __init__(self, machine: Any, nr_irqs: int, claimed: tuple[int, ...]) -> None:
+        super().__init__(machine)
+        self.nr_irqs = nr_irqs
+        self.eat = WireRecords(("w",), _EAS_LAYOUT, _event_assignments(nr_irqs, claimed))
+        self.endt = WireRecords(_END_FIELDS, _END_LAYOUT, _queues(self.nr_ends))
+
+    @property
+    def nr_ends(self) -> int:
+        """Event queues; raises AttributeError if neither the machine nor the section's size tells."""
+        if self._nr_ends is not None:
+            return self._nr_ends
+        return ENDS_PER_SERVER * int(self.machine.nr_servers)
+
+    def measure(self, payload: memoryview) -> None:
+        if len(payload) >= 4:
+            rest = len(payload) - 4 - 8 * int.from_bytes(payload[:4], "big")
+            self._nr_ends = max(0, rest) // _END_LAYOUT.size
+
+
+XIVE_TCTX = VMStateDescription("xive-tctx", 1, 1, fields=[Buffer("regs", 64)])
+
+#: Offsets in the thread's registers: the rings of the OS and of the hypervisor.
+_OS_RING, _PHYSICAL_RING = 0x10, 0x30
+_LEAST_FAVOURED, _ACKNOWLEDGED, _AGE, _PENDING_PRIORITY, _CAM_LINE = 3, 4, 6, 7, 8
+_CAM_VALID = 1 << 31
+_FIRST_SERVER = 0x400  # SPAPR_XIVE_NVT_BASE: notification targets are numbered from here
+
+#: Whether a machine that starts with XICS tells the XIVE presenter whose processor it is.
+CAM_LINE_ALWAYS = History(False, ("4.2", True))
+
+
+@lru_cache(maxsize=256)
+def _thread_registers(cam_line: int) -> memoryview:
+    raw = bytearray(64)
+    raw[_OS_RING + _LEAST_FAVOURED] = raw[_OS_RING + _ACKNOWLEDGED] = 0xFF
+    raw[_OS_RING + _AGE] = raw[_OS_RING + _PENDING_PRIORITY] = 0xFF
+    raw[_PHYSICAL_RING + _PENDING_PRIORITY] = 0xFF
+    raw[_OS_RING + _CAM_LINE : _OS_RING + _CAM_LINE + 4] = cam_line.to_bytes(4, "big")
+    return memoryview(bytes(raw))
+
+
+class XiveTctx(Device):
+    """The presenter of the processor with server number ``server``; ``xive_only``: no XICS beside it."""
+
+    description = XIVE_TCTX
+
+    def __init__(self, machine: Any, index: int, server: int, *, xive_only: bool) -> None:
+        super().__init__(machine, instance_id=index)
+        known = xive_only or CAM_LINE_ALWAYS.at(machine.release)
+        self.regs = _thread_registers(_CAM_VALID | _FIRST_SERVER + server if known else 0)

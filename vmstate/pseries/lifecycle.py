@@ -1,0 +1,50 @@
+"""When a machine type leaves: which releases offer it, and which warn that it will go.
+
+include/hw/boards.h (``MACHINE_VER_DEPRECATION``, ``MACHINE_VER_DELETION``) and, before that policy,
+``deprecation_reason`` in hw/ppc/spapr.c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vmstate.describe.history import Release, Span, reached
+from vmstate.pseries.machines import MachineType, version_of
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """QEMU's lifecycle of versioned types: deprecated and deleted so many major releases after their own.
+
+    ``old_reason`` is what releases in ``old_span`` say of types up to ``old_up_to``, whatever the lifecycle.
+    """
+
+    deprecated_after: int = 3
+    deprecation_since: str = "9.1"
+    deleted_after: int = 6
+    deletion_since: str = "10.1"
+    old_reason: str = "old and not maintained - use a 2.12+ version"
+    old_up_to: str = "2.11"
+    old_span: Span = Span("9.0")
+
+    def offers(self, machine_type: MachineType, release: Release) -> bool:
+        """Whether the program of ``release`` has the type at all."""
+        if not machine_type.span.covers(release):
+            return False
+        deletes = reached(self.deletion_since, release)
+        return not (deletes and _expired(machine_type.name, release, self.deleted_after))
+
+    def deprecation(self, name: str, release: Release) -> str | None:
+        """Why ``release`` calls the type deprecated; None if it does not."""
+        if reached(self.deprecation_since, release) and _expired(name, release, self.deprecated_after):
+            years = f"machines more than {self.deprecated_after} years old"
+            return f"{years} are subject to deletion after {self.deleted_after} years"
+        if self.old_span.covers(release) and version_of(name) <= Release.parse(self.old_up_to):
+            return self.old_reason
+        return None
+
+
+def _expired(name: str, release: Release, years: int) -> bool:
+    """A type of version 5.2 is past 6 years from 11.2 on: the same minor number so many majors later."""
+    version = version_of(name)
+    return (release.major - version.major, release.minor) >= (years, version.minor)

@@ -1,0 +1,151 @@
+"""Machine types: the newest is the base, every older one a short list of differences to the next newer.
+
+Rules of hw/ppc/spapr.c (``spapr_machine_*_class_options``) and hw/core/machine.c (``hw_compat_*``).
+A machine type means the same machine in every release that offers it, so the whole chain of
+differences applies in every release; what a release does otherwise is a History at its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from vmstate.describe.history import ALWAYS, Release, Span, at
+from vmstate.errors import DeclarationError
+
+#: A default for a property of a device class, as QEMU's GlobalProperty: (driver, property, value).
+GlobalProperty = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class ClassFlags:
+    """What a machine type switches, with the values that the newest type has.
+
+    Names are QEMU's (SpaprMachineClass and MachineClass) where it has one.  Flags that QEMU dropped with
+    the last type that set them keep the value of the types that are left.
+    """
+
+    default_cpu: str = "power11_v2.0"
+    dr_lmb_enabled: bool = True
+    dr_phb_enabled: bool = True
+    update_dt_enabled: bool = True
+    has_hotpluggable_cpus: bool = True
+    nvdimm_supported: bool = True
+    use_ohci_by_default: bool = False
+    resize_hpt_default: str = "enabled"
+    modern_hotplug_events: bool = True
+    suppress_vmdesc: bool = False
+    send_configuration: bool = True
+    send_section_footer: bool = True
+    store_global_state: bool = True
+    irq: str = "dual"
+    nr_xirqs: int = 0x1000
+    legacy_irq_allocation: bool = False
+    pre_2_10_has_unused_icps: bool = False
+    pre_4_1_migration: bool = False
+    smp_threads_vsmt: bool = True
+    linux_pci_probe: bool = True
+    broken_host_serial_model: bool = False
+    rma_limit: int = 0
+    numa_mem_align_shift: int = 28
+    pre_5_1_assoc_refpoints: bool = False
+    pre_5_2_numa_associativity: bool = False
+    pre_6_2_numa_affinity: bool = False
+    prefer_sockets: bool = False
+    numa_mem_supported: bool = False
+    phb_placement: str = "spapr"
+    # Properties of the processors and the host bridge that machine types set (GlobalProperty).
+    cpu_pre_2_8_migration: bool = False
+    cpu_pre_2_10_migration: bool = False
+    cpu_pre_3_0_migration: bool = False
+    core_pre_3_0_migration: bool = False
+    rtas_stopped_state: bool = True
+    phb_pre_2_8_migration: bool = False
+    phb_dynamic_reconfiguration: bool = True
+    ddw: bool = True
+
+
+_FLAG_NAMES = frozenset(f.name for f in fields(ClassFlags))
+
+
+@dataclass(frozen=True)
+class MachineType:
+    """A machine type as its differences to ``base`` (the next newer type; None for the newest).
+
+    ``flags`` maps names of ClassFlags to values, ``caps`` names of capabilities to default levels,
+    ``compat`` lists GlobalProperty defaults that this type adds.  ``span``: the releases that offer it.
+    """
+
+    name: str
+    base: str | None
+    span: Span = ALWAYS
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    caps: Mapping[str, int] = field(default_factory=dict)
+    compat: tuple[GlobalProperty, ...] = ()
+
+    def __post_init__(self) -> None:
+        unknown = set(self.flags) - _FLAG_NAMES
+        if unknown:
+            raise DeclarationError(f"{self.name}: no such class flag: {', '.join(sorted(unknown))}")
+
+    def differing(self, difference: Difference) -> MachineType:
+        """The type with another difference to its base on top."""
+        return replace(
+            self,
+            flags={**self.flags, **difference.flags},
+            caps={**self.caps, **difference.caps},
+            compat=(*self.compat, *difference.compat),
+        )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a newer release adds to how the machine type ``name`` differs from the next newer one."""
+
+    name: str
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    caps: Mapping[str, int] = field(default_factory=dict)
+    compat: tuple[GlobalProperty, ...] = ()
+
+
+@dataclass(frozen=True)
+class MachineClass:
+    """A machine type as one release has it: flags and default capabilities after the whole chain."""
+
+    name: str
+    flags: ClassFlags
+    default_caps: Mapping[str, int]
+    compat: tuple[GlobalProperty, ...]
+
+
+def chain(types: Mapping[str, MachineType], name: str) -> list[MachineType]:
+    """The types whose differences make ``name``, newest first.  Raises DeclarationError for a missing base."""
+    links: list[MachineType] = []
+    wanted: str | None = name
+    while wanted is not None:
+        if wanted not in types or len(links) > len(types):
+            raise DeclarationError(f"machine type {name}: its base {wanted} is not declared")
+        links.append(types[wanted])
+        wanted = links[-1].base
+    return links[::-1]
+
+
+def machine_class(
+    types: Mapping[str, MachineType], name: str, defaults: Mapping[str, int], release: Release
+) -> MachineClass:
+    """The class of machine type ``name`` in ``release``; ``defaults`` are the newest capability defaults."""
+    flags = ClassFlags()
+    caps = dict(defaults)
+    compat: list[GlobalProperty] = []
+    for link in chain(types, name):
+        if link.flags:
+            flags = replace(flags, **{flag: at(value, release) for flag, value in link.flags.items()})
+        caps.update((cap, level) for cap, level in link.caps.items() if cap in defaults)
+        compat.extend(link.compat)
+    return MachineClass(name, flags, caps, tuple(compat))
+
+
+def version_of(name: str) -> Release:
+    """The version in a type's name: ``pseries-2.12-sxxm`` is 2.12.0."""
+    return Release.parse(name.split("-")[1])

@@ -1,0 +1,72 @@
+"""The QEMU releases that the simulator knows, each line by its newest stable number.
+
+A command line names a release to its stable number (``qemu-10.0.2``); ``qemu-10.0`` means the newest of
+that line listed here.  A stable number beyond the newest known one is taken as given: it has every
+change that its line is known to have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from vmstate.describe.history import Release
+from vmstate.errors import ConfigurationError, DeclarationError
+
+#: The newest stable release of every line, oldest line first.
+NEWEST: tuple[str, ...] = (
+    "2.9.1",
+    "2.10.2",
+    "2.11.2",
+    "2.12.1",
+    "3.0.1",
+    "3.1.1.1",
+    "4.0.1",
+    "4.1.1",
+    "4.2.1",
+    "5.0.1",
+    "5.1.0",
+    "5.2.0",
+    "6.0.1",
+    "6.1.1",
+    "6.2.0",
+    "7.0.0",
+    "7.1.0",
+    "7.2.22",
+    "8.0.5",
+    "8.1.5",
+    "8.2.10",
+    "9.0.4",
+    "9.1.3",
+    "9.2.4",
+    "10.0.13",
+    "10.1.5",
+    "10.2.2",
+    "11.0.2",
+    "11.1.3",
+)
+
+
+@lru_cache(maxsize=None)
+def parse_number(text: str) -> tuple[Release, bool]:
+    """A release number and whether it names a stable number: ``7.2`` does not, ``7.2.0`` does.
+
+    Raises ConfigurationError for anything that is not ``major.minor[.micro[.nano]]``.
+    """
+    try:
+        return Release.parse(text), text.count(".") >= 2
+    except DeclarationError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def resolve(text: str, newest: Iterable[Release]) -> Release:
+    """The release that ``text`` names among lines whose newest numbers are ``newest``.
+
+    Raises ConfigurationError for a line that is not among them, naming those that are.
+    """
+    number, exact = parse_number(text)
+    known = {release.line: release for release in newest}
+    if number.line not in known:
+        lines = ", ".join(f"{major}.{minor}" for major, minor in sorted(known))
+        raise ConfigurationError(f"QEMU {text} is not a release that we model; known lines: {lines}")
+    return number if exact else known[number.line]

@@ -1,0 +1,159 @@
+"""Everything that is declared about pseries, as one value that can be extended: releases, types, and so on.
+
+A :class:`World` never changes; :meth:`World.extended` gives another one with more in it, so a release that
+does not exist yet is an experiment, not a patch.  :meth:`World.binary` is what one release's program knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from vmstate.describe.history import History, Release, at
+from vmstate.errors import ConfigurationError, DeclarationError
+from vmstate.pseries import machine_types, releases
+from vmstate.pseries.accelerators import Host
+from vmstate.pseries.capabilities import CAPABILITIES, Capability, CapabilityAt, capability_at
+from vmstate.pseries.compat import COMPAT_MODES, CompatMode, CompatTable, compat_table
+from vmstate.pseries.cpu_table import CPU_FAMILIES, CPU_MODELS
+from vmstate.pseries.cpus import CpuAt, CpuFamily, CpuModel, cpu_at
+from vmstate.pseries.lifecycle import Lifecycle
+from vmstate.pseries.machines import Difference, MachineClass, MachineType, machine_class
+
+Declaration = str | Release | MachineType | Difference | Capability | CpuFamily | CpuModel | CompatMode | Host
+
+_Named = TypeVar("_Named", MachineType, Capability, CpuFamily, CpuModel, CompatMode, Host)
+
+
+@dataclass(frozen=True)
+class World:
+    """What is declared: releases (newest of each line), machine types (newest first), capabilities, processors.
+
+    Order matters where QEMU's does: capabilities by index, compatibility modes oldest first.
+    """
+
+    newest: tuple[Release, ...]
+    machine_types: tuple[MachineType, ...]
+    capabilities: tuple[Capability, ...]
+    cpu_families: tuple[CpuFamily, ...]
+    cpu_models: tuple[CpuModel, ...]
+    compat_modes: tuple[CompatMode, ...]
+    default_type: History[str | None]
+    hosts: tuple[Host, ...] = ()
+    lifecycle: Lifecycle = Lifecycle()
+    _binaries: dict[Release, Binary] = field(default_factory=dict, compare=False, repr=False)
+
+    def release(self, text: str) -> Release:
+        """The release that ``text`` names: a line means its newest.  Raises ConfigurationError."""
+        return releases.resolve(text, self.newest)
+
+    def binary(self, release: Release) -> Binary:
+        """What the program of ``release`` knows; made once."""
+        known = self._binaries.get(release)
+        if known is None:
+            known = self._binaries[release] = Binary(self, release)
+        return known
+
+    def host(self, name: str) -> Host:
+        """The KVM host of that name.  Raises ConfigurationError naming those that there are."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        known = ", ".join(host.name for host in self.hosts) or "none"
+        raise ConfigurationError(f"no such host: {name!r}; declared hosts: {known}")
+
+    def extended(self, *declarations: Declaration) -> World:
+        """Another world that has these as well; one of a name that is there already takes its place.
+
+        A text or Release is a release; a machine type without a base becomes the new newest type, on which
+        the one before is based; a Difference adds to a machine type that is there.
+        """
+        world = replace(self, _binaries={})
+        for declaration in declarations:
+            world = _add(world, declaration)
+        return world
+
+
+def _add(world: World, thing: Declaration) -> World:
+    match thing:
+        case str() | Release():
+            release = Release.parse(thing)
+            others = tuple(r for r in world.newest if r.line != release.line)
+            return replace(world, newest=(*others, release))
+        case MachineType():
+            return replace(world, machine_types=_with_type(world.machine_types, thing))
+        case Difference():
+            types = tuple(t.differing(thing) if t.name == thing.name else t for t in world.machine_types)
+            if all(t.name != thing.name for t in types):
+                raise DeclarationError(f"no such machine type: {thing.name}")
+            return replace(world, machine_types=types)
+        case Capability():
+            return replace(world, capabilities=_with(world.capabilities, thing))
+        case CpuFamily():
+            return replace(world, cpu_families=_with(world.cpu_families, thing))
+        case CpuModel():
+            return replace(world, cpu_models=_with(world.cpu_models, thing))
+        case CompatMode():
+            return replace(world, compat_modes=_with(world.compat_modes, thing))
+        case Host():
+            return replace(world, hosts=_with(world.hosts, thing))
+
+
+def _with(things: tuple[_Named, ...], thing: _Named) -> tuple[_Named, ...]:
+    if any(other.name == thing.name for other in things):
+        return tuple(thing if other.name == thing.name else other for other in things)
+    return (*things, thing)
+
+
+def _with_type(types: tuple[MachineType, ...], new: MachineType) -> tuple[MachineType, ...]:
+    if new.base is not None or any(old.name == new.name for old in types):
+        return _with(types, new)
+    rebased = (replace(old, base=new.name) if old.base is None else old for old in types)
+    return (new, *rebased)
+
+
+class Binary:
+    """One release's program: its tables, with every history resolved, each made once."""
+
+    def __init__(self, world: World, release: Release) -> None:
+        self.world = world
+        self.release = release
+        known = [c for c in world.capabilities if c.span.covers(release)]
+        self.capabilities: tuple[CapabilityAt, ...] = tuple(
+            capability_at(c, index, release) for index, c in enumerate(known)
+        )
+        self.capability: dict[str, CapabilityAt] = {c.property_name: c for c in self.capabilities}
+        self.compat: CompatTable = compat_table(world.compat_modes, release)
+        self.cpus: dict[str, CpuAt] = self._cpus()
+        self.machine_types: dict[str, MachineType] = {
+            t.name: t for t in world.machine_types if world.lifecycle.offers(t, release)
+        }
+        self.default_type: str = world.default_type.at(release) or next(iter(self.machine_types))
+        self._all_types = {t.name: t for t in world.machine_types}
+        self._defaults = {c.name: at(c.default, release) for c in known}
+        self._classes: dict[str, MachineClass] = {}
+
+    def _cpus(self) -> dict[str, CpuAt]:
+        families = {family.name: family for family in self.world.cpu_families}
+        models = (m for m in self.world.cpu_models if m.span.covers(self.release))
+        cpus = [cpu_at(model, families[model.family], self.release) for model in models]
+        return {cpu.name: cpu for cpu in cpus}
+
+    def machine_class(self, name: str) -> MachineClass:
+        """The class of a machine type that this release offers; made once."""
+        known = self._classes.get(name)
+        if known is None:
+            known = machine_class(self._all_types, name, self._defaults, self.release)
+            self._classes[name] = known
+        return known
+
+
+WORLD = World(
+    newest=tuple(Release.parse(text) for text in releases.NEWEST),
+    machine_types=machine_types.MACHINE_TYPES,
+    capabilities=CAPABILITIES,
+    cpu_families=CPU_FAMILIES,
+    cpu_models=CPU_MODELS,
+    compat_modes=COMPAT_MODES,
+    default_type=machine_types.DEFAULT_TYPE,
+)

@@ -1,0 +1,362 @@
+"""The pseries board: what its construction and its first reset decide, check, warn of and refuse.
+
+hw/ppc/spapr.c ``spapr_machine_init`` (``ppc_spapr_init`` before 2.12) and ``spapr_machine_reset``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vmstate.describe.history import History
+from vmstate.pseries.capability_defaults import default_levels, limiting_page
+from vmstate.pseries.capability_rules import Applying, CapabilityRefused
+from vmstate.pseries.compat import LOGICAL_2_07, LOGICAL_3_00
+from vmstate.simulate.selection import check_core_type, parse_cpu_late
+from vmstate.simulate.startup import Refused, Startup
+
+_MIB = 1 << 20
+_BLOCK = 256 * _MIB
+_MIN_RMA = 128 * _MIB
+_MAX_RAM_SLOTS = 32
+
+Step = Callable[[Startup], None]
+
+
+def init_capabilities(start: Startup) -> None:
+    """``spapr_caps_init``: defaults for the processor, and on top what the user set."""
+    table = start.binary.capabilities
+    page = limiting_page(start.accelerator.kvm, start.release)
+    start.default_levels = default_levels(
+        table,
+        start.type.default_caps,
+        start.processor,
+        start.binary.compat,
+        start.settings.max_compat,
+        page,
+    )
+    given = start.settings.levels
+    start.given = [c.name in given for c in table]
+    start.effective_levels = [given.get(c.name, start.default_levels[c.index]) for c in table]
+
+
+def decide_resize_hpt(start: Startup) -> None:
+    """Resizing of the hash table: as asked; by default as the machine type has it, where KVM can."""
+    settings = start.settings
+    host = start.accelerator.kvm
+    possible = host is None or host.resize_hpt
+    if settings.resize_hpt == "default":
+        settings.resize_hpt = start.type.flags.resize_hpt_default if possible else "disabled"
+    elif settings.resize_hpt != "disabled" and not possible:
+        raise Refused("Hash page table resizing not available with this KVM version")
+
+
+def limit_rma(start: Startup) -> None:
+    """The real mode area, which must hold the firmware (5.0 on: before anything else can fail)."""
+    limit = start.type.flags.rma_limit or 1 << 40
+    start.rma_size = min(start.settings.ram_size, limit)
+    if start.rma_size < _MIN_RMA:
+        raise Refused(_SLOF_NEEDS.at(start.release))
+
+
+#: The number is printed in hexadecimal, and the length modifier came out as text.
+_SLOF_NEEDS = History(
+    "pSeries SLOF firmware requires >= 128M guest RMA (Real Mode Area memory)",
+    ("3.0", "pSeries SLOF firmware requires >= 128MiB guest RMA (Real Mode Area memory)"),
+    ("5.0", "pSeries SLOF firmware requires >= 80ldMiB guest RMA (Real Mode Area memory)"),
+)
+
+
+def old_rma(start: Startup) -> None:
+    """Before 5.0 the area was at most 16 GiB, and its size was looked at near the end."""
+    start.rma_size = min(start.settings.ram_size, 16 << 30)
+
+
+def check_rma(start: Startup) -> None:
+    """Before 5.0: the firmware needs so much."""
+    if start.rma_size < _MIN_RMA:
+        raise Refused(_SLOF_NEEDS.at(start.release))
+
+
+_SMT_UNDER_TCG = History(False, ("8.1", True))
+
+
+def set_vsmt(start: Startup) -> None:
+    """``spapr_set_vsmt_mode``: how many vcpu ids a core takes."""
+    settings, host = start.settings, start.accelerator.kvm
+    threads = settings.threads
+    if host is None:
+        _check_tcg_threads(start, threads)
+    if threads & (threads - 1) or not threads:
+        raise Refused(
+            f"Cannot support {threads} threads/core on a pseries machine because it must be a power of 2"
+        )
+    given = settings.vsmt
+    if given and given < threads:
+        raise Refused(f"Cannot support VSMT mode {given} because it must be >= threads/core ({threads})")
+    settings.vsmt = given or _DEFAULT_VSMT.at(start.release)(start)
+    if host is not None and settings.vsmt != host.smt_threads:
+        _set_kvm_vsmt(start, host.smt_threads, host.smt_modes, given=bool(given))
+
+
+def _check_tcg_threads(start: Startup, threads: int) -> None:
+    if not _SMT_UNDER_TCG.at(start.release):
+        if threads > 1:
+            raise Refused("TCG cannot support more than 1 thread/core on a pseries machine")
+        return
+    power8 = start.binary.compat.check(start.processor, LOGICAL_2_07, 0, start.settings.max_compat)
+    if threads > 1 and not power8:
+        raise Refused("TCG only supports SMT on POWER8 or newer CPUs")
+    if threads > 8:
+        raise Refused("TCG cannot support more than 8 threads/core on a pseries machine")
+
+
+def _vsmt_of_host(start: Startup) -> int:
+    host = start.accelerator.kvm
+    return max(host.smt_threads if host else 1, start.settings.threads)
+
+
+def _vsmt_of_type(start: Startup) -> int:
+    threads = start.settings.threads
+    return threads if start.type.flags.smp_threads_vsmt else max(8, threads)
+
+
+_DEFAULT_VSMT: History[Callable[[Startup], int]] = History(_vsmt_of_host, (("2.11.2", "2.12"), _vsmt_of_type))
+
+
+def _set_kvm_vsmt(start: Startup, current: int, modes: tuple[int, ...], *, given: bool) -> None:
+    mode, threads = start.settings.vsmt, start.settings.threads
+    if mode in modes:
+        return
+    text = f"Failed to set KVM's VSMT mode to {mode} (errno -22)"
+    if _VSMT_MAY_STAY.at(start.release) and current >= threads and mode % current == 0:
+        start.warn(text)
+        return
+    lines = [text]
+    if not given:
+        lines.append(
+            f"On PPC, a VM with {threads} threads/core on a host with {current} threads/core"
+            f" requires the use of VSMT mode {mode}."
+        )
+    if modes:
+        lines.append(f"Available VSMT modes: {' '.join(str(m) for m in sorted(modes, reverse=True))}.")
+    else:
+        lines.append("This KVM seems to be too old to support VSMT.")
+    raise Refused(*lines)
+
+
+_VSMT_MAY_STAY = History(False, (("2.11.2", "2.12"), True))
+
+
+def no_vsmt(start: Startup) -> None:
+    """2.9 and 2.10 have no VSMT: vcpu ids are spaced by what KVM says, under TCG by one thread."""
+    host = start.accelerator.kvm
+    start.settings.vsmt = host.smt_threads if host else 1
+
+
+def decide_interrupts(start: Startup) -> None:
+    """``spapr_irq_init`` (4.0 on): dual is for POWER9, else it becomes XICS; XIVE alone must have POWER9."""
+    settings = start.settings
+    if settings.kernel_irqchip == "split" and (
+        start.accelerator.kvm or not _IRQCHIP_IS_KVMS.at(start.release)
+    ):
+        raise Refused("kernel_irqchip split mode not supported on pseries")
+    if (
+        settings.kernel_irqchip == "on"
+        and not start.accelerator.kvm
+        and not _IRQCHIP_IS_KVMS.at(start.release)
+    ):
+        raise Refused("kernel_irqchip requested but only available with KVM")
+    if not start.binary.compat.check(start.processor, LOGICAL_3_00, 0, settings.max_compat):
+        if settings.irq == "dual":
+            settings.irq = "xics"
+        elif settings.irq == "xive":
+            raise Refused("XIVE-only machines require a POWER9 CPU")
+
+
+_IRQCHIP_IS_KVMS = History(False, ("4.2", True))
+
+
+def xics_only(start: Startup) -> None:
+    """Before 4.0 there is XICS alone."""
+    start.settings.irq = "xics-legacy" if start.type.flags.legacy_irq_allocation else "xics"
+    if start.settings.kernel_irqchip == "on" and not start.accelerator.kvm:
+        raise Refused("kernel_irqchip requested but only available with KVM")
+
+
+def check_memory(start: Startup) -> None:
+    """``spapr_validate_node_memory``: blocks of 256 MiB, where memory can be plugged."""
+    if not start.type.flags.dr_lmb_enabled:
+        return
+    settings = start.settings
+    if settings.ram_size % _BLOCK:
+        raise Refused(f"Memory size 0x{settings.ram_size:x} is not aligned to 256 MiB")
+    if settings.maxram_size % _BLOCK:
+        raise Refused(f"Maximum memory size 0x{settings.ram_size:x} is not aligned to 256 MiB")
+
+
+def check_cpus(start: Startup) -> None:
+    """``spapr_init_cpus``: whole cores; without CPU hotplug, all of them at once."""
+    settings = start.settings
+    if start.type.flags.has_hotpluggable_cpus:
+        for name, count in (("smp_cpus", settings.cpus), ("max_cpus", settings.max_cpus)):
+            if count % settings.threads:
+                raise Refused(f"{name} ({count}) must be multiple of threads ({settings.threads})")
+    elif settings.max_cpus != settings.cpus:
+        raise Refused("This machine version does not support CPU hotplug")
+
+
+def old_thread_limit(start: Startup) -> None:
+    """2.9 and 2.10: the first thread realized finds that TCG has no SMT."""
+    if start.accelerator.kvm is None and start.settings.threads > 1:
+        raise Refused("Cannot support more than 1 threads on PPC with TCG")
+
+
+def check_slots(start: Startup) -> None:
+    """Memory slots are limited (32 under TCG)."""
+    settings = start.settings
+    if settings.ram_size < settings.maxram_size and settings.ram_slots > _MAX_RAM_SLOTS:
+        raise Refused(
+            f"Specified number of memory slots {settings.ram_slots} exceeds max supported {_MAX_RAM_SLOTS}"
+        )
+
+
+def apply_capabilities(start: Startup) -> None:
+    """``spapr_caps_apply``: every capability checked at its level, in index order; the first refusal ends it."""
+    settings = start.settings
+    applying = Applying(
+        release=start.release,
+        cpu=start.processor,
+        compat=start.binary.compat,
+        max_compat=settings.max_compat,
+        host=start.accelerator.kvm,
+        threads=settings.threads,
+        warn=start.warn,
+    )
+    for capability, level in zip(start.binary.capabilities, start.effective_levels, strict=True):
+        try:
+            capability.apply(applying, level)
+        except CapabilityRefused as refusal:
+            raise Refused(*refusal.lines, crashed="assertion failed" in refusal.lines[0]) from None
+
+
+def apply_compat(start: Startup) -> None:
+    """``ppc_set_compat``: the processor must be able to run as the newest mode that a guest may choose."""
+    pvr = start.settings.max_compat
+    if not pvr:
+        return
+    refusal = start.binary.compat.refusal(start.processor, pvr)
+    if refusal is not None:
+        raise Refused(refusal)
+
+
+#: The construction of the board, step by step, by release.
+BOARD: History[tuple[Step, ...]] = History(
+    # fmt: off
+    (
+        old_rma,
+        xics_only,
+        check_memory,
+        parse_cpu_late,
+        no_vsmt,
+        check_cpus,
+        old_thread_limit,
+        apply_compat,
+        check_slots,
+        check_rma,
+        init_capabilities,
+    ),
+    (
+        "2.10",
+        (
+            decide_resize_hpt,
+            old_rma,
+            xics_only,
+            check_memory,
+            parse_cpu_late,
+            no_vsmt,
+            check_cpus,
+            old_thread_limit,
+            check_slots,
+            check_rma,
+            init_capabilities,
+        ),
+    ),
+    (
+        "2.11",
+        (
+            decide_resize_hpt,
+            old_rma,
+            xics_only,
+            check_memory,
+            set_vsmt,
+            check_core_type,
+            check_cpus,
+            check_slots,
+            check_rma,
+            init_capabilities,
+        ),
+    ),
+    (
+        "2.12",
+        (
+            decide_resize_hpt,
+            old_rma,
+            xics_only,
+            check_memory,
+            check_core_type,
+            check_cpus,
+            set_vsmt,
+            check_slots,
+            check_rma,
+            init_capabilities,
+        ),
+    ),
+    (
+        "3.0",
+        (
+            check_core_type,
+            init_capabilities,
+            decide_resize_hpt,
+            old_rma,
+            xics_only,
+            check_memory,
+            check_cpus,
+            set_vsmt,
+            check_slots,
+            check_rma,
+        ),
+    ),
+    (
+        "4.0",
+        (
+            check_core_type,
+            init_capabilities,
+            decide_resize_hpt,
+            old_rma,
+            set_vsmt,
+            decide_interrupts,
+            check_memory,
+            check_cpus,
+            check_slots,
+            check_rma,
+        ),
+    ),
+    (
+        "5.0",
+        (
+            check_core_type,
+            init_capabilities,
+            decide_resize_hpt,
+            limit_rma,
+            set_vsmt,
+            decide_interrupts,
+            check_memory,
+            check_cpus,
+            check_slots,
+        ),
+    ),
+    # fmt: on
+)
+
+#: The first reset: in 2.9 the mode was set as the processors were made.
+RESET: History[tuple[Step, ...]] = History((), ("2.10", (apply_capabilities, apply_compat)))

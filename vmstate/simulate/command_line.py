@@ -1,0 +1,132 @@
+"""What a person types, taken apart: ``p9-hv: qemu-7.2 -machine pseries-7.2,cap-htm=off -cpu power9``.
+
+The release is in the program's name; a host before it (for KVM) ends with a colon.  Options that QEMU has but
+we do not model are an error of ours (ConfigurationError naming the option); one that QEMU does not have is
+QEMU's business, and the simulated start refuses it with QEMU's words.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vmstate.describe.history import Release
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.accelerators import Host
+from vmstate.pseries.world import WORLD, World
+
+_PROGRAM = re.compile(r"(?:.*/)?qemu(?:-system-ppc64)?-(?P<release>[0-9][0-9.]*)$")
+_QUOTING = re.compile(r"['\"\\]")
+
+#: Options with an argument that the simulator follows.
+MODELLED = frozenset(
+    {"machine", "M", "cpu", "m", "smp", "device", "global", "netdev", "serial", "accel", "object"}
+)
+#: Options that change nothing that a stream or a verdict shows, with and without an argument.
+HARMLESS = frozenset(
+    {"display", "incoming", "name", "monitor", "mon", "qmp", "qmp-pretty", "chardev", "pidfile", "D", "d", "msg",
+     "L", "rtc", "boot", "sandbox", "runas", "chroot", "gdb", "trace", "parallel", "bios"}
+)  # fmt: skip
+FLAGS = frozenset(
+    {"S", "nodefaults", "no-user-config", "nodefconfig", "nographic", "enable-kvm", "no-reboot",
+     "no-shutdown", "only-migratable", "daemonize", "s", "snapshot"}
+)  # fmt: skip
+#: Options that QEMU has and we do not model.
+UNMODELLED = frozenset(
+    {"uuid", "drive", "hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "vga", "usb", "usbdevice", "net",
+     "nic", "kernel", "initrd", "append", "dtb", "numa", "mem-path", "mem-prealloc", "fw_cfg", "vnc", "spice",
+     "k", "audio", "audiodev", "soundhw", "readconfig", "writeconfig", "icount", "watchdog", "virtfs", "fsdev",
+     "tpmdev", "loadvm", "preconfig", "prom-env", "semihosting", "semihosting-config", "echr", "balloon", "compat",
+     "set", "blockdev", "mtdblock", "sd", "pflash", "option-rom", "realtime", "overcommit", "tb-size", "plugin",
+     "add-fd", "debugcon", "virtioconsole", "full-screen", "no-quit", "no-frame", "alt-grab", "ctrl-grab",
+     "portrait", "rotate", "iscsi", "bt", "no-fd-bootchk", "win2k-hack", "smbios", "acpitable", "no-acpi",
+     "no-hpet", "g", "dump-vmstate", "help", "h", "version", "run-with", "shim", "seed", "accel-prop",
+     "async-teardown", "action", "dfilter", "D-filter", "perfmap", "jitdump", "one-insn-per-tb", "no-kvm",
+     "xen-domid", "xen-attach", "sdl", "curses", "prealloc", "clock", "startdate", "localtime", "smb", "tftp",
+     "bootp", "redir", "echr", "singlestep", "enable-sync-profile", "enable-fips"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its name without dashes, its argument, and how it was written (QEMU's messages quote it)."""
+
+    name: str
+    value: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A command line of one release: options in order, the host if one was named, the world it is read in."""
+
+    release: Release
+    options: tuple[Option, ...]
+    host: Host | None = None
+    world: World = WORLD
+
+    @property
+    def text(self) -> str:
+        """The command line again, with the release to its stable number."""
+        host = f"{self.host.name}: " if self.host else ""
+        return f"{host}qemu-{self.release} " + " ".join(option.text for option in self.options)
+
+
+def parse(text: str, world: World = WORLD) -> Configuration:
+    """A command line as a Configuration.
+
+    Raises ConfigurationError for a program that is not ``qemu-RELEASE``, a release or a host that is not in
+    ``world``, and for options that QEMU has but we do not model.
+    """
+    words = text.split() if not _QUOTING.search(text) else _shell_words(text)
+    host: Host | None = None
+    if words and words[0].endswith(":"):
+        host = world.host(words[0][:-1])
+        words = words[1:]
+    program = _PROGRAM.match(words[0]) if words else None
+    if program is None:
+        found = words[0] if words else "nothing"
+        raise ConfigurationError(f"expected a program like qemu-7.2 or qemu-10.0.2, found {found!r}")
+    return configuration(world.release(program["release"]), words[1:], host, world)
+
+
+def configuration(
+    release: Release | str, arguments: Sequence[str], host: Host | None = None, world: World = WORLD
+) -> Configuration:
+    """The Configuration of a release and its arguments, as a list; raises what :func:`parse` raises."""
+    known = world.release(release) if isinstance(release, str) else release
+    return Configuration(known, tuple(_options(arguments)), host, world)
+
+
+def _shell_words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ConfigurationError(f"cannot read the command line: {error}") from None
+
+
+def _options(arguments: Sequence[str]) -> list[Option]:
+    options: list[Option] = []
+    place = 0
+    while place < len(arguments):
+        word = arguments[place]
+        place += 1
+        name = word[2:] if word.startswith("--") else word[1:]
+        if not word.startswith("-") or word == "-":
+            raise ConfigurationError(f"a disk image as a bare argument is not modelled: {word}")
+        if name in FLAGS:
+            options.append(Option(name, "", word))
+        elif name in MODELLED or name in HARMLESS:
+            if place >= len(arguments):
+                options.append(Option("missing-argument", name, word))
+                break
+            options.append(Option(name, arguments[place], f"{word} {arguments[place]}"))
+            place += 1
+        elif name in UNMODELLED:
+            raise ConfigurationError(f"option -{name} is not modelled")
+        else:
+            options.append(Option("invalid", name, word))
+            break
+    return options

@@ -1,0 +1,331 @@
+"""From a configuration to a machine with everything decided, or to a refusal in QEMU's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from vmstate.describe.history import History, Release
+from vmstate.pseries.accelerators import Accelerator
+from vmstate.pseries.capabilities import CapabilityAt
+from vmstate.pseries.compat import LOGICAL_3_00, CompatTable
+from vmstate.pseries.cpus import CpuAt
+from vmstate.pseries.hash_table import hash_table_shift
+from vmstate.pseries.machines import ClassFlags, GlobalProperty
+from vmstate.pseries.option_vectors import Ov5
+from vmstate.simulate.board import BOARD, RESET
+from vmstate.simulate.command_line import Configuration
+from vmstate.simulate.option_phase import read_options
+from vmstate.simulate.peripherals import apply_cpu_globals, check_globals, check_network, create_devices
+from vmstate.simulate.properties import apply_properties
+from vmstate.simulate.selection import (
+    parse_cpu_early,
+    select_accelerator,
+    select_machine,
+    warn_deprecated_machine,
+)
+from vmstate.simulate.startup import DeviceOption, Global, Refused, Startup
+from vmstate.simulate.topology import legacy_memory, legacy_smp
+
+Phase = Callable[[Startup], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Processors: present ones, the most there may be, threads a core, and vcpu ids a core (``vsmt``)."""
+
+    cpus: int
+    max_cpus: int
+    threads: int
+    cores: int
+    sockets: int
+    vsmt: int
+
+    def vcpu_id(self, index: int) -> int:
+        """``spapr_vcpu_id``: the id, and server number, of the processor with this index."""
+        return index // self.threads * self.vsmt + index % self.threads
+
+    @property
+    def max_servers(self) -> int:
+        """``spapr_max_server_number``: how many server numbers interrupt controllers must have."""
+        return -(-self.max_cpus * self.vsmt // self.threads)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine that has started and waits: all that later parts need to know of it.
+
+    Levels, ``given`` (set on the command line) and ``capabilities`` go by capability index.  ``pcr`` and
+    ``compat_pvr`` are those after reset.  ``irq`` is xics, xive, dual or xics-legacy after the check
+    against the processor; ``irq_offered`` before it.  Sizes are in bytes.
+    """
+
+    configuration: Configuration
+    name: str
+    flags: ClassFlags
+    compat_properties: tuple[GlobalProperty, ...]
+    accelerator: Accelerator
+    cpu: CpuAt
+    max_compat: int
+    compat_pvr: int
+    pcr: int
+    compat_table: CompatTable
+    capabilities: tuple[CapabilityAt, ...]
+    default_levels: tuple[int, ...]
+    effective_levels: tuple[int, ...]
+    given: tuple[bool, ...]
+    topology: Topology
+    irq: str
+    nr_irqs: int
+    ram_size: int
+    maxram_size: int
+    ram_slots: int
+    resize_hpt: str
+    htab_shift: int
+    ov5: frozenset[Ov5]
+    modern_hotplug_events: bool
+    suppress_vmdesc: bool
+    default_devices: bool
+    devices: tuple[DeviceOption, ...]
+    netdevs: tuple[DeviceOption, ...]
+    serials: tuple[str, ...]
+    globals: tuple[Global, ...]
+
+    @property
+    def release(self) -> Release:
+        """The QEMU release that runs it."""
+        return self.configuration.release
+
+    @property
+    def has_xics(self) -> bool:
+        """Whether there is a XICS interrupt controller."""
+        return self.irq != "xive"
+
+    @property
+    def has_xive(self) -> bool:
+        """Whether there is a XIVE interrupt controller."""
+        return self.irq in {"xive", "dual"}
+
+    def level(self, name: str) -> int | None:
+        """The effective level of a capability, None if this release does not have it."""
+        return next((self.effective_levels[c.index] for c in self.capabilities if c.name == name), None)
+
+
+@dataclass(frozen=True)
+class Start:
+    """How starting went: a machine, or none if QEMU refused; what it printed either way."""
+
+    machine: Machine | None
+    messages: tuple[str, ...]
+    crashed: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether QEMU gave up."""
+        return self.machine is None
+
+
+def _board(start: Startup) -> None:
+    start.run(BOARD.at(start.release))
+
+
+def _reset(start: Startup) -> None:
+    start.run(RESET.at(start.release))
+
+
+#: The order of a start, by release (vl.c ``main``, later ``qemu_init``).
+PHASES: History[tuple[Phase, ...]] = History(
+    # fmt: off
+    (
+        read_options,
+        select_machine,
+        legacy_memory,
+        legacy_smp,
+        apply_properties,
+        select_accelerator,
+        _board,
+        apply_cpu_globals,
+        create_devices,
+        check_network,
+        _reset,
+        check_globals,
+    ),
+    (
+        "2.11",
+        (
+            read_options,
+            select_machine,
+            legacy_memory,
+            legacy_smp,
+            apply_properties,
+            select_accelerator,
+            warn_deprecated_machine,
+            parse_cpu_early,
+            _board,
+            apply_cpu_globals,
+            create_devices,
+            check_network,
+            _reset,
+            check_globals,
+        ),
+    ),
+    (
+        "6.0",
+        (
+            read_options,
+            select_machine,
+            legacy_memory,
+            legacy_smp,
+            apply_properties,
+            select_accelerator,
+            warn_deprecated_machine,
+            parse_cpu_early,
+            _board,
+            apply_cpu_globals,
+            create_devices,
+            check_network,
+            check_globals,
+            _reset,
+        ),
+    ),
+    (
+        "6.1",
+        (
+            read_options,
+            select_machine,
+            legacy_memory,
+            apply_properties,
+            select_accelerator,
+            warn_deprecated_machine,
+            parse_cpu_early,
+            _board,
+            apply_cpu_globals,
+            create_devices,
+            check_network,
+            check_globals,
+            _reset,
+        ),
+    ),
+    (
+        "7.1",
+        (
+            read_options,
+            select_machine,
+            apply_properties,
+            select_accelerator,
+            warn_deprecated_machine,
+            parse_cpu_early,
+            _board,
+            apply_cpu_globals,
+            create_devices,
+            check_network,
+            check_globals,
+            _reset,
+        ),
+    ),
+    # fmt: on
+)
+
+
+def build(configuration: Configuration) -> Start:
+    """Start a QEMU as configured, as far as its first reset.
+
+    Raises ConfigurationError for what we do not model.
+    """
+    start = Startup(configuration, configuration.world.binary(configuration.release))
+    try:
+        start.run(PHASES.at(start.release))
+    except Refused as refusal:
+        return Start(None, (*start.messages, *refusal.lines), refusal.crashed)
+    return Start(_machine(start), tuple(start.messages))
+
+
+def _machine(start: Startup) -> Machine:
+    settings, flags, cpu = start.settings, start.type.flags, start.processor
+    compat = start.binary.compat
+    return Machine(
+        configuration=start.configuration,
+        name=start.machine_name,
+        flags=_with_migration_globals(flags, start),
+        compat_properties=start.type.compat,
+        accelerator=start.accelerator,
+        cpu=cpu,
+        max_compat=settings.max_compat,
+        compat_pvr=settings.max_compat,
+        pcr=compat.pcr(cpu, settings.max_compat),
+        compat_table=compat,
+        capabilities=start.binary.capabilities,
+        default_levels=tuple(start.default_levels),
+        effective_levels=tuple(start.effective_levels),
+        given=tuple(start.given),
+        topology=Topology(
+            settings.cpus,
+            settings.max_cpus,
+            settings.threads,
+            settings.cores,
+            settings.sockets,
+            settings.vsmt,
+        ),
+        irq=settings.irq,
+        nr_irqs=flags.nr_xirqs,
+        ram_size=settings.ram_size,
+        maxram_size=settings.maxram_size,
+        ram_slots=settings.ram_slots,
+        resize_hpt=settings.resize_hpt,
+        htab_shift=hash_table_shift(_hash_memory(start)),
+        ov5=frozenset(_offered(start)),
+        modern_hotplug_events=settings.modern_hotplug_events,
+        suppress_vmdesc=settings.suppress_vmdesc,
+        default_devices=start.default_devices,
+        devices=tuple(start.devices),
+        netdevs=tuple(start.netdevs),
+        serials=tuple(start.serials),
+        globals=tuple(start.globals),
+    )
+
+
+def _hash_memory(start: Startup) -> int:
+    """How much memory the hash table is made for: all there may be, unless it can grow (2.10 on)."""
+    settings = start.settings
+    if settings.resize_hpt in {"default", "disabled"}:
+        return settings.maxram_size
+    return settings.ram_size
+
+
+def _with_migration_globals(flags: ClassFlags, start: Startup) -> ClassFlags:
+    given = {
+        default.prop.replace("-", "_"): default.value in {"on", "yes", "true"}
+        for default in start.globals
+        if default.driver == "migration"
+    }
+    return replace(flags, **given) if given else flags
+
+
+_GTSE_FOR_ALL = History(False, ("2.10", True), (("2.11.2", "2.12.1", "3.0"), False))
+_GTSE_FOR_POWER9 = History(False, (("2.11.2", "2.12.1", "3.0"), True))
+_RADIX_TOO = History(False, ("5.1", True))
+_DRMEM_V2 = History(False, ("3.0", True))
+_XIVE_OFFERED = History(False, ("4.0", True))
+_FORM2 = History(False, ("6.2", True))
+_HPT_RESIZE = History(False, ("2.10", True))
+
+
+def _offered(start: Startup) -> list[Ov5]:
+    """Option vector 5 as the machine offers it (``spapr_machine_init``)."""
+    settings, flags, release = start.settings, start.type.flags, start.release
+    host = start.accelerator.kvm
+    radix = host is None or host.radix
+    power9 = start.binary.compat.check(start.processor, LOGICAL_3_00, 0, settings.max_compat)
+    gtse = radix and (_GTSE_FOR_ALL.at(release) or (power9 and _GTSE_FOR_POWER9.at(release)))
+    conditions = (
+        (Ov5.DRCONF_MEMORY, flags.dr_lmb_enabled),
+        (Ov5.FORM1_AFFINITY, True),
+        (Ov5.FORM2_AFFINITY, _FORM2.at(release) and not flags.pre_6_2_numa_affinity),
+        (Ov5.HP_EVT, settings.modern_hotplug_events),
+        (Ov5.HPT_RESIZE, _HPT_RESIZE.at(release) and settings.resize_hpt != "disabled"),
+        (Ov5.DRMEM_V2, _DRMEM_V2.at(release)),
+        (Ov5.XIVE_EXPLOIT, _XIVE_OFFERED.at(release) and settings.irq in {"xive", "dual"}),
+        (Ov5.MMU_RADIX_300, gtse and _RADIX_TOO.at(release)),
+        (Ov5.MMU_RADIX_GTSE, gtse),
+    )
+    return [bit for bit, offered in conditions if offered]

@@ -1,0 +1,187 @@
+"""The first phase of a start: every option read in order (the loop over argv in vl.c)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from vmstate.describe.history import History
+from vmstate.errors import ConfigurationError
+from vmstate.simulate.command_line import FLAGS, HARMLESS, Option
+from vmstate.simulate.options import BadOption, Opt, parse_keyval, parse_number, parse_opts, parse_size
+from vmstate.simulate.startup import DeviceOption, Global, Refused, Startup
+
+#: ``-machine`` and ``-smp`` became keyval options, checked by the machine, not by the parser.
+KEYVAL_MACHINE = History(False, ("6.1", True))
+_WARN_ON_FLAG = History(False, ("6.0", True))
+_GLOBAL = re.compile(r"(?P<driver>[^.=]{1,63})\.(?P<prop>[^=]{1,63})=(?P<value>.*)", re.DOTALL)
+_SMP_KEYS = History(
+    ("cpus", "sockets", "cores", "threads", "maxcpus"),
+    ("4.1", ("cpus", "sockets", "dies", "cores", "threads", "maxcpus")),
+)
+_BAD_SIZE = (
+    "Parameter '{}' expects a non-negative number below 2^64",
+    "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-",
+    "and exabytes, respectively.",
+)
+
+
+def read_options(start: Startup) -> None:
+    """Read all options; raises Refused for the first that is malformed."""
+    for option in start.configuration.options:
+        handler = _HANDLERS.get(option.name)
+        try:
+            if handler is not None:
+                handler(start, option)
+            elif option.name not in FLAGS and option.name not in HARMLESS:
+                raise ConfigurationError(f"option {option.text} is not modelled")
+        except BadOption as error:
+            first, *rest = error.lines
+            raise Refused(f"{option.text}: {first}", *rest) from None
+
+
+def _opts(start: Startup, option: Option, implied: str | None, known: tuple[str, ...] = ()) -> list[Opt]:
+    """A QemuOpts option's parts; ``known`` are the only names it may have (none: any)."""
+    opts = parse_opts(option.value, implied)
+    for opt in opts:
+        if opt.short and _WARN_ON_FLAG.at(start.release):
+            start.say(
+                f"{option.text}: warning: short-form boolean option "
+                f"'{'no' if opt.value == 'off' else ''}{opt.name}' deprecated",
+                f"Please use {opt.name}={opt.value} instead",
+            )
+        if known and opt.name not in known:
+            raise BadOption(f"Invalid parameter '{opt.name}'")
+    return opts
+
+
+def _machine(start: Startup, option: Option) -> None:
+    if KEYVAL_MACHINE.at(start.release):
+        parse_keyval(option.value, start.machine_keys, "type")
+    else:
+        start.machine_opts.extend(_opts(start, option, "type"))
+
+
+def _cpu(start: Startup, option: Option) -> None:
+    start.cpu_option = option.value
+
+
+def _memory(start: Startup, option: Option) -> None:
+    for opt in _opts(start, option, "size", ("size", "slots", "maxmem")):
+        if opt.name == "slots":
+            _check_number(opt)
+        elif parse_size(opt.value) is None and opt.value:
+            first, *rest = _BAD_SIZE
+            raise BadOption(first.format(opt.name), *rest)
+        start.memory_opts[opt.name] = opt.value
+    start.memory_text = start.memory_text or option.text
+
+
+def _check_number(opt: Opt) -> None:
+    if parse_number(opt.value) is None:
+        raise BadOption(f"Parameter '{opt.name}' expects a number")
+
+
+def _smp(start: Startup, option: Option) -> None:
+    if KEYVAL_MACHINE.at(start.release):
+        given = start.machine_keys.setdefault("smp", {})
+        assert isinstance(given, dict)  # noqa: S101 - only this option writes it here
+        given.update((opt.name, opt.value) for opt in _opts(start, option, "cpus"))
+        return
+    start.smp_opts = {} if start.smp_opts is None else start.smp_opts
+    for opt in _opts(start, option, "cpus", _SMP_KEYS.at(start.release)):
+        _check_number(opt)
+        start.smp_opts[opt.name] = opt.value
+
+
+def _accel(start: Startup, option: Option) -> None:
+    opts = _opts(start, option, "accel")
+    if any(opt.name not in {"accel", "thread", "tb-size"} for opt in opts):
+        raise ConfigurationError(f"property of an accelerator is not modelled: {option.text}")
+    start.accel_opts.extend((opt.value, option.text) for opt in opts if opt.name == "accel")
+
+
+def _enable_kvm(start: Startup, option: Option) -> None:
+    del option
+    start.machine_opts.append(Opt("accel", "kvm"))
+    start.machine_keys["accel"] = "kvm"
+
+
+def _global(start: Startup, option: Option) -> None:
+    given = _GLOBAL.fullmatch(option.value)
+    if given:
+        start.globals.append(Global(given["driver"], given["prop"], given["value"]))
+        return
+    parts = {opt.name: opt.value for opt in _opts(start, option, None, ("driver", "property", "value"))}
+    if len(parts) < 3:
+        raise BadOption("options 'driver', 'property', and 'value' are required")
+    start.globals.append(Global(parts["driver"], parts["property"], parts["value"]))
+
+
+def _with_id(value: str, implied: str) -> tuple[Opt, ...]:
+    """All parts, the id among them (the parser of a list of options takes it away)."""
+    ids = tuple(Opt("id", part[3:]) for part in value.split(",") if part.startswith("id="))
+    return (*parse_opts(value, implied), *ids)
+
+
+def _device(start: Startup, option: Option) -> None:
+    properties = _with_id(option.value, "driver")
+    driver = next((opt.value for opt in properties if opt.name == "driver"), None)
+    if driver is None:
+        raise ConfigurationError(f"-device without a driver is not modelled: {option.text}")
+    rest = tuple(opt for opt in properties if opt.name != "driver")
+    start.devices.append(DeviceOption(driver, rest, option.text))
+
+
+def _netdev(start: Startup, option: Option) -> None:
+    properties = _with_id(option.value, "type")
+    kind = next((opt.value for opt in properties if opt.name == "type"), "")
+    rest = tuple(opt for opt in properties if opt.name != "type")
+    start.netdevs.append(DeviceOption(kind, rest, option.text))
+
+
+def _serial(start: Startup, option: Option) -> None:
+    start.serials.append(option.value)
+
+
+def _nodefaults(start: Startup, option: Option) -> None:
+    del option
+    start.default_devices = False
+
+
+def _nothing(start: Startup, option: Option) -> None:
+    del start, option
+
+
+def _object(start: Startup, option: Option) -> None:
+    del start
+    raise ConfigurationError(f"option -object is not modelled: {option.text}")
+
+
+def _invalid(start: Startup, option: Option) -> None:
+    del start
+    raise Refused(f"{option.text}: invalid option")
+
+
+def _missing_argument(start: Startup, option: Option) -> None:
+    del start
+    raise Refused(f"{option.text}: requires an argument")
+
+
+_HANDLERS: dict[str, Callable[[Startup, Option], None]] = {
+    "machine": _machine,
+    "M": _machine,
+    "cpu": _cpu,
+    "m": _memory,
+    "smp": _smp,
+    "accel": _accel,
+    "enable-kvm": _enable_kvm,
+    "global": _global,
+    "device": _device,
+    "netdev": _netdev,
+    "serial": _serial,
+    "nodefaults": _nodefaults,
+    "object": _object,
+    "invalid": _invalid,
+    "missing-argument": _missing_argument,
+}

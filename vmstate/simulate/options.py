@@ -1,0 +1,187 @@
+"""How QEMU takes an option's text apart: QemuOpts, and the keyval syntax that replaced it for some options.
+
+util/qemu-option.c and util/keyval.c, with the order in which a QDict gives its entries back (qobject/qdict.c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+#: A parsed keyval option: values are texts, or dictionaries for dotted keys.
+KeyVal = dict[str, "str | KeyVal"]
+
+_BUCKETS = 512
+
+
+class BadOption(Exception):  # noqa: N818 - what QEMU says of an option, caught by the simulated start
+    """The text of an option is malformed; ``lines`` say how, as QEMU does, without the place."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+
+@dataclass(frozen=True, slots=True)
+class Opt:
+    """One ``name=value``; ``short`` if it was written as a mere flag."""
+
+    name: str
+    value: str
+    short: bool = False
+
+
+def parse_opts(text: str, implied: str | None = None) -> list[Opt]:
+    """``opts_do_parse``: the options of ``text`` in order; ``implied`` names a first one without a name.
+
+    A comma in a value is written twice.  A flag ``foo`` is on, ``nofoo`` is off.  ``id`` is left out.
+    """
+    if ",," not in text:
+        found = [_opt(part, implied if not place else None) for place, part in enumerate(text.split(","))]
+        if text and not text.endswith(","):
+            return [opt for opt in found if opt.name != "id"]
+    return [opt for opt in _slow_opts(text, implied) if opt.name != "id"]
+
+
+def _opt(part: str, implied: str | None) -> Opt:
+    name, equals, value = part.partition("=")
+    if equals:
+        return Opt(name, value)
+    if implied is not None:
+        return Opt(implied, part)
+    if part.startswith("no"):
+        return Opt(part[2:], "off", short=True)
+    return Opt(part, "on", short=True)
+
+
+def _slow_opts(text: str, implied: str | None) -> Iterable[Opt]:
+    place = 0
+    while place < len(text):
+        start = place
+        while place < len(text) and text[place] not in "=,":
+            place += 1
+        if place < len(text) and text[place] == "=":
+            name = text[start:place]
+            value, place = _value(text, place + 1)
+            yield Opt(name, value)
+        elif implied is not None:
+            value, place = _value(text, start)
+            yield Opt(implied, value)
+        else:
+            yield _opt(text[start:place], None)
+        implied = None
+        place += 1
+
+
+def _value(text: str, place: int) -> tuple[str, int]:
+    """``get_opt_value``: up to a single comma; two commas are one."""
+    value = ""
+    while place < len(text):
+        if text[place] == ",":
+            if text[place + 1 : place + 2] != ",":
+                break
+            place += 1
+        value += text[place]
+        place += 1
+    return value, place
+
+
+def parse_keyval(text: str, into: KeyVal, implied: str | None = None) -> None:
+    """``keyval_parse_into``: ``text`` into a dictionary that may have entries already; later ones win.
+
+    Raises BadOption as QEMU would say it, without the place.
+    """
+    place = 0
+    while place < len(text):
+        place = _keyval_one(text, place, into, implied)
+        implied = None
+
+
+def _keyval_one(text: str, place: int, into: KeyVal, implied: str | None) -> int:
+    start = place
+    while place < len(text) and text[place] not in "=,":
+        place += 1
+    is_value = place < len(text) and text[place] == "="
+    if not is_value and implied is not None and place > start:
+        _put(into, [implied], text[start:place], implied)
+        return place + 1
+    key = text[start:place]
+    fragments = key.split(".")
+    if not all(_is_name(fragment) for fragment in fragments):
+        raise BadOption(f"Invalid parameter '{key}'")
+    if not is_value:
+        raise BadOption(f"Expected '=' after parameter '{key}'")
+    value, place = _value(text, place + 1)
+    _put(into, fragments, value, key)
+    return place + 1
+
+
+def _is_name(fragment: str) -> bool:
+    return (
+        fragment.isascii()
+        and fragment[:1].isalpha()
+        and all(char.isalnum() or char in "-_" for char in fragment)
+    )
+
+
+def _put(into: KeyVal, fragments: list[str], value: str, key: str) -> None:
+    place = into
+    for fragment in fragments[:-1]:
+        inner = place.setdefault(fragment, {})
+        if not isinstance(inner, dict):
+            raise BadOption(f"Parameters '{key.rpartition('.')[0]}.*' used inconsistently")
+        place = inner
+    if isinstance(place.get(fragments[-1]), dict):
+        raise BadOption(f"Parameters '{key}.*' used inconsistently")
+    place[fragments[-1]] = value
+
+
+def qdict_order(keys: Iterable[str]) -> list[str]:
+    """``keys`` in the order in which a QDict that got them in this order gives them back."""
+    buckets: dict[int, list[str]] = {}
+    for key in keys:
+        buckets.setdefault(_bucket(key), []).insert(0, key)
+    return [key for bucket in sorted(buckets) for key in buckets[bucket]]
+
+
+def _bucket(key: str) -> int:
+    value = 0x238F13AF * len(key)
+    for place, char in enumerate(key.encode()):
+        value += char << (place * 5 % 24)
+    return ((1103515243 * (value & 0xFFFFFFFF) + 12345) & 0xFFFFFFFF) % _BUCKETS
+
+
+def parse_size(text: str, default_unit: int = 1) -> int | None:
+    """A size in bytes with a suffix k, M, G, T, P or E (``qemu_strtosz``); None if it is not one."""
+    digits = text
+    unit = default_unit
+    if text and text[-1].isalpha() and not text[:2].lower() == "0x":
+        scale = "bkmgtpe".find(text[-1].lower())
+        if scale < 0:
+            return None
+        unit, digits = 1 << (10 * scale), text[:-1]
+    try:
+        if digits.lower().startswith("0x"):
+            value = int(digits, 16) * unit
+        elif digits.isascii() and digits.isdigit():
+            value = int(digits) * unit
+        else:
+            whole, dot, rest = digits.partition(".")
+            if not dot or not (whole + rest).isdigit() or not whole.isascii():
+                return None
+            value = int(float(digits) * unit)
+    except ValueError:
+        return None
+    return value if value < 1 << 64 else None
+
+
+def parse_number(text: str) -> int | None:
+    """A whole number as ``strtoull`` with base 0 takes it; None if it is not one."""
+    try:
+        if text.lower().startswith("0x"):
+            return int(text, 16)
+        if not text.isascii() or not text.lstrip("+-").isdigit():
+            return None
+        return int(text, 8) if len(text) > 1 and text.startswith("0") else int(text)
+    except ValueError:
+        return None

@@ -1,0 +1,151 @@
+"""Devices and their network, as far as starting depends on them: what is unknown, unconnected or unused.
+
+Which devices the command line has is decided here; what they put in a stream is in vmstate/pseries/devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vmstate.describe.history import ALWAYS, History, Release, Span
+from vmstate.errors import ConfigurationError
+from vmstate.simulate.startup import DeviceOption, Global, Refused, Startup
+
+#: Drivers for -device that the simulator follows.
+DRIVERS: Mapping[str, Span] = {
+    "spapr-pci-host-bridge": ALWAYS,
+    "spapr-vscsi": ALWAYS,
+    "spapr-vlan": ALWAYS,
+    "spapr-vty": ALWAYS,
+    "spapr-nvram": ALWAYS,
+    "spapr-rng": ALWAYS,
+    "virtio-net-pci": ALWAYS,
+    "virtio-blk-pci": ALWAYS,
+    "virtio-scsi-pci": ALWAYS,
+    "virtio-balloon-pci": ALWAYS,
+    "virtio-rng-pci": ALWAYS,
+    "virtio-serial-pci": ALWAYS,
+    "nec-usb-xhci": ALWAYS,
+    "qemu-xhci": Span("2.10"),
+    "pci-ohci": ALWAYS,
+    "usb-kbd": ALWAYS,
+    "usb-mouse": ALWAYS,
+    "usb-tablet": ALWAYS,
+    "VGA": ALWAYS,
+    "e1000": ALWAYS,
+    "rtl8139": ALWAYS,
+    "pci-bridge": ALWAYS,
+}
+
+#: Names that look like drivers and are not: the devices that QEMU has and we do not model are our error.
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,")
+
+#: Classes of which a -global sets what the simulator follows: class to properties.
+GLOBALS: Mapping[str, frozenset[str]] = {
+    "spapr-nvram": frozenset({"reg"}),
+    "migration": frozenset({"send-configuration", "send-section-footer", "store-global-state"}),
+}
+
+_UNCONNECTED = History("Warning: vlan {} {}", ("2.11", "warning: vlan {} {}"), ("3.0", "warning: hub {} {}"))
+_NO_PEER = History("Warning: {} {} has no peer", ("2.11", "warning: {} {} has no peer"))
+_HOST_SIDE = frozenset({"user", "tap", "socket", "vde", "stream", "dgram", "vhost-user"})
+_NICS = frozenset({"spapr-vlan", "virtio-net-pci", "e1000", "rtl8139"})
+
+
+def create_devices(start: Startup) -> None:
+    """Check the drivers of all -device options; what we do not model is our own error."""
+    for device in start.devices:
+        span = DRIVERS.get(device.driver)
+        if span is None:
+            raise ConfigurationError(f"-device {device.driver} is not modelled")
+        if not span.covers(start.release):
+            raise Refused(f"{device.text}: '{device.driver}' is not a valid device model name")
+
+
+def check_network(start: Startup) -> None:
+    """``net_check_clients``: network ends without another, hubs without a host or a guest."""
+    if start.default_devices or not start.netdevs:
+        return
+    nics = {device.get("netdev"): device for device in start.devices if device.driver in _NICS}
+    for hub in sorted({_hub_of(netdev) for netdev in start.netdevs if netdev.driver == "hubport"}):
+        _check_hub(start, hub, nics)
+    for netdev in start.netdevs:
+        if netdev.driver != "hubport" and netdev.id not in nics:
+            start.say(_NO_PEER.at(start.release).format("netdev", netdev.id))
+
+
+def _hub_of(netdev: DeviceOption) -> int:
+    return int(netdev.get("hubid") or 0)
+
+
+def _check_hub(start: Startup, hub: int, nics: Mapping[str | None, DeviceOption]) -> None:
+    ports = [n for n in start.netdevs if n.driver == "hubport" and _hub_of(n) == hub]
+    has_nic = False
+    for port in ports:
+        if port.id in nics:
+            has_nic = True
+        else:
+            start.say(_NO_PEER.at(start.release).format("hub port", port.id))
+    if has_nic:
+        text = "is not connected to host network"
+        start.say(_UNCONNECTED.at(start.release).format(hub, text))
+    for port in ports:
+        if port.id not in nics:
+            start.say(_NO_PEER.at(start.release).format("netdev", port.id))
+
+
+def check_globals(start: Startup) -> None:
+    """``qdev_prop_check_globals``: a -global of no class, or one that nothing used."""
+    for default in start.globals:
+        if default.own:
+            continue
+        if not _known_class(start, default):
+            start.warn(f"global {default.driver}.{default.prop} has invalid class name")
+
+
+def _known_class(start: Startup, default: Global) -> bool:
+    known = GLOBALS.get(default.driver)
+    if known is None and not _is_cpu_class(start, default.driver) and default.driver not in DRIVERS:
+        if set(default.driver) <= _NAME_CHARACTERS and _plausible(default.driver):
+            raise ConfigurationError(f"-global {default.driver}.{default.prop} is not modelled")
+        return False
+    if known is not None and default.prop not in known:
+        raise ConfigurationError(f"-global {default.driver}.{default.prop} is not modelled")
+    return True
+
+
+def _plausible(driver: str) -> bool:
+    """Whether the name might be a class of QEMU's that we do not have: they have a dash, or are of a family."""
+    return "-" in driver or driver in {"migration", "e1000e", "cpu", "device"}
+
+
+def _is_cpu_class(start: Startup, driver: str) -> bool:
+    return any(cpu.type_name == driver for cpu in start.binary.cpus.values())
+
+
+def apply_cpu_globals(start: Startup) -> None:
+    """Defaults for the processor's class: a property that it does not have ends the start."""
+    cpu = start.processor
+    for default in start.globals:
+        if default.driver == cpu.type_name and not _cpu_has(default.prop, start.release):
+            name = _CPU_NOT_FOUND.at(start.release).format(type=cpu.type_name, name=default.prop)
+            raise Refused(
+                f"can't apply global {default.driver}.{default.prop}={default.value}: "
+                f"Property '{name}' not found"
+            )
+
+
+_CPU_NOT_FOUND = History(".{name}", ("5.2", "{type}.{name}"))
+
+#: Properties of a processor that may be set, and the releases that have them.
+_CPU_PROPERTIES: Mapping[str, Span] = {
+    "pre-2.8-migration": Span("2.9", "9.2"),
+    "pre-2.10-migration": Span("2.10", "9.2"),
+    "pre-3.0-migration": Span("3.0", "9.2"),
+    "rtas-stopped-state": Span(("10.2.1", "11.0")),
+}
+
+
+def _cpu_has(prop: str, release: Release) -> bool:
+    span = _CPU_PROPERTIES.get(prop)
+    return span is not None and span.covers(release)

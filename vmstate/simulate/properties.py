@@ -1,0 +1,341 @@
+"""Machine properties: which ones a release's pseries machine has, what values they take, what they set.
+
+Setters of hw/core/machine.c, hw/ppc/spapr.c and hw/ppc/spapr_caps.c; value syntax of the visitor that the
+release reads them with (qapi/string-input-visitor.c to 6.0, qapi/qobject-input-visitor.c from 6.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vmstate.describe.history import ALWAYS, History, Span
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.capabilities import CapabilityAt, Kind
+from vmstate.simulate.option_phase import KEYVAL_MACHINE
+from vmstate.simulate.options import KeyVal, Opt, parse_number, parse_size, qdict_order
+from vmstate.simulate.startup import Refused, Startup
+from vmstate.simulate.topology import property_memory, property_smp
+
+#: Sets a property from its text; the second text is the property's name, for messages.
+Setter = Callable[[Startup, str, str], None]
+
+
+@dataclass(frozen=True)
+class Property:
+    """A machine property, its setter, the releases that have it."""
+
+    name: str
+    set: Setter
+    span: Span = ALWAYS
+
+
+_YES = History(frozenset({"on", "yes", "true"}), ("5.2", frozenset({"on", "yes", "true", "y"})))
+_NO = History(frozenset({"off", "no", "false"}), ("5.2", frozenset({"off", "no", "false", "n"})))
+_ANY_CASE = History(True, ("5.2", False))
+_BOOL_EXPECTED = History(
+    "Invalid parameter type for '{}', expected: boolean", ("5.2", "Parameter '{}' expects 'on' or 'off'")
+)
+_NUMBER_EXPECTED = History(
+    "Invalid parameter type for '{}', expected: an int64 value or range",
+    ("4.0", "Parameter '{}' expects uint64"),
+    ("6.1", "Parameter '{}' expects integer"),
+)
+_SIZE_EXPECTED: History[tuple[str, ...]] = History(
+    (
+        "Parameter '{}' expects a non-negative number below 2^64",
+        "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-",
+        "and exabytes, respectively.",
+    ),
+    ("6.1", ("Parameter '{}' expects size",)),
+)
+_NOT_FOUND = History("Property '.{name}' not found", ("5.2", "Property '{type}-machine.{name}' not found"))
+
+
+def read_bool(start: Startup, name: str, text: str) -> bool:
+    """A switch; raises Refused in the release's words."""
+    value = text.lower() if _ANY_CASE.at(start.release) else text
+    if value in _YES.at(start.release):
+        return True
+    if value in _NO.at(start.release):
+        return False
+    raise Refused(_BOOL_EXPECTED.at(start.release).format(name))
+
+
+def read_number(start: Startup, name: str, text: str, bits: int = 32) -> int:
+    """An unsigned number; raises Refused in the release's words."""
+    value = parse_number(text)
+    if value is None:
+        raise Refused(_NUMBER_EXPECTED.at(start.release).format(name))
+    if not 0 <= value < 1 << bits:
+        raise Refused(f"Parameter '{name}' expects uint{bits}_t")
+    return value
+
+
+def read_size(start: Startup, name: str, text: str) -> int:
+    """A size in bytes; raises Refused in the release's words."""
+    value = parse_size(text)
+    if value is None:
+        raise Refused(*(line.format(name) for line in _SIZE_EXPECTED.at(start.release)))
+    return value
+
+
+def _set_capability(start: Startup, capability: CapabilityAt, text: str) -> None:
+    name = capability.property_name
+    levels = start.settings.levels
+    match capability.kind:
+        case Kind.BOOL:
+            levels[capability.name] = int(read_bool(start, name, text))
+        case Kind.PAGE_SIZE:
+            size = read_size(start, name, text)
+            if size <= 0 or size & (size - 1):
+                raise Refused(f"{name} must be a power of 2")
+            levels[capability.name] = size.bit_length() - 1
+        case Kind.STRING:
+            if text == "?" and _HAS_HELP.at(start.release):
+                raise Refused(capability.help)
+            if text.lower() not in capability.values:
+                raise Refused(f'Invalid capability mode "{text}" for {name}')
+            levels[capability.name] = capability.values.index(text.lower())
+
+
+_HAS_HELP = History(False, ("2.12", True))
+
+
+def set_max_compat(start: Startup, name: str, text: str) -> None:
+    """``ppc_compat_prop_set``: the newest mode that a guest may choose; empty for no limit."""
+    del name
+    mode = start.binary.compat.by_name(text)
+    if text and mode is None:
+        raise Refused(f'Invalid compatibility mode "{text}"')
+    start.settings.max_compat = mode.pvr if mode else 0
+
+
+def _set_ic_mode(start: Startup, name: str, text: str) -> None:
+    del name
+    if start.type.flags.legacy_irq_allocation:
+        raise Refused("This machine only uses the legacy XICS backend, don't pass ic-mode")
+    if text not in {"xics", "xive", "dual"}:
+        raise Refused('Bad value for "ic-mode" property')
+    start.settings.irq = text
+
+
+def _set_resize_hpt(start: Startup, name: str, text: str) -> None:
+    del name
+    if text not in {"default", "disabled", "enabled", "required"}:
+        raise Refused('Bad value for "resize-hpt" property')
+    start.settings.resize_hpt = text
+
+
+def _set_vsmt(start: Startup, name: str, text: str) -> None:
+    start.settings.vsmt = read_number(start, name, text)
+
+
+def _set_modern_hotplug_events(start: Startup, name: str, text: str) -> None:
+    start.settings.modern_hotplug_events = read_bool(start, name, text)
+
+
+def _set_suppress_vmdesc(start: Startup, name: str, text: str) -> None:
+    start.settings.suppress_vmdesc = read_bool(start, name, text)
+
+
+def _set_enforce_config_section(start: Startup, name: str, text: str) -> None:
+    start.settings.enforce_config_section = read_bool(start, name, text)
+
+
+def _set_kernel_irqchip(start: Startup, name: str, text: str) -> None:
+    if text not in {"on", "off", "split"}:
+        raise Refused(f"Invalid parameter '{text}'")
+    del name
+    start.settings.kernel_irqchip = text
+
+
+def _set_accel(start: Startup, name: str, text: str) -> None:
+    del name
+    start.settings.accel = text
+
+
+def _set_kvm_type(start: Startup, name: str, text: str) -> None:
+    del name
+    start.settings.kvm_type = text
+
+
+def _any_bool(start: Startup, name: str, text: str) -> None:
+    read_bool(start, name, text)
+
+
+def _any_text(start: Startup, name: str, text: str) -> None:
+    del start, name, text
+
+
+def _unmodelled(start: Startup, name: str, text: str) -> None:
+    del start
+    raise ConfigurationError(f"machine property {name}={text} is not modelled")
+
+
+def _usb(start: Startup, name: str, text: str) -> None:
+    if read_bool(start, name, text):
+        _unmodelled(start, name, text)
+
+
+_ACCEL_PROPERTIES = Span(until="5.0")
+
+PROPERTIES: tuple[Property, ...] = (
+    Property("accel", _set_accel),
+    Property("kernel-irqchip", _set_kernel_irqchip),
+    Property("kvm-shadow-mem", _any_text),
+    Property("igd-passthru", _any_text),
+    Property("dump-guest-core", _any_bool),
+    Property("mem-merge", _any_bool),
+    Property("graphics", _any_bool),
+    Property("usb", _usb),
+    Property("suppress-vmdesc", _set_suppress_vmdesc),
+    Property("enforce-config-section", _set_enforce_config_section, Span(until="5.1")),
+    Property("kernel", _unmodelled),
+    Property("initrd", _unmodelled),
+    Property("append", _unmodelled),
+    Property("dtb", _unmodelled),
+    Property("dumpdtb", _unmodelled),
+    Property("phandle-start", _any_text),
+    Property("dt-compatible", _any_text),
+    Property("firmware", _unmodelled),
+    Property("memory-encryption", _unmodelled, Span("2.12")),
+    Property("nvdimm", _unmodelled, Span("4.0")),
+    Property("nvdimm-persistence", _unmodelled, Span("4.0")),
+    Property("hmat", _unmodelled, Span("5.0")),
+    Property("memory-backend", _unmodelled, Span("5.0")),
+    Property("confidential-guest-support", _unmodelled, Span("6.0")),
+    Property("boot", _unmodelled, Span("7.1")),
+    Property("kvm-type", _set_kvm_type),
+    Property("modern-hotplug-events", _set_modern_hotplug_events),
+    Property("max-cpu-compat", set_max_compat, Span("2.10")),
+    Property("resize-hpt", _set_resize_hpt, Span("2.10")),
+    Property("vsmt", _set_vsmt, Span("2.11")),
+    Property("vfio-no-msix-emulation", _unmodelled, Span("3.1")),
+    Property("ic-mode", _set_ic_mode, Span("4.0")),
+    Property("host-model", _any_text, Span("4.0")),
+    Property("host-serial", _any_text, Span("4.0")),
+    Property("kernel-addr", _any_text, Span("5.1")),
+    Property("x-vof", _unmodelled, Span("6.1")),
+)
+_BY_NAME = {prop.name: prop for prop in PROPERTIES}
+
+
+def set_property(start: Startup, name: str, text: str) -> None:
+    """Set one machine property, as the release's own setter would; raises Refused or ConfigurationError."""
+    capability = start.binary.capability.get(name)
+    if capability is not None:
+        _set_capability(start, capability, text)
+        return
+    prop = _BY_NAME.get(name)
+    if prop is None or not prop.span.covers(start.release):
+        raise Refused(_NOT_FOUND.at(start.release).format(name=name, type=start.type.name))
+    prop.set(start, name, text)
+
+
+def apply_properties(start: Startup) -> None:
+    """Set all properties of ``-machine``, in the order in which the release does."""
+    if KEYVAL_MACHINE.at(start.release):
+        _apply_keyval(start)
+    else:
+        for opt in start.machine_opts:
+            if opt.name != "type":
+                set_property(start, opt.name.replace("_", "-"), opt.value)
+
+
+def _apply_keyval(start: Startup) -> None:
+    """From 6.1 the options are a QDict, and its hash decides their order (``qemu_apply_machine_options``)."""
+    keys: KeyVal = {name.replace("_", "-"): value for name, value in start.machine_keys.items()}
+    for name in ("accel", "igd-passthru", "kvm-shadow-mem", "kernel-irqchip"):
+        value = keys.pop(name, None)
+        if isinstance(value, str) and name in {"accel", "kernel-irqchip"}:
+            set_property(start, name, value)
+    if _MEMORY_IS_PROPERTY.at(start.release):
+        keys["memory"] = _memory_keys(start)
+    for name in qdict_order(keys):
+        value = keys[name]
+        if name == "smp":
+            _set_smp(start, value)
+        elif name == "memory" and _MEMORY_IS_PROPERTY.at(start.release):
+            _set_memory(start, value)
+        elif name != "type":
+            _set_text(start, name, value)
+
+
+_MEMORY_IS_PROPERTY = History(False, ("7.1", True))
+
+
+def _set_text(start: Startup, name: str, value: str | KeyVal) -> None:
+    if isinstance(value, str):
+        set_property(start, name, value)
+    elif name in _BY_NAME or name in start.binary.capability:
+        raise Refused(f"Parameters '{name}.*' are unexpected")
+    else:
+        set_property(start, name, "")
+
+
+def _memory_keys(start: Startup) -> KeyVal:
+    given = start.memory_opts
+    keys: KeyVal = {}
+    if parse_size(given.get("size", "")):
+        keys["size"] = given["size"] + ("M" if given["size"][-1].isdigit() else "")
+    if "maxmem" in given:
+        keys["max-size"] = given["maxmem"]
+    if "slots" in given:
+        keys["slots"] = given["slots"]
+    return keys
+
+
+def _set_memory(start: Startup, value: str | KeyVal) -> None:
+    if isinstance(value, str):
+        raise Refused("Invalid parameter type for 'memory', expected: object")
+    sizes = {}
+    for key in ("size", "max-size"):
+        text = value.get(key)
+        sizes[key] = None if not isinstance(text, str) else read_size(start, f"memory.{key}", text)
+    slots = value.get("slots")
+    number = None if not isinstance(slots, str) else read_number(start, "memory.slots", slots, 64)
+    property_memory(start, sizes["size"], sizes["max-size"], number)
+
+
+_SMP_KEYS = History(
+    ("cpus", "sockets", "dies", "cores", "threads", "maxcpus"),
+    ("7.0", ("cpus", "sockets", "dies", "clusters", "cores", "threads", "maxcpus")),
+    ("8.2", ("cpus", "drawers", "books", "sockets", "dies", "clusters", "cores", "threads", "maxcpus")),
+    (
+        "9.1",
+        ("cpus", "drawers", "books", "sockets", "dies", "clusters", "modules", "cores", "threads", "maxcpus"),
+    ),
+)
+
+
+def _set_smp(start: Startup, value: str | KeyVal) -> None:
+    if isinstance(value, str):
+        raise Refused("Invalid parameter type for 'smp', expected: object")
+    known = _SMP_KEYS.at(start.release)
+    numbers = {}
+    for key in known:
+        text = value.get(key)
+        if isinstance(text, str):
+            numbers[key] = read_number(start, f"smp.{key}", text, 64)
+    for key in qdict_order(value):
+        if key not in known:
+            raise Refused(f"Parameter 'smp.{key}' is unexpected")
+    property_smp(start, {key: number & 0xFFFFFFFF for key, number in numbers.items()})
+
+
+def default_options(start: Startup) -> None:
+    """What a machine type sets before the user does (``default_machine_opts``)."""
+    flags = start.type.flags
+    start.settings.modern_hotplug_events = flags.modern_hotplug_events
+    start.settings.suppress_vmdesc = flags.suppress_vmdesc
+    start.settings.irq = flags.irq
+
+
+def machine_option(start: Startup, name: str) -> str | None:
+    """The last value given for an option of ``-machine``, whatever it is called there."""
+    if KEYVAL_MACHINE.at(start.release):
+        value = start.machine_keys.get(name)
+        return value if isinstance(value, str) else None
+    found: list[Opt] = [opt for opt in start.machine_opts if opt.name == name]
+    return found[-1].value if found else None

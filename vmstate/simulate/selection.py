@@ -1,0 +1,207 @@
+"""Choosing machine type, accelerator and processor from the options, by release."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vmstate.describe.history import History
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.accelerators import Accelerator
+from vmstate.pseries.cpus import CpuAt
+from vmstate.pseries.other_cpus import is_other_cpu
+from vmstate.simulate.options import Opt, parse_opts
+from vmstate.simulate.properties import default_options, machine_option, set_max_compat
+from vmstate.simulate.startup import Global, Refused, Startup
+
+_LIST_HINT = "Use -machine help to list supported machines"
+_UNSUPPORTED = History(
+    "{option}: unsupported machine type", ("6.0", "unsupported machine type"),
+    ("8.0", 'unsupported machine type: "{name}"'),
+)  # fmt: skip
+
+
+def select_machine(start: Startup) -> None:
+    """``select_machine``: the type named by -machine, or the release's default."""
+    name = machine_option(start, "type")
+    binary = start.binary
+    if name is None or name == "pseries":
+        start.machine_name = binary.default_type
+    elif name in binary.machine_types:
+        start.machine_name = name
+    else:
+        if name in _OTHER_MACHINES:
+            raise ConfigurationError(f"machine {name} is not a pseries")
+        text = _UNSUPPORTED.at(start.release).format(name=name, option=_machine_option_text(start))
+        raise Refused(text, _LIST_HINT)
+    start.machine_class = binary.machine_class(start.machine_name)
+    default_options(start)
+
+
+#: Machines of qemu-system-ppc64 that are not pseries; we do not model them.
+_OTHER_MACHINES = frozenset(
+    {"none", "40p", "bamboo", "g3beige", "mac99", "mpc8544ds", "pegasos2", "powernv", "powernv8", "powernv9",
+     "powernv10", "powernv11", "ppce500", "prep", "ref405ep", "sam460ex", "taihu", "virtex-ml507", "amigaone",
+     "pegasos", "pegasos1", "powernv10-rainier", "x-remote"}
+)  # fmt: skip
+
+
+def _machine_option_text(start: Startup) -> str:
+    """The option that QEMU's message points at: the first -machine that was given."""
+    return next(o.text for o in start.configuration.options if o.name in {"machine", "M"})
+
+
+def select_accelerator(start: Startup) -> None:
+    """``configure_accelerator``: the first of those asked for that there is.
+
+    Without a host this QEMU has TCG only; with one, KVM is the default, as it is where it works.
+    """
+    wanted = start.settings.accel
+    if start.accel_opts and wanted is not None and _ACCEL_LIST.at(start.release):
+        raise Refused('The -accel and "-machine accel=" options are incompatible')
+    asked = [(name, text) for name, text in start.accel_opts] if start.accel_opts else None
+    names = asked or [(name, "") for name in (wanted or "tcg").split(":")]
+    for name, text in names:
+        if name == "tcg":
+            return
+        if name == "kvm" and start.configuration.host is not None:
+            start.accelerator = Accelerator("kvm", start.configuration.host)
+            return
+        if _ACCEL_LIST.at(start.release):
+            start.say(f"{text}: invalid accelerator {name}" if text else f"invalid accelerator {name}")
+    _NO_ACCELERATOR.at(start.release)(":".join(name for name, _ in names))
+
+
+#: From 5.0 -accel may be given several times, and every failure is told.
+_ACCEL_LIST = History(False, ("5.0", True))
+
+
+def _none_found_2_9(names: str) -> None:
+    lines = tuple(f'"{name}" accelerator not found.' for name in names.split(":"))
+    raise Refused(*lines, "No accelerator found!")
+
+
+def _none_found_2_10(names: str) -> None:
+    raise Refused(f"-machine accel={names}: No accelerator found")
+
+
+def _none_found_5_0(names: str) -> None:
+    del names
+    raise Refused()
+
+
+_NO_ACCELERATOR: History[Callable[[str], None]] = History(
+    _none_found_2_9, ("2.10", _none_found_2_10), ("5.0", _none_found_5_0)
+)
+
+
+def warn_deprecated_machine(start: Startup) -> None:
+    """A machine type that will go says so."""
+    reason = start.configuration.world.lifecycle.deprecation(start.machine_name, start.release)
+    if reason is not None:
+        start.warn(f"Machine type '{start.machine_name}' is deprecated: {reason}")
+
+
+def find_old_cpu(start: Startup, name: str) -> CpuAt:
+    """2.9 and 2.10: a class by its name in any case or an alias as it is, then a core by its exact name."""
+    cpus = start.binary.cpus.values()
+    aliases = {_old_alias(alias): cpu for cpu in cpus for alias in cpu.aliases}
+    known = any(name.lower() == cpu.old_name.lower() for cpu in cpus)
+    if not known and name not in aliases and not is_other_cpu(name.lower(), start.release):
+        raise Refused(f"Unable to find CPU definition: {name}")
+    for cpu in cpus:
+        if name in {cpu.old_name, cpu.old_name.replace("mp", "MP")}:
+            return cpu
+    if name not in aliases:
+        raise Refused("Unable to find sPAPR CPU Core definition")
+    return aliases[name]
+
+
+def _old_alias(alias: str) -> str:
+    return alias.upper().replace("GS", "gs") if alias.startswith("power") else alias
+
+
+def find_cpu(start: Startup, name: str) -> CpuAt | None:
+    """2.11 on: an alias or a name, in any case; None for a processor that pseries cannot have."""
+    wanted = name.lower()
+    for cpu in start.binary.cpus.values():
+        if wanted == cpu.name or wanted in cpu.aliases:
+            return cpu
+    if is_other_cpu(wanted, start.release):
+        return None
+    if wanted == "max" and _HAS_MAX.at(start.release):
+        return start.binary.cpus[start.type.flags.default_cpu]
+    raise Refused(f"unable to find CPU model '{name}'")
+
+
+_HAS_MAX = History(False, ("7.1", True))
+
+
+def _default_cpu(start: Startup) -> CpuAt:
+    host = start.accelerator.kvm
+    name = host.cpu if host is not None and _KVM_DEFAULTS_TO_HOST.at(start.release) else None
+    return start.binary.cpus[name or start.type.flags.default_cpu]
+
+
+_KVM_DEFAULTS_TO_HOST = History(True, ("2.11", False))
+
+
+def parse_cpu_early(start: Startup) -> None:
+    """2.11 on: the processor is looked up before the board is built (``parse_cpu_model``)."""
+    if start.cpu_option is None:
+        start.cpu = _default_cpu(start)
+        return
+    name, _, features = start.cpu_option.partition(",")
+    host = start.accelerator.kvm
+    if name == "host" and host is not None:
+        start.cpu = find_cpu(start, host.cpu)
+    else:
+        start.cpu = find_cpu(start, name)
+    if features:
+        _features(start, features)
+
+
+def check_core_type(start: Startup) -> None:
+    """2.11 on: a processor without a core for pseries is refused when the board is built."""
+    if start.cpu is None:
+        raise Refused("Unable to find sPAPR CPU Core definition")
+
+
+def parse_cpu_late(start: Startup) -> None:
+    """2.9 and 2.10: the processor is looked up while the board is built (``ppc_cpu_parse_features``)."""
+    if start.cpu_option is None:
+        start.cpu = _default_cpu(start)
+        return
+    name, _, features = start.cpu_option.partition(",")
+    host = start.accelerator.kvm
+    if name == "host" and host is not None:
+        start.cpu = start.binary.cpus[host.cpu]
+        return
+    start.cpu = find_old_cpu(start, name)
+    if features:
+        _features(start, features)
+
+
+_COMPAT = History("property", ("2.10", "moved"), ("6.0", "gone"))
+_COMPAT_WARNS = History(False, ("5.0", True))
+
+
+def _features(start: Startup, features: str) -> None:
+    """``-cpu NAME,features``: compat= may move to the machine; the others become defaults of the class."""
+    kind = _COMPAT.at(start.release)
+    for opt in parse_opts(features):
+        if opt.name == "compat" and kind != "gone":
+            _compat_feature(start, opt, kind)
+        else:
+            start.globals.append(Global(start.processor.type_name, opt.name, opt.value, own=True))
+
+
+def _compat_feature(start: Startup, opt: Opt, kind: str) -> None:
+    if kind == "moved":
+        if _COMPAT_WARNS.at(start.release):
+            start.warn("CPU 'compat' property is deprecated; use max-cpu-compat machine property instead")
+        set_max_compat(start, "max-cpu-compat", opt.value)
+        return
+    mode = start.binary.compat.by_name(opt.value)
+    if mode is None or mode.name not in {"power6", "power7", "power8"}:
+        raise Refused(f'Invalid compatibility mode "{opt.value}"')
+    start.settings.max_compat = mode.pvr

@@ -1,0 +1,140 @@
+"""The start of a simulated QEMU: what it has decided so far, what it has printed, and how it gives up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from vmstate.describe.history import Release
+from vmstate.pseries.accelerators import TCG, Accelerator
+from vmstate.pseries.cpus import CpuAt
+from vmstate.pseries.machines import MachineClass
+from vmstate.pseries.world import Binary
+from vmstate.simulate.command_line import Configuration
+from vmstate.simulate.options import KeyVal, Opt
+
+
+class Refused(Exception):  # noqa: N818 - an outcome, caught by the builder
+    """QEMU prints ``lines`` and exits; ``crashed`` if it does so by a failed assertion."""
+
+    def __init__(self, *lines: str, crashed: bool = False) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+        self.crashed = crashed
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A ``-global``: a default for a property of a class.  ``own`` if -cpu made it."""
+
+    driver: str
+    prop: str
+    value: str
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOption:
+    """A ``-device`` or ``-netdev``: its driver (or type), its properties in order, how it was written."""
+
+    driver: str
+    properties: tuple[Opt, ...]
+    text: str
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The last value given for a property."""
+        for opt in reversed(self.properties):
+            if opt.name == name:
+                return opt.value
+        return default
+
+    @property
+    def id(self) -> str | None:
+        """The id given, if any."""
+        return self.get("id")
+
+
+@dataclass
+class Settings:
+    """What machine properties and their like have set so far; None means not given."""
+
+    levels: dict[str, int] = field(default_factory=dict)
+    max_compat: int = 0
+    irq: str = ""
+    vsmt: int = 0
+    resize_hpt: str = "default"
+    modern_hotplug_events: bool = True
+    suppress_vmdesc: bool = False
+    enforce_config_section: bool = False
+    kernel_irqchip: str | None = None
+    accel: str | None = None
+    kvm_type: str | None = None
+    ram_size: int = 512 << 20
+    maxram_size: int = 512 << 20
+    ram_slots: int = 0
+    cpus: int = 1
+    cores: int = 1
+    threads: int = 1
+    sockets: int = 1
+    max_cpus: int = 1
+
+
+@dataclass
+class Startup:
+    """A QEMU while it starts.  Phases read and change it in the order that its release has them."""
+
+    configuration: Configuration
+    binary: Binary
+    messages: list[str] = field(default_factory=list)
+    machine_opts: list[Opt] = field(default_factory=list)
+    machine_keys: KeyVal = field(default_factory=dict)
+    memory_opts: dict[str, str] = field(default_factory=dict)
+    memory_text: str = ""
+    smp_opts: dict[str, str] | None = None
+    accel_opts: list[tuple[str, str]] = field(default_factory=list)
+    globals: list[Global] = field(default_factory=list)
+    devices: list[DeviceOption] = field(default_factory=list)
+    netdevs: list[DeviceOption] = field(default_factory=list)
+    serials: list[str] = field(default_factory=list)
+    cpu_option: str | None = None
+    default_devices: bool = True
+    machine_name: str = ""
+    machine_class: MachineClass | None = None
+    settings: Settings = field(default_factory=Settings)
+    accelerator: Accelerator = TCG
+    cpu: CpuAt | None = None
+    default_levels: list[int] = field(default_factory=list)
+    effective_levels: list[int] = field(default_factory=list)
+    given: list[bool] = field(default_factory=list)
+    rma_size: int = 0
+
+    @property
+    def release(self) -> Release:
+        """The release of this QEMU."""
+        return self.binary.release
+
+    @property
+    def type(self) -> MachineClass:
+        """The machine class, once it is selected."""
+        assert self.machine_class is not None  # noqa: S101 - phases come in order
+        return self.machine_class
+
+    @property
+    def processor(self) -> CpuAt:
+        """The processor, once it is found."""
+        assert self.cpu is not None  # noqa: S101 - phases come in order
+        return self.cpu
+
+    def warn(self, text: str) -> None:
+        """Print a warning and go on."""
+        self.messages.append(f"warning: {text}")
+
+    def say(self, *lines: str) -> None:
+        """Print something that is not marked as a warning and go on."""
+        self.messages.extend(lines)
+
+    def run(self, phases: Sequence[object]) -> None:
+        """Go through the phases; the first that refuses ends the start."""
+        for phase in phases:
+            assert callable(phase)  # noqa: S101
+            phase(self)

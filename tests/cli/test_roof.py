@@ -150,7 +150,10 @@ def test_every_command_can_be_configured(capsys):
 
 def in_a_terminal(script, **environment):
     """What a script writes to a terminal that is both its standard output and error."""
-    ours, theirs = pty.openpty()
+    try:
+        ours, theirs = pty.openpty()
+    except OSError as error:
+        pytest.skip(f"no pseudo-terminal here: {error}")
     env = {**os.environ, "TERM": "xterm", **environment}
     with subprocess.Popen([sys.executable, "-c", script], stdout=theirs, stderr=theirs, env=env):
         os.close(theirs)

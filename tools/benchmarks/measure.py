@@ -60,9 +60,9 @@ def best_of(work: Callable[[], Any], repeat: int = 5, budget_s: float = 10.0) ->
 
 def child(argv: Sequence[str | os.PathLike[str]], **options: Any) -> Run:
     """Run a program to its end, its output thrown away."""
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL} | options
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     start = time.perf_counter()
-    process = subprocess.Popen(list(argv), **options)
+    process = subprocess.Popen(list(argv), **(quiet | options))
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return Run(time.perf_counter() - start, usage.ru_maxrss / 1024, process.returncode)
@@ -87,11 +87,14 @@ def amount(value: float | None, unit: str = "s") -> str:
 
 def markdown(title: str, rows: Sequence[Row]) -> str:
     """The rows as a Markdown table under a heading."""
-    lines = [f"### {title}", "", "| what | measured | budget | compared with | ratio |", "|---|---|---|---|---|"]
+    head = "| what | measured | budget | compared with | ratio |\n|---|---|---|---|---|"
+    lines = [f"### {title}", "", head]
     for row in rows:
-        verdict = "" if row.budget is None else f"{amount(row.budget, row.unit)} {'kept' if row.kept else '**missed**'}"
+        kept = "kept" if row.kept else "**missed**"
+        verdict = "" if row.budget is None else f"{amount(row.budget, row.unit)} {kept}"
         baseline = f"{row.against} {amount(row.baseline, row.unit)}" if row.baseline is not None else ""
-        lines.append(f"| {row.what} | {amount(row.value, row.unit)} | {verdict} | {baseline} | {ratio(row)} |")
+        cells = (row.what, amount(row.value, row.unit), verdict, baseline, ratio(row))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -99,6 +102,7 @@ def ratio(row: Row) -> str:
     """How many times faster (or slower) than what the row is compared with."""
     if not row.baseline or not row.value:
         return ""
+    better, worse = ("faster", "slower") if row.unit == "s" else ("less", "more")
     if row.baseline >= row.value:
-        return f"{row.baseline / row.value:.3g} × faster" if row.unit == "s" else f"{row.baseline / row.value:.3g} × less"
-    return f"{row.value / row.baseline:.3g} × slower" if row.unit == "s" else f"{row.value / row.baseline:.3g} × more"
+        return f"{row.baseline / row.value:.3g} × {better}"
+    return f"{row.value / row.baseline:.3g} × {worse}"

@@ -21,7 +21,8 @@ NOT_BENCHMARKS = {"run", "measure"}
 
 
 def available() -> list[str]:
-    return sorted(p.stem for p in HERE.glob("*.py") if p.stem not in NOT_BENCHMARKS and not p.stem.startswith("_"))
+    names = (path.stem for path in HERE.glob("*.py"))
+    return sorted(name for name in names if name not in NOT_BENCHMARKS and not name.startswith("_"))
 
 
 def machine() -> str:
@@ -31,7 +32,8 @@ def machine() -> str:
         if line.startswith(("model name", "cpu\t")):
             model = line.split(":", 1)[1].strip()
             break
-    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return f"{model}, {os.cpu_count()} cores, {system}"
 
 
 def run(name: str, *, smoke: bool) -> bool:
@@ -60,7 +62,8 @@ def main() -> int:
         print("\n".join(available()))
         return 0
     sys.path.insert(0, str(HERE))
-    print(f"## Benchmarks{' (smoke run: the figures mean nothing)' if options.smoke else ''}\n\n{machine()}", flush=True)
+    warning = " (smoke run: the figures mean nothing)" if options.smoke else ""
+    print(f"## Benchmarks{warning}\n\n{machine()}", flush=True)
     kept = [run(name, smoke=options.smoke) for name in options.names or available()]
     return 1 if options.strict and not all(kept) else 0
 

@@ -43,7 +43,6 @@ class Capability:
     apply: Callable[[rules.Applying, int], None] = rules.accept
     migrated: Span = ALWAYS
     always_sent: Span | None = None
-    none_before: str | None = None
 
     @property
     def property_name(self) -> str:
@@ -91,6 +90,13 @@ _SPECTRE: Points = ("2.11.1", "2.12")
 _TRISTATE = ("broken", "workaround", "fixed")
 _TRISTATE_HELP = "broken - no protection, workaround - workaround available, fixed - fixed in hardware"
 _FIXED_BY_KIND = ("broken", "workaround", "fixed-ibs", "fixed-ccd")
+_IBS_HELP = (
+    "broken - no protection, fixed-ibs - indirect branch serialisation, fixed-ccd - cache count disabled"
+)
+_IBS_HELP_4_0 = (
+    "broken - no protection, workaround - count cache flush, fixed-ibs - indirect branch serialisation,"
+    " fixed-ccd - cache count disabled, fixed-na - fixed in hardware (no longer applicable)"
+)
 
 CAPABILITIES: tuple[Capability, ...] = (
     Capability("htm", "htm", 0, Span(_SPECTRE), needs=LOGICAL_2_07, apply=rules.htm),
@@ -126,16 +132,7 @@ CAPABILITIES: tuple[Capability, ...] = (
         Span(_SPECTRE),
         Kind.STRING,
         History(_TRISTATE, ("2.12", _FIXED_BY_KIND), ("4.0", (*_FIXED_BY_KIND, "fixed-na"))),
-        History(
-            "broken - no protection, fixed-ibs - indirect branch serialisation,"
-            " fixed-ccd - cache count disabled",
-            (
-                "4.0",
-                "broken - no protection, workaround - count cache flush, fixed-ibs - indirect branch"
-                " serialisation, fixed-ccd - cache count disabled,"
-                " fixed-na - fixed in hardware (no longer applicable)",
-            ),
-        ),
+        History(_IBS_HELP, ("4.0", _IBS_HELP_4_0)),
         needs=History(0, ("2.12", LOGICAL_2_06)),
         apply=rules.safe_indirect_branch,
     ),

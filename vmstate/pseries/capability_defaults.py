@@ -56,7 +56,7 @@ def is_sent(
     given: Sequence[bool],
     pre_4_1: bool,
 ) -> bool:
-    """The ``needed`` hook: is the capability's subsection in a source's stream?
+    """The ``needed`` hook: whether the capability's subsection is in a source's stream.
 
     ``given``: set on the command line; ``pre_4_1``: the machine type's class flag pre_4_1_migration.
     """

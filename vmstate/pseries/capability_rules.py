@@ -14,7 +14,7 @@ from vmstate.pseries.compat import LOGICAL_3_00, LOGICAL_3_10, CompatTable
 from vmstate.pseries.cpus import CpuAt
 
 
-class CapabilityRefused(Exception):  # noqa: N818 - an outcome of the simulated machine, caught by its builder
+class CapabilityRefused(Exception):
     """A level that cannot be had; ``lines`` are what QEMU prints before it exits."""
 
     def __init__(self, *lines: str) -> None:

@@ -35,7 +35,7 @@ _OWN_PVR_LIMITS_SINCE = "9.2"
 
 @dataclass(frozen=True, slots=True)
 class CompatMode:
-    """One row of QEMU's ``compat_table``: name, logical PVR, PCR bits, the level that a class must support."""
+    """One row of QEMU's ``compat_table``: name, logical PVR, PCR bits, the level that it stands for."""
 
     name: str
     pvr: int
@@ -79,7 +79,7 @@ class CompatTable:
         return next((mode for mode in self.modes if mode.name == name), None)
 
     def check(self, cpu: CpuAt, pvr: int, minimum: int = 0, maximum: int = 0) -> bool:
-        """``ppc_check_compat``: can ``cpu`` run as ``pvr``, no older than ``minimum``, no newer than ``maximum``?
+        """``ppc_check_compat``: whether ``cpu`` can run as ``pvr``, between ``minimum`` and ``maximum``.
 
         The limits are logical PVRs of the table, 0 for none.
         """

@@ -130,7 +130,7 @@ class CpuAt:
         return f"{self.name}-powerpc64-cpu"
 
     def matches(self, pvr: int) -> bool:
-        """``pvr_match`` of target/ppc/machine.c: is a stream's PVR this processor's own or its kin's?"""
+        """``pvr_match`` of target/ppc/machine.c: whether a PVR is this processor's own or its kin's."""
         return pvr == self.pvr or self.pvr_match(self.pvr, pvr)
 
 

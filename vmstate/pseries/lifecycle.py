@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmstate.describe.history import Release, Span, reached
+from vmstate.describe.history import Release, reached
 from vmstate.pseries.machines import MachineType, version_of
 
 
@@ -16,7 +16,7 @@ from vmstate.pseries.machines import MachineType, version_of
 class Lifecycle:
     """QEMU's lifecycle of versioned types: deprecated and deleted so many major releases after their own.
 
-    ``old_reason`` is what releases in ``old_span`` say of types up to ``old_up_to``, whatever the lifecycle.
+    ``old_reason`` is what releases from ``old_since`` say of types up to ``old_up_to``.
     """
 
     deprecated_after: int = 3
@@ -25,7 +25,7 @@ class Lifecycle:
     deletion_since: str = "10.1"
     old_reason: str = "old and not maintained - use a 2.12+ version"
     old_up_to: str = "2.11"
-    old_span: Span = Span("9.0")
+    old_since: str = "9.0"
 
     def offers(self, machine_type: MachineType, release: Release) -> bool:
         """Whether the program of ``release`` has the type at all."""
@@ -39,7 +39,7 @@ class Lifecycle:
         if reached(self.deprecation_since, release) and _expired(name, release, self.deprecated_after):
             years = f"machines more than {self.deprecated_after} years old"
             return f"{years} are subject to deletion after {self.deleted_after} years"
-        if self.old_span.covers(release) and version_of(name) <= Release.parse(self.old_up_to):
+        if reached(self.old_since, release) and version_of(name) <= Release.parse(self.old_up_to):
             return self.old_reason
         return None
 

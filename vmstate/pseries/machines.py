@@ -120,7 +120,7 @@ class MachineClass:
 
 
 def chain(types: Mapping[str, MachineType], name: str) -> list[MachineType]:
-    """The types whose differences make ``name``, newest first.  Raises DeclarationError for a missing base."""
+    """The types that make ``name``, newest first.  Raises DeclarationError for a missing base."""
     links: list[MachineType] = []
     wanted: str | None = name
     while wanted is not None:

@@ -34,7 +34,7 @@ class Ov5(IntEnum):
 
 def to_wire(bits: Iterable[int]) -> bytes:
     """The 256 bytes of a vector with these bits set (migration/vmstate-types.c put_bitmap)."""
-    vector = BitArray(BITS)
+    vector = BitArray(bytes(WIRE_BYTES))
     for bit in bits:
         word, place = divmod(bit, 64)
         vector.set(True, word * 64 + 63 - place)

@@ -8,7 +8,7 @@ change that its line is known to have.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError, DeclarationError
@@ -47,7 +47,7 @@ NEWEST: tuple[str, ...] = (
 )
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse_number(text: str) -> tuple[Release, bool]:
     """A release number and whether it names a stable number: ``7.2`` does not, ``7.2.0`` does.
 

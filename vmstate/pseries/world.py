@@ -7,7 +7,7 @@ does not exist yet is an experiment, not a patch.  :meth:`World.binary` is what 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from vmstate.describe.history import History, Release, at
 from vmstate.errors import ConfigurationError, DeclarationError
@@ -22,12 +22,18 @@ from vmstate.pseries.machines import Difference, MachineClass, MachineType, mach
 
 Declaration = str | Release | MachineType | Difference | Capability | CpuFamily | CpuModel | CompatMode | Host
 
-_Named = TypeVar("_Named", MachineType, Capability, CpuFamily, CpuModel, CompatMode, Host)
+
+class _HasName(Protocol):
+    @property
+    def name(self) -> object: ...
+
+
+_Named = TypeVar("_Named", bound=_HasName)
 
 
 @dataclass(frozen=True)
 class World:
-    """What is declared: releases (newest of each line), machine types (newest first), capabilities, processors.
+    """What is declared: releases (newest of each line), machine types (newest first), and the rest.
 
     Order matters where QEMU's does: capabilities by index, compatibility modes oldest first.
     """
@@ -40,7 +46,7 @@ class World:
     compat_modes: tuple[CompatMode, ...]
     default_type: History[str | None]
     hosts: tuple[Host, ...] = ()
-    lifecycle: Lifecycle = Lifecycle()
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
     _binaries: dict[Release, Binary] = field(default_factory=dict, compare=False, repr=False)
 
     def release(self, text: str) -> Release:

@@ -221,7 +221,7 @@ def check_slots(start: Startup) -> None:
 
 
 def apply_capabilities(start: Startup) -> None:
-    """``spapr_caps_apply``: every capability checked at its level, in index order; the first refusal ends it."""
+    """``spapr_caps_apply``: every capability at its level, in index order; the first refusal ends it."""
     settings = start.settings
     applying = Applying(
         release=start.release,
@@ -251,7 +251,6 @@ def apply_compat(start: Startup) -> None:
 
 #: The construction of the board, step by step, by release.
 BOARD: History[tuple[Step, ...]] = History(
-    # fmt: off
     (
         old_rma,
         xics_only,
@@ -355,7 +354,6 @@ BOARD: History[tuple[Step, ...]] = History(
             check_slots,
         ),
     ),
-    # fmt: on
 )
 
 #: The first reset: in 2.9 the mode was set as the processors were made.

@@ -16,37 +16,10 @@ from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.accelerators import Host
 from vmstate.pseries.world import WORLD, World
+from vmstate.simulate.option_names import FLAGS, HARMLESS, MODELLED, UNMODELLED
 
 _PROGRAM = re.compile(r"(?:.*/)?qemu(?:-system-ppc64)?-(?P<release>[0-9][0-9.]*)$")
 _QUOTING = re.compile(r"['\"\\]")
-
-#: Options with an argument that the simulator follows.
-MODELLED = frozenset(
-    {"machine", "M", "cpu", "m", "smp", "device", "global", "netdev", "serial", "accel", "object"}
-)
-#: Options that change nothing that a stream or a verdict shows, with and without an argument.
-HARMLESS = frozenset(
-    {"display", "incoming", "name", "monitor", "mon", "qmp", "qmp-pretty", "chardev", "pidfile", "D", "d", "msg",
-     "L", "rtc", "boot", "sandbox", "runas", "chroot", "gdb", "trace", "parallel", "bios"}
-)  # fmt: skip
-FLAGS = frozenset(
-    {"S", "nodefaults", "no-user-config", "nodefconfig", "nographic", "enable-kvm", "no-reboot",
-     "no-shutdown", "only-migratable", "daemonize", "s", "snapshot"}
-)  # fmt: skip
-#: Options that QEMU has and we do not model.
-UNMODELLED = frozenset(
-    {"uuid", "drive", "hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "vga", "usb", "usbdevice", "net",
-     "nic", "kernel", "initrd", "append", "dtb", "numa", "mem-path", "mem-prealloc", "fw_cfg", "vnc", "spice",
-     "k", "audio", "audiodev", "soundhw", "readconfig", "writeconfig", "icount", "watchdog", "virtfs", "fsdev",
-     "tpmdev", "loadvm", "preconfig", "prom-env", "semihosting", "semihosting-config", "echr", "balloon", "compat",
-     "set", "blockdev", "mtdblock", "sd", "pflash", "option-rom", "realtime", "overcommit", "tb-size", "plugin",
-     "add-fd", "debugcon", "virtioconsole", "full-screen", "no-quit", "no-frame", "alt-grab", "ctrl-grab",
-     "portrait", "rotate", "iscsi", "bt", "no-fd-bootchk", "win2k-hack", "smbios", "acpitable", "no-acpi",
-     "no-hpet", "g", "dump-vmstate", "help", "h", "version", "run-with", "shim", "seed", "accel-prop",
-     "async-teardown", "action", "dfilter", "D-filter", "perfmap", "jitdump", "one-insn-per-tb", "no-kvm",
-     "xen-domid", "xen-attach", "sdl", "curses", "prealloc", "clock", "startdate", "localtime", "smb", "tftp",
-     "bootp", "redir", "echr", "singlestep", "enable-sync-profile", "enable-fips"}
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from vmstate.describe.history import History, Release
 from vmstate.pseries.accelerators import Accelerator
@@ -135,7 +136,6 @@ def _reset(start: Startup) -> None:
 
 #: The order of a start, by release (vl.c ``main``, later ``qemu_init``).
 PHASES: History[tuple[Phase, ...]] = History(
-    # fmt: off
     (
         read_options,
         select_machine,
@@ -223,7 +223,6 @@ PHASES: History[tuple[Phase, ...]] = History(
             _reset,
         ),
     ),
-    # fmt: on
 )
 
 
@@ -293,7 +292,7 @@ def _hash_memory(start: Startup) -> int:
 
 
 def _with_migration_globals(flags: ClassFlags, start: Startup) -> ClassFlags:
-    given = {
+    given: dict[str, Any] = {
         default.prop.replace("-", "_"): default.value in {"on", "yes", "true"}
         for default in start.globals
         if default.driver == "migration"

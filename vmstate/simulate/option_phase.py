@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
-from vmstate.simulate.command_line import FLAGS, HARMLESS, Option
+from vmstate.simulate.command_line import Option
+from vmstate.simulate.option_names import FLAGS, HARMLESS
 from vmstate.simulate.options import BadOption, Opt, parse_keyval, parse_number, parse_opts, parse_size
 from vmstate.simulate.startup import DeviceOption, Global, Refused, Startup
 
@@ -85,7 +86,7 @@ def _check_number(opt: Opt) -> None:
 def _smp(start: Startup, option: Option) -> None:
     if KEYVAL_MACHINE.at(start.release):
         given = start.machine_keys.setdefault("smp", {})
-        assert isinstance(given, dict)  # noqa: S101 - only this option writes it here
+        assert isinstance(given, dict)
         given.update((opt.name, opt.value) for opt in _opts(start, option, "cpus"))
         return
     start.smp_opts = {} if start.smp_opts is None else start.smp_opts

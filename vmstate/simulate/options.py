@@ -1,6 +1,7 @@
 """How QEMU takes an option's text apart: QemuOpts, and the keyval syntax that replaced it for some options.
 
-util/qemu-option.c and util/keyval.c, with the order in which a QDict gives its entries back (qobject/qdict.c).
+util/qemu-option.c and util/keyval.c, and the order in which a QDict gives its entries back
+(qobject/qdict.c).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ KeyVal = dict[str, "str | KeyVal"]
 _BUCKETS = 512
 
 
-class BadOption(Exception):  # noqa: N818 - what QEMU says of an option, caught by the simulated start
+class BadOption(Exception):
     """The text of an option is malformed; ``lines`` say how, as QEMU does, without the place."""
 
     def __init__(self, *lines: str) -> None:
@@ -155,7 +156,7 @@ def parse_size(text: str, default_unit: int = 1) -> int | None:
     """A size in bytes with a suffix k, M, G, T, P or E (``qemu_strtosz``); None if it is not one."""
     digits = text
     unit = default_unit
-    if text and text[-1].isalpha() and not text[:2].lower() == "0x":
+    if text and text[-1].isalpha() and text[:2].lower() != "0x":
         scale = "bkmgtpe".find(text[-1].lower())
         if scale < 0:
             return None

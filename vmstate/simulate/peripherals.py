@@ -115,7 +115,7 @@ def _known_class(start: Startup, default: Global) -> bool:
 
 
 def _plausible(driver: str) -> bool:
-    """Whether the name might be a class of QEMU's that we do not have: they have a dash, or are of a family."""
+    """Whether the name might be a class of QEMU's that we do not have."""
     return "-" in driver or driver in {"migration", "e1000e", "cpu", "device"}
 
 

@@ -86,7 +86,7 @@ def _none_found_2_10(names: str) -> None:
 
 def _none_found_5_0(names: str) -> None:
     del names
-    raise Refused()
+    raise Refused
 
 
 _NO_ACCELERATOR: History[Callable[[str], None]] = History(

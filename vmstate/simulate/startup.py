@@ -14,7 +14,7 @@ from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.options import KeyVal, Opt
 
 
-class Refused(Exception):  # noqa: N818 - an outcome, caught by the builder
+class Refused(Exception):
     """QEMU prints ``lines`` and exits; ``crashed`` if it does so by a failed assertion."""
 
     def __init__(self, *lines: str, crashed: bool = False) -> None:
@@ -116,13 +116,13 @@ class Startup:
     @property
     def type(self) -> MachineClass:
         """The machine class, once it is selected."""
-        assert self.machine_class is not None  # noqa: S101 - phases come in order
+        assert self.machine_class is not None
         return self.machine_class
 
     @property
     def processor(self) -> CpuAt:
         """The processor, once it is found."""
-        assert self.cpu is not None  # noqa: S101 - phases come in order
+        assert self.cpu is not None
         return self.cpu
 
     def warn(self, text: str) -> None:
@@ -136,5 +136,5 @@ class Startup:
     def run(self, phases: Sequence[object]) -> None:
         """Go through the phases; the first that refuses ends the start."""
         for phase in phases:
-            assert callable(phase)  # noqa: S101
+            assert callable(phase)
             phase(self)

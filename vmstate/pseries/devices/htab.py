@@ -1,0 +1,75 @@
+"""``spapr/htab``: the guest's hash page table (hw/ppc/spapr.c), which an idle guest has not filled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe import Cursor, Writer
+from vmstate.describe.history import Span
+from vmstate.describe.reports import EINVAL, LoadFailure
+from vmstate.pseries.devices.device import LiveDevice
+
+PTE_SIZE = 16
+NO_TABLE = 0xFFFFFFFF
+RADIX_KNOWN = Span(since="2.10")  # the header that says that there is no table
+
+_CHUNKS_FOLLOW, _NO_TABLE = bytes(4), b"\xff" * 4
+_END = bytes(8)
+
+
+class Htab(LiveDevice):
+    """The table of a guest that has not run: ``shift`` is the base-2 logarithm of its bytes, 0 for none."""
+
+    idstr = "spapr/htab"
+
+    def __init__(self, machine: Any, shift: int) -> None:
+        super().__init__(machine)
+        self.shift = shift
+
+    def setup(self, out: Writer) -> None:
+        """The table's size (htab_save_setup)."""
+        out.put(self.shift.to_bytes(4, "big") if self.shift else _NO_TABLE)
+
+    def iterate(self, out: Writer) -> None:
+        """No entry is valid (htab_save_iterate)."""
+        out.put(_CHUNKS_FOLLOW + _END if self.shift else _NO_TABLE)
+
+    def complete(self, out: Writer) -> None:
+        """Nor has one become so (htab_save_complete)."""
+        self.iterate(out)
+
+    def load_state(self, cur: Cursor, version_id: int) -> None:
+        """A new size, that there is none, or chunks of entries (htab_load).  Raises LoadFailure."""
+        if version_id != self.version_id:
+            raise self._refuse(cur, "htab_load() bad version", version_id)
+        header = int.from_bytes(cur.number(4), "big")
+        if header == NO_TABLE and RADIX_KNOWN.covers(self.machine.release):
+            self.shift = 0
+        elif header:
+            self.shift = header
+        else:
+            while self._chunk(cur):
+                pass
+
+    def _chunk(self, cur: Cursor) -> bool:
+        at = cur.pos
+        head = cur.number(8)
+        index = int.from_bytes(head[:4], "big")
+        valid, invalid = int.from_bytes(head[4:6], "big"), int.from_bytes(head[6:8], "big")
+        if not index and not valid and not invalid:
+            return False
+        if (index + valid + invalid) & 0xFFFFFFFF > (1 << self.shift) // PTE_SIZE:
+            numbers = f"{_signed(index, 32)} ({_signed(valid, 16)}+{_signed(invalid, 16)} entries)"
+            line = f"htab_load() bad index {numbers} in htab stream (htab_shift={self.shift})"
+            cur.pos = at
+            raise self._refuse(cur, line, index)
+        cur.take(valid * PTE_SIZE)
+        return True
+
+    def _refuse(self, cur: Cursor, line: str, found: object) -> LoadFailure:
+        self.say(line)
+        return LoadFailure(-EINVAL, line, offset=cur.pos, found=found)
+
+
+def _signed(number: int, bits: int) -> int:
+    return (number ^ 1 << bits - 1) - (1 << bits - 1)

@@ -1,0 +1,18 @@
+"""The whole stream as one tree: sections decoded, framing named, paths to every field."""
+
+from __future__ import annotations
+
+from vmstate.stream.content.contents import Contents, facts_of
+from vmstate.stream.content.declarations import Declarations, Declared, StreamFacts
+from vmstate.stream.content.decoded import By, Decoded, replayed
+
+__all__ = [
+    "By",
+    "Contents",
+    "Declarations",
+    "Declared",
+    "Decoded",
+    "StreamFacts",
+    "facts_of",
+    "replayed",
+]

@@ -1,0 +1,216 @@
+"""Sections decoded: by the stream's own description, else by a declaration, else as opaque bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+from vmstate.describe import Field, Node, VMStateDescription, decode, encode, plan_of
+from vmstate.describe.from_vmdesc import Groups as Queued
+from vmstate.describe.from_vmdesc import from_vmdesc, parse_json
+from vmstate.describe.infos import NULLPTR, Bytes
+from vmstate.describe.vmdesc import fixed_size
+from vmstate.errors import EncodeError, StreamError
+from vmstate.stream.content.declarations import Declarations, Declared, StreamFacts
+from vmstate.stream.items import Section
+from vmstate.stream.marks import Kind
+from vmstate.stream.reader import Stream
+from vmstate.stream.vmdesc_edit import device_spans
+
+_DESCRIPTIONS_KEPT = 512
+
+
+class By(StrEnum):
+    """What a section was decoded with."""
+
+    VMDESC = "vmdesc"
+    DECLARATION = "declaration"
+    LIVE = "live"
+    NOTHING = "nothing"
+
+
+@dataclass
+class Decoded:
+    """A section's payload, decoded.
+
+    ``root``: its fields, with absolute offsets; ``state``: the same as attributes.  ``error``: what stopped
+    the reading, or what would not have if the payload had another length.  ``understated``: the array of
+    which the vmdesc knows less than there is.
+    """
+
+    section: Section
+    by: By
+    root: Node
+    state: Any = None
+    description: VMStateDescription | None = None
+    version_id: int = 0
+    error: StreamError | None = None
+    declared: Declared | None = None
+    understated: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether every byte of the payload has a meaning, and all that should be there is."""
+        return self.error is None and self.by is not By.NOTHING
+
+
+@lru_cache(maxsize=_DESCRIPTIONS_KEPT)
+def description_of(entry: bytes) -> VMStateDescription:
+    """The description of a device's entry in a vmdesc (its JSON text), compiled once per text.
+
+    StreamError if it is not an entry that QEMU writes.
+    """
+    return from_vmdesc(parse_json(entry))
+
+
+class Entries:
+    """The vmdesc's entries by section: the n-th section of a name and instance has the n-th such entry."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.text = b""
+        self.offset = 0
+        self.spans: list[tuple[int, int]] = []
+        self.index: dict[int, int] = {}
+        vmdesc = stream.vmdesc
+        if vmdesc is None:
+            return
+        self.text, self.offset = vmdesc.text, vmdesc.offset
+        self.spans = device_spans(self.text)
+        seen: Counter[tuple[str, int]] = Counter()
+        for section in stream.devices:
+            key = (section.idstr, section.instance_id)
+            entry = vmdesc.device(*key, seen[key])
+            seen[key] += 1
+            if entry is not None:
+                self.index[section.start] = entry.index
+
+    def text_of(self, section: Section) -> bytes | None:
+        """The JSON text of a section's entry; None without one."""
+        index = self.index.get(section.start)
+        if index is None or index >= len(self.spans):
+            return None
+        start, end = self.spans[index]
+        return self.text[start:end]
+
+
+def by_vmdesc(stream: Stream, section: Section, entry: bytes) -> Decoded:
+    """The section by its entry in the vmdesc."""
+    try:
+        description = description_of(entry)
+    except StreamError as error:
+        error.within(offset=section.payload_start, section=section.idstr, instance=section.instance_id)
+        return opaque(section, error)
+    version = description.version_id
+    assert isinstance(version, int)
+    decoded = read(stream, section, By.VMDESC, Declared(description), version)
+    if decoded.error is not None:
+        mended = _with_real_pointers(description, decoded.error, section.payload_end - section.payload_start)
+        if mended is not None:
+            again = read(stream, section, By.VMDESC, Declared(mended), version)
+            if again.error is None:
+                again.understated = decoded.error.place.path
+                return again
+    return decoded
+
+
+def _with_real_pointers(
+    description: VMStateDescription, error: StreamError, size: int
+) -> VMStateDescription | None:
+    """The description with an array, of which it knows only null elements, as so many bytes as there are.
+
+    Before 10.0 QEMU describes an array of pointers by its first element; if that is null, nothing tells how
+    long the others are (s390_css).  The payload's length does, when there is only one such array.
+    """
+    wrong = next((f for f in description.fields if f.name == error.place.path), None)
+    described = size_of_fields(description)
+    if wrong is None or wrong.info is not NULLPTR or not isinstance(wrong.count, int) or described is None:
+        return None
+    extent = wrong.count + size - described
+    if extent <= 0:
+        return None
+    whole = Field(wrong.name, Bytes("nullptr"), attr=wrong.attr, size=extent)
+    return replace(description, fields=tuple(whole if f is wrong else f for f in description.fields))
+
+
+def size_of_fields(description: VMStateDescription) -> int | None:
+    """Bytes of a description's fields when nothing in the stream can change them; else None."""
+    version = description.version_id
+    if description.subsections or not isinstance(version, int):
+        return None
+    total = 0
+    for field in description.fields:
+        plain = replace(description, fields=(field,))
+        size = fixed_size(plan_of(plain), version)
+        if size is None and isinstance(field.size, int) and isinstance(field.info, Queued):
+            size = field.size
+        if size is None:
+            return None
+        total += size
+    return total
+
+
+def read(stream: Stream, section: Section, by: By, declared: Declared, version_id: int) -> Decoded:
+    """The section by a description, at a version of it."""
+    start, end = section.payload_start, section.payload_end
+    description = declared.description
+    root, state, error = decode(description, stream.data, start, version_id, state=declared.state, end=end)
+    if error is None and root.end != end:
+        error = StreamError(
+            f"the {by} describes {root.end - start} bytes of payload, there are {end - start}",
+            offset=root.end,
+        )
+    if error is not None:
+        error.within(offset=root.end, section=section.idstr, instance=section.instance_id)
+    return Decoded(section, by, root, state, description, version_id, error, declared)
+
+
+def by_declaration(
+    stream: Stream, section: Section, declarations: Declarations, facts: StreamFacts
+) -> Decoded | None:
+    """The section by the first declaration that fits; else by the one that got furthest; None without any."""
+    best: Decoded | None = None
+    for tried in all_declared(stream, section, declarations, facts):
+        if tried.error is None:
+            return tried
+        if best is None or tried.root.end > best.root.end:
+            best = tried
+    return best
+
+
+def all_declared(
+    stream: Stream, section: Section, declarations: Declarations, facts: StreamFacts
+) -> Iterator[Decoded]:
+    """The section by each declaration that there is for it, the likeliest first."""
+    key = (section.idstr, section.instance_id, section.version_id)
+    for declared in declarations.candidates(facts, *key):
+        yield read(stream, section, By.DECLARATION, declared, section.version_id)
+
+
+def opaque(section: Section, error: StreamError | None = None) -> Decoded:
+    """A section that nobody knows how to read."""
+    start, end = section.payload_start, section.payload_end
+    payload = Node("payload", "opaque", "buffer", start, end)
+    root = Node(section.idstr, "section", "opaque", start, end, nodes=[payload] if end > start else [])
+    return Decoded(section, By.NOTHING, root, error=error)
+
+
+def replayed(decoded: Decoded) -> bytes | None:
+    """The payload written again from its values; None when it has none.
+
+    EncodeError when the values do not fit the description they were read by.
+    """
+    if decoded.description is None or decoded.error is not None:
+        return None
+    try:
+        return encode(decoded.description, decoded.state, replay=True)
+    except (KeyError, AttributeError, TypeError) as error:
+        raise EncodeError(f"{decoded.section}: {error}") from error
+
+
+def is_device(section: Section) -> bool:
+    """Whether a section's payload is a device's state, described or declared (not a live section's)."""
+    return section.kind == Kind.FULL

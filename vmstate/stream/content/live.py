@@ -1,0 +1,196 @@
+"""Live sections as nodes, from what their handlers read.
+
+A payload that no handler could read is one opaque node; bytes between what was read have no meaning, either.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from vmstate.describe import Node
+from vmstate.errors import StreamError
+from vmstate.stream.block_migration import BLOCK_SIZE, EOS, BlockMigration
+from vmstate.stream.block_migration import ZERO_BLOCK as ZERO_DISK_BLOCK
+from vmstate.stream.content.live_ram import ram_nodes
+from vmstate.stream.content.nodes import Branch, leaf, tiles
+from vmstate.stream.dirty_bitmap import BitmapChunk, DirtyBitmaps
+from vmstate.stream.htab import HPTE_SIZE, NO_TABLE, Htab
+from vmstate.stream.items import Section
+from vmstate.stream.ram import Ram
+from vmstate.stream.reader import Stream
+from vmstate.stream.s390 import StorageAttributes, StorageKeys, TodClock
+from vmstate.stream.wire import Window
+
+
+@dataclass(frozen=True)
+class ChunkRun:
+    """So many chunks of the hash page table."""
+
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count} chunks"
+
+    def __len__(self) -> int:
+        return self.count
+
+
+Builder = Callable[[Stream, Section, Any], "list[Node]"]
+
+
+def live_nodes(stream: Stream, section: Section) -> list[Node] | None:
+    """The nodes of a live section's payload; None if no handler knows it."""
+    for idstr, handler in stream.handlers:
+        if idstr != section.idstr:
+            continue
+        builder = next((make for kind, make in _BUILDERS.items() if isinstance(handler, kind)), None)
+        if builder is None:
+            continue
+        nodes = builder(stream, section, handler)
+        if not nodes or nodes[0].kind != "opaque":
+            return nodes
+    return None
+
+
+def _unread(stream: Stream) -> Callable[[int, int], Node]:
+    return lambda start, end: Node("(unread)", "opaque", "bytes", start, end, stream.view(start, end))
+
+
+def _htab(stream: Stream, section: Section, htab: Htab) -> list[Node]:
+    start, end = section.payload_start, section.payload_end
+    if end - start < 4:
+        return tiles(start, end, [], _unread(stream))
+    header = int.from_bytes(stream.data[start : start + 4], "big")
+    shift = None if header == NO_TABLE else header
+    nodes: list[Any] = [leaf("htab_shift", "uint32", start, 4, shift)]
+    chunks = htab.chunks
+    first, last = bisect_left(chunks.data, start + 12), bisect_left(chunks.data, end)
+    at = start + 4
+    if last > first:
+        size = chunks.data[last - 1] + chunks.n_valid[last - 1] * HPTE_SIZE - at
+        nodes.append(Branch("chunks", "array", "htab chunks", at, at + size, value=ChunkRun(last - first)))
+        nodes[-1].expand = lambda: [_chunk(htab, index, index - first) for index in range(first, last)]
+        at += size
+    if not header and end - at >= 8:
+        nodes.append(leaf("(end of chunks)", "htab chunk", at, 8, 0))
+    return tiles(start, end, nodes, _unread(stream))
+
+
+def _chunk(htab: Htab, index: int, number: int) -> Node:
+    chunks = htab.chunks
+    data, valid = chunks.data[index], chunks.n_valid[index]
+    at = data - 8
+    fields = [
+        leaf("index", "uint32", at, 4, chunks.index[index]),
+        leaf("n_valid", "uint16", at + 4, 2, valid),
+        leaf("n_invalid", "uint16", at + 6, 2, chunks.n_invalid[index]),
+    ]
+    if valid:
+        fields.append(leaf("hptes", "buffer", data, valid * HPTE_SIZE))
+    return Node(f"[{number}]", "element", "htab chunk", at, data + valid * HPTE_SIZE, nodes=fields)
+
+
+def _storage(stream: Stream, section: Section, handler: StorageAttributes | StorageKeys) -> list[Node]:
+    nodes: list[Node] = []
+    for one in handler.ranges:
+        at, end = one.data - 16, one.data + one.count
+        if section.payload_start <= at and end <= section.payload_end:
+            fields = [
+                leaf("address", "uint64", at, 8, one.address),
+                leaf("count", "uint64", at + 8, 8, one.count),
+                leaf("values", "buffer", one.data, one.count),
+            ]
+            nodes.append(Node(f"ranges[{len(nodes)}]", "struct", "storage range", at, end, nodes=fields))
+    return tiles(section.payload_start, section.payload_end, nodes, _words(stream))
+
+
+def _words(stream: Stream) -> Callable[[int, int], Node]:
+    def name(start: int, end: int) -> Node:
+        word = int.from_bytes(stream.data[start : start + 8], "big")
+        if end - start == 8:
+            return Node("(mark)", "field", "mark", start, end, word)
+        words = [leaf("(mark)", "mark", at, min(8, end - at)) for at in range(start, end, 8)]
+        return Node("(marks)", "struct", "marks", start, end, nodes=words)
+
+    return name
+
+
+def _bitmaps(_stream: Stream, section: Section, handler: DirtyBitmaps) -> list[Node]:
+    start, end = section.payload_start, section.payload_end
+    inside = [chunk for chunk in handler.chunks if start <= chunk.start < end]
+    nodes = []
+    for number, chunk in enumerate(inside):
+        end_of_chunk = inside[number + 1].start if number + 1 < len(inside) else end
+        nodes.append(_bitmap(f"chunks[{number}]", chunk, end_of_chunk))
+    return tiles(start, end, nodes, lambda a, b: leaf("(end of chunks)", "uint8", a, b - a))
+
+
+def _bitmap(name: str, chunk: BitmapChunk, end: int) -> Node:
+    size = chunk.data_end - chunk.data
+    text = f"{chunk.flags.name or int(chunk.flags)} {chunk.node}/{chunk.bitmap}"
+    if not size:
+        return Node(name, "field", "dirty bitmap chunk", chunk.start, end, text)
+    fields = [
+        leaf("head", "text", chunk.start, chunk.data - chunk.start, text),
+        leaf("bits", "buffer", chunk.data, size),
+    ]
+    return Node(name, "struct", "dirty bitmap chunk", chunk.start, max(end, chunk.data_end), nodes=fields)
+
+
+def _disk_blocks(stream: Stream, section: Section, _handler: BlockMigration) -> list[Node]:
+    win, at, end = Window(stream.data), section.payload_start, section.payload_end
+    nodes: list[Node] = []
+    while end - at >= 8:
+        word = win.u64(at)
+        if word & 1:
+            name, data = win.name(at + 8)
+            after = data if word & ZERO_DISK_BLOCK else data + BLOCK_SIZE
+            fields = [
+                leaf("sector", "uint64", at, 8, word >> 9),
+                leaf("device", "counted text", at + 8, data - at - 8, name),
+            ]
+            if after > data:
+                fields.append(leaf("data", "buffer", data, BLOCK_SIZE))
+            nodes.append(Node(f"blocks[{len(nodes)}]", "struct", "disk block", at, after, nodes=fields))
+        else:
+            after = at + 8
+            nodes.append(leaf("(end)" if word & EOS else "(progress)", "mark", at, 8, word))
+        at = after
+    return tiles(section.payload_start, end, nodes, _unread(stream))
+
+
+def _todclock(stream: Stream, section: Section, clock: TodClock) -> list[Node]:
+    at, end = section.payload_start, section.payload_end
+    nodes = [leaf("valid", "uint8", at, 1, stream.data[at])] if end > at else []
+    if end - at >= 10 and clock.epoch is not None:
+        nodes += [leaf("epoch", "uint8", at + 1, 1, clock.epoch), leaf("clock", "uint64", at + 2, 8)]
+        nodes[-1].value = clock.clock
+    return tiles(at, end, nodes, _unread(stream))
+
+
+def _tolerant(build: Builder) -> Builder:
+    """A damaged payload may end inside a record: then it is opaque."""
+
+    def made(stream: Stream, section: Section, handler: Any) -> list[Node]:
+        start, end = section.payload_start, section.payload_end
+        try:
+            nodes = build(stream, section, handler)
+        except StreamError:
+            return tiles(start, end, [], _unread(stream))
+        return nodes if not nodes or nodes[-1].end == end else tiles(start, end, [], _unread(stream))
+
+    return made
+
+
+_BUILDERS: dict[type, Builder] = {
+    Ram: ram_nodes,
+    Htab: _tolerant(_htab),
+    StorageAttributes: _tolerant(_storage),
+    StorageKeys: _tolerant(_storage),
+    DirtyBitmaps: _tolerant(_bitmaps),
+    BlockMigration: _tolerant(_disk_blocks),
+    TodClock: _tolerant(_todclock),
+}

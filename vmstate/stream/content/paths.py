@@ -1,0 +1,235 @@
+"""Paths to things in a stream: ``cpu[0]/compat.compat_pvr``, ``spapr/cap/htm.mig.caps[0x00]``, ``ram``.
+
+A path is the section's name and instance, ``/`` and a subsection (without the section's own name, if it begins
+so), ``.`` and a field, ``[n]`` and an element.  Section, subsection and field names contain these signs
+themselves, so a path is never parsed: it is matched against the tree.  When the full name of a field does not
+fit, its last part does (``cpu[0].gpr`` for ``env.gpr``), and an instance may be left out when there is only one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+
+from vmstate.describe import Node
+from vmstate.errors import VmstateError
+from vmstate.stream.content.contents import Contents
+from vmstate.stream.content.nodes import element
+from vmstate.stream.items import Section
+
+_BRACKET = re.compile(r"\[(0[xX][0-9a-fA-F]+|\d+)\]")
+_MOST_SUGGESTED = 5
+
+
+class PathError(VmstateError):
+    """A path that leads nowhere, or to several things; says what is there instead."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a path leads: ``chain`` are the nodes from the top of the tree to the thing itself."""
+
+    path: str
+    chain: tuple[Node, ...]
+    section: Section | None = None
+
+    @property
+    def node(self) -> Node:
+        """The thing itself."""
+        return self.chain[-1]
+
+    @property
+    def owner(self) -> Node:
+        """The innermost section or subsection around the thing (or it itself)."""
+        kinds = ("section", "subsection", "item")
+        return next((n for n in reversed(self.chain) if n.kind in kinds), self.chain[0])
+
+
+def joined(path: str, owner: str, node: Node) -> str:
+    """The path of a child: ``owner`` is the name of the description around it."""
+    if node.name.startswith("["):
+        return path + node.name
+    if node.kind == "subsection":
+        return f"{path}/{node.name.removeprefix(owner + '/')}"
+    return f"{path}.{node.name}"
+
+
+def inner_owner(owner: str, node: Node) -> str:
+    """The name of the description that a node's children belong to."""
+    return node.name if node.kind == "subsection" else owner
+
+
+def find(contents: Contents, text: str) -> list[Place]:
+    """Every place that a path may mean; PathError, with what is nearest, when there is none."""
+    finder = _Finder(contents)
+    places = finder.find(text)
+    if not places:
+        raise PathError(finder.explain(text))
+    return places
+
+
+def find_one(contents: Contents, text: str) -> Place:
+    """The one place that a path means; PathError when there are several."""
+    places = find(contents, text)
+    if len(places) > 1:
+        names = ", ".join(place.path for place in places[:_MOST_SUGGESTED])
+        raise PathError(f"{text!r} may mean {len(places)} things: {names}. Say which")
+    return places[0]
+
+
+def walk(contents: Contents, *, uniform: bool = False) -> Iterator[Place]:
+    """Every node of the tree with its path, in wire order."""
+    for item in contents.nodes:
+        section = contents.by_start.get(item.start) if item.kind == "section" else None
+        owner = contents.decoded(section).root.name if section is not None else item.name
+        yield from below(Place(item.name, (item,), section), owner, uniform=uniform)
+
+
+def below(place: Place, owner: str, *, uniform: bool = False) -> Iterator[Place]:
+    """A place and all inside it; the elements of uniform arrays of structs only if asked for."""
+    from vmstate.stream.content.nodes import is_uniform
+
+    yield place
+    node = place.node
+    if is_uniform(node) and not uniform:
+        return
+    for child in node.children:
+        inner = Place(joined(place.path, owner, child), (*place.chain, child), place.section)
+        yield from below(inner, inner_owner(owner, child), uniform=uniform)
+
+
+class _Finder:
+    def __init__(self, contents: Contents) -> None:
+        self.contents = contents
+        self.reached = ""
+        self.known: list[str] = []
+
+    def find(self, text: str) -> list[Place]:
+        found: list[Place] = []
+        for item in self.contents.nodes:
+            found += self._in_item(item, text)
+        found += self._packaged(text)
+        exact = [place for place in found if place.path == text]
+        return exact or found
+
+    def _packaged(self, text: str) -> Iterator[Place]:
+        """Sections inside packages are found by their own names too."""
+        top = {item.start for item in self.contents.nodes}
+        for section in self.contents.stream.sections:
+            if section.start not in top:
+                yield from self._in_item(self.contents.node(section), text)
+
+    def _in_item(self, item: Node, text: str) -> Iterator[Place]:
+        section = self.contents.by_start.get(item.start) if item.kind == "section" else None
+        for rest in self._after_label(item, section, text):
+            place = Place(item.name, (item,), section)
+            if not rest:
+                yield place
+            else:
+                owner = item.name
+                if section is not None:
+                    owner = self.contents.decoded(section).root.name
+                yield from self._inside(place, owner, rest)
+
+    @staticmethod
+    def _after_label(item: Node, section: Section | None, text: str) -> list[str]:
+        """What is left of the path after the item's name, for each way in which that can be read."""
+        rests = []
+        if _begins(text, item.name):
+            rests.append(text[len(item.name) :])
+        if section is None or "#" in item.name or not _begins(text, section.idstr):
+            return rests
+        rest = text[len(section.idstr) :]
+        bracket = _BRACKET.match(rest)
+        if bracket and int(bracket[1], 0) == section.instance_id:
+            rests.append(rest[bracket.end() :])
+        elif not bracket:
+            rests.append(rest)
+        return list(dict.fromkeys(rests))
+
+    def _inside(self, place: Place, owner: str, rest: str) -> Iterator[Place]:
+        self._note(place)
+        bracket = _BRACKET.match(rest)
+        if bracket:
+            child = element(place.node, int(bracket[1], 0))
+            if child is not None:
+                yield from self._at(place, owner, child, rest[bracket.end() :])
+        children = place.node.children if not bracket or rest[0] != "[" else place.node.nodes
+        sign, tail = rest[0], rest[1:]
+        for full in (True, False):
+            found = False
+            for child in children:
+                for name in _names(child, owner, sign, full):
+                    if _begins(tail, name):
+                        for one in self._at(place, owner, child, tail[len(name) :]):
+                            found = True
+                            yield one
+                        break
+            if found:
+                return
+
+    def _at(self, place: Place, owner: str, child: Node, rest: str) -> Iterator[Place]:
+        inner = Place(joined(place.path, owner, child), (*place.chain, child), place.section)
+        if not rest:
+            yield inner
+        else:
+            yield from self._inside(inner, inner_owner(owner, child), rest)
+
+    def _note(self, place: Place) -> None:
+        if len(place.path) >= len(self.reached):
+            self.reached = place.path
+            self.known = [child.name for child in place.node.children[:4096]]
+
+    def explain(self, text: str) -> str:
+        if not self.reached:
+            names = list(dict.fromkeys(item.name for item in self.contents.nodes))
+            names += [label for label in self.contents.labels.values() if "#" not in label]
+            return f"nothing in this stream is called {text!r}{_suggestion(text, names)}"
+        wanted = text[len(self.reached) :].lstrip("./") or text
+        return f"no {wanted!r} in {self.reached}{_suggestion(wanted, self.known)}"
+
+
+def _begins(text: str, name: str) -> bool:
+    return bool(name) and text.startswith(name) and (len(text) == len(name) or text[len(name)] in "./[")
+
+
+def _names(child: Node, owner: str, sign: str, full: bool) -> Iterator[str]:
+    """The names under which a child may be called after ``sign``."""
+    if full:
+        if child.kind == "subsection" and sign == "/":
+            yield child.name.removeprefix(owner + "/")
+        yield child.name
+    elif child.kind == "subsection":
+        yield child.name.rsplit("/", 1)[-1]
+    elif sign == ".":
+        yield re.split(r"[.>]", child.name)[-1]
+
+
+def _suggestion(wanted: str, names: Iterable[str]) -> str:
+    names = list(dict.fromkeys(names))
+    near = get_close_matches(wanted, names, _MOST_SUGGESTED, 0.4)
+    near += [name for name in names if wanted in name and name not in near]
+    shown = near[:_MOST_SUGGESTED] or names[:_MOST_SUGGESTED]
+    if not shown:
+        return ""
+    more = ", …" if len(names) > len(shown) else ""
+    return f"; {'nearest' if near else 'there is'}: {', '.join(shown)}{more}"
+
+
+@lru_cache(maxsize=256)
+def _glob(pattern: str) -> re.Pattern[str]:
+    signs = {"*": ".*", "?": "."}
+    text = "".join(signs.get(sign, re.escape(sign)) for sign in pattern)
+    return re.compile(rf"{text}(?:[./\[#].*)?", re.DOTALL)
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Whether a path, or something around it, fits a glob: ``*`` any text, ``?`` any sign; ``[`` is itself.
+
+    Instances and element numbers may be left out of the pattern.
+    """
+    glob = _glob(pattern)
+    return bool(glob.fullmatch(path)) or bool(glob.fullmatch(_BRACKET.sub("", path)))

@@ -11,6 +11,7 @@ A container damaged or cut short is no error: what could be taken out is there, 
 from __future__ import annotations
 
 from vmstate.stream.containers.opening import MAX_LAYERS, Opened, Source, open_input, rewrap
+from vmstate.stream.containers.pipes import Pipe
 from vmstate.stream.containers.protocol import Buffer, Container, Layer, pieces
 from vmstate.stream.containers.registry import CONTAINERS, container, layer, recognise
 from vmstate.stream.containers.saving import save
@@ -22,6 +23,7 @@ __all__ = [
     "Container",
     "Layer",
     "Opened",
+    "Pipe",
     "Source",
     "container",
     "layer",

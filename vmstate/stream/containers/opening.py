@@ -12,11 +12,12 @@ from types import TracebackType
 from typing import IO, Self
 
 from vmstate.errors import Finding, StreamError
+from vmstate.stream.containers.pipes import Pipe
 from vmstate.stream.containers.protocol import Buffer, Layer, Unwrapped, damage, pieces
 from vmstate.stream.containers.registry import container, recognise
 from vmstate.stream.containers.spool import Spool
 
-Source = str | os.PathLike[str] | Buffer | IO[bytes]
+Source = str | os.PathLike[str] | Buffer | Pipe | IO[bytes]
 
 MAX_LAYERS = 8  # a file within a file within a file: more is an attack, not a stream
 _PIPE_CHUNK = 1 << 20
@@ -136,6 +137,8 @@ def _read(source: Source, limit: int | None) -> tuple[memoryview, int | None]:
                 return _from_file(sys.stdin.buffer, limit)
             with open(source, "rb", buffering=0) as file:  # noqa: PTH123 - unbuffered, for the map
                 return _from_file(file, limit)
+        if isinstance(source, Pipe):
+            return _spooled(source, limit), None
         return _from_file(source, limit)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
@@ -162,7 +165,7 @@ def _from_file(file: IO[bytes], limit: int | None) -> tuple[memoryview, int | No
     return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))[here:], here
 
 
-def _spooled(file: IO[bytes], limit: int | None) -> memoryview:
+def _spooled(file: IO[bytes] | Pipe, limit: int | None) -> memoryview:
     spool = Spool(limit)
     while chunk := file.read(_PIPE_CHUNK):
         spool.write(chunk)

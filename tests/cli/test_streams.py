@@ -1,0 +1,61 @@
+"""The stream a command was given reads the same from a file, a pipe, and any wrapping."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from vmstate.cli.streams import open_argument
+from vmstate.errors import StreamError
+from vmstate.stream.containers import layer, open_input, rewrap
+from vmstate.stream.containers.libvirt import save_image
+
+CAPTURED = Path(__file__).resolve().parents[2] / "streams" / "7.2-caps-off.mig.zst"
+
+
+@pytest.fixture(scope="module")
+def bare():
+    return bytes(open_input(CAPTURED).data)
+
+
+def wrapped(bare, name):
+    if name == "plain":
+        return bare
+    if name == "libvirt":
+        return save_image(b"<domain/>").prefix + bare
+    return b"".join(rewrap([layer(name)], [bare], len(bare)))
+
+
+def outline(opened):
+    stream = opened.stream
+    return [(type(item).__name__, item.start, item.end) for item in stream.items], stream.findings
+
+
+@pytest.mark.parametrize("name", ["plain", "gzip", "zstd", "libvirt"])
+def test_a_file_the_standard_input_and_a_named_pipe_give_the_same_sections(tmp_path, monkeypatch, bare, name):
+    path, fifo = tmp_path / "stream", tmp_path / "fifo"
+    path.write_bytes(wrapped(bare, name))
+    os.mkfifo(fifo)
+    from_file = open_argument(str(path))
+    feeder = threading.Thread(target=lambda: fifo.write_bytes(path.read_bytes()))
+    feeder.start()
+    from_fifo = open_argument(str(fifo))
+    feeder.join()
+    with path.open("rb") as file:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
+        from_stdin = open_argument("-")
+        assert outline(from_file) == outline(from_fifo) == outline(from_stdin)
+    assert [found.container for found in from_file.layers] == ([] if name == "plain" else [name])
+    assert (from_fifo.opened is None) == (name == "plain")
+
+
+def test_what_is_no_stream_or_not_there_is_our_own_error(tmp_path):
+    (tmp_path / "text").write_text("not a stream")
+    for name in ("text", "missing", "."):
+        with pytest.raises(StreamError):
+            open_argument(str(tmp_path / name))

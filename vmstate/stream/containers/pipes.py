@@ -1,0 +1,33 @@
+"""A pipe whose first bytes can be looked at before it is read."""
+
+from __future__ import annotations
+
+from typing import IO
+
+
+class Pipe:
+    """A binary file that cannot seek: :meth:`head` looks ahead, :meth:`read` reads all, those bytes first."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._ahead = b""
+        self.name = getattr(file, "name", "a pipe")
+
+    def head(self, size: int) -> bytes:
+        """The next ``size`` bytes (fewer at the end), which :meth:`read` gives again."""
+        while len(self._ahead) < size:
+            more = self._file.read(size - len(self._ahead))
+            if not more:
+                break
+            self._ahead += more
+        return self._ahead[:size]
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes, all with a negative one; none at the end."""
+        if size < 0:
+            ahead, self._ahead = self._ahead, b""
+            return ahead + self._file.read()
+        if self._ahead:
+            ahead, self._ahead = self._ahead[:size], self._ahead[size:]
+            return ahead
+        return self._file.read(size)

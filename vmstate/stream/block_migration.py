@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 from vmstate.errors import StreamError
-from vmstate.stream.live import LiveContext, register
+from vmstate.stream.live import LiveContext, records, register
 from vmstate.stream.wire import Window
 
 BLOCK_SIZE = 1 << 20
@@ -29,32 +29,24 @@ class BlockMigration:
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """Records up to the end mark (block_load)."""
-        while win.end - at >= 8:
-            word = win.u64(at)
-            flags = word & _SECTOR_MASK
-            if flags & DEVICE_BLOCK:
-                after = self._block(win, at, word >> 9, bool(flags & ZERO_BLOCK))
-                if after is None:
-                    break
-                at = after
-                continue
-            at += 8
-            if flags & PROGRESS:
-                self.progress = word >> 9
-            elif not flags & EOS:
-                raise StreamError("unknown flags", offset=at - 8, section="block", found=f"{flags:#x}")
-            if flags & EOS:
-                return at, True
-        return at, False
+        return records(self._record, win, at)
 
-    def _block(self, win: Window, at: int, sector: int, zero: bool) -> int | None:
-        """The offset after a block's record, or None when the window ends inside it."""
-        if win.end - at < 9 or win.end - at < 9 + win.u8(at + 8):
-            return None
+    def _record(self, win: Window, at: int) -> tuple[int, bool]:
+        word = win.u64(at)
+        flags = word & _SECTOR_MASK
+        if flags & DEVICE_BLOCK:
+            return self._block(win, at, word >> 9, bool(flags & ZERO_BLOCK)), False
+        if flags & PROGRESS:
+            self.progress = word >> 9
+        elif not flags & EOS:
+            raise StreamError("unknown flags", offset=at, section="block", found=f"{flags:#x}")
+        return at + 8, bool(flags & EOS)
+
+    def _block(self, win: Window, at: int, sector: int, zero: bool) -> int:
+        """The offset after a block's record."""
         name, pos = win.name(at + 8)
-        after = pos if zero else pos + BLOCK_SIZE
-        if after > win.end:
-            return None
+        size = 0 if zero else BLOCK_SIZE
+        win.take(pos, size)
         self.devices.setdefault(name, array("Q")).append(sector)
         self.data.setdefault(name, array("Q")).append(0 if zero else pos)
-        return after
+        return pos + size

@@ -8,7 +8,7 @@ from vmstate.errors import Severity, StreamError, finding_of
 from vmstate.stream.facts import Facts
 from vmstate.stream.items import Found
 from vmstate.stream.marks import FOOTER_SIZE, Mark
-from vmstate.stream.recover import find_footer, find_item, is_footer, plausible
+from vmstate.stream.recover import find_footer, find_start, is_footer, plausible
 from vmstate.stream.wire import SectionStart, Window
 
 
@@ -52,17 +52,23 @@ def _candidates(facts: Facts, win: Window, start: SectionStart) -> list[tuple[in
     return ends
 
 
-def search(facts: Facts, win: Window, start: SectionStart, at: int) -> tuple[int | None, Found]:
-    """The section's footer at or after ``at``, else the next named section; None when there is neither."""
+def search(
+    facts: Facts, win: Window, start: SectionStart, at: int, whole: bool = False
+) -> tuple[int | None, Found]:
+    """The section's footer at or after ``at``, else the next named section; None when there is neither.
+
+    ``whole``: nothing is wrong with the payload, so that it may be followed by the end mark alone.
+    """
     if facts.footers is not False:
         end = find_footer(win, at, start.section_id, facts.live, facts.budget)
         if end is not None:
             return end, Found.FOOTER
-    return find_item(win, at, facts.live, facts.budget, starts_only=True), Found.GUESS
+    lone = whole and not facts.footers
+    return find_start(win, at, facts.live, facts.budget, lone), Found.GUESS
 
 
 def _searched(facts: Facts, win: Window, start: SectionStart, ends: list[tuple[int, Found]]) -> Payload:
-    end, found = search(facts, win, start, start.payload_start)
+    end, found = search(facts, win, start, start.payload_start, whole=True)
     if ends:
         wrong, how = ends[0]
         facts.tell("section.length", f"nothing fits where the payload should end by its {how}", wrong, start)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntFlag
 
-from vmstate.errors import StreamError, Truncated
-from vmstate.stream.live import LiveContext, register
+from vmstate.errors import StreamError
+from vmstate.stream.live import LiveContext, records, register
 from vmstate.stream.wire import Window
 
 MAX_BUFFER = 10 * 1024
@@ -60,17 +60,14 @@ class DirtyBitmaps:
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """Chunks up to one that says EOS."""
-        try:
-            while True:
-                chunk, after = self._chunk(win, at)
-                self._node, self._bitmap = chunk.node, chunk.bitmap
-                if chunk.flags & ~BitmapFlag.EOS:
-                    self.chunks.append(chunk)
-                at = after
-                if chunk.flags & BitmapFlag.EOS:
-                    return at, True
-        except Truncated:
-            return at, False
+        return records(self._record, win, at)
+
+    def _record(self, win: Window, at: int) -> tuple[int, bool]:
+        chunk, after = self._chunk(win, at)
+        self._node, self._bitmap = chunk.node, chunk.bitmap
+        if chunk.flags & ~BitmapFlag.EOS:
+            self.chunks.append(chunk)
+        return after, bool(chunk.flags & BitmapFlag.EOS)
 
     def _chunk(self, win: Window, at: int) -> tuple[BitmapChunk, int]:
         flags, pos = _flags(win, at)

@@ -12,6 +12,7 @@ from vmstate.stream.recover import Budget
 from vmstate.stream.wire import SectionStart, Window
 
 MAX_FINDINGS = 1000
+MAX_HANDLERS = 1000
 
 Measure = Callable[[SectionStart, Window], "list[tuple[int, Found]]"]
 """Where a full section's payload may end, the surest first."""
@@ -46,6 +47,13 @@ class Facts:
     suppressed: int = 0
     budget: Budget = field(default_factory=lambda: Budget(1 << 16))
 
+    def all_findings(self) -> list[Finding]:
+        """The findings, and if there were too many, one that says how many more."""
+        if not self.suppressed:
+            return self.findings
+        more = Finding("findings.more", Severity.WARNING, f"{self.suppressed} findings more")
+        return [*self.findings, more]
+
     def note(self, finding: Finding) -> None:
         """Keep a finding; after a thousand only count."""
         if len(self.findings) < MAX_FINDINGS:
@@ -66,7 +74,12 @@ class Facts:
         self.note(Finding(rule, severity, message, Place(offset, section, instance)))
 
     def handler(self, start: SectionStart) -> LiveHandler | None:
-        """A new handler for a section's payload; None when nobody knows its grammar (at this version)."""
+        """A new handler for a section's payload; None when nobody knows its grammar (at this version).
+
+        After a thousand there are no more: a handler is heavy, and a section that starts one may be tiny.
+        """
+        if len(self.handlers) >= MAX_HANDLERS:
+            return None
         context = LiveContext(
             start, self.page_size, self.capabilities, self.postcopy, self.origin, self.keep_pages
         )

@@ -6,7 +6,7 @@ import struct
 from array import array
 from dataclasses import dataclass, field
 
-from vmstate.stream.live import LiveContext, register
+from vmstate.stream.live import LiveContext, records, register
 from vmstate.stream.wire import Window
 
 HPTE_SIZE = 16
@@ -45,30 +45,23 @@ class Htab:
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """htab_load: a header (size, none, or zero), and after zero the chunks up to the empty one."""
+        return records(self._record, win, at)
+
+    def _record(self, win: Window, at: int) -> tuple[int, bool]:
         if not self._in_chunks:
-            if win.end - at < 4:
-                return at, False
             header = win.u32(at)
-            at += 4
             if header:
                 self.shift = None if header == NO_TABLE else header
-                return at, True
+                return at + 4, True
             self._in_chunks = True
-        return self._scan_chunks(win, at)
-
-    def _scan_chunks(self, win: Window, at: int) -> tuple[int, bool]:
-        view, base, end = win.view, win.base, win.end
-        while at + 8 <= end:
-            index, n_valid, n_invalid = _CHUNK.unpack_from(view, at - base)
-            after = at + 8 + n_valid * HPTE_SIZE
-            if after > end:
-                return at, False
-            if not (index or n_valid or n_invalid):
-                self._in_chunks = False
-                return after, True
-            self.chunks.index.append(index)
-            self.chunks.n_valid.append(n_valid)
-            self.chunks.n_invalid.append(n_invalid)
-            self.chunks.data.append(at + 8)
-            at = after
-        return at, False
+            return at + 4, False
+        index, n_valid, n_invalid = _CHUNK.unpack(win.take(at, _CHUNK.size))
+        if not (index or n_valid or n_invalid):
+            self._in_chunks = False
+            return at + 8, True
+        win.take(at + 8, n_valid * HPTE_SIZE)
+        self.chunks.index.append(index)
+        self.chunks.n_valid.append(n_valid)
+        self.chunks.n_invalid.append(n_invalid)
+        self.chunks.data.append(at + 8)
+        return at + 8 + n_valid * HPTE_SIZE, False

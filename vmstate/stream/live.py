@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from vmstate.errors import StreamError, Truncated
 from vmstate.stream.wire import SectionStart, Window
 
 
@@ -42,12 +43,27 @@ class LiveHandler(Protocol):
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """Read records from ``at``; the offset reached, and whether the payload ended there.
 
-        Not ended means that the window ends inside the record at that offset.  StreamError when a record
-        makes no sense; :meth:`skip` is then called before the next payload.
+        Not ended means that the window ends inside the record at that offset, or that it makes no sense:
+        asked again from there, a StreamError says why.  So an error never comes after something was read, and
+        nothing is read twice.  :meth:`skip` is called before the next payload.
         """
 
     def skip(self, start: int, end: int) -> None:
         """The bytes from ``start`` to ``end`` belong to the device, but could not be read."""
+
+
+def records(read: Callable[[Window, int], tuple[int, bool]], win: Window, at: int) -> tuple[int, bool]:
+    """Scan with a function that reads one record: gives the offset after it and whether it was the last."""
+    start = at
+    try:
+        done = False
+        while not done:
+            at, done = read(win, at)
+    except StreamError as error:
+        if at == start and not isinstance(error, Truncated):
+            raise
+        return at, False
+    return at, True
 
 
 Factory = Callable[[LiveContext], LiveHandler]

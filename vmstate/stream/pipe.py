@@ -41,6 +41,7 @@ class Feed:
         self._elided: list[tuple[int, int]] = []
         self._hash = hashlib.sha256()
         self._rest = False
+        self._enough = 0
         self._spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close or __exit__)
 
     def __enter__(self) -> Self:
@@ -60,6 +61,8 @@ class Feed:
             self._spool.write(data)
             return []
         self._buffer += data
+        if len(self._buffer) < self._enough:
+            return []
         done = len(self._items)
         self._advance()
         return self._items[done:]
@@ -69,9 +72,13 @@ class Feed:
             need = self._walk(view)
         if need is Need.REST:
             self._keep_rest()
-        elif self._kept - self._base >= _COMPACT:
+            return
+        if self._kept - self._base >= _COMPACT:
             del self._buffer[: self._kept - self._base]
             self._base = self._kept
+        # What needs more is read from its beginning again: when much was there already, wait for much more.
+        size = len(self._buffer)
+        self._enough = size + size // 4 if self._base + size - self._walker.low > _COMPACT else 0
 
     def _walk(self, view: memoryview) -> Need:
         with view[:] as seen:
@@ -127,6 +134,8 @@ class Feed:
         StreamError when it does not begin like one.
         """
         if not self._rest:
+            self._advance()
+        if not self._rest:
             self._keep_rest()
         size = max(self._spool.tell(), self._kept)
         self._spool.truncate(size)
@@ -143,7 +152,7 @@ class Feed:
         return Stream(
             data,
             tuple(items),
-            facts.findings,
+            facts.all_findings(),
             tuple(facts.handlers),
             facts.footers,
             elided=tuple(self._elided),

@@ -144,13 +144,11 @@ class Ram:
         return sum(self.counts.values())
 
     def skip(self, start: int, end: int) -> None:
-        """Unreadable bytes: what CONTINUE refers to is unknown from here on."""
-        self._block = _NO_BLOCK
-        self._block_end = 0
+        """Unreadable bytes; that CONTINUE still means the same block is the best guess."""
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """Read page records up to the end mark of this payload (ram_load_precopy)."""
-        view, base, end = win.view, win.base, win.end
+        view, base, end, start = win.view, win.base, win.end, at
         while at + 8 <= end:
             word = WORD.unpack_from(view, at - base)[0]
             flags = word & self._mask
@@ -158,7 +156,9 @@ class Ram:
                 return at + 8, True
             try:
                 at = self._record(win, at, word, flags)
-            except Truncated:
+            except StreamError as error:
+                if at == start and not isinstance(error, Truncated):
+                    raise
                 break
         return at, False
 
@@ -249,30 +249,25 @@ class Ram:
         return 4 + size
 
     def _run(self, win: Window, at: int, flags: int, stride: int) -> int:
-        """How many records like this one follow each other; all their addresses are checked."""
+        """How many records like this one follow each other, with addresses inside the block."""
         view, pos, mask = win.view, at - win.base, self._mask
+        self._check(WORD.unpack_from(view, pos)[0] & ~mask, at)
         most = (win.end - at) // stride
-        for count in range(min(_SHORT_RUN, most)):
+        for count in range(1, min(_SHORT_RUN, most)):
             word = WORD.unpack_from(view, pos + count * stride)[0]
-            if word & mask != flags:
+            if word & mask != flags or word >= self._block_end:
                 return count
-            self._check(word & ~mask, at + count * stride)
-        return self._long_run(win, at, flags, stride, min(_SHORT_RUN, most), most)
+        return self._long_run(win, at, flags, stride, most)
 
-    def _long_run(self, win: Window, at: int, flags: int, stride: int, count: int, most: int) -> int:
-        step = 32
-        mask = self._mask
+    def _long_run(self, win: Window, at: int, flags: int, stride: int, most: int) -> int:
+        count, step, mask = min(_SHORT_RUN, most), 32, self._mask
         while count < most:
             step = min(step * 4, 1 << 16, most - count)
             words = words_at(win, at + count * stride, step, stride)
             good = (words & mask) == flags
             good &= words < self._block_end
             if not good.all():
-                count += int(good.argmin())
-                wrong = WORD.unpack_from(win.view, at - win.base + count * stride)[0]
-                if wrong & mask == flags:
-                    self._check(wrong & ~mask, at + count * stride)
-                return count
+                return count + int(good.argmin())
             count += step
         return count
 

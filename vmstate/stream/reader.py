@@ -197,7 +197,7 @@ def read(data: memoryview, resolver: Resolver | None = None, origin: int = 0) ->
     return Stream(
         data,
         tuple(items),
-        facts.findings,
+        facts.all_findings(),
         tuple(facts.handlers),
         facts.footers,
         origin,

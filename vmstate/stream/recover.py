@@ -9,16 +9,21 @@ stream costs no more than its length.
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Collection, Container
 from dataclasses import dataclass
+from itertools import islice
 
 from vmstate.stream.marks import COMMAND_LENGTHS, FOOTER_SIZE, Command, Mark
 from vmstate.stream.wire import Window
 
 _SANE_VERSION = 1 << 16
 _NAME = re.compile(rb"[!-~][ -~]*")
-_CANDIDATE = re.compile(rb"[\x01\x04]\x00[\x00-\xff]{3}[\x02-\xff][!-~][ -~]|[\x02\x03\x08\x00]", re.DOTALL)
-_STARTED = re.compile(rb"[\x01\x04]\x00[\x00-\xff]{3}[\x02-\xff][!-~][ -~]", re.DOTALL)
+# What a search stops at must be rare in any data: it is looked at in Python, byte patterns are not.
+_DESCRIBED = re.compile(rb"\x00\x06[\x00-\xff]{4}\{")
+_NAMED = rb"[\x01\x04]\x00[\x00-\xff]{3}[\x02-\xff][!-~][ -~]"
+_COMMANDED = rb"\x08\x00[\x01-\x0b]"
+_MOST_IDS = 64
+_STARTS = re.compile(_NAMED)
 
 
 @dataclass
@@ -98,20 +103,48 @@ def find_footer(
     return None
 
 
-def find_item(
-    win: Window, start: int, known: Container[int], budget: Budget, starts_only: bool = False
-) -> int | None:
-    """The next offset at or after ``start`` that looks like an item; None if there is none.
+def find_item(win: Window, start: int, known: Collection[int], budget: Budget) -> int | None:
+    """The next offset at or after ``start`` that looks like an item of any kind; None if there is none."""
+    return _find(win, start, known, budget, _any_item(known))
 
-    ``starts_only``: look for sections that carry a name (and the end mark), the surest signs there are.
+
+def find_start(
+    win: Window, start: int, known: Collection[int], budget: Budget, lone: bool = False
+) -> int | None:
+    """The next section that carries a name, or end mark with a description: the surest signs there are.
+
+    ``lone``: without any of them, a zero as the last byte may be an end mark.
     """
+    found = _find(win, start, known, budget, _STARTS)
+    if found is None and lone and budget.left > 0 and win.end > start and not win.u8(win.end - 1):
+        return win.end - 1
+    return found
+
+
+def _find(
+    win: Window, start: int, known: Collection[int], budget: Budget, pattern: re.Pattern[bytes]
+) -> int | None:
     if budget.left <= 0:
         return None
-    pattern = _STARTED if starts_only else _CANDIDATE
-    for match in pattern.finditer(win.view, max(0, start - win.base)):
-        found = win.base + match.start()
-        if plausible(win, found, known):
-            budget.spend(found - start)
-            return found
-    budget.spend(win.end - start)
+    first = _first(win, start, win.end, pattern, known)
+    last = win.end if first is None else first
+    end = _first(win, start, last, _DESCRIBED, known)
+    budget.spend(last - start)
+    return first if end is None else end
+
+
+def _first(
+    win: Window, start: int, end: int, pattern: re.Pattern[bytes], known: Container[int]
+) -> int | None:
+    """The first match of ``pattern`` from ``start`` to ``end`` that makes sense as an item."""
+    base = win.base
+    for match in pattern.finditer(win.view[: end - base], max(0, start - base)):
+        if plausible(win, base + match.start(), known):
+            return base + match.start()
     return None
+
+
+def _any_item(known: Collection[int]) -> re.Pattern[bytes]:
+    ids = b"|".join(re.escape(number.to_bytes(4, "big")) for number in islice(known, _MOST_IDS))
+    parts = b"|[\x02\x03](?:" + ids + b")" if ids else b""
+    return re.compile(_NAMED + b"|" + _COMMANDED + parts, re.DOTALL)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
 from vmstate.errors import StreamError
-from vmstate.stream.live import LiveContext, register
+from vmstate.stream.live import LiveContext, records, register
 from vmstate.stream.wire import Window
 
-_WORDS = struct.Struct(">QQ")
 _PAGE_MASK = 0xFFF
 
 
@@ -30,6 +28,7 @@ class _StorageBytes:
     MORE: ClassVar[int]
     EOS: ClassVar[int]
     PLAIN: ClassVar[frozenset[int]]
+    LAST: ClassVar[frozenset[int]] = frozenset()
 
     def __init__(self, context: LiveContext) -> None:
         self.idstr = context.start.idstr
@@ -41,31 +40,23 @@ class _StorageBytes:
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """Records up to the one that ends the payload."""
-        while win.end - at >= 8:
-            word = win.u64(at)
-            flags = word & _PAGE_MASK
-            if flags == self.MORE:
-                if win.end - at < 16:
-                    break
-                count = win.u64(at + 8)
-                if count > win.end - at - 16:
-                    break
-                self.ranges.append(StorageRange(word & ~_PAGE_MASK, count, at + 16))
-                at += 16 + count
-                continue
-            if flags == self.EOS:
-                return at + 8, True
+        return records(self._record, win, at)
+
+    def _record(self, win: Window, at: int) -> tuple[int, bool]:
+        word = win.u64(at)
+        flags = word & _PAGE_MASK
+        if flags == self.MORE:
+            count = win.u64(at + 8)
+            win.take(at + 16, count)
+            self.ranges.append(StorageRange(word & ~_PAGE_MASK, count, at + 16))
+            return at + 16 + count, False
+        if flags != self.EOS:
             if flags not in self.PLAIN:
                 raise StreamError(
                     "unexpected storage flag", offset=at, section=self.idstr, found=f"{flags:#x}"
                 )
             self.marks.append(flags)
-            at += 8
-            if flags in self._LAST:
-                return at, True
-        return at, False
-
-    _LAST: ClassVar[frozenset[int]] = frozenset()
+        return at + 8, flags == self.EOS or flags in self.LAST
 
 
 @register("s390-storage_attributes")
@@ -84,7 +75,7 @@ class StorageKeys(_StorageBytes):
     EOS = 0x01
     MORE = 0x02
     PLAIN = frozenset({0x04})
-    _LAST = frozenset({0x04})
+    LAST = frozenset({0x04})
 
 
 @register("todclock")
@@ -102,11 +93,11 @@ class TodClock:
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """One byte, and nine more if it is one."""
-        if win.end - at < 1:
-            return at, False
+        return records(self._record, win, at)
+
+    def _record(self, win: Window, at: int) -> tuple[int, bool]:
         if win.u8(at) != 1:
             return at + 1, True
-        if win.end - at < 10:
-            return at, False
+        win.take(at, 10)
         self.epoch, self.clock = win.u8(at + 1), win.u64(at + 2)
         return at + 10, True

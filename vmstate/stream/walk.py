@@ -24,6 +24,7 @@ from vmstate.stream import wire
 from vmstate.stream.boundary import Payload, measured, search
 from vmstate.stream.facts import Facts, Live
 from vmstate.stream.items import CommandItem, EndOfStates, Found, Item, Opaque, Section, VmDescription
+from vmstate.stream.live import LiveHandler
 from vmstate.stream.marks import COMMAND_LENGTHS, FOOTER_SIZE, VERSION_COMPAT, Command, Kind, Mark
 from vmstate.stream.recover import find_item
 from vmstate.stream.wire import SectionStart, Window
@@ -90,7 +91,7 @@ class Walker:
         try:
             if self._open:
                 item: Item | Need = self._payload(win, self._open)
-            elif self.at >= win.end and win.complete:
+            elif self.at >= win.end and win.complete and state != self._header:
                 return self._at_end(win)
             else:
                 item = self._step(win)
@@ -194,18 +195,24 @@ class Walker:
             if not win.complete:
                 return Need.REST
             return self._skip(win, open_, None)
-        if not open_.done:
-            try:
-                open_.at, open_.done = handler.scan(win, open_.at)
-            except StreamError as error:
-                if not win.complete:
-                    return Need.REST
-                return self._skip(win, open_, error)
+        try:
+            self._scan_on(win, open_, handler)
+        except StreamError as error:
+            if not win.complete:
+                return Need.REST
+            return self._skip(win, open_, error)
         if not win.complete and (not open_.done or win.end - open_.at < FOOTER_SIZE):
             return Need.DATA
         if not open_.done:
             return self._skip(win, open_, Truncated(1, 0, offset=open_.at))
         return self._closed(win, open_, Payload(open_.payload_start, open_.at, Found.LIVE))
+
+    def _scan_on(self, win: Window, open_: _Open, handler: LiveHandler) -> None:
+        """As far as the window and the payload's sense go."""
+        before = -1
+        while not open_.done and open_.at != before:
+            before = open_.at
+            open_.at, open_.done = handler.scan(win, open_.at)
 
     def _closed(self, win: Window, open_: _Open, payload: Payload) -> Section:
         self._open = None
@@ -214,7 +221,7 @@ class Walker:
     def _skip(self, win: Window, open_: _Open, error: StreamError | None) -> Item:
         """A live payload that is not known, or not readable from ``open_.at`` on: go to its footer, or on."""
         start, facts = open_.live.start, self.facts
-        at = open_.at if error is None or error.offset is None else min(error.offset, open_.at)
+        at = open_.at
         end, found = search(facts, win, start, at)
         if error is not None:
             rule = "stream.truncated" if isinstance(error, Truncated) and end is None else "section.damaged"

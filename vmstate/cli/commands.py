@@ -14,6 +14,9 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
+    "load": Command("vmstate.cli.load", "let a simulated destination load a stream: what would QEMU say?"),
+    "migrate": Command("vmstate.cli.migrate", "a simulated migration between two command lines, or many"),
+    "explain": Command("vmstate.cli.explain", "what a line of QEMU means, or why a migration is refused"),
     "unwrap": Command("vmstate.cli.unwrap", "take a stream out of what it is wrapped in"),
     "wrap": Command("vmstate.cli.wrap", "compress a stream, or put it into a save image like another"),
 }

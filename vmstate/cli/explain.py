@@ -1,0 +1,56 @@
+"""``vmstate explain``: a line that QEMU printed, or why a migration is refused and what would help."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+
+from vmstate.cli.judging import explanation_lines, remedy_lines, verdict_lines
+from vmstate.cli.report import Report
+from vmstate.cli.terminal import Style
+from vmstate.simulate.explanations import Explanation, explain_line
+from vmstate.simulate.migration import migrate
+from vmstate.simulate.remedies import Remedy, remedies
+from vmstate.simulate.verdict import Outcome, Verdict
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "what", help="a line of QEMU's stderr; or, with DESTINATION, the source's command line"
+    )
+    parser.add_argument("destination", nargs="?", help="the destination's command line")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Explain a line, or a migration."""
+    if options.destination is None:
+        found = explain_line(options.what)
+        return Report(
+            lines=_told(found), result={"explanations": [e.as_json() for e in found]}, ok=bool(found)
+        )
+    verdict = migrate(options.what, options.destination, trace=True)
+    accepted = verdict.outcome == Outcome.ACCEPT
+    found_remedies = [] if accepted else remedies(options.what, options.destination)
+    return Report(
+        lines=_lines(verdict, found_remedies),
+        result={**verdict.as_json(), "remedies": [r.as_json() for r in found_remedies]},
+        ok=accepted,
+    )
+
+
+def _told(found: Sequence[Explanation]) -> Iterator[str]:
+    if not found:
+        yield "no release that we know prints this line"
+    for explanation in found:
+        yield f"{explanation.rule}: {explanation.meaning}"
+        yield f"  printed by {explanation.place}, {explanation.releases()}"
+        yield f"  {explanation.advice}"
+
+
+def _lines(verdict: Verdict, found: Sequence[Remedy]) -> Iterator[str]:
+    yield from verdict_lines(verdict, Style.of(sys.stdout))
+    yield from explanation_lines(verdict)
+    if verdict.outcome != Outcome.ACCEPT:
+        yield from remedy_lines(found)

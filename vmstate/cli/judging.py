@@ -1,0 +1,66 @@
+"""A verdict told to a person: outcome, lines, the check that decided, the trace, the remedies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vmstate.cli.terminal import Style
+from vmstate.simulate.explanations import explain_line
+from vmstate.simulate.remedies import Remedy
+from vmstate.simulate.verdict import Check, Outcome, Verdict
+
+_TOLD = {
+    Outcome.ACCEPT: "accepted",
+    Outcome.REJECT: "rejected",
+    Outcome.SOURCE_REFUSED: "the source does not start",
+    Outcome.DESTINATION_REFUSED: "the destination does not start",
+}
+
+
+def verdict_lines(verdict: Verdict, style: Style, *, trace: bool = False) -> Iterator[str]:
+    """The verdict, then what each side printed, then the deciding check, then all checks."""
+    told = _TOLD[verdict.outcome]
+    yield style.paint("green" if verdict.outcome == Outcome.ACCEPT else "red", told)
+    for title, messages in (("source", verdict.source_messages), ("destination", verdict.messages)):
+        for message in messages:
+            yield f"  {title}: {message}"
+    if verdict.decided_by is not None:
+        yield f"  decided by {check_line(verdict.decided_by)}"
+    if trace:
+        yield from (f"    {'ok ' if check.passed else 'NO '} {check_line(check)}" for check in verdict.trace)
+
+
+def check_line(check: Check) -> str:
+    """One check in a line: what, where, both values."""
+    where = check.section or ""
+    if check.instance is not None and where:
+        where += f"[{check.instance:#x}]" if check.instance > 9 else f"[{check.instance}]"
+    if check.path:
+        where += f".{check.path}"
+    at = f" at offset {check.offset:#x}" if check.offset is not None else ""
+    compared = ""
+    if check.incoming is not None or check.local is not None:
+        compared = f": incoming {check.incoming}, here {check.local}"
+    message = f" — {check.message}" if check.message else ""
+    return f"{check.rule} {where}{at}{compared}{message}".strip()
+
+
+def explanation_lines(verdict: Verdict) -> Iterator[str]:
+    """What each line means, once for each kind of line."""
+    seen: set[str] = set()
+    for message in (*verdict.source_messages, *verdict.messages):
+        for explanation in explain_line(message)[:1]:
+            if explanation.rule not in seen:
+                seen.add(explanation.rule)
+                yield f"  {message}"
+                yield f"      {explanation.meaning}"
+                yield f"      printed by {explanation.place}, {explanation.releases()}"
+                yield f"      {explanation.advice}"
+
+
+def remedy_lines(found: Sequence[Remedy]) -> Iterator[str]:
+    """The remedies, smallest first; each was proved by a simulated run."""
+    yield "what would make it work (one change each, each tried):" if found else "no single change helps"
+    for remedy in found:
+        warned = f" (with {len(remedy.warnings)} warnings)" if remedy.warnings else ""
+        yield f"  on the {remedy.side}: {remedy.change}{warned}"

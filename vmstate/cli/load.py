@@ -1,0 +1,64 @@
+"""``vmstate load``: a stream, captured or made, loaded by a simulated destination."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from vmstate.cli.judging import explanation_lines, verdict_lines
+from vmstate.cli.migrate import batch_lines, batch_report
+from vmstate.cli.report import Report
+from vmstate.cli.terminal import Style
+from vmstate.errors import ConfigurationError
+from vmstate.simulate import batch
+from vmstate.simulate.migration import load
+from vmstate.simulate.verdict import Outcome, Verdict
+from vmstate.stream.containers import open_input
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("stream", nargs="?", metavar="STREAM", help='a stream; "-" is the standard input')
+    parser.add_argument(
+        "--on",
+        metavar="COMMAND",
+        help="the destination, e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'",
+    )
+    parser.add_argument("--trace", action="store_true", help="show every check that ran, in order")
+    parser.add_argument("--explain", action="store_true", help="tell what the lines mean")
+    parser.add_argument(
+        "--batch",
+        metavar="FILE",
+        help='one {"stream": PATH, "destination": …} a line; "-" is the standard input',
+    )
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Judge one stream, or each line of a batch file."""
+    if options.batch is not None:
+        return batch_report(batch.loads(batch_lines(options.batch)))
+    if options.stream is None or options.on is None:
+        raise ConfigurationError("a stream and --on 'COMMAND LINE' are needed (or --batch FILE)")
+    with open_input(options.stream) as opened:
+        verdict = load(opened.data, options.on, trace=options.trace)
+        findings = tuple(opened.findings)
+    return Report(
+        lines=_lines(verdict, options),
+        result=lambda: _result(verdict, options),
+        findings=findings,
+        ok=verdict.outcome == Outcome.ACCEPT,
+    )
+
+
+def _lines(verdict: Verdict, options: argparse.Namespace) -> Iterator[str]:
+    yield from verdict_lines(verdict, Style.of(sys.stdout), trace=options.trace)
+    if options.explain:
+        yield from explanation_lines(verdict)
+
+
+def _result(verdict: Verdict, options: argparse.Namespace) -> dict[str, object]:
+    answer = verdict.as_json()
+    if options.trace:
+        answer["trace"] = [check.as_json() for check in verdict.trace]
+    return answer

@@ -1,0 +1,92 @@
+"""``vmstate migrate``: a simulated migration between two command lines, or a file of many."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+
+from vmstate.cli.judging import explanation_lines, remedy_lines, verdict_lines
+from vmstate.cli.report import Report
+from vmstate.cli.terminal import Style
+from vmstate.errors import ConfigurationError
+from vmstate.simulate import batch
+from vmstate.simulate.migration import migrate
+from vmstate.simulate.remedies import remedies
+from vmstate.simulate.verdict import Outcome, Verdict
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("source", nargs="?", help="e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'")
+    parser.add_argument("destination", nargs="?", help="likewise")
+    parser.add_argument("--both-ways", action="store_true", help="also from the destination to the source")
+    parser.add_argument("--trace", action="store_true", help="show every check that ran, in order")
+    parser.add_argument(
+        "--explain", action="store_true", help="tell what decided, and what would make it work"
+    )
+    parser.add_argument(
+        "--batch",
+        metavar="FILE",
+        help='one {"source": …, "destination": …} a line; "-" is the standard input',
+    )
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Judge one pair, or each line of a batch file."""
+    if options.batch is not None:
+        return batch_report(batch.migrations(batch_lines(options.batch)))
+    if options.source is None or options.destination is None:
+        raise ConfigurationError("two command lines are needed: source and destination (or --batch FILE)")
+    ways = [(options.source, options.destination)]
+    if options.both_ways:
+        ways.append((options.destination, options.source))
+    verdicts = [migrate(a, b, trace=options.trace) for a, b in ways]
+    return Report(
+        lines=_lines(ways, verdicts, options),
+        result=lambda: _result(ways, verdicts, options),
+        ok=all(v.outcome == Outcome.ACCEPT for v in verdicts),
+    )
+
+
+Ways = list[tuple[str, str]]
+
+
+def _lines(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) -> Iterator[str]:
+    style = Style.of(sys.stdout)
+    for (source, destination), verdict in zip(ways, verdicts, strict=True):
+        yield f"{source}  →  {destination}"
+        yield from verdict_lines(verdict, style, trace=options.trace)
+        if options.explain:
+            yield from explanation_lines(verdict)
+            if verdict.outcome != Outcome.ACCEPT:
+                yield from remedy_lines(remedies(source, destination))
+
+
+def _result(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) -> object:
+    results = []
+    for (source, destination), verdict in zip(ways, verdicts, strict=True):
+        one = verdict.as_json()
+        if options.trace:
+            one["trace"] = [check.as_json() for check in verdict.trace]
+        if options.explain and verdict.outcome != Outcome.ACCEPT:
+            one["remedies"] = [remedy.as_json() for remedy in remedies(source, destination)]
+        results.append(one)
+    return results if options.both_ways else results[0]
+
+
+def batch_lines(path: str) -> Iterable[str]:
+    """The lines of a batch file, read as they are needed; raises OSError if there is none."""
+    if path == "-":
+        return sys.stdin
+    return open(path, encoding="utf-8")  # noqa: PTH123 - read lazily, to its end
+
+
+def batch_report(answers: Iterator[dict[str, object]]) -> Report:
+    """Each answer as a line of JSON, as soon as it is there; rejects are answers, not findings."""
+    return Report(
+        lines=(json.dumps(answer, ensure_ascii=False) for answer in answers),
+        result=lambda: list(answers),
+        ok=True,
+    )

@@ -1,0 +1,222 @@
+"""What would make a migration work: one change on one side, each proved by another simulated run.
+
+Changes are tried smallest first: a capability, the compat limit, the interrupt mode, the processor, the
+topology and memory, the machine type, the release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.capabilities import CapabilityAt, Kind
+from vmstate.simulate.command_line import Configuration, Option
+from vmstate.simulate.machine import Machine, build
+from vmstate.simulate.migration import Side, configuration, migrate
+from vmstate.simulate.verdict import Outcome, Verdict
+
+ENOUGH = 6  # proved remedies are found fast, but nobody reads dozens
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """One change on one ``side`` (``source`` or ``destination``) with which the migration is accepted.
+
+    ``warnings``: lines that the destination still prints.
+    """
+
+    side: str
+    change: str
+    command_line: str
+    warnings: list[str]
+
+    def as_json(self) -> dict[str, object]:
+        """The remedy as a JSON object."""
+        return {
+            "side": self.side,
+            "change": self.change,
+            "command_line": self.command_line,
+            "warnings": self.warnings,
+        }
+
+
+def remedies(source: Side, destination: Side, *, enough: int = ENOUGH) -> list[Remedy]:
+    """Changes that make ``source`` → ``destination`` accepted, smallest first; empty if none is known.
+
+    Raises ConfigurationError for command lines that we do not model.
+    """
+    sides = configuration(source), configuration(destination)
+    found: list[Remedy] = []
+    tried: set[str] = set()
+    for side, change, changed in _candidates(*sides):
+        pair = (changed, sides[1]) if side == "source" else (sides[0], changed)
+        if len(found) >= enough or changed.text in tried:
+            continue
+        tried.add(changed.text)
+        verdict = _try(*pair)
+        if verdict is not None and verdict.outcome == Outcome.ACCEPT:
+            found.append(Remedy(side, change, changed.text, verdict.messages))
+    return found
+
+
+def _try(source: Configuration, destination: Configuration) -> Verdict | None:
+    try:
+        return migrate(source, destination)
+    except ConfigurationError:
+        return None
+
+
+@dataclass(frozen=True)
+class Half:
+    """One side as it is to be changed: its command line and machine, and the other side's."""
+
+    side: str
+    config: Configuration
+    own: Machine | None
+    other: Machine | None
+    peer: Configuration
+
+
+Changes = Iterator[tuple[str, Configuration]]
+
+
+def _candidates(
+    source: Configuration, destination: Configuration
+) -> Iterator[tuple[str, str, Configuration]]:
+    sender, receiver = build(source).machine, build(destination).machine
+    halves = (
+        Half("destination", destination, receiver, sender, source),
+        Half("source", source, sender, receiver, destination),
+    )
+    for step in (_capabilities, _compat, _interrupts, _processor, _size, _machine_type, _release):
+        for half in halves:
+            for change, changed in step(half):
+                yield half.side, change, changed
+
+
+def _capabilities(half: Half) -> Changes:
+    given = {key for key, _ in _machine_properties(half.config)}
+    known = half.config.world.binary(half.config.release).capabilities
+    for cap in known:
+        levels = [m.level(cap.name) for m in (half.own, half.other) if m is not None]
+        if (
+            half.own is not None
+            and half.other is not None
+            and levels[0] != levels[1]
+            and levels[1] is not None
+        ):
+            text = f"{cap.property_name}={level_text(cap, levels[1])}"
+            yield (
+                f"-machine {text}",
+                with_property(half.config, cap.property_name, level_text(cap, levels[1])),
+            )
+    for cap in known:
+        if cap.property_name in given:
+            yield f"without {cap.property_name}", without_property(half.config, cap.property_name)
+        if half.own is None and cap.kind is not Kind.PAGE_SIZE:
+            text = level_text(cap, 0)
+            yield f"-machine {cap.property_name}={text}", with_property(half.config, cap.property_name, text)
+
+
+def level_text(cap: CapabilityAt, level: int) -> str:
+    """A capability's level as one writes it on the command line."""
+    if cap.kind is Kind.BOOL:
+        return "on" if level else "off"
+    if cap.kind is Kind.PAGE_SIZE:
+        return str(1 << level)
+    return cap.values[level] if level < len(cap.values) else str(level)
+
+
+def _compat(half: Half) -> Changes:
+    for mode in reversed(half.config.world.binary(half.config.release).compat.modes):
+        yield f"-machine max-cpu-compat={mode.name}", with_property(half.config, "max-cpu-compat", mode.name)
+    yield "without max-cpu-compat", without_property(half.config, "max-cpu-compat")
+
+
+def _interrupts(half: Half) -> Changes:
+    for mode in ("dual", "xics", "xive"):
+        yield f"-machine ic-mode={mode}", with_property(half.config, "ic-mode", mode)
+    yield "without ic-mode", without_property(half.config, "ic-mode")
+
+
+def _processor(half: Half) -> Changes:
+    if half.other is not None:
+        yield f"-cpu {half.other.cpu.name}", with_option(half.config, "cpu", half.other.cpu.name)
+
+
+def _size(half: Half) -> Changes:
+    for name in ("m", "smp"):
+        given = [o for o in half.peer.options if o.name == name]
+        if given:
+            yield f"-{name} {given[-1].value}", with_option(half.config, name, given[-1].value)
+        else:
+            yield (
+                f"without -{name}",
+                replace(half.config, options=tuple(o for o in half.config.options if o.name != name)),
+            )
+    devices = tuple(o for o in half.peer.options if o.name in {"device", "nodefaults", "netdev", "object"})
+    rest = tuple(o for o in half.config.options if o.name not in {"device", "nodefaults", "netdev", "object"})
+    yield "the other side's devices", replace(half.config, options=(*rest, *devices))
+
+
+def _machine_type(half: Half) -> Changes:
+    if half.other is not None:
+        yield f"-machine {half.other.name}", with_property(half.config, "type", half.other.name)
+
+
+def _release(half: Half) -> Changes:
+    newer = sorted((r for r in half.config.world.newest if r > half.config.release), reverse=False)
+    for release in (half.peer.release, *newer):
+        yield f"qemu-{release}", replace(half.config, release=release)
+
+
+# ---- changing a command line
+
+
+def _machine_properties(config: Configuration) -> list[tuple[str, str]]:
+    return [
+        (key, value)
+        for option in config.options
+        if option.name in {"machine", "M"}
+        for key, _, value in (part.partition("=") for part in option.value.split(","))
+        if value
+    ]
+
+
+def with_option(config: Configuration, name: str, value: str) -> Configuration:
+    """The command line with ``-name value`` in place of any ``-name`` that it has."""
+    kept = tuple(o for o in config.options if o.name != name)
+    return replace(config, options=(*kept, Option(name, value, f"-{name} {value}")))
+
+
+def with_property(config: Configuration, key: str, value: str) -> Configuration:
+    """The command line with a machine property set; ``type`` is the machine type itself."""
+    return _edited(config, key, value)
+
+
+def without_property(config: Configuration, key: str) -> Configuration:
+    """The command line without a machine property."""
+    return _edited(config, key, None)
+
+
+def _edited(config: Configuration, key: str, value: str | None) -> Configuration:
+    options: list[Option] = []
+    done = value is None
+    for option in config.options:
+        if option.name not in {"machine", "M"}:
+            options.append(option)
+            continue
+        parts = [p for p in option.value.split(",") if p.partition("=")[0] != key]
+        if key == "type":
+            parts = [p for p in parts if "=" in p]
+        if not done:
+            parts = [str(value), *parts] if key == "type" else [*parts, f"{key}={value}"]
+            done = True
+        text = ",".join(parts)
+        if text:
+            options.append(Option("machine", text, f"-machine {text}"))
+    if not done:
+        text = str(value) if key == "type" else f"{key}={value}"
+        options.append(Option("machine", text, f"-machine {text}"))
+    return replace(config, options=tuple(options))

@@ -20,6 +20,7 @@ from vmstate.simulate.loader import (
     FOOTER,
     FULL,
     MAGIC,
+    PART,
     START,
     VMDESCRIPTION,
 )
@@ -64,10 +65,11 @@ class Saver:
             self._start(out, START, entry)
             entry.device.setup(out)  # type: ignore[union-attr]
             self._footer(out, entry)
-        for entry in live:
-            out.put(_SECTION.pack(END, entry.section_id))
-            entry.device.complete(out)  # type: ignore[union-attr]
-            self._footer(out, entry)
+        for kind in (PART, END):
+            for entry in live:
+                out.put(_SECTION.pack(kind, entry.section_id))
+                (entry.device.iterate if kind == PART else entry.device.complete)(out)  # type: ignore[union-attr]
+                self._footer(out, entry)
         described = list(self._full_sections(out))
         out.put(bytes([EOF_MARK]))
         if self.vmdescription:

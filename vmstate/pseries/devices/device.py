@@ -83,6 +83,9 @@ class LiveDevice:
     def setup(self, out: Writer) -> None:
         """Write the START section's payload (save_setup)."""
 
+    def iterate(self, out: Writer) -> None:
+        """Write a PART section's payload (save_live_iterate)."""
+
     def complete(self, out: Writer) -> None:
         """Write the END section's payload (save_live_complete_precopy)."""
 

@@ -22,6 +22,7 @@ from vmstate.describe import (
 from vmstate.describe.arrays import zeros
 from vmstate.pseries.cpus import CpuAt
 from vmstate.pseries.devices import cpu_hooks, cpu_reset
+from vmstate.pseries.devices.cpu_common import CpuCommon
 from vmstate.pseries.devices.cpu_needed import pre_2_8_migration
 from vmstate.pseries.devices.cpu_parts import AVR, SLBE, SUBSECTIONS
 from vmstate.pseries.devices.device import Device
@@ -67,7 +68,7 @@ def _compat_after_reset(machine: Any, boot: bool) -> int:
 
 
 class Cpu(Device):
-    """A processor; ``index`` is its cpu_index, ``thread`` its place in its core.
+    """A processor, the one that ``common`` belongs to.
 
     What is constant after reset, or has nothing to do with a paused machine, is a class attribute.
     """
@@ -81,7 +82,8 @@ class Cpu(Device):
     reserve_length = reserve_val = reserve_val2 = 0
     hflags_nmsr = hflags_compat_nmsr = 0
     fpr = vsr = sr = tm_gpr = WireArray.filled("Q", 32)
-    fpscr = vscr = 0
+    fpscr = 0
+    vscr = 0x00010000  # no denormalised vector numbers
     avr = WireRecords(("high", "low"), AVR.item, zeros(32 * 16))
     slb = WireRecords(("esid", "vsid"), SLBE.item, zeros(MAX_SLB_ENTRIES * 16))
     bhrb_offset = 0
@@ -89,8 +91,10 @@ class Cpu(Device):
     nb_tlb = 0
     quiesced = False
 
-    def __init__(self, machine: Any, index: int, thread: int = 0) -> None:
+    def __init__(self, machine: Any, common: CpuCommon) -> None:
+        index = common.instance_id
         super().__init__(machine, instance_id=index)
+        self.common = common
         release = machine.release
         boot = index == 0
         self.model = model = machine.cpu
@@ -101,11 +105,12 @@ class Cpu(Device):
             model,
             release,
             index,
-            thread,
-            large_decrementer=machine.has_large_decrementer,
-            pcr=machine.binary.compat.pcr(model, self.compat_pvr) if pcr_kept else 0,
+            index % machine.topology.threads,
+            large_decrementer=bool(machine.level("large-decr")),
+            pcr=machine.compat_table.pcr(model, self.compat_pvr) if pcr_kept else 0,
         )
-        self.gpr = cpu_reset.gprs(machine.device_tree_address if boot else None)
+        address = cpu_reset.device_tree_address(machine.ram_size, release) if boot else 0
+        self.gpr = cpu_reset.gprs(address)
         self.nip = cpu_reset.ENTRY_POINT
         self.msr = cpu_reset.MSR.at(release)
         self.quiesced = not boot

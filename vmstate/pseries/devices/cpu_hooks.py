@@ -6,7 +6,9 @@ from typing import Any
 
 from vmstate.describe.history import History, reached
 from vmstate.describe.reports import EINVAL, EPERM
+from vmstate.pseries.devices.cpu_legacy import legacy_words
 from vmstate.pseries.devices.cpu_needed import RTAS_STOPPED_SINCE
+from vmstate.pseries.devices.cpu_reset import power_saving_exits
 
 SPR_DECR, SPR_SDR1, SPR_PVR, SPR_LPCR, SPR_PCR, SPR_PSSCR = 22, 25, 287, 318, 338, 855
 PSSCR_EC = 1 << 20
@@ -14,18 +16,19 @@ PSSCR_EC = 1 << 20
 #: What the hook returns when the processor is not one that the stream may go on.
 REFUSED = History(-EPERM, ("5.2", -EINVAL))
 #: From here on a mode that came in the stream is set as if there had been none before, so KVM is told.
-MODE_SET_AFRESH: str = "2.11"
+MODE_SET_AFRESH = "2.11"
+KVM_REFUSES = "Unable to set CPU compatibility mode in KVM: Invalid argument"
 
 
 def cpu_pre_save(cpu: Any) -> int:
     """Fill in what only old machine types send: flag words of the processor, the size of its SLB."""
     flags = cpu.machine.flags
     if flags.cpu_pre_2_8_migration:
-        model = cpu.model
-        cpu.mig_msr_mask = model.legacy_msr_mask
-        cpu.mig_insns_flags = model.legacy_insns_flags
-        cpu.mig_insns_flags2 = model.legacy_insns_flags2
-        cpu.mig_nb_BATs = model.family.legacy_bats
+        words = legacy_words(cpu.model.family.isa, cpu.machine.release)
+        cpu.mig_msr_mask = words.msr_mask
+        cpu.mig_insns_flags = words.insns_flags
+        cpu.mig_insns_flags2 = words.insns_flags2
+        cpu.mig_nb_BATs = words.bats
     if flags.cpu_pre_3_0_migration:
         cpu.mig_slb_nr = cpu.slb_nr
     cpu.hflags_compat_nmsr = 0
@@ -60,15 +63,14 @@ def _set_compat(cpu: Any) -> int:
     """ppc_set_compat (target/ppc/compat.c), checked without limits: max-cpu-compat is not looked at."""
     machine = cpu.machine
     pvr = cpu.compat_pvr
-    refusal = machine.binary.compat.refusal(cpu.model, pvr)
-    if refusal is None and reached(MODE_SET_AFRESH, machine.release):
-        cpu.compat_pvr = 0
-        refusal = machine.kvm_refuses_compat(pvr)
+    refusal = machine.compat_table.refusal(cpu.model, pvr)
+    host = machine.accelerator.kvm
+    if refusal is None and host is not None and reached(MODE_SET_AFRESH, machine.release):
+        refusal = None if host.compat_register else KVM_REFUSES
     if refusal is not None:
         cpu.say(refusal)
         return REFUSED.at(machine.release)
-    cpu.compat_pvr = pvr
-    cpu.spr[SPR_PCR] = machine.binary.compat.pcr(cpu.model, pvr)
+    cpu.spr[SPR_PCR] = machine.compat_table.pcr(cpu.model, pvr)
     return 0
 
 
@@ -76,4 +78,6 @@ def _was_stopped(cpu: Any) -> bool:
     """Whether the guest had stopped this processor through RTAS, guessed from what older streams tell."""
     if not cpu.common.halted:
         return False
-    return bool(cpu.spr[SPR_PSSCR] & PSSCR_EC and cpu.spr[SPR_LPCR] & cpu.model.family.power_saving)
+    return bool(
+        cpu.spr[SPR_PSSCR] & PSSCR_EC and cpu.spr[SPR_LPCR] & power_saving_exits(cpu.model.family.isa)
+    )

@@ -135,11 +135,11 @@ def _entry_gprs(device_tree_address: int) -> memoryview:
     return memoryview(struct.pack(">32Q", 0, 0, 0, device_tree_address, *[0] * (GPRS - 4)))
 
 
-def gprs(device_tree_address: int | None) -> WireArray:
-    """The general registers: the boot processor's r3 points to the device tree."""
-    if device_tree_address is None:
+def gprs(tree: int) -> WireArray:
+    """The general registers: r3 is the address of the device tree (0 for all but the boot processor)."""
+    if not tree:
         return WireArray("Q", zeros(GPRS * 8))
-    return WireArray("Q", _entry_gprs(device_tree_address))
+    return WireArray("Q", _entry_gprs(tree))
 
 
 RTAS_MAX_ADDRESS = 1 << 31
@@ -147,6 +147,6 @@ RTAS_SIZE = History(0x10000, ("4.2", 0))  # room for RTAS between the tree and t
 DEVICE_TREE_SIZE = History(0x100000, ("6.1", 0x200000))
 
 
-def device_tree_address(rma_size: int, release: Release) -> int:
+def device_tree_address(ram_size: int, release: Release) -> int:
     """Where the machine puts the flattened device tree (spapr_machine_reset)."""
-    return min(rma_size, RTAS_MAX_ADDRESS) - RTAS_SIZE.at(release) - DEVICE_TREE_SIZE.at(release)
+    return min(ram_size, RTAS_MAX_ADDRESS) - RTAS_SIZE.at(release) - DEVICE_TREE_SIZE.at(release)

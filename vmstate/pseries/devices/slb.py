@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.describe.reports import EPERM
+from vmstate.pseries.capability_defaults import ANY_PAGE
 
 MAX_SLB_ENTRIES = 64
 ESID_MASK = 0xFFFFFFFFF0000000 | 0x08000000  # the segment's number, and the valid bit
@@ -28,7 +29,7 @@ def slb_post_load(cpu: Any, version_id: int) -> int:
         return 0  # an entry of zeros is a valid one: a 4 KiB segment that matches nothing
     isa = cpu.model.family.isa
     sizes = SIZES_POWER7 if isa >= 206 else SIZES_BASIC
-    largest = cpu.machine.hpt_max_page_shift
+    largest = cpu.machine.level("hpt-max-page-size") or ANY_PAGE
     for slot in range(cpu.slb_nr):
         esid, vsid = records[slot].esid, records[slot].vsid
         if esid & ~ESID_MASK or vsid & SEGMENT_SIZE & ~SEGMENT_1T:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from vmstate.describe import (
@@ -33,6 +32,7 @@ from vmstate.pseries.capabilities import CAPABILITIES, Capability
 from vmstate.pseries.capability_defaults import is_sent
 from vmstate.pseries.devices import spapr_hooks as hooks
 from vmstate.pseries.devices.device import Device
+from vmstate.pseries.devices.device_tree import device_tree
 from vmstate.pseries.option_vectors import BITS
 
 #: Interrupts that can be given out to message-signalled devices.
@@ -118,9 +118,8 @@ BEHIND = {"hpt-max-page-size": IRQ_MAP, "nested-hv": DTB, "fwnmi": FWNMI}
 def _sent(name: str) -> Callable[[Any], bool]:
     def needed(spapr: Any) -> bool:
         machine = spapr.machine
-        capability = machine.binary.capability[f"cap-{name}"]
         return is_sent(
-            capability,
+            next(c for c in machine.capabilities if c.name == name),
             machine.default_levels,
             machine.effective_levels,
             machine.given,
@@ -166,16 +165,23 @@ _BASE = VMStateDescription(
 )
 
 
-@lru_cache(maxsize=32)
-def spapr_description(
-    capabilities: tuple[Capability, ...] = CAPABILITIES, more: tuple[VMStateDescription, ...] = ()
-) -> VMStateDescription:
-    """``spapr`` with a subsection for each of ``capabilities``, and ``more`` behind them."""
-    parts = [*_BASE.subsections, *_capability_parts(capabilities), *more]
-    return replace(_BASE, subsections=parts)
+def spapr_description(capabilities: Sequence[Capability]) -> VMStateDescription:
+    """``spapr`` with a subsection for each of ``capabilities``, which are in order of their indices."""
+    return replace(_BASE, subsections=[*_BASE.subsections, *_capability_parts(capabilities)])
 
 
-SPAPR = spapr_description()
+SPAPR = spapr_description(CAPABILITIES)
+_WORLDS: dict[int, tuple[Sequence[Capability], VMStateDescription]] = {
+    id(CAPABILITIES): (CAPABILITIES, SPAPR)
+}
+
+
+def _of_world(capabilities: Sequence[Capability]) -> VMStateDescription:
+    """The description for a world's table, made once: tables are told apart by identity."""
+    known = _WORLDS.get(id(capabilities))
+    if known is None:
+        known = _WORLDS[id(capabilities)] = (capabilities, spapr_description(capabilities))
+    return known[1]
 
 
 class Spapr(Device):
@@ -197,7 +203,7 @@ class Spapr(Device):
         self.tb = Record(guest_timebase=0, time_of_the_day_ns=0)
         self.ov5_cas = Record(bitmap=0)
         if machine.flags.update_dt_enabled:
-            self.fdt_blob = machine.device_tree()
+            self.fdt_blob = device_tree(machine)
             self.fdt_size = self.fdt_initial_size = len(self.fdt_blob)
 
     @property
@@ -207,5 +213,7 @@ class Spapr(Device):
 
     @property
     def plan(self) -> Plan:
-        """The description at the machine's release, with the capabilities that its world has."""
-        return plan_of(self.description.at(self.machine.release))
+        """The description at the machine's release, with the capabilities that its world declares."""
+        configuration = getattr(self.machine, "configuration", None)
+        capabilities = configuration.world.capabilities if configuration is not None else CAPABILITIES
+        return plan_of(_of_world(capabilities).at(self.machine.release))

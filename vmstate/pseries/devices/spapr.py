@@ -28,6 +28,7 @@ from vmstate.describe import (
     VMStateDescription,
     plan_of,
 )
+from vmstate.errors import DeclarationError
 from vmstate.pseries.capabilities import CAPABILITIES, Capability
 from vmstate.pseries.capability_defaults import is_sent
 from vmstate.pseries.devices import spapr_hooks as hooks
@@ -115,11 +116,16 @@ FWNMI = Since(
 BEHIND = {"hpt-max-page-size": IRQ_MAP, "nested-hv": DTB, "fwnmi": FWNMI}
 
 
-def _sent(name: str) -> Callable[[Any], bool]:
+def _sent(name: str, index: int) -> Callable[[Any], bool]:
     def needed(spapr: Any) -> bool:
         machine = spapr.machine
+        table = machine.capabilities
+        if index >= len(table) or table[index].name != name:
+            raise DeclarationError(
+                f"cap-{name} is not number {index} of QEMU {machine.release}'s capabilities"
+            )
         return is_sent(
-            next(c for c in machine.capabilities if c.name == name),
+            table[index],
             machine.default_levels,
             machine.effective_levels,
             machine.given,
@@ -136,7 +142,7 @@ def capability_subsection(capability: Capability, index: int) -> VMStateDescript
         f"spapr/cap/{capability.subsection}",
         1,
         1,
-        needed=_sent(capability.name),
+        needed=_sent(capability.name, index),
         fields=[UInt8(f"mig.caps[0x{index:02X}]", attr="mig", index=index)],
         span=span,
     )

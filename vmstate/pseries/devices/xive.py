@@ -58,7 +58,7 @@ SPAPR_XIVE = VMStateDescription(
 )
 
 _EAS_LAYOUT = struct.Struct(">Q")
-_END_LAYOUT = struct.Struct(">8I")
+_END_LAYOUT = struct.Struct(">IIIIIIII")
 _END_FIELDS = tuple(f"w{i}" for i in range(8))
 _EAS_VALID_MASKED = _EAS_LAYOUT.pack(0x0000008000000080)
 _END_OFF = _END_LAYOUT.pack(0, 0x50, 0, 0, 0, 0, 0, 0)  # both event state buffers off

@@ -83,6 +83,7 @@ def _member(field: Field, version_id: int) -> Construct:
         # Several fields may share an attribute: one that is absent keeps what another one read.
         absent = Computed(lambda ctx: ctx.get(name))
         declared = construct.IfThenElse(lambda ctx: exists(Scope(ctx), version_id), declared, absent)
+        declared.flagbuildnone = True  # then its key may be missing
     return declared if name is None else name / declared
 
 

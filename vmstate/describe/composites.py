@@ -35,6 +35,7 @@ class Tmp(Info):
     """The description works on a scratch object made from the parent; its version is the field's."""
 
     name = "tmp"
+    lasting = False
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
         scratch = field.make(state) if field.make is not None and cur.judge else Record(parent=state)

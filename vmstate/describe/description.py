@@ -8,7 +8,7 @@ from enum import IntEnum
 from types import SimpleNamespace
 from typing import Any
 
-from vmstate.describe.fields import Field
+from vmstate.describe.fields import Field, shown
 from vmstate.describe.history import ALWAYS, History, Release, Span
 from vmstate.describe.history import at as value_at
 
@@ -33,7 +33,7 @@ class Priority(IntEnum):
     GICV3 = 5
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class VMStateDescription:
     """Name, versions, fields, subsections and hooks; anything may vary by release.
 
@@ -57,6 +57,8 @@ class VMStateDescription:
     early_setup: bool = False
     span: Span = ALWAYS
     _resolved: dict[Release, VMStateDescription] = field(default_factory=dict, repr=False, init=False)
+
+    __repr__ = shown
 
     def at(self, release: Release | str) -> VMStateDescription:
         """This description as ``release`` has it: no history left, nested descriptions included."""

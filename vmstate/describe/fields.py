@@ -8,7 +8,7 @@ of the device's state object; by default the last part of the name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 Exists = Callable[[Any, int], bool]
 
 
-@dataclass(frozen=True, eq=False)
+def shown(declaration: Any) -> str:
+    """A declaration as its class and whatever differs from the defaults."""
+    told = (f for f in fields(declaration) if f.repr and getattr(declaration, f.name) is not f.default)
+    parts = (f"{f.name}={v!r}" for f in told if (v := getattr(declaration, f.name)) != f.default)
+    return f"{type(declaration).__name__}({', '.join(parts)})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Field:
     """One line of a description (VMStateField).
 
@@ -51,6 +58,8 @@ class Field:
     make: Callable[[Any], Any] | None = None
     key: VMStateDescription | None = None
     span: Span = ALWAYS
+
+    __repr__ = shown
 
     def __getitem__(self, count: int | str | tuple[int, ...]) -> Field:
         """This field as an array: a fixed count, several dimensions, or the attribute with the count."""

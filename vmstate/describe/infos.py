@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.reports import EINVAL, LoadFailure, NotEqual, NotPositiveLe, NullMarkerMissing
-from vmstate.errors import EncodeError
+from vmstate.errors import DeclarationError, EncodeError
 
 if TYPE_CHECKING:
     from vmstate.describe.fields import Field
@@ -20,10 +20,14 @@ NULL_MARKER = 0x30  # VMS_NULLPTR_MARKER, the character '0'
 
 
 class Info:
-    """A wire type.  ``width``: bytes of every element, or None if the element decides."""
+    """A wire type.  ``width``: bytes of every element, or None if the element decides.
+
+    ``lasting``: the state object has the value; otherwise it lives only while the state is moved.
+    """
 
     name: str
     width: int | None = None
+    lasting = True
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
         """Read one element; ``size`` is the field's byte (or bit) size, ``old`` the local value."""
@@ -56,13 +60,19 @@ class Scalar(Info):
         return f"<{self.name}>"
 
 
+def _local(field: Field, value: Any) -> Any:
+    if value is None:
+        raise DeclarationError(f"{field.name}: the destination has nothing to compare with")
+    return value
+
+
 class Equal(Scalar):
     """A number that must be what the destination has (VMSTATE_*_EQUAL); it is not stored."""
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
         at = cur.pos
         incoming = super().get(cur, field, state, size, old)
-        if cur.judge and incoming != old:
+        if cur.judge and incoming != _local(field, old):
             mask = (1 << 8 * self._item.size) - 1
             cur.reports.append(NotEqual(f"{old & mask:x}", f"{incoming & mask:x}", field.hint))
             raise LoadFailure(-EINVAL, f"{field.name} must be equal", offset=at, expected=old, found=incoming)
@@ -75,7 +85,7 @@ class Int32PositiveLe(Scalar):
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
         at = cur.pos
         loaded = super().get(cur, field, state, size, old)
-        if cur.judge and not 0 <= loaded <= old:
+        if cur.judge and not 0 <= loaded <= _local(field, old):
             cur.reports.append(NotPositiveLe(loaded, old))
             raise LoadFailure(
                 -EINVAL, f"{field.name} out of range", offset=at, expected=f"0..{old}", found=loaded

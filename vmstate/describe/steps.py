@@ -141,12 +141,12 @@ class Single(Step):
         value = _info(field).get(cur, field, state, size, old(field, state))
         if field.shape and isinstance(field.info, Bytes):
             value = _splice(old(field, state), field.start, value, field.shape[0])
-        return store(field, state, value)
+        return store(field, state, value) if _info(field).lasting or not cur.judge else value
 
     def save(self, out: Writer, state: Any) -> None:
         field = self.field
         size = size_of(field, state)
-        value = fetch(field, state)
+        value = fetch(field, state) if _info(field).lasting or out.replay else None
         if isinstance(field.info, Bytes):
             if field.attr is None:
                 value = zeros(size)

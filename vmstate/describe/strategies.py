@@ -1,0 +1,143 @@
+"""Random states and payloads for any description, as hypothesis strategies (extra ``test``).
+
+    from vmstate.describe.strategies import payloads, states
+    @given(payloads(MY_DEVICE.at("7.2")))
+    def test_my_parser(payload: bytes): ...
+
+Counts stay small, so that what is drawn can be read.  Hypothesis is imported only when asked for.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from vmstate.describe.composites import Queue, Tmp, Tree
+from vmstate.describe.description import Record, VMStateDescription
+from vmstate.describe.fields import Field
+from vmstate.describe.infos import BITMAP, Bytes, Group, Int32PositiveLe, NullPointer, Scalar
+from vmstate.describe.plan import encode
+from vmstate.describe.steps import count_of, size_of
+from vmstate.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+Draw = Callable[["SearchStrategy[Any]"], Any]
+MOST = 3  # elements of what has no count of its own, and the largest count that is drawn
+
+
+def states(vmsd: VMStateDescription) -> SearchStrategy[Record]:
+    """States that the resolved description can save.
+
+    Attributes that count something but are no field of the description are drawn too.  ``needed`` and
+    ``exists`` tests see the finished state.
+    """
+    from hypothesis import strategies as st
+
+    @st.composite
+    def drawn(draw: Draw) -> Record:
+        state = Record()
+        _fill(draw, vmsd, state)
+        return state
+
+    return drawn()
+
+
+def payloads(vmsd: VMStateDescription) -> SearchStrategy[bytes]:
+    """What the resolved description writes for some state (its hooks run, as when a device is saved)."""
+    return states(vmsd).map(lambda state: encode(vmsd, state))
+
+
+def _fill(draw: Draw, vmsd: VMStateDescription, state: Any) -> None:
+    from hypothesis import strategies as st
+
+    counts = {name for field in _fields(vmsd) for name in (field.count, field.size) if isinstance(name, str)}
+    for name in sorted(counts):
+        setattr(state, name, draw(st.integers(0, MOST)))
+    for field in _fields(vmsd):
+        if field.attr is not None and not field.must_exist and field.attr not in counts:
+            _draw_field(draw, field, state)
+
+
+def _fields(vmsd: VMStateDescription) -> Iterator[Field]:
+    """The fields that share a state: the description's own and those of its subsections."""
+    for field in vmsd.fields:
+        if field.attr == "." and field.vmsd is not None and field.info is None:
+            yield from _fields(field.vmsd)
+        else:
+            yield field
+    for subsection in vmsd.subsections:
+        yield from _fields(subsection)
+
+
+def _draw_field(draw: Draw, field: Field, state: Any) -> None:
+    assert field.attr is not None
+    if isinstance(field.info, Tmp):
+        if field.make is not None and field.vmsd is not None:
+            _fill(draw, field.vmsd, field.make(state))
+        return
+    if field.count is None:
+        value = _value(draw, field, state)
+        if field.shape and isinstance(field.info, Bytes):
+            value = bytes(field.start) + value + bytes(field.shape[0] - field.start - len(value))
+    else:
+        parts = [_element(draw, field, state) for _ in range(count_of(field, state))]
+        before = getattr(state, field.attr, [])
+        value = [*before, *parts[:1] * (field.start - len(before)), *parts]
+    if field.index is None:
+        setattr(state, field.attr, value)
+    else:
+        state.__dict__.setdefault(field.attr, {})[field.index] = value
+
+
+def _element(draw: Draw, field: Field, state: Any) -> Any:
+    from hypothesis import strategies as st
+
+    return None if field.pointers and draw(st.booleans()) else _value(draw, field, state)
+
+
+def _value(draw: Draw, field: Field, state: Any) -> Any:
+    from hypothesis import strategies as st
+
+    info = field.info
+    if isinstance(info, Int32PositiveLe):
+        return draw(st.integers(0, (1 << 31) - 1))
+    if isinstance(info, Scalar):
+        return draw(_numbers(info.code))
+    if isinstance(info, Group):
+        codes = info.item.format.lstrip(">")
+        return tuple(draw(_numbers(code)) for code in codes)
+    if isinstance(info, NullPointer):
+        return None
+    if isinstance(info, Bytes):
+        size = size_of(field, state)
+        return draw(st.binary(min_size=size, max_size=size))
+    if info is BITMAP:
+        return draw(st.integers(0, (1 << size_of(field, state)) - 1))
+    if field.vmsd is None:
+        raise DeclarationError(f"{field.name}: no values are known for its wire type {info!r}")
+    return _composite(draw, field, field.vmsd)
+
+
+def _composite(draw: Draw, field: Field, vmsd: VMStateDescription) -> Any:
+    from hypothesis import strategies as st
+
+    if isinstance(field.info, Queue):
+        return [draw(states(vmsd)) for _ in range(draw(st.integers(0, MOST)))]
+    if isinstance(field.info, Tree):
+        keys = sorted(draw(st.sets(_numbers("Q"), max_size=MOST)))
+        drawn = keys if field.key is None else [draw(states(field.key)) for _ in keys]
+        return [(key, draw(states(vmsd))) for key in drawn]
+    return draw(states(vmsd))
+
+
+def _numbers(code: str) -> SearchStrategy[Any]:
+    from hypothesis import strategies as st
+
+    if code == "?":
+        return st.booleans()
+    bits = 8 * struct.calcsize(">" + code)
+    low = -(1 << bits - 1) if code.islower() else 0
+    return st.integers(low, low + (1 << bits) - 1)

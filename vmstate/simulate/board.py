@@ -13,6 +13,7 @@ from vmstate.pseries.capability_rules import Applying, CapabilityRefused
 from vmstate.pseries.compat import LOGICAL_2_07, LOGICAL_3_00
 from vmstate.simulate.selection import check_core_type, parse_cpu_late
 from vmstate.simulate.startup import Refused, Startup
+from vmstate.simulate.vio import lay_out_board
 
 _MIB = 1 << 20
 _BLOCK = 256 * _MIB
@@ -249,111 +250,24 @@ def apply_compat(start: Startup) -> None:
         raise Refused(refusal)
 
 
-#: The construction of the board, step by step, by release.
+_OLD_CPUS = (parse_cpu_late, no_vsmt, check_cpus, old_thread_limit)
+_OLD_END = (check_slots, lay_out_board, check_rma)
+_MEMORY_FIRST = (decide_resize_hpt, old_rma, xics_only, check_memory)
+_CAPABILITIES_FIRST = (check_core_type, init_capabilities, decide_resize_hpt)
+_VSMT_FIRST = (set_vsmt, decide_interrupts, check_memory, check_cpus)
+
+#: The construction of the board, step by step, by release.  Capabilities were part of the reset before 3.0.
 BOARD: History[tuple[Step, ...]] = History(
-    (
-        old_rma,
-        xics_only,
-        check_memory,
-        parse_cpu_late,
-        no_vsmt,
-        check_cpus,
-        old_thread_limit,
-        apply_compat,
-        check_slots,
-        check_rma,
-        init_capabilities,
-    ),
-    (
-        "2.10",
-        (
-            decide_resize_hpt,
-            old_rma,
-            xics_only,
-            check_memory,
-            parse_cpu_late,
-            no_vsmt,
-            check_cpus,
-            old_thread_limit,
-            check_slots,
-            check_rma,
-            init_capabilities,
-        ),
-    ),
-    (
-        "2.11",
-        (
-            decide_resize_hpt,
-            old_rma,
-            xics_only,
-            check_memory,
-            set_vsmt,
-            check_core_type,
-            check_cpus,
-            check_slots,
-            check_rma,
-            init_capabilities,
-        ),
-    ),
-    (
-        "2.12",
-        (
-            decide_resize_hpt,
-            old_rma,
-            xics_only,
-            check_memory,
-            check_core_type,
-            check_cpus,
-            set_vsmt,
-            check_slots,
-            check_rma,
-            init_capabilities,
-        ),
-    ),
+    (old_rma, xics_only, check_memory, *_OLD_CPUS, apply_compat, *_OLD_END, init_capabilities),
+    ("2.10", (*_MEMORY_FIRST, *_OLD_CPUS, *_OLD_END, init_capabilities)),
+    ("2.11", (*_MEMORY_FIRST, set_vsmt, check_core_type, check_cpus, *_OLD_END, init_capabilities)),
+    ("2.12", (*_MEMORY_FIRST, check_core_type, check_cpus, set_vsmt, *_OLD_END, init_capabilities)),
     (
         "3.0",
-        (
-            check_core_type,
-            init_capabilities,
-            decide_resize_hpt,
-            old_rma,
-            xics_only,
-            check_memory,
-            check_cpus,
-            set_vsmt,
-            check_slots,
-            check_rma,
-        ),
+        (*_CAPABILITIES_FIRST, old_rma, xics_only, check_memory, check_cpus, set_vsmt, *_OLD_END),
     ),
-    (
-        "4.0",
-        (
-            check_core_type,
-            init_capabilities,
-            decide_resize_hpt,
-            old_rma,
-            set_vsmt,
-            decide_interrupts,
-            check_memory,
-            check_cpus,
-            check_slots,
-            check_rma,
-        ),
-    ),
-    (
-        "5.0",
-        (
-            check_core_type,
-            init_capabilities,
-            decide_resize_hpt,
-            limit_rma,
-            set_vsmt,
-            decide_interrupts,
-            check_memory,
-            check_cpus,
-            check_slots,
-        ),
-    ),
+    ("4.0", (*_CAPABILITIES_FIRST, old_rma, *_VSMT_FIRST, *_OLD_END)),
+    ("5.0", (*_CAPABILITIES_FIRST, limit_rma, *_VSMT_FIRST, check_slots, lay_out_board)),
 )
 
 #: The first reset: in 2.9 the mode was set as the processors were made.

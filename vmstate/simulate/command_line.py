@@ -24,7 +24,7 @@ _QUOTING = re.compile(r"['\"\\]")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: its name without dashes, its argument, and how it was written (QEMU's messages quote it)."""
+    """One option: its name without dashes, its argument, and how it was written."""
 
     name: str
     value: str

@@ -14,6 +14,7 @@ from vmstate.pseries.cpus import CpuAt
 from vmstate.pseries.hash_table import hash_table_shift
 from vmstate.pseries.machines import ClassFlags, GlobalProperty
 from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.vio_bus import VioDevice
 from vmstate.simulate.board import BOARD, RESET
 from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.option_phase import read_options
@@ -58,7 +59,8 @@ class Machine:
 
     Levels, ``given`` (set on the command line) and ``capabilities`` go by capability index.  ``pcr`` and
     ``compat_pvr`` are those after reset.  ``irq`` is xics, xive, dual or xics-legacy after the check
-    against the processor; ``irq_offered`` before it.  Sizes are in bytes.
+    against the processor.  ``vio`` lists the VIO bus in order of creation, ``bridges`` the indexes of the
+    PCI host bridges.  Sizes are in bytes.
     """
 
     configuration: Configuration
@@ -90,6 +92,9 @@ class Machine:
     devices: tuple[DeviceOption, ...]
     netdevs: tuple[DeviceOption, ...]
     serials: tuple[str, ...]
+    objects: tuple[DeviceOption, ...]
+    vio: tuple[VioDevice, ...]
+    bridges: tuple[int, ...]
     globals: tuple[Global, ...]
 
     @property
@@ -134,95 +139,17 @@ def _reset(start: Startup) -> None:
     start.run(RESET.at(start.release))
 
 
+_CHOICE = (select_accelerator, warn_deprecated_machine, parse_cpu_early)
+_BOARD = (_board, apply_cpu_globals, create_devices, check_network)
+_BEFORE_7_1 = (read_options, select_machine, legacy_memory)
+
 #: The order of a start, by release (vl.c ``main``, later ``qemu_init``).
 PHASES: History[tuple[Phase, ...]] = History(
-    (
-        read_options,
-        select_machine,
-        legacy_memory,
-        legacy_smp,
-        apply_properties,
-        select_accelerator,
-        _board,
-        apply_cpu_globals,
-        create_devices,
-        check_network,
-        _reset,
-        check_globals,
-    ),
-    (
-        "2.11",
-        (
-            read_options,
-            select_machine,
-            legacy_memory,
-            legacy_smp,
-            apply_properties,
-            select_accelerator,
-            warn_deprecated_machine,
-            parse_cpu_early,
-            _board,
-            apply_cpu_globals,
-            create_devices,
-            check_network,
-            _reset,
-            check_globals,
-        ),
-    ),
-    (
-        "6.0",
-        (
-            read_options,
-            select_machine,
-            legacy_memory,
-            legacy_smp,
-            apply_properties,
-            select_accelerator,
-            warn_deprecated_machine,
-            parse_cpu_early,
-            _board,
-            apply_cpu_globals,
-            create_devices,
-            check_network,
-            check_globals,
-            _reset,
-        ),
-    ),
-    (
-        "6.1",
-        (
-            read_options,
-            select_machine,
-            legacy_memory,
-            apply_properties,
-            select_accelerator,
-            warn_deprecated_machine,
-            parse_cpu_early,
-            _board,
-            apply_cpu_globals,
-            create_devices,
-            check_network,
-            check_globals,
-            _reset,
-        ),
-    ),
-    (
-        "7.1",
-        (
-            read_options,
-            select_machine,
-            apply_properties,
-            select_accelerator,
-            warn_deprecated_machine,
-            parse_cpu_early,
-            _board,
-            apply_cpu_globals,
-            create_devices,
-            check_network,
-            check_globals,
-            _reset,
-        ),
-    ),
+    (*_BEFORE_7_1, legacy_smp, apply_properties, select_accelerator, *_BOARD, _reset, check_globals),
+    ("2.11", (*_BEFORE_7_1, legacy_smp, apply_properties, *_CHOICE, *_BOARD, _reset, check_globals)),
+    ("6.0", (*_BEFORE_7_1, legacy_smp, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
+    ("6.1", (*_BEFORE_7_1, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
+    ("7.1", (read_options, select_machine, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
 )
 
 
@@ -279,6 +206,9 @@ def _machine(start: Startup) -> Machine:
         devices=tuple(start.devices),
         netdevs=tuple(start.netdevs),
         serials=tuple(start.serials),
+        objects=tuple(start.objects),
+        vio=tuple(start.vio.devices),
+        bridges=tuple(start.bridges),
         globals=tuple(start.globals),
     )
 

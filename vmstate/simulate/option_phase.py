@@ -138,7 +138,10 @@ def _netdev(start: Startup, option: Option) -> None:
     properties = _with_id(option.value, "type")
     kind = next((opt.value for opt in properties if opt.name == "type"), "")
     rest = tuple(opt for opt in properties if opt.name != "type")
-    start.netdevs.append(DeviceOption(kind, rest, option.text))
+    netdev = DeviceOption(kind, rest, option.text)
+    if any(other.id == netdev.id for other in start.netdevs):
+        raise BadOption(f"Duplicate ID '{netdev.id}' for netdev")
+    start.netdevs.append(netdev)
 
 
 def _serial(start: Startup, option: Option) -> None:
@@ -155,8 +158,12 @@ def _nothing(start: Startup, option: Option) -> None:
 
 
 def _object(start: Startup, option: Option) -> None:
-    del start
-    raise ConfigurationError(f"option -object is not modelled: {option.text}")
+    properties = _with_id(option.value, "qom-type")
+    kind = next((opt.value for opt in properties if opt.name == "qom-type"), "")
+    if kind != "memory-backend-ram":
+        raise ConfigurationError(f"option -object {kind} is not modelled")
+    rest = tuple(opt for opt in properties if opt.name != "qom-type")
+    start.objects.append(DeviceOption(kind, rest, option.text))
 
 
 def _invalid(start: Startup, option: Option) -> None:

@@ -5,11 +5,14 @@ Which devices the command line has is decided here; what they put in a stream is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 
 from vmstate.describe.history import ALWAYS, History, Release, Span
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.vio_bus import PATH_NAMES
+from vmstate.simulate.options import parse_number
 from vmstate.simulate.startup import DeviceOption, Global, Refused, Startup
+from vmstate.simulate.vio import plug_vio
 
 #: Drivers for -device that the simulator follows.
 DRIVERS: Mapping[str, Span] = {
@@ -17,8 +20,9 @@ DRIVERS: Mapping[str, Span] = {
     "spapr-vscsi": ALWAYS,
     "spapr-vlan": ALWAYS,
     "spapr-vty": ALWAYS,
-    "spapr-nvram": ALWAYS,
     "spapr-rng": ALWAYS,
+    "spapr-tpm-proxy": Span("4.2"),
+    "pc-dimm": ALWAYS,
     "virtio-net-pci": ALWAYS,
     "virtio-blk-pci": ALWAYS,
     "virtio-scsi-pci": ALWAYS,
@@ -48,50 +52,86 @@ GLOBALS: Mapping[str, frozenset[str]] = {
 
 _UNCONNECTED = History("Warning: vlan {} {}", ("2.11", "warning: vlan {} {}"), ("3.0", "warning: hub {} {}"))
 _NO_PEER = History("Warning: {} {} has no peer", ("2.11", "warning: {} {} has no peer"))
-_HOST_SIDE = frozenset({"user", "tap", "socket", "vde", "stream", "dgram", "vhost-user"})
 _NICS = frozenset({"spapr-vlan", "virtio-net-pci", "e1000", "rtl8139"})
 
 
 def create_devices(start: Startup) -> None:
-    """Check the drivers of all -device options; what we do not model is our own error."""
-    for device in start.devices:
+    """Create the devices of all -device options in order; what we do not model is our own error."""
+    for place, device in enumerate(start.devices):
         span = DRIVERS.get(device.driver)
         if span is None:
             raise ConfigurationError(f"-device {device.driver} is not modelled")
         if not span.covers(start.release):
             raise Refused(f"{device.text}: '{device.driver}' is not a valid device model name")
+        if device.driver in PATH_NAMES:
+            plug_vio(start, place, device)
+        elif device.driver == "spapr-pci-host-bridge":
+            _plug_bridge(start, device)
+
+
+_BRIDGE_EXISTS: History[Callable[[list[int]], tuple[str, ...]]] = History(
+    lambda _: ("PCI host bridges must have unique BUIDs",),
+    (
+        "4.1",
+        lambda used: (
+            "PCI host bridges must have unique indexes",
+            f"The following indexes are already in use:{''.join(f' {index}' for index in used)}",
+            "Try another value for the index property",
+        ),
+    ),
+)
+_INDEX_MISSING = History("BUID not specified for PHB", ("2.11", '"index" for PAPR PHB is mandatory'))
+_MAX_BRIDGE = History(30, ("2.12", 31))
+
+
+def _plug_bridge(start: Startup, device: DeviceOption) -> None:
+    """``spapr_phb_realize``: an index that is given, in range, and not another bridge's."""
+    given = device.get("index")
+    if given is None:
+        raise Refused(f"{device.text}: {_INDEX_MISSING.at(start.release)}")
+    index = parse_number(given)
+    if index is None:
+        raise ConfigurationError(f"{device.text}: index is not a number")
+    most = 255 if start.type.flags.phb_placement == "2.7" else _MAX_BRIDGE.at(start.release)
+    if index > most:
+        raise Refused(f'{device.text}: "index" for PAPR PHB is too large (max {most})')
+    if index in start.bridges:
+        first, *rest = _BRIDGE_EXISTS.at(start.release)(start.bridges[::-1])
+        raise Refused(f"{device.text}: {first}", *rest)
+    start.bridges.append(index)
 
 
 def check_network(start: Startup) -> None:
-    """``net_check_clients``: network ends without another, hubs without a host or a guest."""
-    if start.default_devices or not start.netdevs:
+    """``net_check_clients``: hubs without a host or a guest, then ends of a network without another."""
+    if start.default_devices and not start.netdevs:
         return
-    nics = {device.get("netdev"): device for device in start.devices if device.driver in _NICS}
+    nics = [device for device in start.devices if device.driver in _NICS]
+    used = {device.get("netdev") for device in nics}
     for hub in sorted({_hub_of(netdev) for netdev in start.netdevs if netdev.driver == "hubport"}):
-        _check_hub(start, hub, nics)
+        _check_hub(start, hub, used)
+    message = _NO_PEER.at(start.release)
     for netdev in start.netdevs:
-        if netdev.driver != "hubport" and netdev.id not in nics:
-            start.say(_NO_PEER.at(start.release).format("netdev", netdev.id))
+        if netdev.id not in used:
+            start.say(message.format("netdev", netdev.id))
+    known = {netdev.id for netdev in start.netdevs}
+    for place, nic in enumerate(nics):
+        if nic.get("netdev") not in known:
+            number = sum(other.driver == nic.driver for other in nics[:place])
+            start.say(message.format("nic", nic.id or f"{nic.driver}.{number}"))
 
 
 def _hub_of(netdev: DeviceOption) -> int:
     return int(netdev.get("hubid") or 0)
 
 
-def _check_hub(start: Startup, hub: int, nics: Mapping[str | None, DeviceOption]) -> None:
+def _check_hub(start: Startup, hub: int, used: Container[str | None]) -> None:
     ports = [n for n in start.netdevs if n.driver == "hubport" and _hub_of(n) == hub]
-    has_nic = False
-    for port in ports:
-        if port.id in nics:
-            has_nic = True
-        else:
+    for port in reversed(ports):
+        if port.id not in used:
             start.say(_NO_PEER.at(start.release).format("hub port", port.id))
-    if has_nic:
+    if any(port.id in used for port in ports):
         text = "is not connected to host network"
         start.say(_UNCONNECTED.at(start.release).format(hub, text))
-    for port in ports:
-        if port.id not in nics:
-            start.say(_NO_PEER.at(start.release).format("netdev", port.id))
 
 
 def check_globals(start: Startup) -> None:

@@ -144,10 +144,16 @@ def _set_enforce_config_section(start: Startup, name: str, text: str) -> None:
 
 
 def _set_kernel_irqchip(start: Startup, name: str, text: str) -> None:
+    del name
+    if _IRQCHIP_IS_KVMS.at(start.release) and start.settings.accel not in {"kvm", "kvm:tcg"}:
+        return
     if text not in {"on", "off", "split"}:
         raise Refused(f"Invalid parameter '{text}'")
-    del name
     start.settings.kernel_irqchip = text
+
+
+#: From 5.0 this is a property of KVM: without KVM nobody looks at it.
+_IRQCHIP_IS_KVMS = History(False, ("5.0", True))
 
 
 def _set_accel(start: Startup, name: str, text: str) -> None:
@@ -240,13 +246,23 @@ def apply_properties(start: Startup) -> None:
     else:
         for opt in start.machine_opts:
             if opt.name != "type":
-                set_property(start, opt.name.replace("_", "-"), opt.value)
+                set_property(start, _legacy_name(start, opt.name), opt.value)
+
+
+def _legacy_name(start: Startup, name: str) -> str:
+    """5.0 to 6.0 took underscores for dashes only in options that are not properties of the machine."""
+    dashed = name.replace("_", "-")
+    return name if _OWN_NAMES_EXACT.at(start.release) and dashed not in _NOT_PROPERTIES else dashed
+
+
+_OWN_NAMES_EXACT = History(False, ("5.0", True))
+_NOT_PROPERTIES = ("accel", "igd-passthru", "kvm-shadow-mem", "kernel-irqchip")
 
 
 def _apply_keyval(start: Startup) -> None:
     """From 6.1 the options are a QDict, and its hash decides their order (``qemu_apply_machine_options``)."""
-    keys: KeyVal = {name.replace("_", "-"): value for name, value in start.machine_keys.items()}
-    for name in ("accel", "igd-passthru", "kvm-shadow-mem", "kernel-irqchip"):
+    keys = _dashed(start.machine_keys)
+    for name in _NOT_PROPERTIES:
         value = keys.pop(name, None)
         if isinstance(value, str) and name in {"accel", "kernel-irqchip"}:
             set_property(start, name, value)
@@ -260,6 +276,15 @@ def _apply_keyval(start: Startup) -> None:
             _set_memory(start, value)
         elif name != "type":
             _set_text(start, name, value)
+
+
+def _dashed(keys: KeyVal) -> KeyVal:
+    """``keyval_dashify``: underscores become dashes; both forms of a name at once are refused."""
+    for name in qdict_order(keys):
+        dashed = name.replace("_", "-")
+        if dashed != name and dashed in keys:
+            raise Refused(f"Conflict between '{name}' and '{dashed}'")
+    return {name.replace("_", "-"): value for name, value in keys.items()}
 
 
 _MEMORY_IS_PROPERTY = History(False, ("7.1", True))

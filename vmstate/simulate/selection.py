@@ -191,7 +191,7 @@ def _features(start: Startup, features: str) -> None:
     for opt in parse_opts(features):
         if opt.name == "compat" and kind != "gone":
             _compat_feature(start, opt, kind)
-        else:
+        elif start.cpu is not None:
             start.globals.append(Global(start.processor.type_name, opt.name, opt.value, own=True))
 
 

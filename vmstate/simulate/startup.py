@@ -9,6 +9,7 @@ from vmstate.describe.history import Release
 from vmstate.pseries.accelerators import TCG, Accelerator
 from vmstate.pseries.cpus import CpuAt
 from vmstate.pseries.machines import MachineClass
+from vmstate.pseries.vio_bus import VioBus
 from vmstate.pseries.world import Binary
 from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.options import KeyVal, Opt
@@ -96,6 +97,9 @@ class Startup:
     devices: list[DeviceOption] = field(default_factory=list)
     netdevs: list[DeviceOption] = field(default_factory=list)
     serials: list[str] = field(default_factory=list)
+    objects: list[DeviceOption] = field(default_factory=list)
+    vio: VioBus = field(default_factory=VioBus)
+    bridges: list[int] = field(default_factory=lambda: [0])
     cpu_option: str | None = None
     default_devices: bool = True
     machine_name: str = ""

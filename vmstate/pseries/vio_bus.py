@@ -1,0 +1,56 @@
+"""The VIO bus: devices by unit address, given out as hw/ppc/spapr_vio.c does.
+
+An address that was asked for must be free; the others get the next free one, from 0x71000000 up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FIRST_ADDRESS = 0x71000000
+
+#: The name that a device's kind has in its path: ``nvram@71000000``.
+PATH_NAMES = {"spapr-vty": "vty", "spapr-nvram": "nvram", "spapr-vlan": "l-lan", "spapr-vscsi": "v-scsi"}
+
+
+@dataclass(frozen=True, slots=True)
+class VioDevice:
+    """A device on the bus: type, unit address, place among the -device options (None: the board's)."""
+
+    driver: str
+    reg: int
+    option: int | None = None
+
+    @property
+    def path(self) -> str:
+        """The device's name on its bus, which begins the idstr of its sections."""
+        return f"{PATH_NAMES[self.driver]}@{self.reg:x}"
+
+
+@dataclass
+class VioBus:
+    """Devices so far; gives out addresses as QEMU does."""
+
+    devices: list[VioDevice] = field(default_factory=list)
+    next_address: int = FIRST_ADDRESS
+
+    def add(self, driver: str, wanted: int | None, option: int | None = None) -> VioDevice | None:
+        """Put a device on the bus; None if the address it wants is taken."""
+        taken = {device.reg for device in self.devices}
+        if wanted is not None and wanted != 0xFFFFFFFF:
+            if wanted in taken:
+                return None
+            address = wanted
+        else:
+            while self.next_address in taken:
+                self.next_address += 1
+            address = self.next_address
+            self.next_address += 1
+        device = VioDevice(driver, address, option)
+        self.devices.append(device)
+        return device
+
+    def conflict(self, driver: str, wanted: int) -> str:
+        """What the second device at an address is told."""
+        other = next(device for device in reversed(self.devices) if device.reg == wanted)
+        return f"{driver} and {other.driver} devices conflict at address {wanted:#x}"

@@ -1,0 +1,40 @@
+"""Which devices are on the VIO bus when a machine has started: the board's own, then the command line's."""
+
+from __future__ import annotations
+
+from vmstate.describe.history import History
+from vmstate.simulate.options import parse_number
+from vmstate.simulate.startup import DeviceOption, Refused, Startup
+
+#: Devices of the board that fail said whose initialization failed (``qdev_init_nofail``).
+_BOARD_PREFIX = History("Initialization of device {} failed: ", ("5.1", ""))
+
+
+def lay_out_board(start: Startup) -> None:
+    """The board's own devices: terminals, the NVRAM, and by default a network card and a disk adapter."""
+    bus = start.vio
+    serials = [serial for serial in start.serials if serial != "none"]
+    if start.default_devices and not start.serials:
+        serials = ["default"]
+    drivers = ["spapr-vty"] * len(serials) + ["spapr-nvram"]
+    if start.default_devices:
+        drivers += [] if start.netdevs else ["spapr-vlan"]
+        drivers += ["spapr-vscsi"]
+    for driver in drivers:
+        wanted = _global_address(start, driver)
+        if bus.add(driver, wanted) is None and wanted is not None:
+            raise Refused(_BOARD_PREFIX.at(start.release).format(driver) + bus.conflict(driver, wanted))
+
+
+def plug_vio(start: Startup, place: int, device: DeviceOption) -> None:
+    """A VIO device of the command line, the ``place``-th -device."""
+    bus = start.vio
+    given = device.get("reg")
+    wanted = parse_number(given) if given is not None else _global_address(start, device.driver)
+    if bus.add(device.driver, wanted, place) is None and wanted is not None:
+        raise Refused(f"{device.text}: {bus.conflict(device.driver, wanted)}")
+
+
+def _global_address(start: Startup, driver: str) -> int | None:
+    given = [g.value for g in start.globals if g.driver == driver and g.prop == "reg"]
+    return parse_number(given[-1]) if given else None

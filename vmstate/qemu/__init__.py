@@ -1,0 +1,45 @@
+"""A real QEMU at hand: find it, start it paused, let it save a stream, let it load one.
+
+    from vmstate.qemu import capture, replay
+
+    command = ["qemu-system-ppc64", "-machine", "pseries-7.2", "-m", "256"]
+    capture(command, "guest.mig")
+    replay("guest.mig", command).outcome        # "accept"
+
+Needs the extra ``vmstate[qemu]`` (``qemu.qmp``), which is imported only when a QEMU is really started.
+"""
+
+from __future__ import annotations
+
+from vmstate.qemu.binary import Binary, find, find_all, identify
+from vmstate.qemu.capture import capture
+from vmstate.qemu.command_line import Command
+from vmstate.qemu.failures import (
+    QemuError,
+    QemuNotFound,
+    QemuRefused,
+    QemuStalled,
+    QmpRefused,
+    QmpUnavailable,
+)
+from vmstate.qemu.replay import RealVerdict, replay
+from vmstate.qemu.session import Ended, Session
+
+__all__ = [
+    "Binary",
+    "Command",
+    "Ended",
+    "QemuError",
+    "QemuNotFound",
+    "QemuRefused",
+    "QemuStalled",
+    "QmpRefused",
+    "QmpUnavailable",
+    "RealVerdict",
+    "Session",
+    "capture",
+    "find",
+    "find_all",
+    "identify",
+    "replay",
+]

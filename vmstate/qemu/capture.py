@@ -1,0 +1,81 @@
+"""Let a real QEMU save a stream."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vmstate.errors import ConfigurationError
+from vmstate.qemu.command_line import Command
+from vmstate.qemu.failures import QemuRefused, QmpRefused
+from vmstate.qemu.session import Session
+
+
+def capture(
+    command: Command | str | Sequence[str],
+    out: str | os.PathLike[str],
+    run_seconds: float = 0,
+    *,
+    capabilities: Sequence[str] = (),
+    parameters: Mapping[str, object] | None = None,
+    timeout: float = 60.0,
+) -> tuple[str, ...]:
+    """Start ``command`` paused, let the guest run for ``run_seconds``, save its stream into ``out``.
+
+    Returns QEMU's lines on stderr, without the program's name.  ``capabilities`` and ``parameters`` are
+    set by QMP before.  ``timeout``: seconds, those that the guest runs not counted.
+
+    Raises QemuRefused (it did not start, or ended), QmpRefused (it does not migrate this machine, or the
+    migration failed), QemuStalled, QemuNotFound, QmpUnavailable.  ``out`` is then removed.
+    """
+    target = Path(out).absolute()
+    parsed = command if isinstance(command, Command) else Command.parse(command)
+    target.touch()  # a place that cannot be written fails here, as OSError, not in the shell QEMU starts
+    try:
+        return _captured(parsed, target, run_seconds, capabilities, parameters or {}, timeout)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _captured(
+    command: Command,
+    target: Path,
+    run_seconds: float,
+    capabilities: Sequence[str],
+    parameters: Mapping[str, object],
+    timeout: float,
+) -> tuple[str, ...]:
+    with Session(command, timeout=timeout) as qemu:
+        qemu.enable(capabilities)
+        if parameters:
+            qemu.execute("migrate-set-parameters", **parameters)
+        if run_seconds > 0:
+            qemu.execute("cont")
+            qemu.sleep(run_seconds)
+        qemu.execute("migrate", uri=f"exec:cat>{_quoted(target)}")
+        _wait_until_saved(qemu)
+        ended = qemu.finish()
+    if ended.returncode:
+        raise QemuRefused("QEMU failed after saving", ended.returncode, ended.messages)
+    return ended.messages
+
+
+def _wait_until_saved(qemu: Session) -> None:
+    for _ in qemu.naps("the stream to be saved"):
+        answer = qemu.execute("query-migrate")
+        status = answer.get("status")
+        if status == "completed":
+            return
+        if status in ("failed", "cancelled"):
+            reason = answer.get("error-desc", f"the migration is {status}")
+            raise QmpRefused("migrate", reason, qemu.finish().messages)
+
+
+def _quoted(path: Path) -> str:
+    """For ``exec:``, whose command the shell reads."""
+    if "\0" in str(path) or "\n" in str(path):
+        raise ConfigurationError(f"not a name for a stream: {str(path)!r}")
+    return shlex.quote(str(path))

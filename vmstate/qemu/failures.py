@@ -1,0 +1,51 @@
+"""What can go wrong with a real QEMU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vmstate.errors import VmstateError
+
+
+class QemuError(VmstateError):
+    """Something about a real QEMU.  ``messages``: its lines on stderr, so far as known."""
+
+    def __init__(self, message: str, messages: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.messages = tuple(messages)
+
+    def __str__(self) -> str:
+        return "\n".join((self.message, *(f"  {line}" for line in self.messages)))
+
+
+class QemuNotFound(QemuError):
+    """There is no such program, or it is no QEMU system emulator.  Install one, or name another."""
+
+
+class QmpUnavailable(QemuError):
+    """The package ``qemu.qmp`` is not installed.  Install ``vmstate[qemu]``."""
+
+
+class QemuRefused(QemuError):
+    """QEMU ended before it was ready: it refused its command line, or crashed.
+
+    ``returncode`` is negative (minus the signal's number) when a signal ended it.
+    """
+
+    def __init__(self, message: str, returncode: int, messages: Sequence[str] = ()) -> None:
+        super().__init__(message, messages)
+        self.returncode = returncode
+
+
+class QemuStalled(QemuError):
+    """QEMU did not answer or finish in time, and was killed.  Give it longer, or see its messages."""
+
+
+class QmpRefused(QemuError):
+    """QEMU answered a QMP command with an error: ``command``, and its ``reason`` in QEMU's words."""
+
+    def __init__(self, command: str, reason: str, messages: Sequence[str] = ()) -> None:
+        super().__init__(f"QEMU refuses {command}: {reason}", messages)
+        self.command = command
+        self.reason = reason

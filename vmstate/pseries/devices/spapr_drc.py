@@ -6,6 +6,7 @@ id, and because a guest in the middle of a hotplug sends its connector.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -114,3 +115,29 @@ class SpaprDrcPhysical(Device):
         super().__init__(machine, instance_id=kind.index(number))
         self.rest_indicator = int(attached)
         self.dr_indicator = self.rest_indicator
+
+
+@dataclass(frozen=True, slots=True)
+class Connectors:
+    """``count`` connectors of a kind with consecutive numbers; ``attached``: there is a device on each."""
+
+    kind: DrcType
+    first: int
+    count: int
+    attached: bool = False
+
+    @property
+    def registrations(self) -> int:
+        """Section ids that they take: two for each with an indicator."""
+        return self.count * (2 if self.kind.physical else 1)
+
+    def find(self, machine: Any, idstr: str, instance_id: int) -> SpaprDrc | SpaprDrcPhysical | None:
+        """The connector's section of that name and instance, at rest; None if it is not one of these."""
+        number = instance_id - self.kind.index(0)
+        if not self.first <= number < self.first + self.count:
+            return None
+        if idstr == SPAPR_DRC.name:
+            return SpaprDrc(machine, self.kind, number, self.attached)
+        if idstr == SPAPR_DRC_PHYSICAL.name and self.kind.physical:
+            return SpaprDrcPhysical(machine, self.kind, number, self.attached)
+        return None

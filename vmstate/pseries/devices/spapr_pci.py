@@ -23,6 +23,7 @@ from vmstate.pseries.devices.device import Device
 from vmstate.pseries.devices.pci_bus import PCI_NUM_PINS
 from vmstate.pseries.devices.spapr_iommu import pci_liobn
 
+DRIVER = "spapr-pci-host-bridge"
 BASE_BUID = 0x800000020000000
 TYPES_2_7_GONE = "9.2"  # with the machine types up to 2.7, what only they send
 
@@ -90,13 +91,13 @@ class Placement:
     io_win_size: int = 0x10000
 
 
-def placement_2_7(index: int, ram_size: int, maxram_size: int) -> Placement:
+def placement_2_7(index: int, ram_size: int, maxram_size: int, window: int) -> Placement:
     """phb_placement_2_7: above memory, 64 GiB each; the one window is announced whole (64-bit part too)."""
     top = ram_size
     if maxram_size > ram_size:
         top = -(-ram_size // _GIB) * _GIB + maxram_size - ram_size
     base = -(-top // _TIB) * _TIB + index * 64 * _GIB
-    return Placement(base + 0xA0000000, 0xF80000000, base + 0x80000000)
+    return Placement(base + 0xA0000000, window, base + 0x80000000)
 
 
 class SpaprPci(Device):
@@ -114,9 +115,18 @@ class SpaprPci(Device):
             self._place(index)
 
     def _place(self, index: int) -> None:
-        where = placement_2_7(index, self.machine.ram_size, self.machine.maxram_size)
+        machine = self.machine
+        where = placement_2_7(index, machine.ram_size, machine.maxram_size, self._window_size())
         self.mig_liobn = pci_liobn(index, 0)
         self.mig_mem_win_addr = where.mem_win_addr
         self.mig_mem_win_size = where.mem_win_size
         self.mig_io_win_addr = where.io_win_addr
         self.mig_io_win_size = where.io_win_size
+
+    def _window_size(self) -> int:
+        given = [
+            value
+            for driver, name, value in self.machine.compat_properties
+            if driver == DRIVER and name == "mem_win_size"
+        ]
+        return int(given[-1], 0)

@@ -32,14 +32,15 @@ def VioDevice(name: str) -> Field:
 class SpaprVio(Device):
     """A device on the VIO bus: ``reg`` is its unit address, ``irq`` its interrupt number.
 
-    Its section is named by its place: ``vty@71000000/spapr_vty``.
+    ``path`` is its place, which names its section: ``vty@71000000/spapr_vty``.
     """
 
     dt_name: ClassVar[str]
     rtce_window_size: ClassVar[int] = 0
 
     def __init__(self, machine: Any, reg: int, irq: int) -> None:
-        super().__init__(machine, f"{self.dt_name}@{reg:08x}/{self.description.name}")
+        super().__init__(machine)
+        self.path = f"{self.dt_name}@{reg:x}"
         self.reg = reg
         self.irq = irq
         self.signal_state = 0

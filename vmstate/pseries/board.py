@@ -1,0 +1,120 @@
+"""A board while devices are put on it: section ids, instances, interrupt numbers, buses, memory blocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from vmstate.describe.history import Span
+from vmstate.pseries.devices.device import Device, LiveDevice
+from vmstate.pseries.devices.interrupts import InterruptNumbers
+from vmstate.pseries.devices.ram import RamBlock
+from vmstate.pseries.devices.spapr_drc import SINCE as CONNECTORS_SINCE
+from vmstate.pseries.devices.spapr_drc import Connectors
+from vmstate.pseries.devices.spapr_vio import REG_BASE
+
+CONNECTORS = Span(since=CONNECTORS_SINCE)
+
+
+@dataclass(slots=True)
+class Registered:
+    """A section with the id that registration gave it."""
+
+    section_id: int
+    device: Device | LiveDevice
+
+
+@dataclass
+class PciSlots:
+    """A PCI bus while devices are put on it: the path and names of its bridge, the functions taken."""
+
+    path: str
+    names: tuple[str, ...]
+    taken: set[int] = field(default_factory=set)
+
+    def place(self, address: str | None = None) -> int:
+        """The device and function number that a device gets: the one asked for, or the first free slot."""
+        if address is not None:
+            slot, _, function = address.partition(".")
+            number = int(slot, 16) << 3 | int(function or "0", 16)
+        else:
+            number = next(n for n in range(0, 256, 8) if n not in self.taken)
+        self.taken.add(number)
+        return number
+
+
+class Board:
+    """Everything made so far.  ``machine``: what the devices see as theirs."""
+
+    def __init__(self, machine: Any) -> None:
+        self.machine = machine
+        self.entries: list[Registered] = []
+        self.connectors: list[Connectors] = []
+        self.ram_blocks: list[RamBlock] = []
+        self.numbers = InterruptNumbers(
+            legacy=machine.irq == "xics-legacy", hotplug_events=machine.modern_hotplug_events
+        )
+        self.buses: list[PciSlots] = []
+        self.vio_regs: set[int] = set()
+        self._next_id = 0
+        self._reserved: dict[str, Registered] = {}
+        self._instances: Counter[str] = Counter()
+        self._compat: Counter[str] = Counter()
+
+    def add(self, device: Device | LiveDevice) -> None:
+        """Register a section."""
+        self.entries.append(Registered(self._next_id, device))
+        self._next_id += 1
+
+    def add_at(self, path: str, device: Device) -> None:
+        """Register a device that is named by its place on a bus; releases before had its plain name."""
+        name = device.description.name
+        device.idstr = f"{path}/{name}"
+        device.compat = (name, self._compat[name])
+        self._compat[name] += 1
+        self.add(device)
+
+    def skip(self, count: int) -> None:
+        """Count registrations that are not listed."""
+        self._next_id += count
+
+    def reserve(self, name: str) -> None:
+        """Register a section whose device depends on what comes later; :meth:`fill` brings it."""
+        entry = Registered(self._next_id, LiveDevice(self.machine))
+        self._reserved[name] = entry
+        self.entries.append(entry)
+        self._next_id += 1
+
+    def fill(self, name: str, device: Device | LiveDevice) -> None:
+        """The device of a reserved section."""
+        self._reserved[name].device = device
+
+    def connect(self, connectors: Connectors) -> None:
+        """Hotplug connectors, of releases that register them (2.10 on)."""
+        if CONNECTORS.covers(self.machine.release):
+            self.connectors.append(connectors)
+            self.skip(connectors.registrations)
+
+    def new_instance(self, idstr: str) -> int:
+        """The next free instance of a section that does not name its own."""
+        self._instances[idstr] += 1
+        return self._instances[idstr] - 1
+
+    def vio_reg(self, wanted: int | None) -> int:
+        """The address of a device on the VIO bus: as asked, or the next that nobody has."""
+        reg = wanted
+        if reg is None:
+            reg = REG_BASE
+            while reg in self.vio_regs:
+                reg += 1
+        self.vio_regs.add(reg)
+        return reg
+
+    def sections(self) -> list[Registered]:
+        """All entries by priority (savevm_state_handler_insert): the higher first, else as they came."""
+        return sorted(self.entries, key=lambda entry: -_priority(entry.device))
+
+
+def _priority(device: Device | LiveDevice) -> int:
+    return device.description.priority if isinstance(device, Device) else 0

@@ -1,0 +1,96 @@
+"""Devices that are plugged onto a board: those of the default machine, and those of ``-device``.
+
+Each kind of device says what it registers and which memory it brings; where it goes (address, slot,
+port, interrupt number) is decided here as QEMU's buses do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vmstate.pseries.board import Board, PciSlots
+from vmstate.pseries.devices.pci_bus import PciBus
+from vmstate.pseries.devices.spapr_drc import Connectors, DrcType
+from vmstate.pseries.devices.spapr_iommu import PHB_WINDOW_SIZE, SpaprIommu, pci_liobn
+from vmstate.pseries.devices.spapr_llan import SpaprLlan
+from vmstate.pseries.devices.spapr_nvram import SpaprNvram
+from vmstate.pseries.devices.spapr_pci import BASE_BUID, DRIVER, SpaprPci
+from vmstate.pseries.devices.spapr_vio import SpaprVio
+from vmstate.pseries.devices.spapr_vscsi import SpaprVscsi
+from vmstate.pseries.devices.spapr_vty import SpaprVty
+
+FUNCTIONS = 256  # of a PCI bus: 32 slots of 8 functions
+
+VIO_DEVICES: dict[str, type[SpaprVio]] = {
+    "spapr-vty": SpaprVty,
+    "spapr-nvram": SpaprNvram,
+    "spapr-vlan": SpaprLlan,
+    "spapr-vscsi": SpaprVscsi,
+}
+
+
+def property_of(board: Board, driver: str, name: str, default: str) -> str:
+    """A property's value: ``-global`` over what the machine type sets over the device's own default."""
+    machine = board.machine
+    value = default
+    for owner, prop, given in machine.compat_properties:
+        if (owner, prop) == (driver, name):
+            value = given
+    for setting in machine.globals:
+        if (setting.driver, setting.prop) == (driver, name):
+            value = setting.value
+    return value
+
+
+def _is_on(value: str) -> bool:
+    return value in {"on", "yes", "true", "y"}
+
+
+def add_vio(board: Board, driver: str, given: str | None = None) -> None:
+    """A device on the VIO bus, and its DMA window if it has one; ``given``: its ``reg``, if asked for."""
+    machine = board.machine
+    kind = VIO_DEVICES[driver]
+    wanted = given or property_of(board, driver, "reg", "")
+    reg = board.vio_reg(int(wanted, 0) if wanted else None)
+    irq = board.numbers.vio(reg)
+    if kind.rtce_window_size:
+        board.add(SpaprIommu(machine, reg, kind.rtce_window_size))
+    more = {}
+    if kind is SpaprLlan:
+        more["pools"] = _is_on(property_of(board, driver, "use-rx-buffer-pools", "on"))
+    device = kind(machine, reg, irq, **more)
+    board.add_at(device.path, device)
+
+
+def add_host_bridge(board: Board, index: int, name: str | None = None) -> None:
+    """A PCI host bridge: connectors of its slots, its DMA windows, itself, its bus."""
+    machine = board.machine
+    lsi = board.numbers.pci_lsi(index)
+    if machine.flags.phb_dynamic_reconfiguration:
+        board.connect(Connectors(DrcType.PCI, index << 16, FUNCTIONS))
+    for window in range(2 if machine.flags.ddw else 1):
+        size = 0 if window else PHB_WINDOW_SIZE
+        board.add(SpaprIommu(machine, pci_liobn(index, window), size, default=not window))
+    board.add(SpaprPci(machine, index, lsi, board.new_instance("spapr_pci")))
+    board.add(PciBus(machine, board.new_instance("PCIBUS")))
+    names = (f"{name}.0",) if name else (f"pci.{len(board.buses)}",)
+    board.buses.append(PciSlots(f"pci@{BASE_BUID + index:x}", names))
+
+
+def add_default_devices(board: Board) -> None:
+    """What a machine without ``-nodefaults`` has: network, SCSI with a CD drive, graphics, USB."""
+    add_vio(board, "spapr-vlan")
+
+
+def add_option(board: Board, option: Any) -> None:
+    """A ``-device``; drivers that send nothing add nothing."""
+    if option.driver in VIO_DEVICES:
+        add_vio(board, option.driver, option.get("reg"))
+    elif option.driver == DRIVER:
+        add_host_bridge(board, int(option.get("index", "0"), 0), option.id)
+    elif option.driver in PLUGGED:
+        PLUGGED[option.driver](board, option)
+
+
+PLUGGED: dict[str, Callable[[Board, Any], None]] = {}

@@ -1,0 +1,253 @@
+"""Which sections a machine registers, in which order, under which ids.
+
+A section id is nothing but the count of registrations so far, among them hundreds of connectors that are
+never sent; so the order in which a release makes its devices is followed here call by call:
+hw/ppc/spapr.c ``spapr_machine_init``, and softmmu/vl.c around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vmstate.describe.history import History, Span
+from vmstate.pseries.board import Board, Registered
+from vmstate.pseries.devices import quiet, spapr_watchdog
+from vmstate.pseries.devices.cpu import Cpu
+from vmstate.pseries.devices.cpu_common import CpuCommon
+from vmstate.pseries.devices.device import Device
+from vmstate.pseries.devices.globalstate import GlobalState
+from vmstate.pseries.devices.htab import Htab
+from vmstate.pseries.devices.ram import Ram, RamBlock
+from vmstate.pseries.devices.slirp import Slirp
+from vmstate.pseries.devices.spapr import Spapr
+from vmstate.pseries.devices.spapr_cpu import SpaprCpu
+from vmstate.pseries.devices.spapr_drc import SPAPR_DRC, Connectors, DrcType
+from vmstate.pseries.devices.spapr_rtc import SpaprRtc
+from vmstate.pseries.devices.timer import Timers
+from vmstate.pseries.devices.xics import DummyIcp, Icp, Ics
+from vmstate.pseries.devices.xive import SpaprXive, XiveSource, XiveTctx
+from vmstate.pseries.plugging import add_default_devices, add_host_bridge, add_option, add_vio
+
+Step = Callable[[Board], None]
+
+LMB_SIZE = 1 << 28
+MAX_PHBS = 31
+
+BLOCK = Span(until=quiet.BLOCK_UNTIL)
+DIRTY_BITMAPS = Span(since=quiet.DIRTY_BITMAP_SINCE)
+NVDIMM = Span(since="5.0")
+PHB_HOTPLUG = Span(since="4.0")
+CPU_CORE_STATE = Span(since="3.0")
+
+
+def register(machine: Any) -> list[Registered]:
+    """The sections that a machine may send, in sending order, with their ids.
+
+    ``machine``: a built machine with a ``console``.  Connectors, watchdogs and the like, which send
+    nothing at rest, are counted but not listed: :func:`connector` finds one.
+    """
+    return build(machine).sections()
+
+
+def connector(machine: Any, idstr: str, instance_id: int) -> Device | None:
+    """The hotplug connector of that name and instance, should a stream have it; None if there is none."""
+    if not idstr.startswith(SPAPR_DRC.name):
+        return None
+    found = (c.find(machine, idstr, instance_id) for c in build(machine).connectors)
+    return next((device for device in found if device is not None), None)
+
+
+def build(machine: Any) -> Board:
+    """The whole board, with all that was made on it."""
+    board = Board(machine)
+    for step in ORDER.at(machine.release):
+        step(board)
+    return board
+
+
+# ---- around the machine
+
+
+def _timers(board: Board) -> None:
+    board.add(Timers(board.machine))
+
+
+def _colo(board: Board) -> None:
+    board.add(quiet.ColoState(board.machine))
+
+
+def _network(board: Board) -> None:
+    """User-mode network stacks: the default one, or those of ``-netdev user``."""
+    machine = board.machine
+    count = sum(netdev.driver == "user" for netdev in machine.netdevs)
+    if machine.default_devices and not machine.netdevs:
+        count += 1
+    for _ in range(count):
+        board.add(Slirp(machine, board.new_instance("slirp")))
+
+
+def _live(board: Board) -> None:
+    """Disks, memory, bitmaps: what is sent while the machine runs."""
+    machine = board.machine
+    if BLOCK.covers(machine.release):
+        board.add(quiet.BlockMigration(machine))
+    board.reserve("ram")
+    if DIRTY_BITMAPS.covers(machine.release):
+        board.add(quiet.DirtyBitmaps(machine))
+
+
+def _options(board: Board) -> None:
+    for option in board.machine.devices:
+        add_option(board, option)
+
+
+def _global_state(board: Board) -> None:
+    board.add(GlobalState(board.machine))
+
+
+# ---- the machine
+
+
+def _interrupt_controllers(board: Board) -> None:
+    machine = board.machine
+    if machine.has_xics:
+        board.reserve("ics")
+    if machine.has_xive:
+        board.add(XiveSource(machine))
+        board.reserve("spapr-xive")
+
+
+def _all_presenters(board: Board) -> None:
+    """Up to 2.9 every processor that may ever be has its presenter from the start."""
+    for index in range(board.machine.topology.max_servers):
+        board.add(Icp(board.machine, index))
+
+
+def _dummy_presenters(board: Board) -> None:
+    """For streams from 2.9: what takes the presenters of processors that are not there."""
+    machine = board.machine
+    if not machine.flags.pre_2_10_has_unused_icps:
+        return
+    for index in range(machine.topology.max_servers):
+        if index < machine.topology.cpus:
+            board.skip(1)  # gone again when the processor came
+        else:
+            board.add(DummyIcp(machine, index))
+
+
+def _processors(board: Board) -> None:
+    machine = board.machine
+    topology = machine.topology
+    presenters = PRESENTERS.at(machine.release)
+    for first in range(0, topology.max_cpus, topology.threads):
+        present = first < topology.cpus
+        if machine.flags.has_hotpluggable_cpus:
+            board.connect(Connectors(DrcType.CPU, topology.vcpu_id(first), 1, attached=present))
+        for index in range(first, min(first + topology.threads, topology.cpus)):
+            _processor(board, index, presenters)
+
+
+def _processor(board: Board, index: int, presenters: tuple[str, ...]) -> None:
+    machine = board.machine
+    common = CpuCommon(machine, index)
+    board.add(common)
+    board.add(Cpu(machine, common))
+    for presenter in presenters:
+        if presenter == "icp" and machine.has_xics:
+            board.add(Icp(machine, index))
+        elif presenter == "tctx" and machine.has_xive:
+            board.add(XiveTctx(machine, index))
+    if CPU_CORE_STATE.covers(machine.release) and not machine.flags.core_pre_3_0_migration:
+        board.add(SpaprCpu(machine, index))
+
+
+#: The presenters of a processor, in the order in which they are made (XICS's got lost for a while).
+PRESENTERS: History[tuple[str, ...]] = History(
+    (),
+    ("2.10", ("icp",)),
+    ("4.0", ("tctx", "icp")),
+    ("4.2", ("icp", "tctx")),
+    ("9.2", ("tctx",)),
+    (("10.0.5", "10.1.1", "10.2"), ("icp", "tctx")),
+)
+
+
+def _memory_connectors(board: Board) -> None:
+    machine = board.machine
+    if machine.flags.dr_lmb_enabled:
+        first = -(-machine.ram_size // (1 << 30)) << 2
+        count = (machine.maxram_size - machine.ram_size) // LMB_SIZE
+        board.connect(Connectors(DrcType.LMB, first, count))
+    if NVDIMM.covers(machine.release) and machine.flags.nvdimm_supported:
+        board.connect(Connectors(DrcType.PMEM, 0, machine.ram_slots))
+
+
+def _rtc(board: Board) -> None:
+    board.add(SpaprRtc(board.machine))
+
+
+def _vio(board: Board) -> None:
+    """Terminals, then the memory that survives a reboot."""
+    machine = board.machine
+    terminals = [serial for serial in machine.serials if serial != "none"]
+    if machine.default_devices and not machine.serials:
+        terminals = ["vc"]
+    for _ in terminals:
+        add_vio(board, "spapr-vty")
+    add_vio(board, "spapr-nvram")
+
+
+def _bridge_connectors(board: Board) -> None:
+    if PHB_HOTPLUG.covers(board.machine.release) and board.machine.flags.dr_phb_enabled:
+        board.connect(Connectors(DrcType.PHB, 0, MAX_PHBS))
+
+
+def _bridge(board: Board) -> None:
+    add_host_bridge(board, 0)
+
+
+def _default_devices(board: Board) -> None:
+    if board.machine.default_devices:
+        add_default_devices(board)
+
+
+def _spapr(board: Board) -> None:
+    machine = board.machine
+    board.add(Spapr(machine))
+    board.add(Htab(machine, machine.htab_shift))
+
+
+def _watchdogs(board: Board) -> None:
+    for number in range(spapr_watchdog.TIMERS):
+        board.add(spapr_watchdog.SpaprWatchdog(board.machine, number))
+
+
+def _finish(board: Board) -> None:
+    """What depends on all that was made: memory blocks, and the interrupts in use."""
+    machine = board.machine
+    blocks = [RamBlock("ppc_spapr.ram", machine.ram_size), *board.ram_blocks]
+    board.fill("ram", Ram(machine, blocks))
+    if machine.has_xics:
+        board.fill("ics", Ics(machine, board.numbers.lsi))
+    if machine.has_xive:
+        board.fill("spapr-xive", SpaprXive(machine, board.numbers.lsi))
+
+
+_HARDWARE_2_9: tuple[Step, ...] = (_interrupt_controllers, _all_presenters, _processors)
+_HARDWARE: tuple[Step, ...] = (_interrupt_controllers, _dummy_presenters, _processors)
+_BOARD: tuple[Step, ...] = (
+    *(_memory_connectors, _rtc, _vio, _bridge_connectors, _bridge, _default_devices, _spapr),
+)
+_END: tuple[Step, ...] = (_options, _global_state, _finish)
+_NEWEST: tuple[Step, ...] = (*_HARDWARE, *_BOARD, _watchdogs, *_END)
+
+#: Everything that is made, in order, by release.
+ORDER: History[tuple[Step, ...]] = History(
+    (_timers, _colo, _network, _live, *_HARDWARE_2_9, *_BOARD, *_END),
+    ("2.10", (_timers, _colo, _network, _live, *_HARDWARE, *_BOARD, *_END)),
+    (quiet.COLO_UNTIL, (_timers, _network, _live, *_HARDWARE, *_BOARD, *_END)),
+    ("6.0", (_timers, _live, _network, *_HARDWARE, *_BOARD, *_END)),
+    (spapr_watchdog.SINCE, (_timers, _live, _network, *_NEWEST)),
+    ("10.0", (_timers, _network, _live, *_NEWEST)),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from itertools import count
 
 from hypothesis import strategies as st
@@ -52,6 +53,17 @@ COMPARED = (UInt8Equal, UInt16Equal, UInt32Equal, UInt64Equal, Int32Equal, Int32
 releases = st.sampled_from(RELEASES)
 
 
+@cache
+def one_of(*options):
+    """One of some hashable things; the strategy is kept, as making one costs more than drawing from it."""
+    return st.sampled_from(options)
+
+
+@cache
+def between(low, high):
+    return st.integers(low, high)
+
+
 @st.composite
 def descriptions(draw, *, depth=2, name="t", history=True):
     """A description with history, whose attribute names are unique within all of it."""
@@ -70,83 +82,76 @@ class _Author:
 
     def description(self, name, depth, subsections=True):
         draw = self.draw
-        version = draw(st.integers(1, 3))
+        version = draw(between(1, 3))
         anchor, flags = self.attr(), self.attr()
         fields = [UInt8(anchor), UInt8(flags)]  # always there: the counts and tests of the others
-        fields += [
-            self.field(name, anchor, flags, version, depth) for _ in range(draw(st.integers(0, 5)))
-        ]
+        fields += [self.field(name, anchor, flags, version, depth) for _ in range(draw(between(0, 5)))]
         inner = []
         if subsections and depth:
-            for i in range(draw(st.integers(0, 2))):
+            for i in range(draw(between(0, 2))):
                 sub = self.description(f"{name}/s{i}", depth - 1)
                 inner.append(self.dated(replace(sub, needed=_bit(flags, i))))
-        newest = version if not self.history else draw(self.versions(version))
-        oldest = draw(st.integers(0, version))
+        newest = version
+        if self.history and draw(one_of(False, True)):
+            newest = History(version, (draw(one_of(*POINTS)), version + 1))
+        oldest = draw(between(0, version))
         return VMStateDescription(name, newest, oldest, fields, inner)
-
-    def versions(self, version):
-        later = st.builds(lambda p, more: History(version, (p, version + more)), st.sampled_from(POINTS), st.just(1))
-        return st.one_of(st.just(version), later)
 
     def field(self, owner, anchor, flags, version, depth):
         field = self.plain(owner, anchor, version, depth)
-        kind = self.draw(st.sampled_from(("always", "always", "version", "exists")))
+        kind = self.draw(one_of("always", "always", "version", "exists"))
         if kind == "version" and (field.vmsd is None or field.info is None):
-            field = replace(field, version_id=self.draw(st.integers(0, version)))
+            field = replace(field, version_id=self.draw(between(0, version)))
         elif kind == "exists" and not field.must_exist:
-            test = _bit(flags, self.draw(st.integers(4, 7)))
+            test = _bit(flags, self.draw(between(4, 7)))
             field = replace(field, exists=lambda state, version_id: test(state))
         return self.dated(field)
 
     def dated(self, thing):
         if not self.history:
             return thing
-        kind = self.draw(st.sampled_from(("always", "always", "since", "until")))
+        kind = self.draw(one_of("always", "always", "since", "until"))
         if kind == "always":
             return thing
-        return (Since if kind == "since" else Until)(self.draw(st.sampled_from(POINTS)), thing)
+        return (Since if kind == "since" else Until)(self.draw(one_of(*POINTS)), thing)
 
     def plain(self, owner, anchor, version, depth):
         draw = self.draw
-        makers = [self.number, self.array, self.raw, self.odd]
-        if depth:
-            makers += [self.struct, self.structs, self.composite]
-        return draw(st.sampled_from(makers))(owner, anchor, depth)
+        kinds = ("number", "array", "raw", "odd") + ("struct", "structs", "composite") * (depth > 0)
+        return getattr(self, draw(one_of(*kinds)))(owner, anchor, depth)
 
     def number(self, owner, anchor, depth):
-        return self.draw(st.sampled_from(PLAIN if self.fresh else PLAIN + COMPARED))(self.attr())
+        return self.draw(one_of(*PLAIN) if self.fresh else one_of(*PLAIN, *COMPARED))(self.attr())
 
     def array(self, owner, anchor, depth):
         draw = self.draw
-        field = draw(st.sampled_from(PLAIN if self.fresh else (*PLAIN, UInt16Equal)))(self.attr())
-        counts = st.sampled_from((0, 1, 3, (2, 2), anchor))
-        array = field[draw(counts)]
+        field = draw(one_of(*PLAIN) if self.fresh else one_of(*PLAIN, UInt16Equal))(self.attr())
+        array = field[self.count(anchor, 0, 1, 3, (2, 2))]
         if array.count == anchor:
-            return array.times(draw(st.integers(1, 2)))
-        if not self.fresh and draw(st.booleans()) and isinstance(array.count, int):
+            return array.times(draw(between(1, 2)))
+        if not self.fresh and draw(one_of(False, True)) and isinstance(array.count, int):
             return Pointers(array)
         return array
 
     def raw(self, owner, anchor, depth):
-        draw = self.draw
-        size = draw(st.sampled_from((0, 1, 5, anchor)))
-        return draw(
-            st.sampled_from((
-                Buffer(self.attr(), size),
-                Unused(draw(st.integers(0, 9))),
-                Bitmap(self.attr(), draw(st.sampled_from((1, 64, 70, anchor)))),
-            ))
-        )
+        kind = self.draw(one_of("buffer", "unused", "bitmap"))
+        if kind == "buffer":
+            return Buffer(self.attr(), self.count(anchor, 0, 1, 5))
+        if kind == "unused":
+            return Unused(self.draw(between(0, 9)))
+        return Bitmap(self.attr(), self.count(anchor, 1, 64, 70))
 
     def odd(self, owner, anchor, depth):
-        return self.draw(
-            st.sampled_from((
-                Validate("checked", lambda state, version_id: True),
-                UInt32(self.attr()).part(2, 3),
-                Buffer(self.attr(), 2, start=1, shape=(4,)),
-            ))
-        )
+        kind = self.draw(one_of("validator", "part", "partial buffer"))
+        if kind == "validator":
+            return Validate("checked", lambda state, version_id: True)
+        if kind == "part":
+            return UInt32(self.attr()).part(2, 3)
+        return Buffer(self.attr(), 2, start=1, shape=(4,))
+
+    def count(self, anchor, *fixed):
+        drawn = self.draw(one_of(*fixed, "counted"))
+        return anchor if drawn == "counted" else drawn
 
     def inner(self, depth):
         return self.description(f"in{next(self.numbers)}", depth - 1)
@@ -155,16 +160,16 @@ class _Author:
         inner = self.inner(depth)
         oldest = inner.minimum_version_id
         newest = inner.version_id if isinstance(inner.version_id, int) else inner.version_id.first
-        if self.draw(st.booleans()):
-            return VStruct(self.attr(), inner, self.draw(st.integers(oldest, newest)))
+        if self.draw(one_of(False, True)):
+            return VStruct(self.attr(), inner, self.draw(between(oldest, newest)))
         return Struct(self.attr(), inner)
 
     def structs(self, owner, anchor, depth):
-        counts = self.draw(st.sampled_from((0, 2, anchor)))
+        counts = self.count(anchor, 0, 2)
         self.fresh += counts == anchor
         array = Struct(self.attr(), self.inner(depth))[counts]
         self.fresh -= counts == anchor
-        if not self.fresh and self.draw(st.booleans()) and isinstance(array.count, int):
+        if not self.fresh and self.draw(one_of(False, True)) and isinstance(array.count, int):
             return Pointers(array)
         return array
 
@@ -174,8 +179,8 @@ class _Author:
         inner = self.inner(depth)
         self.fresh -= 1
         version = inner.version_id  # elements are saved in their newest version, and loaded in the field's
-        key = draw(st.sampled_from((None, KEY)))
-        kind = draw(st.sampled_from(("queue", "list", "tree", "tmp")))
+        key = draw(one_of(None, KEY))
+        kind = draw(one_of("queue", "list", "tree", "tmp"))
         if kind == "tree":
             return GTree(self.attr(), inner, key, version)
         if kind == "tmp":

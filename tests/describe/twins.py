@@ -28,7 +28,9 @@ def _copy(vmsd, state, other):
         elif field.pointers and value is not None:
             setattr(other, field.attr, [_pointed(field, element) for element in value])
         elif field.vmsd is not None and field.info is None and value is not None:
-            mate = [twin(field.vmsd, v) for v in value] if field.count is not None else twin(field.vmsd, value)
+            mate = (
+                [twin(field.vmsd, v) for v in value] if field.count is not None else twin(field.vmsd, value)
+            )
             if field.count is None or plan_of(field.vmsd).layout(1) is None:
                 setattr(other, field.attr, mate)
     for sub in vmsd.subsections:

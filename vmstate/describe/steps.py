@@ -146,7 +146,7 @@ class Single(Step):
     def save(self, out: Writer, state: Any) -> None:
         field = self.field
         size = size_of(field, state)
-        value = fetch(field, state) if _info(field).lasting or out.replay else None
+        value: Any = fetch(field, state) if _info(field).lasting or out.replay else None
         if isinstance(field.info, Bytes):
             if field.attr is None:
                 value = zeros(size)

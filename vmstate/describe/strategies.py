@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from vmstate.describe.composites import Queue, Tmp, Tree
@@ -38,9 +39,7 @@ def states(vmsd: VMStateDescription) -> SearchStrategy[Record]:
 
     @st.composite
     def drawn(draw: Draw) -> Record:
-        state = Record()
-        _fill(draw, vmsd, state)
-        return state
+        return _record(draw, vmsd)
 
     return drawn()
 
@@ -50,12 +49,16 @@ def payloads(vmsd: VMStateDescription) -> SearchStrategy[bytes]:
     return states(vmsd).map(lambda state: encode(vmsd, state))
 
 
-def _fill(draw: Draw, vmsd: VMStateDescription, state: Any) -> None:
-    from hypothesis import strategies as st
+def _record(draw: Draw, vmsd: VMStateDescription) -> Record:
+    state = Record()
+    _fill(draw, vmsd, state)
+    return state
 
+
+def _fill(draw: Draw, vmsd: VMStateDescription, state: Any) -> None:
     counts = {name for field in _fields(vmsd) for name in (field.count, field.size) if isinstance(name, str)}
     for name in sorted(counts):
-        setattr(state, name, draw(st.integers(0, MOST)))
+        setattr(state, name, draw(_between(0, MOST)))
     for field in _fields(vmsd):
         if field.attr is not None and not field.must_exist and field.attr not in counts:
             _draw_field(draw, field, state)
@@ -93,17 +96,13 @@ def _draw_field(draw: Draw, field: Field, state: Any) -> None:
 
 
 def _element(draw: Draw, field: Field, state: Any) -> Any:
-    from hypothesis import strategies as st
-
-    return None if field.pointers and draw(st.booleans()) else _value(draw, field, state)
+    return None if field.pointers and draw(_numbers("?")) else _value(draw, field, state)
 
 
 def _value(draw: Draw, field: Field, state: Any) -> Any:
-    from hypothesis import strategies as st
-
     info = field.info
     if isinstance(info, Int32PositiveLe):
-        return draw(st.integers(0, (1 << 31) - 1))
+        return draw(_between(0, (1 << 31) - 1))
     if isinstance(info, Scalar):
         return draw(_numbers(info.code))
     if isinstance(info, Group):
@@ -112,27 +111,40 @@ def _value(draw: Draw, field: Field, state: Any) -> Any:
     if isinstance(info, NullPointer):
         return None
     if isinstance(info, Bytes):
-        size = size_of(field, state)
-        return draw(st.binary(min_size=size, max_size=size))
+        return draw(_bytes(size_of(field, state)))
     if info is BITMAP:
-        return draw(st.integers(0, (1 << size_of(field, state)) - 1))
+        return draw(_between(0, (1 << size_of(field, state)) - 1))
     if field.vmsd is None:
         raise DeclarationError(f"{field.name}: no values are known for its wire type {info!r}")
     return _composite(draw, field, field.vmsd)
 
 
 def _composite(draw: Draw, field: Field, vmsd: VMStateDescription) -> Any:
+    if isinstance(field.info, Queue):
+        return [_record(draw, vmsd) for _ in range(draw(_between(0, MOST)))]
+    if isinstance(field.info, Tree):
+        keys: list[Any] = sorted({draw(_numbers("Q")) for _ in range(draw(_between(0, MOST)))})
+        if field.key is not None:
+            keys = [_record(draw, field.key) for _ in keys]
+        return [(key, _record(draw, vmsd)) for key in keys]
+    return _record(draw, vmsd)
+
+
+@cache
+def _between(low: int, high: int) -> SearchStrategy[int]:
     from hypothesis import strategies as st
 
-    if isinstance(field.info, Queue):
-        return [draw(states(vmsd)) for _ in range(draw(st.integers(0, MOST)))]
-    if isinstance(field.info, Tree):
-        keys = sorted(draw(st.sets(_numbers("Q"), max_size=MOST)))
-        drawn = keys if field.key is None else [draw(states(field.key)) for _ in keys]
-        return [(key, draw(states(vmsd))) for key in drawn]
-    return draw(states(vmsd))
+    return st.integers(low, high)
 
 
+@cache
+def _bytes(size: int) -> SearchStrategy[bytes]:
+    from hypothesis import strategies as st
+
+    return st.binary(min_size=size, max_size=size)
+
+
+@cache
 def _numbers(code: str) -> SearchStrategy[Any]:
     from hypothesis import strategies as st
 
@@ -140,4 +152,4 @@ def _numbers(code: str) -> SearchStrategy[Any]:
         return st.booleans()
     bits = 8 * struct.calcsize(">" + code)
     low = -(1 << bits - 1) if code.islower() else 0
-    return st.integers(low, low + (1 << bits) - 1)
+    return _between(low, low + (1 << bits) - 1)

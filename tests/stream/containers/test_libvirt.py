@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import struct
+from pathlib import Path
 
 import pytest
 
 from tests.stream.containers.ways import COMPRESSIONS, XML, needs_lzop
 from vmstate.errors import EncodeError
+from vmstate.stream import open_stream
 from vmstate.stream.containers import layer, open_input, rewrap
 from vmstate.stream.containers.libvirt import FORMATS, HEADER_SIZE, ROOM, save_image
 
+RECORDED = Path(__file__).resolve().parents[3] / "fixtures" / "containers"
 COOKIE = b"<qemuSaveCookie/>"
 
 
@@ -155,3 +158,24 @@ def test_xml_that_does_not_fit_is_an_encode_error():
         save_image(XML, data_len=10)
     with pytest.raises(EncodeError, match="no save format"):
         save_image(XML, format_name="rar")
+
+
+@pytest.mark.parametrize(
+    ("file", "layers"),
+    [("libvirt-9.0-raw.save.zst", ["zstd", "libvirt"]), ("libvirt-9.0-bzip2.save", ["libvirt", "bzip2"])],
+)
+def test_what_a_real_libvirt_saved_is_read_whole(file, layers):
+    opened = open_input(RECORDED / file)
+    stream = open_stream(opened.data)
+    image = next(found.metadata for found in opened.layers if found.container == "libvirt")
+    assert [found.container for found in opened.layers] == layers
+    assert (opened.findings, stream.findings) == ((), [])
+    assert stream.configuration.machine == "pseries-7.2"
+    assert image.xml.startswith(b"<domain type='qemu'>")
+    assert image.cookie == b"<cookie>\n  <slirpHelper/>\n</cookie>\n"
+    assert save_image(image.xml, image.cookie, format_name=image.format_name, was_running=False) == image
+
+
+def test_what_a_real_libvirt_saved_is_written_again_identically():
+    opened = open_input(RECORDED / "libvirt-9.0-bzip2.save")
+    assert b"".join(rewrap(opened.layers, [opened.data])) == bytes(opened.wrapped)

@@ -14,6 +14,7 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
+    "show": Command("vmstate.cli.show", "the tree of sections and fields, or one thing in it"),
     "load": Command("vmstate.cli.load", "let a simulated destination load a stream: what would QEMU say?"),
     "migrate": Command("vmstate.cli.migrate", "a simulated migration between two command lines, or many"),
     "explain": Command("vmstate.cli.explain", "what a line of QEMU means, or why a migration is refused"),

@@ -1,72 +1,48 @@
-"""The stream that a command was given: out of its containers, from a file or from a pipe."""
+"""What commands that read streams share: opening them in any wrapping, declarations, meanings."""
 
 from __future__ import annotations
 
-import os
-import stat
-import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
-from vmstate.errors import Finding, StreamError
-from vmstate.stream import Resolver, Stream, open_stream
-from vmstate.stream.containers import Layer, Opened, Pipe, open_input, recognise
-from vmstate.stream.pipe import read_chunks
-
-_HEAD = 32
-_CHUNK = 1 << 20
+from vmstate.errors import Finding
+from vmstate.stream import Stream, open_stream
+from vmstate.stream.containers import Opened, open_input
+from vmstate.stream.content import Contents, Declarations
+from vmstate.stream.content.meanings import Meanings
+from vmstate.stream.content.measuring import Measured
 
 
 @dataclass(frozen=True)
 class Input:
-    """A stream and what it came in.
-
-    ``opened`` can write the same containers again; it is None for a bare stream from a pipe, of which guest
-    memory was not kept.
-    """
+    """A stream that was opened: its container, itself, and its tree."""
 
     name: str
+    opened: Opened
     stream: Stream
-    opened: Opened | None = None
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """What was around the stream, outermost first."""
-        return self.opened.layers if self.opened else ()
+    contents: Contents
 
     @property
     def findings(self) -> list[Finding]:
-        """What is wrong with the containers, then what is wrong with the stream's structure."""
-        return [*(self.opened.findings if self.opened else ()), *self.stream.findings]
+        """What reading the container and the stream found."""
+        return [*self.opened.findings, *self.stream.findings]
 
 
-def open_argument(name: str, resolver: Resolver | None = None, *, whole: bool = False) -> Input:
-    """Open the stream that a command's argument names; "-" is the standard input.
-
-    A bare stream from a pipe is read without keeping guest memory, unless ``whole`` asks for every byte (to
-    write it again).  Raises StreamError when it cannot be read, or is no migration stream.
-    """
-    with ExitStack() as stack:
-        pipe = None if whole else _pipe(name, stack)
-        if pipe is not None and recognise(pipe.head(_HEAD)) is None:
-            return Input(name, read_chunks(iter(lambda: pipe.read(_CHUNK), b""), resolver))
-        opened = open_input(name if pipe is None else pipe)
-    return Input(name, open_stream(opened.data, resolver, opened.origin or 0), opened)
+def open_named(source: str, *, limit: int | None = None) -> Input:
+    """Open a stream by its file's name (``-`` is the standard input), in whatever it is wrapped."""
+    container = open_input(source, limit=limit)
+    declarations = known_declarations()
+    resolver = None if declarations is None else Measured(declarations)
+    stream = open_stream(container.data, resolver, container.origin or 0)
+    return Input(source, container, stream, Contents(stream, declarations))
 
 
-def _pipe(name: str, stack: ExitStack) -> Pipe | None:
-    """The argument as a pipe; None when it is a regular file, which is mapped, or cannot be read."""
-    if name == "-":
-        return None if _is_regular(sys.stdin.buffer) else Pipe(sys.stdin.buffer)
-    try:
-        if not stat.S_ISFIFO(Path(name).stat().st_mode):
-            return None
-        return Pipe(stack.enter_context(Path(name).open("rb")))
-    except (OSError, ValueError) as error:
-        raise StreamError(f"cannot read {name}: {error}") from error
+def known_declarations() -> Declarations | None:
+    """Our own declarations of devices."""
+    return None
 
 
-def _is_regular(file: IO[bytes]) -> bool:
-    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+def known_meanings() -> Meanings:
+    """What values are called."""
+    from vmstate.pseries.readable import meanings
+
+    return meanings()

@@ -1,9 +1,9 @@
 """Paths to things in a stream: ``cpu[0]/compat.compat_pvr``, ``spapr/cap/htm.mig.caps[0x00]``, ``ram``.
 
-A path is the section's name and instance, ``/`` and a subsection (without the section's own name, if it begins
+A path is the section's name and instance, ``/`` and a subsection (without the section's own name if it begins
 so), ``.`` and a field, ``[n]`` and an element.  Section, subsection and field names contain these signs
 themselves, so a path is never parsed: it is matched against the tree.  When the full name of a field does not
-fit, its last part does (``cpu[0].gpr`` for ``env.gpr``), and an instance may be left out when there is only one.
+fit, its last part does (``cpu[0].gpr`` for ``env.gpr``); the only instance need not be named.
 """
 
 from __future__ import annotations

@@ -1,0 +1,181 @@
+"""``vmstate show``: the tree of a stream, or of one thing in it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+
+from vmstate.cli.report import Report
+from vmstate.cli.streams import Input, known_meanings, open_named
+from vmstate.cli.terminal import Style
+from vmstate.describe import Node
+from vmstate.stream.content.as_json import node_json, to_json
+from vmstate.stream.content.decoded import By
+from vmstate.stream.content.hexdump import hexdump
+from vmstate.stream.content.meanings import Meanings, named_elements
+from vmstate.stream.content.nodes import element, is_open, is_uniform
+from vmstate.stream.content.paths import Place, find, inner_owner, joined
+from vmstate.stream.content.readable import text_of_place
+
+_SHOWN = 8
+_NAME_WIDTH = 34
+_QUIET = {"header", "footer"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("stream", metavar="STREAM", help='a stream; "-" is the standard input')
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="*", help="only this: cpu[0], cpu[0]/compat.compat_pvr, spapr.tb, …"
+    )
+    parser.add_argument("--all", action="store_true", help="long arrays whole, headers and footers too")
+    parser.add_argument("--hex", action="store_true", help="every byte, its offset, and what it is")
+    parser.add_argument("--depth", type=int, metavar="N", help="go no deeper into the tree than this")
+    parser.add_argument("--ram", action="store_true", help="with --json: guest memory in it, not referred to")
+    parser.add_argument("--limit", type=int, metavar="BYTES", help="refuse to decompress to more than this")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Show the whole tree, or what the paths lead to."""
+    given = open_named(options.stream, limit=options.limit)
+    places = _places(given, options.paths)
+    lines = _hex(given, places, options) if options.hex else _Lines(given, options).of(places)
+    return Report(lines, lambda: _result(given, places, options), given.findings)
+
+
+def _places(given: Input, paths: Sequence[str]) -> list[Place]:
+    if paths:
+        return [place for path in paths for place in find(given.contents, path)]
+    by_start = given.contents.by_start
+    return [
+        Place(node.name, (node,), by_start.get(node.start) if node.kind == "section" else None)
+        for node in given.contents.nodes
+    ]
+
+
+def _result(given: Input, places: list[Place], options: argparse.Namespace) -> object:
+    if not options.paths:
+        document = to_json(given.contents, ram=options.ram)
+        document["layers"] = [layer.as_json() for layer in given.opened.layers]
+        return document
+    nodes = [
+        {"path": place.path, **node_json(given.contents, place.node, ram=options.ram)} for place in places
+    ]
+    return {"places": nodes}
+
+
+def _hex(given: Input, places: list[Place], options: argparse.Namespace) -> Iterator[str]:
+    for place in places:
+        owner = _owner(given, place)
+        yield from hexdump(given.contents, place, owner, full=options.all)
+
+
+def _owner(given: Input, place: Place) -> str:
+    owner = place.owner
+    if owner.kind == "section" and place.section is not None:
+        return given.contents.decoded(place.section).root.name
+    return owner.name
+
+
+class _Lines:
+    """The lines for people."""
+
+    def __init__(self, given: Input, options: argparse.Namespace) -> None:
+        import sys
+
+        self.given = given
+        self.full: bool = options.all
+        self.depth: int = 1 << 10 if options.depth is None else options.depth
+        self.style = Style.of(sys.stdout)
+        self.meanings: Meanings = known_meanings()
+
+    def of(self, places: list[Place]) -> Iterator[str]:
+        for layer in self.given.opened.layers:
+            yield self.style.paint("dim", f"in {layer.container}")
+        for place in places:
+            yield from self._lines(place, _owner(self.given, place), 0, _NAME_WIDTH, place.path)
+
+    def _lines(self, place: Place, owner: str, depth: int, width: int, name: str) -> Iterator[str]:
+        node = place.node
+        indent = "  " * depth
+        whole = node.kind not in {"section", "subsection", "item", "struct", "element"}
+        if node.kind in {"section", "subsection", "item"}:
+            yield f"{indent}{self.style.paint('bold', name)}{self._about(place)}"
+        else:
+            text = text_of_place(place, self.meanings, full=self.full) if whole or not is_open(node) else ""
+            head = f"{name:<{width}} {_type(node):<12} " if whole else f"{name} {_type(node)} "
+            yield f"{indent}{head}{text}".rstrip()
+        if depth < self.depth and is_open(node) and (self.full or not is_uniform(node)):
+            yield from self._children(place, owner, depth + 1)
+        elif depth < self.depth and is_uniform(node):
+            yield from self._some(place, depth + 1)
+        elif depth < self.depth and node.kind == "array":
+            yield from self._named(place, depth + 1)
+
+    def _children(self, place: Place, owner: str, depth: int) -> Iterator[str]:
+        shown = [n for n in place.node.children if self.full or n.kind not in _QUIET]
+        elements = [n for n in shown if n.name.startswith("[")]
+        cut = len(shown) if self.full or len(elements) <= _SHOWN else _SHOWN
+        width = min(_NAME_WIDTH, max((len(n.name) for n in shown[:cut] if not n.nodes), default=0))
+        for child in shown[:cut]:
+            path = joined(place.path, owner, child)
+            inner = Place(path, (*place.chain, child), place.section)
+            yield from self._lines(inner, inner_owner(owner, child), depth, width, child.name)
+        if cut < len(shown):
+            yield f"{'  ' * depth}{self.style.paint('dim', f'… {len(shown) - cut} more (--all)')}"
+
+    def _named(self, place: Place, depth: int) -> Iterator[str]:
+        """Of an array of numbers those elements that mean something by themselves."""
+        owner = place.owner.type if place.owner.kind == "section" else place.owner.name
+        for index in named_elements(self.meanings, owner, place.node.name):
+            node = element(place.node, index)
+            if node is not None and node.value:
+                inner = Place(place.path + node.name, (*place.chain, node), place.section)
+                yield f"{'  ' * depth}{node.name} {text_of_place(inner, self.meanings)}"
+
+    def _some(self, place: Place, depth: int) -> Iterator[str]:
+        """Of a uniform array the elements that are not zero, a few of them."""
+        records = place.node.value
+        if not hasattr(records, "raw"):
+            return
+        size = records.item.size
+        zero = bytes(size)
+        told = 0
+        for index in range(len(records)):
+            if bytes(records.raw[index * size : (index + 1) * size]) == zero:
+                continue
+            if told == _SHOWN:
+                yield f"{'  ' * depth}{self.style.paint('dim', '… (--all)')}"
+                return
+            told += 1
+            node = element(place.node, index)
+            assert node is not None
+            chain = (*place.chain, node)
+            values = [
+                f"{child.name}={text_of_place(self._within(chain, child), self.meanings)}"
+                for child in node.nodes
+            ]
+            yield f"{'  ' * depth}{node.name} {' '.join(values)}"
+
+    @staticmethod
+    def _within(chain: tuple[Node, ...], child: Node) -> Place:
+        return Place(child.name, (*chain, child))
+
+    def _about(self, place: Place) -> str:
+        node = place.node
+        facts = [f"{node.start:#x}", f"{node.end - node.start} bytes"]
+        if node.version_id is not None:
+            facts.insert(0, f"version {node.version_id}")
+        if place.section is not None and node.kind == "section":
+            decoded = self.given.contents.decoded(place.section)
+            if decoded.by not in (By.VMDESC, By.LIVE):
+                facts.append(f"read by {decoded.by}")
+            if decoded.error is not None:
+                facts.append(self.style.paint("red", decoded.error.message))
+        return self.style.paint("dim", "  " + ", ".join(facts))
+
+
+def _type(node: Node) -> str:
+    if node.kind == "array" and node.value is not None and hasattr(node.value, "__len__"):
+        return f"{node.type}[{len(node.value)}]"
+    return node.type

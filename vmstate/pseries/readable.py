@@ -1,0 +1,106 @@
+"""What values of pseries streams are called: capability levels, processors, modes, flags.
+
+Only names; nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from vmstate.describe.history import History, Release, at
+from vmstate.pseries.capabilities import CAPABILITIES, Capability, Kind
+from vmstate.pseries.compat import COMPAT_MODES
+from vmstate.pseries.cpu_table import CPU_MODELS
+from vmstate.pseries.devices.cpu_hooks import SPR_PVR
+from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.releases import NEWEST
+from vmstate.stream.content.meanings import Flags, Meanings, Names, Words
+
+#: Bits of a 64-bit POWER processor's machine state register (target/ppc/cpu.h MSR_*).
+_MSR = {
+    0: "LE",
+    1: "RI",
+    2: "PMM",
+    4: "DR",
+    5: "IR",
+    6: "EP",
+    8: "FE1",
+    9: "BE",
+    10: "SE",
+    11: "FE0",
+    12: "ME",
+    13: "FP",
+    14: "PR",
+    15: "EE",
+    16: "ILE",
+    23: "VSX",
+    25: "VR",
+    32: "TM",
+    33: "TS0",
+    34: "TS1",
+    60: "HV",
+    63: "SF",
+}
+#: include/hw/ppc/xics.h XICS_FLAGS_*, XICS_STATUS_*
+_IRQ_FLAGS = {0: "LSI", 1: "MSI"}
+_IRQ_STATUS = {
+    0: "asserted",
+    1: "sent",
+    2: "rejected",
+    3: "masked-pending",
+    4: "presented",
+    5: "queued",
+}
+
+
+def _newest() -> Release:
+    return Release.parse(NEWEST[-1])
+
+
+def levels(capability: Capability) -> dict[int, str]:
+    """What the levels of a capability are called on a command line."""
+    if capability.kind is Kind.BOOL:
+        return {0: "off", 1: "on"}
+    if capability.kind is Kind.PAGE_SIZE:
+        return {12: "4 KiB", 16: "64 KiB", 24: "16 MiB", 34: "16 GiB"}
+    values: tuple[str, ...] = at(capability.values, _newest())
+    return dict(enumerate(values))
+
+
+def _page_sizes() -> dict[str, int]:
+    sizes = {"4k": 12, "4096": 12, "64k": 16, "65536": 16, "16m": 24, "16g": 34}
+    return {**sizes, **{f"{name}ib": shift for name, shift in sizes.items() if name[-1] in "kmg"}}
+
+
+def _capability(capability: Capability) -> Words:
+    also = _page_sizes() if capability.kind is Kind.PAGE_SIZE else {"false": 0, "true": 1}
+    return Names(levels(capability), also if capability.kind is not Kind.STRING else None)
+
+
+def _processors() -> Words:
+    names, also = {}, {}
+    for model in CPU_MODELS:
+        pvrs = {at(model.pvr, Release.parse(release)) for release in NEWEST}
+        name = model.name.at(_newest()) if isinstance(model.name, History) else model.name
+        for pvr in sorted(pvrs):
+            names[pvr] = name
+        also[model.old_name] = at(model.pvr, _newest())
+        also.update({alias: at(model.pvr, _newest()) for alias, _ in model.aliases})
+    return Names(names, also)
+
+
+@cache
+def meanings() -> Meanings:
+    """The table: by description and field."""
+    modes = Names({0: "raw", **{mode.pvr: mode.name for mode in COMPAT_MODES}})
+    table: dict[tuple[str, str], Words] = {
+        ("cpu", f"env.spr[{SPR_PVR}]"): _processors(),
+        ("cpu", "env.msr"): Flags(64, _MSR),
+        ("cpu/compat", "compat_pvr"): modes,
+        ("spapr_option_vector_ov5_cas", "bitmap"): Flags(2048, {bit.value: bit.name for bit in Ov5}),
+        ("ics", "irqs.flags"): Flags(8, _IRQ_FLAGS),
+        ("ics", "irqs.status"): Flags(8, _IRQ_STATUS),
+    }
+    for capability in CAPABILITIES:
+        table[f"spapr/cap/{capability.subsection}", "*"] = _capability(capability)
+    return table

@@ -1,0 +1,47 @@
+"""Annotated bytes: offset, bytes in hexadecimal, their text, and the path of what they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmstate.describe import Node
+from vmstate.stream.content.contents import Contents
+from vmstate.stream.content.nodes import is_open, is_uniform, marker
+from vmstate.stream.content.paths import Place, inner_owner, joined
+
+_ROW = 16
+_ROWS = 4
+
+
+def hexdump(contents: Contents, place: Place, owner: str, *, full: bool = False) -> Iterator[str]:
+    """The lines of a place and all inside it; of long values the first ones only, unless ``full``."""
+    for path, node in _leaves(place, owner, full):
+        yield from _rows(contents.stream.data, node, path, full)
+
+
+def _leaves(place: Place, owner: str, full: bool) -> Iterator[tuple[str, Node]]:
+    node = place.node
+    if not is_open(node) or (is_uniform(node) and not full):
+        if node.end > node.start:
+            yield place.path, node
+        return
+    at = node.start
+    for child in node.children:
+        if child.start > at:
+            yield f"{place.path}.(marker)", marker(at, child.start)
+        inner = Place(joined(place.path, owner, child), (*place.chain, child), place.section)
+        yield from _leaves(inner, inner_owner(owner, child), full)
+        at = max(at, child.end)
+    if node.end > at:
+        yield f"{place.path}.(marker)", marker(at, node.end)
+
+
+def _rows(data: memoryview, node: Node, path: str, full: bool) -> Iterator[str]:
+    limit = node.end if full else min(node.end, node.start + _ROW * _ROWS)
+    for at in range(node.start, limit, _ROW):
+        row = bytes(data[at : min(at + _ROW, limit)])
+        text = "".join(chr(sign) if 32 <= sign < 127 else "." for sign in row)
+        name = path if at == node.start else ""
+        yield f"{at:#010x}  {row.hex(' '):<{3 * _ROW - 1}}  {text:<{_ROW}}  {name}".rstrip()
+    if limit < node.end:
+        yield f"{'':10}  … {node.end - limit} bytes more (--all)"

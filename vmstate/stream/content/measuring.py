@@ -1,0 +1,70 @@
+"""Payloads measured by declarations: how a stream without a vmdesc is taken apart."""
+
+from __future__ import annotations
+
+from vmstate.describe import Cursor, Record, plan_of
+from vmstate.errors import StreamError
+from vmstate.stream import wire
+from vmstate.stream.content.declarations import Declarations, Declared, StreamFacts
+from vmstate.stream.marks import FOOTER_SIZE, VERSION, Mark
+from vmstate.stream.wire import Window
+
+_HEADER_SIZE = 8
+_ITEM_MARKS = frozenset({Mark.EOF, Mark.START, Mark.PART, Mark.END, Mark.FULL, Mark.COMMAND})
+
+
+class Measured:
+    """A resolver for the reader (:class:`vmstate.stream.resolve.Resolver`) made of declarations."""
+
+    def __init__(self, declarations: Declarations) -> None:
+        self.declarations = declarations
+        self._facts: StreamFacts | None = None
+
+    def measure(
+        self, idstr: str, instance_id: int, version_id: int, data: memoryview, payload_start: int
+    ) -> int | None:
+        """The end of the payload by the first declaration after which something begins; else by the first."""
+        first: int | None = None
+        failed: StreamError | None = None
+        for declared in self.declarations.candidates(self._told(data), idstr, instance_id, version_id):
+            try:
+                end = _end(declared, data, payload_start, version_id)
+            except StreamError as error:
+                failed = error
+                continue
+            if _begins_something(data, end):
+                return end
+            first = end if first is None else first
+        if first is None and failed is not None:
+            raise failed
+        return first
+
+    def _told(self, data: memoryview) -> StreamFacts:
+        """What the beginning of the stream tells; read once, as one resolver serves one stream."""
+        if self._facts is None:
+            self._facts = _read_facts(data)
+        return self._facts
+
+
+def _read_facts(data: memoryview) -> StreamFacts:
+    win = Window(data)
+    try:
+        if wire.file_header(win, 0).version != VERSION or win.u8(_HEADER_SIZE) != Mark.CONFIGURATION:
+            return StreamFacts()
+        configuration = wire.configuration(win, _HEADER_SIZE)
+    except StreamError:
+        return StreamFacts()
+    return StreamFacts(configuration.machine, None, configuration.capabilities)
+
+
+def _end(declared: Declared, data: memoryview, start: int, version_id: int) -> int:
+    cur = Cursor(data, start)
+    state = Record() if declared.state is None else declared.state
+    plan_of(declared.description).load(cur, state, version_id)
+    return cur.pos
+
+
+def _begins_something(data: memoryview, end: int) -> bool:
+    if len(data) - end >= FOOTER_SIZE and data[end] == Mark.FOOTER:
+        return True
+    return end == len(data) or data[end] in _ITEM_MARKS

@@ -1,0 +1,114 @@
+"""Values as people read them; short, with numbers also in hexadecimal where that says more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vmstate.describe import Node, WireArray, WireRecords
+from vmstate.stream.content.meanings import Meanings, words_for
+from vmstate.stream.content.paths import Place
+
+_SHOWN = 6
+_SHOWN_BYTES = 16
+_SMALL = 10
+_NUMBER_BYTES = 8
+BIT_FIELD = "bitmap"
+
+
+def text_of_place(place: Place, meanings: Meanings | None = None, *, full: bool = False) -> str:
+    """A value with what it is called, if it has a name: ``0x0f000004 (power8)``."""
+    node = place.node
+    plain = text_of_value(node, full=full)
+    if meanings is None or isinstance(node.value, bool) or not isinstance(node.value, int):
+        return plain
+    words = words_for(meanings, place)
+    name = words.text(node.value) if words is not None else None
+    return plain if name is None else f"{plain} ({name})"
+
+
+def text_of_value(node: Node, *, full: bool = False) -> str:
+    """The value of a node without others inside; ``full`` shows all of long ones."""
+    value: Any = node.value
+    if value is None and node.type == "nullptr":
+        return "null"
+    if value is None:
+        return f"{node.end - node.start} bytes" if node.end > node.start else ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return _bits(value) if node.type == BIT_FIELD else number(value, node.end - node.start)
+    if isinstance(value, str):
+        return repr(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _bytes(bytes(value) if len(value) <= 4096 or full else value, full, node.type)
+    if isinstance(value, WireRecords):
+        return f"{len(value)} × ({', '.join(value.names)})" + (", all zero" if not any(value.raw) else "")
+    if isinstance(value, WireArray):
+        return _numbers(value, value.width, full)
+    if isinstance(value, tuple):
+        return "(" + ", ".join(number(part, 8) for part in value) + ")"
+    if isinstance(value, Sequence):
+        return _elements(value)
+    return str(value)
+
+
+def _elements(values: Sequence[Any]) -> str:
+    raw = [bytes(v) for v in values[: _SHOWN + 1] if isinstance(v, bytes | bytearray | memoryview)]
+    if not raw or len(raw) != min(len(values), _SHOWN + 1) or len(raw[0]) > _SHOWN_BYTES:
+        return f"{len(values)} elements"
+    if all(bytes(value) == raw[0] for value in values):
+        return f"{len(values)} × {_short(int.from_bytes(raw[0], 'big'))}"
+    more = f", … ({len(values)})" if len(values) > _SHOWN else ""
+    return ", ".join(_short(int.from_bytes(one, "big")) for one in raw[:_SHOWN]) + more
+
+
+def number(value: int, size: int) -> str:
+    """A number: small ones in decimal, larger ones in hexadecimal too."""
+    if -_SMALL < value < _SMALL:
+        return str(value)
+    if value < 0:
+        return str(value)
+    width = 2 * size if value >= 1 << 16 and size <= 4 else 0
+    return f"{value} ({value:#0{width + 2}x})" if value < 1 << 32 else f"{value:#x}"
+
+
+def _bits(value: int) -> str:
+    places = [place for place in range(value.bit_length()) if value >> place & 1]
+    return "bits {" + ", ".join(map(str, places[:64])) + (", …}" if len(places) > 64 else "}")
+
+
+def _bytes(value: bytes | bytearray | memoryview, full: bool, kind: str) -> str:
+    size = len(value)
+    if not size:
+        return "no bytes"
+    head = bytes(value[:4096])
+    if not any(head) and (size <= 4096 or not any(value)):
+        return f"{size} zero bytes"
+    text = head.rstrip(b"\0")
+    if size <= 4096 and len(text) > 1 and all(32 <= sign < 127 for sign in text):
+        return repr(text.decode("ascii"))
+    if size <= _NUMBER_BYTES and kind != "buffer":
+        return "0x" + head.hex()
+    if full or size <= _SHOWN_BYTES:
+        return bytes(value).hex(" ", 4)
+    return f"{size} bytes: {head[:_SHOWN_BYTES].hex(' ', 4)} …"
+
+
+def _numbers(values: WireArray, width: int, full: bool) -> str:
+    count = len(values)
+    if not count:
+        return "no elements"
+    first = bytes(values.raw[:width])
+    if count > 1 and bytes(values.raw[: 1 << 16]) == first * min(count, (1 << 16) // width):
+        if count * width <= 1 << 16 or bytes(values.raw) == first * count:
+            return f"{count} × {_short(values[0])}"
+    shown = values if full or count <= _SHOWN else values[:_SHOWN]
+    more = f", … ({count})" if len(shown) < count else ""
+    return ", ".join(map(_short, shown)) + more
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if -_SMALL < value < _SMALL else (f"{value:#x}" if value >= 0 else str(value))

@@ -1,0 +1,131 @@
+"""The core sections of captured streams, and the devices that they are compared with."""
+
+from __future__ import annotations
+
+import re
+import struct
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vmstate.describe import Release
+from vmstate.pseries.devices.cpu import Cpu
+from vmstate.pseries.devices.cpu_common import CpuCommon
+from vmstate.pseries.devices.device import Device
+from vmstate.pseries.devices.spapr import Spapr
+from vmstate.pseries.devices.spapr_cpu import SpaprCpu
+from vmstate.pseries.devices.xics import Icp, Ics
+from vmstate.pseries.devices.xive import SpaprXive, XiveSource, XiveTctx
+from vmstate.pseries.world import WORLD
+from vmstate.simulate.command_line import configuration
+from vmstate.simulate.machine import Machine, build
+
+from tests.stream import corpus
+
+CLASSES: dict[str, type[Device]] = {
+    "cpu_common": CpuCommon,
+    "cpu": Cpu,
+    "spapr_cpu": SpaprCpu,
+    "icp/server": Icp,
+    "ics": Ics,
+    "xive-source": XiveSource,
+    "spapr-xive": SpaprXive,
+    "xive-tctx": XiveTctx,
+    "spapr": Spapr,
+}
+FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a stream tells of its machine."""
+
+    release: Release
+    flags: Any
+
+
+@dataclass(frozen=True)
+class Found:
+    """One section: where its payload begins, and, if there are footers, ends."""
+
+    idstr: str
+    instance_id: int
+    version_id: int
+    start: int
+    end: int | None
+
+
+def names(*, booted: bool | None = None) -> list[str]:
+    rows = corpus.manifest()
+    return [
+        name
+        for name in corpus.names()
+        if "pseries-" in " ".join(rows[name]["args"]) and rows[name].get("binary") is None
+        if booted is None or bool(rows[name]["booted_seconds"]) is booted
+    ]
+
+
+def machine_type(name: str) -> str:
+    arguments = corpus.manifest()[name]["args"]
+    return arguments[arguments.index("-machine") + 1].split(",")[0]
+
+
+def facts(name: str) -> Facts:
+    release = Release.parse(corpus.manifest()[name]["release"])
+    return Facts(release, WORLD.binary(release).machine_class(machine_type(name)).flags)
+
+
+@cache
+def found(name: str) -> tuple[Found, ...]:
+    """Sections by their headers: independent of the reader, and possible where lengths are unknown."""
+    data = corpus.load(name)
+    return tuple(sorted(_found(data), key=lambda f: f.start))
+
+
+def _found(data: bytes) -> Iterator[Found]:
+    for idstr in CLASSES:
+        title = re.escape(bytes([len(idstr)]) + idstr.encode())
+        for match in re.finditer(rb"\x04(....)" + title + rb"(....)(....)", data, re.DOTALL):
+            section_id, instance_id, version_id = (struct.unpack(">I", g)[0] for g in match.groups())
+            if section_id < 5000 and instance_id < 1000 and version_id < 10:
+                end = data.find(b"\x7e" + match.group(1), match.end())
+                yield Found(idstr, instance_id, version_id, match.end(), end if end >= 0 else None)
+
+
+def has_footers(name: str) -> bool:
+    return not name.endswith("-pseries-2.1")
+
+
+def built(release: str, arguments: list[str]) -> Machine:
+    start = build(configuration(release, arguments))
+    assert start.machine is not None, start.messages
+    return start.machine
+
+
+def devices(machine: Machine) -> dict[tuple[str, int], Device]:
+    """All devices of a machine after reset, by name and instance."""
+    from vmstate.simulate.instance import Instance
+
+    made = (entry.device for entry in Instance(machine).entries)
+    return {(device.idstr, device.instance_id): device for device in made}
+
+
+@cache
+def unpredictable() -> dict[tuple[str, str], str]:
+    """(section, field or subsection) to the reason why its bytes cannot be known."""
+    rows = tomllib.loads((FIXTURES / "unpredictable.toml").read_text())["bytes"]
+    return {(row["section"], row["path"]): row["reason"] for row in rows}
+
+
+class Running:
+    """A built machine with a stderr, as devices see one."""
+
+    def __init__(self, release: str, *arguments: str) -> None:
+        self._built = built(release, ["-nodefaults", *arguments])
+        self.console: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._built, name)

@@ -1,0 +1,287 @@
+"""Hooks of the machine's and the processors' sections: what a destination accepts, says and returns."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmstate.describe import WireRecords, decode, encode
+from vmstate.pseries.devices import cpu_reset
+from vmstate.pseries.devices.cpu import Cpu
+from vmstate.pseries.devices.cpu_common import CpuCommon
+from vmstate.pseries.devices.cpu_hooks import SPR_PCR, SPR_PVR
+from vmstate.pseries.devices.cpu_parts import SLBE
+from vmstate.pseries.devices.spapr import Spapr
+from vmstate.pseries.devices.xive import SpaprXive
+
+from tests.pseries.devices.sections import Running
+
+SAFE = "cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken"
+PVR = {
+    "power7": 0x003F0203,
+    "power7+": 0x004A0201,
+    "power8": 0x004D0200,
+    "power8e": 0x004B0201,
+    "power9_v1.0": 0x004E0100,
+    "power9_v2.0": 0x004E1200,
+    "power9_v2.2": 0x004E1202,
+    "power10_v1.0": 0x00800100,
+    "power10_v2.0 of 7.2": 0x00800200,
+    "power10_v2.0 of 10.0": 0x00801200,
+}
+
+
+def processor(release, machine="pseries", cpu=None, index=0, more=()):
+    arguments = ["-machine", machine if release == "2.9.1" else f"{machine},{SAFE}"]
+    if release in {"2.9.1", "2.10.2", "2.11.0"}:
+        arguments = ["-machine", machine]
+    running = Running(release, *arguments, "-m", "256", *(["-cpu", cpu] if cpu else []), *more)
+    return Cpu(running, CpuCommon(running, index))
+
+
+def after(device):
+    """What the post_load hook of the release returns for the state that is there."""
+    return device.plan.post_load(device, 5)
+
+
+@pytest.mark.parametrize(
+    ("release", "machine", "source", "destination", "ret"),
+    [
+        ("5.2", "pseries-5.2", "power7", "power7+", 0),
+        ("7.2", "pseries-7.2", "power7", "power7+", -22),
+        ("5.2", "pseries-5.2", "power8e", "power8", 0),
+        ("7.2", "pseries-7.2", "power8e", "power8", -22),
+        ("5.2", "pseries-5.2", "power9_v1.0", "power9_v2.0", 0),
+        ("7.2", "pseries-7.2", "power9_v1.0", "power9_v2.0", -22),
+        ("10.0", "pseries-7.2", "power9_v2.0", "power9_v2.2", -22),
+        ("10.0", "pseries-7.2", "power9_v2.0", "power9_v2.0", 0),
+        ("7.2", "pseries-7.2", "power10_v1.0", "power10_v2.0", -22),
+        ("10.0", "pseries-7.2", "power10_v2.0 of 7.2", "power10_v2.0", 0),
+        ("2.12.1", "pseries-2.12", "power7", "power8", -1),
+        ("4.2.1", "pseries-4.2", "power7", "power8", -1),
+        ("5.2", "pseries-5.2", "power7", "power8", -22),
+        ("2.9.1", "pseries-2.9", "power7", "POWER8", None),
+    ],
+)
+def test_in_raw_mode_the_pvr_must_be_the_processors_own_or_its_kins(
+    release, machine, source, destination, ret
+):
+    device = processor(release, machine, destination)
+    device.spr[SPR_PVR] = PVR[source]
+    assert (after(device) or 0) == (ret or 0)
+    assert device.machine.console == []  # a refusal says nothing of its own
+
+
+def test_2_9_goes_on_as_the_local_processor():
+    device = processor("2.9.1", "pseries-2.9", "POWER8")
+    device.spr[SPR_PVR] = PVR["power7"]
+    assert after(device) == 0
+    assert device.spr[SPR_PVR] == PVR["power8"]
+
+
+@pytest.mark.parametrize(
+    ("release", "cpu", "compat", "ret", "said"),
+    [
+        ("7.2", "power9", 0x0F000004, 0, []),
+        ("7.2", "power8", 0x0F000005, -22, ["Compatibility PVR 0x0f000005 not valid for CPU"]),
+        ("7.2", "power8", 0x0F0000FF, -22, ["Unknown compatibility PVR 0x0f0000ff"]),
+        ("4.2.1", "power8", 0x0F000005, -1, ["Compatibility PVR 0x0f000005 not valid for CPU"]),
+        ("10.0", "power9", 0x0F100003, -22, ["Compatibility PVR 0x0f100003 not valid for CPU"]),
+        ("7.2", "power9", 0x0F100003, 0, []),
+    ],
+)
+def test_a_mode_that_came_must_be_one_that_the_processor_has(release, cpu, compat, ret, said):
+    device = processor(release, cpu=cpu)
+    device.compat_pvr = compat
+    device.spr[SPR_PVR] = 0x12345678  # not looked at
+    assert after(device) == ret
+    assert device.machine.console == said
+
+
+def test_a_mode_above_the_destinations_own_limit_is_not_refused():
+    device = processor("7.2", "pseries-7.2,max-cpu-compat=power8", "power9")
+    device.compat_pvr = 0x0F000005
+    assert after(device) == 0
+    assert device.spr[SPR_PCR] == 0
+
+
+def test_without_a_mode_in_the_stream_the_destinations_limit_hides_the_pvr():
+    device = processor("7.2", "pseries-7.2,max-cpu-compat=power8", "power9")
+    device.spr[SPR_PVR] = PVR["power8"]
+    assert after(device) == 0
+    assert device.compat_pvr == 0x0F000004
+    assert device.spr[SPR_PCR] == 0x8
+
+
+@pytest.mark.parametrize(
+    ("release", "index", "compat", "pcr"),
+    [
+        ("2.10.2", 0, 0x0F000003, 1 << 61 | 0x4),
+        ("2.11.1", 0, 0x0F000003, 0),
+        ("2.12.1", 0, 0x0F000003, 0),
+        ("2.12.1", 1, 0x0F000003, 1 << 61 | 0x4),
+        ("4.1.1", 1, 0, 0),
+        ("4.2.1", 1, 0x0F000003, 1 << 61 | 0x4),
+    ],
+)
+def test_reset_gives_the_mode_to_processors_as_the_release_does(release, index, compat, pcr):
+    name = "power8" if release != "2.10.2" else "POWER8"
+    device = processor(release, "pseries,max-cpu-compat=power7", name, index, ("-smp", "2"))
+    assert device.compat_pvr == compat
+    assert device.spr[SPR_PCR] == pcr
+
+
+@pytest.mark.parametrize(
+    ("release", "machine", "sent"),
+    [("7.2", "pseries-7.2", True), ("7.2", "pseries-2.10", True), ("7.2", "pseries-2.9", False)],
+)
+def test_old_machine_types_keep_the_mode_to_themselves(release, machine, sent):
+    device = processor(release, f"{machine},max-cpu-compat=power8", "power8")
+    assert ("cpu/compat" in [plan.vmsd.name for plan in device.plan.sent(device)]) is sent
+
+
+@pytest.mark.parametrize(
+    ("isa", "release", "boot", "others"),
+    [
+        (206, "2.11.2", 0x401F00C, 0x401F00C),
+        (206, "2.12.1", 0x400700C, 0x400000C),
+        (207, "3.0.1", 0x401F008, 0x4000008),
+        (300, "3.1.1", 0x1F008, 0x8),
+        (300, "4.2.1", 0x403F008, 0x4020008),
+        (300, "7.2.22", 0x3F008, 0x20008),
+        (203, "7.2.22", 0xC, 0xC),
+        (201, "7.2.22", 0, 0),
+    ],
+)
+def test_logical_partitioning_control_after_reset(isa, release, boot, others):
+    at = cpu_reset.Release.parse(release)
+    large = isa >= 300
+    assert cpu_reset.lpcr(isa, at, boot=True, large_decrementer=large) == boot
+    assert cpu_reset.lpcr(isa, at, boot=False, large_decrementer=large) == others
+
+
+@pytest.mark.parametrize(
+    ("cpu", "esid", "vsid", "ret", "said"),
+    [
+        ("power8", 0x8000000, 0x0, 0, []),
+        ("power8", 0xC000000008000000, 0x40000000_00000510, 0, []),  # 1 TiB segment, 64 KiB pages
+        ("power8", 0x1, 0x0, -1, []),
+        ("power8", 0x8000000, 0x80000000_00000000, -1, []),
+        ("power8", 0x8000000, 0x130, -1, ["power8"]),
+        ("power8", 0x8000000, 0x100, -1, ["power8"]),  # 16 MiB pages, where 64 KiB is the most
+        ("970", 0x8000000, 0x40000000_00000000, -1, []),
+        ("970", 0x8000000, 0x110, -1, ["970"]),
+    ],
+)
+def test_segments_that_the_mmu_cannot_hold_are_refused(cpu, esid, vsid, ret, said):
+    device = processor("7.2", cpu=cpu)
+    slb = bytearray(64 * 16)
+    SLBE.item.pack_into(slb, 5 * 16, esid, vsid)
+    device.slb = WireRecords(SLBE.members, SLBE.item, slb)
+    plan = device.plan.subsections[b"cpu/slb"]
+    assert plan.post_load(device, 1) == ret
+    lines = [
+        f"Bad page size encoding in SLB store: slot 5 esid 0x{esid:016x} vsid 0x{vsid:016x}" for _ in said
+    ]
+    assert device.machine.console == lines
+
+
+def test_slots_beyond_the_processors_own_are_not_looked_at():
+    device = processor("7.2", cpu="power8")
+    slb = bytearray(64 * 16)
+    SLBE.item.pack_into(slb, 32 * 16, 1, 1)
+    device.slb = WireRecords(SLBE.members, SLBE.item, slb)
+    assert device.plan.subsections[b"cpu/slb"].post_load(device, 1) == 0
+
+
+def board(release, machine, *more):
+    return Spapr(Running(release, "-machine", machine, "-m", "256", *more))
+
+
+def sent(device):
+    return [plan.vmsd.name for plan in device.plan.sent(device)]
+
+
+def test_all_capabilities_are_compared_and_every_difference_is_told():
+    device = board("7.2", "pseries-7.2,cap-cfpc=broken,cap-sbbc=fixed,cap-ibs=broken,cap-ccf-assist=off")
+    assert device.plan.pre_load(device) == 0
+    device.mig[3], device.mig[4], device.mig[5] = 2, 1, 4
+    assert device.plan.post_load(device, 3) == -22
+    assert device.machine.console == [
+        "cap-cfpc higher level (2) in incoming stream than on destination (0)",
+        "warning: cap-sbbc lower level (1) in incoming stream than on destination (2)",
+        "cap-ibs higher level (4) in incoming stream than on destination (0)",
+        "cap-ccf-assist higher level (1) in incoming stream than on destination (0)",
+    ]
+
+
+def test_a_level_that_did_not_come_is_taken_for_the_destinations_default():
+    device = board("4.2.1", "pseries-2.11,cap-htm=off", "-cpu", "power8")
+    assert device.plan.pre_load(device) == 0
+    assert device.plan.post_load(device, 3) == -22
+    assert device.machine.console == ["cap-htm higher level (1) in incoming stream than on destination (0)"]
+
+
+@pytest.mark.parametrize(
+    ("release", "machine", "names"),
+    [
+        ("4.0.1", "pseries-4.0", []),
+        ("4.1.1", "pseries-4.1", ["spapr/cap/hpt_maxpagesize"]),
+        ("7.2", "pseries-7.2", ["spapr/cap/hpt_maxpagesize"]),
+        ("7.2", "pseries-4.0,cap-hpt-max-page-size=16M", []),
+        ("7.2", "pseries-7.2,cap-cfpc=workaround", ["spapr/cap/hpt_maxpagesize"]),
+        ("11.1", "pseries-11.1", []),
+        ("11.1", "pseries-11.1,cap-hpt-max-page-size=16M", ["spapr/cap/hpt_maxpagesize"]),
+        ("11.1", "pseries-11.1,cap-sbbc=workaround", ["spapr/cap/sbbc"]),
+    ],
+)
+def test_which_capabilities_travel(release, machine, names):
+    device = board(release, machine)
+    assert [name for name in sent(device) if name.startswith("spapr/cap/")] == names
+
+
+@pytest.mark.parametrize(
+    ("release", "machine", "cpu", "there"),
+    [
+        ("7.2", "pseries-2.7", None, False),
+        ("7.2", "pseries-2.8", None, True),
+        ("7.2", "pseries-2.7", "power9", True),
+        ("2.11.1", "pseries-2.7", "power7", True),
+        ("2.11.2", "pseries-2.7", "power7", False),
+    ],
+)
+def test_option_vector_5_travels_when_there_is_something_worth_it(release, machine, cpu, there):
+    device = board(release, f"{machine},cap-htm=off", *(["-cpu", cpu] if cpu else []))
+    assert ("spapr_option_vector_ov5_cas" in sent(device)) is there
+
+
+def test_a_machine_check_in_flight_is_worth_a_warning():
+    device = board("7.2", "pseries-7.2")
+    device.fwnmi_machine_check_addr = 0x1000
+    device.fwnmi_machine_check_interlock = 0
+    assert "spapr_fwnmi" in sent(device)
+    device.plan.subsections[b"spapr_fwnmi"].pre_save(device)
+    assert device.machine.console == [
+        "warning: A machine check is being handled during migration. Thehandler may run and log hardware"
+        " error on the destination"
+    ]
+
+
+def test_the_number_of_event_queues_comes_from_the_machine_or_from_the_size():
+    running = Running("7.2", "-machine", "pseries-7.2", "-m", "256", "-smp", "2")
+    device = SpaprXive(running, [0x1000])
+    data = memoryview(encode(device.plan.vmsd, device))
+
+    class Nothing:
+        release = running.release
+
+    lost = SpaprXive.blank(Nothing())
+    node, _, error = decode(lost.plan.vmsd, data, 0, 1, state=lost)
+    assert error is not None
+    assert error.place.path == "endt"
+    assert node.end == 4 + 8 * 0x2000
+
+    sized = SpaprXive.blank(Nothing())
+    sized.measure(data)
+    node, _, error = decode(sized.plan.vmsd, data, 0, 1, state=sized)
+    assert error is None
+    assert (node.end, len(sized.endt)) == (len(data), 16)

@@ -15,6 +15,7 @@ from vmstate.pseries.hash_table import hash_table_shift
 from vmstate.pseries.machines import ClassFlags, GlobalProperty
 from vmstate.pseries.option_vectors import Ov5
 from vmstate.pseries.vio_bus import VioDevice
+from vmstate.pseries.world import World
 from vmstate.simulate.board import BOARD, RESET
 from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.option_phase import read_options
@@ -101,6 +102,11 @@ class Machine:
     def release(self) -> Release:
         """The QEMU release that runs it."""
         return self.configuration.release
+
+    @property
+    def world(self) -> World:
+        """Everything that is declared where the machine lives."""
+        return self.configuration.world
 
     @property
     def has_xics(self) -> bool:

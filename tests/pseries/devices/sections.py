@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.stream import corpus
 from vmstate.describe import Release
 from vmstate.pseries.devices.cpu import Cpu
 from vmstate.pseries.devices.cpu_common import CpuCommon
@@ -22,8 +23,6 @@ from vmstate.pseries.devices.xive import SpaprXive, XiveSource, XiveTctx
 from vmstate.pseries.world import WORLD
 from vmstate.simulate.command_line import configuration
 from vmstate.simulate.machine import Machine, build
-
-from tests.stream import corpus
 
 CLASSES: dict[str, type[Device]] = {
     "cpu_common": CpuCommon,

@@ -7,10 +7,9 @@ import re
 
 import pytest
 
-from vmstate.describe import decode, encode
-
 from tests.pseries.devices import sections
 from tests.stream import corpus
+from vmstate.describe import decode, encode
 
 PARTITION = r"\[\d+\]$"
 
@@ -83,7 +82,7 @@ def test_without_a_vmdesc_a_section_ends_where_the_next_thing_begins(name):
 
 
 def predictable(idstr, data, node):
-    """The section's bytes by top-level field and subsection, without those that are listed as unpredictable."""
+    """The section's bytes by field and subsection, without those that are listed as unpredictable."""
     listed = {path for section, path in sections.unpredictable() if section == idstr}
     parts = []
     for child in node.nodes:

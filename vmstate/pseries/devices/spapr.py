@@ -220,6 +220,6 @@ class Spapr(Device):
     @property
     def plan(self) -> Plan:
         """The description at the machine's release, with the capabilities that its world declares."""
-        configuration = getattr(self.machine, "configuration", None)
-        capabilities = configuration.world.capabilities if configuration is not None else CAPABILITIES
+        world = getattr(self.machine, "world", None)
+        capabilities = CAPABILITIES if world is None else world.capabilities
         return plan_of(_of_world(capabilities).at(self.machine.release))

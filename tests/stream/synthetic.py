@@ -6,6 +6,7 @@ import json
 import struct
 import zlib
 from collections.abc import Sequence
+from functools import cache
 
 from vmstate.stream import Kind, writer, xbzrle
 from vmstate.stream.marks import Command
@@ -32,6 +33,7 @@ def ram_setup(blocks: Sequence[tuple[bytes, int]], extras: Sequence[bytes] = ())
     return b"".join(parts) + EOS
 
 
+@cache
 def page(seed: int) -> bytes:
     return bytes((seed + i * 7) % 251 for i in range(PAGE))
 
@@ -113,7 +115,11 @@ DESCRIPTION = {
                 {"name": "b", "type": "uint16", "size": 2},
             ],
             "subsections": [
-                {"vmsd_name": "device/sub", "version": 1, "fields": [{"name": "c", "type": "uint16", "size": 2}]}
+                {
+                    "vmsd_name": "device/sub",
+                    "version": 1,
+                    "fields": [{"name": "c", "type": "uint16", "size": 2}],
+                }
             ],
         },
         {

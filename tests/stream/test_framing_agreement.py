@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.stream import corpus, synthetic
 from vmstate.errors import StreamError
 from vmstate.stream import Kind, framing, open_stream, wire, writer
 from vmstate.stream.marks import COMMAND_LENGTHS, Command
 from vmstate.stream.wire import Window
-
-from tests.stream import corpus, synthetic
 
 u32s = st.integers(0, 0xFFFFFFFF)
 names = st.text(st.characters(codec="ascii"), min_size=0, max_size=255)
@@ -40,7 +39,9 @@ def test_section_start(kind, section_id, idstr, instance_id, version_id):
     data = writer.section_start(kind, section_id, idstr, instance_id, version_id)
     declared = framing.SECTION_START.parse(data)
     read = wire.section_start(window(data), 0)
-    assert (declared.section_id, declared.idstr.decode(), declared.instance_id, declared.version_id) == read[:4]
+    assert (declared.section_id, declared.idstr.decode(), declared.instance_id, declared.version_id) == read[
+        :4
+    ]
     assert read.payload_start == len(data)
     assert framing.SECTION_START.build(declared) == data
 

@@ -1,4 +1,4 @@
-"""Laws of reading: nothing is lost; a map, a pipe and single bytes give the same; any bytes give something."""
+"""Laws of reading: nothing is lost; a map, a pipe and single bytes give the same; any bytes are read."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.stream import corpus, synthetic
 from vmstate.errors import Finding, StreamError
 from vmstate.stream import Edit, Feed, flat, open_pipe, open_stream
 from vmstate.stream.pipe import passed_digest, read_chunks
-
-from tests.stream import corpus, synthetic
 
 relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SMALLEST = ["x86_64-microvm", "i386-isapc", "x86_64-q35-x-ignore-shared"]
@@ -142,7 +141,9 @@ def test_any_sentence_of_the_grammars_words_gives_items_and_findings(words):
     stream = open_stream(data)
     covers(stream)
     assert Edit(stream).tobytes() == data
-    assert all(isinstance(finding, Finding) and finding.place.offset is not None for finding in stream.findings)
+    assert all(
+        isinstance(finding, Finding) and finding.place.offset is not None for finding in stream.findings
+    )
     same(stream, read_chunks([data]))
 
 

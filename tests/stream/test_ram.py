@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.stream import corpus, synthetic
+from tests.stream.synthetic import EOS, PAGE, named, page, ram_setup, section, word
 from vmstate.errors import StreamError
 from vmstate.stream import Kind, open_stream, writer, xbzrle
 from vmstate.stream.ram import PageKind
 from vmstate.stream.ram_pages import RamPages
-
-from tests.stream import corpus, synthetic
-from tests.stream.synthetic import EOS, PAGE, named, page, ram_setup, section, word
 
 
 def stream_of(setup: bytes, *parts: bytes, before: bytes = b"", version: int = 4):
@@ -94,7 +93,9 @@ def test_another_version_is_told_and_skipped_to_its_footer():
 @pytest.mark.parametrize(
     "setup",
     [
-        ram_setup([(b"main", 1 << 60)]).replace(struct.pack(">Q", 1 << 60 | 4), struct.pack(">Q", 1 << 61 | 4), 1),
+        ram_setup([(b"main", 1 << 60)]).replace(
+            struct.pack(">Q", 1 << 60 | 4), struct.pack(">Q", 1 << 61 | 4), 1
+        ),
         word(PAGE, 0x04) + b"\4main" + struct.pack(">Q", 1 << 60) + EOS,
         word(PAGE, 0x04) + b"\0" + struct.pack(">Q", PAGE) + EOS,
         word(1 << 40, 0x04) + (b"\1m" + bytes(8)) * 1000 + EOS,
@@ -137,7 +138,10 @@ def test_mapped_ram_pages_stand_at_their_place_in_the_file(origin):
     stream = open_stream(mapped_stream({1: page(1), 6: page(6)}, origin=origin), origin=origin)
     assert stream.findings == []
     pages = RamPages(stream.ram, stream.data)
-    assert {address: bytes(content) for address, content in pages.pages(0)} == {PAGE: page(1), 6 * PAGE: page(6)}
+    assert {address: bytes(content) for address, content in pages.pages(0)} == {
+        PAGE: page(1),
+        6 * PAGE: page(6),
+    }
     assert bytes(pages.page(0, 6 * PAGE)) == page(6)
     assert bytes(pages.page(0, 0)) == bytes(PAGE)
 
@@ -342,8 +346,14 @@ def test_a_delta_on_a_page_that_was_never_sent_starts_from_zeros():
 def test_the_hash_depends_on_contents_only():
     order = [named(0, 0x08, b"main") + page(1), word(PAGE, 0x22) + b"\0", word(2 * PAGE, 0x28) + page(2)]
     other = [named(2 * PAGE, 0x08, b"main") + page(2), word(0, 0x28) + page(9), word(0, 0x28) + page(1)]
-    explicit = [named(0, 0x08, b"main") + page(1), word(PAGE, 0x28) + bytes(PAGE), word(2 * PAGE, 0x28) + page(2)]
+    explicit = [
+        named(0, 0x08, b"main") + page(1),
+        word(PAGE, 0x28) + bytes(PAGE),
+        word(2 * PAGE, 0x28) + page(2),
+    ]
     streams = [stream_of(MAIN, b"".join(parts) + EOS) for parts in (order, other, explicit)]
     assert len({RamPages(stream.ram, stream.data).digest(0) for stream in streams}) == 1
     changed = stream_of(MAIN, named(0, 0x08, b"main") + page(3) + EOS)
-    assert RamPages(changed.ram, changed.data).digest(0) != RamPages(streams[0].ram, streams[0].data).digest(0)
+    assert RamPages(changed.ram, changed.data).digest(0) != RamPages(streams[0].ram, streams[0].data).digest(
+        0
+    )

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.stream import corpus, synthetic
 from vmstate.errors import StreamError, Truncated
 from vmstate.stream import (
     CommandItem,
@@ -21,8 +22,6 @@ from vmstate.stream import (
     writer,
 )
 from vmstate.stream.marks import Command
-
-from tests.stream import corpus, synthetic
 
 
 def covered(stream) -> bool:
@@ -123,7 +122,11 @@ def test_every_item_of_the_synthetic_stream():
     assert kinds[0] is FileHeader
     assert kinds[1] is Configuration
     config = stream.configuration
-    assert (config.machine, config.target_page_bits, config.capabilities) == ("machine-1.0", 12, ("x-something",))
+    assert (config.machine, config.target_page_bits, config.capabilities) == (
+        "machine-1.0",
+        12,
+        ("x-something",),
+    )
     commands = [item.command for item in flat(stream.items) if isinstance(item, CommandItem)]
     assert commands == [1, 2, 3, 6, 7, 4, 5, 11]
     assert [idstr for idstr, _ in stream.handlers] == [

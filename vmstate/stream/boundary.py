@@ -29,7 +29,7 @@ def measured(facts: Facts, win: Window, start: SectionStart) -> Payload:
     ends = _candidates(facts, win, start)
     if facts.footers is not False:
         for end, found in ends:
-            if is_footer(win, end, start.section_id) and plausible(win, end + FOOTER_SIZE, facts.live):
+            if is_footer(win, end, start.section_id):
                 return Payload(start.payload_start, end, found)
     for end, found in ends:
         footer = win.end - end >= FOOTER_SIZE and win.u8(end) == Mark.FOOTER

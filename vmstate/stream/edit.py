@@ -119,10 +119,14 @@ class Edit:
 
     def _kept(self, start: int, end: int) -> None:
         elided = self.stream.elided
-        index = bisect_right(elided, (end, end)) - 1
-        if index >= 0 and elided[index][1] > start and elided[index][0] < end:
+        index = bisect_right(elided, start, key=_end)
+        if index < len(elided) and elided[index][0] < end:
             message = "guest memory that came through a pipe is not kept, and cannot be written again"
             raise Unsupported(message, offset=max(start, elided[index][0]))
+
+
+def _end(span: tuple[int, int]) -> int:
+    return span[1]
 
 
 def _is_package(item: Item) -> bool:

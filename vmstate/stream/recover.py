@@ -76,9 +76,8 @@ def _plausible_command(win: Window, at: int) -> bool:
 
 
 def _plausible_vmdesc(win: Window, at: int) -> bool:
-    if win.u8(at) != Mark.VMDESCRIPTION or win.end - at < 6:
-        return False
-    return win.u32(at + 1) <= win.end - at - 5 and win.u8(at + 5) == ord("{")
+    """A description, of which a cut stream may have the first bytes only."""
+    return win.u8(at) == Mark.VMDESCRIPTION and (win.end - at < 6 or win.u8(at + 5) == ord("{"))
 
 
 def is_footer(win: Window, at: int, section_id: int) -> bool:

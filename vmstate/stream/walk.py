@@ -131,7 +131,8 @@ class Walker:
     def _at_end(self, win: Window) -> Need:
         if self._step not in (self._after_end, self._trailing, self._record) and not self.depth:
             self._step = self._trailing
-            self.facts.tell("stream.truncated", "the stream has no end mark", self.at)
+            if not any(finding.rule == "stream.truncated" for finding in self.facts.findings):
+                self.facts.tell("stream.truncated", "the stream has no end mark", self.at)
         return Need.NOTHING
 
     def _after_end(self, win: Window) -> Item:

@@ -10,8 +10,12 @@ import pytest
 from tests.pseries.devices import sections
 from tests.stream import corpus
 from vmstate.describe import decode, encode
+from vmstate.describe.vmdesc import VmdescWriter
 
 PARTITION = r"\[\d+\]$"
+TREE_SIZE = re.compile(
+    r'(?<="fdt_blob", "type": "buffer", "size": )\d+|(?<="fdt_blob", "type" : "buffer", "size" : )\d+'
+)
 
 
 def blank(name, found):
@@ -115,6 +119,19 @@ def test_a_paused_machine_saves_what_qemu_saved(name):
         assert error is None
         expected = predictable(found.idstr, data, theirs_node)
         assert predictable(found.idstr, ours, ours_node) == expected, found
+
+
+@pytest.mark.parametrize("name", [n for n in BUILDABLE if corpus.is_described(n)])
+def test_the_description_of_what_was_saved_is_qemus_text(name):
+    row = corpus.manifest()[name]
+    text = corpus.load(name)[corpus.load(name).rindex(b'"devices"') :].decode()
+    made = sections.devices(sections.built(row["release"], row["args"]))
+    writer = VmdescWriter.at(row["release"])
+    for found in sections.found(name):
+        device = made[found.idstr, found.instance_id]
+        encode(device.plan.vmsd, device)  # a description is written of a state that was just saved
+        ours = writer.device(device.plan, found.idstr, found.instance_id, device)
+        assert TREE_SIZE.sub("", ours) in TREE_SIZE.sub("", text), found
 
 
 def test_every_unpredictable_byte_has_a_reason():

@@ -32,6 +32,11 @@ def segment_registers(cpu: Any) -> bool:
     return False
 
 
+def slb(cpu: Any) -> bool:
+    """With a 64-bit hash MMU, which every pseries processor has."""
+    return True
+
+
 def software_tlb(cpu: Any) -> bool:
     """Only with a TLB that software manages, which no pseries processor has."""
     return False

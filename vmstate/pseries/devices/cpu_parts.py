@@ -94,6 +94,7 @@ SLB = VMStateDescription(
     "cpu/slb",
     History(1, ("9.2", 2)),
     1,
+    needed=needed.slb,
     post_load=slb_post_load,
     fields=[
         Until("3.0", Int32Equal("env.slb_nr")),

@@ -7,7 +7,8 @@ from typing import Any
 from vmstate.describe import Cursor
 from vmstate.describe.reports import Report
 from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
-from vmstate.pseries.registration import Registered, register
+from vmstate.pseries.board import Registered
+from vmstate.pseries.registration import register
 from vmstate.simulate.loader import Loader
 from vmstate.simulate.machine import Machine
 from vmstate.simulate.messages import lines
@@ -25,6 +26,8 @@ class Instance:
         self.built = built
         self.release = built.release
         self.flags = built.flags
+        self.type_name = built.name
+        self.nr_servers = built.topology.max_servers
         self.console: list[Report | str] = []
         self.trace = trace
         self.entries: list[Registered] = register(self)

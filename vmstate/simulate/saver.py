@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from vmstate.describe import Plan, Release, Writer
 from vmstate.describe.vmdesc import DESCRIBES_CONFIGURATION, VmdescWriter
-from vmstate.pseries.devices.device import Device, LiveDevice
+from vmstate.pseries.board import Registered
+from vmstate.pseries.devices.device import LiveDevice
 from vmstate.simulate.loader import (
     CONFIGURATION,
     END,
@@ -28,14 +29,6 @@ from vmstate.simulate.loader import (
 PAGE_SIZE = 4096
 _IDS = struct.Struct(">II")
 _SECTION = struct.Struct(">BI")
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """A device with the section id that registration gave it."""
-
-    section_id: int
-    device: Device | LiveDevice
 
 
 @dataclass

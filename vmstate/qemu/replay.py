@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from vmstate.errors import Truncated
 from vmstate.qemu.command_line import Command
 from vmstate.qemu.failures import QemuRefused, QmpRefused
 from vmstate.qemu.session import Gone, Session
@@ -55,7 +56,8 @@ def replay(
     """Start ``command`` waiting for a stream, give it ``stream`` (a path, or the bytes), return its verdict.
 
     The guest does not run.  ``timeout`` is in seconds.  Raises QemuStalled, QemuNotFound, QmpUnavailable,
-    QmpRefused (a capability that this QEMU does not have) and OSError (no such stream).
+    QmpRefused (a capability that this QEMU does not have), OSError (no such stream) and Truncated (an
+    empty one).
     """
     parsed = command if isinstance(command, Command) else Command.parse(command)
     with _as_file(stream) as path:
@@ -95,14 +97,23 @@ def _wait_until_loaded(qemu: Session) -> bool:
     return False
 
 
+def _some(size: int) -> None:
+    """QEMU's pipe from ``exec:`` does not notice an end that comes before any byte: it would wait for ever."""
+    if not size:
+        raise Truncated(8, 0, offset=0)
+
+
 @contextmanager
 def _as_file(stream: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Iterator[Path]:
     if not isinstance(stream, bytes | bytearray | memoryview):
         path = Path(stream).absolute()
         with path.open("rb"):  # its own error, rather than that of the shell that QEMU starts
             pass
+        if path.is_file():
+            _some(path.stat().st_size)
         yield path
         return
+    _some(len(stream))
     with tempfile.NamedTemporaryFile(prefix="vmstate-", suffix=".mig") as file:
         file.write(stream)
         file.flush()

@@ -1,0 +1,181 @@
+"""What is pinned of capture and replay, by a real QEMU."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from vmstate.errors import Truncated
+from vmstate.qemu import (
+    QemuNotFound,
+    QemuRefused,
+    QemuStalled,
+    QmpRefused,
+    Session,
+    capture,
+    identify,
+    replay,
+)
+from vmstate.qemu.command_line import Command
+from vmstate.qemu.recording import Recorder
+
+pytestmark = pytest.mark.qemu
+
+
+def test_a_machine_accepts_its_own_stream(machine, saved):
+    verdict = replay(saved, machine)
+    assert (verdict.outcome, verdict.messages, verdict.returncode) == ("accept", (), 0)
+
+
+def test_a_captured_stream_is_whole(saved):
+    data = saved.read_bytes()
+    assert data[:8] == b"QEVM\0\0\0\3"
+    assert data.endswith(b"}")  # the vmdescription
+
+
+def test_a_stream_may_be_given_as_bytes(machine, saved):
+    assert replay(saved.read_bytes(), machine).outcome == "accept"
+
+
+def test_a_rejection_has_qemus_lines_without_its_name(machine, saved):
+    verdict = replay(saved, [*machine[:-1], "512"])
+    assert verdict.outcome == "reject"
+    assert verdict.returncode == 1
+    assert "ppc_spapr.ram: 0x10000000 " in verdict.messages[0]
+    assert verdict.messages[-1].startswith("load of migration failed: Invalid argument")
+
+
+@pytest.mark.parametrize("stream", [b"QEVM", b"this is no stream at all"])
+def test_what_is_no_stream_is_rejected(machine, stream):
+    assert replay(stream, machine).outcome == "reject"
+
+
+def test_an_empty_stream_is_truncated_without_asking(machine):
+    with pytest.raises(Truncated):
+        replay(b"", machine)
+
+
+def test_a_refused_command_line_has_its_reason(machine, saved):
+    wrong = [*machine, "-machine", "pseries-0.1"]
+    verdict = replay(saved, wrong)
+    assert verdict.outcome == "destination-refused"
+    assert any("machine" in line for line in verdict.messages)
+    with pytest.raises(QemuRefused) as refused:
+        capture(wrong, saved.with_name("never"))
+    assert refused.value.messages == verdict.messages
+    assert refused.value.returncode == 1
+    assert not saved.with_name("never").exists()
+
+
+@pytest.mark.parametrize(
+    "own", [["-S"], ["--S"], ["-incoming", "defer"], ["--incoming", "tcp:localhost:1"], ["-daemonize"]]
+)
+def test_a_command_line_that_says_how_to_start_is_driven_all_the_same(machine, tmp_path, own):
+    command = [machine[0], *own, *machine[1:]]
+    capture(command, tmp_path / "stream")
+    assert replay(tmp_path / "stream", command).outcome == "accept"
+
+
+def test_a_guest_that_ran_has_other_memory(machine, saved, tmp_path):
+    capture(machine, tmp_path / "ran", run_seconds=1)
+    assert (tmp_path / "ran").read_bytes() != saved.read_bytes()
+    assert replay(tmp_path / "ran", machine).outcome == "accept"
+
+
+def test_capabilities_and_parameters_are_set_before(machine, tmp_path):
+    uuid = [*machine, "-uuid", "12345678-9abc-def0-1122-334455667788"]
+    capture(
+        uuid, tmp_path / "with-uuid", capabilities=["validate-uuid"], parameters={"max-bandwidth": 1 << 30}
+    )
+    assert bytes.fromhex("123456789abcdef01122334455667788") in (tmp_path / "with-uuid").read_bytes()
+    other = [*machine, "-uuid", "00000000-9abc-def0-1122-334455667788"]
+    assert replay(tmp_path / "with-uuid", uuid, capabilities=["validate-uuid"]).outcome == "accept"
+    assert replay(tmp_path / "with-uuid", other, capabilities=["validate-uuid"]).outcome == "reject"
+
+
+def test_an_unknown_capability_is_refused_in_qemus_words(machine, saved, tmp_path):
+    with pytest.raises(QmpRefused, match="no-such-thing"):
+        capture(machine, tmp_path / "stream", capabilities=["no-such-thing"])
+    with pytest.raises(QmpRefused, match="no-such-thing"):
+        replay(saved, machine, capabilities=["no-such-thing"])
+
+
+def test_a_machine_that_cannot_migrate_says_so(machine, tmp_path):
+    shared = ["-object", "memory-backend-ram,id=m,size=1M,share=on", "-device", "ivshmem-plain,memdev=m"]
+    with pytest.raises(QmpRefused, match="ivshmem"):
+        capture([*machine, *shared], tmp_path / "stream")
+    assert not (tmp_path / "stream").exists()
+
+
+def test_a_stream_that_is_not_there_is_an_os_error(machine, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        replay(tmp_path / "nothing", machine)
+    with pytest.raises(FileNotFoundError):
+        capture(machine, tmp_path / "no" / "such" / "directory")
+
+
+def test_a_caller_may_have_an_event_loop_of_its_own(machine, saved):
+    async def inside():
+        return replay(saved, machine)
+
+    assert asyncio.run(inside()).outcome == "accept"
+
+
+def test_a_stream_that_never_ends_is_given_up(machine, tmp_path):
+    import os
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    keeper = os.open(pipe, os.O_RDWR)
+    try:
+        with pytest.raises(QemuStalled, match=r"to be loaded|migrate-incoming"):
+            replay(pipe, machine, timeout=2)
+    finally:
+        os.close(keeper)
+
+
+def test_no_process_outlives_its_session(machine):
+    with Session(Command.parse(machine)) as qemu:
+        process = qemu._process
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
+def test_a_qemu_that_dies_is_noticed(machine):
+    with Session(Command.parse(machine)) as qemu:
+        qemu._process.kill()
+        with pytest.raises(QemuRefused) as died:
+            qemu.execute("query-status")
+    assert died.value.returncode == -9
+
+
+def test_recording_a_pair_a_load_and_a_mutant(binary, machine, saved):
+    release = str(binary.release)
+    recorder = Recorder({release: binary}, {"it": saved.read_bytes()}.__getitem__)
+    side = {"release": release, "args": machine[2:]}
+    accepted = {"verdict": "accept", "stderr": []}
+    pair, load, mutant, refused = recorder.record_all(
+        [
+            {"source": side, "destination": side},
+            {"stream": "it", "destination": side},
+            {"base": "it", "edits": [[4, "00000003", "00000004"]], "destination": side},
+            {"source": {"release": release, "args": ["-machine", "no-such"]}},
+        ]
+    )
+    assert pair["save"] == {"ok": True, "stderr": []}
+    assert pair["load"] == load["load"] == accepted
+    assert mutant["load"]["verdict"] == "reject"
+    assert refused["save"]["ok"] is False
+    assert refused["save"]["stderr"]
+
+
+def test_programs_that_are_no_qemu_are_not_found(tmp_path):
+    silent = tmp_path / "qemu-system-ppc64"
+    silent.write_text("#!/bin/sh\necho nothing of interest\n")
+    silent.chmod(0o755)
+    for program in (silent, tmp_path / "absent", "/etc/passwd"):
+        with pytest.raises(QemuNotFound):
+            identify(program)
+    with pytest.raises(QemuRefused):
+        capture([str(silent)], tmp_path / "stream")

@@ -147,7 +147,7 @@ def test_without_qmp_one_is_told_what_to_install():
     code = (
         "import sys; sys.modules['qemu.qmp'] = None\n"
         "from vmstate.qemu import QmpUnavailable, replay\n"
-        "try: replay(b'', ['true'])\n"
+        "try: replay(b'QEVM', ['true'])\n"
         "except QmpUnavailable as error: sys.exit('vmstate[qemu]' not in str(error))\n"
         "sys.exit(3)"
     )

@@ -98,7 +98,7 @@ def _wait_until_loaded(qemu: Session) -> bool:
 
 
 def _some(size: int) -> None:
-    """QEMU's pipe from ``exec:`` does not notice an end that comes before any byte: it would wait for ever."""
+    """QEMU waits for ever on a pipe from ``exec:`` that ends before its first byte."""
     if not size:
         raise Truncated(8, 0, offset=0)
 

@@ -208,8 +208,6 @@ ROWS = [
     ),
 ]
 each = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-    "row", [r for r in ROWS if r.vmsd is not WITH_TMP], ids=lambda r: r.name
-)
 
 
 def copy(value):

@@ -48,10 +48,14 @@ DESCRIBES_CONFIGURATION = History(False, ("8.0", True))
 
 @dataclass(frozen=True)
 class VmdescWriter:
-    """Writes descriptions the way one release does."""
+    """Writes descriptions the way one release does.
+
+    ``replay``: of decoded states, with the subsections that they came with, and without running hooks.
+    """
 
     style: Style
     splits_nulls: bool
+    replay: bool = False
 
     @staticmethod
     def at(release: Release | str) -> VmdescWriter:
@@ -68,7 +72,7 @@ class VmdescWriter:
         yield "vmsd_name", json.dumps(plan.vmsd.name)
         yield "version", str(version_id)
         yield "fields", self._fields(plan, state, version_id)
-        sent = plan.sent(state)
+        sent = plan.sent(state, replay=self.replay)
         if sent:
             yield (
                 "subsections",
@@ -81,30 +85,33 @@ class VmdescWriter:
         return self.style.array(self._entries(plan, state, version_id))
 
     def _entries(self, plan: Plan, state: Any, version_id: int) -> Iterator[str]:
-        for step, name in zip(plan.fine, unique_names(plan.vmsd.fields), strict=True):
-            if type(step) is not Nothing and step.present(state, version_id):
-                yield from self._entry(step, name, state)
+        for step, name, static in _parts(self, plan):
+            if static is not None:
+                if step.version_id <= version_id:
+                    yield static
+            elif type(step) is not Nothing and step.present(state, version_id):
+                yield from self.entry(step, name, state)
 
-    def _entry(self, step: Step, name: str, state: Any) -> Iterator[str]:
+    def entry(self, step: Step, name: str, state: Any) -> Iterator[str]:
+        """The entries of one field: one, unless its elements differ or null pointers split it."""
         field = step.field
         count = count_of(field, state)
-        can_compress = compresses(field)
-        null_before = False
-        described = False
+        if compresses(field) and not field.pointers:
+            if count:
+                yield self._element(step, name, state, 0, count, null=False)
+            return
+        null_before = described = False
         for i in range(count):
             null = field.pointers and fetch(field, state)[field.start + i] is None
-            length = count
-            if self.splits_nulls:
-                length = count - i
-                if field.pointers and null != null_before:
-                    null_before, described = null, False
-                    length = _run_length(field, state, i, count)
-            if described and can_compress:
-                continue
-            described = True
-            yield self._element(step, name, state, i, length, null)
+            length = count - i if self.splits_nulls else count
+            if self.splits_nulls and field.pointers and null != null_before:
+                null_before, described = null, False
+                length = _run_length(field, state, i, count)
+            if not (described and compresses(field)):
+                described = True
+                yield self._element(step, name, state, i, length, null=null)
 
-    def _element(self, step: Step, name: str, state: Any, index: int, length: int, null: bool) -> str:
+    def _element(self, step: Step, name: str, state: Any, index: int, length: int, *, null: bool) -> str:
         field = step.field
         pairs = [("name", json.dumps(name))]
         if length > 1:
@@ -118,7 +125,7 @@ class VmdescWriter:
             pairs.append(("struct", self.style.object(inner)))
         else:
             pairs += inner
-        pairs.append(("size", str(1 if null else element_size(step, state, index))))
+        pairs.append(("size", str(1 if null else element_size(step, state, index, replay=self.replay))))
         return self.style.object(pairs)
 
     def _inner(self, step: Step, state: Any, index: int) -> Iterator[tuple[str, str]]:
@@ -129,8 +136,8 @@ class VmdescWriter:
         assert field.vmsd is not None
         plan = plan_of(field.vmsd)
         if isinstance(field.info, Tmp):
-            scratch = field.make(state) if field.make is not None else fetch(field, state)
-            if plan.pre_save is not None:
+            scratch = fetch(field, state) if self.replay or field.make is None else field.make(state)
+            if plan.pre_save is not None and not self.replay:
                 plan.pre_save(scratch)
             yield from self.group(plan, scratch, plan.version_id)
         elif isinstance(field.info, Queue):
@@ -150,7 +157,21 @@ def _writer(release: Release) -> VmdescWriter:
 
 @cache
 def _static_fields(writer: VmdescWriter, plan: Plan, version_id: int) -> str:
-    return writer.style.array(writer._entries(plan, _Zeros(), version_id))
+    parts = _parts(writer, plan)
+    return writer.style.array(
+        text for step, _, text in parts if text is not None and step.version_id <= version_id
+    )
+
+
+@cache
+def _parts(writer: VmdescWriter, plan: Plan) -> tuple[tuple[Step, str, str | None], ...]:
+    """Each field's step and name, and its entry if no state can change it (a validator's is none)."""
+    parts = []
+    for step, name in zip(plan.fine, unique_names(plan.vmsd.fields), strict=True):
+        static = type(step) is not Nothing and _static_field(step.field, step)
+        text = ", ".join(writer.entry(step, name, _Zeros())) if static else None
+        parts.append((step, name, text or None))
+    return tuple(parts)
 
 
 class _Zeros:
@@ -222,7 +243,7 @@ def _element_state(step: Nested, state: Any, index: int) -> Any:
     return value if step.field.count is None else value[step.field.start + index]
 
 
-def element_size(step: Step, state: Any, index: int) -> int:
+def element_size(step: Step, state: Any, index: int, *, replay: bool = False) -> int:
     """Bytes of one element on the wire."""
     field = step.field
     if field.info is not None and field.info.width is not None:
@@ -231,12 +252,14 @@ def element_size(step: Step, state: Any, index: int) -> int:
         if isinstance(step, Structs) and isinstance(value := fetch(field, state), WireRecords):
             return value.item.size
         fixed = fixed_size(step.plan, step.version)
-        return step.plan.size(_element_state(step, state, index), step.version) if fixed is None else fixed
+        if fixed is not None:
+            return fixed
+        return step.plan.size(_element_state(step, state, index), step.version, replay=replay)
     if type(field.size) is int and field.size and field.vmsd is None:
         return (
             -(-field.size // 64) * 8 if field.info is not None and field.info.name == "bitmap" else field.size
         )
-    out = Writer(quiet=True)
+    out = Writer(quiet=True, replay=replay)
     if field.count is not None:
         raise EncodeError(f"{field.name}: elements of a varying size are not described")
     step.save(out, state)

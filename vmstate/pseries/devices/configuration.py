@@ -11,7 +11,7 @@ from typing import Any
 from vmstate.describe import Buffer, Cursor, Field, Since, UInt8, UInt32, VMStateDescription, Writer, scalar
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
-from vmstate.describe.reports import EINVAL, LoadFailure
+from vmstate.describe.reports import EINVAL, LoadFailure, Refused
 from vmstate.pseries.devices.device import Device
 
 TARGET_PAGE_BITS = 12  # of every ppc64 machine, and the least that there is
@@ -103,13 +103,22 @@ def post_load(state: Any, version_id: int) -> int:
     local = state.machine.type_name
     if not same_up_to(bytes(state.name), local.encode(), state.len):
         shown = bytes(state.name).split(b"\0", 1)[0].decode("utf-8", "replace")
-        state.say(f"Machine type received is '{shown}' and local is '{local}'")
-        return -EINVAL
+        return _refuse(state, f"Machine type received is '{shown}' and local is '{local}'")
     if state.target_page_bits != TARGET_PAGE_BITS:
         bits = (state.target_page_bits ^ 1 << 31) - (1 << 31)
-        state.say(f"Received TARGET_PAGE_BITS is {bits} but local is {TARGET_PAGE_BITS}")
-        return -EINVAL
+        return _refuse(state, f"Received TARGET_PAGE_BITS is {bits} but local is {TARGET_PAGE_BITS}")
     return 0 if _validate_capabilities(state) else -EINVAL
+
+
+#: From here on the hook hands its message to the loader, which prints it with its own.
+HANDS_OVER = Span(since="11.0")
+
+
+def _refuse(state: Any, text: str) -> int:
+    if HANDS_OVER.covers(state.machine.release):
+        raise Refused(text)
+    state.say(text)
+    return -EINVAL
 
 
 def same_up_to(received: bytes, local: bytes, length: int) -> bool:

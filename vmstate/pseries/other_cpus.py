@@ -53,6 +53,7 @@ _SPANS: dict[str, Span] = {
     **dict.fromkeys(_NAMES.split(), Span()),
     **dict.fromkeys(_GONE_IN_7_1.split(), Span(until="7.1")),
     **dict.fromkeys(_GONE_IN_10_2.split(), Span(until="10.2")),
+    "max": Span("2.11", "7.1"),
 }
 
 

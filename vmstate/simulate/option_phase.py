@@ -29,6 +29,7 @@ _BAD_SIZE = (
 
 def read_options(start: Startup) -> None:
     """Read all options; raises Refused for the first that is malformed."""
+    _look_up(start)
     for option in start.configuration.options:
         handler = _HANDLERS.get(option.name)
         try:
@@ -39,6 +40,15 @@ def read_options(start: Startup) -> None:
         except BadOption as error:
             first, *rest = error.lines
             raise Refused(f"{option.text}: {first}", *rest) from None
+
+
+def _look_up(start: Startup) -> None:
+    """A first pass over all options finds those that QEMU does not have, before any other is read."""
+    for option in start.configuration.options:
+        if option.name == "invalid":
+            raise Refused(f"{option.text}: invalid option")
+        if option.name == "missing-argument":
+            raise Refused(f"{option.text}: requires an argument")
 
 
 def _opts(start: Startup, option: Option, implied: str | None, known: tuple[str, ...] = ()) -> list[Opt]:
@@ -111,12 +121,17 @@ def _enable_kvm(start: Startup, option: Option) -> None:
 def _global(start: Startup, option: Option) -> None:
     given = _GLOBAL.fullmatch(option.value)
     if given:
-        start.globals.append(Global(given["driver"], given["prop"], given["value"]))
-        return
-    parts = {opt.name: opt.value for opt in _opts(start, option, None, ("driver", "property", "value"))}
-    if len(parts) < 3:
-        raise BadOption("options 'driver', 'property', and 'value' are required")
-    start.globals.append(Global(parts["driver"], parts["property"], parts["value"]))
+        default = Global(given["driver"], given["prop"], given["value"])
+    else:
+        parts = {o.name: o.value for o in _opts(start, option, None, ("driver", "property", "value"))}
+        if len(parts) < 3 and _GLOBAL_CHECKED.at(start.release):
+            raise BadOption("options 'driver', 'property', and 'value' are required")
+        driver, prop, value = (parts.get(name, "(null)") for name in ("driver", "property", "value"))
+        default = Global(driver, prop, value)
+    start.globals.append(default)
+
+
+_GLOBAL_CHECKED = History(False, ("6.0", True))
 
 
 def _with_id(value: str, implied: str) -> tuple[Opt, ...]:
@@ -166,16 +181,6 @@ def _object(start: Startup, option: Option) -> None:
     start.objects.append(DeviceOption(kind, rest, option.text))
 
 
-def _invalid(start: Startup, option: Option) -> None:
-    del start
-    raise Refused(f"{option.text}: invalid option")
-
-
-def _missing_argument(start: Startup, option: Option) -> None:
-    del start
-    raise Refused(f"{option.text}: requires an argument")
-
-
 _HANDLERS: dict[str, Callable[[Startup, Option], None]] = {
     "machine": _machine,
     "M": _machine,
@@ -190,6 +195,4 @@ _HANDLERS: dict[str, Callable[[Startup, Option], None]] = {
     "serial": _serial,
     "nodefaults": _nodefaults,
     "object": _object,
-    "invalid": _invalid,
-    "missing-argument": _missing_argument,
 }

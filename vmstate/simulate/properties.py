@@ -145,9 +145,7 @@ def _set_enforce_config_section(start: Startup, name: str, text: str) -> None:
 
 def _set_kernel_irqchip(start: Startup, name: str, text: str) -> None:
     del name
-    if _IRQCHIP_IS_KVMS.at(start.release) and start.settings.accel not in {"kvm", "kvm:tcg"}:
-        return
-    if text not in {"on", "off", "split"}:
+    if not _IRQCHIP_IS_KVMS.at(start.release) and text not in {"on", "off", "split"}:
         raise Refused(f"Invalid parameter '{text}'")
     start.settings.kernel_irqchip = text
 

@@ -51,24 +51,30 @@ def _machine_option_text(start: Startup) -> str:
 
 
 def select_accelerator(start: Startup) -> None:
-    """``configure_accelerator``: the first of those asked for that there is.
+    """``configure_accelerator``: the first of those asked for that there is; TCG if none is asked for.
 
-    Without a host this QEMU has TCG only; with one, KVM is the default, as it is where it works.
+    KVM is there if a host was named.
     """
     wanted = start.settings.accel
-    if start.accel_opts and wanted is not None and _ACCEL_LIST.at(start.release):
+    lists = _ACCEL_LIST.at(start.release)
+    if start.accel_opts and wanted is not None and lists:
         raise Refused('The -accel and "-machine accel=" options are incompatible')
-    asked = [(name, text) for name, text in start.accel_opts] if start.accel_opts else None
-    names = asked or [(name, "") for name in (wanted or "tcg").split(":")]
-    for name, text in names:
-        if name == "tcg":
-            return
-        if name == "kvm" and start.configuration.host is not None:
-            start.accelerator = Accelerator("kvm", start.configuration.host)
-            return
-        if _ACCEL_LIST.at(start.release):
-            start.say(f"{text}: invalid accelerator {name}" if text else f"invalid accelerator {name}")
-    _NO_ACCELERATOR.at(start.release)(":".join(name for name, _ in names))
+    given = [(name, f"{text}: ") for name, text in start.accel_opts]
+    names = given or [(name, "") for name in (wanted or "tcg").split(":")]
+    host = start.configuration.host
+    there = [(name, name == "tcg" or (name == "kvm" and host is not None)) for name, _ in names]
+    chosen = next((name for name, found in there if found), None)
+    # With -accel the search stops at the first that works; a list of names is looked at as a whole.
+    tried = names if not given or chosen is None else names[: [name for name, _ in names].index(chosen)]
+    missing = [(name, place) for name, place in tried if (name, False) in there]
+    if lists:
+        start.say(*(f"{place}invalid accelerator {name}" for name, place in missing))
+    if chosen is None:
+        _NO_ACCELERATOR.at(start.release)(":".join(name for name, _ in names))
+    if chosen == "kvm":
+        start.accelerator = Accelerator("kvm", host)
+    if lists and missing:
+        start.say(f"falling back to {chosen}")
 
 
 #: From 5.0 -accel may be given several times, and every failure is told.
@@ -126,14 +132,15 @@ def find_cpu(start: Startup, name: str) -> CpuAt | None:
     for cpu in start.binary.cpus.values():
         if wanted == cpu.name or wanted in cpu.aliases:
             return cpu
+    if wanted == "max" and _MAX_IS_DEFAULT.at(start.release):
+        return start.binary.cpus[start.type.flags.default_cpu]
     if is_other_cpu(wanted, start.release):
         return None
-    if wanted == "max" and _HAS_MAX.at(start.release):
-        return start.binary.cpus[start.type.flags.default_cpu]
     raise Refused(f"unable to find CPU model '{name}'")
 
 
-_HAS_MAX = History(False, ("7.1", True))
+#: Before, "max" was an alias of a processor that pseries cannot have.
+_MAX_IS_DEFAULT = History(False, ("7.1", True))
 
 
 def _default_cpu(start: Startup) -> CpuAt:

@@ -131,7 +131,7 @@ def _global(start: Startup, option: Option) -> None:
     start.globals.append(default)
 
 
-_GLOBAL_CHECKED = History(False, ("6.0", True))
+_GLOBAL_CHECKED = History(False, ("6.2", True))
 
 
 def _with_id(value: str, implied: str) -> tuple[Opt, ...]:

@@ -55,6 +55,12 @@ def _smp_to_6_1(start: Startup, given: Mapping[str, int]) -> None:
     _smp_before_6_2(start, given, sockets_from_maxcpus=True, mismatch="error")
 
 
+def _smp_of_6_1(start: Startup, given: Mapping[str, int]) -> None:
+    if given.get("dies", 0) > 1:
+        raise Refused("dies not supported by this machine's CPU topology")
+    _smp_to_6_1(start, given)
+
+
 _LEGACY_SMP: History[_Smp] = History(_smp_to_3_0, ("3.1", _smp_to_5_1), ("5.2", _smp_to_6_1))
 
 
@@ -168,7 +174,7 @@ def _hierarchy(flags: ClassFlags, given: Mapping[str, int]) -> tuple[int, int, i
     return sockets, cores, threads or (max_cpus // (sockets * cores) if sockets * cores else 0)
 
 
-_PROPERTY_SMP: History[_Smp] = History(_smp_to_6_1, ("6.2", _smp_from_6_2))
+_PROPERTY_SMP: History[_Smp] = History(_smp_of_6_1, ("6.2", _smp_from_6_2))
 
 
 def legacy_memory(start: Startup) -> None:

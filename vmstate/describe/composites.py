@@ -65,7 +65,7 @@ class Queue(Info):
                 with_node(cur, len(elements), plan, element, version)
             except StreamError as error:
                 if self._explains:
-                    cur.reports.append(ElementFailed("load", field.name, plan.vmsd.name, error.ret))
+                    cur.reports.append(ElementFailed("list", field.name, plan.vmsd.name, error.ret))
                 raise
             elements.append(element)
             check(cur, start, len(elements))

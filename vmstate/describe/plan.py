@@ -16,13 +16,14 @@ from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
 from vmstate.describe.fields import Field
 from vmstate.describe.history import settled
-from vmstate.describe.infos import Scalar
+from vmstate.describe.infos import NULLPTR, Scalar
 from vmstate.describe.reports import (
     EINVAL,
     ENOENT,
     FieldFailed,
     HookFailed,
     LoadFailure,
+    NullMarkerMissing,
     Refused,
     SubsectionFailed,
     TooNew,
@@ -153,6 +154,8 @@ class Plan:
 
     def _failure(self, cur: Cursor, field: Field, error: StreamError) -> FieldFailed:
         kind = None if field.vmsd is not None and field.info is None else type_name(field)
+        if cur.reports and isinstance(cur.reports[-1], NullMarkerMissing):
+            kind = NULLPTR.name
         # Whoever looks first finds the file's error; further out it is only passed on.
         first = not any(isinstance(r, FieldFailed) and r.stream for r in cur.reports)
         stream = isinstance(error, Truncated) and first
@@ -251,8 +254,14 @@ class Plan:
             if ret:
                 raise SaveFailure(vmsd.name, "post_save", ret)
 
-    def sent(self, state: Any) -> list[Plan]:
-        """The subsections that this state needs to send, in wire order (vmstate_save_needed)."""
+    def sent(self, state: Any, *, replay: bool = False) -> list[Plan]:
+        """The subsections that this state needs to send, in wire order (vmstate_save_needed).
+
+        ``replay``: those that a decoded state came with.
+        """
+        if replay:
+            came = getattr(state, "__dict__", {}).get("_subsections", ())
+            return [self.subsections[name.encode()] for owner, name, _ in came if owner == self.vmsd.name]
         return [plan for plan in self.ordered if plan.needed is None or plan.needed(state)]
 
     def _save_subsections(self, out: Writer, state: Any) -> None:
@@ -267,9 +276,9 @@ class Plan:
                 out.put(plan.header[:-4] + struct.pack(">i", version))
                 plan.save(out, state, version & 0xFF)
 
-    def size(self, state: Any, version_id: int | None = None) -> int:
+    def size(self, state: Any, version_id: int | None = None, *, replay: bool = False) -> int:
         """Bytes that the state takes on the wire, without running hooks that change it."""
-        out = Writer(quiet=True)
+        out = Writer(quiet=True, replay=replay)
         self.save(out, state, version_id)
         return out.size
 

@@ -106,7 +106,7 @@ class ElementVersion(Report):
 
 @dataclass(frozen=True, slots=True)
 class ElementFailed(Report):
-    """An element of a queue or tree could not be loaded."""
+    """An element of a list or tree (its ``kind``) could not be loaded."""
 
     kind: str
     field: str

@@ -49,7 +49,7 @@ def test_the_description_names_the_devices_in_the_order_of_their_sections(name):
     described = [(device.name, device.instance_id) for device in stream.vmdesc.devices]
     assert described == [(section.idstr, section.instance_id) for section in stream.devices]
     sizes = [section.payload_end - section.payload_start for section in stream.devices]
-    assert sizes == [device.size for device in stream.vmdesc.devices]
+    assert sizes == [device.size.bytes for device in stream.vmdesc.devices]
 
 
 @pytest.mark.parametrize("name", [name for name in corpus.names() if "pseries" in name and name[0].isdigit()])
@@ -94,7 +94,7 @@ def test_a_resolver_measures_what_has_no_description():
     class Known:
         def measure(self, idstr, instance_id, version_id, data, payload_start):
             device = described.vmdesc.device(idstr, instance_id)
-            return payload_start + device.size if device else None
+            return payload_start + device.size.bytes if device else None
 
     stream = open_stream(data, Known())
     assert {section.found for section in stream.devices} == {Found.DECLARED}

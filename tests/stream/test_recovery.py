@@ -274,7 +274,7 @@ def test_an_unknown_command_is_told_by_its_number():
 
 @pytest.mark.parametrize("number", [8, 9])
 def test_release_3_0_numbered_two_commands_otherwise(number):
-    # 3.0: 8 is POSTCOPY_RESUME and 9 RECV_BITMAP (a name); since 3.1 they are ENABLE_COLO and POSTCOPY_RESUME.
+    # 3.0: 8 is POSTCOPY_RESUME, 9 RECV_BITMAP (a name); since 3.1 they are ENABLE_COLO and POSTCOPY_RESUME.
     data = b"" if number == 8 else b"\4main"
     stream = check(writer.file_header() + writer.command(number, data) + writer.command(4) + b"\0")
     assert [item.name for item in stream.items[1:3]][1] == "POSTCOPY_LISTEN"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vmstate.errors import Severity, StreamError, finding_of
-from vmstate.stream.facts import Facts
+from vmstate.stream.facts import Candidate, Facts
 from vmstate.stream.items import Found
 from vmstate.stream.marks import FOOTER_SIZE, Mark
 from vmstate.stream.recover import find_footer, find_start, is_footer, plausible
@@ -28,19 +28,19 @@ def measured(facts: Facts, win: Window, start: SectionStart) -> Payload:
     """
     ends = _candidates(facts, win, start)
     if facts.footers is not False:
-        for end, found in ends:
+        for end, found, _ in ends:
             if is_footer(win, end, start.section_id):
                 return Payload(start.payload_start, end, found)
-    for end, found in ends:
+    for end, found, _ in ends:
         footer = win.end - end >= FOOTER_SIZE and win.u8(end) == Mark.FOOTER
         if plausible(win, end + (FOOTER_SIZE if footer else 0), facts.live):
             return Payload(start.payload_start, end, found)
     return _searched(facts, win, start, ends)
 
 
-def _candidates(facts: Facts, win: Window, start: SectionStart) -> list[tuple[int, Found]]:
+def _candidates(facts: Facts, win: Window, start: SectionStart) -> list[Candidate]:
     ends = facts.measure(start, win) if facts.measure else []
-    ends = [(end, found) for end, found in ends if start.payload_start <= end <= win.end]
+    ends = [each for each in ends if start.payload_start <= each.end <= win.end]
     handler = facts.handler(start)
     if handler is not None:
         try:
@@ -48,7 +48,7 @@ def _candidates(facts: Facts, win: Window, start: SectionStart) -> list[tuple[in
         except StreamError as error:
             facts.note(finding_of(error.within(section=start.idstr), "section.damaged", Severity.WARNING))
         else:
-            ends += [(end, Found.LIVE)] if done else []
+            ends += [Candidate(end, Found.LIVE)] if done else []
     return ends
 
 
@@ -67,15 +67,16 @@ def search(
     return find_start(win, at, facts.live, facts.budget, lone), Found.GUESS
 
 
-def _searched(facts: Facts, win: Window, start: SectionStart, ends: list[tuple[int, Found]]) -> Payload:
+def _searched(facts: Facts, win: Window, start: SectionStart, ends: list[Candidate]) -> Payload:
     end, found = search(facts, win, start, start.payload_start, whole=True)
-    if ends:
-        wrong, how = ends[0]
-        facts.tell("section.length", f"nothing fits where the payload should end by its {how}", wrong, start)
+    wrong = next((each for each in ends if each.sure), None)
+    if wrong is not None:
+        message = f"nothing fits where the payload should end by its {wrong.found}"
+        facts.tell("section.length", message, wrong.end, start)
     elif end is not None and found == Found.GUESS:
         message = "the payload's end is a guess"
         facts.tell("section.guessed", message, start.payload_start, start, Severity.WARNING)
     if end is None:
         facts.tell("stream.truncated", "the stream ends inside this section", win.end, start)
         return Payload(start.payload_start, win.end, found, damaged=True)
-    return Payload(start.payload_start, end, found, damaged=bool(ends))
+    return Payload(start.payload_start, end, found, damaged=wrong is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vmstate.errors import Finding, Place, Severity, StreamError, finding_of
 from vmstate.stream.items import Found
@@ -14,7 +15,16 @@ from vmstate.stream.wire import SectionStart, Window
 MAX_FINDINGS = 1000
 MAX_HANDLERS = 1000
 
-Measure = Callable[[SectionStart, Window], "list[tuple[int, Found]]"]
+
+class Candidate(NamedTuple):
+    """Where a payload may end, and who says so; ``sure``: if nothing fits there, something is wrong."""
+
+    end: int
+    found: Found
+    sure: bool = True
+
+
+Measure = Callable[[SectionStart, Window], list[Candidate]]
 """Where a full section's payload may end, the surest first."""
 
 

@@ -13,6 +13,9 @@ VERSION_COMPAT = 2
 VERSION = 3
 """File version of every QEMU since 0.10.50."""
 
+PAGE_SIZES = tuple(1 << bits for bits in range(8, 17))
+"""Bytes a target page may have: 256 (avr) to 65536."""
+
 FOOTER_SIZE = 5
 """Bytes of a section footer: its mark and the section id again."""
 

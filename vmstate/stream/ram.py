@@ -47,13 +47,15 @@ class PageKind(IntEnum):
 
 
 CONTINUE = int(RamFlag.CONTINUE)
-_PAGE_SIZES = (4096, 8192, 16384, 65536, 2048, 1024)
+_PAGE_SIZES = (4096, 8192, 16384, 65536, 2048, 1024, 256)
 _PAGE_KINDS = frozenset(int(kind) for kind in PageKind)
 _MARKERS = frozenset({int(RamFlag.EOS), int(RamFlag.HOOK), int(RamFlag.MULTIFD_FLUSH)})
 _LEGAL = _PAGE_KINDS | {kind | CONTINUE for kind in _PAGE_KINDS} | _MARKERS
+_KNOWN = _LEGAL | {int(RamFlag.MEM_SIZE)}
 _XBZRLE_ENCODING = 1
 _NO_BLOCK = -1
-_SMALLEST_PAGE = 1024
+_USUAL_SMALLEST = 1024
+_SMALLEST = 256
 _SHORT_RUN = 4
 
 
@@ -135,8 +137,8 @@ class Ram:
 
     @property
     def _mask(self) -> int:
-        """The bits below a page address; all flags fit below the smallest page size there is."""
-        return (self._page_size or _SMALLEST_PAGE) - 1
+        """The bits below a page address; all flags fit below the smallest usual page size."""
+        return (self._page_size or _USUAL_SMALLEST) - 1
 
     @property
     def pages(self) -> int:
@@ -152,6 +154,9 @@ class Ram:
         while at + 8 <= end:
             word = WORD.unpack_from(view, at - base)[0]
             flags = word & self._mask
+            if flags not in _KNOWN and self._page_size is None and flags & (_SMALLEST - 1) in _KNOWN:
+                self._page_size = _SMALLEST  # avr: its addresses reach into the bits of later flags
+                continue
             if flags == RamFlag.EOS:
                 return at + 8, True
             try:

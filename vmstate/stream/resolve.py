@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vmstate.errors import StreamError
+from vmstate.stream.facts import Candidate
 from vmstate.stream.items import Found
 from vmstate.stream.vmdesc_index import VmDesc
 from vmstate.stream.wire import SectionStart, Window
@@ -31,34 +32,28 @@ class Measures:
         self._resolver = resolver
         self._asked: dict[tuple[str, int], int] = {}
 
-    def __call__(self, start: SectionStart, win: Window) -> list[tuple[int, Found]]:
+    def __call__(self, start: SectionStart, win: Window) -> list[Candidate]:
         """Offsets where the payload may end, and who says so."""
-        ends = []
-        end = self._described(start, win)
-        if end is not None:
-            ends.append((end, Found.VMDESC))
-        end = self._declared(start, win)
-        if end is not None:
-            ends.append((end, Found.DECLARED))
-        return ends
+        return [*self._described(start, win), *self._declared(start, win)]
 
-    def _described(self, start: SectionStart, win: Window) -> int | None:
+    def _described(self, start: SectionStart, win: Window) -> list[Candidate]:
         vmdesc = self._find(win)
         if vmdesc is None:
-            return None
+            return []
         key = (start.idstr, start.instance_id)
         nth = self._asked.get(key, 0)
         self._asked[key] = nth + 1
         device = vmdesc.device(*key, nth)
-        size = None if device is None else device.size
-        return None if size is None else start.payload_start + size
+        if device is None or device.size is None:
+            return []
+        return [Candidate(start.payload_start + device.size.bytes, Found.VMDESC, device.size.exact)]
 
-    def _declared(self, start: SectionStart, win: Window) -> int | None:
+    def _declared(self, start: SectionStart, win: Window) -> list[Candidate]:
         if self._resolver is None:
-            return None
+            return []
         at = start.payload_start - win.base
         try:
             end = self._resolver.measure(start.idstr, start.instance_id, start.version_id, win.view, at)
         except StreamError:
-            return None
-        return None if end is None else win.base + end
+            return []
+        return [] if end is None else [Candidate(win.base + end, Found.DECLARED)]

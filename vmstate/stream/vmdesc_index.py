@@ -12,11 +12,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from vmstate.errors import StreamError
 from vmstate.stream.items import VmDescription
-from vmstate.stream.marks import Mark
+from vmstate.stream.marks import PAGE_SIZES, Mark
 from vmstate.stream.wire import Window, bytes_of
 
 _HEADER = 5
@@ -64,16 +64,27 @@ class DeviceEntry:
     object: dict[str, Any] = field(repr=False)
 
     @cached_property
-    def size(self) -> int | None:
-        """Bytes of the device's payload by the description; None when its sizes make no sense."""
+    def size(self) -> Size | None:
+        """The device's payload by the description; None when its sizes make no sense."""
         if "fields" not in self.object and isinstance(self.object.get("size"), int):
-            return _sane(self.object["size"])
+            return _sane(self.object["size"], exact=True)
         return size_of(self.object)
 
 
-def size_of(description: dict[str, Any]) -> int | None:
-    """Bytes of the fields and subsections of a description's JSON object (not of its own header)."""
-    total = 0
+class Size(NamedTuple):
+    """``bytes`` of a payload; not ``exact`` where elements of an array may be of other sizes than the first.
+
+    QEMU describes an array by its first element.  Elements that are structs with arrays of a counted length
+    inside, or pointers of which some are NULL (s390_css, before 10.0), are longer or shorter than that.
+    """
+
+    bytes: int
+    exact: bool
+
+
+def size_of(description: dict[str, Any]) -> Size | None:
+    """The size of the fields and subsections of a description's JSON object (without its own header)."""
+    total, exact = 0, True
     todo = [description]
     while todo:
         here = todo.pop()
@@ -86,13 +97,14 @@ def size_of(description: dict[str, Any]) -> int | None:
             if not isinstance(size, int) or not isinstance(count, int) or size < 0 or count < 0:
                 return None
             total += size * count
+            exact = exact and (count < 2 or "struct" not in entry)
         for sub in subsections:
             name = sub.get("vmsd_name")
             if not isinstance(name, str):
                 return None
             total += 2 + len(bytes_of(name)) + 4
             todo.append(sub)
-    return _sane(total)
+    return _sane(total, exact)
 
 
 def _objects(value: object) -> list[dict[str, Any]] | None:
@@ -101,8 +113,8 @@ def _objects(value: object) -> list[dict[str, Any]] | None:
     return None
 
 
-def _sane(size: int) -> int | None:
-    return size if 0 <= size < _MAX_SIZE else None
+def _sane(size: int, exact: bool) -> Size | None:
+    return Size(size, exact) if 0 <= size < _MAX_SIZE else None
 
 
 class VmDesc:
@@ -136,9 +148,7 @@ class VmDesc:
     def page_size(self) -> int | None:
         """Bytes per target page, when the description says something possible."""
         size = self.json.get("page_size")
-        return (
-            size if isinstance(size, int) and size in (1024, 2048, 4096, 8192, 16384, 32768, 65536) else None
-        )
+        return size if isinstance(size, int) and size in PAGE_SIZES else None
 
     @cached_property
     def devices(self) -> tuple[DeviceEntry, ...]:

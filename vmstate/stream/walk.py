@@ -25,12 +25,11 @@ from vmstate.stream.boundary import Payload, measured, search
 from vmstate.stream.facts import Facts, Live
 from vmstate.stream.items import CommandItem, EndOfStates, Found, Item, Opaque, Section, VmDescription
 from vmstate.stream.live import LiveHandler
-from vmstate.stream.marks import COMMAND_LENGTHS, FOOTER_SIZE, VERSION_COMPAT, Command, Kind, Mark
+from vmstate.stream.marks import COMMAND_LENGTHS, FOOTER_SIZE, PAGE_SIZES, VERSION_COMPAT, Command, Kind, Mark
 from vmstate.stream.recover import find_item
 from vmstate.stream.wire import SectionStart, Window
 
 MAX_DEPTH = 8
-_PAGE_SIZES = (1024, 2048, 4096, 8192, 16384, 32768, 65536)
 
 
 class Need(Enum):
@@ -124,7 +123,7 @@ class Walker:
             return self._item(win)
         item = wire.configuration(win, self.at)
         self.facts.capabilities = frozenset(item.capabilities)
-        if item.target_page_bits is not None and 10 <= item.target_page_bits <= 16:
+        if item.target_page_bits is not None and 8 <= item.target_page_bits <= 16:
             self.facts.page_size = 1 << item.target_page_bits
         return item
 
@@ -282,7 +281,7 @@ class Walker:
         if number == Command.POSTCOPY_ADVISE:
             self.facts.postcopy = length == 16
             size = int.from_bytes(payload[8:16], "big")
-            if size in _PAGE_SIZES:
+            if size in PAGE_SIZES:
                 self.facts.page_size = self.facts.page_size or size
         if number != Command.PACKAGED or length != 4:
             return CommandItem(self.at, data, end, end, number)

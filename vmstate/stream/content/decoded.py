@@ -9,12 +9,12 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from vmstate.describe import Field, Node, VMStateDescription, decode, encode, plan_of
+from vmstate.describe import Field, Node, VMStateDescription, Writer, decode, plan_of
 from vmstate.describe.from_vmdesc import Groups as Queued
 from vmstate.describe.from_vmdesc import from_vmdesc, parse_json
 from vmstate.describe.infos import NULLPTR, Bytes
 from vmstate.describe.vmdesc import fixed_size
-from vmstate.errors import EncodeError, StreamError
+from vmstate.errors import EncodeError, StreamError, Unsupported
 from vmstate.stream.content.declarations import Declarations, Declared, StreamFacts
 from vmstate.stream.items import Section
 from vmstate.stream.marks import Kind
@@ -156,8 +156,14 @@ def size_of_fields(description: VMStateDescription) -> int | None:
 def read(stream: Stream, section: Section, by: By, declared: Declared, version_id: int) -> Decoded:
     """The section by a description, at a version of it."""
     start, end = section.payload_start, section.payload_end
-    description = declared.description
-    root, state, error = decode(description, stream.data, start, version_id, state=declared.state, end=end)
+    description, state = declared.description, declared.state
+    try:
+        prepare(state, stream.data[start:end])
+        root, state, error = decode(description, stream.data, start, version_id, state=state, end=end)
+    except (AttributeError, LookupError, TypeError, ValueError) as why:
+        # Declarations bring their own code; what it cannot do without the machine is not the stream's fault.
+        unknown = Unsupported(f"the declaration asks for more than the stream tells: {why}", offset=start)
+        return replace(opaque(section, unknown), declared=declared)
     if error is None and root.end != end:
         error = StreamError(
             f"the {by} describes {root.end - start} bytes of payload, there are {end - start}",
@@ -166,6 +172,13 @@ def read(stream: Stream, section: Section, by: By, declared: Declared, version_i
     if error is not None:
         error.within(offset=root.end, section=section.idstr, instance=section.instance_id)
     return Decoded(section, by, root, state, description, version_id, error, declared)
+
+
+def prepare(state: Any, payload: memoryview) -> None:
+    """Let a state take from its payload's length what no field says."""
+    measure = getattr(state, "measure", None)
+    if measure is not None:
+        measure(payload)
 
 
 def by_declaration(
@@ -205,10 +218,12 @@ def replayed(decoded: Decoded) -> bytes | None:
     """
     if decoded.description is None or decoded.error is not None:
         return None
+    out = Writer(replay=True)
     try:
-        return encode(decoded.description, decoded.state, replay=True)
-    except (KeyError, AttributeError, TypeError) as error:
+        plan_of(decoded.description).save(out, decoded.state, decoded.version_id)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise EncodeError(f"{decoded.section}: {error}") from error
+    return out.join()
 
 
 def is_device(section: Section) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmstate.describe import Cursor, Record, plan_of
-from vmstate.errors import StreamError
+from vmstate.errors import StreamError, Unsupported
 from vmstate.stream import wire
 from vmstate.stream.content.declarations import Declarations, Declared, StreamFacts
 from vmstate.stream.marks import FOOTER_SIZE, VERSION, Mark
@@ -60,7 +60,11 @@ def _read_facts(data: memoryview) -> StreamFacts:
 def _end(declared: Declared, data: memoryview, start: int, version_id: int) -> int:
     cur = Cursor(data, start)
     state = Record() if declared.state is None else declared.state
-    plan_of(declared.description).load(cur, state, version_id)
+    try:
+        plan_of(declared.description).load(cur, state, version_id)
+    except (AttributeError, LookupError, TypeError, ValueError) as why:
+        message = f"the declaration asks for more than the stream tells: {why}"
+        raise Unsupported(message, offset=start) from None
     return cur.pos
 
 

@@ -67,8 +67,6 @@ class CpuFamily:
 
     ``pcr_mask`` and ``pcr_supported`` are the class's bits of the PCR; ``logical_pvr`` its own mode (9.2 on).
     ``isa`` is the newest ISA (2.07 as 207) that the instruction flags announce.  ``mmu`` is QEMU's MMU model.
-    ``legacy_*`` are the values of the block that 2.8-era machine types send inside ``cpu``
-    (target/ppc/machine.c cpu_pre_save).
     """
 
     name: str
@@ -85,12 +83,6 @@ class CpuFamily:
     bhrb: bool = False
     decrementer_bits: int = 32
     slb_entries: int = 32
-    power_saving: int = 0
-    lpcr_mask: int = 0
-    legacy_msr_mask: int | History[int] = 0
-    legacy_insns_flags: int | History[int] = 0
-    legacy_insns_flags2: int | History[int] = 0
-    legacy_bats: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,9 +112,6 @@ class CpuAt:
     pcr_supported: int
     old_name: str
     aliases: tuple[str, ...]
-    legacy_msr_mask: int
-    legacy_insns_flags: int
-    legacy_insns_flags2: int
 
     @property
     def type_name(self) -> str:
@@ -144,7 +133,4 @@ def cpu_at(model: CpuModel, family: CpuFamily, release: Release) -> CpuAt:
         pcr_supported=at(family.pcr_supported, release),
         old_name=model.old_name,
         aliases=tuple(alias for alias, span in model.aliases if span.covers(release)),
-        legacy_msr_mask=at(family.legacy_msr_mask, release),
-        legacy_insns_flags=at(family.legacy_insns_flags, release),
-        legacy_insns_flags2=at(family.legacy_insns_flags2, release),
     )

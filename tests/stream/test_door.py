@@ -1,4 +1,4 @@
-"""The stream a command was given reads the same from a file, a pipe, and any wrapping."""
+"""A stream reads the same from a file, a pipe, and any wrapping."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from vmstate.cli.streams import open_argument
 from vmstate.errors import StreamError
 from vmstate.stream.containers import layer, open_input, rewrap
 from vmstate.stream.containers.libvirt import save_image
+from vmstate.stream.door import open_wrapped
 
 CAPTURED = Path(__file__).resolve().parents[2] / "streams" / "7.2-caps-off.mig.zst"
 
@@ -31,8 +31,8 @@ def wrapped(bare, name):
     return b"".join(rewrap([layer(name)], [bare], len(bare)))
 
 
-def outline(opened):
-    stream = opened.stream
+def outline(opened_and_stream):
+    _, stream = opened_and_stream
     return [(type(item).__name__, item.start, item.end) for item in stream.items], stream.findings
 
 
@@ -41,21 +41,33 @@ def test_a_file_the_standard_input_and_a_named_pipe_give_the_same_sections(tmp_p
     path, fifo = tmp_path / "stream", tmp_path / "fifo"
     path.write_bytes(wrapped(bare, name))
     os.mkfifo(fifo)
-    from_file = open_argument(str(path))
+    from_file = open_wrapped(str(path))
     feeder = threading.Thread(target=lambda: fifo.write_bytes(path.read_bytes()))
     feeder.start()
-    from_fifo = open_argument(str(fifo))
+    from_fifo = open_wrapped(str(fifo))
     feeder.join()
     with path.open("rb") as file:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
-        from_stdin = open_argument("-")
+        from_stdin = open_wrapped("-")
         assert outline(from_file) == outline(from_fifo) == outline(from_stdin)
-    assert [found.container for found in from_file.layers] == ([] if name == "plain" else [name])
-    assert (from_fifo.opened is None) == (name == "plain")
+    assert [found.container for found in from_file[0].layers] == ([] if name == "plain" else [name])
+
+
+def test_a_bare_stream_from_a_pipe_keeps_no_guest_memory_unless_asked_to(tmp_path, bare):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for whole in (False, True):
+        feeder = threading.Thread(target=lambda: fifo.write_bytes(bare))
+        feeder.start()
+        opened, stream = open_wrapped(fifo, whole=whole)
+        feeder.join()
+        assert bool(stream.elided) != whole
+        assert len(opened.data) == len(bare)
+        assert (opened.data == bare) == (whole or not stream.elided)
 
 
 def test_what_is_no_stream_or_not_there_is_our_own_error(tmp_path):
     (tmp_path / "text").write_text("not a stream")
     for name in ("text", "missing", "."):
         with pytest.raises(StreamError):
-            open_argument(str(tmp_path / name))
+            open_wrapped(str(tmp_path / name))

@@ -1,0 +1,58 @@
+"""The door for whatever holds a stream: a file, a pipe, the standard input, in any containers."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+from vmstate.errors import StreamError
+from vmstate.stream.containers import Opened, Pipe, open_input, recognise
+from vmstate.stream.pipe import read_chunks
+from vmstate.stream.reader import Stream, open_stream
+from vmstate.stream.resolve import Resolver
+
+_HEAD = 32
+_CHUNK = 1 << 20
+
+
+def open_wrapped(
+    name: str | os.PathLike[str],
+    resolver: Resolver | None = None,
+    *,
+    limit: int | None = None,
+    whole: bool = False,
+) -> tuple[Opened, Stream]:
+    """Take a stream out of its containers and index it; "-" is the standard input.
+
+    A bare stream from a pipe is read without keeping guest memory (``elided`` of the stream), unless
+    ``whole`` asks for every byte, to write it again.  ``limit`` bounds in bytes what is decompressed.
+    Raises StreamError when it cannot be read or is no migration stream, TooLarge, Unsupported.
+    """
+    with ExitStack() as stack:
+        pipe = None if whole else _pipe(name, stack)
+        if pipe is not None and recognise(pipe.head(_HEAD)) is None:
+            stream = read_chunks(iter(lambda: pipe.read(_CHUNK), b""), resolver)
+            return Opened(stream.data, (), (), None, stream.data), stream
+        opened = open_input(name if pipe is None else pipe, limit=limit)
+    return opened, open_stream(opened.data, resolver, opened.origin or 0)
+
+
+def _pipe(name: str | os.PathLike[str], stack: ExitStack) -> Pipe | None:
+    """The named file as a pipe; None when it is a regular file, which is mapped, or none at all."""
+    if name == "-":
+        return None if _is_regular(sys.stdin.buffer) else Pipe(sys.stdin.buffer)
+    try:
+        if not stat.S_ISFIFO(Path(name).stat().st_mode):
+            return None
+        return Pipe(stack.enter_context(Path(name).open("rb")))
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise StreamError(f"cannot read {name}: {reason}") from error
+
+
+def _is_regular(file: IO[bytes]) -> bool:
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, overload
 
+from vmstate.errors import EncodeError
+
 if TYPE_CHECKING:
     import numpy
 
@@ -24,7 +26,8 @@ def zeros(size: int) -> memoryview:
 class WireArray(Sequence[Any]):
     """Big-endian numbers of one width (``code`` as in :mod:`struct`), read where they lie.
 
-    Assigning to an element first copies the bytes; the stream itself is never changed.
+    Assigning to an element first copies the bytes; the stream itself is never changed.  EncodeError tells
+    of a value that does not fit.
     """
 
     __slots__ = ("_item", "code", "raw")
@@ -77,7 +80,10 @@ class WireArray(Sequence[Any]):
         at = self._at(index)
         if self.raw.readonly:
             self.raw = memoryview(bytearray(self.raw))
-        self._item.pack_into(self.raw, at, value)
+        try:
+            self._item.pack_into(self.raw, at, value)
+        except struct.error as why:
+            raise EncodeError(f"element {index} = {value!r} does not fit {self.type_name}: {why}") from None
 
     def __iter__(self) -> Iterator[Any]:
         return (value for (value,) in self._item.iter_unpack(self.raw))
@@ -138,12 +144,17 @@ class WireRecords(Sequence[Any]):
         return [row[k] for row in self.item.iter_unpack(self.raw)]
 
     def assign(self, index: int, name: str, value: Any) -> None:
-        """Set one member of one element; copies the bytes first."""
+        """Set one member of one element; copies the bytes first.  Raises EncodeError if it does not fit."""
+        if name not in self.names:
+            raise AttributeError(name)
         if self.raw.readonly:
             self.raw = memoryview(bytearray(self.raw))
         row = list(self.item.unpack_from(self.raw, index * self.item.size))
         row[self.names.index(name)] = value
-        self.item.pack_into(self.raw, index * self.item.size, *row)
+        try:
+            self.item.pack_into(self.raw, index * self.item.size, *row)
+        except struct.error as why:
+            raise EncodeError(f"{name} = {value!r} of element {index} does not fit: {why}") from None
 
     def __eq__(self, other: object) -> bool:
         if (

@@ -20,4 +20,8 @@ COMMANDS: dict[str, Command] = {
     "explain": Command("vmstate.cli.explain", "what a line of QEMU means, or why a migration is refused"),
     "unwrap": Command("vmstate.cli.unwrap", "take a stream out of what it is wrapped in"),
     "wrap": Command("vmstate.cli.wrap", "compress a stream, or put it into a save image like another"),
+    "capture": Command("vmstate.cli.capture", "let a real QEMU save a stream"),
+    "replay": Command(
+        "vmstate.cli.replay", "a real QEMU's verdict on a stream, and the simulated one beside it"
+    ),
 }

@@ -22,7 +22,7 @@ from vmstate.qemu.failures import (
     QmpRefused,
     QmpUnavailable,
 )
-from vmstate.qemu.replay import RealVerdict, replay
+from vmstate.qemu.replay import RealOutcome, RealVerdict, replay
 from vmstate.qemu.session import Ended, Session
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "QemuStalled",
     "QmpRefused",
     "QmpUnavailable",
+    "RealOutcome",
     "RealVerdict",
     "Session",
     "capture",

@@ -37,6 +37,10 @@ class RealVerdict:
     messages: tuple[str, ...]
     returncode: int = 0
 
+    def as_json(self) -> dict[str, object]:
+        """The verdict as a JSON object."""
+        return {"outcome": str(self.outcome), "messages": list(self.messages), "returncode": self.returncode}
+
     def recorded(self) -> dict[str, object]:
         """The object that recordings of verdicts have, in their words."""
         words = {

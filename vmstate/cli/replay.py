@@ -1,0 +1,102 @@
+"""``vmstate replay``: a real QEMU's verdict on a stream, and the simulated one beside it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+
+from vmstate.cli.report import Report
+from vmstate.cli.terminal import Style
+from vmstate.errors import ConfigurationError, Finding, Severity
+from vmstate.qemu import Command, RealOutcome, RealVerdict, identify, replay
+from vmstate.simulate.migration import load
+from vmstate.simulate.verdict import Verdict
+from vmstate.stream.containers import Opened, open_input
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("stream", metavar="STREAM", help="a stream, in whatever it is wrapped in")
+    parser.add_argument(
+        "--capability",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a migration capability to switch on",
+    )
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="N", help="seconds QEMU may take")
+    parser.add_argument(
+        "qemu",
+        nargs="+",
+        metavar="COMMAND",
+        help="after --: the destination's command line, its program first",
+    )
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Ask the real QEMU, then the simulated one of its release; where they differ is a finding."""
+    command = Command.parse(options.qemu)
+    with open_input(options.stream) as opened:
+        real = replay(
+            _for_qemu(options.stream, opened),
+            command,
+            capabilities=options.capability,
+            timeout=options.timeout,
+        )
+        simulated = _simulated(opened, command)
+        findings = [*opened.findings, *differences(real, simulated)]
+    beside = simulated.as_json() if isinstance(simulated, Verdict) else None
+    result = {**real.as_json(), "simulated": beside}
+    alike = not any(finding.rule in (_OUTCOME, _MESSAGES) for finding in findings)
+    return Report(
+        lines=_lines(real, simulated),
+        result=result,
+        findings=findings,
+        ok=real.outcome == RealOutcome.ACCEPT and alike,
+    )
+
+
+def _for_qemu(name: str, opened: Opened) -> str | memoryview:
+    """The file itself, if it is a bare stream: it need not be copied."""
+    return opened.data if opened.layers or name == "-" else name
+
+
+def _simulated(opened: Opened, command: Command) -> Verdict | ConfigurationError:
+    release = identify(command.program).release
+    try:
+        return load(opened.data, shlex.join([f"qemu-{release}", *command.arguments]))
+    except ConfigurationError as error:
+        return error
+
+
+_OUTCOME, _MESSAGES, _NOT_COMPARED = "replay.outcome", "replay.messages", "replay.not-compared"
+
+
+def differences(real: RealVerdict, simulated: Verdict | ConfigurationError) -> Sequence[Finding]:
+    """What the real and the simulated QEMU do not agree on; that they could not be compared is told too."""
+    if isinstance(simulated, ConfigurationError):
+        text = f"the simulator does not model this command line: {simulated}"
+        return (Finding(_NOT_COMPARED, Severity.INFO, text),)
+    if str(real.outcome) != str(simulated.outcome):
+        text = f"real QEMU says {real.outcome}, the simulated one {simulated.outcome}"
+        return (Finding(_OUTCOME, Severity.ERROR, text),)
+    return tuple(_unlike_lines(real.messages, simulated.messages))
+
+
+def _unlike_lines(real: Sequence[str], simulated: Sequence[str]) -> Iterator[Finding]:
+    for number in range(max(len(real), len(simulated))):
+        theirs = repr(real[number]) if number < len(real) else "nothing more"
+        ours = repr(simulated[number]) if number < len(simulated) else "nothing more"
+        if theirs != ours:
+            text = f"line {number + 1}: real QEMU prints {theirs}, the simulated one {ours}"
+            yield Finding(_MESSAGES, Severity.WARNING, text)
+
+
+def _lines(real: RealVerdict, simulated: Verdict | ConfigurationError) -> Iterator[str]:
+    style = Style.of(sys.stdout)
+    yield style.paint("green" if real.outcome == RealOutcome.ACCEPT else "red", f"real QEMU: {real.outcome}")
+    yield from (f"  {message}" for message in real.messages)
+    if isinstance(simulated, Verdict):
+        yield f"simulated: {simulated.outcome}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from vmstate.describe.history import Span
 from vmstate.pseries.devices.device import Device, LiveDevice
@@ -23,6 +23,24 @@ class Registered:
 
     section_id: int
     device: Device | LiveDevice
+
+
+class UsbController(Protocol):
+    """What USB devices are plugged into."""
+
+    resets_devices: bool
+
+    def plug(self) -> int:
+        """Take the next port; its number, counted from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsbBus:
+    """A USB bus: the path and names of its controller."""
+
+    path: str
+    names: tuple[str, ...]
+    controller: UsbController
 
 
 @dataclass
@@ -57,6 +75,7 @@ class Board:
         )
         self.buses: list[PciSlots] = []
         self.vio_regs: set[int] = set()
+        self.usb: list[UsbBus] = []
         self._next_id = 0
         self._reserved: dict[str, Registered] = {}
         self._instances: Counter[str] = Counter()

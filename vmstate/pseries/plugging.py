@@ -1,13 +1,6 @@
-"""Devices that are plugged onto a board: those of the default machine, and those of ``-device``.
-
-Each kind of device says what it registers and which memory it brings; where it goes (address, slot,
-port, interrupt number) is decided here as QEMU's buses do.
-"""
+"""The buses of pseries itself: devices on the virtual I/O bus, and PCI host bridges."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 from vmstate.pseries.board import Board, PciSlots
 from vmstate.pseries.devices.pci_bus import PciBus
@@ -15,7 +8,7 @@ from vmstate.pseries.devices.spapr_drc import Connectors, DrcType
 from vmstate.pseries.devices.spapr_iommu import PHB_WINDOW_SIZE, SpaprIommu, pci_liobn
 from vmstate.pseries.devices.spapr_llan import SpaprLlan
 from vmstate.pseries.devices.spapr_nvram import SpaprNvram
-from vmstate.pseries.devices.spapr_pci import BASE_BUID, DRIVER, SpaprPci
+from vmstate.pseries.devices.spapr_pci import BASE_BUID, SpaprPci
 from vmstate.pseries.devices.spapr_vio import SpaprVio
 from vmstate.pseries.devices.spapr_vscsi import SpaprVscsi
 from vmstate.pseries.devices.spapr_vty import SpaprVty
@@ -47,7 +40,7 @@ def _is_on(value: str) -> bool:
     return value in {"on", "yes", "true", "y"}
 
 
-def add_vio(board: Board, driver: str, given: str | None = None) -> None:
+def add_vio(board: Board, driver: str, given: str | None = None) -> SpaprVio:
     """A device on the VIO bus, and its DMA window if it has one; ``given``: its ``reg``, if asked for."""
     machine = board.machine
     kind = VIO_DEVICES[driver]
@@ -61,6 +54,7 @@ def add_vio(board: Board, driver: str, given: str | None = None) -> None:
         more["pools"] = _is_on(property_of(board, driver, "use-rx-buffer-pools", "on"))
     device = kind(machine, reg, irq, **more)
     board.add_at(device.path, device)
+    return device
 
 
 def add_host_bridge(board: Board, index: int, name: str | None = None) -> None:
@@ -76,21 +70,3 @@ def add_host_bridge(board: Board, index: int, name: str | None = None) -> None:
     board.add(PciBus(machine, board.new_instance("PCIBUS")))
     names = (f"{name}.0",) if name else (f"pci.{len(board.buses)}",)
     board.buses.append(PciSlots(f"pci@{BASE_BUID + index:x}", names))
-
-
-def add_default_devices(board: Board) -> None:
-    """What a machine without ``-nodefaults`` has: network, SCSI with a CD drive, graphics, USB."""
-    add_vio(board, "spapr-vlan")
-
-
-def add_option(board: Board, option: Any) -> None:
-    """A ``-device``; drivers that send nothing add nothing."""
-    if option.driver in VIO_DEVICES:
-        add_vio(board, option.driver, option.get("reg"))
-    elif option.driver == DRIVER:
-        add_host_bridge(board, int(option.get("index", "0"), 0), option.id)
-    elif option.driver in PLUGGED:
-        PLUGGED[option.driver](board, option)
-
-
-PLUGGED: dict[str, Callable[[Board, Any], None]] = {}

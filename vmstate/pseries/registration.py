@@ -12,6 +12,7 @@ from typing import Any
 
 from vmstate.describe.history import History, Span
 from vmstate.pseries.board import Board, Registered
+from vmstate.pseries.default_devices import add_default_devices
 from vmstate.pseries.devices import quiet, spapr_watchdog
 from vmstate.pseries.devices.cpu import Cpu
 from vmstate.pseries.devices.cpu_common import CpuCommon
@@ -27,7 +28,8 @@ from vmstate.pseries.devices.spapr_rtc import SpaprRtc
 from vmstate.pseries.devices.timer import Timers
 from vmstate.pseries.devices.xics import DummyIcp, Icp, Ics
 from vmstate.pseries.devices.xive import SpaprXive, XiveSource, XiveTctx
-from vmstate.pseries.plugging import add_default_devices, add_host_bridge, add_option, add_vio
+from vmstate.pseries.pci_plugging import add_option
+from vmstate.pseries.plugging import add_host_bridge, add_vio
 
 Step = Callable[[Board], None]
 
@@ -207,11 +209,6 @@ def _bridge(board: Board) -> None:
     add_host_bridge(board, 0)
 
 
-def _default_devices(board: Board) -> None:
-    if board.machine.default_devices:
-        add_default_devices(board)
-
-
 def _spapr(board: Board) -> None:
     machine = board.machine
     board.add(Spapr(machine))
@@ -237,7 +234,7 @@ def _finish(board: Board) -> None:
 _HARDWARE_2_9: tuple[Step, ...] = (_interrupt_controllers, _all_presenters, _processors)
 _HARDWARE: tuple[Step, ...] = (_interrupt_controllers, _dummy_presenters, _processors)
 _BOARD: tuple[Step, ...] = (
-    *(_memory_connectors, _rtc, _vio, _bridge_connectors, _bridge, _default_devices, _spapr),
+    *(_memory_connectors, _rtc, _vio, _bridge_connectors, _bridge, add_default_devices, _spapr),
 )
 _END: tuple[Step, ...] = (_options, _global_state, _finish)
 _NEWEST: tuple[Step, ...] = (*_HARDWARE, *_BOARD, _watchdogs, *_END)

@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
-from functools import cache
-
+from vmstate.pseries.devices import (
+    ohci,
+    quiet,
+    scsi,
+    slirp,
+    spapr_iommu,
+    spapr_llan,
+    spapr_nvram,
+    spapr_pci,
+    spapr_rtc,
+    timer,
+    usb,
+    vga,
+    xhci,
+    xics,
+    xive,
+)
+from vmstate.pseries.devices.cpu import Cpu
+from vmstate.pseries.devices.cpu_common import CpuCommon
 from vmstate.pseries.devices.device import Device
+from vmstate.pseries.devices.globalstate import GlobalState
+from vmstate.pseries.devices.pci_bus import PciBus
+from vmstate.pseries.devices.spapr import Spapr
+from vmstate.pseries.devices.spapr_cpu import SpaprCpu
+from vmstate.pseries.devices.spapr_drc import SpaprDrc, SpaprDrcPhysical
+from vmstate.pseries.devices.spapr_vscsi import SpaprVscsi
+from vmstate.pseries.devices.spapr_vty import SpaprVty
+from vmstate.pseries.devices.spapr_watchdog import SpaprWatchdog
 
-#: Two names that begin alike: the part after the last ``/`` is not enough to tell them from a device's path.
+#: Names with a ``/`` in them: what is after it does not name a device.
 WHOLE_NAMES = frozenset({"icp/server", "spapr/rtc", "spapr/htab", "spapr_drc/physical"})
+
+DEVICES: tuple[type[Device], ...] = (
+    *(timer.Timers, slirp.Slirp, quiet.ColoState, GlobalState),
+    *(CpuCommon, Cpu, SpaprCpu, xics.Ics, xics.Icp, xive.XiveSource, xive.SpaprXive, xive.XiveTctx),
+    *(Spapr, spapr_rtc.SpaprRtc, SpaprDrc, SpaprDrcPhysical, SpaprWatchdog),
+    *(SpaprVty, spapr_nvram.SpaprNvram, spapr_llan.SpaprLlan, SpaprVscsi, scsi.ScsiDisk),
+    *(spapr_iommu.SpaprIommu, spapr_pci.SpaprPci, PciBus),
+    *(vga.Vga, xhci.Xhci, ohci.Ohci, usb.UsbKeyboard, usb.UsbPointer),
+)
+
+_BY_NAME = {kind.description.name: kind for kind in DEVICES}
 
 
 def device_class(idstr: str) -> type[Device] | None:
@@ -15,46 +51,6 @@ def device_class(idstr: str) -> type[Device] | None:
 
     None for a name that we have no declaration for, and for ``ram`` and ``spapr/htab``, which have none.
     """
-    known = _classes()
-    if idstr in known:
-        return known[idstr]
-    return known.get(idstr.rsplit("/", 1)[-1]) if "/" in idstr and idstr not in WHOLE_NAMES else None
-
-
-@cache
-def _classes() -> dict[str, type[Device]]:
-    return {kind.description.name: kind for kind in _all()}
-
-
-def _all() -> tuple[type[Device], ...]:
-    from vmstate.pseries.devices import (
-        cpu,
-        cpu_common,
-        globalstate,
-        pci_bus,
-        quiet,
-        slirp,
-        spapr,
-        spapr_cpu,
-        spapr_drc,
-        spapr_iommu,
-        spapr_llan,
-        spapr_nvram,
-        spapr_pci,
-        spapr_rtc,
-        spapr_vscsi,
-        spapr_vty,
-        spapr_watchdog,
-        timer,
-        xics,
-        xive,
-    )
-
-    return (
-        *(timer.Timers, slirp.Slirp, quiet.ColoState, globalstate.GlobalState),
-        *(cpu_common.CpuCommon, cpu.Cpu, spapr_cpu.SpaprCpu),
-        *(xics.Ics, xics.Icp, xive.XiveSource, xive.SpaprXive, xive.XiveTctx),
-        *(spapr.Spapr, spapr_rtc.SpaprRtc, spapr_drc.SpaprDrc, spapr_drc.SpaprDrcPhysical),
-        *(spapr_vty.SpaprVty, spapr_nvram.SpaprNvram, spapr_llan.SpaprLlan, spapr_vscsi.SpaprVscsi),
-        *(spapr_iommu.SpaprIommu, spapr_pci.SpaprPci, pci_bus.PciBus, spapr_watchdog.SpaprWatchdog),
-    )
+    if idstr in _BY_NAME:
+        return _BY_NAME[idstr]
+    return None if idstr in WHOLE_NAMES else _BY_NAME.get(idstr.rsplit("/", 1)[-1])

@@ -1,0 +1,143 @@
+"""The configuration space of a PCI device, and what a destination insists on in it (hw/pci/pci.c)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+HEADER_SIZE = 0x40
+CONVENTIONAL, EXPRESS = 256, 4096
+QEMU_SUBSYSTEM = (0x1AF4, 0x1100)
+
+BAR_IO, BAR_MEMORY, BAR_MEMORY_64, BAR_PREFETCH = 1, 0, 4, 8
+ROM_BAR = 6
+MSI_ID, VENDOR_ID, MSIX_ID = 0x05, 0x09, 0x11
+
+#: Bytes of the header that both sides must have alike: vendor, device, revision, class, header type, first
+#: capability; of the status only whether there are capabilities.
+_CHECKED = {
+    **dict.fromkeys((0, 1, 2, 3, 8, 9, 10, 11, 0x0E, 0x34), 0xFF),
+    0x06: 0x10,
+}
+_WRITABLE = {0x04: 0x07, 0x05: 0x05, 0x0C: 0xFF, 0x3C: 0xFF}
+_CLEARED_BY_WRITING = {0x07: 0xF9}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A window of a device: its number (6: the ROM), its size in bytes, its type bits."""
+
+    number: int
+    size: int
+    kind: int = BAR_MEMORY
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """An entry of the capability list: its offset, its bytes after the link, which of them can be written."""
+
+    offset: int
+    id: int
+    body: bytes
+    writable: bytes = b""
+
+
+def msi(offset: int, control: int) -> Capability:
+    """MSI with 64-bit addresses and without masking."""
+    writable = b"\x71\0\xfc\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+    return Capability(offset, MSI_ID, control.to_bytes(2, "little") + bytes(10), writable)
+
+
+def msix(offset: int, vectors: int, table: int, pba: int) -> Capability:
+    """MSI-X: the places of its table and its pending bits, with the number of the window that holds them."""
+    numbers = (vectors - 1).to_bytes(2, "little") + table.to_bytes(4, "little") + pba.to_bytes(4, "little")
+    return Capability(offset, MSIX_ID, numbers, b"\0\xc0")
+
+
+@dataclass(frozen=True)
+class PciId:
+    """What a device tells of itself: ``class_code`` is base class, subclass and programming interface."""
+
+    vendor: int
+    device: int
+    class_code: int
+    revision: int = 0
+    subsystem: tuple[int, int] = QEMU_SUBSYSTEM
+    interrupt_pin: int = 1
+    bars: tuple[Bar, ...] = ()
+    capabilities: tuple[Capability, ...] = ()
+    size: int = CONVENTIONAL
+    extra: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class ConfigSpace:
+    """Configuration space after reset, and its masks: to be checked, writable, cleared by writing 1."""
+
+    data: bytes
+    checked: bytes
+    writable: bytes
+    cleared: bytes
+
+    def difference(self, incoming: bytes) -> int | None:
+        """The first byte in which ``incoming`` is not what this device has; None if it will do."""
+        for i, (theirs, own) in enumerate(zip(incoming, self.data, strict=True)):
+            if theirs != own and (theirs ^ own) & self.checked[i] & ~self.writable[i] & ~self.cleared[i]:
+                return i
+        return None
+
+    def complaint(self, i: int, read: int) -> str:
+        """get_pci_config_device's line about byte ``i``."""
+        masks = f"cmask: {self.checked[i]:x} wmask: {self.writable[i]:x} w1cmask:{self.cleared[i]:x}"
+        both = f"i=0x{i:x} read: {read:x} device: {self.data[i]:x}"
+        return f"get_pci_config_device: Bad config data: {both} {masks}"
+
+
+class _Builder:
+    def __init__(self, size: int) -> None:
+        self.data, self.checked = bytearray(size), bytearray(size)
+        self.writable, self.cleared = bytearray(size), bytearray(size)
+        self.writable[HEADER_SIZE:] = b"\xff" * (size - HEADER_SIZE)
+        parts = ((self.checked, _CHECKED), (self.writable, _WRITABLE), (self.cleared, _CLEARED_BY_WRITING))
+        for mask, bits in parts:
+            for i, value in bits.items():
+                mask[i] = value
+
+    def number(self, offset: int, value: int, size: int) -> None:
+        self.data[offset : offset + size] = value.to_bytes(size, "little")
+
+    def bar(self, bar: Bar) -> None:
+        at = 0x30 if bar.number == ROM_BAR else 0x10 + 4 * bar.number
+        width = 8 if bar.kind & BAR_MEMORY_64 else 4
+        self.number(at, bar.kind, width)
+        bits = ~(bar.size - 1) & (1 << 8 * width) - 1 | (1 if bar.number == ROM_BAR else 0)
+        self.writable[at : at + width] = bits.to_bytes(width, "little")
+        self.checked[at : at + width] = b"\xff" * width
+
+    def capability(self, one: Capability) -> None:
+        end = one.offset + 2 + len(one.body)
+        self.data[one.offset : end] = bytes([one.id, self.data[0x34]]) + one.body
+        self.writable[one.offset : end] = bytes(2) + one.writable.ljust(len(one.body), b"\0")
+        self.checked[one.offset : end] = b"\xff" * (end - one.offset)
+        self.data[0x34] = one.offset
+        self.data[0x06] |= 0x10
+
+
+@lru_cache(maxsize=64)
+def config_space(device: PciId) -> ConfigSpace:
+    """The configuration space of a device as it is after reset."""
+    space = _Builder(device.size)
+    space.number(0x00, device.vendor, 2)
+    space.number(0x02, device.device, 2)
+    space.number(0x08, device.revision, 1)
+    space.number(0x09, device.class_code, 3)
+    space.number(0x2C, device.subsystem[0], 2)
+    space.number(0x2E, device.subsystem[1], 2)
+    space.number(0x3D, device.interrupt_pin, 1)
+    for bar in device.bars:
+        space.bar(bar)
+    for one in device.capabilities:
+        space.capability(one)
+    for offset, value in device.extra:
+        space.number(offset, value, 1)
+    return ConfigSpace(*(bytes(part) for part in (space.data, space.checked, space.writable, space.cleared)))

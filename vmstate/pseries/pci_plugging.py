@@ -1,0 +1,92 @@
+"""Devices on the PCI buses of a machine, and on what is plugged there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vmstate.pseries.board import Board, PciSlots, UsbBus
+from vmstate.pseries.devices.ohci import Ohci
+from vmstate.pseries.devices.ram import RamBlock
+from vmstate.pseries.devices.spapr_pci import DRIVER
+from vmstate.pseries.devices.usb import UsbDevice, UsbKeyboard, UsbPointer
+from vmstate.pseries.devices.vga import ROM_SIZE, VRAM_SIZE, Vga
+from vmstate.pseries.devices.xhci import NEC, QEMU, Xhci, XhciModel
+from vmstate.pseries.plugging import VIO_DEVICES, add_host_bridge, add_vio
+
+USB_DEVICES: dict[str, type[UsbDevice]] = {
+    "usb-kbd": UsbKeyboard,
+    "usb-mouse": UsbPointer,
+    "usb-tablet": UsbPointer,
+}
+
+
+def bus_of(board: Board, name: str | None) -> PciSlots:
+    """The bus of that name; without one, the first."""
+    named = (bus for bus in board.buses if name in bus.names)
+    return next(named, board.buses[0])
+
+
+def place(board: Board, option: Any | None) -> str:
+    """The path of the next device: ``pci@800000020000000:01.0``."""
+    bus = bus_of(board, option.get("bus") if option is not None else None)
+    number = bus.place(option.get("addr") if option is not None else None)
+    return f"{bus.path}:{number >> 3:02x}.{number & 7:x}"
+
+
+def add_vga(board: Board, option: Any | None = None) -> None:
+    """A graphics card with its memory and its firmware."""
+    path = place(board, option)
+    board.add_at(path, Vga(board.machine))
+    board.ram_blocks += [RamBlock(f"{path}/vga.vram", VRAM_SIZE), RamBlock(f"{path}/vga.rom", ROM_SIZE)]
+
+
+def _add_controller(board: Board, option: Any | None, device: Xhci | Ohci) -> None:
+    path = place(board, option)
+    board.add_at(path, device)
+    name = option.id if option is not None and option.id else f"usb-bus.{len(board.usb)}"
+    board.usb.append(UsbBus(path, (f"{name}.0", name), device))
+
+
+def add_xhci(board: Board, option: Any | None = None, model: XhciModel = NEC) -> None:
+    """A USB 3 controller."""
+    _add_controller(board, option, Xhci(board.machine, model))
+
+
+def add_ohci(board: Board, option: Any | None = None) -> None:
+    """A USB 1 controller."""
+    _add_controller(board, option, Ohci(board.machine))
+
+
+def plug_usb(board: Board, driver: str, bus: str | None = None) -> None:
+    """A device in the next port of the controller named, else of the first."""
+    where = next((usb for usb in board.usb if bus in usb.names), board.usb[0])
+    device = USB_DEVICES[driver](board.machine)
+    if where.controller.resets_devices:
+        device.reset()
+    board.add_at(f"{where.path}/{where.controller.plug()}", device)
+
+
+def add_option(board: Board, option: Any) -> None:
+    """A ``-device``; drivers that send nothing add nothing."""
+    driver = option.driver
+    if driver in VIO_DEVICES:
+        add_vio(board, driver, option.get("reg"))
+    elif driver == DRIVER:
+        add_host_bridge(board, int(option.get("index", "0"), 0), option.id)
+    elif driver in USB_DEVICES:
+        plug_usb(board, driver, option.get("bus"))
+    elif driver in PCI_DEVICES:
+        PCI_DEVICES[driver](board, option)
+
+
+def _qemu_xhci(board: Board, option: Any) -> None:
+    add_xhci(board, option, QEMU)
+
+
+PCI_DEVICES: dict[str, Callable[[Board, Any], None]] = {
+    "VGA": add_vga,
+    "nec-usb-xhci": add_xhci,
+    "qemu-xhci": _qemu_xhci,
+    "pci-ohci": add_ohci,
+}

@@ -85,6 +85,7 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         Span(("2.11.1", "2.12"), "9.2"),
         {"cpu_pre_3_0_migration": True, "core_pre_3_0_migration": True},
         caps={"hpt-max-page-size": 0},
+        compat=(("VGA", "global-vmstate", "true"),),
     ),
     MachineType(
         "pseries-2.12-sxxm",
@@ -153,5 +154,10 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         {"suppress_vmdesc": True},
         compat=((_PHB, "mem_win_size", "0x20000000"),),
     ),
-    MachineType("pseries-2.1", "pseries-2.2", Span(None, "9.2")),
+    MachineType(
+        "pseries-2.1",
+        "pseries-2.2",
+        Span(None, "9.2"),
+        compat=(("VGA", "qemu-extended-regs", "off"),),
+    ),
 )

@@ -12,7 +12,7 @@ from vmstate.pseries.devices.spapr_pci import DRIVER
 from vmstate.pseries.devices.usb import UsbDevice, UsbKeyboard, UsbPointer
 from vmstate.pseries.devices.vga import ROM_SIZE, VRAM_SIZE, Vga
 from vmstate.pseries.devices.xhci import NEC, QEMU, Xhci, XhciModel
-from vmstate.pseries.plugging import VIO_DEVICES, add_host_bridge, add_vio
+from vmstate.pseries.plugging import VIO_DEVICES, add_host_bridge, add_vio, is_on, property_of
 
 USB_DEVICES: dict[str, type[UsbDevice]] = {
     "usb-kbd": UsbKeyboard,
@@ -37,8 +37,11 @@ def place(board: Board, option: Any | None) -> str:
 def add_vga(board: Board, option: Any | None = None) -> None:
     """A graphics card with its memory and its firmware."""
     path = place(board, option)
-    board.add_at(path, Vga(board.machine))
-    board.ram_blocks += [RamBlock(f"{path}/vga.vram", VRAM_SIZE), RamBlock(f"{path}/vga.rom", ROM_SIZE)]
+    extended = is_on(property_of(board, "VGA", "qemu-extended-regs", "on"))
+    board.add_at(path, Vga(board.machine, extended=extended))
+    nameless = is_on(property_of(board, "VGA", "global-vmstate", "off"))
+    memory = "vga.vram" if nameless else f"{path}/vga.vram"
+    board.ram_blocks += [RamBlock(memory, VRAM_SIZE), RamBlock(f"{path}/vga.rom", ROM_SIZE)]
 
 
 def _add_controller(board: Board, option: Any | None, device: Xhci | Ohci) -> None:

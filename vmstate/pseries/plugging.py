@@ -36,7 +36,8 @@ def property_of(board: Board, driver: str, name: str, default: str) -> str:
     return value
 
 
-def _is_on(value: str) -> bool:
+def is_on(value: str) -> bool:
+    """Whether a property of type bool is set."""
     return value in {"on", "yes", "true", "y"}
 
 
@@ -51,7 +52,7 @@ def add_vio(board: Board, driver: str, given: str | None = None) -> SpaprVio:
         board.add(SpaprIommu(machine, reg, kind.rtce_window_size))
     more = {}
     if kind is SpaprLlan:
-        more["pools"] = _is_on(property_of(board, driver, "use-rx-buffer-pools", "on"))
+        more["pools"] = is_on(property_of(board, driver, "use-rx-buffer-pools", "on"))
     device = kind(machine, reg, irq, **more)
     board.add_at(device.path, device)
     return device

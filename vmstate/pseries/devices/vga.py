@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -36,6 +37,9 @@ IDENTITY = PciId(
     interrupt_pin=0,
     bars=(Bar(0, VRAM_SIZE, BAR_PREFETCH), Bar(2, 4096), Bar(ROM_BAR, ROM_SIZE)),
 )
+
+#: The property ``qemu-extended-regs``, which machine type 2.1 clears.
+WITHOUT_EXTENDED_REGISTERS = replace(IDENTITY, revision=0)
 
 
 def other_endian(vga: Any) -> bool:
@@ -101,7 +105,7 @@ class Vga(Device):
 
     description = VGA_PCI
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Any, *, extended: bool = True) -> None:
         super().__init__(machine)
-        self.pci = PciState(self, IDENTITY)
+        self.pci = PciState(self, IDENTITY if extended else WITHOUT_EXTENDED_REGISTERS)
         self.vga = Record(**_reset_registers(), big_endian_fb=True, default_endian_fb=True)

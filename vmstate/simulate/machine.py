@@ -19,7 +19,13 @@ from vmstate.pseries.world import World
 from vmstate.simulate.board import BOARD, RESET
 from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.option_phase import read_options
-from vmstate.simulate.peripherals import apply_cpu_globals, check_globals, check_network, create_devices
+from vmstate.simulate.peripherals import (
+    apply_cpu_globals,
+    check_globals,
+    check_modelled,
+    check_network,
+    create_devices,
+)
 from vmstate.simulate.properties import apply_properties
 from vmstate.simulate.selection import (
     parse_cpu_early,
@@ -147,7 +153,8 @@ def _reset(start: Startup) -> None:
 
 _CHOICE = (select_accelerator, warn_deprecated_machine, parse_cpu_early)
 _BOARD = (_board, apply_cpu_globals, create_devices, check_network)
-_BEFORE_7_1 = (read_options, select_machine, legacy_memory)
+_FIRST = (read_options, check_modelled, select_machine)
+_BEFORE_7_1 = (*_FIRST, legacy_memory)
 
 #: The order of a start, by release (vl.c ``main``, later ``qemu_init``).
 PHASES: History[tuple[Phase, ...]] = History(
@@ -155,7 +162,7 @@ PHASES: History[tuple[Phase, ...]] = History(
     ("2.11", (*_BEFORE_7_1, legacy_smp, apply_properties, *_CHOICE, *_BOARD, _reset, check_globals)),
     ("6.0", (*_BEFORE_7_1, legacy_smp, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
     ("6.1", (*_BEFORE_7_1, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
-    ("7.1", (read_options, select_machine, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
+    ("7.1", (*_FIRST, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
 )
 
 

@@ -8,11 +8,11 @@ def _words(text: str) -> frozenset[str]:
 
 
 #: Options with an argument that the simulator follows.
-MODELLED = _words("machine M cpu m smp device global netdev serial accel object")
+MODELLED = _words("machine M cpu m smp device global netdev serial accel object chardev")
 
 #: Options with an argument that change nothing that a stream or a verdict shows.
 HARMLESS = _words("""
-    D L boot bios chardev chroot d display gdb incoming mon monitor msg name parallel pidfile qmp qmp-pretty
+    D L boot bios chroot d display gdb incoming mon monitor msg name parallel pidfile qmp qmp-pretty
     rtc runas sandbox trace
 """)
 

@@ -163,6 +163,10 @@ def _serial(start: Startup, option: Option) -> None:
     start.serials.append(option.value)
 
 
+def _chardev(start: Startup, option: Option) -> None:
+    start.chardevs.extend(opt.value for opt in _with_id(option.value, "backend") if opt.name == "id")
+
+
 def _nodefaults(start: Startup, option: Option) -> None:
     del option
     start.default_devices = False
@@ -175,7 +179,7 @@ def _nothing(start: Startup, option: Option) -> None:
 def _object(start: Startup, option: Option) -> None:
     properties = _with_id(option.value, "qom-type")
     kind = next((opt.value for opt in properties if opt.name == "qom-type"), "")
-    if kind != "memory-backend-ram":
+    if kind not in {"memory-backend-ram", "rng-random", "rng-builtin"}:
         raise ConfigurationError(f"option -object {kind} is not modelled")
     rest = tuple(opt for opt in properties if opt.name != "qom-type")
     start.objects.append(DeviceOption(kind, rest, option.text))
@@ -193,6 +197,7 @@ _HANDLERS: dict[str, Callable[[Startup, Option], None]] = {
     "device": _device,
     "netdev": _netdev,
     "serial": _serial,
+    "chardev": _chardev,
     "nodefaults": _nodefaults,
     "object": _object,
 }

@@ -41,9 +41,6 @@ DRIVERS: Mapping[str, Span] = {
     "pci-bridge": ALWAYS,
 }
 
-#: Names that look like drivers and are not: the devices that QEMU has and we do not model are our error.
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,")
-
 #: Classes of which a -global sets what the simulator follows: class to properties.
 GLOBALS: Mapping[str, frozenset[str]] = {
     "spapr-nvram": frozenset({"reg"}),
@@ -63,10 +60,71 @@ def create_devices(start: Startup) -> None:
             raise ConfigurationError(f"-device {device.driver} is not modelled")
         if not span.covers(start.release):
             raise Refused(f"{device.text}: '{device.driver}' is not a valid device model name")
+        check = _CHECKS.get(device.driver)
+        if device.driver in _NICS:
+            _connect(start, place, device)
+        if check is not None:
+            check(start, device)
+        if device.driver.startswith("usb-"):
+            _check_usb(start, place, device)
         if device.driver in PATH_NAMES:
             plug_vio(start, place, device)
-        elif device.driver == "spapr-pci-host-bridge":
-            _plug_bridge(start, device)
+
+
+#: The property of a virtio card is its inner device's.
+_NETDEV_OWNERS = {"virtio-net-pci": "virtio-net-device"}
+
+
+def _connect(start: Startup, place: int, nic: DeviceOption) -> None:
+    """A network card's ``netdev``: it must be there, and not another card's."""
+    wanted = nic.get("netdev")
+    if wanted is None:
+        return
+    name = f"{nic.text}: Property '{_NETDEV_OWNERS.get(nic.driver, nic.driver)}.netdev'"
+    if all(netdev.id != wanted for netdev in start.netdevs):
+        raise Refused(f"{name} can't find value '{wanted}'")
+    if any(other.get("netdev") == wanted for other in start.devices[:place] if other.driver in _NICS):
+        raise Refused(f"{name} can't take value '{wanted}', it's in use")
+
+
+def _check_usb(start: Startup, place: int, device: DeviceOption) -> None:
+    """A USB device needs a controller before it; by default a machine has one, beside its screen."""
+    before = (other.driver for other in start.devices[:place])
+    if not start.default_devices and not any(driver in _USB_CONTROLLERS for driver in before):
+        raise Refused(f"{device.text}: No 'usb-bus' bus found for device '{device.driver}'")
+
+
+_USB_CONTROLLERS = frozenset({"nec-usb-xhci", "qemu-xhci", "pci-ohci"})
+
+
+def _check_terminal(start: Startup, device: DeviceOption) -> None:
+    wanted = device.get("chardev")
+    if wanted is None:
+        raise Refused(f"{device.text}: chardev property not set")
+    if wanted not in start.chardevs:
+        raise Refused(f"{device.text}: Property 'spapr-vty.chardev' can't find value '{wanted}'")
+
+
+def _check_rng(start: Startup, device: DeviceOption) -> None:
+    del start
+    if device.get("rng") is None:
+        raise Refused(f"{device.text}: spapr-rng needs an RNG backend!")
+
+
+_NO_SLOTS = History(
+    "memory hotplug is not enabled, please add maxmem option",
+    ("3.0", "no slots where allocated, please specify the 'slots' option"),
+)
+
+
+def _check_dimm(start: Startup, device: DeviceOption) -> None:
+    """``spapr_memory_pre_plug`` and ``pc_dimm_pre_plug``, as far as sizes do not come into it."""
+    if all(backend.id != device.get("memdev") for backend in start.objects):
+        raise ConfigurationError(f"{device.text}: no such -object memory-backend-ram")
+    if not start.type.flags.dr_lmb_enabled:
+        raise Refused(f"{device.text}: Memory hotplug not supported for this machine")
+    if start.settings.ram_slots == 0:
+        raise Refused(f"{device.text}: {_NO_SLOTS.at(start.release)}")
 
 
 _BRIDGE_EXISTS: History[Callable[[list[int]], tuple[str, ...]]] = History(
@@ -81,7 +139,7 @@ _BRIDGE_EXISTS: History[Callable[[list[int]], tuple[str, ...]]] = History(
     ),
 )
 _INDEX_MISSING = History("BUID not specified for PHB", ("2.11", '"index" for PAPR PHB is mandatory'))
-_MAX_BRIDGE = History(30, ("2.12", 31))
+_MAX_BRIDGE = 30
 
 
 def _plug_bridge(start: Startup, device: DeviceOption) -> None:
@@ -92,13 +150,26 @@ def _plug_bridge(start: Startup, device: DeviceOption) -> None:
     index = parse_number(given)
     if index is None:
         raise ConfigurationError(f"{device.text}: index is not a number")
-    most = 255 if start.type.flags.phb_placement == "2.7" else _MAX_BRIDGE.at(start.release)
+    most = 255 if start.type.flags.phb_placement == "2.7" else _MAX_BRIDGE
     if index > most:
         raise Refused(f'{device.text}: "index" for PAPR PHB is too large (max {most})')
+    if index in start.bridges and _BRIDGE_CONNECTORS.at(start.release) and start.type.flags.dr_phb_enabled:
+        raise Refused(f"{device.text}: PHB {index} already attached")
     if index in start.bridges:
         first, *rest = _BRIDGE_EXISTS.at(start.release)(start.bridges[::-1])
         raise Refused(f"{device.text}: {first}", *rest)
     start.bridges.append(index)
+
+
+#: The connector that a bridge is attached to finds out first.
+_BRIDGE_CONNECTORS = History(False, ("6.0", True))
+
+_CHECKS: Mapping[str, Callable[[Startup, DeviceOption], None]] = {
+    "spapr-pci-host-bridge": _plug_bridge,
+    "spapr-vty": _check_terminal,
+    "spapr-rng": _check_rng,
+    "pc-dimm": _check_dimm,
+}
 
 
 def check_network(start: Startup) -> None:
@@ -116,8 +187,16 @@ def check_network(start: Startup) -> None:
     known = {netdev.id for netdev in start.netdevs}
     for place, nic in enumerate(nics):
         if nic.get("netdev") not in known:
-            number = sum(other.driver == nic.driver for other in nics[:place])
-            start.say(message.format("nic", nic.id or f"{nic.driver}.{number}"))
+            start.say(message.format("nic", nic.id or _nic_name(start, nics, place)))
+
+
+def _nic_name(start: Startup, nics: list[DeviceOption], place: int) -> str:
+    """A card's name: a VIO device's path, else its model and how many of that came before."""
+    nic = nics[place]
+    for device in start.vio.devices:
+        if device.option is not None and start.devices[device.option] is nic:
+            return device.path
+    return f"{nic.driver}.{sum(other.driver == nic.driver for other in nics[:place])}"
 
 
 def _hub_of(netdev: DeviceOption) -> int:
@@ -134,33 +213,33 @@ def _check_hub(start: Startup, hub: int, used: Container[str | None]) -> None:
         start.say(_UNCONNECTED.at(start.release).format(hub, text))
 
 
-def check_globals(start: Startup) -> None:
-    """``qdev_prop_check_globals``: a -global of no class, or one that nothing used."""
+def check_modelled(start: Startup) -> None:
+    """A -global of a class that QEMU has and we do not follow is our own error, whatever QEMU says first."""
     for default in start.globals:
-        if default.own:
-            continue
-        if not _known_class(start, default):
+        known = GLOBALS.get(default.driver)
+        if known is None:
+            modelled = _is_class(start, default) or not _plausible(default.driver)
+        else:
+            modelled = default.prop in known
+        if not modelled:
+            raise ConfigurationError(f"-global {default.driver}.{default.prop} is not modelled")
+
+
+def check_globals(start: Startup) -> None:
+    """``qdev_prop_check_globals``: a -global of a class that there is not."""
+    for default in start.globals:
+        if not default.own and default.driver not in GLOBALS and not _is_class(start, default):
             start.warn(f"global {default.driver}.{default.prop} has invalid class name")
 
 
-def _known_class(start: Startup, default: Global) -> bool:
-    known = GLOBALS.get(default.driver)
-    if known is None and not _is_cpu_class(start, default.driver) and default.driver not in DRIVERS:
-        if set(default.driver) <= _NAME_CHARACTERS and _plausible(default.driver):
-            raise ConfigurationError(f"-global {default.driver}.{default.prop} is not modelled")
-        return False
-    if known is not None and default.prop not in known:
-        raise ConfigurationError(f"-global {default.driver}.{default.prop} is not modelled")
-    return True
+def _is_class(start: Startup, default: Global) -> bool:
+    cpus = start.binary.cpus.values()
+    return default.driver in DRIVERS or any(cpu.type_name == default.driver for cpu in cpus)
 
 
 def _plausible(driver: str) -> bool:
     """Whether the name might be a class of QEMU's that we do not have."""
-    return "-" in driver or driver in {"migration", "e1000e", "cpu", "device"}
-
-
-def _is_cpu_class(start: Startup, driver: str) -> bool:
-    return any(cpu.type_name == driver for cpu in start.binary.cpus.values())
+    return "-" in driver or driver in {"e1000e", "cpu", "device"}
 
 
 def apply_cpu_globals(start: Startup) -> None:

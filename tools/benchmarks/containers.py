@@ -24,7 +24,7 @@ def stream(megabytes: int) -> bytes:
 
 
 def rows(*, smoke: bool) -> Iterator[Row]:
-    megabytes, repeat = (1, 1) if smoke else (64, 3)
+    megabytes, repeat = (1, 1) if smoke else (16, 3)
     content = stream(megabytes)
     with tempfile.TemporaryDirectory() as folder:
         for kind, program in PROGRAMS.items():

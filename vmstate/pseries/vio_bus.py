@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 FIRST_ADDRESS = 0x71000000
+FIRST_IRQ = 0x1100
 
 #: The name that a device's kind has in its path: ``nvram@71000000``.
 PATH_NAMES = {"spapr-vty": "vty", "spapr-nvram": "nvram", "spapr-vlan": "l-lan", "spapr-vscsi": "v-scsi"}
@@ -20,6 +21,17 @@ class VioDevice:
     driver: str
     reg: int
     option: int | None = None
+
+    @property
+    def irq(self) -> int:
+        """``spapr_vio_reg_to_irq``: the interrupt that belongs to the address (types from 3.1 on)."""
+        if self.reg >= FIRST_ADDRESS:
+            number = self.reg & 0xFF
+        elif self.reg >= 0x30000000:
+            number = 0xF0 | (self.reg >> 12 & 0xF)
+        else:
+            number = self.reg >> 12 & 0xFF
+        return FIRST_IRQ | number
 
     @property
     def path(self) -> str:

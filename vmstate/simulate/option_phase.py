@@ -146,7 +146,10 @@ def _device(start: Startup, option: Option) -> None:
     if driver is None:
         raise ConfigurationError(f"-device without a driver is not modelled: {option.text}")
     rest = tuple(opt for opt in properties if opt.name != "driver")
-    start.devices.append(DeviceOption(driver, rest, option.text))
+    device = DeviceOption(driver, rest, option.text)
+    if device.id is not None and any(other.id == device.id for other in start.devices):
+        raise BadOption(f"Duplicate ID '{device.id}' for device")
+    start.devices.append(device)
 
 
 def _netdev(start: Startup, option: Option) -> None:

@@ -178,7 +178,8 @@ def check_network(start: Startup) -> None:
         return
     nics = [device for device in start.devices if device.driver in _NICS]
     used = {device.get("netdev") for device in nics}
-    for hub in sorted({_hub_of(netdev) for netdev in start.netdevs if netdev.driver == "hubport"}):
+    hubs = dict.fromkeys(_hub_of(netdev) for netdev in start.netdevs if netdev.driver == "hubport")
+    for hub in reversed(hubs):
         _check_hub(start, hub, used)
     message = _NO_PEER.at(start.release)
     for netdev in start.netdevs:

@@ -24,6 +24,7 @@ def lay_out_board(start: Startup) -> None:
         wanted = _global_address(start, driver)
         if bus.add(driver, wanted) is None and wanted is not None:
             raise Refused(_BOARD_PREFIX.at(start.release).format(driver) + bus.conflict(driver, wanted))
+        _claim(start, _BOARD_PREFIX.at(start.release).format(driver))
 
 
 def plug_vio(start: Startup, place: int, device: DeviceOption) -> None:
@@ -33,6 +34,18 @@ def plug_vio(start: Startup, place: int, device: DeviceOption) -> None:
     wanted = parse_number(given) if given is not None else _global_address(start, device.driver)
     if bus.add(device.driver, wanted, place) is None and wanted is not None:
         raise Refused(f"{device.text}: {bus.conflict(device.driver, wanted)}")
+    _claim(start, f"{device.text}: ")
+
+
+def _claim(start: Startup, prefix: str) -> None:
+    """The newest device's interrupt must not be another's, where it goes by the address (3.1 on)."""
+    *others, newest = start.vio.devices
+    legacy = start.type.flags.legacy_irq_allocation or not _IRQ_BY_ADDRESS.at(start.release)
+    if not legacy and any(other.irq == newest.irq for other in others):
+        raise Refused(f"{prefix}IRQ {newest.irq} is not free")
+
+
+_IRQ_BY_ADDRESS = History(False, ("3.1", True))
 
 
 def _global_address(start: Startup, driver: str) -> int | None:

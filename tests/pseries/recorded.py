@@ -1,0 +1,50 @@
+"""Rows of the recorded verdicts, for tests."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+VERDICTS = Path(__file__).resolve().parents[2] / "fixtures" / "verdicts"
+
+
+def rows(name: str) -> Iterator[dict[str, Any]]:
+    """The rows of one recording, such as ``pairs``."""
+    with (VERDICTS / f"{name}.jsonl.zst").open("rb") as file:
+        for line in io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8"):
+            yield json.loads(line)
+
+
+@cache
+def starts() -> dict[str, dict[tuple[str, ...], tuple[bool, list[str], bool]]]:
+    """By release and arguments: did it start, what it printed, and is that all that it printed?
+
+    What a destination printed is followed by what it said of the stream; only a refusal is complete.
+    """
+    found: dict[str, dict[tuple[str, ...], tuple[bool, list[str], bool]]] = {}
+    for row in rows("starts"):
+        found.setdefault(row["release"], {})[tuple(row["args"])] = (row["ok"], row["stderr"], True)
+    for name in ("pairs", "loads"):
+        for row in rows(name):
+            _add_pair(found, row)
+    return found
+
+
+def _add_pair(found: dict[str, Any], row: dict[str, Any]) -> None:
+    if "save" in row:
+        save, side = row["save"], row["source"]
+        arguments = ("-nodefaults", *side["args"])
+        found.setdefault(side["release"], {})[arguments] = (save["ok"], save["stderr"], True)
+    if row.get("load"):
+        load, side = row["load"], row["destination"]
+        arguments = ("-nodefaults", *side["args"])
+        refused = load["verdict"] == "refused-to-start"
+        known = found.setdefault(side["release"], {})
+        if refused or arguments not in known:
+            known[arguments] = (not refused, load["stderr"], refused)

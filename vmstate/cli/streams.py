@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmstate.errors import Finding
-from vmstate.stream import Stream, open_stream
-from vmstate.stream.containers import Opened, open_input
+from vmstate.stream import Stream
+from vmstate.stream.containers import Opened
 from vmstate.stream.content import Contents, Declarations
 from vmstate.stream.content.meanings import Meanings
 from vmstate.stream.content.measuring import Measured
+from vmstate.stream.door import open_wrapped
 
 
 @dataclass(frozen=True)
@@ -27,18 +28,22 @@ class Input:
         return [*self.opened.findings, *self.stream.findings]
 
 
-def open_named(source: str, *, limit: int | None = None) -> Input:
-    """Open a stream by its file's name (``-`` is the standard input), in whatever it is wrapped."""
-    container = open_input(source, limit=limit)
+def open_named(source: str, *, limit: int | None = None, whole: bool = False) -> Input:
+    """Open a stream by its file's name (``-`` is the standard input), in whatever it is wrapped.
+
+    Of a bare stream from a pipe guest memory is not kept, unless ``whole`` asks for it, to write it again.
+    """
     declarations = known_declarations()
     resolver = None if declarations is None else Measured(declarations)
-    stream = open_stream(container.data, resolver, container.origin or 0)
+    container, stream = open_wrapped(source, resolver, limit=limit, whole=whole)
     return Input(source, container, stream, Contents(stream, declarations))
 
 
 def known_declarations() -> Declarations | None:
     """Our own declarations of devices."""
-    return None
+    from vmstate.pseries.declarations import PseriesDeclarations
+
+    return PseriesDeclarations()
 
 
 def known_meanings() -> Meanings:

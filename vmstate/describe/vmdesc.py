@@ -43,6 +43,7 @@ class Style(Enum):
 
 STYLE = History(Style.SPACED, ("6.0", Style.COMPACT))
 SPLITS_NULLS = History(False, ("10.0", True))  # null pointers described as entries of their own
+SIGNED_INSTANCES = History(True, ("5.0", False))  # instance ids were ints; those of DMA windows are large
 DESCRIBES_CONFIGURATION = History(False, ("8.0", True))
 
 
@@ -55,6 +56,7 @@ class VmdescWriter:
 
     style: Style
     splits_nulls: bool
+    signed_instances: bool = False
     replay: bool = False
 
     @staticmethod
@@ -64,8 +66,18 @@ class VmdescWriter:
 
     def device(self, plan: Plan, idstr: str, instance_id: int, state: Any) -> str:
         """The entry of a section that was just saved from ``state``."""
-        pairs = [("name", json.dumps(idstr)), ("instance_id", str(instance_id))]
-        return self.style.object([*pairs, *self.group(plan, state, plan.version_id)])
+        return self.style.object([*self._ids(idstr, instance_id), *self.group(plan, state, plan.version_id)])
+
+    def undescribed(self, idstr: str, instance_id: int, size: int) -> str:
+        """The entry of a device without a description, which sent ``size`` bytes (vmstate_save_old_style)."""
+        data = self.style.object((("name", '"data"'), ("size", str(size)), ("type", '"buffer"')))
+        pairs = (("size", str(size)), ("fields", self.style.array((data,))))
+        return self.style.object([*self._ids(idstr, instance_id), *pairs])
+
+    def _ids(self, idstr: str, instance_id: int) -> list[tuple[str, str]]:
+        if self.signed_instances and instance_id >= 1 << 31:
+            instance_id -= 1 << 32
+        return [("name", json.dumps(idstr)), ("instance_id", str(instance_id))]
 
     def group(self, plan: Plan, state: Any, version_id: int) -> Iterator[tuple[str, str]]:
         """``vmsd_name``, ``version``, ``fields`` and, if any were sent, ``subsections``."""
@@ -152,7 +164,7 @@ class VmdescWriter:
 
 @cache
 def _writer(release: Release) -> VmdescWriter:
-    return VmdescWriter(STYLE.at(release), SPLITS_NULLS.at(release))
+    return VmdescWriter(STYLE.at(release), SPLITS_NULLS.at(release), SIGNED_INSTANCES.at(release))
 
 
 @cache

@@ -1,0 +1,103 @@
+"""Our declarations of the devices of pseries machines, for reading streams that do not describe themselves.
+
+A stream does not say which release wrote it: every description that a release which has the machine type gives
+a device is a candidate, newest first.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+from vmstate.describe.history import Release
+from vmstate.describe.vmdesc import VmdescWriter
+from vmstate.pseries import devices
+from vmstate.pseries.devices.device import Device
+from vmstate.pseries.world import WORLD, World
+from vmstate.stream.content.declarations import Declared, StreamFacts
+
+#: What a stream without a configuration section is taken for: it has all that old machine types have.
+OLDEST_TYPE = "pseries-2.1"
+
+
+@cache
+def device_classes() -> dict[str, list[type[Device]]]:
+    """Every device that is declared, by the name of its description."""
+    for module in pkgutil.iter_modules(devices.__path__, devices.__name__ + "."):
+        import_module(module.name)
+    found: dict[str, list[type[Device]]] = {}
+    todo: list[type[Device]] = [Device]
+    while todo:
+        kind = todo.pop(0)
+        todo += kind.__subclasses__()
+        if "description" in vars(kind):
+            found.setdefault(kind.description.name, []).append(kind)
+    return found
+
+
+class PseriesDeclarations:
+    """Looks devices up by the names of their sections, as the releases of a world declare them."""
+
+    def __init__(self, world: World = WORLD) -> None:
+        self.world = world
+        self._known: dict[tuple[str | None, str], list[Declared]] = {}
+        self._machines: dict[tuple[str, Release], Any] = {}
+
+    def candidates(
+        self, facts: StreamFacts, idstr: str, instance_id: int, version_id: int
+    ) -> Iterable[Declared]:
+        """The descriptions that such a section may have; each with a new blank state."""
+        for declared in self._descriptions(facts.machine, idstr):
+            yield replace(declared, state=self._blank(declared.state, idstr, instance_id))
+
+    @staticmethod
+    def _blank(pattern: Device, idstr: str, instance_id: int) -> Device:
+        return type(pattern).blank(pattern.machine, idstr, instance_id)
+
+    def _descriptions(self, machine: str | None, idstr: str) -> list[Declared]:
+        """The different descriptions among releases; their states are patterns, not to be decoded into."""
+        key = (machine, idstr)
+        if key not in self._known:
+            grouped: dict[tuple[int, int], Declared] = {}
+            for release, device in self._devices(machine or OLDEST_TYPE, idstr):
+                description = device.plan.vmsd
+                same = (id(description), id(VmdescWriter.at(release)))
+                before = grouped.get(same)
+                releases = (release, *(before.releases if before else ()))
+                grouped[same] = Declared(description, before.state if before else device, releases)
+            self._known[key] = list(grouped.values())
+        return self._known[key]
+
+    def _devices(self, machine: str, idstr: str) -> Iterator[tuple[Release, Device]]:
+        for name, kinds in device_classes().items():
+            if idstr == name or idstr.endswith("/" + name):
+                for release in self._releases():
+                    for kind in kinds:
+                        yield from self._device(kind, machine, release)
+
+    def _device(self, kind: type[Device], machine: str, release: Release) -> Iterator[tuple[Release, Device]]:
+        context = self._machine(machine, release)
+        if context is not None and kind.description.span.covers(release):
+            yield release, kind.blank(context)
+
+    def _machine(self, name: str, release: Release) -> Any:
+        """The few facts of a machine that descriptions ask for; None if the release has no such type."""
+        binary = self.world.binary(release)
+        if name not in binary.machine_types:
+            return None
+        if (name, release) not in self._machines:
+            flags = binary.machine_class(name).flags
+            self._machines[name, release] = SimpleNamespace(
+                name=name, release=release, flags=flags, world=self.world, console=[]
+            )
+        return self._machines[name, release]
+
+    def _releases(self) -> list[Release]:
+        """The first and the newest release of each line, newest first."""
+        lines = {release: Release(release.major, release.minor) for release in self.world.newest}
+        return sorted({*lines, *lines.values()}, reverse=True)

@@ -77,6 +77,7 @@ class Board:
         self.vio_regs: set[int] = set()
         self.usb: list[UsbBus] = []
         self._next_id = 0
+        self._macs = 0
         self._reserved: dict[str, Registered] = {}
         self._instances: Counter[str] = Counter()
         self._compat: Counter[str] = Counter()
@@ -119,6 +120,13 @@ class Board:
         """The next free instance of a section that does not name its own."""
         self._instances[idstr] += 1
         return self._instances[idstr] - 1
+
+    def mac(self, given: str | None) -> bytes:
+        """A network card's address: as given, or the next of QEMU's own."""
+        if given is not None:
+            return bytes.fromhex(given.replace(":", ""))
+        self._macs += 1
+        return bytes.fromhex("525400123456")[:5] + bytes([0x55 + self._macs & 0xFF])
 
     def vio_reg(self, wanted: int | None) -> int:
         """The address of a device on the VIO bus: as asked, or the next that nobody has."""

@@ -18,7 +18,7 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
     MachineType("pseries-10.2", "pseries-11.0", Span("10.2")),
     MachineType("pseries-10.1", "pseries-10.2", Span("10.1")),
     MachineType("pseries-10.0", "pseries-10.1", Span("10.0"), {"rtas_stopped_state": False}),
-    MachineType("pseries-9.2", "pseries-10.0", Span("9.2")),
+    MachineType("pseries-9.2", "pseries-10.0", Span("9.2"), compat=(("virtio-balloon-pci", "vectors", "0"),)),
     MachineType("pseries-9.1", "pseries-9.2", Span("9.1")),
     MachineType("pseries-9.0", "pseries-9.1", Span("9.0")),
     MachineType(
@@ -30,15 +30,24 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
     MachineType("pseries-8.1", "pseries-8.2", Span("8.1")),
     MachineType("pseries-8.0", "pseries-8.1", Span("8.0")),
     MachineType("pseries-7.2", "pseries-8.0", Span("7.2")),
-    MachineType("pseries-7.1", "pseries-7.2", Span("7.1")),
+    MachineType("pseries-7.1", "pseries-7.2", Span("7.1"), compat=(("virtio-rng-pci", "vectors", "0"),)),
     MachineType("pseries-7.0", "pseries-7.1", Span("7.0")),
     MachineType("pseries-6.2", "pseries-7.0", Span("6.2")),
     MachineType(
         "pseries-6.1", "pseries-6.2", Span("6.1"), {"pre_6_2_numa_affinity": True, "prefer_sockets": True}
     ),
     MachineType("pseries-6.0", "pseries-6.1", Span("6.0")),
-    MachineType("pseries-5.2", "pseries-6.0", Span("5.2")),
-    MachineType("pseries-5.1", "pseries-5.2", Span("5.1"), {"pre_5_2_numa_associativity": True}),
+    MachineType("pseries-5.2", "pseries-6.0", Span("5.2"), compat=(("virtio-net-pci-base", "vectors", "3"),)),
+    MachineType(
+        "pseries-5.1",
+        "pseries-5.2",
+        Span("5.1"),
+        {"pre_5_2_numa_associativity": True},
+        compat=(
+            ("virtio-blk-device", "num-queues", "1"),
+            ("virtio-scsi-device", "num_queues", "1"),
+        ),
+    ),
     MachineType(
         "pseries-5.0",
         "pseries-5.1",
@@ -52,6 +61,10 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         Span("4.2"),
         {"rma_limit": 16 * _GIB, "nvdimm_supported": False},
         caps={"ccf-assist": 0, "fwnmi": 0},
+        compat=(
+            ("virtio-blk-device", "queue-size", "128"),
+            ("virtio-scsi-device", "virtqueue_size", "128"),
+        ),
     ),
     MachineType(
         "pseries-4.1",
@@ -93,7 +106,13 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         Span("2.12", "9.2"),
         caps={"cfpc": 1, "sbbc": 1, "ibs": 3},
     ),
-    MachineType("pseries-2.11", "pseries-2.12", Span("2.11", "9.2"), caps={"htm": 1}),
+    MachineType(
+        "pseries-2.11",
+        "pseries-2.12",
+        Span("2.11", "9.2"),
+        caps={"htm": 1},
+        compat=(("virtio-blk-pci", "vectors", "2"),),
+    ),
     MachineType("pseries-2.10", "pseries-2.11", Span("2.10", "9.2")),
     MachineType(
         "pseries-2.9",
@@ -123,10 +142,18 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
             "phb_pre_2_8_migration": True,
             "phb_placement": "2.7",
         },
-        compat=((_PHB, "mem_win_size", "0xf80000000"), (_PHB, "mem64_win_size", "0")),
+        compat=(
+            ("virtio-pci", "page-per-vq", "on"),
+            (_PHB, "mem_win_size", "0xf80000000"),
+            (_PHB, "mem64_win_size", "0"),
+        ),
     ),
     MachineType(
-        "pseries-2.6", "pseries-2.7", Span(None, "9.2"), {"has_hotpluggable_cpus": False, "ddw": False}
+        "pseries-2.6",
+        "pseries-2.7",
+        Span(None, "9.2"),
+        {"has_hotpluggable_cpus": False, "ddw": False},
+        compat=(("virtio-pci", "disable-modern", "on"),),
     ),
     MachineType(
         "pseries-2.5",
@@ -135,7 +162,13 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         {"use_ohci_by_default": True},
         compat=(("spapr-vlan", "use-rx-buffer-pools", "off"),),
     ),
-    MachineType("pseries-2.4", "pseries-2.5", Span(None, "9.2"), {"dr_lmb_enabled": False}),
+    MachineType(
+        "pseries-2.4",
+        "pseries-2.5",
+        Span(None, "9.2"),
+        {"dr_lmb_enabled": False},
+        compat=(("virtio-pci", "migrate-extra", "off"),),
+    ),
     MachineType(
         "pseries-2.3",
         "pseries-2.4",

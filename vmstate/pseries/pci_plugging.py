@@ -5,33 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vmstate.pseries.board import Board, PciSlots, UsbBus
+from vmstate.pseries.board import Board, UsbBus
 from vmstate.pseries.devices.ohci import Ohci
 from vmstate.pseries.devices.ram import RamBlock
 from vmstate.pseries.devices.spapr_pci import DRIVER
 from vmstate.pseries.devices.usb import UsbDevice, UsbKeyboard, UsbPointer
 from vmstate.pseries.devices.vga import ROM_SIZE, VRAM_SIZE, Vga
 from vmstate.pseries.devices.xhci import NEC, QEMU, Xhci, XhciModel
-from vmstate.pseries.plugging import VIO_DEVICES, add_host_bridge, add_vio, is_on, property_of
+from vmstate.pseries.plugging import VIO_DEVICES, add_host_bridge, add_vio, is_on, place, property_of
+from vmstate.pseries.virtio_plugging import MAKERS, add_virtio
 
 USB_DEVICES: dict[str, type[UsbDevice]] = {
     "usb-kbd": UsbKeyboard,
     "usb-mouse": UsbPointer,
     "usb-tablet": UsbPointer,
 }
-
-
-def bus_of(board: Board, name: str | None) -> PciSlots:
-    """The bus of that name; without one, the first."""
-    named = (bus for bus in board.buses if name in bus.names)
-    return next(named, board.buses[0])
-
-
-def place(board: Board, option: Any | None) -> str:
-    """The path of the next device: ``pci@800000020000000:01.0``."""
-    bus = bus_of(board, option.get("bus") if option is not None else None)
-    number = bus.place(option.get("addr") if option is not None else None)
-    return f"{bus.path}:{number >> 3:02x}.{number & 7:x}"
 
 
 def add_vga(board: Board, option: Any | None = None) -> None:
@@ -88,6 +76,7 @@ def _qemu_xhci(board: Board, option: Any) -> None:
 
 
 PCI_DEVICES: dict[str, Callable[[Board, Any], None]] = {
+    **dict.fromkeys(MAKERS, add_virtio),
     "VGA": add_vga,
     "nec-usb-xhci": add_xhci,
     "qemu-xhci": _qemu_xhci,

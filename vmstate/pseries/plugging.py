@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vmstate.pseries.board import Board, PciSlots
 from vmstate.pseries.devices.pci_bus import PciBus
 from vmstate.pseries.devices.spapr_drc import Connectors, DrcType
@@ -52,6 +54,7 @@ def add_vio(board: Board, driver: str, given: str | None = None) -> SpaprVio:
         board.add(SpaprIommu(machine, reg, kind.rtce_window_size))
     more = {}
     if kind is SpaprLlan:
+        board.mac(None)
         more["pools"] = is_on(property_of(board, driver, "use-rx-buffer-pools", "on"))
     device = kind(machine, reg, irq, **more)
     board.add_at(device.path, device)
@@ -71,3 +74,16 @@ def add_host_bridge(board: Board, index: int, name: str | None = None) -> None:
     board.add(PciBus(machine, board.new_instance("PCIBUS")))
     names = (f"{name}.0",) if name else (f"pci.{len(board.buses)}",)
     board.buses.append(PciSlots(f"pci@{BASE_BUID + index:x}", names))
+
+
+def bus_of(board: Board, name: str | None) -> PciSlots:
+    """The bus of that name; without one, the first."""
+    named = (bus for bus in board.buses if name in bus.names)
+    return next(named, board.buses[0])
+
+
+def place(board: Board, option: Any | None) -> str:
+    """The path of the next device: ``pci@800000020000000:01.0``."""
+    bus = bus_of(board, option.get("bus") if option is not None else None)
+    number = bus.place(option.get("addr") if option is not None else None)
+    return f"{bus.path}:{number >> 3:02x}.{number & 7:x}"

@@ -19,6 +19,7 @@ from vmstate.pseries.devices import (
     xics,
     xive,
 )
+from vmstate.pseries.devices import virtio_models as virtio
 from vmstate.pseries.devices.cpu import Cpu
 from vmstate.pseries.devices.cpu_common import CpuCommon
 from vmstate.pseries.devices.device import Device
@@ -40,6 +41,8 @@ DEVICES: tuple[type[Device], ...] = (
     *(Spapr, spapr_rtc.SpaprRtc, SpaprDrc, SpaprDrcPhysical, SpaprWatchdog),
     *(SpaprVty, spapr_nvram.SpaprNvram, spapr_llan.SpaprLlan, SpaprVscsi, scsi.ScsiDisk),
     *(spapr_iommu.SpaprIommu, spapr_pci.SpaprPci, PciBus),
+    *(virtio.VirtioNet, virtio.VirtioBlk, virtio.VirtioScsi),
+    *(virtio.VirtioBalloon, virtio.VirtioRng, virtio.VirtioSerial),
     *(vga.Vga, xhci.Xhci, ohci.Ohci, usb.UsbKeyboard, usb.UsbPointer),
 )
 

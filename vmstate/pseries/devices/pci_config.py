@@ -141,3 +141,15 @@ def config_space(device: PciId) -> ConfigSpace:
     for offset, value in device.extra:
         space.number(offset, value, 1)
     return ConfigSpace(*(bytes(part) for part in (space.data, space.checked, space.writable, space.cleared)))
+
+
+def announced_vectors(config: bytes) -> int:
+    """How many MSI-X vectors a configuration space speaks of; 0 without the capability."""
+    at = config[0x34]
+    for _ in range(HEADER_SIZE):
+        if not HEADER_SIZE <= at <= CONVENTIONAL - 4:
+            break
+        if config[at] == MSIX_ID:
+            return (int.from_bytes(config[at + 2 : at + 4], "little") & 0x7FF) + 1
+        at = config[at + 1]
+    return 0

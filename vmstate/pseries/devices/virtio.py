@@ -1,0 +1,224 @@
+"""What every virtio device on PCI sends: the field ``virtio`` (hw/virtio/virtio.c, hw/virtio/virtio-pci.c).
+
+QEMU writes it by hand, so the vmdesc has one field of type ``virtio``; here its inside is declared too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe import (
+    Bool,
+    Buffer,
+    Cursor,
+    Field,
+    Since,
+    Struct,
+    UInt8,
+    UInt16,
+    UInt32,
+    UInt64,
+    VMStateDescription,
+    Writer,
+    plan_of,
+)
+from vmstate.describe.infos import Info
+from vmstate.describe.reports import EINVAL, EPERM, LoadFailure
+from vmstate.pseries.devices.pci_device import PCI_DEVICE
+
+MAX_QUEUES = 1024
+NO_VECTOR = 0xFFFF
+
+
+def has_msix(device: Any, version_id: int) -> bool:
+    """The device has interrupt vectors."""
+    return bool(device.vectors)
+
+
+# ---- subsections
+
+
+def other_endian(device: Any) -> bool:
+    """The guest drives the device in another byte order than the one that is taken for granted."""
+    return bool(device.device_endian != device.expected_endian)
+
+
+def modern(device: Any) -> bool:
+    """The device offers virtio 1 (``disable-modern=off``)."""
+    return bool(device.modern)
+
+
+def other_ring_sizes(device: Any) -> bool:
+    """A queue has another size than the one that it was made with."""
+    return bool(device.resized)
+
+
+def broken(device: Any) -> bool:
+    """The guest broke the device."""
+    return bool(device.broken)
+
+
+def extra_state(device: Any) -> bool:
+    """The property ``migrate-extra``, off for machine types up to 2.4."""
+    return bool(device.migrate_extra)
+
+
+def started(device: Any) -> bool:
+    """The guest's driver runs the device."""
+    return bool(device.started)
+
+
+def packed(device: Any) -> bool:
+    """The device offers packed queues, which is not the default."""
+    return bool(device.packed)
+
+
+def disabled(device: Any) -> bool:
+    """The device was switched off, waiting for its backend."""
+    return bool(device.disabled)
+
+
+def features_above_64(device: Any) -> bool:
+    """The device offers a feature from bit 64 on."""
+    return bool(device.wide_features)
+
+
+def _sub(name: str, needed: Any, *fields: Field, **more: Any) -> VMStateDescription:
+    return VMStateDescription(
+        name, version_id=1, minimum_version_id=1, needed=needed, fields=list(fields), **more
+    )
+
+
+QUEUE_RINGS = VMStateDescription(
+    "virtqueue_state", 1, 1, fields=[UInt64("vring.avail"), UInt64("vring.used")]
+)
+QUEUE_SIZE = VMStateDescription("ringsize_state", 1, 1, fields=[UInt32("vring.num_default")])
+PACKED_QUEUE = VMStateDescription(
+    "packed_virtqueue_state",
+    1,
+    1,
+    fields=[
+        UInt16("last_avail_idx"),
+        Bool("last_avail_wrap_counter"),
+        UInt16("used_idx"),
+        Bool("used_wrap_counter"),
+        UInt32("inuse"),
+    ],
+)
+MODERN_QUEUE = VMStateDescription(
+    "virtio_pci/modern_queue_state",
+    1,
+    1,
+    fields=[
+        UInt16("num"),
+        UInt8("unused"),
+        Bool("enabled"),
+        *(
+            UInt32(f"{ring}[{half}]", attr=f"{ring}_{half}")
+            for ring in ("desc", "avail", "used")
+            for half in (0, 1)
+        ),
+    ],
+)
+FEATURES_128 = _sub(
+    "virtio_pci/modern_state/features128", features_above_64, UInt32("guest_features").part(2, 2)
+)
+MODERN_STATE = _sub(
+    "virtio_pci/modern_state",
+    modern,
+    UInt32("dfselect"),
+    UInt32("gfselect"),
+    UInt32("guest_features").part(0, 2),
+    Struct("vqs", MODERN_QUEUE, attr="modern_queues")[MAX_QUEUES],
+    subsections=[Since("10.2", FEATURES_128)],
+)
+VIRTIO_PCI = VMStateDescription("virtio_pci", 1, 1, subsections=[MODERN_STATE])
+
+VIRTIO = VMStateDescription(
+    "virtio",
+    1,
+    1,
+    subsections=[
+        _sub("virtio/device_endian", other_endian, UInt8("device_endian")),
+        Since("10.2", _sub("virtio/128bit_features", features_above_64, UInt64("guest_features_ex_1"))),
+        _sub("virtio/64bit_features", modern, UInt64("guest_features_64")),
+        _sub("virtio/virtqueues", modern, Struct("vq", QUEUE_RINGS, attr="rings")[MAX_QUEUES]),
+        _sub("virtio/ringsize", other_ring_sizes, Struct("vq", QUEUE_SIZE, attr="sizes")[MAX_QUEUES]),
+        _sub("virtio/broken", broken, Bool("broken")),
+        _sub("virtio/extra_state", extra_state, Struct("extra_state", VIRTIO_PCI, attr=".")),
+        Since("4.1", _sub("virtio/started", started, Bool("started"))),
+        Since(
+            "4.2",
+            _sub("virtio/packed_virtqueues", packed, Struct("vq", PACKED_QUEUE, attr="packs")[MAX_QUEUES]),
+        ),
+        Since("5.0", _sub("virtio/disabled", disabled, Bool("disabled"))),
+    ],
+)
+
+
+# ---- the whole
+
+
+_QUEUE_FIELDS = (UInt32("num"), UInt64("desc"), UInt16("last_avail_idx"))
+QUEUE = VMStateDescription("queue", fields=[*_QUEUE_FIELDS, UInt16("vector")])
+QUEUE_WITHOUT_VECTOR = VMStateDescription("queue", fields=_QUEUE_FIELDS)
+
+
+def no_msix(device: Any, version_id: int) -> bool:
+    """The device has one interrupt line and no vectors."""
+    return not device.vectors
+
+
+def _content(own: VMStateDescription | None) -> VMStateDescription:
+    return VMStateDescription(
+        "virtio-device",
+        fields=[
+            Struct("pci", PCI_DEVICE),
+            Buffer("msix", "msix_size", exists=has_msix),
+            UInt16("config_vector", exists=has_msix),
+            UInt8("status", attr="device_status"),
+            UInt8("isr"),
+            UInt16("queue_sel"),
+            UInt32("guest_features", attr="guest_features_low"),
+            UInt32("config_len"),
+            Buffer("config", "config_len"),
+            UInt32("queues", attr="nr_queues"),
+            Struct("vq", QUEUE, attr="queues", exists=has_msix)["nr_queues"],
+            Struct("vq", QUEUE_WITHOUT_VECTOR, attr="queues", exists=no_msix)["nr_queues"],
+            *([Struct("device", own, attr=".")] if own is not None else []),
+            Struct("virtio", VIRTIO, attr="."),
+        ],
+    )
+
+
+class VirtioInfo(Info):
+    """The content of a device whose own part is ``own`` (virtio_device_get, virtio_device_put)."""
+
+    name = "virtio"
+
+    def __init__(self, own: VMStateDescription | None) -> None:
+        self.content = _content(own)
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
+        at = cur.pos
+        plan_of(self.content.at(state.machine.release)).load(cur, state, 0)
+        if cur.judge:
+            self._check(state, at)
+
+    def _check(self, state: Any, at: int) -> None:
+        if state.queue_sel >= MAX_QUEUES:
+            raise LoadFailure(-EPERM, "selected queue", offset=at, found=state.queue_sel)
+        if state.nr_queues > MAX_QUEUES:
+            state.say(f"Invalid number of virtqueues: 0x{state.nr_queues:x}")
+            raise LoadFailure(-EPERM, "number of queues", offset=at, found=state.nr_queues)
+        if state.vectors and state.config_vector != NO_VECTOR and state.config_vector >= state.vectors:
+            raise LoadFailure(-EINVAL, "vector of the configuration", offset=at, found=state.config_vector)
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        plan_of(self.content.at(state.machine.release)).save(out, state)
+
+
+def virtio(name: str, version_id: int, own: VMStateDescription | None = None) -> VMStateDescription:
+    """The description of a virtio device whose own part is ``own`` (VMSTATE_VIRTIO_DEVICE)."""
+    field = Field("virtio", VirtioInfo(own), attr="virtio")
+    return VMStateDescription(name, version_id=version_id, minimum_version_id=version_id, fields=[field])

@@ -1,0 +1,100 @@
+"""Virtio devices on PCI: how many queues and vectors they get, by command line and machine type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from vmstate.pseries.board import Board
+from vmstate.pseries.devices.ram import RamBlock
+from vmstate.pseries.devices.virtio_device import VirtioDevice, VirtioOptions
+from vmstate.pseries.devices.virtio_models import (
+    VirtioBalloon,
+    VirtioBlk,
+    VirtioNet,
+    VirtioRng,
+    VirtioScsi,
+    VirtioSerial,
+)
+from vmstate.pseries.plugging import is_on, place, property_of
+
+NIC_ROM_SIZE = 0x40000
+SERIAL_PORTS = 31
+
+
+class _Settings:
+    """Properties of one device: those of the option, then of the machine type, then its own defaults."""
+
+    def __init__(self, board: Board, option: Any) -> None:
+        self.board = board
+        self.option = option
+
+    def text(self, owner: str, name: str, default: str) -> str:
+        given = self.option.get(name)
+        return str(given) if given is not None else property_of(self.board, owner, name, default)
+
+    def number(self, owner: str, name: str, default: int) -> int:
+        return int(self.text(owner, name, str(default)), 0)
+
+    def options(self, queues: list[int], vectors: int) -> VirtioOptions:
+        """Queues and vectors, with what all virtio devices on PCI can be told."""
+        return VirtioOptions(
+            queues=tuple(queues),
+            vectors=self.number("", "vectors", vectors),
+            modern=not is_on(self.text("virtio-pci", "disable-modern", "off")),
+            extra=is_on(self.text("virtio-pci", "migrate-extra", "on")),
+            page_per_queue=is_on(self.text("virtio-pci", "page-per-vq", "off")),
+        )
+
+
+def _net(settings: _Settings) -> VirtioDevice:
+    vectors = settings.number("virtio-net-pci-base", "vectors", 4)
+    options = settings.options([256, 256, 64], vectors)
+    return VirtioNet(settings.board.machine, options, settings.board.mac(settings.option.get("mac")))
+
+
+def _blk(settings: _Settings) -> VirtioDevice:
+    count = settings.number("virtio-blk-device", "num-queues", settings.board.machine.topology.cpus)
+    size = settings.number("virtio-blk-device", "queue-size", 256)
+    vectors = settings.number("virtio-blk-pci", "vectors", count + 1)
+    return VirtioBlk(settings.board.machine, settings.options([size] * count, vectors))
+
+
+def _scsi(settings: _Settings) -> VirtioDevice:
+    count = settings.number("virtio-scsi-device", "num_queues", settings.board.machine.topology.cpus)
+    size = settings.number("virtio-scsi-device", "virtqueue_size", 256)
+    return VirtioScsi(settings.board.machine, settings.options([size] * (count + 2), count + 3))
+
+
+def _balloon(settings: _Settings) -> VirtioDevice:
+    vectors = settings.number("virtio-balloon-pci", "vectors", 2)
+    return VirtioBalloon(settings.board.machine, settings.options([128] * 3, vectors))
+
+
+def _rng(settings: _Settings) -> VirtioDevice:
+    return VirtioRng(
+        settings.board.machine, settings.options([8], settings.number("virtio-rng-pci", "vectors", 2))
+    )
+
+
+def _serial(settings: _Settings) -> VirtioDevice:
+    queues = [128, 128, 32, 32] + [128, 128] * (SERIAL_PORTS - 1)
+    return VirtioSerial(settings.board.machine, settings.options(queues, 2))
+
+
+MAKERS: dict[str, Callable[[_Settings], VirtioDevice]] = {
+    "virtio-net-pci": _net,
+    "virtio-blk-pci": _blk,
+    "virtio-scsi-pci": _scsi,
+    "virtio-balloon-pci": _balloon,
+    "virtio-rng-pci": _rng,
+    "virtio-serial-pci": _serial,
+}
+
+
+def add_virtio(board: Board, option: Any) -> None:
+    """A virtio device in the next slot; a network card brings its boot firmware."""
+    path = place(board, option)
+    board.add_at(path, MAKERS[option.driver](_Settings(board, option)))
+    if option.driver == "virtio-net-pci" and option.get("romfile") != "":
+        board.ram_blocks.append(RamBlock(f"{path}/virtio-net-pci.rom", NIC_ROM_SIZE))

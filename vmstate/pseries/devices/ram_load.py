@@ -43,6 +43,9 @@ UNREADABLE = Span(since="10.0")  # "Getting RAM address failed"
 FLUSHES = Span(since="8.1")
 
 
+WINDOW = 16  # records looked at first when a run is expected; windows grow from there
+
+
 class RamLoader:
     """One section of ``ram``."""
 
@@ -82,6 +85,8 @@ class RamLoader:
             raise self.refuse(None, "the stream ends", ret=-EIO)
         if flags == ZERO | CONTINUE:
             self._skip_run((address >> 12) + 1)
+        elif flags == PAGE | CONTINUE:
+            self._skip_alike(flags, 8 + PAGE_SIZE)
         return flags
 
     def _place(self, flags: int, address: int) -> None:
@@ -186,17 +191,34 @@ class RamLoader:
         cur = self.cur
         block = self.ram.last
         assert block is not None
-        last = block.used_length >> 12
-        while page < last:
-            stop = min(last, (page // RUN_PAGES + 1) * RUN_PAGES)
-            size = (stop - page) * RECORD
-            if size > cur.end - cur.pos:
+        stop = min(block.used_length >> 12, (page // RUN_PAGES + 1) * RUN_PAGES)
+        size = (stop - page) * RECORD
+        if stop - page > WINDOW and size <= cur.end - cur.pos:
+            sample = slice(cur.pos + size - RECORD, cur.pos + size)
+            run = zero_run(page, stop - page) if page == 1 or page % RUN_PAGES == 0 else b""
+            if run[-RECORD:] == cur.data[sample] and bytes(cur.data[cur.pos : cur.pos + size]) == run:
+                cur.pos += size
                 return
-            run = zero_run(page, stop - page)
-            if bytes(cur.data[cur.pos : cur.pos + size]) != run:
+        self._skip_alike(ZERO | CONTINUE, RECORD)
+
+    def _skip_alike(self, flags: int, stride: int) -> None:
+        """Pass over records that begin with the same flags, at any address inside the block, in bulk."""
+        import numpy as np
+
+        cur = self.cur
+        assert self.ram.last is not None
+        limit = self.ram.last.used_length
+        window = WINDOW
+        while (count := min(window, (cur.end - cur.pos) // stride)) > 0:
+            words = np.ndarray((count,), ">u8", cur.data, cur.pos, (stride,))
+            fine = (words & FLAGS == flags) & (words < limit)
+            if stride == RECORD:
+                fine &= np.ndarray((count,), "u1", cur.data, cur.pos + 8, (stride,)) == 0
+            same = count if fine.all() else int(fine.argmin())
+            cur.pos += same * stride
+            if same < count:
                 return
-            cur.pos += size
-            page = stop
+            window = min(window * 8, RUN_PAGES)
 
 
 #: printf's %#x leaves out the 0x of zero.

@@ -25,6 +25,9 @@ class BitmapFlag(IntFlag):
     BITS = 0x40
 
 
+_EOS = int(BitmapFlag.EOS)
+
+
 @dataclass(frozen=True, slots=True)
 class BitmapChunk:
     """One chunk: what its flags say, the names in force, and for bits where they are.
@@ -63,6 +66,8 @@ class DirtyBitmaps:
         return records(self._record, win, at)
 
     def _record(self, win: Window, at: int) -> tuple[int, bool]:
+        if win.u8(at) == _EOS:  # alone in most payloads, of which a stream may have very many
+            return at + 1, True
         chunk, after = self._chunk(win, at)
         self._node, self._bitmap = chunk.node, chunk.bitmap
         if chunk.flags & ~BitmapFlag.EOS:

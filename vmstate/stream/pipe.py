@@ -9,7 +9,6 @@ for the stream's end, because the description there says how long they are.
 from __future__ import annotations
 
 import hashlib
-import mmap
 import tempfile
 from collections.abc import Iterable
 from types import TracebackType
@@ -18,7 +17,7 @@ from typing import BinaryIO, Self
 from vmstate.stream.facts import Facts
 from vmstate.stream.items import Item, Section
 from vmstate.stream.marks import Kind
-from vmstate.stream.reader import Reading, Stream
+from vmstate.stream.reader import Reading, Stream, map_whole
 from vmstate.stream.resolve import Resolver
 from vmstate.stream.walk import Need, Walker
 from vmstate.stream.wire import Window
@@ -140,17 +139,13 @@ class Feed:
         size = max(self._spool.tell(), self._kept)
         self._spool.truncate(size)
         self._spool.flush()
-        data = (
-            memoryview(mmap.mmap(self._spool.fileno(), size, access=mmap.ACCESS_READ))
-            if size
-            else memoryview(b"")
-        )
+        win = map_whole(self._spool.fileno(), size)
         self._spool.close()
-        reading = Reading(Window(data), self._resolver, self.facts)
+        reading = Reading(win, self._resolver, self.facts)
         items = reading.run(self._walker, self._items)
         facts = self.facts
         return Stream(
-            data,
+            win,
             tuple(items),
             facts.all_findings(),
             tuple(facts.handlers),

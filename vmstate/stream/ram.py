@@ -46,17 +46,21 @@ class PageKind(IntEnum):
     COMPRESSED = RamFlag.COMPRESS_PAGE
 
 
-CONTINUE = int(RamFlag.CONTINUE)
+# Plain numbers for the loop over records: an enum's operators cost more than all the rest.
+CONTINUE, _EOS, _MEM_SIZE = int(RamFlag.CONTINUE), int(RamFlag.EOS), int(RamFlag.MEM_SIZE)
+_HOOK, _FLUSH = int(RamFlag.HOOK), int(RamFlag.MULTIFD_FLUSH)
+_ZERO, _PAGE, _XBZRLE = int(PageKind.ZERO), int(PageKind.PAGE), int(PageKind.XBZRLE)
 _PAGE_SIZES = (4096, 8192, 16384, 65536, 2048, 1024, 256)
 _PAGE_KINDS = frozenset(int(kind) for kind in PageKind)
-_MARKERS = frozenset({int(RamFlag.EOS), int(RamFlag.HOOK), int(RamFlag.MULTIFD_FLUSH)})
+_MARKERS = frozenset({_EOS, _HOOK, _FLUSH})
 _LEGAL = _PAGE_KINDS | {kind | CONTINUE for kind in _PAGE_KINDS} | _MARKERS
-_KNOWN = _LEGAL | {int(RamFlag.MEM_SIZE)}
+_KNOWN = _LEGAL | {_MEM_SIZE}
 _XBZRLE_ENCODING = 1
 _NO_BLOCK = -1
 _USUAL_SMALLEST = 1024
 _SMALLEST = 256
 _SHORT_RUN = 4
+_LONGEST_STEP = 1024  # 4 MiB of pages: little is read in vain where a run ends
 
 
 @dataclass
@@ -114,7 +118,7 @@ class Ram:
         self.version = context.start.version_id
         self.blocks: list[RamBlock] = []
         self.runs = Runs()
-        self.counts: dict[PageKind, int] = dict.fromkeys(PageKind, 0)
+        self.counts: dict[int, int] = dict.fromkeys(PageKind, 0)
         self.hooks = 0
         self.flushes = 0
         self._context = context
@@ -157,7 +161,7 @@ class Ram:
             if flags not in _KNOWN and self._page_size is None and flags & (_SMALLEST - 1) in _KNOWN:
                 self._page_size = _SMALLEST  # avr: its addresses reach into the bits of later flags
                 continue
-            if flags == RamFlag.EOS:
+            if flags == _EOS:
                 return at + 8, True
             try:
                 at = self._record(win, at, word, flags)
@@ -171,11 +175,11 @@ class Ram:
         kind = flags & ~CONTINUE
         if kind in _PAGE_KINDS:
             return self._page(win, at, word, kind, bool(flags & CONTINUE))
-        if flags & RamFlag.MEM_SIZE:
+        if flags & _MEM_SIZE:
             return self._setup(win, at, word & ~self._mask)
-        if flags & RamFlag.HOOK:
+        if flags & _HOOK:
             self.hooks += 1
-        elif flags & RamFlag.MULTIFD_FLUSH:
+        elif flags & _FLUSH:
             self.flushes += 1
         else:
             raise StreamError(
@@ -208,17 +212,17 @@ class Ram:
                 raise StreamError(f"page of an unknown RAM block {name!r}", offset=at + 8, section="ram")
         elif self._block == _NO_BLOCK:
             raise StreamError("page of the same block, but there was none before", offset=at, section="ram")
-        if kind == PageKind.PAGE and self._page_size is None:
+        if kind == _PAGE and self._page_size is None:
             self._page_size = detect_page_size(win, at + lead)
         stride = lead + self._data_size(win, at + lead, kind)
         if stride > win.end - at:
             raise Truncated(stride, win.end - at, offset=at)
         count = 1
-        if lead == 8 and kind in (PageKind.ZERO, PageKind.PAGE):
+        if lead == 8 and kind in (_ZERO, _PAGE):
             count = self._run(win, at, kind | CONTINUE if self.version > 3 else kind, stride)
         else:
             self._check(word & ~self._mask, at)
-        self.counts[PageKind(kind)] += count
+        self.counts[kind] += count
         if self._context.keep_pages:
             self.runs.add(kind, at, count, stride, lead, self._block)
         return at + count * stride
@@ -238,11 +242,11 @@ class Ram:
             )
 
     def _data_size(self, win: Window, at: int, kind: int) -> int:
-        if kind == PageKind.ZERO:
+        if kind == _ZERO:
             return 1
-        if kind == PageKind.PAGE:
+        if kind == _PAGE:
             return self.page_size
-        if kind == PageKind.XBZRLE:
+        if kind == _XBZRLE:
             header = win.take(at, 3)
             size = header[1] << 8 | header[2]
             if header[0] != _XBZRLE_ENCODING or size > self.page_size:
@@ -267,8 +271,11 @@ class Ram:
     def _long_run(self, win: Window, at: int, flags: int, stride: int, most: int) -> int:
         count, step, mask = min(_SHORT_RUN, most), 32, self._mask
         while count < most:
-            step = min(step * 4, 1 << 16, most - count)
-            words = words_at(win, at + count * stride, step, stride)
+            step = min(step * 4, _LONGEST_STEP, most - count)
+            here, after = at + count * stride, at + (count + step) * stride
+            win.ahead(here, after)
+            words = words_at(win, here, step, stride)
+            win.behind(here, after)
             good = (words & mask) == flags
             good &= words < self._block_end
             if not good.all():

@@ -24,6 +24,8 @@ U64: TypeAlias = npt.NDArray[np.uint64]
 U16: TypeAlias = npt.NDArray[np.uint16]
 Content: TypeAlias = bytes | memoryview
 
+_WINDOW = 16 << 20
+
 
 @dataclass(frozen=True)
 class Records:
@@ -46,10 +48,10 @@ class Records:
 class RamPages:
     """The pages of a stream's guest memory."""
 
-    def __init__(self, ram: Ram, data: memoryview) -> None:
+    def __init__(self, ram: Ram, data: memoryview | Window) -> None:
         self.ram = ram
         self.page_size = ram.page_size
-        self._win = Window(data)
+        self._win = data if isinstance(data, Window) else Window(data)
         self._records: dict[int, Records] = {}
 
     def records(self, index: int) -> Records:
@@ -64,6 +66,7 @@ class RamPages:
         for run in np.flatnonzero(np.asarray(runs.block) == index).tolist():
             start, count, stride = runs.start[run], runs.count[run], runs.stride[run]
             addresses.append(words_at(self._win, start, count, stride) & mask)
+            self._win.behind(start, start + count * stride)
             offsets.append(
                 np.arange(count, dtype=np.uint64) * np.uint64(stride) + np.uint64(start + runs.lead[run])
             )
@@ -171,7 +174,15 @@ class RamPages:
         records = self.records(index)
         last = records.last_of_each()
         first = np.append(0, last[:-1] + 1)
-        fill = np.frombuffer(self._win.view, np.uint8)[records.data[last]]
-        for which in np.flatnonzero((records.kind[last] != PageKind.ZERO) | (fill != 0)).tolist():
+        zero = np.flatnonzero(records.kind[last] == PageKind.ZERO)
+        fill = np.frombuffer(self._win.view, np.uint8)[records.data[last[zero]]]
+        filled = np.ones(len(last), np.bool_)
+        filled[zero] = fill != 0
+        begun = 0
+        for which in np.flatnonzero(filled).tolist():
             low, high = int(first[which]), int(last[which]) + 1
+            at = int(records.data[low])
+            if not begun <= at < begun + _WINDOW:
+                self._win.behind(begun, begun + _WINDOW)
+                begun = at
             yield int(records.address[low]), self._content(records, low, high)

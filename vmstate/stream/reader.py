@@ -38,7 +38,7 @@ class Stream:
     ``handlers``: what the live sections say, by idstr in order of appearance.
     """
 
-    data: memoryview
+    window: Window = field(repr=False)
     items: tuple[Item, ...]
     findings: list[Finding]
     handlers: tuple[tuple[str, LiveHandler], ...] = ()
@@ -48,6 +48,11 @@ class Stream:
     elided: tuple[tuple[int, int], ...] = ()
     passed: str | None = None
     _vmdesc: VmDesc | None = field(default=None, repr=False)
+
+    @property
+    def data(self) -> memoryview:
+        """All bytes of the stream."""
+        return self.window.view
 
     @property
     def header(self) -> FileHeader:
@@ -189,13 +194,13 @@ class Reading:
         return items
 
 
-def read(data: memoryview, resolver: Resolver | None = None, origin: int = 0) -> Stream:
-    """Index the stream that is ``data``; StreamError when it is not a migration stream at all."""
-    reading = Reading(Window(data), resolver, Facts(origin=origin))
+def read(win: Window, resolver: Resolver | None = None, origin: int = 0) -> Stream:
+    """Index the stream of a complete window; StreamError when it is not a migration stream at all."""
+    reading = Reading(win, resolver, Facts(origin=origin))
     items = reading.run(Walker(reading.facts), [])
     facts = reading.facts
     return Stream(
-        data,
+        win,
         tuple(items),
         facts.all_findings(),
         tuple(facts.handlers),
@@ -205,12 +210,18 @@ def read(data: memoryview, resolver: Resolver | None = None, origin: int = 0) ->
     )
 
 
-def map_file(path: str | os.PathLike[str]) -> memoryview:
-    """A file's bytes as a view of a read-only map; an empty file's as an empty view."""
+def map_file(path: str | os.PathLike[str]) -> Window:
+    """A file's bytes as a window on a read-only map; an empty file's as an empty one."""
     with Path(path).open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            return memoryview(b"")
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return map_whole(file.fileno(), os.fstat(file.fileno()).st_size)
+
+
+def map_whole(descriptor: int, size: int) -> Window:
+    """A window on the map of a whole open file."""
+    if not size:
+        return Window(memoryview(b""))
+    mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    return Window(memoryview(mapped), mapped=mapped)
 
 
 def open_stream(
@@ -225,7 +236,7 @@ def open_stream(
     bytes do not begin like a migration stream; anything else wrong with them becomes a finding.
     """
     if isinstance(source, (bytes, bytearray, memoryview, mmap.mmap)):
-        return read(memoryview(source).cast("B"), resolver, origin)
+        return read(Window(memoryview(source).cast("B")), resolver, origin)
     stream = read(map_file(source), resolver, origin)
     stream.path = Path(source)
     return stream

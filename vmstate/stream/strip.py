@@ -10,7 +10,6 @@ import numpy as np
 from vmstate.stream.edit import Edit, Zeros
 from vmstate.stream.ram import PageKind, Ram, words_at
 from vmstate.stream.reader import Stream
-from vmstate.stream.wire import Window
 
 _KINDS = np.uint64(PageKind.PAGE | PageKind.XBZRLE | PageKind.COMPRESSED)
 
@@ -30,7 +29,7 @@ def strip(stream: Stream) -> Edit:
 
 
 def _strip_records(edit: Edit, ram: Ram) -> None:
-    win, runs = Window(edit.stream.data), ram.runs
+    win, runs = edit.stream.window, ram.runs
     for index in range(len(runs)):
         start, count, stride, lead = (
             runs.start[index],
@@ -39,6 +38,7 @@ def _strip_records(edit: Edit, ram: Ram) -> None:
             runs.lead[index],
         )
         words = words_at(win, start, count, stride) & ~_KINDS | np.uint64(PageKind.ZERO)
+        win.behind(start, start + count * stride)
         records = np.zeros((count, lead + 1), np.uint8)
         records[:, :8] = words.astype(">u8").view(np.uint8).reshape(count, 8)
         if lead > 8:

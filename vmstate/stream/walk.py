@@ -30,6 +30,8 @@ from vmstate.stream.recover import find_item
 from vmstate.stream.wire import SectionStart, Window
 
 MAX_DEPTH = 8
+_CONTINUED = {int(kind): kind for kind in (Kind.PART, Kind.END)}
+_FOOTER = int(Mark.FOOTER)
 
 
 class Need(Enum):
@@ -153,10 +155,11 @@ class Walker:
 
     def _item(self, win: Window) -> Item | Need:
         mark = win.u8(self.at)
+        kind = _CONTINUED.get(mark)
+        if kind is not None:
+            return self._continued(win, kind)
         if mark in (Mark.START, Mark.FULL):
             return self._started(win, Kind(mark))
-        if mark in (Mark.PART, Mark.END):
-            return self._continued(win, Kind(mark))
         if mark == Mark.COMMAND:
             return self._command(win)
         if mark == Mark.EOF:
@@ -256,7 +259,7 @@ class Walker:
 
     def _footer(self, win: Window, start: SectionStart, payload: Payload) -> tuple[int | None, int]:
         facts, end = self.facts, payload.end
-        if win.end - end >= FOOTER_SIZE and win.u8(end) == Mark.FOOTER:
+        if win.end - end >= FOOTER_SIZE and win.u8(end) == _FOOTER:
             read = win.u32(end + 1)
             facts.footers = True
             if read != start.section_id:

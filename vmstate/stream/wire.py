@@ -5,8 +5,10 @@ They read what :mod:`vmstate.stream.framing` declares, without its cost, and say
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -16,6 +18,8 @@ from vmstate.stream.marks import MAGIC, VERSION, VERSION_COMPAT, Mark
 
 Buffer: TypeAlias = memoryview
 
+_POPULATE_READ = 22  # Linux 5.14
+_WORTH_ADVICE = 1 << 20
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _HEADER = struct.Struct(">II")
@@ -26,15 +30,32 @@ class Window:
     """What can be seen of a stream: ``view`` begins at absolute offset ``base``.
 
     ``complete`` says that no bytes come after the view.  Over a map the window is the whole stream.
+    ``mapped``: the map of a file that ``view`` is all of; only such a one may be told what is needed.
     """
 
-    __slots__ = ("base", "complete", "end", "view")
+    __slots__ = ("_map", "base", "complete", "end", "view")
 
-    def __init__(self, view: memoryview, base: int = 0, complete: bool = True) -> None:
+    def __init__(
+        self, view: memoryview, base: int = 0, complete: bool = True, mapped: mmap.mmap | None = None
+    ) -> None:
         self.view = view
         self.base = base
         self.complete = complete
         self.end = base + len(view)
+        self._map = mapped
+
+    def ahead(self, start: int, end: int) -> None:
+        """Many bytes from ``start`` to ``end`` are read next: map them at once, not page by page."""
+        self._advise(_POPULATE_READ, start & -mmap.PAGESIZE, end)
+
+    def behind(self, start: int, end: int) -> None:
+        """They were read: they need not stay in memory (they do in the system's cache)."""
+        self._advise(mmap.MADV_DONTNEED, -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, end & -mmap.PAGESIZE)
+
+    def _advise(self, advice: int, start: int, end: int) -> None:
+        if self._map is not None and end - start >= _WORTH_ADVICE:
+            with suppress(OSError):  # an older system does not know it: then it is only slower
+                self._map.madvise(advice, start, end - start)
 
     def take(self, at: int, size: int) -> memoryview:
         """``size`` bytes at ``at``; Truncated if they are not there (yet)."""

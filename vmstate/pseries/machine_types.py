@@ -53,7 +53,10 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         "pseries-5.1",
         Span("5.0"),
         {"pre_5_1_assoc_refpoints": True, "numa_mem_supported": True},
-        compat=((_PHB, "pre-5.1-associativity", "on"),),
+        compat=(
+            ("virtio-balloon-device", "page-poison", "false"),
+            (_PHB, "pre-5.1-associativity", "on"),
+        ),
     ),
     MachineType(
         "pseries-4.2",
@@ -73,7 +76,13 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         {"linux_pci_probe": False, "smp_threads_vsmt": False},
         compat=((_PHB, "pgsz", "0x11000"),),
     ),
-    MachineType("pseries-4.0", "pseries-4.1", Span("4.0"), {"irq": "xics", "pre_4_1_migration": True}),
+    MachineType(
+        "pseries-4.0",
+        "pseries-4.1",
+        Span("4.0"),
+        {"irq": "xics", "pre_4_1_migration": True},
+        compat=(("virtio-balloon-device", "qemu-4-0-config-size", "true"),),
+    ),
     MachineType(
         "pseries-3.1",
         "pseries-4.0",
@@ -85,6 +94,7 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
             "broken_host_serial_model": True,
         },
         caps={"cfpc": 0, "sbbc": 0, "ibs": 0, "large-decr": 0},
+        compat=(("virtio-balloon-device", "qemu-4-0-config-size", "false"),),
     ),
     MachineType(
         "pseries-3.0",
@@ -143,6 +153,7 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
             "phb_placement": "2.7",
         },
         compat=(
+            ("virtio-serial-device", "emergency-write", "off"),
             ("virtio-pci", "page-per-vq", "on"),
             (_PHB, "mem_win_size", "0xf80000000"),
             (_PHB, "mem64_win_size", "0"),

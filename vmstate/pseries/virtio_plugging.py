@@ -36,14 +36,18 @@ class _Settings:
     def number(self, owner: str, name: str, default: int) -> int:
         return int(self.text(owner, name, str(default)), 0)
 
-    def options(self, queues: list[int], vectors: int) -> VirtioOptions:
+    def flag(self, owner: str, name: str, default: str) -> bool:
+        return is_on(self.text(owner, name, default))
+
+    def options(self, queues: list[int], vectors: int, config_len: int | None = None) -> VirtioOptions:
         """Queues and vectors, with what all virtio devices on PCI can be told."""
         return VirtioOptions(
             queues=tuple(queues),
             vectors=self.number("", "vectors", vectors),
-            modern=not is_on(self.text("virtio-pci", "disable-modern", "off")),
-            extra=is_on(self.text("virtio-pci", "migrate-extra", "on")),
-            page_per_queue=is_on(self.text("virtio-pci", "page-per-vq", "off")),
+            modern=not self.flag("virtio-pci", "disable-modern", "off"),
+            extra=self.flag("virtio-pci", "migrate-extra", "on"),
+            page_per_queue=self.flag("virtio-pci", "page-per-vq", "off"),
+            config_len=config_len,
         )
 
 
@@ -67,8 +71,10 @@ def _scsi(settings: _Settings) -> VirtioDevice:
 
 
 def _balloon(settings: _Settings) -> VirtioDevice:
+    device = "virtio-balloon-device"
+    long = settings.flag(device, "page-poison", "on") or settings.flag(device, "qemu-4-0-config-size", "off")
     vectors = settings.number("virtio-balloon-pci", "vectors", 2)
-    return VirtioBalloon(settings.board.machine, settings.options([128] * 3, vectors))
+    return VirtioBalloon(settings.board.machine, settings.options([128] * 3, vectors, 16 if long else 8))
 
 
 def _rng(settings: _Settings) -> VirtioDevice:
@@ -79,7 +85,8 @@ def _rng(settings: _Settings) -> VirtioDevice:
 
 def _serial(settings: _Settings) -> VirtioDevice:
     queues = [128, 128, 32, 32] + [128, 128] * (SERIAL_PORTS - 1)
-    return VirtioSerial(settings.board.machine, settings.options(queues, 2))
+    emergency = settings.flag("virtio-serial-device", "emergency-write", "on")
+    return VirtioSerial(settings.board.machine, settings.options(queues, 2, 12 if emergency else 8))
 
 
 MAKERS: dict[str, Callable[[_Settings], VirtioDevice]] = {

@@ -55,13 +55,17 @@ class VirtioModel:
 
 @dataclass(frozen=True, slots=True)
 class VirtioOptions:
-    """What command line and machine type decide: queue sizes, vectors, which interfaces there are."""
+    """What command line and machine type decide: queue sizes, vectors, which interfaces there are.
+
+    ``config_len``: bytes of configuration, where that depends.
+    """
 
     queues: tuple[int, ...]
     vectors: int
     modern: bool = True
     extra: bool = True
     page_per_queue: bool = False
+    config_len: int | None = None
 
 
 def _vendor(offset: int, kind: int, at: int, length: int, extra: bytes = b"") -> Capability:
@@ -116,8 +120,8 @@ class VirtioDevice(Device):
         self.msix = MASKED_ENTRY * options.vectors + bytes(-(-options.vectors // 8))
         self.config_vector = NO_VECTOR
         self.device_status = self.isr = self.queue_sel = self.guest_features_low = 0
-        self.config_len = model.config_len
-        self.config = zeros(model.config_len)
+        self.config_len = model.config_len if options.config_len is None else options.config_len
+        self.config = zeros(self.config_len)
         self.nr_queues = len(options.queues)
         self.queues = _fresh_queues(self._sizes(options.queues), bool(options.vectors))
         self.virtio = None

@@ -109,7 +109,7 @@ class SpaprPci(Device):
         super().__init__(machine, instance_id=instance_id)
         self.buid = BASE_BUID + index
         self.lsi_table = [Record(irq=irq) for irq in lsi]
-        self.msi_devs: Sequence[Any] = ()
+        self.msi_devs: Sequence[Any] = []
         self.msi_devs_num = 0
         if machine.flags.phb_pre_2_8_migration:
             self._place(index)

@@ -36,7 +36,12 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
     MachineType(
         "pseries-6.1", "pseries-6.2", Span("6.1"), {"pre_6_2_numa_affinity": True, "prefer_sockets": True}
     ),
-    MachineType("pseries-6.0", "pseries-6.1", Span("6.0")),
+    MachineType(
+        "pseries-6.0",
+        "pseries-6.1",
+        Span("6.0"),
+        compat=(("e1000", "init-vet", "off"),),
+    ),
     MachineType("pseries-5.2", "pseries-6.0", Span("5.2"), compat=(("virtio-net-pci-base", "vectors", "3"),)),
     MachineType(
         "pseries-5.1",
@@ -121,7 +126,10 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         "pseries-2.12",
         Span("2.11", "9.2"),
         caps={"htm": 1},
-        compat=(("virtio-blk-pci", "vectors", "2"),),
+        compat=(
+            ("e1000", "migrate_tso_props", "off"),
+            ("virtio-blk-pci", "vectors", "2"),
+        ),
     ),
     MachineType("pseries-2.10", "pseries-2.11", Span("2.10", "9.2")),
     MachineType(
@@ -178,7 +186,10 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         "pseries-2.5",
         Span(None, "9.2"),
         {"dr_lmb_enabled": False},
-        compat=(("virtio-pci", "migrate-extra", "off"),),
+        compat=(
+            ("e1000", "extra_mac_registers", "off"),
+            ("virtio-pci", "migrate-extra", "off"),
+        ),
     ),
     MachineType(
         "pseries-2.3",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from vmstate.describe.history import History
 from vmstate.pseries.board import Board, UsbBus
+from vmstate.pseries.devices.e1000 import E1000Card
 from vmstate.pseries.devices.ohci import Ohci
 from vmstate.pseries.devices.ram import RamBlock
 from vmstate.pseries.devices.spapr_pci import DRIVER
@@ -13,7 +15,10 @@ from vmstate.pseries.devices.usb import UsbDevice, UsbKeyboard, UsbPointer
 from vmstate.pseries.devices.vga import ROM_SIZE, VRAM_SIZE, Vga
 from vmstate.pseries.devices.xhci import NEC, QEMU, Xhci, XhciModel
 from vmstate.pseries.plugging import VIO_DEVICES, add_host_bridge, add_vio, is_on, place, property_of
-from vmstate.pseries.virtio_plugging import MAKERS, add_virtio
+from vmstate.pseries.virtio_plugging import MAKERS, NIC_ROM_SIZE, add_virtio
+
+#: The property ``init-vet`` is younger than most machine types.
+VLAN_SET = History("off", ("6.1", "on"))
 
 USB_DEVICES: dict[str, type[UsbDevice]] = {
     "usb-kbd": UsbKeyboard,
@@ -58,6 +63,21 @@ def plug_usb(board: Board, driver: str, bus: str | None = None) -> None:
     board.add_at(f"{where.path}/{where.controller.plug()}", device)
 
 
+def add_e1000(board: Board, option: Any) -> None:
+    """A network card with its boot firmware."""
+    path = place(board, option)
+    card = E1000Card(
+        board.machine,
+        board.mac(option.get("mac")),
+        vlan=is_on(property_of(board, "e1000", "init-vet", VLAN_SET.at(board.machine.release))),
+        full=is_on(property_of(board, "e1000", "extra_mac_registers", "on")),
+        contexts=is_on(property_of(board, "e1000", "migrate_tso_props", "on")),
+    )
+    board.add_at(path, card)
+    if option.get("romfile") != "":
+        board.ram_blocks.append(RamBlock(f"{path}/e1000.rom", NIC_ROM_SIZE))
+
+
 def add_option(board: Board, option: Any) -> None:
     """A ``-device``; drivers that send nothing add nothing."""
     driver = option.driver
@@ -81,4 +101,5 @@ PCI_DEVICES: dict[str, Callable[[Board, Any], None]] = {
     "nec-usb-xhci": add_xhci,
     "qemu-xhci": _qemu_xhci,
     "pci-ohci": add_ohci,
+    "e1000": add_e1000,
 }

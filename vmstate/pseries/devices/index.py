@@ -23,6 +23,7 @@ from vmstate.pseries.devices import virtio_models as virtio
 from vmstate.pseries.devices.cpu import Cpu
 from vmstate.pseries.devices.cpu_common import CpuCommon
 from vmstate.pseries.devices.device import Device
+from vmstate.pseries.devices.e1000 import E1000Card
 from vmstate.pseries.devices.globalstate import GlobalState
 from vmstate.pseries.devices.pci_bus import PciBus
 from vmstate.pseries.devices.spapr import Spapr
@@ -43,7 +44,7 @@ DEVICES: tuple[type[Device], ...] = (
     *(spapr_iommu.SpaprIommu, spapr_pci.SpaprPci, PciBus),
     *(virtio.VirtioNet, virtio.VirtioBlk, virtio.VirtioScsi),
     *(virtio.VirtioBalloon, virtio.VirtioRng, virtio.VirtioSerial),
-    *(vga.Vga, xhci.Xhci, ohci.Ohci, usb.UsbKeyboard, usb.UsbPointer),
+    *(E1000Card, vga.Vga, xhci.Xhci, ohci.Ohci, usb.UsbKeyboard, usb.UsbPointer),
 )
 
 _BY_NAME = {kind.description.name: kind for kind in DEVICES}

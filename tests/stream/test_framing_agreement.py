@@ -11,6 +11,8 @@ from tests.stream import corpus, synthetic
 from vmstate.errors import StreamError
 from vmstate.stream import Kind, framing, open_stream, wire, writer
 from vmstate.stream.marks import COMMAND_LENGTHS, Command
+from vmstate.stream.ram import PageKind
+from vmstate.stream.s390 import StorageAttributes
 from vmstate.stream.wire import Window
 
 u32s = st.integers(0, 0xFFFFFFFF)
@@ -113,6 +115,42 @@ def test_real_framing_is_what_is_declared(name):
 
 def test_synthetic_framing_is_what_is_declared():
     check_declared(synthetic.everything())
+
+
+def test_records_of_live_sections_are_what_is_declared():
+    data = synthetic.everything()
+    stream = open_stream(data)
+    chunks = stream.htab.chunks
+    declared = framing.HTAB_CHUNK.parse(data[chunks.data[0] - 8 :])
+    assert (declared.index, declared.n_valid, declared.n_invalid) == (0, 2, 3)
+    assert declared.entries == bytes(range(32))
+    start, bits = stream.dirty_bitmaps.chunks[:2]
+    names = 1 + 5 + 4
+    declared = framing.DIRTY_BITMAP_START.parse(data[start.start + names :])
+    assert (declared.granularity, declared.flags) == (start.granularity, start.start_flags)
+    declared = framing.DIRTY_BITMAP_BITS.parse(data[bits.start + 1 :])
+    assert (declared.start_sector, declared.sectors) == (bits.sector, bits.sectors)
+    assert declared.bits == data[bits.data : bits.data_end]
+    (stored,) = stream.live(StorageAttributes).ranges
+    declared = framing.STORAGE_RANGE.parse(data[stored.data - 16 :])
+    assert (declared.address, declared.count) == (stored.address | 2, stored.count)
+
+
+def test_page_records_are_what_is_declared():
+    data = synthetic.everything()
+    runs = open_stream(data).ram.runs
+    delta, packed = (list(runs.kind).index(kind) for kind in (PageKind.XBZRLE, PageKind.COMPRESSED))
+    for index, declaration in ((delta, framing.XBZRLE_PAGE), (packed, framing.COMPRESSED_PAGE)):
+        record = data[runs.start[index] + runs.lead[index] : runs.start[index] + runs.stride[index]]
+        assert declaration.build(declaration.parse(record)) == record
+
+
+def test_the_block_list_is_what_is_declared():
+    data = corpus.load("7.2-pseries-7.2")
+    stream = open_stream(data)
+    declared = framing.RAM_SETUP_BLOCK.parse(data[stream.find("ram").payload_start + 8 :])
+    (block,) = stream.ram.blocks
+    assert (declared.idstr.decode(), declared.used_length) == (block.name, block.length)
 
 
 def check_declared(data: bytes) -> None:

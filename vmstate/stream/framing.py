@@ -22,22 +22,22 @@ COUNTED_NAME = c.Prefixed(c.Int8ub, c.GreedyBytes)
 """A length byte and as many bytes, no terminator (qemu_put_counted_string)."""
 
 FILE_HEADER = c.Struct(
-    "magic" / c.Const(MAGIC, c.Int32ub),
-    "version" / c.OneOf(c.Int32ub, [VERSION_COMPAT, VERSION]),
+    "magic" / c.Const(MAGIC, c.Int32ub) * '"QEVM"',
+    "version" / c.OneOf(c.Int32ub, [VERSION_COMPAT, VERSION]) * "3; 2 before 0.10, refused today",
 )
 """qemu_savevm_state_header."""
 
-TARGET_PAGE_BITS = c.Struct("target_page_bits" / c.Int32ub)
-"""configuration/target-page-bits: only where the target's page size is not its smallest (2.9+)."""
+TARGET_PAGE_BITS = c.Struct("target_page_bits" / c.Int32ub * "log2 of the target's page size")
+"""configuration/target-page-bits: only where the target's page size is not its smallest (2.8+)."""
 
 CAPABILITIES = c.Struct(
-    "caps_count" / c.Int32ub,
-    "capabilities" / c.Array(c.this.caps_count, COUNTED_NAME),
+    "caps_count" / c.Int32ub * "how many follow",
+    "capabilities" / c.Array(c.this.caps_count, COUNTED_NAME) * "names as in QAPI",
 )
-"""configuration/capabilities: the migration capabilities that both sides must have on (4.0+)."""
+"""configuration/capabilities: those of x-ignore-shared (4.0+) and mapped-ram (9.0+) that are on."""
 
-UUID = c.Struct("uuid" / c.Bytes(16))
-"""configuration/uuid: only with the capability validate-uuid (4.2+)."""
+UUID = c.Struct("uuid" / c.Bytes(16) * "the guest's")
+"""configuration/uuid: only with the capability validate-uuid (4.2+) and a uuid set."""
 
 CONFIGURATION_SUBSECTIONS: dict[bytes, Any] = {
     b"configuration/target-page-bits": TARGET_PAGE_BITS,
@@ -48,7 +48,7 @@ CONFIGURATION_SUBSECTIONS: dict[bytes, Any] = {
 
 SUBSECTION_HEADER = c.Struct(
     "mark" / _mark(Mark.SUBSECTION),
-    "name" / COUNTED_NAME,
+    "name" / COUNTED_NAME * "begins with the name of what it is in",
     "version_id" / c.Int32ub,
 )
 """vmstate_subsection_save: in front of the fields of every subsection, at every depth."""
@@ -60,7 +60,7 @@ CONFIGURATION_SUBSECTION = c.Struct(
 
 CONFIGURATION = c.Struct(
     "mark" / _mark(Mark.CONFIGURATION),
-    "name" / c.Prefixed(c.Int32ub, c.GreedyBytes),
+    "name" / c.Prefixed(c.Int32ub, c.GreedyBytes) * "the machine type",
     "subsections"
     / c.GreedyRange(
         c.Struct(
@@ -68,31 +68,35 @@ CONFIGURATION = c.Struct(
             "check" / c.Check(c.this.next == Mark.SUBSECTION),
             "subsection" / CONFIGURATION_SUBSECTION,
         )
-    ),
+    )
+    * "those that are needed, each as below",
 )
 """The configuration section (machine types since 2.4): the machine's name, then subsections; no footer."""
 
 SECTION_START = c.Struct(
-    "kind" / c.OneOf(c.Int8ub, [int(Mark.START), int(Mark.FULL)]),
-    "section_id" / c.Int32ub,
-    "idstr" / COUNTED_NAME,
-    "instance_id" / c.Int32ub,
-    "version_id" / c.Int32ub,
+    "kind" / c.OneOf(c.Int8ub, [int(Mark.START), int(Mark.FULL)]) * "0x01 START, 0x04 FULL",
+    "section_id" / c.Int32ub * "a counter of the source; means nothing to the destination",
+    "idstr" / COUNTED_NAME * "the device",
+    "instance_id" / c.Int32ub * "which of its instances",
+    "version_id" / c.Int32ub * "of the payload's description",
 )
 """save_section_header for START and FULL: they name the device."""
 
 SECTION_PART = c.Struct(
-    "kind" / c.OneOf(c.Int8ub, [int(Mark.PART), int(Mark.END)]),
-    "section_id" / c.Int32ub,
+    "kind" / c.OneOf(c.Int8ub, [int(Mark.PART), int(Mark.END)]) * "0x02 PART, 0x03 END",
+    "section_id" / c.Int32ub * "that of the START",
 )
 """save_section_header for PART and END: they refer to a START by its section id."""
 
-FOOTER = c.Struct("mark" / _mark(Mark.FOOTER), "section_id" / c.Int32ub)
+FOOTER = c.Struct("mark" / _mark(Mark.FOOTER), "section_id" / c.Int32ub * "that of the section")
 """save_section_footer (machine types since 2.4): after the payload of every section."""
 
-PING = c.Struct("value" / c.Int32ub)
+PING = c.Struct("value" / c.Int32ub * "comes back on the return path")
 
-POSTCOPY_ADVISE = c.Struct("pagesize_summary" / c.Int64ub, "target_page_size" / c.Int64ub)
+POSTCOPY_ADVISE = c.Struct(
+    "pagesize_summary" / c.Int64ub * "the host page sizes of all blocks, or-ed",
+    "target_page_size" / c.Int64ub,
+)
 """Absent altogether (length 0) when only dirty bitmaps go by postcopy."""
 
 DISCARD_RANGE = c.Struct("start" / c.Int64ub, "length" / c.Int64ub)
@@ -101,11 +105,11 @@ POSTCOPY_RAM_DISCARD = c.Struct(
     "version" / c.Const(0, c.Int8ub),
     "block" / COUNTED_NAME,
     "terminator" / c.Const(0, c.Int8ub),
-    "ranges" / c.GreedyRange(DISCARD_RANGE),
+    "ranges" / c.GreedyRange(DISCARD_RANGE) * "u64 start, u64 length, until the data ends",
     "end" / c.Terminated,
 )
 
-PACKAGED = c.Struct("length" / c.Int32ub)
+PACKAGED = c.Struct("length" / c.Int32ub * "bytes of the stream that follows the command")
 """The command's own data is the length; a stream of that many bytes, without file header, follows it."""
 
 RECV_BITMAP = c.Struct("block" / COUNTED_NAME)
@@ -130,39 +134,61 @@ COMMAND_DATA: dict[int, Any] = {
 COMMAND = c.Struct(
     "mark" / _mark(Mark.COMMAND),
     "command" / c.Int16ub,
-    "data" / c.Prefixed(c.Int16ub, c.GreedyBytes),
-    "inner" / c.If(c.this.command == Command.PACKAGED, c.Bytes(lambda ctx: PACKAGED.parse(ctx.data).length)),
+    "data" / c.Prefixed(c.Int16ub, c.GreedyBytes) * "by command, see below",
+    "inner"
+    / c.If(c.this.command == Command.PACKAGED, c.Bytes(lambda ctx: PACKAGED.parse(ctx.data).length))
+    * "PACKAGED only",
 )
 """qemu_savevm_command_send; for PACKAGED with the stream wrapped in it (qemu_savevm_send_packaged)."""
 
 END_OF_STATES = c.Struct("mark" / _mark(Mark.EOF))
 
-VMDESCRIPTION = c.Struct("mark" / _mark(Mark.VMDESCRIPTION), "json" / c.Prefixed(c.Int32ub, c.GreedyBytes))
+VMDESCRIPTION = c.Struct(
+    "mark" / _mark(Mark.VMDESCRIPTION),
+    "json" / c.Prefixed(c.Int32ub, c.GreedyBytes) * "an object, see below",
+)
 """The JSON description of all device sections, after the end mark (machine types since 2.3)."""
 
-RAM_SETUP_BLOCK = c.Struct("idstr" / COUNTED_NAME, "used_length" / c.Int64ub)
+RAM_SETUP_BLOCK = c.Struct("idstr" / COUNTED_NAME * "never empty", "used_length" / c.Int64ub * "bytes")
 """One block in the list at the start of the ram section, without its optional extras."""
 
 MAPPED_RAM_HEADER = c.Struct(
     "version" / c.Const(1, c.Int32ub),
-    "page_size" / c.Int64ub,
-    "bitmap_offset" / c.Int64ub,
-    "pages_offset" / c.Int64ub,
+    "page_size" / c.Int64ub * "the target's",
+    "bitmap_offset" / c.Int64ub * "from the beginning of the file; a bit for each page, host's longs",
+    "pages_offset" / c.Int64ub * "from the beginning of the file; page n at n times the page size",
 )
 """MappedRamHeader (9.0+): where in the file a block's bitmap and pages are."""
 
 HTAB_CHUNK = c.Struct(
-    "index" / c.Int32ub,
-    "n_valid" / c.Int16ub,
-    "n_invalid" / c.Int16ub,
-    "entries" / c.Bytes(c.this.n_valid * 16),
+    "index" / c.Int32ub * "of the first entry",
+    "n_valid" / c.Int16ub * "entries that follow",
+    "n_invalid" / c.Int16ub * "entries after those, to be cleared",
+    "entries" / c.Bytes(c.this.n_valid * 16) * "16 bytes each",
 )
 """Some hash page table entries of pseries: from ``index`` on, valid ones, then only invalid ones."""
 
-XBZRLE_PAGE = c.Struct("encoding" / c.Const(1, c.Int8ub), "data" / c.Prefixed(c.Int16ub, c.GreedyBytes))
+XBZRLE_PAGE = c.Struct(
+    "encoding" / c.Const(1, c.Int8ub),
+    "data" / c.Prefixed(c.Int16ub, c.GreedyBytes) * "a delta to what the page was",
+)
 
-COMPRESSED_PAGE = c.Struct("data" / c.Prefixed(c.Int32sb, c.GreedyBytes))
+COMPRESSED_PAGE = c.Struct("data" / c.Prefixed(c.Int32sb, c.GreedyBytes) * "zlib")
 
-DIRTY_BITMAP_START = c.Struct("granularity" / c.Int32ub, "flags" / c.Int8ub)
+DIRTY_BITMAP_START = c.Struct(
+    "granularity" / c.Int32ub * "bytes for each bit",
+    "flags" / c.Int8ub * "1 enabled, 2 persistent, 4 autoload (ignored today)",
+)
 
-DIRTY_BITMAP_BITS = c.Struct("start_sector" / c.Int64ub, "sectors" / c.Int32ub)
+DIRTY_BITMAP_BITS = c.Struct(
+    "start_sector" / c.Int64ub * "of 512 bytes",
+    "sectors" / c.Int32ub,
+    "bits" / c.Prefixed(c.Int64ub, c.GreedyBytes) * "absent with ZEROES; at most 10240 bytes are accepted",
+)
+
+STORAGE_RANGE = c.Struct(
+    "address" / c.Int64ub * "of the first page, or-ed with 2",
+    "count" / c.Int64ub * "pages",
+    "values" / c.Bytes(c.this.count) * "a byte for each page",
+)
+"""s390x storage attributes and storage keys."""

@@ -12,7 +12,7 @@ from vmstate.pseries.devices.interrupts import InterruptNumbers
 from vmstate.pseries.devices.ram import RamBlock
 from vmstate.pseries.devices.spapr_drc import SINCE as CONNECTORS_SINCE
 from vmstate.pseries.devices.spapr_drc import Connectors
-from vmstate.pseries.devices.spapr_vio import REG_BASE
+from vmstate.pseries.vio_bus import VioDevice
 
 CONNECTORS = Span(since=CONNECTORS_SINCE)
 
@@ -74,7 +74,7 @@ class Board:
             legacy=machine.irq == "xics-legacy", hotplug_events=machine.modern_hotplug_events
         )
         self.buses: list[PciSlots] = []
-        self.vio_regs: set[int] = set()
+        self._vio: list[VioDevice] = list(reversed(machine.vio))
         self.usb: list[UsbBus] = []
         self._next_id = 0
         self._macs = 0
@@ -128,15 +128,10 @@ class Board:
         self._macs += 1
         return bytes.fromhex("525400123456")[:5] + bytes([0x55 + self._macs & 0xFF])
 
-    def vio_reg(self, wanted: int | None) -> int:
-        """The address of a device on the VIO bus: as asked, or the next that nobody has."""
-        reg = wanted
-        if reg is None:
-            reg = REG_BASE
-            while reg in self.vio_regs:
-                reg += 1
-        self.vio_regs.add(reg)
-        return reg
+    def next_vio(self) -> tuple[VioDevice, int]:
+        """The next device on the VIO bus, and its interrupt number."""
+        device = self._vio.pop()
+        return device, self.numbers.vio(device.irq)
 
     def sections(self) -> list[Registered]:
         """All entries by priority (savevm_state_handler_insert): the higher first, else as they came."""

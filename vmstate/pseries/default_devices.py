@@ -16,9 +16,10 @@ def add_default_devices(board: Board) -> None:
     if not machine.default_devices:
         return
     if not machine.netdevs:
-        add_vio(board, "spapr-vlan")
-    adapter = add_vio(board, "spapr-vscsi")
-    board.add_at(f"{adapter.path}/{CD_ADDRESS}", ScsiDisk(machine))
+        add_vio(board)
+    adapter = add_vio(board)
+    path = adapter.idstr.rsplit("/", 1)[0]
+    board.add_at(f"{path}/{CD_ADDRESS}", ScsiDisk(machine))
     add_vga(board)
     if machine.flags.use_ohci_by_default:
         add_ohci(board)

@@ -82,7 +82,7 @@ def add_option(board: Board, option: Any) -> None:
     """A ``-device``; drivers that send nothing add nothing."""
     driver = option.driver
     if driver in VIO_DEVICES:
-        add_vio(board, driver, option.get("reg"))
+        add_vio(board)
     elif driver == DRIVER:
         add_host_bridge(board, int(option.get("index", "0"), 0), option.id)
     elif driver in USB_DEVICES:

@@ -43,21 +43,19 @@ def is_on(value: str) -> bool:
     return value in {"on", "yes", "true", "y"}
 
 
-def add_vio(board: Board, driver: str, given: str | None = None) -> SpaprVio:
-    """A device on the VIO bus, and its DMA window if it has one; ``given``: its ``reg``, if asked for."""
+def add_vio(board: Board) -> SpaprVio:
+    """The next device on the VIO bus, and its DMA window if it has one."""
     machine = board.machine
-    kind = VIO_DEVICES[driver]
-    wanted = given or property_of(board, driver, "reg", "")
-    reg = board.vio_reg(int(wanted, 0) if wanted else None)
-    irq = board.numbers.vio(reg)
+    placed, irq = board.next_vio()
+    kind = VIO_DEVICES[placed.driver]
     if kind.rtce_window_size:
-        board.add(SpaprIommu(machine, reg, kind.rtce_window_size))
+        board.add(SpaprIommu(machine, placed.reg, kind.rtce_window_size))
     more = {}
     if kind is SpaprLlan:
         board.mac(None)
-        more["pools"] = is_on(property_of(board, driver, "use-rx-buffer-pools", "on"))
-    device = kind(machine, reg, irq, **more)
-    board.add_at(device.path, device)
+        more["pools"] = is_on(property_of(board, placed.driver, "use-rx-buffer-pools", "on"))
+    device = kind(machine, placed.reg, irq, **more)
+    board.add_at(placed.path, device)
     return device
 
 

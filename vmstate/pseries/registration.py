@@ -190,14 +190,11 @@ def _rtc(board: Board) -> None:
 
 
 def _vio(board: Board) -> None:
-    """Terminals, then the memory that survives a reboot."""
-    machine = board.machine
-    terminals = [serial for serial in machine.serials if serial != "none"]
-    if machine.default_devices and not machine.serials:
-        terminals = ["vc"]
-    for _ in terminals:
-        add_vio(board, "spapr-vty")
-    add_vio(board, "spapr-nvram")
+    """Terminals, then the memory that survives a reboot: what the board puts on the bus up to it."""
+    for placed in board.machine.vio:
+        add_vio(board)
+        if placed.driver == "spapr-nvram":
+            return
 
 
 def _bridge_connectors(board: Board) -> None:

@@ -7,14 +7,11 @@ types have a range for each kind of device, so that a number depends on nothing 
 from __future__ import annotations
 
 from vmstate.pseries.devices.pci_bus import PCI_NUM_PINS
-from vmstate.pseries.devices.spapr_vio import REG_BASE
 
 XIRQ_BASE = 0x1000
 IRQ_EPOW = XIRQ_BASE
 IRQ_HOTPLUG = XIRQ_BASE + 1
-IRQ_VIO = XIRQ_BASE + 0x100
 IRQ_PCI_LSI = XIRQ_BASE + 0x200
-LIBVIRT_VTY_BASE = 0x30000000
 
 
 class InterruptNumbers:
@@ -31,9 +28,9 @@ class InterruptNumbers:
         if hotplug_events:
             self._claim(IRQ_HOTPLUG, lsi=False)
 
-    def vio(self, reg: int) -> int:
-        """The number of the device at unit address ``reg`` of the VIO bus."""
-        return self._claim(vio_irq(reg), lsi=False)
+    def vio(self, own: int) -> int:
+        """The number of a device on the VIO bus; ``own``: the one that its address stands for."""
+        return self._claim(own, lsi=False)
 
     def pci_lsi(self, phb_index: int) -> tuple[int, ...]:
         """The four lines of a host bridge."""
@@ -47,12 +44,3 @@ class InterruptNumbers:
                 number += 1
         self.lsi[number] = lsi
         return number
-
-
-def vio_irq(reg: int) -> int:
-    """spapr_vio_reg_to_irq: addresses that QEMU gave, those of libvirt's terminals, libvirt's others."""
-    if reg >= REG_BASE:
-        return IRQ_VIO | (reg & 0xFF)
-    if reg >= LIBVIRT_VTY_BASE:
-        return IRQ_VIO | 0xF0 | (reg >> 12 & 0xF)
-    return IRQ_VIO | (reg >> 12 & 0xFF)

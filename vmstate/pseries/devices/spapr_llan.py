@@ -64,7 +64,6 @@ class SpaprLlan(SpaprVio):
     """A card that the guest has not opened; ``pools``: it sorts receive buffers into pools by size."""
 
     description = SPAPR_LLAN
-    dt_name = "l-lan"
     rtce_window_size = 0x10000000
 
     def __init__(self, machine: Any, reg: int, irq: int, *, pools: bool = True) -> None:

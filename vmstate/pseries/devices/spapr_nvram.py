@@ -30,7 +30,6 @@ class SpaprNvram(SpaprVio):
     """64 KiB of zeros, unless a drive backs it.  It sends nothing of its place on the bus."""
 
     description = SPAPR_NVRAM
-    dt_name = "nvram"
 
     def __init__(self, machine: Any, reg: int, irq: int) -> None:
         super().__init__(machine, reg, irq)

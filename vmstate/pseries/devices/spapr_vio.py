@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 from vmstate.describe import Field, Struct, UInt32, UInt32Equal, UInt64, VMStateDescription
 from vmstate.pseries.devices.device import Device
 
-REG_BASE = 0x71000000  # SPAPR_VIO_REG_BASE: the first address that QEMU gives away itself
-
 SPAPR_VIO = VMStateDescription(
     "spapr_vio",
     version_id=1,
@@ -32,15 +30,13 @@ def VioDevice(name: str) -> Field:
 class SpaprVio(Device):
     """A device on the VIO bus: ``reg`` is its unit address, ``irq`` its interrupt number.
 
-    ``path`` is its place, which names its section: ``vty@71000000/spapr_vty``.
+    Its section is named by its place: ``vty@71000000/spapr_vty``.
     """
 
-    dt_name: ClassVar[str]
     rtce_window_size: ClassVar[int] = 0
 
     def __init__(self, machine: Any, reg: int, irq: int) -> None:
         super().__init__(machine)
-        self.path = f"{self.dt_name}@{reg:x}"
         self.reg = reg
         self.irq = irq
         self.signal_state = 0

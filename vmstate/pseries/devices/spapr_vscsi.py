@@ -17,5 +17,4 @@ class SpaprVscsi(SpaprVio):
     """An adapter that the guest has not used."""
 
     description = SPAPR_VSCSI
-    dt_name = "v-scsi"
     rtce_window_size = 0x10000000

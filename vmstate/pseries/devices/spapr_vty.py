@@ -22,7 +22,6 @@ class SpaprVty(SpaprVio):
     """``in`` and ``out`` count the characters that went into and out of the ring ``buf``."""
 
     description = SPAPR_VTY
-    dt_name = "vty"
 
     def __init__(self, machine: Any, reg: int, irq: int) -> None:
         super().__init__(machine, reg, irq)

@@ -21,11 +21,11 @@ import construct
 from construct import Computed, Construct, Container, ListContainer
 
 from vmstate.describe.composites import Queue, Tmp, Tree
-from vmstate.describe.construct_pieces import Counted, Known, Marked, Null, Scope, Window, Words
+from vmstate.describe.construct_pieces import Counted, Known, Marked, Maybe, Null, Scope, Window, Words
 from vmstate.describe.description import VMStateDescription
 from vmstate.describe.fields import Field
 from vmstate.describe.history import settled
-from vmstate.describe.infos import BITMAP, Bytes, Group, NullPointer, Scalar
+from vmstate.describe.infos import BITMAP, BYTE_ARRAY, Bytes, Group, NullPointer, Scalar
 from vmstate.describe.plan import SUBSECTION, plan_of
 from vmstate.describe.steps import EMPTY_ELEMENTS, count_of, fetch, size_of
 from vmstate.errors import DeclarationError
@@ -98,10 +98,15 @@ def member_name(field: Field) -> str | None:
 
 
 def _elements(field: Field) -> Construct:
+    if field.attr is None and isinstance(field.info, Bytes):
+        count, size = _count(field), _size(field)
+        return construct.Padding(lambda ctx: count(ctx) * size(ctx))
     element = _element(field)
     if field.count is None:
         return element
-    if field.pointers:
+    if field.marked:
+        element = Maybe(element)
+    elif field.pointers:
         element = construct.IfThenElse(_is_null(field), Null(), element)
     return construct.Array(_count(field), element)
 
@@ -118,7 +123,9 @@ def _element(field: Field) -> Construct:
     if isinstance(info, NullPointer):
         return Null()
     if isinstance(info, Bytes):
-        return (construct.Padding if field.attr is None else construct.Bytes)(_size(field))
+        return construct.Bytes(_size(field))
+    if info is BYTE_ARRAY:
+        return construct.Prefixed(construct.Int32ub, construct.GreedyBytes)
     if info is BITMAP:
         return Words(construct.Array(lambda ctx: -(-_size(field)(ctx) // 64), construct.Int64ub))
     if vmsd is not None:
@@ -309,7 +316,7 @@ def _element_of(field: Field, value: Any) -> Any:
     if isinstance(info, Group):
         row = value if isinstance(value, tuple) else tuple(getattr(value, m) for m in info.members)
         return Container(zip(info.members, row, strict=True))
-    if isinstance(info, Bytes):
+    if isinstance(info, Bytes) or info is BYTE_ARRAY:
         return bytes(value)
     if vmsd is None:
         return value

@@ -9,7 +9,7 @@ from construct import Adapter, Construct, Container, ListContainer, Subconstruct
 
 from vmstate.describe.description import VMStateDescription
 from vmstate.describe.history import settled
-from vmstate.describe.infos import NULL_MARKER
+from vmstate.describe.infos import NULL_MARKER, VALID_MARKER
 
 
 class Scope:
@@ -60,6 +60,20 @@ class Null(Adapter):
 
     def _encode(self, obj: None, context: Container, path: str) -> int:
         return NULL_MARKER
+
+
+class Maybe(Subconstruct):
+    """A marker that tells whether an element follows; None if not (vmstate_ptr_marker_load)."""
+
+    def _parse(self, stream: Any, context: Container, path: str) -> Any:
+        marker = construct.Byte._parse(stream, context, path)  # noqa: SLF001
+        if marker not in (NULL_MARKER, VALID_MARKER):
+            raise construct.CheckError(f"{marker:#x} is no pointer's marker", path=path)
+        return None if marker == NULL_MARKER else self.subcon._parse(stream, context, path)  # noqa: SLF001
+
+    def _build(self, obj: Any, stream: Any, context: Container, path: str) -> Any:
+        stream.write(bytes([NULL_MARKER if obj is None else VALID_MARKER]))
+        return None if obj is None else self.subcon._build(obj, stream, context, path)  # noqa: SLF001
 
 
 class Words(Adapter):

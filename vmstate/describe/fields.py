@@ -36,6 +36,7 @@ class Field:
 
     ``count`` None: a single element; an int: an array; a str: the attribute that holds the count.
     ``size``: bytes of a buffer (bits of a bitmap), or the attribute that holds it.
+    ``pointers``: of an array, each may be None; ``marked``: each has a marker before it.
     ``multiply``: factor on a count or size from an attribute.  ``exists`` replaces the version test.
     """
 
@@ -50,6 +51,7 @@ class Field:
     start: int = 0
     size: int | str = 0
     pointers: bool = False
+    marked: bool = False
     version_id: int | History[int] = 0
     exists: Exists | None = None
     must_exist: bool = False
@@ -114,7 +116,7 @@ UInt8, UInt16, UInt32, UInt64 = map(scalar, (infos.UINT8, infos.UINT16, infos.UI
 UInt8Equal, UInt16Equal = scalar(infos.UINT8_EQUAL), scalar(infos.UINT16_EQUAL)
 UInt32Equal, UInt64Equal = scalar(infos.UINT32_EQUAL), scalar(infos.UINT64_EQUAL)
 Int32Equal, Int32PositiveLe = scalar(infos.INT32_EQUAL), scalar(infos.INT32_LE)
-Double, Timer = scalar(infos.DOUBLE), scalar(infos.TIMER)
+Double, Float64, Timer = scalar(infos.DOUBLE), scalar(infos.FLOAT64), scalar(infos.TIMER)
 
 
 def Struct(name: str, vmsd: VMStateDescription, version_id: int = 0, **more: Any) -> Field:
@@ -129,15 +131,24 @@ def VStruct(
     return Struct(name, vmsd, version_id, struct_version=struct_version, **more)
 
 
-def Pointers(field: Field) -> Field:
-    """An array of pointers: a null element is one byte, the marker ``'0'`` (VMSTATE_ARRAY_OF_POINTER)."""
-    return replace(field, pointers=True)
+def Pointers(field: Field, *, allocated: bool = False) -> Field:
+    """An array of pointers: a null element is one byte, the marker ``'0'`` (VMSTATE_ARRAY_OF_POINTER).
+
+    Both sides must have null pointers at the same places, unless they are ``allocated`` by the
+    destination: then a marker ``'1'`` stands before each element (VMS_ARRAY_OF_POINTER_AUTO_ALLOC, 11.1).
+    """
+    return replace(field, pointers=True, marked=allocated)
 
 
 def Buffer(name: str, size: int | str, version_id: int = 0, *, start: int = 0, **more: Any) -> Field:
     """Raw bytes: ``size`` of them, or as many as an attribute says; from ``start`` on (BUFFER, VBUFFER)."""
     kept = {"attr": attribute(name), **more}
     return Field(name, infos.BUFFER, size=size, start=start, version_id=version_id, **kept)
+
+
+def ByteArray(name: str, version_id: int = 0, **more: Any) -> Field:
+    """Bytes that say themselves how many they are (vmstate_info_g_byte_array)."""
+    return Field(name, infos.BYTE_ARRAY, version_id=version_id, **{"attr": attribute(name), **more})
 
 
 def Unused(size: int, version_id: int = 0, **more: Any) -> Field:

@@ -16,7 +16,8 @@ from vmstate.errors import DeclarationError, EncodeError
 if TYPE_CHECKING:
     from vmstate.describe.fields import Field
 
-NULL_MARKER = 0x30  # VMS_NULLPTR_MARKER, the character '0'
+NULL_MARKER = 0x30  # VMS_MARKER_PTR_NULL, the character '0'
+VALID_MARKER = 0x31  # VMS_MARKER_PTR_VALID, the character '1'
 
 
 class Info:
@@ -130,13 +131,24 @@ class NullPointer(Info):
         at = cur.pos
         found = cur.byte()
         if found != NULL_MARKER:
-            cur.reports.append(NullMarkerMissing(found))
-            raise LoadFailure(
-                -EINVAL, "no null pointer marker", offset=at, expected="0x30", found=f"{found:#x}"
-            )
+            raise self._missing(cur, at, found)
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         out.put(b"0")
+
+    def absent(self, cur: Cursor) -> bool:
+        """Read the marker that stands before every element, null or not (vmstate_ptr_marker_load)."""
+        at = cur.pos
+        found = cur.byte()
+        if found not in (NULL_MARKER, VALID_MARKER):
+            raise self._missing(cur, at, found)
+        return found == NULL_MARKER
+
+    def _missing(self, cur: Cursor, at: int, found: int) -> LoadFailure:
+        cur.reports.append(NullMarkerMissing(found))
+        return LoadFailure(
+            -EINVAL, "no null pointer marker", offset=at, expected=f"{NULL_MARKER:#x}", found=f"{found:#x}"
+        )
 
 
 class Bytes(Info):
@@ -152,6 +164,19 @@ class Bytes(Info):
         if value is None or len(value) != size:
             found = "nothing" if value is None else f"{len(value)} bytes"
             raise EncodeError(f"{field.name}: {found} where the description wants {size} bytes")
+        out.put(value)
+
+
+class ByteArray(Info):
+    """Bytes after their number, a u32 (GByteArray, from 11.1 on)."""
+
+    name = "GByteArray"
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> memoryview:
+        return cur.take(int.from_bytes(cur.number(4), "big"))
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        out.put(struct.pack(">I", len(value)))
         out.put(value)
 
 
@@ -182,17 +207,29 @@ UINT8_EQUAL, UINT16_EQUAL, UINT32_EQUAL = (Equal(f"{u.name} equal", u.code) for 
 INT32_EQUAL = Equal("int32 equal", "i")
 UINT64_EQUAL = Equal("int64 equal", "Q")  # QEMU's own slip: unsigned, but named int64
 INT32_LE = Int32PositiveLe("int32 le", "i")
+FLOAT64 = Scalar("float64", "Q")  # its bits; no device of a release after 5.2 has one
 DOUBLE = Scalar("CPU_Double_U", "Q")  # upper then lower word: one 64-bit number
 TIMER = Scalar("timer", "Q")
 NULLPTR = NullPointer()
 BUFFER = Bytes("buffer")
 UNUSED = Bytes("unused_buffer")
+BYTE_ARRAY = ByteArray()
 BITMAP = Bitmap()
 
 SCALARS = {
     info.name: info
     for info in (
         *(BOOL, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64),
-        *(UINT8_EQUAL, UINT16_EQUAL, UINT32_EQUAL, INT32_EQUAL, UINT64_EQUAL, INT32_LE, DOUBLE, TIMER),
+        *(
+            UINT8_EQUAL,
+            UINT16_EQUAL,
+            UINT32_EQUAL,
+            INT32_EQUAL,
+            UINT64_EQUAL,
+            INT32_LE,
+            FLOAT64,
+            DOUBLE,
+            TIMER,
+        ),
     )
 }

@@ -238,8 +238,11 @@ class Elements(Step):
         for here in range(field.start, field.start + count):
             at = cur.pos
             value = values[here] if known else None
-            info = NULLPTR if field.pointers and known and value is None else _info(field)
-            value = info.get(cur, field, state, size, value)
+            if field.marked and NULLPTR.absent(cur):
+                value = None
+            else:
+                null = field.pointers and not field.marked and known and value is None
+                value = (NULLPTR if null else _info(field)).get(cur, field, state, size, value)
             if known:
                 values[here] = value
             else:
@@ -252,9 +255,18 @@ class Elements(Step):
         values = fetch(field, state)
         size = size_of(field, state)
         for i in range(count_of(field, state)):
-            value = values[field.start + i]
-            info = NULLPTR if field.pointers and value is None else _info(field)
-            info.put(out, field, state, size, value)
+            value = zeros(size) if values is None else values[field.start + i]
+            null = mark(out, field, value)
+            if not (null and field.marked):
+                (NULLPTR if null else _info(field)).put(out, field, state, size, value)
+
+
+def mark(out: Writer, field: Field, value: Any) -> bool:
+    """Whether an element is a null pointer; writes the marker if every element has one."""
+    null = field.pointers and value is None
+    if field.marked:
+        out.put(b"0" if null else b"1")
+    return null
 
 
 def check(cur: Cursor, start: int, index: int) -> None:
@@ -335,7 +347,11 @@ class Structs(Nested):
             inner = values[field.start + i]
             if cur.tree is not None:
                 cur.tree.element(i, at, self.plan.version_id)
-            if inner is None:
+            if field.marked:
+                inner = values[field.start + i] = None if NULLPTR.absent(cur) else inner or Record()
+            if inner is None and field.marked:
+                pass
+            elif inner is None:
                 NULLPTR.get(cur, field, state, 0, None)
             else:
                 self.plan.load(cur, inner, self.version)
@@ -356,10 +372,11 @@ class Structs(Nested):
             return
         for i in range(count):
             inner = values[field.start + i]
-            if inner is None:
-                NULLPTR.put(out, field, state, 0, None)
-            else:
+            null = mark(out, field, inner)
+            if not null:
                 self.plan.save(out, inner, self.version)
+            elif not field.marked:
+                NULLPTR.put(out, field, state, 0, None)
 
 
 def fusible(field: Field) -> bool:

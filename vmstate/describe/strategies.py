@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from vmstate.describe.composites import Queue, Tmp, Tree
 from vmstate.describe.description import Record, VMStateDescription
 from vmstate.describe.fields import Field
-from vmstate.describe.infos import BITMAP, Bytes, Group, Int32PositiveLe, NullPointer, Scalar
+from vmstate.describe.infos import BITMAP, BYTE_ARRAY, Bytes, Group, Int32PositiveLe, NullPointer, Scalar
 from vmstate.describe.plan import encode
 from vmstate.describe.steps import count_of, size_of
 from vmstate.errors import DeclarationError
@@ -112,6 +112,8 @@ def _value(draw: Draw, field: Field, state: Any) -> Any:
         return None
     if isinstance(info, Bytes):
         return draw(_bytes(size_of(field, state)))
+    if info is BYTE_ARRAY:
+        return draw(_bytes(draw(_between(0, MOST))))
     if info is BITMAP:
         return draw(_between(0, (1 << size_of(field, state)) - 1))
     if field.vmsd is None:

@@ -70,12 +70,19 @@ def _description(entry: Pairs, name: str, depth: int, owner: str = "") -> VMStat
         raise StreamError(f"vmdescription: structs nested deeper than {MAX_DEPTH}", path=name)
     version = member(entry, "version", int, 0)
     fields = [_field(f, depth - 1) for f in _objects(entry, "fields")]
+    total = Counter(field.name for field in fields)
+    single = {f.name for f in fields if f.vmsd is not None and f.count is None}
     seen: Counter[str] = Counter()
     for i, field in enumerate(fields):
-        if field.attr:  # null pointers split an array into entries of the same name
-            again = f"#{seen[field.name]}" if seen[field.name] else ""
-            fields[i] = replace(field, attr=f"{owner}{field.attr}{again}")
-            seen[field.name] += 1
+        if not field.attr:
+            continue
+        nth, own = seen[field.name], field.name
+        seen[field.name] += 1
+        if total[own] > 1 and own in single:  # elements described one by one, without their number
+            own = f"{own}[{nth}]"
+        elif nth:  # null pointers split an array into entries of the same name
+            own = f"{own}#{nth}"
+        fields[i] = replace(field, name=own, attr=f"{owner}{own}")
     subsections = []
     for inner in _objects(entry, "subsections"):
         title = member(inner, "vmsd_name", str)

@@ -44,6 +44,9 @@ class Style(Enum):
 STYLE = History(Style.SPACED, ("6.0", Style.COMPACT))
 SPLITS_NULLS = History(False, ("10.0", True))  # null pointers described as entries of their own
 SIGNED_INSTANCES = History(True, ("5.0", False))  # instance ids were ints; those of DMA windows are large
+NUMBERS_ELEMENTS = History(
+    True, ("11.1", False)
+)  # elements described one by one (not seen of 11.0) say which
 DESCRIBES_CONFIGURATION = History(False, ("8.0", True))
 
 
@@ -57,6 +60,7 @@ class VmdescWriter:
     style: Style
     splits_nulls: bool
     signed_instances: bool = False
+    numbers_elements: bool = True
     replay: bool = False
 
     @staticmethod
@@ -127,7 +131,10 @@ class VmdescWriter:
         field = step.field
         pairs = [("name", json.dumps(name))]
         if length > 1:
-            pairs.append(("array_len", str(length)) if compresses(field) else ("index", str(index)))
+            if compresses(field):
+                pairs.append(("array_len", str(length)))
+            elif self.numbers_elements:
+                pairs.append(("index", str(index)))
         fake = null and self.splits_nulls
         pairs.append(("type", json.dumps("nullptr" if fake else type_name(field))))
         inner: list[tuple[str, str]] = []
@@ -164,7 +171,12 @@ class VmdescWriter:
 
 @cache
 def _writer(release: Release) -> VmdescWriter:
-    return VmdescWriter(STYLE.at(release), SPLITS_NULLS.at(release), SIGNED_INSTANCES.at(release))
+    return VmdescWriter(
+        STYLE.at(release),
+        SPLITS_NULLS.at(release),
+        SIGNED_INSTANCES.at(release),
+        NUMBERS_ELEMENTS.at(release),
+    )
 
 
 @cache

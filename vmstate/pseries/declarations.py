@@ -1,7 +1,7 @@
 """Our declarations of the devices of pseries machines, for reading streams that do not describe themselves.
 
-A stream does not say which release wrote it: every description that a release which has the machine type gives
-a device is a candidate, newest first.
+A stream does not say which release wrote it: every description that a device has in a release with the
+machine type is a candidate, newest first.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class PseriesDeclarations:
         self, facts: StreamFacts, idstr: str, instance_id: int, version_id: int
     ) -> Iterable[Declared]:
         """The descriptions that such a section may have; each with a new blank state."""
+        if facts.machine is None and facts.idstrs and "spapr" not in facts.idstrs:
+            return  # an old stream of some other machine
         for declared in self._descriptions(facts.machine, idstr):
             yield replace(declared, state=self._blank(declared.state, idstr, instance_id))
 

@@ -26,9 +26,10 @@ from vmstate.stream.reader import Stream, flat
 def facts_of(stream: Stream) -> StreamFacts:
     """What the stream tells about its machine."""
     configuration = stream.configuration
+    idstrs = frozenset(section.idstr for section in stream.sections)
     if configuration is None:
-        return StreamFacts(None, stream.footers)
-    return StreamFacts(configuration.machine, stream.footers, configuration.capabilities)
+        return StreamFacts(None, (), idstrs)
+    return StreamFacts(configuration.machine, configuration.capabilities, idstrs)
 
 
 class Contents:

@@ -17,12 +17,12 @@ class StreamFacts:
     """What a stream tells about the machine it comes from; the release that wrote it is not among it.
 
     ``machine``: the machine type's name, None in streams without a configuration section.
-    ``footers``: whether sections have footers, None when not known (yet).
+    ``idstrs``: the names of its sections, empty when not known (yet).
     """
 
     machine: str | None = None
-    footers: bool | None = None
     capabilities: tuple[str, ...] = ()
+    idstrs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

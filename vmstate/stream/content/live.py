@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import Any
 
 from vmstate.describe import Node
@@ -95,9 +96,12 @@ def _chunk(htab: Htab, index: int, number: int) -> Node:
 
 def _storage(stream: Stream, section: Section, handler: StorageAttributes | StorageKeys) -> list[Node]:
     nodes: list[Node] = []
-    for one in handler.ranges:
+    first = bisect_left(handler.ranges, section.payload_start, key=lambda one: one.data)
+    for one in islice(handler.ranges, first, None):
         at, end = one.data - 16, one.data + one.count
-        if section.payload_start <= at and end <= section.payload_end:
+        if end > section.payload_end:
+            break
+        if section.payload_start <= at:
             fields = [
                 leaf("address", "uint64", at, 8, one.address),
                 leaf("count", "uint64", at + 8, 8, one.count),
@@ -120,7 +124,8 @@ def _words(stream: Stream) -> Callable[[int, int], Node]:
 
 def _bitmaps(_stream: Stream, section: Section, handler: DirtyBitmaps) -> list[Node]:
     start, end = section.payload_start, section.payload_end
-    inside = [chunk for chunk in handler.chunks if start <= chunk.start < end]
+    first = bisect_left(handler.chunks, start, key=lambda chunk: chunk.start)
+    inside = list(takewhile(lambda chunk: chunk.start < end, islice(handler.chunks, first, None)))
     nodes = []
     for number, chunk in enumerate(inside):
         end_of_chunk = inside[number + 1].start if number + 1 < len(inside) else end
@@ -132,7 +137,7 @@ def _bitmap(name: str, chunk: BitmapChunk, end: int) -> Node:
     size = chunk.data_end - chunk.data
     text = f"{chunk.flags.name or int(chunk.flags)} {chunk.node}/{chunk.bitmap}"
     if not size:
-        return Node(name, "field", "dirty bitmap chunk", chunk.start, end, text)
+        return Node(name, "chunk", "dirty bitmap chunk", chunk.start, end, text)
     fields = [
         leaf("head", "text", chunk.start, chunk.data - chunk.start, text),
         leaf("bits", "buffer", chunk.data, size),
@@ -149,7 +154,7 @@ def _disk_blocks(stream: Stream, section: Section, _handler: BlockMigration) -> 
             name, data = win.name(at + 8)
             after = data if word & ZERO_DISK_BLOCK else data + BLOCK_SIZE
             fields = [
-                leaf("sector", "uint64", at, 8, word >> 9),
+                leaf("sector_and_flags", "uint64", at, 8, word),
                 leaf("device", "counted text", at + 8, data - at - 8, name),
             ]
             if after > data:

@@ -63,8 +63,7 @@ def _runs(stream: Stream, ram: Ram, start: int, end: int) -> list[Node]:
 
 def _setup(stream: Stream, ram: Ram, start: int, limit: int) -> list[Node]:
     """The block list: its length in bytes, then the blocks."""
-    total = WORD.unpack_from(stream.data, start)[0]
-    nodes = [leaf("total", "uint64", start, 8, total & ~RamFlag.MEM_SIZE)]
+    nodes = [leaf("total_and_flag", "uint64", start, 8, WORD.unpack_from(stream.data, start)[0])]
     if ram.version < 4:
         return nodes
     at = start + 8

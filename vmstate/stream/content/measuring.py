@@ -54,7 +54,7 @@ def _read_facts(data: memoryview) -> StreamFacts:
         configuration = wire.configuration(win, _HEADER_SIZE)
     except StreamError:
         return StreamFacts()
-    return StreamFacts(configuration.machine, None, configuration.capabilities)
+    return StreamFacts(configuration.machine, configuration.capabilities)
 
 
 def _end(declared: Declared, data: memoryview, start: int, version_id: int) -> int:

@@ -1,0 +1,201 @@
+"""A stream's own description against its bytes, and against our declarations.
+
+Rules: ``vmdesc.missing``, ``vmdesc.extra``, ``vmdesc.order``, ``vmdesc.unreadable``, ``vmdesc.mismatch``,
+``vmdesc.understated``; ``declared.fields``, ``declared.vmdesc``, ``declared.unknown``, ``declared.mismatch``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from vmstate.describe import Release, plan_of
+from vmstate.describe.vmdesc import VmdescWriter
+from vmstate.errors import Finding, Place, Severity, StreamError, Unsupported, VmstateError, finding_of
+from vmstate.stream.content import Contents, Decoded
+from vmstate.stream.content.decoded import By, all_declared
+from vmstate.stream.items import Section
+
+_MOST_DIFFERENCES = 5
+_PARALLEL_DEPTH = 64
+
+
+def entry_findings(contents: Contents) -> Iterator[Finding]:
+    """The list of devices in the vmdesc against the sections in the stream."""
+    stream, index = contents.stream, contents.entries.index
+    vmdesc = stream.vmdesc
+    if vmdesc is None:
+        return
+    last = -1
+    for section in stream.devices:
+        place = _place(section)
+        entry = index.get(section.start)
+        if entry is None:
+            yield Finding("vmdesc.missing", Severity.ERROR, "the vmdesc has no entry for this section", place)
+        elif entry < last:
+            yield Finding("vmdesc.order", Severity.ERROR, "the vmdesc has this entry elsewhere", place)
+        else:
+            last = entry
+    described = set(index.values())
+    live = {(section.idstr, section.instance_id) for section in stream.sections}
+    for device in vmdesc.devices:
+        if device.index not in described and (device.name, device.instance_id) not in live:
+            at = vmdesc.offset + contents.entries.spans[device.index][0]
+            message = "the vmdesc describes a section that is not there"
+            place = Place(at, device.name, device.instance_id)
+            yield Finding("vmdesc.extra", Severity.ERROR, message, place)
+
+
+def vmdesc_findings(decoded: Decoded, described: bool) -> Iterator[Finding]:
+    """What decoding a section by the vmdesc had to tell; ``described``: it has an entry."""
+    section = decoded.section
+    error = decoded.error
+    if decoded.understated is not None:
+        message = "the vmdesc describes this array by its first element, a null pointer; there are others"
+        place = replace(_place(section), path=decoded.understated)
+        yield Finding("vmdesc.understated", Severity.INFO, message, place)
+    if decoded.by is By.NOTHING:
+        if error is not None and described:
+            yield finding_of(error, "vmdesc.unreadable")
+        yield could_not_compare(section, error)
+    elif error is not None:
+        yield finding_of(error, "vmdesc.mismatch" if decoded.by is By.VMDESC else "declared.mismatch")
+
+
+def could_not_compare(section: Section, error: StreamError | None) -> Finding:
+    """The finding that nothing is known of a section's payload (rule ``section.opaque``)."""
+    message = "not compared: neither a description nor a declaration of ours reads it"
+    if error is not None:
+        message += f" ({error.message})"
+    return Finding("section.opaque", Severity.WARNING, message, _place(section))
+
+
+class DeclaredFindings:
+    """Our declarations against the vmdesc: one release must have described every device as it stands there.
+
+    ``releases``: those that may have written the stream, by all sections so far; None before the first.
+    ``unknown``: names of sections that we have no declaration for.
+    """
+
+    def __init__(self, contents: Contents) -> None:
+        self.contents = contents
+        self.releases: frozenset[Release] | None = None
+        self.unknown: dict[str, int] = {}
+        self.agreed = 0
+
+    def section(self, section: Section, entry: bytes) -> Iterator[Finding]:
+        """Compare one section's entry with what our declarations would have written for it."""
+        contents = self.contents
+        if contents.declarations is None:
+            return
+        best: tuple[int, str] | None = None
+        failed: StreamError | None = None
+        found: set[Release] = set()
+        tried = 0
+        candidates = all_declared(contents.stream, section, contents.declarations, contents.facts)
+        for decoded in candidates:
+            tried += 1
+            failed = decoded.error or failed
+            for text, releases in self._texts(decoded, entry):
+                if text.encode() == entry:
+                    found.update(releases)
+                elif best is None or _agreement(text.encode(), entry) > best[0]:
+                    best = (_agreement(text.encode(), entry), text)
+        if not tried:
+            name = section.idstr.rsplit("/", 1)[-1] if "@" in section.idstr else section.idstr
+            self.unknown.setdefault(name, section.start)
+        elif found:
+            self.agreed += 1
+            self.releases = frozenset(found if self.releases is None else self.releases & found)
+        else:
+            yield from self._differs(section, entry, None if best is None else best[1], failed)
+
+    def _texts(self, decoded: Decoded, entry: bytes) -> Iterator[tuple[str, tuple[Release, ...]]]:
+        declared, section = decoded.declared, decoded.section
+        if declared is None or decoded.error is not None or decoded.description is None:
+            return
+        writers: dict[VmdescWriter, list[Release]] = {}
+        for release in declared.releases:
+            writers.setdefault(replace(VmdescWriter.at(release), replay=True), []).append(release)
+        ids = (section.idstr, section.instance_id)
+        for writer, releases in writers.items():
+            try:
+                if b'"vmsd_name"' not in entry:
+                    text = writer.undescribed(*ids, section.payload_end - section.payload_start)
+                else:
+                    text = writer.device(plan_of(decoded.description), *ids, decoded.state)
+            except (VmstateError, AttributeError, LookupError, TypeError, ValueError):
+                continue
+            yield text, tuple(releases)
+
+    def _differs(
+        self, section: Section, entry: bytes, best: str | None, failed: StreamError | None
+    ) -> Iterator[Finding]:
+        place = _place(section)
+        if best is None and (failed is None or isinstance(failed, Unsupported)):
+            message = f"not compared: {failed.message if failed else 'the declaration cannot be described'}"
+            yield Finding("declared.unknown", Severity.INFO, message, place)
+            return
+        if best is None:
+            assert failed is not None
+            yield finding_of(failed, "declared.mismatch")
+            return
+        differences = list(_differences(json.loads(entry), json.loads(best), ""))
+        for path, message in differences[:_MOST_DIFFERENCES]:
+            yield Finding("declared.fields", Severity.ERROR, message, replace(place, path=path or None))
+        if not differences:
+            message = "our declaration agrees, but does not give the vmdesc's very text"
+            yield Finding("declared.vmdesc", Severity.ERROR, message, place)
+
+    def summary(self) -> Iterator[Finding]:
+        """What could not be compared, and whether one release fits all that could."""
+        if self.unknown:
+            names = ", ".join(sorted(self.unknown))
+            message = f"compared with the vmdesc only, we have no declaration of: {names}"
+            yield Finding("declared.unknown", Severity.INFO, message, Place(min(self.unknown.values())))
+        if self.releases is not None and not self.releases:
+            message = "each section is described as some release does, but no release describes all so"
+            yield Finding("declared.releases", Severity.WARNING, message, Place(self.contents.entries.offset))
+
+
+def _agreement(text: bytes, entry: bytes) -> int:
+    """How many bytes at the beginning are the same."""
+    low, high = 0, min(len(text), len(entry))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if text[:middle] == entry[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _differences(
+    theirs: Any, ours: Any, path: str, depth: int = _PARALLEL_DEPTH
+) -> Iterator[tuple[str, str]]:
+    """Where two descriptions differ: the field's path, and what each side says."""
+    if not depth or type(theirs) is not type(ours):
+        yield path, f"the vmdesc has {theirs!r:.60}, our declaration {ours!r:.60}"
+    elif isinstance(theirs, dict):
+        name = theirs.get("name") or theirs.get("vmsd_name")
+        inner = f"{path}.{name}" if path and name else (name or path)
+        for key in dict.fromkeys((*theirs, *ours)):
+            if key not in ours or key not in theirs:
+                side = "our declaration" if key not in ours else "the vmdesc"
+                yield inner, f"{side} has no {key!r}"
+            elif theirs[key] != ours[key]:
+                yield from _differences(theirs[key], ours[key], inner, depth - 1)
+    elif isinstance(theirs, list):
+        for one, other in zip(theirs, ours, strict=False):
+            if one != other:
+                yield from _differences(one, other, path, depth - 1)
+        if len(theirs) != len(ours):
+            yield path, f"the vmdesc lists {len(theirs)} things, our declaration {len(ours)}"
+    elif theirs != ours:
+        yield path, f"the vmdesc says {theirs!r:.60}, our declaration {ours!r:.60}"
+
+
+def _place(section: Section) -> Place:
+    return Place(section.payload_start, section.idstr, section.instance_id)

@@ -197,7 +197,7 @@ def lines(reports: Iterable[Report | str], ret: int, release: Release) -> list[s
     if ret < 0:
         last = f"load of migration failed: {os.strerror(-ret)}"
         printed.append(f"{last}: {error}" if error else last)
-    return printed
+    return [line for text in printed for line in text.splitlines()]  # a damaged name may hold a line's end
 
 
 def _flushes(report: Report, release: Release) -> bool:

@@ -27,7 +27,7 @@ def names(*, described: bool | None = None) -> list[str]:
 
 
 def is_described(name: str) -> bool:
-    return not (name.endswith(("-pseries-2.1", "-no-vmdesc")))
+    return not name.endswith(("-pseries-2.1", "-no-vmdesc", "-postcopy-active"))
 
 
 @cache

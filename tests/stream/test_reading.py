@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.stream import corpus, synthetic
-from vmstate.errors import StreamError, Truncated
+from vmstate.errors import StreamError, Truncated, Unsupported
 from vmstate.stream import (
     CommandItem,
     Configuration,
@@ -75,6 +75,8 @@ def test_without_a_description_the_same_sections_are_found(name):
     names = [section.idstr for section in stream.devices]
     assert names[0] == "timer"
     assert names[-1] == "globalstate"
+    if name.endswith("-postcopy-active"):
+        return
     assert len(names) == {"7.2-no-vmdesc": 17, "x86_64-pc-no-vmdesc": 30}.get(name, 12)
 
 
@@ -152,6 +154,29 @@ def test_a_package_is_a_stream_inside_the_stream():
     assert run.end == package.end
 
 
+def test_a_real_postcopy_migration_has_its_devices_in_a_package():
+    stream = open_stream(corpus.load("7.2-ppc64-pseries-postcopy-active"))
+    assert stream.findings == []
+    assert covered(stream)
+    package = next(i for i in stream.items if isinstance(i, CommandItem) and i.command == Command.PACKAGED)
+    assert [item.name for item in package.inner if isinstance(item, CommandItem)] == [
+        "POSTCOPY_LISTEN",
+        "PING",
+        "POSTCOPY_RUN",
+    ]
+    assert {section.depth for section in stream.devices} == {1}
+    assert [section.idstr for section in stream.devices][-2:] == ["spapr", "globalstate"]
+    after = [s.idstr for s in stream.sections if s.start > package.end]
+    assert set(after) == {"ram"}
+
+
+def test_a_real_multifd_migration_has_no_pages_in_the_main_stream():
+    stream = open_stream(corpus.load("10.0-ppc64-pseries-multifd"))
+    assert stream.findings == []
+    assert stream.ram.pages == 0
+    assert stream.ram.flushes > 0
+
+
 def test_payloads_are_views_of_the_stream():
     data = corpus.load("x86_64-microvm")
     stream = open_stream(data)
@@ -188,6 +213,11 @@ def test_not_a_migration_stream(data):
     with pytest.raises(StreamError) as caught:
         open_stream(data)
     assert caught.value.offset in (0, 4)
+
+
+def test_a_multifd_channel_is_told_from_a_damaged_stream():
+    with pytest.raises(Unsupported, match="multifd"):
+        open_stream(bytes.fromhex("1122334400000001") + bytes(100))
 
 
 def test_an_empty_file_is_no_stream(tmp_path):

@@ -55,7 +55,7 @@ class Facts:
     handlers: list[tuple[str, LiveHandler]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     suppressed: int = 0
-    budget: Budget = field(default_factory=lambda: Budget(1 << 16))
+    budget: Budget = field(default_factory=Budget)
 
     def all_findings(self) -> list[Finding]:
         """The findings, and if there were too many, one that says how many more."""

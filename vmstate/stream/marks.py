@@ -7,6 +7,9 @@ from enum import IntEnum
 MAGIC = 0x5145564D
 """The first four bytes: "QEVM"."""
 
+MULTIFD_MAGIC = 0x11223344
+"""What a multifd channel begins with, in the place of a stream's magic (migration/multifd.c)."""
+
 VERSION_COMPAT = 2
 """File version of QEMU 0.9 to 0.10; today's QEMU refuses it as obsolete."""
 

@@ -60,6 +60,7 @@ class Feed:
             self._spool.write(data)
             return []
         self._buffer += data
+        self.facts.budget.earn(len(data))
         if len(self._buffer) < self._enough:
             return []
         done = len(self._items)

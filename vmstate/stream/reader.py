@@ -19,7 +19,6 @@ from vmstate.stream.items import CommandItem, Configuration, FileHeader, Item, S
 from vmstate.stream.live import LiveHandler
 from vmstate.stream.marks import Kind
 from vmstate.stream.ram import Ram
-from vmstate.stream.recover import Budget
 from vmstate.stream.resolve import Measures, Resolver
 from vmstate.stream.vmdesc_index import VmDesc, find_vmdesc
 from vmstate.stream.walk import Need, Walker
@@ -156,7 +155,7 @@ class Reading:
         self.win = win
         self.facts = facts or Facts()
         self.facts.measure = Measures(self._described, resolver)
-        self.facts.budget = Budget(4 * len(win.view) + (1 << 16))
+        self.facts.budget.earn(len(win.view))
         self._vmdesc: VmDesc | None = None
         self._looked = False
 

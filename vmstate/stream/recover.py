@@ -30,7 +30,11 @@ _STARTS = re.compile(_NAMED)
 class Budget:
     """How many bytes searches may still look at."""
 
-    left: int
+    left: int = 1 << 16
+
+    def earn(self, size: int) -> None:
+        """``size`` more bytes came."""
+        self.left += 4 * size
 
     def spend(self, size: int) -> None:
         """Searching looked at ``size`` bytes."""

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from vmstate.errors import StreamError, Truncated
+from vmstate.errors import StreamError, Truncated, Unsupported
 from vmstate.stream.items import Configuration, ConfigurationSubsection, FileHeader
-from vmstate.stream.marks import MAGIC, VERSION, VERSION_COMPAT, Mark
+from vmstate.stream.marks import MAGIC, MULTIFD_MAGIC, VERSION, VERSION_COMPAT, Mark
 
 Buffer: TypeAlias = memoryview
 
@@ -108,8 +108,13 @@ class SectionStart(NamedTuple):
 
 
 def file_header(win: Window, at: int) -> FileHeader:
-    """The file header; StreamError when it is not a migration stream (qemu_loadvm_state_header)."""
+    """The file header (qemu_loadvm_state_header).
+
+    StreamError when it is not a migration stream, Unsupported when it is a multifd channel beside one.
+    """
     magic, version = _HEADER.unpack(win.take(at, 8))
+    if magic == MULTIFD_MAGIC:
+        raise Unsupported("a multifd channel: it carries pages; the stream is on the main channel", offset=at)
     if magic != MAGIC:
         raise StreamError("not a migration stream", offset=at, expected=f"{MAGIC:#x}", found=f"{magic:#x}")
     if version not in (VERSION_COMPAT, VERSION):

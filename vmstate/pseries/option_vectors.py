@@ -34,7 +34,7 @@ class Ov5(IntEnum):
 
 def to_wire(bits: Iterable[int]) -> bytes:
     """The 256 bytes of a vector with these bits set (migration/vmstate-types.c put_bitmap)."""
-    vector = BitArray(bytes(WIRE_BYTES))
+    vector = BitArray.from_bytes(bytes(WIRE_BYTES))
     for bit in bits:
         word, place = divmod(bit, 64)
         vector.set(True, word * 64 + 63 - place)
@@ -43,6 +43,6 @@ def to_wire(bits: Iterable[int]) -> bytes:
 
 def from_wire(data: bytes) -> frozenset[int]:
     """The bits that are set in the 256 bytes of a vector."""
-    vector = BitArray(bytes=data)
+    vector = BitArray.from_bytes(data)
     places = vector.findall("0b1")
     return frozenset(place // 64 * 64 + 63 - place % 64 for place in places)

@@ -1,0 +1,96 @@
+"""Capabilities: the levels that a machine starts with, which are sent, what a destination makes of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.pseries.test_tables import lines
+from vmstate.pseries.capability_defaults import default_levels, is_sent, post_migration
+from vmstate.pseries.world import WORLD
+from vmstate.simulate.command_line import parse
+from vmstate.simulate.machine import Machine, build
+
+HEAD, *ROWS = lines("default-levels.txt")
+NAMES = {"hpt": "hpt-max-page-size", "nhv": "nested-hv", "ldec": "large-decr", "ccf": "ccf-assist"} | {
+    "rpt": "rpt-invalidate",
+    "ail3": "ail-mode-3",
+    "npapr": "nested-papr",
+}
+RELEASES = [WORLD.release(f"{release.major}.{release.minor}") for release in WORLD.newest]
+
+
+def machine(text: str) -> Machine:
+    found = build(parse(text)).machine
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(row[:4]))
+def test_levels_by_release_type_processor_and_limit(row):
+    release, kind, cpu, limit, *expected = row
+    table = WORLD.binary(WORLD.release(release))
+    mode = table.compat.by_name(limit)
+    processor = next(
+        c for c in table.cpus.values() if cpu in {c.name, *c.aliases} or c.name == _own(release, kind, cpu)
+    )
+    class_levels = table.machine_class(kind).default_caps
+    levels = default_levels(
+        table.capabilities, class_levels, processor, table.compat, mode.pvr if mode else 0
+    )
+    found = {c.name: str(levels[c.index]) for c in table.capabilities}
+    assert [found.get(NAMES.get(name, name), "-") for name in HEAD[4:]] == expected
+
+
+def _own(release: str, kind: str, cpu: str) -> str | None:
+    return WORLD.binary(WORLD.release(release)).machine_class(kind).flags.default_cpu if cpu == "-" else None
+
+
+def sent(text: str) -> list[str]:
+    source = machine(text)
+    return [
+        c.name
+        for c in source.capabilities
+        if is_sent(
+            c,
+            source.default_levels,
+            source.effective_levels,
+            source.given,
+            pre_4_1=source.flags.pre_4_1_migration,
+        )
+    ]
+
+
+def test_a_level_is_sent_if_it_was_given_and_is_not_the_default():
+    assert sent("qemu-3.1 -machine pseries,cap-cfpc=broken,cap-vsx=off") == ["vsx"]
+    assert sent("qemu-11.1 -machine pseries,cap-fwnmi=off,cap-vsx=on") == ["fwnmi"]
+
+
+def test_the_page_size_is_sent_always_or_never_from_4_1_to_10_1():
+    assert sent("qemu-7.2 -machine pseries") == ["hpt-max-page-size"]
+    assert sent("qemu-7.2 -machine pseries-4.0,cap-hpt-max-page-size=16M") == []
+    assert sent("qemu-4.0 -machine pseries,cap-hpt-max-page-size=16M") == []
+    assert sent("qemu-10.2 -machine pseries") == []
+
+
+def test_all_levels_are_compared_in_the_order_of_the_table():
+    source = machine("qemu-7.2 -machine pseries,cap-cfpc=broken,cap-sbbc=workaround,cap-ibs=broken")
+    incoming = [*source.default_levels]
+    incoming[3:6] = [2, 0, 3]
+    said = [c.message for c in post_migration(source.capabilities, incoming, source.effective_levels)]
+    assert [line for line in said if line] == [
+        "cap-cfpc higher level (2) in incoming stream than on destination (0)",
+        "warning: cap-sbbc lower level (0) in incoming stream than on destination (1)",
+        "cap-ibs higher level (3) in incoming stream than on destination (0)",
+    ]
+
+
+@given(st.sampled_from(RELEASES), st.data())
+def test_levels_that_did_not_come_never_fail_where_none_was_given(release, data):
+    """Law: a destination without options takes its own defaults, whatever processor and type it has."""
+    table = WORLD.binary(release)
+    kind = table.machine_class(data.draw(st.sampled_from(sorted(table.machine_types))))
+    cpu = data.draw(st.sampled_from(sorted(table.cpus)))
+    levels = default_levels(table.capabilities, kind.default_caps, table.cpus[cpu], table.compat, 0)
+    assert not any(check.fails for check in post_migration(table.capabilities, levels, levels))

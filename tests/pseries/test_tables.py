@@ -1,0 +1,108 @@
+"""Tables as they stand in a mail, recorded with real QEMUs: the simulator gives every cell of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vmstate.simulate.migration import migrate
+from vmstate.simulate.verdict import Outcome
+
+TABLES = Path(__file__).resolve().parents[2] / "fixtures" / "tables"
+PLAIN = "cap-htm=off"
+OFF = "cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-vsx=off,cap-dfp=off"
+SINCE_4_0 = "ic-mode=xics,cap-large-decr=off,cap-ccf-assist=off"
+SINCE_10_0 = "cap-ail-mode-3=off,cap-dawr1=off"
+
+
+def lines(name: str) -> Iterator[list[str]]:
+    """The words of every line that is not prose; the heading of a part is a line ``# RELEASE ...``."""
+    for line in (TABLES / name).read_text().splitlines():
+        words = line.split()
+        if words and (words[0] != "#" or (len(words) > 1 and words[1][0].isdigit())):
+            yield words
+
+
+def parts(name: str) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """The parts of a table under their headings."""
+    heading: list[str] | None = None
+    rows: list[list[str]] = []
+    for words in lines(name):
+        if words[0] == "#":
+            if heading is not None:
+                yield heading, rows
+            heading, rows = words[1:], []
+        else:
+            rows.append(words)
+    assert heading is not None
+    yield heading, rows
+
+
+def word(outcome: Outcome, messages: list[str]) -> str:
+    """A verdict as the tables put it."""
+    said = " ".join(messages)
+    match outcome:
+        case Outcome.ACCEPT:
+            return "yes"
+        case Outcome.SOURCE_REFUSED | Outcome.DESTINATION_REFUSED:
+            return "-"
+        case _ if "not valid for CPU" in said:
+            return "no:mode"
+        case _ if "device 'cpu'" in said:
+            return "no:pvr"
+        case _:
+            return f"no:{said.split('instance ')[1].split()[0].strip(chr(39))}"
+
+
+def verdict(release: str, source: str, destination: str) -> str:
+    common = f"qemu-{release} -nodefaults -m 256 -machine "
+    found = migrate(common + source, common + destination)
+    return word(found.outcome, found.messages)
+
+
+HEAD, *PVR_ROWS = lines("pvr-match.txt")
+
+
+@pytest.mark.parametrize("row", PVR_ROWS, ids=" to ".join)
+def test_whose_raw_guests_a_processor_takes(row):
+    source, destination, *expected = row
+
+    def machine(release: str, cpu: str) -> str:
+        major = int(release.split(".", maxsplit=1)[0])
+        options = ["pseries", PLAIN, OFF]
+        options += [SINCE_4_0] if major >= 4 else []
+        options += [SINCE_10_0] if major >= 10 else []
+        return ",".join(options) + f" -cpu {cpu}"
+
+    found = [verdict(r, machine(r, source), machine(r, destination)).partition(":")[0] for r in HEAD[2:]]
+    assert found == expected
+
+
+@pytest.mark.parametrize(("heading", "rows"), list(parts("compat-modes.txt")), ids=lambda x: str(x[0]))
+def test_modes_that_a_processor_takes_under_a_limit(heading, rows):
+    (release,) = heading
+    (_, _, *destinations), *rest = rows
+
+    def machine(cpu: str, mode: str) -> str:
+        limit = "" if mode == "none" else f",max-cpu-compat={mode}"
+        return f"pseries-5.2,{PLAIN},ic-mode=xics{limit} -cpu {cpu}"
+
+    for cpu, mode, *expected in rest:
+        found = [verdict(release, machine(cpu, mode), machine(*d.split("/"))) for d in destinations]
+        assert (cpu, mode, found) == (cpu, mode, expected)
+
+
+@pytest.mark.parametrize(("heading", "rows"), list(parts("interrupt-modes.txt")), ids=lambda x: str(x[0]))
+def test_interrupt_controllers_of_source_and_destination(heading, rows):
+    release, machine_type = heading
+    modes = ("xics", "xive", "dual")
+    for source, *expected in rows:
+        found = [
+            verdict(
+                release, f"{machine_type},{PLAIN},ic-mode={source}", f"{machine_type},{PLAIN},ic-mode={mode}"
+            )
+            for mode in modes
+        ]
+        assert (source, found) == (source, expected)

@@ -1,0 +1,118 @@
+"""What is declared hangs together, and can be extended from outside."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmstate.describe.history import Span
+from vmstate.errors import ConfigurationError, DeclarationError
+from vmstate.pseries.accelerators import Host
+from vmstate.pseries.capabilities import Capability
+from vmstate.pseries.machines import Difference, MachineType
+from vmstate.pseries.option_vectors import Ov5, from_wire, to_wire
+from vmstate.pseries.world import WORLD
+from vmstate.simulate.command_line import parse
+from vmstate.simulate.machine import Start, build
+
+ALL = [WORLD.binary(release) for release in WORLD.newest]
+TYPES = [(b, name) for b in ALL for name in b.machine_types]
+
+#: A release that does not exist: a new machine type, and a capability that older types do not have on.
+TOMORROW = WORLD.extended(
+    "11.2",
+    MachineType("pseries-11.2", None, Span("11.2")),
+    Capability("turbo", "turbo", 1, Span("11.2")),
+    Difference("pseries-11.1", caps={"turbo": 0}),
+)
+
+
+def start(text: str) -> Start:
+    return build(parse(text, TOMORROW))
+
+
+def test_a_made_up_release_has_its_type_its_capability_and_everything_before():
+    newest = start("qemu-11.2 -nodefaults").machine
+    older = start("qemu-11.2 -machine pseries-11.1").machine
+    assert newest is not None
+    assert older is not None
+    assert (newest.name, newest.level("turbo")) == ("pseries-11.2", 1)
+    assert (older.name, older.level("turbo"), older.cpu.name) == ("pseries-11.1", 0, "power11_v2.0")
+    assert start("qemu-11.1 -machine pseries,cap-turbo=on").messages == (
+        "Property 'pseries-11.1-machine.cap-turbo' not found",
+    )
+
+
+def test_the_world_itself_does_not_change():
+    assert "pseries-11.2" not in {t.name for t in WORLD.machine_types}
+    with pytest.raises(ConfigurationError, match="known lines"):
+        parse("qemu-11.2")
+
+
+def test_a_difference_to_a_type_that_is_not_there_is_a_declaration_error():
+    with pytest.raises(DeclarationError, match="no such machine type"):
+        WORLD.extended(Difference("pseries-1.0", caps={"htm": 1}))
+    with pytest.raises(DeclarationError, match="no such class flag: colour"):
+        MachineType("pseries-x", None, flags={"colour": "red"})
+    with pytest.raises(DeclarationError, match="is not declared"):
+        WORLD.extended(MachineType("pseries-9.9", "pseries-9.10")).binary(
+            WORLD.release("10.0")
+        ).machine_class("pseries-9.9")
+
+
+@pytest.mark.parametrize(("binary", "name"), TYPES, ids=lambda x: x if isinstance(x, str) else str(x.release))
+def test_every_type_of_every_release_has_a_class_whose_processor_is_there(binary, name):
+    kind = binary.machine_class(name)
+    assert kind.flags.default_cpu in binary.cpus
+    assert set(kind.default_caps) == {c.name for c in binary.capabilities}
+
+
+def test_what_pseries_means():
+    meant = {str(b.release): b.default_type for b in ALL}
+    assert meant["2.11.2"] == "pseries-2.11"
+    assert WORLD.binary(WORLD.release("2.11.1")).default_type == "pseries-2.12"
+    assert WORLD.binary(WORLD.release("2.11.0")).default_type == "pseries-2.11"
+    assert meant["7.2.22"] == "pseries-7.2"
+    assert meant["11.1.3"] == "pseries-11.1"
+
+
+def test_old_types_leave():
+    def oldest(release: str) -> str:
+        return list(WORLD.binary(WORLD.release(release)).machine_types)[-1]
+
+    assert [oldest(r) for r in ("9.1", "9.2", "10.0", "10.1", "10.2", "11.0", "11.1")] == [
+        "pseries-2.1",
+        "pseries-3.0",
+        "pseries-3.0",
+        "pseries-4.2",
+        "pseries-5.0",
+        "pseries-5.1",
+        "pseries-5.2",
+    ]
+
+
+@given(st.sets(st.integers(0, 2047)))
+def test_an_option_vector_survives_the_wire(bits):
+    assert from_wire(to_wire(bits)) == frozenset(bits)
+
+
+def test_where_the_bits_of_an_option_vector_are():
+    assert to_wire([Ov5.MMU_RADIX_GTSE])[24:32] == bytes.fromhex("0000000000000200")
+    assert to_wire([Ov5.DRCONF_MEMORY, Ov5.FORM1_AFFINITY])[:8] == bytes.fromhex("0000000100000400")
+
+
+def test_a_kvm_host_decides_what_a_guest_may_have():
+    p8 = Host("p8-hv", cpu="power8_v2.0", htm=True, cfpc=1, sbbc=1, ibs=0, page_sizes=(65536,), smt_threads=8)
+    world = WORLD.extended(p8)
+
+    def said(text: str) -> tuple[str, ...]:
+        return build(parse(f"p8-hv: {text}", world)).messages
+
+    assert said("qemu-4.1 -machine pseries-2.11,accel=kvm -cpu host") == ()
+    assert said("qemu-4.1 -machine pseries-2.12,accel=kvm,cap-cfpc=fixed -cpu host") == (
+        "Requested safe cache capability level not supported by kvm, try cap-cfpc=workaround",
+    )
+    assert said("qemu-7.2 -machine pseries-3.1,accel=kvm,cap-hpt-max-page-size=16M -cpu host") == (
+        "Can't support 16384 kiB guest pages with 64 kiB host pages with this KVM implementation",
+    )

@@ -6,13 +6,18 @@ util/qemu-option.c and util/keyval.c, and the order in which a QDict gives its e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: A parsed keyval option: values are texts, or dictionaries for dotted keys.
 KeyVal = dict[str, "str | KeyVal"]
 
 _BUCKETS = 512
+_NAME = re.compile("[A-Za-z][A-Za-z0-9_-]*")
+#: A pair without dots in its name or commas in its value, with the comma that ends it.
+_PLAIN_PAIR = re.compile("([A-Za-z][A-Za-z0-9_-]*)=([^,]*)(?:,(?!,)|\\Z)", re.ASCII)
 
 
 class BadOption(Exception):
@@ -94,7 +99,12 @@ def parse_keyval(text: str, into: KeyVal, implied: str | None = None) -> None:
     """
     place = 0
     while place < len(text):
-        place = _keyval_one(text, place, into, implied)
+        plain = _PLAIN_PAIR.match(text, place)
+        if plain is not None and not isinstance(into.get(plain[1]), dict):
+            into[plain[1]] = plain[2]
+            place = plain.end()
+        else:
+            place = _keyval_one(text, place, into, implied)
         implied = None
 
 
@@ -118,11 +128,7 @@ def _keyval_one(text: str, place: int, into: KeyVal, implied: str | None) -> int
 
 
 def _is_name(fragment: str) -> bool:
-    return (
-        fragment.isascii()
-        and fragment[:1].isalpha()
-        and all(char.isalnum() or char in "-_" for char in fragment)
-    )
+    return _NAME.fullmatch(fragment) is not None
 
 
 def _put(into: KeyVal, fragments: list[str], value: str, key: str) -> None:
@@ -145,6 +151,7 @@ def qdict_order(keys: Iterable[str]) -> list[str]:
     return [key for bucket in sorted(buckets) for key in buckets[bucket]]
 
 
+@lru_cache(4096)
 def _bucket(key: str) -> int:
     value = 0x238F13AF * len(key)
     for place, char in enumerate(key.encode()):

@@ -42,7 +42,7 @@ from vmstate.describe.reports import (
     TreeInconsistent,
     ValidationFailed,
 )
-from vmstate.errors import DeclarationError, StreamError, Truncated
+from vmstate.errors import StreamError, Truncated
 
 
 def vmsd(name, *fields, version=1, oldest=1, **more):
@@ -101,9 +101,11 @@ def test_a_number_that_must_be_equal_is_compared_not_loaded(maker, local, text, 
     assert state.n == local
 
 
-def test_an_equal_number_without_a_local_value_is_the_declarations_fault():
-    with pytest.raises(DeclarationError, match="nothing to compare"):
-        plan_of(vmsd("d", UInt8Equal("n"))).load(Cursor(memoryview(b"\1"), judge=True), Record(), 1)
+def test_an_equal_number_beyond_the_local_ones_is_refused():
+    description = vmsd("d", UInt8("n"), UInt8Equal("x")["n"])
+    reports, error = failure(description, b"\2\0\0" + END, Record(x=[0]))
+    assert "nothing to compare" in str(error)
+    assert reports == [FieldFailed("d", "x", "uint8 equal", False, -22)]
 
 
 @pytest.mark.parametrize(("text", "loaded"), [("ffffffff", -1), ("00000008", 8), ("80000000", -(1 << 31))])

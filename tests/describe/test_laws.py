@@ -159,7 +159,9 @@ def test_whatever_is_cut_off_is_missed_where_it_is_missing(case):
     data = encode(vmsd, state)
     for cut in range(len(data)):
         _, _, error = decode(vmsd, memoryview(data[:cut]), 0, vmsd.version_id, state=twin(vmsd, state))
-        if error is not None:  # a cut before a subsection leaves a shorter, but whole, section
+        # A cut before a subsection leaves a shorter, but whole, section.  And a last byte 5 inside a struct
+        # may begin a subsection or be what follows.
+        if error is not None and data[cut - 1 : cut] != b"\5":
             assert isinstance(error, Truncated)
             assert error.offset + error.available == cut
             assert error.requested > error.available

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.reports import EINVAL, LoadFailure, NotEqual, NotPositiveLe, NullMarkerMissing
-from vmstate.errors import DeclarationError, EncodeError
+from vmstate.errors import EncodeError
 
 if TYPE_CHECKING:
     from vmstate.describe.fields import Field
@@ -61,9 +61,11 @@ class Scalar(Info):
         return f"<{self.name}>"
 
 
-def _local(field: Field, value: Any) -> Any:
-    if value is None:
-        raise DeclarationError(f"{field.name}: the destination has nothing to compare with")
+def _local(field: Field, value: Any, offset: int) -> Any:
+    if value is None:  # a count from the stream reaches beyond the local array
+        raise LoadFailure(
+            -EINVAL, f"{field.name}: the destination has nothing to compare with", offset=offset
+        )
     return value
 
 
@@ -73,7 +75,7 @@ class Equal(Scalar):
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
         at = cur.pos
         incoming = super().get(cur, field, state, size, old)
-        if cur.judge and incoming != _local(field, old):
+        if cur.judge and incoming != _local(field, old, at):
             mask = (1 << 8 * self._item.size) - 1
             cur.reports.append(NotEqual(f"{old & mask:x}", f"{incoming & mask:x}", field.hint))
             raise LoadFailure(-EINVAL, f"{field.name} must be equal", offset=at, expected=old, found=incoming)
@@ -86,7 +88,7 @@ class Int32PositiveLe(Scalar):
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
         at = cur.pos
         loaded = super().get(cur, field, state, size, old)
-        if cur.judge and not 0 <= loaded <= _local(field, old):
+        if cur.judge and not 0 <= loaded <= _local(field, old, at):
             cur.reports.append(NotPositiveLe(loaded, old))
             raise LoadFailure(
                 -EINVAL, f"{field.name} out of range", offset=at, expected=f"0..{old}", found=loaded
@@ -189,15 +191,16 @@ class Bitmap(Info):
     name = "bitmap"
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> int:
-        raw = cur.take(-(-size // 64) * 8)
-        return int.from_bytes(b"".join(raw[i : i + 8] for i in range(len(raw) - 8, -1, -8)), "big")
+        words = -(-size // 64)
+        raw = cur.take(8 * words)
+        return int.from_bytes(struct.pack(f"<{words}Q", *struct.unpack(f">{words}Q", raw)), "little")
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         words = -(-size // 64)
         if not 0 <= value < 1 << 64 * words:
             raise EncodeError(f"{field.name}: the bitmap has bits beyond its {words} words")
-        raw = value.to_bytes(8 * words, "big")
-        out.put(b"".join(raw[i : i + 8] for i in range(len(raw) - 8, -1, -8)))
+        raw = value.to_bytes(8 * words, "little")
+        out.put(struct.pack(f">{words}Q", *struct.unpack(f"<{words}Q", raw)))
 
 
 BOOL = Scalar("bool", "?")

@@ -70,6 +70,7 @@ class Board:
         self.entries: list[Registered] = []
         self.connectors: list[Connectors] = []
         self.ram_blocks: list[RamBlock] = []
+        self.plugged_memory = 0
         self.numbers = InterruptNumbers(
             legacy=machine.irq == "xics-legacy", hotplug_events=machine.modern_hotplug_events
         )

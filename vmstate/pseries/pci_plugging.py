@@ -78,6 +78,21 @@ def add_e1000(board: Board, option: Any) -> None:
         board.ram_blocks.append(RamBlock(f"{path}/e1000.rom", NIC_ROM_SIZE))
 
 
+def add_dimm(board: Board, option: Any) -> None:
+    """A memory module: no section of its own, but a block of memory that has its backend's name."""
+    backend = next(o for o in board.machine.objects if o.id == option.get("memdev"))
+    size = size_in_bytes(backend.get("size", "0"))
+    board.ram_blocks.append(RamBlock(backend.id, size))
+    board.plugged_memory += size
+
+
+def size_in_bytes(text: str) -> int:
+    """A size as QEMU reads it: a number, perhaps with a unit of powers of 1024."""
+    unit = text[-1:].upper()
+    scale = 1024 ** "BKMGTPE".index(unit) if unit and unit in "BKMGTPE" else 1
+    return int(text.rstrip("bBkKmMgGtTpPeE"), 0) * scale if scale > 1 or unit == "B" else int(text, 0)
+
+
 def add_option(board: Board, option: Any) -> None:
     """A ``-device``; drivers that send nothing add nothing."""
     driver = option.driver
@@ -102,4 +117,5 @@ PCI_DEVICES: dict[str, Callable[[Board, Any], None]] = {
     "qemu-xhci": _qemu_xhci,
     "pci-ohci": add_ohci,
     "e1000": add_e1000,
+    "pc-dimm": add_dimm,
 }

@@ -28,6 +28,7 @@ from vmstate.pseries.devices.spapr_rtc import SpaprRtc
 from vmstate.pseries.devices.timer import Timers
 from vmstate.pseries.devices.xics import DummyIcp, Icp, Ics
 from vmstate.pseries.devices.xive import SpaprXive, XiveSource, XiveTctx
+from vmstate.pseries.hash_table import hash_table_shift
 from vmstate.pseries.pci_plugging import add_option
 from vmstate.pseries.plugging import add_host_bridge, add_vio
 
@@ -209,7 +210,7 @@ def _bridge(board: Board) -> None:
 def _spapr(board: Board) -> None:
     machine = board.machine
     board.add(Spapr(machine))
-    board.add(Htab(machine, machine.htab_shift))
+    board.reserve("spapr/htab")
 
 
 def _watchdogs(board: Board) -> None:
@@ -222,10 +223,19 @@ def _finish(board: Board) -> None:
     machine = board.machine
     blocks = [RamBlock("ppc_spapr.ram", machine.ram_size), *board.ram_blocks]
     board.fill("ram", Ram(machine, blocks))
+    board.fill("spapr/htab", Htab(machine, _hash_table_shift(board)))
     if machine.has_xics:
         board.fill("ics", Ics(machine, board.numbers.lsi))
     if machine.has_xive:
         board.fill("spapr-xive", SpaprXive(machine, board.numbers.lsi))
+
+
+def _hash_table_shift(board: Board) -> int:
+    """The first reset makes the table for all memory there is, modules too, if it can grow later."""
+    machine = board.machine
+    if not board.plugged_memory or machine.resize_hpt == "disabled":
+        return int(machine.htab_shift)
+    return hash_table_shift(machine.ram_size + board.plugged_memory)
 
 
 _HARDWARE_2_9: tuple[Step, ...] = (_interrupt_controllers, _all_presenters, _processors)

@@ -18,7 +18,7 @@ from vmstate.pseries.registration import register
 from vmstate.stream import Kind, open_stream
 
 SUFFIX = r"\[\d+\]$"  # given to names that occur more than once
-NOT_BUILT = {"7.2-hotplug-memory", "10.0-devices"}  # a DIMM and a TPM proxy: not modelled
+NOT_BUILT = {"10.0-devices"}  # a TPM proxy: not modelled
 
 
 @cache

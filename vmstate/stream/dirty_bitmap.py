@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntFlag
+from typing import NamedTuple
 
 from vmstate.errors import StreamError
 from vmstate.stream.live import LiveContext, records, register
@@ -25,18 +25,20 @@ class BitmapFlag(IntFlag):
     BITS = 0x40
 
 
-_EOS = int(BitmapFlag.EOS)
+_EOS, _ZEROES = int(BitmapFlag.EOS), int(BitmapFlag.ZEROES)
+_BITMAP_NAME, _DEVICE_NAME = int(BitmapFlag.BITMAP_NAME), int(BitmapFlag.DEVICE_NAME)
+_START, _BITS = int(BitmapFlag.START), int(BitmapFlag.BITS)
+_KNOWN = 0x7F
 
 
-@dataclass(frozen=True, slots=True)
-class BitmapChunk:
-    """One chunk: what its flags say, the names in force, and for bits where they are.
+class BitmapChunk(NamedTuple):
+    """One chunk: its flags as a number, the names in force, and for bits where they are.
 
     ``sector`` and ``sectors`` count 512 bytes; ``data`` … ``data_end`` are the bits (equal for zeroes).
     """
 
     start: int
-    flags: BitmapFlag
+    number: int
     node: str
     bitmap: str
     granularity: int | None = None
@@ -45,6 +47,11 @@ class BitmapChunk:
     sectors: int | None = None
     data: int = 0
     data_end: int = 0
+
+    @property
+    def flags(self) -> BitmapFlag:
+        """What the chunk's flags say."""
+        return BitmapFlag(self.number)
 
 
 @register("dirty-bitmap")
@@ -70,26 +77,26 @@ class DirtyBitmaps:
             return at + 1, True
         chunk, after = self._chunk(win, at)
         self._node, self._bitmap = chunk.node, chunk.bitmap
-        if chunk.flags & ~BitmapFlag.EOS:
+        if chunk.number != _EOS:
             self.chunks.append(chunk)
-        return after, bool(chunk.flags & BitmapFlag.EOS)
+        return after, bool(chunk.number & _EOS)
 
     def _chunk(self, win: Window, at: int) -> tuple[BitmapChunk, int]:
         flags, pos = _flags(win, at)
         node, bitmap = self._node, self._bitmap
-        if flags & BitmapFlag.DEVICE_NAME:
+        if flags & _DEVICE_NAME:
             node, pos = win.name(pos)
-        if flags & BitmapFlag.BITMAP_NAME:
+        if flags & _BITMAP_NAME:
             bitmap, pos = win.name(pos)
-        if flags & BitmapFlag.START:
+        if flags & _START:
             granularity, start_flags = win.u32(pos), win.u8(pos + 4)
             return BitmapChunk(at, flags, node, bitmap, granularity, start_flags), pos + 5
-        if flags & BitmapFlag.BITS:
+        if flags & _BITS:
             return _bits(win, at, pos, flags, node, bitmap)
         return BitmapChunk(at, flags, node, bitmap), pos
 
 
-def _flags(win: Window, at: int) -> tuple[BitmapFlag, int]:
+def _flags(win: Window, at: int) -> tuple[int, int]:
     """One byte; with its top bit set two, and with the second's top bit set four (never sent so far).
 
     QEMU's own reader keeps the value in eight bits and so loses what it shifts up; we keep it.
@@ -99,20 +106,17 @@ def _flags(win: Window, at: int) -> tuple[BitmapFlag, int]:
         flags, pos = flags << 8 | win.u8(pos), pos + 1
         if flags & 0x80:
             flags, pos = flags << 16 | win.u8(pos) << 8 | win.u8(pos + 1), pos + 2
-    known = int(BitmapFlag(0x7F))
-    if flags & ~known:
+    if flags & ~_KNOWN:
         raise StreamError(
             "unknown dirty bitmap flags", offset=at, section="dirty-bitmap", found=f"{flags:#x}"
         )
-    return BitmapFlag(flags), pos
+    return flags, pos
 
 
-def _bits(
-    win: Window, at: int, pos: int, flags: BitmapFlag, node: str, bitmap: str
-) -> tuple[BitmapChunk, int]:
+def _bits(win: Window, at: int, pos: int, flags: int, node: str, bitmap: str) -> tuple[BitmapChunk, int]:
     sector, sectors, pos = win.u64(pos), win.u32(pos + 8), pos + 12
     size = 0
-    if not flags & BitmapFlag.ZEROES:
+    if not flags & _ZEROES:
         size, pos = win.u64(pos), pos + 8
         if size > MAX_BUFFER:
             raise StreamError(

@@ -135,7 +135,7 @@ def _bitmaps(_stream: Stream, section: Section, handler: DirtyBitmaps) -> list[N
 
 def _bitmap(name: str, chunk: BitmapChunk, end: int) -> Node:
     size = chunk.data_end - chunk.data
-    text = f"{chunk.flags.name or int(chunk.flags)} {chunk.node}/{chunk.bitmap}"
+    text = f"{int(chunk.flags):#04x} {chunk.node}/{chunk.bitmap}"
     if not size:
         return Node(name, "chunk", "dirty bitmap chunk", chunk.start, end, text)
     fields = [

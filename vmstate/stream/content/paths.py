@@ -17,7 +17,7 @@ from functools import lru_cache
 from vmstate.describe import Node
 from vmstate.errors import VmstateError
 from vmstate.stream.content.contents import Contents
-from vmstate.stream.content.nodes import element
+from vmstate.stream.content.nodes import element, is_uniform
 from vmstate.stream.items import Section
 
 _BRACKET = re.compile(r"\[(0[xX][0-9a-fA-F]+|\d+)\]")
@@ -80,6 +80,15 @@ def find_one(contents: Contents, text: str) -> Place:
     return places[0]
 
 
+def find_below(place: Place, owner: str, rest: str) -> list[Place]:
+    """What ``rest`` of a path leads to from a place; ``owner``: the name of the description around it."""
+    finder = _Finder(None)
+    places = list(finder.inside(place, owner, rest))
+    if not places:
+        raise PathError(finder.explain(place.path + rest))
+    return places
+
+
 def walk(contents: Contents, *, uniform: bool = False) -> Iterator[Place]:
     """Every node of the tree with its path, in wire order."""
     for item in contents.nodes:
@@ -90,8 +99,6 @@ def walk(contents: Contents, *, uniform: bool = False) -> Iterator[Place]:
 
 def below(place: Place, owner: str, *, uniform: bool = False) -> Iterator[Place]:
     """A place and all inside it; the elements of uniform arrays of structs only if asked for."""
-    from vmstate.stream.content.nodes import is_uniform
-
     yield place
     node = place.node
     if is_uniform(node) and not uniform:
@@ -102,10 +109,16 @@ def below(place: Place, owner: str, *, uniform: bool = False) -> Iterator[Place]
 
 
 class _Finder:
-    def __init__(self, contents: Contents) -> None:
-        self.contents = contents
+    def __init__(self, contents: Contents | None) -> None:
+        self._contents = contents
         self.reached = ""
         self.known: list[str] = []
+
+    @property
+    def contents(self) -> Contents:
+        """The stream that is searched (not when only one thing is)."""
+        assert self._contents is not None
+        return self._contents
 
     def find(self, text: str) -> list[Place]:
         found: list[Place] = []
@@ -132,7 +145,7 @@ class _Finder:
                 owner = item.name
                 if section is not None:
                     owner = self.contents.decoded(section).root.name
-                yield from self._inside(place, owner, rest)
+                yield from self.inside(place, owner, rest)
 
     @staticmethod
     def _after_label(item: Node, section: Section | None, text: str) -> list[str]:
@@ -150,7 +163,8 @@ class _Finder:
             rests.append(rest)
         return list(dict.fromkeys(rests))
 
-    def _inside(self, place: Place, owner: str, rest: str) -> Iterator[Place]:
+    def inside(self, place: Place, owner: str, rest: str) -> Iterator[Place]:
+        """The places that the rest of a path may lead to from here."""
         self._note(place)
         bracket = _BRACKET.match(rest)
         if bracket:
@@ -176,7 +190,7 @@ class _Finder:
         if not rest:
             yield inner
         else:
-            yield from self._inside(inner, inner_owner(owner, child), rest)
+            yield from self.inside(inner, inner_owner(owner, child), rest)
 
     def _note(self, place: Place) -> None:
         if len(place.path) >= len(self.reached):

@@ -1,0 +1,87 @@
+"""``vmstate edit``: fields set, subsections removed and added; every other byte stays."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from vmstate.cli.report import Report
+from vmstate.cli.streams import known_meanings, open_named
+from vmstate.errors import ConfigurationError
+from vmstate.stream.containers import save
+from vmstate.stream.content.changes import Changes
+
+_EPILOG = """\
+changes: PATH=VALUE sets a field (numbers in any base, names of levels and processors, hex:… and text:…);
+-PATH removes a section, subsection or footer; +PATH=VALUE adds the subsection in the path, with that field
+set and zeros elsewhere; +PATH@VERSION=BYTES adds one of nothing but bytes.  They apply in order."""
+
+
+class _Change(argparse.Action):
+    """Options and arguments go into one list, in the order in which they were written."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        given = [values] if isinstance(values, str) else list(values or ())
+        sign = {"--remove": "-", "--add": "+", "--set": ""}.get(option_string or "", "")
+        changes = [*(getattr(namespace, "changes", None) or ()), *(sign + one for one in given)]
+        namespace.changes = changes
+
+
+class _Output(_Change):
+    """``-o OUT``, and changes after it: argparse would not take them otherwise."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        output, *rest = values or ()
+        namespace.output = output
+        super().__call__(parser, namespace, rest)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("stream", metavar="STREAM", help='a stream; "-" is the standard input')
+    parser.add_argument("changes", metavar="CHANGE", nargs="*", action=_Change, help="what to change")
+    parser.add_argument("--set", metavar="PATH=VALUE", action=_Change, help="set a field")
+    parser.add_argument("--remove", metavar="PATH", action=_Change, help="remove a section or subsection")
+    parser.add_argument("--add", metavar="PATH=VALUE", action=_Change, help="add a subsection")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar=("OUT", "CHANGE"),
+        nargs="+",
+        action=_Output,
+        required=True,
+        help='where to; "-" is the standard output',
+    )
+    parser.add_argument("--bare", action="store_true", help="without what the stream was wrapped in")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Apply the changes and write the stream, in the same wrapping."""
+    if not options.changes:
+        raise ConfigurationError("nothing to change: give PATH=VALUE, --remove PATH or --add PATH=VALUE")
+    given = open_named(options.stream)
+    changes = Changes(given.contents, known_meanings())
+    for change in options.changes:
+        changes.apply(change)
+    chunks = changes.chunks()
+    size = len(changes.edit)
+    written = save(options.output, chunks if options.bare else given.opened.rewrap(chunks))
+    result = {"changes": options.changes, "stream_bytes": size, "bytes": written}
+    before = len(given.stream.data)
+    line = f"{len(options.changes)} changes; {before} bytes of stream, now {size}; {written} bytes written"
+    return Report([line], result, given.findings, output_taken=options.output == "-")

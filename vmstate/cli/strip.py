@@ -1,0 +1,31 @@
+"""``vmstate strip``: guest memory out of a stream."""
+
+from __future__ import annotations
+
+import argparse
+
+from vmstate.cli.report import Report
+from vmstate.cli.streams import open_named
+from vmstate.stream.containers import save
+from vmstate.stream.strip import strip
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("stream", metavar="STREAM", help='a stream; "-" is the standard input')
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", required=True, help='where to; "-" is the standard output'
+    )
+    parser.add_argument("--bare", action="store_true", help="without what the stream was wrapped in")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Write the stream with every page record made a zero page; in the same wrapping."""
+    given = open_named(options.stream)
+    edit = strip(given.stream)
+    chunks = edit.chunks() if options.bare else given.opened.rewrap(edit.chunks())
+    written = save(options.output, chunks)
+    size = len(edit)
+    result = {"stream_bytes": len(given.stream.data), "stripped_bytes": size, "bytes": written}
+    line = f"{len(given.stream.data)} bytes of stream, {size} without guest memory; {written} bytes written"
+    return Report([line], result, given.findings, output_taken=options.output == "-")

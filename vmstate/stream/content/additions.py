@@ -1,0 +1,131 @@
+"""Subsections that are put into a stream: made of a declaration, field by field, or of bytes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vmstate.describe import Node, VMStateDescription, decode, plan_of
+from vmstate.describe.vmdesc import Style, VmdescWriter
+from vmstate.errors import EncodeError, Unsupported
+from vmstate.stream import writer
+from vmstate.stream.content.contents import Contents
+from vmstate.stream.content.declarations import Declared
+from vmstate.stream.content.decoded import all_declared
+from vmstate.stream.content.meanings import Meanings
+from vmstate.stream.content.paths import Place, find_below
+from vmstate.stream.content.values import bytes_of_text
+from vmstate.stream.items import Section
+
+_ROOM = 1 << 20
+
+
+@dataclass
+class Addition:
+    """A subsection to be: its name, version and payload, and its object in the vmdesc.
+
+    ``following``: names of the subsections that come after it in the declaration.
+    """
+
+    name: str
+    version_id: int
+    payload: bytes
+    entry: str
+    following: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """Header and payload."""
+        return writer.subsection_header(self.name, self.version_id) + self.payload
+
+
+def raw_addition(name: str, version_id: int, payload: bytes, style: Style) -> Addition:
+    """A subsection of nothing but bytes."""
+    data = style.object((("name", '"data"'), ("type", '"buffer"'), ("size", str(len(payload)))))
+    pairs = (("vmsd_name", f'"{name}"'), ("version", str(version_id)), ("fields", style.array((data,))))
+    return Addition(name, version_id, payload, style.object(pairs))
+
+
+class Declaring:
+    """Makes a subsection out of its declaration: zeros, then the fields that were given."""
+
+    def __init__(
+        self, description: VMStateDescription, declared: Declared, following: tuple[str, ...]
+    ) -> None:
+        self.description = description
+        self.declared = declared
+        self.following = following
+        self._payload = b""
+        self._read()
+
+    def _read(self) -> tuple[Node, Any]:
+        """The payload's tree and state; afterwards the payload is as long as its fields say."""
+        room = memoryview(self._payload + bytes(_ROOM))
+        state = copy.copy(self.declared.state)
+        version = plan_of(self.description).version_id
+        root, state, error = decode(self.description, room, 0, version, state=state)
+        if error is not None:
+            raise Unsupported(f"{self.description.name} cannot be made of its declaration: {error.message}")
+        self._payload = bytes(room[: root.end])
+        return root, state
+
+    def set(self, rest: str, text: str, meanings: Meanings | None) -> None:
+        """Give a field (``.compat_pvr``) a value."""
+        root, _ = self._read()
+        name = self.description.name
+        top = Node(name, "subsection", "subsection", root.start, root.end, nodes=root.nodes)
+        places = find_below(Place(name, (top,)), name, rest)
+        if len(places) != 1:
+            raise EncodeError(f"{name}{rest} may mean several fields")
+        node = places[0].node
+        raw = bytes_of_text(places[0], text, meanings)
+        if len(raw) != node.end - node.start:
+            raise EncodeError(f"{name}{rest} has {node.end - node.start} bytes, not {len(raw)}")
+        self._payload = self._payload[: node.start] + raw + self._payload[node.end :]
+
+    def made(self, style: Style) -> Addition:
+        """The subsection."""
+        _, state = self._read()
+        plan = plan_of(self.description)
+        release = self.declared.releases[-1]
+        entry = replace(VmdescWriter.at(release), style=style, replay=True)
+        text = style.object(entry.group(plan, state, plan.version_id))
+        return Addition(self.description.name, plan.version_id, self._payload, text, self.following)
+
+
+def declared_subsections(contents: Contents, section: Section, chain: Sequence[Node]) -> Iterator[Declaring]:
+    """The subsections that our declarations know for a section, or for what ``chain`` leads to inside it.
+
+    Those of the declaration that reads the section come first.
+    """
+    if contents.declarations is None:
+        return
+    tried = list(all_declared(contents.stream, section, contents.declarations, contents.facts))
+    tried.sort(key=lambda one: one.error is not None)
+    for decoded in tried:
+        if decoded.declared is None:
+            continue
+        owner = _inner(decoded.declared.description, chain)
+        if owner is None:
+            continue
+        names = [sub.name for sub in owner.subsections]
+        for index, sub in enumerate(owner.subsections):
+            try:
+                yield Declaring(sub, decoded.declared, tuple(names[index + 1 :]))
+            except Unsupported:
+                continue
+
+
+def _inner(description: VMStateDescription, chain: Sequence[Node]) -> VMStateDescription | None:
+    """The description of the thing that the nodes lead to."""
+    here: VMStateDescription | None = description
+    for node in chain:
+        if here is None:
+            return None
+        if node.kind == "subsection":
+            here = next((sub for sub in here.subsections if sub.name == node.name), None)
+        else:
+            field = next((field for field in here.fields if field.name == node.name), None)
+            here = field.vmsd if field is not None and field.count is None else None
+    return here

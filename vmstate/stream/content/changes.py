@@ -1,0 +1,334 @@
+"""Changing a stream by paths: set fields, remove and add subsections and sections.
+
+What must follow does: lengths in front of texts, lengths of packages, the entries of the vmdesc.  Every other
+byte stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vmstate.describe import Node
+from vmstate.describe.vmdesc import Style
+from vmstate.errors import StreamError
+from vmstate.stream import writer
+from vmstate.stream.content.additions import Addition, Declaring, declared_subsections, raw_addition
+from vmstate.stream.content.contents import Contents
+from vmstate.stream.content.meanings import Meanings
+from vmstate.stream.content.nodes import is_open
+from vmstate.stream.content.paths import PathError, Place, find, find_one
+from vmstate.stream.content.values import bytes_of_text, hex_bytes, number_of
+from vmstate.stream.edit import Bytes, Edit
+from vmstate.stream.entry_edit import EntryText
+from vmstate.stream.items import EndOfStates, Section
+from vmstate.stream.marks import Kind
+from vmstate.stream.reader import flat
+from vmstate.stream.vmdesc_edit import replace_devices
+
+_NEW = re.compile(
+    r"(?P<name>[^=@]+?)(?:\[(?P<instance>\w+)\])?@(?P<version>\w+)(?:=(?P<bytes>.*))?", re.DOTALL
+)
+_BITS = 32
+
+
+@dataclass
+class _Pending:
+    """A subsection that is being added: where, and what it is made of."""
+
+    owner: Place
+    declaring: Declaring | None = None
+    raw: Addition | None = None
+
+
+class Changes:
+    """Changes to a stream; nothing happens before :meth:`chunks` is asked for.
+
+    EncodeError for a value that does not fit, PathError for a path that leads nowhere.
+    """
+
+    def __init__(self, contents: Contents, meanings: Meanings | None = None) -> None:
+        self.contents = contents
+        self.meanings = meanings
+        self.edit = Edit(contents.stream)
+        self._entries: dict[int, EntryText | None] = {}
+        self._inserted: list[bytes] = []
+        self._pending: dict[str, _Pending] = {}
+        self._next_id = 0
+
+    # ---- what a person types
+
+    def apply(self, change: str) -> None:
+        """``PATH=VALUE`` sets, ``-PATH`` removes, ``+PATH=VALUE`` or ``+NAME@VERSION=BYTES`` adds."""
+        if change.startswith("-"):
+            self.remove(change[1:])
+        elif change.startswith("+"):
+            self.add(change[1:])
+        else:
+            path, sign, value = change.partition("=")
+            if not sign:
+                raise PathError(f"{change!r}: write PATH=VALUE, -PATH or +PATH=VALUE")
+            self.set(path.strip(), value.strip())
+
+    def set(self, path: str, text: str) -> None:
+        """Give a field another value."""
+        place = find_one(self.contents, path)
+        node = place.node
+        if is_open(node):
+            inside = ", ".join(child.name for child in node.children[:6])
+            raise PathError(f"{path} is not a field; it holds {inside}")
+        if node.kind in ("opaque", "pages"):
+            raise PathError(f"{path} has no value that could be set")
+        raw = bytes_of_text(place, text, self.meanings)
+        self.edit.replace(node.start, node.end, raw)
+        if node.type == "text" and len(place.chain) > 1:
+            self._set_length(place, len(raw))
+        self._describe_ids(place, raw)
+
+    def _set_length(self, place: Place, size: int) -> None:
+        """The number in front of a text says how long it is."""
+        before = place.chain[-2].find("len")
+        if before is not None:
+            self.edit.replace(before.start, before.end, writer.u32(size, "length"))
+
+    def _describe_ids(self, place: Place, raw: bytes) -> None:
+        """Names, instances and versions stand in the vmdesc too."""
+        node, section = place.node, place.section
+        if section is None or node.name not in ("idstr", "instance_id", "version_id"):
+            return
+        around = place.chain[-2]
+        if around.kind == "header" and len(place.chain) == 3:
+            steps: list[int | str] = []
+        elif around.kind == "subsection" and node.kind == "header":
+            steps = _steps(place.chain[1:-1], place.chain[0])
+        else:
+            return
+        entry = self._entry(section)
+        if entry is None:
+            return
+        number = int.from_bytes(raw[-4:], "big")
+        if node.name == "idstr":
+            entry.set_member(steps, "name", raw[1:].decode("utf-8", "surrogateescape"))
+        elif node.name == "version_id":
+            entry.set_member(steps, "version", number)
+        else:
+            high = entry.signed and number >> (_BITS - 1)
+            entry.set_member(steps, "instance_id", number - (1 << _BITS) if high else number)
+
+    # ---- removing
+
+    def remove(self, path: str) -> None:
+        """Leave out a section (all its parts), a subsection, a footer, or another item of the stream."""
+        place = find_one(self.contents, path)
+        node = place.node
+        if node.kind == "section" and place.section is not None:
+            self._remove_section(place.section)
+        elif node.kind in ("subsection", "footer"):
+            self.edit.replace(node.start, node.end, b"")
+            self._forget(place)
+        elif len(place.chain) == 1 and node.kind in ("item", "opaque"):
+            self.edit.replace(node.start, node.end, b"")
+        else:
+            raise PathError(f"{path} cannot be removed: only sections, subsections, footers and items can")
+
+    def _remove_section(self, section: Section) -> None:
+        live = section.kind != Kind.FULL
+        for other in self.contents.stream.sections:
+            if other is section or (live and other.section_id == section.section_id):
+                self.edit.remove(other)
+        index = self.contents.entries.index.get(section.start)
+        if index is not None:
+            self._entries[index] = None
+
+    def _forget(self, place: Place) -> None:
+        """Take a subsection out of the vmdesc."""
+        node, section = place.node, place.section
+        if node.kind != "subsection" or section is None:
+            return
+        entry = self._entry(section)
+        if entry is not None:
+            steps = _steps(place.chain[1:], place.chain[0])
+            entry.grow(steps[:-1], node.start - node.end)
+            entry.remove_subsection(steps[:-1], node.name)
+
+    # ---- adding
+
+    def add(self, text: str) -> None:
+        """Add a subsection by its declaration (``cpu[0]/compat.compat_pvr=…``), or of bytes (``NAME@1=…``)."""
+        new = _NEW.fullmatch(text)
+        if new is not None:
+            self._add_bytes(new)
+            return
+        path, _, value = text.partition("=")
+        path = path.strip()
+        for owner, rest in self._owners(path):
+            if self._add_declared(owner, rest, value.strip() if "=" in text else None):
+                return
+        raise PathError(
+            f"no declaration of ours knows the subsection in {path!r}; NAME@VERSION=BYTES adds any"
+        )
+
+    def _owners(self, path: str) -> Iterator[tuple[Place, str]]:
+        """What exists already of a path, the longest first, and the rest."""
+        for cut in range(len(path) - 1, 0, -1):
+            if path[cut] in "./":
+                try:
+                    places = find(self.contents, path[:cut])
+                except PathError:
+                    continue
+                for place in places:
+                    if place.node.kind in ("section", "subsection", "struct") and place.section is not None:
+                        yield place, path[cut:]
+
+    def _add_declared(self, owner: Place, rest: str, value: str | None) -> bool:
+        section = owner.section
+        assert section is not None
+        owner_name = self._owner_name(owner)
+        for pending in self._pending.values():
+            if pending.declaring is not None and pending.owner.chain[-1].start == owner.node.start:
+                field = _after(rest, pending.declaring.description.name, owner_name)
+                if field and value is not None:
+                    pending.declaring.set(field, value, self.meanings)
+                    return True
+        for declaring in declared_subsections(self.contents, section, owner.chain[1:]):
+            name = declaring.description.name
+            field = _after(rest, name, owner_name)
+            if field is None:
+                continue
+            if owner.node.find(name) is not None:
+                raise PathError(f"{owner.path} has the subsection {name} already: set its fields")
+            if field and value is not None:
+                declaring.set(field, value, self.meanings)
+            self._pending[f"{owner.path} {name}"] = _Pending(owner, declaring)
+            return True
+        return False
+
+    def _owner_name(self, owner: Place) -> str:
+        if owner.node.kind == "subsection" or owner.section is None:
+            return owner.node.name
+        return self.contents.decoded(owner.section).root.name
+
+    def _add_bytes(self, new: re.Match[str]) -> None:
+        """``cpu[0]/foo@1=0011`` is a subsection, ``foo[0]@1=0011`` a section."""
+        version = number_of(new["version"], "version")
+        payload = hex_bytes(new["bytes"] or "", new["name"])
+        name = new["name"].strip()
+        for owner, rest in self._owners(name):
+            full = f"{self._owner_name(owner)}{rest}" if rest[0] == "/" else rest[1:]
+            addition = raw_addition(full, version, payload, self._style())
+            self._pending[f"{owner.path} {full}"] = _Pending(owner, None, addition)
+            return
+        instance = number_of(new["instance"], "instance") if new["instance"] else 0
+        self._add_section(name, instance, version, payload)
+
+    def _add_section(self, idstr: str, instance: int, version: int, payload: bytes) -> None:
+        """A device's section in front of the end mark."""
+        stream = self.contents.stream
+        end = next((i for i in reversed(list(flat(stream.items))) if isinstance(i, EndOfStates)), None)
+        if end is None:
+            raise StreamError("the stream has no end mark to put a section in front of")
+        used = max((s.section_id for s in stream.sections), default=-1)
+        self._next_id = max(self._next_id, used + 1)
+        footer = stream.footers is not False
+        self.edit.insert(
+            end.start, writer.full_section(self._next_id, idstr, instance, version, payload, footer)
+        )
+        self._next_id += 1
+        addition = raw_addition(idstr, version, payload, self._style())
+        style = self._style()
+        ids = f'"name"{style.value[1]}"{idstr}", "instance_id"{style.value[1]}{instance}, '
+        opening = "{" + style.value[0]
+        self._inserted.append((opening + ids + addition.entry.removeprefix(opening)).encode())
+
+    # ---- the result
+
+    def chunks(self) -> Iterator[Bytes]:
+        """The changed stream, in pieces."""
+        for pending in self._pending.values():
+            self._insert(pending)
+        self._pending.clear()
+        text = self._vmdesc()
+        if text is not None:
+            self.edit.describe(text)
+            self._entries.clear()
+            self._inserted.clear()
+        return self.edit.chunks()
+
+    def _insert(self, pending: _Pending) -> None:
+        owner, section = pending.owner, pending.owner.section
+        assert section is not None
+        addition = pending.raw
+        if pending.declaring is not None:
+            addition = pending.declaring.made(self._style())
+        assert addition is not None
+        before = next((n for n in owner.node.children if n.name in addition.following), None)
+        at = before.start if before is not None else _end_of(owner.node, section)
+        data = addition.encode()
+        self.edit.insert(at, data)
+        entry = self._entry(section)
+        if entry is not None:
+            steps = _steps(owner.chain[1:], owner.chain[0])
+            entry.grow(steps, len(data))
+            entry.add_subsection(steps, addition.entry, before.name if before is not None else None)
+
+    def _vmdesc(self) -> bytes | None:
+        """The vmdesc as it must be now; None if it stays."""
+        entries = self.contents.entries
+        changes: dict[int, bytes | None] = {}
+        for index, entry in self._entries.items():
+            changes[index] = None if entry is None else entry.encode()
+        if not entries.text or not (changes or self._inserted):
+            return None
+        if self._inserted:
+            changes[-1 - len(entries.spans)] = b", ".join(self._inserted)
+        return replace_devices(entries.text, changes)
+
+    def _entry(self, section: Section) -> EntryText | None:
+        """The entry of a section in the vmdesc, to be changed; None without one."""
+        index = self.contents.entries.index.get(section.start)
+        if index is None:
+            return None
+        if index not in self._entries:
+            self._entries[index] = EntryText(self.contents.entries.text_of(section) or b"")
+        return self._entries[index]
+
+    def _style(self) -> Style:
+        return Style.SPACED if self.contents.entries.text.startswith(b"{ ") else Style.COMPACT
+
+
+def _steps(chain: tuple[Node, ...], top: Node) -> list[int | str]:
+    """How a vmdesc's entry leads to a node: the numbers of struct fields, the names of subsections."""
+    steps: list[int | str] = []
+    around = top
+    for node in chain:
+        if node.kind == "subsection":
+            steps.append(node.name)
+        else:
+            fields = [n for n in around.children if n.kind not in ("header", "footer", "subsection")]
+            steps.append(next(i for i, n in enumerate(fields) if n is node or n.start == node.start))
+        around = node
+    return steps
+
+
+def _after(rest: str, name: str, owner: str) -> str | None:
+    """What is left of a path after a subsection's name; None if it names another."""
+    for known in (name, name.removeprefix(owner + "/")):
+        tail = rest[1:]
+        if tail == known:
+            return ""
+        if tail.startswith(known) and tail[len(known)] in ".[":
+            return tail[len(known) :]
+    return None
+
+
+def _end_of(node: Node, section: Section) -> int:
+    return section.payload_end if node.kind == "section" else node.end
+
+
+def changed(contents: Contents, changes: list[str], meanings: Meanings | None = None) -> bytes:
+    """The whole stream after some changes, in memory (see :meth:`Changes.apply`)."""
+    todo = Changes(contents, meanings)
+    for change in changes:
+        todo.apply(change)
+    return b"".join(todo.chunks())

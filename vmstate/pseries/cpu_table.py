@@ -102,6 +102,8 @@ CPU_FAMILIES: tuple[CpuFamily, ...] = (
 #: The plus sign left the names of the types when QOM began to insist on identifiers.
 _PLUS_GONE = "9.0"
 
+_UNMAINTAINED = History("", ("10.1", "CPU is unmaintained."))
+
 CPU_MODELS: tuple[CpuModel, ...] = (
     CpuModel("970_v2.2", "970", 0x00390202, "970_v2.2", (("970", ALWAYS),)),
     CpuModel("970mp_v1.0", "970", 0x00440100, "970mp_v1.0"),
@@ -122,10 +124,22 @@ CPU_MODELS: tuple[CpuModel, ...] = (
         (("power7+", ALWAYS), ("power7+_v2.1", Span(_PLUS_GONE))),
     ),
     CpuModel(
-        "power8e_v2.1", "POWER8", 0x004B0201, "POWER8E_v2.1", (("power8e", ALWAYS),), Span(until="11.1")
+        "power8e_v2.1",
+        "POWER8",
+        0x004B0201,
+        "POWER8E_v2.1",
+        (("power8e", ALWAYS),),
+        Span(until="11.1"),
+        _UNMAINTAINED,
     ),
     CpuModel(
-        "power8nvl_v1.0", "POWER8", 0x004C0100, "POWER8NVL_v1.0", (("power8nvl", ALWAYS),), Span(until="11.1")
+        "power8nvl_v1.0",
+        "POWER8",
+        0x004C0100,
+        "POWER8NVL_v1.0",
+        (("power8nvl", ALWAYS),),
+        Span(until="11.1"),
+        _UNMAINTAINED,
     ),
     CpuModel("power8_v2.0", "POWER8", 0x004D0200, "POWER8_v2.0", (("power8", ALWAYS),)),
     CpuModel(

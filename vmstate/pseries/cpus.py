@@ -90,7 +90,8 @@ class CpuModel:
     """A processor that a pseries machine accepts.
 
     ``name`` is QEMU's since 2.11 (lower case); ``old_name`` the spelling that 2.9 and 2.10 insist on.
-    ``aliases`` maps a short name to the releases in which it means this model.
+    ``aliases`` maps a short name to the releases in which it means this model; ``deprecated`` is what a
+    release says of it when it warns that it will go.
     """
 
     name: str | History[str]
@@ -99,6 +100,7 @@ class CpuModel:
     old_name: str
     aliases: tuple[tuple[str, Span], ...] = ()
     span: Span = ALWAYS
+    deprecated: str | History[str] = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class CpuAt:
     pcr_supported: int
     old_name: str
     aliases: tuple[str, ...]
+    deprecated: str = ""
 
     @property
     def type_name(self) -> str:
@@ -133,4 +136,5 @@ def cpu_at(model: CpuModel, family: CpuFamily, release: Release) -> CpuAt:
         pcr_supported=at(family.pcr_supported, release),
         old_name=model.old_name,
         aliases=tuple(alias for alias, span in model.aliases if span.covers(release)),
+        deprecated=at(model.deprecated, release),
     )

@@ -31,6 +31,7 @@ from vmstate.simulate.selection import (
     parse_cpu_early,
     select_accelerator,
     select_machine,
+    warn_deprecated_cpu,
     warn_deprecated_machine,
 )
 from vmstate.simulate.startup import DeviceOption, Global, Refused, Startup
@@ -151,7 +152,7 @@ def _reset(start: Startup) -> None:
     start.run(RESET.at(start.release))
 
 
-_CHOICE = (select_accelerator, warn_deprecated_machine, parse_cpu_early)
+_CHOICE = (select_accelerator, warn_deprecated_machine, parse_cpu_early, warn_deprecated_cpu)
 _BOARD = (_board, apply_cpu_globals, create_devices, check_network)
 _FIRST = (read_options, check_modelled, select_machine)
 _BEFORE_7_1 = (*_FIRST, legacy_memory)

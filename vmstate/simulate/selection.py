@@ -167,6 +167,12 @@ def parse_cpu_early(start: Startup) -> None:
         _features(start, features)
 
 
+def warn_deprecated_cpu(start: Startup) -> None:
+    """``is_cpu_type_supported``, before the board is built: a processor that will go says so."""
+    if start.cpu is not None and start.cpu.deprecated:
+        start.warn(f"CPU model {start.cpu.type_name} is deprecated -- {start.cpu.deprecated}")
+
+
 def check_core_type(start: Startup) -> None:
     """2.11 on: a processor without a core for pseries is refused when the board is built."""
     if start.cpu is None:

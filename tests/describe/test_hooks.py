@@ -130,6 +130,18 @@ def test_a_hooks_errno_ends_the_loading(hook, ret):
     assert cur.pos == (0 if hook == "pre_load" else 1)
 
 
+def test_a_positive_answer_is_no_failure():
+    dev = VMStateDescription("d", 1, 1, fields=[UInt8("a")], pre_load=lambda s: 0, post_load=lambda s, v: 1)
+    assert loaded(dev, b"\5").a == 5
+
+
+def test_post_save_runs_although_a_field_could_not_be_saved():
+    made = Logged()
+    with pytest.raises(EncodeError):
+        saved(made.vmsd("d", UInt8("a")), Record(a=256))
+    assert made.log == ["pre_save d", "post_save d"]
+
+
 def test_a_hook_may_hand_its_message_to_the_loader():
     def post_load(state, version_id):
         raise Refused("the machine is another one")

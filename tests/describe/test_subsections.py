@@ -74,6 +74,18 @@ def test_a_subsection_without_needed_is_always_sent():
     assert saved(always, Record(a=1, b=2)) == wire("01 | 05 0a 'dev/always' 00000001 02")
 
 
+def test_before_3_1_a_list_of_subsections_ends_at_one_without_needed():
+    always = vmsd("dev/always", UInt8("b"))
+    dev = vmsd("dev", UInt8("a"), subsections=[EXTRA, always, WIDE])
+    state = Record(a=1, e=2, b=3, w=4)
+    assert saved(dev.at("3.0.1"), state) == wire(f"01 | {EXTRA_WIRE} 02")
+    assert saved(dev.at("3.1"), state) == wire(
+        f"01 | {EXTRA_WIRE} 02 | 05 0a 'dev/always' 00000001 03 | {WIDE_WIRE} 00000004"
+    )
+    reports, ret = failing(dev.at("3.0.1"), wire(f"01 | {WIDE_WIRE} 00000004"))
+    assert (reports, ret) == ([UnknownSubsection("dev", "dev/wide")], -2)
+
+
 def test_an_unknown_subsection_is_refused_with_enoent():
     reports, ret = failing(DEV, wire("01 | 05 07 'dev/new' 00000001"))
     assert reports == [UnknownSubsection("dev", "dev/new")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from itertools import takewhile
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,10 @@ PreHook = Callable[[Any], "int | None"]
 PostLoad = Callable[[Any, int], "int | None"]
 Needed = Callable[[Any], bool]
 PreHooks = PreHook | History[PreHook | None] | None
+
+
+# Before 3.1 a list of subsections ended, for both directions, at the first one without ``needed``.
+ALWAYS_NEEDED = Span(since="3.1")
 
 
 class Record(SimpleNamespace):
@@ -70,6 +75,8 @@ class VMStateDescription:
     def _resolve(self, release: Release) -> VMStateDescription:
         fields = tuple(_field_at(f, release) for f in self.fields if f.span.covers(release))
         subsections = tuple(s.at(release) for s in self.subsections if s.span.covers(release))
+        if not ALWAYS_NEEDED.covers(release):
+            subsections = tuple(takewhile(lambda s: s.needed is not None, subsections))
         varying = (
             "version_id",
             "minimum_version_id",

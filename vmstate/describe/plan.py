@@ -117,7 +117,8 @@ class Plan:
             ret = hook(*args)
         except Refused as refused:
             ret, text = refused.ret, refused.text
-        if ret:
+        # What is positive is no error: only before 11.0 could it have kept outer hooks from running.
+        if ret and ret < 0:
             cur.reports.append(
                 HookFailed(name, self.vmsd.name, self.version_id, self.minimum_version_id, ret, text)
             )
@@ -242,17 +243,25 @@ class Plan:
             ret = self.pre_save(state)
             if ret:
                 raise SaveFailure(vmsd.name, "pre_save", ret)
-        for step in self.fast:
-            if step.present(state, version):
-                step.save(out, state)
-            elif step.field.must_exist and not out.quiet:
-                raise EncodeError(f"output state validation failed: {vmsd.name}/{step.field.name}")
-        if self.ordered:
-            self._save_subsections(out, state)
+        try:
+            self._save_body(out, state, version)
+        except EncodeError:
+            if self.post_save is not None and not out.quiet:
+                self.post_save(state)
+            raise
         if self.post_save is not None and not out.quiet:
             ret = self.post_save(state)
             if ret:
                 raise SaveFailure(vmsd.name, "post_save", ret)
+
+    def _save_body(self, out: Writer, state: Any, version: int) -> None:
+        for step in self.fast:
+            if step.present(state, version):
+                step.save(out, state)
+            elif step.field.must_exist and not out.quiet:
+                raise EncodeError(f"output state validation failed: {self.vmsd.name}/{step.field.name}")
+        if self.ordered:
+            self._save_subsections(out, state)
 
     def sent(self, state: Any, *, replay: bool = False) -> list[Plan]:
         """The subsections that this state needs to send, in wire order (vmstate_save_needed).
@@ -313,7 +322,7 @@ def _fuse(fields: Any, fine: list[Step]) -> Any:
         pairs, key=lambda p: (fusible(p[0]), p[0].version_id if fusible(p[0]) else None)
     ):
         steps = list(group)
-        if fuse and len(steps) > 1:
+        if fuse:
             yield Run([f for f, _ in steps])
         else:
             yield from (step for _, step in steps)

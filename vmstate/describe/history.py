@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from vmstate.errors import DeclarationError
 
@@ -20,8 +20,7 @@ T = TypeVar("T")
 Points = str | tuple[str, ...]
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """A QEMU release by its number, ordered: ``Release.parse("7.2.22")``; a missing part is 0."""
 
     major: int

@@ -85,15 +85,16 @@ class VmdescWriter:
 
     def group(self, plan: Plan, state: Any, version_id: int) -> Iterator[tuple[str, str]]:
         """``vmsd_name``, ``version``, ``fields`` and, if any were sent, ``subsections``."""
-        yield "vmsd_name", json.dumps(plan.vmsd.name)
-        yield "version", str(version_id)
+        yield from _heading(plan, version_id)
         yield "fields", self._fields(plan, state, version_id)
-        sent = plan.sent(state, replay=self.replay)
+        sent = plan.sent(state, replay=self.replay) if plan.ordered else ()
         if sent:
-            yield (
-                "subsections",
-                self.style.array(self.style.object(self.group(s, state, s.version_id)) for s in sent),
-            )
+            yield "subsections", self.style.array([self._subsection(s, state) for s in sent])
+
+    def _subsection(self, plan: Plan, state: Any) -> str:
+        if is_static(plan) and not plan.ordered:
+            return _static_subsection(self, plan)
+        return self.style.object(self.group(plan, state, plan.version_id))
 
     def _fields(self, plan: Plan, state: Any, version_id: int) -> str:
         if is_static(plan):
@@ -177,6 +178,16 @@ def _writer(release: Release) -> VmdescWriter:
         SIGNED_INSTANCES.at(release),
         NUMBERS_ELEMENTS.at(release),
     )
+
+
+@cache
+def _heading(plan: Plan, version_id: int) -> tuple[tuple[str, str], ...]:
+    return (("vmsd_name", json.dumps(plan.vmsd.name)), ("version", str(version_id)))
+
+
+@cache
+def _static_subsection(writer: VmdescWriter, plan: Plan) -> str:
+    return writer.style.object(writer.group(plan, None, plan.version_id))
 
 
 @cache

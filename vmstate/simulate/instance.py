@@ -6,8 +6,8 @@ from typing import Any
 
 from vmstate.describe import Cursor
 from vmstate.describe.reports import Report
-from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.board import Registered
+from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.registration import register
 from vmstate.simulate.loader import Loader
 from vmstate.simulate.machine import Machine

@@ -6,6 +6,7 @@ business of :mod:`vmstate.simulate.messages`.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -21,6 +22,10 @@ MAGIC, COMPAT_VERSION, FILE_VERSION = 0x5145564D, 2, 3
 EOF_MARK, START, PART, END, FULL, VMDESCRIPTION, CONFIGURATION, COMMAND, FOOTER = 0, 1, 2, 3, 4, 6, 7, 8, 0x7E
 ENOTSUP = 95
 FLATTENED = History(False, ("11.0", True))  # vmstate_load_state only returns 0 or -EINVAL
+
+
+_IDS = struct.Struct(">II")
+_FOOTER = struct.Struct(">BI")
 
 
 class Entry(Protocol):
@@ -174,14 +179,7 @@ class Loader:
     def _start_full(self) -> None:
         cur = self.cur
         start = cur.pos - 1
-        section_id = self._be32()
-        length = cur.byte()
-        if length > cur.end - cur.pos or cur.short or length == 0:
-            raise self.fail(r.IdstrUnreadable(section_id), "section name")
-        idstr = bytes(cur.take(length)).split(b"\0", 1)[0].decode("utf-8", "replace")
-        instance_id, version = self._be32(), self._be32()
-        if cur.short:
-            raise self.fail(r.InstanceUnreadable(-EIO), "section header", ret=-EIO)
+        section_id, idstr, instance_id, version = self._section_header()
         where: dict[str, Any] = {"offset": start, "section": idstr, "instance": instance_id}
         entry = self.find(idstr, instance_id)
         if entry is None:
@@ -209,6 +207,21 @@ class Loader:
                 local=entry.version_id,
             )
         )
+
+    def _section_header(self) -> tuple[int, str, int, int]:
+        cur = self.cur
+        section_id = self._be32()
+        length = cur.byte()
+        if length > cur.end - cur.pos or cur.short or length == 0:
+            raise self.fail(r.IdstrUnreadable(section_id), "section name")
+        idstr = str(cur.take(length), "utf-8", "replace").split("\0", 1)[0]
+        if cur.end - cur.pos >= _IDS.size:
+            instance_id, version = _IDS.unpack_from(cur.data, cur.pos)
+            cur.pos += _IDS.size
+        else:
+            instance_id, version = self._be32(), self._be32()
+            raise self.fail(r.InstanceUnreadable(-EIO), "section header", ret=-EIO)
+        return section_id, idstr, instance_id, version
 
     def _flatten(self, error: StreamError) -> None:
         if FLATTENED.at(self.release):
@@ -253,6 +266,9 @@ class Loader:
             return
         cur = self.cur
         start = cur.pos
+        if start + _FOOTER.size <= cur.end and _FOOTER.unpack_from(cur.data, start) == (FOOTER, section_id):
+            cur.pos += _FOOTER.size
+            return
         where: dict[str, Any] = {"offset": start, "section": entry.idstr, "instance": entry.instance_id}
         mark = cur.byte()
         report: Report

@@ -7,9 +7,15 @@ decoded, the few facts of one that the stream itself tells.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar, Self
 
-from vmstate.describe import Cursor, Plan, VMStateDescription, Writer, plan_of
+from vmstate.describe import Cursor, Plan, Release, VMStateDescription, Writer, plan_of
+
+
+@cache
+def _plan(description: VMStateDescription, release: Release) -> Plan:
+    return plan_of(description.at(release))
 
 
 class Device:
@@ -43,7 +49,7 @@ class Device:
     @property
     def plan(self) -> Plan:
         """The device's description at the machine's release, compiled."""
-        return plan_of(self.description.at(self.machine.release))
+        return _plan(self.description, self.machine.release)
 
     @property
     def version_id(self) -> int:

@@ -83,7 +83,7 @@ class RamLoader:
         self._dispatch(flags, address)
         if cur.short:
             raise self.refuse(None, "the stream ends", ret=-EIO)
-        if flags == ZERO | CONTINUE:
+        if flags & ~CONTINUE == ZERO:
             self._skip_run((address >> 12) + 1)
         elif flags == PAGE | CONTINUE:
             self._skip_alike(flags, 8 + PAGE_SIZE)

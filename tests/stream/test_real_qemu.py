@@ -1,0 +1,113 @@
+"""A real QEMU agrees: what it sends is read whole, what strip and edits write it accepts."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from vmstate.qemu import QmpUnavailable, capture, replay
+from vmstate.stream import Edit, Found, Kind, open_stream, strip, writer
+from vmstate.stream.ram import PageKind
+from vmstate.stream.vmdesc_edit import replace_devices
+
+pytestmark = pytest.mark.qemu
+
+PSERIES = ["qemu-system-ppc64", "-nodefaults", "-machine", "pseries", "-m", "256"]
+MACHINES = [
+    PSERIES,
+    ["qemu-system-ppc64", "-nodefaults", "-machine", "powernv9"],
+    ["qemu-system-x86_64", "-machine", "q35", "-m", "64", "-device", "e1000e", "-device", "qemu-xhci"],
+    [
+        "qemu-system-x86_64",
+        "-machine",
+        "pc",
+        "-m",
+        "64",
+        "-device",
+        "virtio-net-pci",
+        "-device",
+        "virtio-scsi-pci",
+    ],
+    ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57", "-m", "64"],
+    ["qemu-system-arm", "-machine", "virt", "-m", "64"],
+    ["qemu-system-s390x", "-m", "64"],
+    ["qemu-system-riscv64", "-machine", "virt", "-m", "64"],
+    ["qemu-system-ppc", "-machine", "g3beige", "-m", "64"],
+    ["qemu-system-m68k", "-machine", "virt", "-m", "64"],
+]
+
+
+def taken(command, path, seconds=0.0, **more):
+    """A captured stream; the test is skipped where there is no such QEMU."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"there is no {command[0]} on this machine")
+    try:
+        capture(command, path, seconds, **more)
+    except QmpUnavailable as error:
+        pytest.skip(str(error))
+    return open_stream(path)
+
+
+@pytest.mark.parametrize("command", MACHINES, ids=lambda command: "-".join(command[:1] + command[-3:]))
+def test_every_byte_of_a_machines_stream_is_named(command, tmp_path):
+    stream = taken(command, tmp_path / "stream", 0.3 if command[0] != "qemu-system-s390x" else 0)
+    assert stream.findings == []
+    at = 0
+    for item in stream.items:
+        assert item.start == at
+        at = item.end
+    assert at == len(stream.data)
+    assert Edit(stream).tobytes() == bytes(stream.data)
+    for section, device in zip(stream.devices, stream.vmdesc.devices, strict=True):
+        assert section.found == Found.VMDESC or not device.size.exact
+
+
+# kvm-tpr-opt looks for its option ROM in guest memory: of a pc that ran, a stripped stream is refused.
+@pytest.mark.parametrize(("command", "seconds"), [(PSERIES, 0.5), (MACHINES[3], 0)], ids=["pseries", "pc"])
+def test_a_stripped_stream_is_accepted(command, seconds, tmp_path):
+    stream = taken(command, tmp_path / "stream", seconds)
+    assert stream.ram.counts[PageKind.PAGE] > 0
+    stripped = strip(stream).tobytes()
+    assert replay(stripped, command).outcome == "accept"
+    again = open_stream(stripped)
+    assert again.ram.counts[PageKind.ZERO] == stream.ram.pages
+
+
+@pytest.mark.parametrize("capability", ["xbzrle", "events"])
+def test_streams_of_other_ways_to_migrate(capability, tmp_path):
+    stream = taken(PSERIES, tmp_path / "stream", 0.3, capabilities=[capability])
+    assert stream.findings == []
+    assert Edit(stream).tobytes() == bytes(stream.data)
+
+
+def test_edits_that_mean_nothing_are_accepted(tmp_path):
+    stream = taken(PSERIES, tmp_path / "stream")
+    edit = Edit(stream)
+    text = stream.vmdesc.text
+    edit.describe(replace_devices(text, {0: None}))  # a destination never reads it
+    assert replay(edit.tobytes(), PSERIES).outcome == "accept"
+
+
+def test_an_edited_footer_and_a_removed_section_end_as_they_are_read(tmp_path):
+    stream = taken(PSERIES, tmp_path / "stream")
+    rtc = stream.find("spapr/rtc")
+    wrong = Edit(stream)
+    wrong.replace(rtc.payload_end + 1, rtc.end, b"\0\0\xff\xff")
+    verdict = replay(wrong.tobytes(), PSERIES)
+    assert verdict.outcome == "reject"
+    assert any("Mismatched section id in footer for spapr/rtc" in line for line in verdict.messages)
+    assert [finding.rule for finding in open_stream(wrong.tobytes()).findings] == ["footer.id"]
+
+
+def test_an_inserted_section_that_nobody_knows_is_refused_where_we_see_it(tmp_path):
+    stream = taken(PSERIES, tmp_path / "stream")
+    last = stream.devices[-1]
+    edit = Edit(stream)
+    edit.insert(last.end, writer.full_section(0x7FFF, "nobody", 0, 1, b"?"))
+    verdict = replay(edit.tobytes(), PSERIES)
+    assert verdict.outcome == "reject"
+    assert any("Unknown savevm section or instance 'nobody' 0" in line for line in verdict.messages)
+    changed = open_stream(edit.tobytes())
+    assert changed.findings == []
+    assert [section.kind for section in changed.sections if section.idstr == "nobody"] == [Kind.FULL]

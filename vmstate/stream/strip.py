@@ -1,8 +1,8 @@
 """Guest memory out of a stream: every page becomes a zero page, all else keeps its bytes.
 
-The result is a stream that QEMU loads like the first; only the guest's memory is empty.  But some devices look
-into guest memory when they are loaded (virtio at its queues, kvm-tpr-opt at its option ROM): when the guest had
-set them up, a destination refuses them with empty memory.
+The result is a stream that QEMU loads like the first; only the guest's memory is empty.  But some devices
+look into guest memory when they are loaded (virtio at its queues, kvm-tpr-opt at its option ROM): when the
+guest had set them up, a destination refuses them with empty memory.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from vmstate.describe.history import Release
-from vmstate.describe.vmdesc import VmdescWriter
 from vmstate.pseries import devices
 from vmstate.pseries.devices.device import Device
 from vmstate.pseries.world import WORLD, World
@@ -65,13 +64,12 @@ class PseriesDeclarations:
         """The different descriptions among releases; their states are patterns, not to be decoded into."""
         key = (machine, idstr)
         if key not in self._known:
-            grouped: dict[tuple[int, int], Declared] = {}
+            grouped: dict[int, Declared] = {}
             for release, device in self._devices(machine or OLDEST_TYPE, idstr):
                 description = device.plan.vmsd
-                same = (id(description), id(VmdescWriter.at(release)))
-                before = grouped.get(same)
+                before = grouped.get(id(description))
                 releases = (release, *(before.releases if before else ()))
-                grouped[same] = Declared(description, before.state if before else device, releases)
+                grouped[id(description)] = Declared(description, before.state if before else device, releases)
             self._known[key] = list(grouped.values())
         return self._known[key]
 

@@ -11,7 +11,10 @@ CD_ADDRESS = "0:2:0"  # channel, target, unit
 
 
 def add_default_devices(board: Board) -> None:
-    """In the order of spapr_machine_init: a network card, SCSI, a graphics card, USB."""
+    """In the order of spapr_machine_init: a network card, SCSI, a graphics card, USB.
+
+    A graphics card of ``-device`` takes the place of the default one, but comes later.
+    """
     machine = board.machine
     if not machine.default_devices:
         return
@@ -20,7 +23,8 @@ def add_default_devices(board: Board) -> None:
     adapter = add_vio(board)
     path = adapter.idstr.rsplit("/", 1)[0]
     board.add_at(f"{path}/{CD_ADDRESS}", ScsiDisk(machine))
-    add_vga(board)
+    if all(option.driver != "VGA" for option in machine.devices):
+        add_vga(board)
     if machine.flags.use_ohci_by_default:
         add_ohci(board)
     else:

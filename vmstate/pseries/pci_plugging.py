@@ -55,8 +55,8 @@ def add_ohci(board: Board, option: Any | None = None) -> None:
 
 
 def plug_usb(board: Board, driver: str, bus: str | None = None) -> None:
-    """A device in the next port of the controller named, else of the first."""
-    where = next((usb for usb in board.usb if bus in usb.names), board.usb[0])
+    """A device in the next port of the controller named, else of the newest."""
+    where = next((usb for usb in board.usb if bus in usb.names), board.usb[-1])
     device = USB_DEVICES[driver](board.machine)
     if where.controller.resets_devices:
         device.reset()

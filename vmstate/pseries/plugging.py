@@ -75,9 +75,9 @@ def add_host_bridge(board: Board, index: int, name: str | None = None) -> None:
 
 
 def bus_of(board: Board, name: str | None) -> PciSlots:
-    """The bus of that name; without one, the first."""
+    """The bus of that name; without one, the newest (qbus_find_recursive goes backwards)."""
     named = (bus for bus in board.buses if name in bus.names)
-    return next(named, board.buses[0])
+    return next(named, board.buses[-1])
 
 
 def place(board: Board, option: Any | None) -> str:

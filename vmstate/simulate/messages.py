@@ -201,8 +201,10 @@ def lines(reports: Iterable[Report | str], ret: int, release: Release) -> list[s
 
 
 def _flushes(report: Report, release: Release) -> bool:
-    composite = isinstance(report, d.FieldFailed) and report.type in {"tmp", "qtailq", "qlist", "gtree"}
-    return composite and not reached(TYPES_CHAINED, release)
+    if not isinstance(report, d.FieldFailed):
+        return False
+    composite = report.type in {"tmp", "qtailq", "qlist", "gtree"} and not reached(TYPES_CHAINED, release)
+    return composite or report.type == "virtio"  # read by hand: descriptions inside speak for themselves
 
 
 def _facts(report: Report, release: Release) -> dict[str, object]:

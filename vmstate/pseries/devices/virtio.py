@@ -22,12 +22,16 @@ from vmstate.describe import (
     Writer,
     plan_of,
 )
+from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
 from vmstate.describe.reports import EINVAL, EPERM, LoadFailure
+from vmstate.errors import StreamError
 from vmstate.pseries.devices.pci_device import PCI_DEVICE
 
 MAX_QUEUES = 1024
 NO_VECTOR = 0xFFFF
+CONTENT = "virtio-device"
+SIZES_CHECKED = Span(since="11.1")  # a queue may not come larger than it was made
 
 
 def has_msix(device: Any, version_id: int) -> bool:
@@ -171,7 +175,7 @@ def no_msix(device: Any, version_id: int) -> bool:
 
 def _content(own: VMStateDescription | None) -> VMStateDescription:
     return VMStateDescription(
-        "virtio-device",
+        CONTENT,
         fields=[
             Struct("pci", PCI_DEVICE),
             Buffer("msix", "msix_size", exists=has_msix),
@@ -201,18 +205,38 @@ class VirtioInfo(Info):
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
         at = cur.pos
-        plan_of(self.content.at(state.machine.release)).load(cur, state, 0)
+        try:
+            plan_of(self.content.at(state.machine.release)).load(cur, state, 0)
+        except StreamError:
+            # This description is ours: QEMU reads its fields by hand and has nothing to say of them.
+            if cur.reports and getattr(cur.reports[-1], "vmsd", None) == CONTENT:
+                cur.reports.pop()
+            raise
         if cur.judge:
             self._check(state, at)
 
     def _check(self, state: Any, at: int) -> None:
+        """virtio_load, virtio_pci_load_config."""
+        if state.vectors and state.config_vector != NO_VECTOR and state.config_vector >= state.vectors:
+            raise LoadFailure(-EINVAL, "vector of the configuration", offset=at, found=state.config_vector)
         if state.queue_sel >= MAX_QUEUES:
             raise LoadFailure(-EPERM, "selected queue", offset=at, found=state.queue_sel)
         if state.nr_queues > MAX_QUEUES:
             state.say(f"Invalid number of virtqueues: 0x{state.nr_queues:x}")
             raise LoadFailure(-EPERM, "number of queues", offset=at, found=state.nr_queues)
-        if state.vectors and state.config_vector != NO_VECTOR and state.config_vector >= state.vectors:
-            raise LoadFailure(-EINVAL, "vector of the configuration", offset=at, found=state.config_vector)
+        for i, queue in enumerate(state.queues):
+            line, ret = self._queue_error(state, i, queue)
+            if line:
+                state.say(line)
+                raise LoadFailure(ret, line, offset=at)
+
+    def _queue_error(self, state: Any, i: int, queue: Any) -> tuple[str, int]:
+        room = state.allocated[i] if i < len(state.allocated) else 0
+        if queue.num > room and SIZES_CHECKED.covers(state.machine.release):
+            return f"VQ {i} vring.num {queue.num} exceeds allocated max {room}", -EINVAL
+        if not queue.desc and queue.last_avail_idx:
+            return f"VQ {i} address 0x0 inconsistent with Host index 0x{queue.last_avail_idx:x}", -EPERM
+        return "", 0
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         plan_of(self.content.at(state.machine.release)).save(out, state)

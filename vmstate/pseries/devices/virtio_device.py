@@ -123,7 +123,8 @@ class VirtioDevice(Device):
         self.config_len = model.config_len if options.config_len is None else options.config_len
         self.config = zeros(self.config_len)
         self.nr_queues = len(options.queues)
-        self.queues = _fresh_queues(self._sizes(options.queues), bool(options.vectors))
+        self.allocated = self._sizes(options.queues)
+        self.queues = _fresh_queues(self.allocated, bool(options.vectors))
         self.virtio = None
         self._modern_state()
 

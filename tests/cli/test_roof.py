@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +124,17 @@ def test_a_reader_that_left_is_no_error_to_complain_about(tmp_path, unbuffered):
     process.stdout.close()
     errors = process.stderr.read()
     assert (process.wait(), errors) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_no_bug_of_ours(tmp_path):
+    (tmp_path / "stream").write_bytes(b"QEVM")
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "vmstate", "unwrap", str(tmp_path / "stream")]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_wrong_option_is_unusable_and_help_is_fine(call, capsys):

@@ -27,10 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = _main(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has gone.  Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has gone
+        _give_up_output()
         return _NO_READER
+    except OSError as error:  # a full disk: what was wrong with the input was reported before
+        _give_up_output()
+        print(f"vmstate: cannot write the output: {error.strerror or error}", file=sys.stderr)
+        return Status.UNUSABLE
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return _INTERRUPTED
@@ -41,6 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return Status.BUG
     return status
+
+
+def _give_up_output() -> None:
+    """Let Python's own flush at exit go nowhere: it would complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _main(arguments: list[str]) -> int:

@@ -128,3 +128,9 @@ def test_a_zero_block_has_no_data():
     assert {name: list(sectors) for name, sectors in blocks.devices.items()} == {"disk": [2048]}
     assert list(blocks.data["disk"]) == [0]
     assert blocks.progress == 50
+
+
+def test_a_full_section_that_is_named_like_a_live_one_is_a_device():
+    stream = stream_of(writer.full_section(3, "ram", 0, 4, b"no pages"))
+    assert stream.findings == []
+    assert stream.ram is None

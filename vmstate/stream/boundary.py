@@ -41,7 +41,7 @@ def measured(facts: Facts, win: Window, start: SectionStart) -> Payload:
 def _candidates(facts: Facts, win: Window, start: SectionStart) -> list[Candidate]:
     ends = facts.measure(start, win) if facts.measure else []
     ends = [each for each in ends if start.payload_start <= each.end <= win.end]
-    handler = facts.handler(start)
+    handler = facts.handler(start, whole=True)
     if handler is not None:
         try:
             end, done = handler.scan(win, start.payload_start)

@@ -83,8 +83,8 @@ class Facts:
         section, instance = (start.idstr, start.instance_id) if start else (None, None)
         self.note(Finding(rule, severity, message, Place(offset, section, instance)))
 
-    def handler(self, start: SectionStart) -> LiveHandler | None:
-        """A new handler for a section's payload; None when nobody knows its grammar (at this version).
+    def handler(self, start: SectionStart, whole: bool = False) -> LiveHandler | None:
+        """A new handler for a START (``whole``: FULL) section; None when nobody knows its grammar.
 
         After a thousand there are no more: a handler is heavy, and a section that starts one may be tiny.
         """
@@ -94,7 +94,7 @@ class Facts:
             start, self.page_size, self.capabilities, self.postcopy, self.origin, self.keep_pages
         )
         try:
-            handler = handler_for(context)
+            handler = handler_for(context, whole)
         except StreamError as error:
             self.note(
                 finding_of(error.within(section=start.idstr, instance=start.instance_id), "section.version")

@@ -68,20 +68,24 @@ def records(read: Callable[[Window, int], tuple[int, bool]], win: Window, at: in
 
 Factory = Callable[[LiveContext], LiveHandler]
 
-_HANDLERS: dict[str, Factory] = {}
+_LIVE: dict[str, Factory] = {}
+_WHOLE: dict[str, Factory] = {}
 
 
-def register(idstr: str) -> Callable[[Factory], Factory]:
-    """Class decorator: this handler reads the sections named ``idstr``."""
+def register(idstr: str, whole: bool = False) -> Callable[[Factory], Factory]:
+    """Class decorator: this handler reads the sections named ``idstr``.
+
+    ``whole``: an old-style device, whose state is in a FULL section, not a live one.
+    """
 
     def add(factory: Factory) -> Factory:
-        _HANDLERS[idstr] = factory
+        (_WHOLE if whole else _LIVE)[idstr] = factory
         return factory
 
     return add
 
 
-def handler_for(context: LiveContext) -> LiveHandler | None:
-    """A handler for a section that starts, or None when nobody knows its grammar."""
-    factory = _HANDLERS.get(context.start.idstr)
+def handler_for(context: LiveContext, whole: bool = False) -> LiveHandler | None:
+    """A handler for a START (``whole``: FULL) section, or None when nobody knows its grammar."""
+    factory = (_WHOLE if whole else _LIVE).get(context.start.idstr)
     return factory(context) if factory else None

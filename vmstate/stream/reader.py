@@ -223,6 +223,14 @@ def map_whole(descriptor: int, size: int) -> Window:
     return Window(memoryview(mapped), mapped=mapped)
 
 
+def _window(view: memoryview) -> Window:
+    """A window on bytes; of a map that nobody writes to, one that may give memory back."""
+    mapped = view.obj
+    if isinstance(mapped, mmap.mmap) and view.readonly and len(mapped) == len(view):
+        return Window(view, mapped=mapped)
+    return Window(view)
+
+
 def open_stream(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview | mmap.mmap,
     resolver: Resolver | None = None,
@@ -235,7 +243,7 @@ def open_stream(
     bytes do not begin like a migration stream; anything else wrong with them becomes a finding.
     """
     if isinstance(source, (bytes, bytearray, memoryview, mmap.mmap)):
-        return read(Window(memoryview(source).cast("B")), resolver, origin)
+        return read(_window(memoryview(source).cast("B")), resolver, origin)
     stream = read(map_file(source), resolver, origin)
     stream.path = Path(source)
     return stream

@@ -68,7 +68,7 @@ class StorageAttributes(_StorageBytes):
     PLAIN = frozenset({0x04, 0x08})
 
 
-@register("s390-skeys")
+@register("s390-skeys", whole=True)
 class StorageKeys(_StorageBytes):
     """Storage keys; mark 4 (ERROR) stands in the place of the end mark."""
 
@@ -78,7 +78,7 @@ class StorageKeys(_StorageBytes):
     LAST = frozenset({0x04})
 
 
-@register("todclock")
+@register("todclock", whole=True)
 class TodClock:
     """The time-of-day clock (hw/s390x/tod.c): a byte says whether epoch and clock follow; old style."""
 

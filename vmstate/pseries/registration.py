@@ -7,7 +7,7 @@ hw/ppc/spapr.c ``spapr_machine_init``, and softmmu/vl.c around it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from vmstate.describe.history import History, Span
@@ -102,7 +102,17 @@ def _live(board: Board) -> None:
 
 def _options(board: Board) -> None:
     for option in board.machine.devices:
-        add_option(board, option)
+        if option.driver.endswith("-spapr-cpu-core"):
+            _plug_core(board, int(option.get("core-id", "0"), 0))
+        else:
+            add_option(board, option)
+
+
+def _plug_core(board: Board, first: int) -> None:
+    """A core that comes later: its connector is there already."""
+    presenters = PRESENTERS.at(board.machine.release)
+    for index in range(first, first + board.machine.topology.threads):
+        _processor(board, index, presenters)
 
 
 def _global_state(board: Board) -> None:
@@ -132,11 +142,20 @@ def _dummy_presenters(board: Board) -> None:
     machine = board.machine
     if not machine.flags.pre_2_10_has_unused_icps:
         return
+    present = {*range(machine.topology.cpus), *_plugged_later(machine)}
     for index in range(machine.topology.max_servers):
-        if index < machine.topology.cpus:
+        if index in present:
             board.skip(1)  # gone again when the processor came
         else:
             board.add(DummyIcp(machine, index))
+
+
+def _plugged_later(machine: Any) -> Iterator[int]:
+    """Indexes of the processors of ``-device …-spapr-cpu-core``."""
+    for option in machine.devices:
+        if option.driver.endswith("-spapr-cpu-core"):
+            first = int(option.get("core-id", "0"), 0)
+            yield from range(first, first + machine.topology.threads)
 
 
 def _processors(board: Board) -> None:
@@ -160,7 +179,9 @@ def _processor(board: Board, index: int, presenters: tuple[str, ...]) -> None:
         if presenter == "icp" and machine.has_xics:
             board.add(Icp(machine, index))
         elif presenter == "tctx" and machine.has_xive:
-            board.add(XiveTctx(machine, index))
+            tctx = XiveTctx(machine, index)
+            tctx.instance_id = board.new_instance("xive-tctx")
+            board.add(tctx)
     if CPU_CORE_STATE.covers(machine.release) and not machine.flags.core_pre_3_0_migration:
         board.add(SpaprCpu(machine, index))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Mapping
 from vmstate.describe.history import ALWAYS, History, Release, Span
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.vio_bus import PATH_NAMES
+from vmstate.simulate.cores import is_core, plug_core
 from vmstate.simulate.options import parse_number
 from vmstate.simulate.startup import DeviceOption, Global, Refused, Startup
 from vmstate.simulate.vio import plug_vio
@@ -37,8 +38,6 @@ DRIVERS: Mapping[str, Span] = {
     "usb-tablet": ALWAYS,
     "VGA": ALWAYS,
     "e1000": ALWAYS,
-    "rtl8139": ALWAYS,
-    "pci-bridge": ALWAYS,
 }
 
 #: Classes of which a -global sets what the simulator follows: class to properties.
@@ -49,12 +48,15 @@ GLOBALS: Mapping[str, frozenset[str]] = {
 
 _UNCONNECTED = History("Warning: vlan {} {}", ("2.11", "warning: vlan {} {}"), ("3.0", "warning: hub {} {}"))
 _NO_PEER = History("Warning: {} {} has no peer", ("2.11", "warning: {} {} has no peer"))
-_NICS = frozenset({"spapr-vlan", "virtio-net-pci", "e1000", "rtl8139"})
+_NICS = frozenset({"spapr-vlan", "virtio-net-pci", "e1000"})
 
 
 def create_devices(start: Startup) -> None:
     """Create the devices of all -device options in order; what we do not model is our own error."""
     for place, device in enumerate(start.devices):
+        if is_core(device.driver):
+            plug_core(start, place, device)
+            continue
         span = DRIVERS.get(device.driver)
         if span is None:
             raise ConfigurationError(f"-device {device.driver} is not modelled")

@@ -6,6 +6,7 @@ facts, in QEMU's order; the floor that knows releases turns them into lines.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from vmstate.errors import StreamError
@@ -17,6 +18,11 @@ EPERM, ENOENT, EIO, ENOMEM, EINVAL = 1, 2, 5, 12, 22
 @dataclass(frozen=True, slots=True)
 class Report:
     """One fact; its subclasses are all there are."""
+
+    @classmethod
+    def rule(cls) -> str:
+        """The stable id of the check that reports it: ``footer-missing``."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +144,27 @@ class SubsectionFailed(Report):
     ret: int
 
 
+@dataclass(frozen=True, slots=True)
+class Aborted(Report):
+    """QEMU ends here and now, by ``line`` (a failed assertion, no memory); it says nothing more."""
+
+    line: str
+
+
 class LoadFailure(StreamError):
     """Loading stopped as QEMU's would: ``ret`` is the negative errno that the loader returns."""
 
     def __init__(self, ret: int, message: str, **where: object) -> None:
         super().__init__(message, **where)  # type: ignore[arg-type]
         self.ret = ret
+
+
+class Aborts(LoadFailure):
+    """Loading ends QEMU itself: no errno comes back, and nothing is printed but ``line``."""
+
+    def __init__(self, line: str, **where: object) -> None:
+        super().__init__(-EINVAL, f"QEMU aborts: {line}", **where)
+        self.line = line
 
 
 class Refused(Exception):

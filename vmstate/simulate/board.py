@@ -157,16 +157,12 @@ def no_vsmt(start: Startup) -> None:
 def decide_interrupts(start: Startup) -> None:
     """``spapr_irq_init`` (4.0 on): dual is for POWER9, else it becomes XICS; XIVE alone must have POWER9."""
     settings = start.settings
-    if settings.kernel_irqchip == "split" and (
-        start.accelerator.kvm or not _IRQCHIP_IS_KVMS.at(start.release)
-    ):
-        raise Refused("kernel_irqchip split mode not supported on pseries")
-    if (
-        settings.kernel_irqchip == "on"
-        and not start.accelerator.kvm
-        and not _IRQCHIP_IS_KVMS.at(start.release)
-    ):
-        raise Refused("kernel_irqchip requested but only available with KVM")
+    kvm = start.accelerator.kvm is not None
+    if kvm or not _IRQCHIP_IS_KVMS.at(start.release):
+        if settings.kernel_irqchip == "split":
+            raise Refused("kernel_irqchip split mode not supported on pseries")
+        if settings.kernel_irqchip == "on" and not kvm:
+            raise Refused("kernel_irqchip requested but only available with KVM")
     if not start.binary.compat.check(start.processor, LOGICAL_3_00, 0, settings.max_compat):
         if settings.irq == "dual":
             settings.irq = "xics"
@@ -174,7 +170,7 @@ def decide_interrupts(start: Startup) -> None:
             raise Refused("XIVE-only machines require a POWER9 CPU")
 
 
-_IRQCHIP_IS_KVMS = History(False, ("4.2", True))
+_IRQCHIP_IS_KVMS = History(False, ("5.0", True))
 
 
 def xics_only(start: Startup) -> None:
@@ -204,6 +200,19 @@ def check_cpus(start: Startup) -> None:
                 raise Refused(f"{name} ({count}) must be multiple of threads ({settings.threads})")
     elif settings.max_cpus != settings.cpus:
         raise Refused("This machine version does not support CPU hotplug")
+
+
+def start_vcpus(start: Startup) -> None:
+    """KVM HV cannot pretend to be another processor: its kernel takes the host's own PVR alone."""
+    host = start.accelerator.kvm
+    if host is not None and host.flavour == "hv" and start.processor.pvr != host.pvr:
+        raise Refused(_VCPU_FAILED.at(start.release))
+
+
+_VCPU_FAILED = History(
+    "kvm_init_vcpu failed: Invalid argument",
+    ("5.2", "kvm_init_vcpu: kvm_arch_init_vcpu failed (0): Invalid argument"),
+)
 
 
 def old_thread_limit(start: Startup) -> None:
@@ -246,25 +255,43 @@ def apply_compat(start: Startup) -> None:
     if not pvr:
         return
     refusal = start.binary.compat.refusal(start.processor, pvr)
+    host = start.accelerator.kvm
+    if refusal is None and host is not None and not host.compat_register:
+        refusal = "Unable to set CPU compatibility mode in KVM: Invalid argument"
     if refusal is not None:
         raise Refused(refusal)
 
 
-_OLD_CPUS = (parse_cpu_late, no_vsmt, check_cpus, old_thread_limit)
+_OLD_CPUS = (parse_cpu_late, no_vsmt, check_cpus, old_thread_limit, start_vcpus)
 _OLD_END = (check_slots, lay_out_board, check_rma)
 _MEMORY_FIRST = (decide_resize_hpt, old_rma, xics_only, check_memory)
 _CAPABILITIES_FIRST = (check_core_type, init_capabilities, decide_resize_hpt)
-_VSMT_FIRST = (set_vsmt, decide_interrupts, check_memory, check_cpus)
+_VSMT_FIRST = (set_vsmt, decide_interrupts, check_memory, check_cpus, start_vcpus)
 
 #: The construction of the board, step by step, by release.  Capabilities were part of the reset before 3.0.
 BOARD: History[tuple[Step, ...]] = History(
     (old_rma, xics_only, check_memory, *_OLD_CPUS, apply_compat, *_OLD_END, init_capabilities),
     ("2.10", (*_MEMORY_FIRST, *_OLD_CPUS, *_OLD_END, init_capabilities)),
-    ("2.11", (*_MEMORY_FIRST, set_vsmt, check_core_type, check_cpus, *_OLD_END, init_capabilities)),
-    ("2.12", (*_MEMORY_FIRST, check_core_type, check_cpus, set_vsmt, *_OLD_END, init_capabilities)),
+    (
+        "2.11",
+        (*_MEMORY_FIRST, set_vsmt, check_core_type, check_cpus, start_vcpus, *_OLD_END, init_capabilities),
+    ),
+    (
+        "2.12",
+        (*_MEMORY_FIRST, check_core_type, check_cpus, set_vsmt, start_vcpus, *_OLD_END, init_capabilities),
+    ),
     (
         "3.0",
-        (*_CAPABILITIES_FIRST, old_rma, xics_only, check_memory, check_cpus, set_vsmt, *_OLD_END),
+        (
+            *_CAPABILITIES_FIRST,
+            old_rma,
+            xics_only,
+            check_memory,
+            check_cpus,
+            set_vsmt,
+            start_vcpus,
+            *_OLD_END,
+        ),
     ),
     ("4.0", (*_CAPABILITIES_FIRST, old_rma, *_VSMT_FIRST, *_OLD_END)),
     ("5.0", (*_CAPABILITIES_FIRST, limit_rma, *_VSMT_FIRST, check_slots, lay_out_board)),

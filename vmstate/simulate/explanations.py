@@ -108,11 +108,7 @@ def _loader(said: dict[str, dict[str, str]]) -> Iterator[Explanation]:
             if saying is None or not _PLACEHOLDER.sub("", saying.text):
                 continue  # nothing said, or a text that is put together elsewhere
             span = Span(since, following[0])
-            yield Explanation(_rule(kind), _pattern(saying.text), _place(kind), meaning, advice, span)
-
-
-def _rule(kind: type[Report]) -> str:
-    return _words(kind.__name__)
+            yield Explanation(kind.rule(), _pattern(saying.text), _place(kind), meaning, advice, span)
 
 
 def _words(name: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from vmstate.describe import Cursor
-from vmstate.describe.reports import Report
+from vmstate.describe.reports import HookFailed, Report
 from vmstate.pseries.board import Registered
 from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
+from vmstate.pseries.devices.device import Device
 from vmstate.pseries.registration import register
 from vmstate.simulate.loader import Loader
 from vmstate.simulate.machine import Machine
@@ -30,11 +32,24 @@ class Instance:
         self.nr_servers = built.topology.max_servers
         self.console: list[Report | str] = []
         self.trace = trace
+        self.refused: Check | None = None
         self.entries: list[Registered] = register(self)
         self.configuration = ConfigurationSection(self) if built.flags.send_configuration else None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.built, name)
+
+    def compared(
+        self, device: Device, rule: str, path: str, incoming: object, local: object, *, passed: bool
+    ) -> None:
+        """A device's hook compared both sides' values: kept if it decided, or if a trace is wanted."""
+        if passed and self.trace is None:
+            return
+        check = Check(rule, passed, "", device.idstr, device.instance_id, None, path, incoming, local)
+        if self.trace is not None:
+            self.trace.append(check)
+        if not passed and self.refused is None:
+            self.refused = check
 
     def save(self) -> bytes:
         """The stream that this machine sends, paused as it is.  Raises SaveFailure if a hook refuses."""
@@ -68,7 +83,14 @@ class Instance:
         return Verdict(
             outcome=Outcome.ACCEPT if ret == 0 else Outcome.REJECT,
             messages=lines(self.console, ret, self.release),
-            decided_by=loader.decided_by if ret else None,
+            decided_by=self._decided(loader) if ret else None,
             errno=-ret,
             trace=self.trace or [],
         )
+
+    def _decided(self, loader: Loader) -> Check | None:
+        """The loader's own check; where a hook refused, what the hook compared, at the loader's place."""
+        decided = loader.decided_by
+        if decided is None or self.refused is None or decided.rule != HookFailed.rule():
+            return decided
+        return replace(self.refused, offset=decided.offset, message=decided.message)

@@ -95,7 +95,7 @@ class Loader:
             place = error.place
             facts = (r for r in self.cur.reports if isinstance(r, Report))
             first = next(facts, None)
-            rule = type(first).__name__ if first is not None else type(error).__name__
+            rule = first.rule() if first is not None else "stream"
             self.decided_by = Check(
                 rule, False, error.message, place.section, place.instance, place.offset, place.path,
                 error.found, error.expected,

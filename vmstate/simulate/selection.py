@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.accelerators import Accelerator
+from vmstate.pseries.accelerators import Accelerator, Host
 from vmstate.pseries.cpus import CpuAt
 from vmstate.pseries.other_cpus import is_other_cpu
 from vmstate.simulate.options import Opt, parse_opts
@@ -71,10 +72,24 @@ def select_accelerator(start: Startup) -> None:
         start.say(*(f"{place}invalid accelerator {name}" for name, place in missing))
     if chosen is None:
         _NO_ACCELERATOR.at(start.release)(":".join(name for name, _ in names))
-    if chosen == "kvm":
-        start.accelerator = Accelerator("kvm", host)
+    if chosen == "kvm" and host is not None:
+        _start_kvm(start, host)
     if lists and missing:
         start.say(f"falling back to {chosen}")
+
+
+def _start_kvm(start: Startup, host: Host) -> None:
+    start.accelerator = Accelerator("kvm", host)
+    irqchip = start.settings.kernel_irqchip
+    if irqchip is not None and irqchip not in {"on", "off", "split"}:
+        raise Refused(f"Invalid parameter '{irqchip}'")
+    wanted = (start.settings.kvm_type or "auto").lower()
+    if wanted not in {"auto", "hv", "pr"}:
+        raise Refused(f"Unknown kvm-type specified '{start.settings.kvm_type}'")
+    if wanted not in {"auto", host.flavour}:
+        raise ConfigurationError(
+            f"kvm-type={wanted} on host {host.name}, which has KVM {host.flavour.upper()}"
+        )
 
 
 #: From 5.0 -accel may be given several times, and every failure is told.
@@ -144,12 +159,22 @@ _MAX_IS_DEFAULT = History(False, ("7.1", True))
 
 
 def _default_cpu(start: Startup) -> CpuAt:
+    """The machine type's own processor; under KVM the host's, whatever the type."""
     host = start.accelerator.kvm
-    name = host.cpu if host is not None and _KVM_DEFAULTS_TO_HOST.at(start.release) else None
-    return start.binary.cpus[name or start.type.flags.default_cpu]
+    return _host_cpu(start, host) if host else start.binary.cpus[start.type.flags.default_cpu]
 
 
-_KVM_DEFAULTS_TO_HOST = History(True, ("2.11", False))
+def _host_cpu(start: Startup, host: Host) -> CpuAt:
+    """``-cpu host`` (kvm_ppc_register_host_cpu_type): the class of the host's family, with the host's PVR."""
+    for cpu in start.binary.cpus.values():
+        if cpu.family.name == host.family:
+            return replace(cpu, name="host", pvr=host.pvr, deprecated="")
+    raise ConfigurationError(f"QEMU {start.release} has no class for the {host.family} of host {host.name}")
+
+
+def _is_host(name: str, host: Host | None) -> bool:
+    """Whether a processor's name means the host: ``host``, or the alias of its family."""
+    return host is not None and (name == "host" or name.lower() == host.family.lower())
 
 
 def parse_cpu_early(start: Startup) -> None:
@@ -159,10 +184,7 @@ def parse_cpu_early(start: Startup) -> None:
         return
     name, _, features = start.cpu_option.partition(",")
     host = start.accelerator.kvm
-    if name == "host" and host is not None:
-        start.cpu = find_cpu(start, host.cpu)
-    else:
-        start.cpu = find_cpu(start, name)
+    start.cpu = _host_cpu(start, host) if host and _is_host(name, host) else find_cpu(start, name)
     if features:
         _features(start, features)
 
@@ -186,10 +208,7 @@ def parse_cpu_late(start: Startup) -> None:
         return
     name, _, features = start.cpu_option.partition(",")
     host = start.accelerator.kvm
-    if name == "host" and host is not None:
-        start.cpu = start.binary.cpus[host.cpu]
-        return
-    start.cpu = find_old_cpu(start, name)
+    start.cpu = _host_cpu(start, host) if host and _is_host(name, host) else find_old_cpu(start, name)
     if features:
         _features(start, features)
 

@@ -103,6 +103,7 @@ def post_load(state: Any, version_id: int) -> int:
     local = state.machine.type_name
     if not same_up_to(bytes(state.name), local.encode(), state.len):
         shown = bytes(state.name).split(b"\0", 1)[0].decode("utf-8", "replace")
+        state.compared("machine-type", "name", shown, local, passed=False)
         return _refuse(state, f"Machine type received is '{shown}' and local is '{local}'")
     if state.target_page_bits != TARGET_PAGE_BITS:
         bits = (state.target_page_bits ^ 1 << 31) - (1 << 31)

@@ -51,12 +51,19 @@ def cpu_post_load(cpu: Any, version_id: int) -> int:
         ret = _set_compat(cpu)
         if ret:
             return ret
-    elif not cpu.model.matches(cpu.spr[SPR_PVR] & 0xFFFFFFFF):
+    elif not _pvr_matches(cpu):
         return REFUSED.at(cpu.machine.release)
     release = cpu.machine.release
     if reached(RTAS_STOPPED_SINCE, release) and not cpu.machine.flags.rtas_stopped_state:
         cpu.quiesced = _was_stopped(cpu)
     return 0
+
+
+def _pvr_matches(cpu: Any) -> bool:
+    pvr, model = cpu.spr[SPR_PVR] & 0xFFFFFFFF, cpu.model
+    local = f"{model.pvr:#010x} ({model.name})"
+    fine = bool(model.matches(pvr))
+    return bool(cpu.compared("pvr_match", f"env.spr[{SPR_PVR}]", f"{pvr:#010x}", local, passed=fine))
 
 
 def _set_compat(cpu: Any) -> int:
@@ -67,6 +74,8 @@ def _set_compat(cpu: Any) -> int:
     host = machine.accelerator.kvm
     if refusal is None and host is not None and reached(MODE_SET_AFRESH, machine.release):
         refusal = None if host.compat_register else KVM_REFUSES
+    fine = refusal is None
+    cpu.compared("ppc_set_compat", "compat_pvr", f"{pvr:#010x}", cpu.model.name, passed=fine)
     if refusal is not None:
         cpu.say(refusal)
         return REFUSED.at(machine.release)

@@ -65,6 +65,13 @@ class Device:
         """Print a line on the machine's stderr, as a hook's error_report does."""
         self.machine.console.append(line)
 
+    def compared(self, rule: str, path: str, incoming: object, local: object, *, passed: bool) -> bool:
+        """Note that a hook compared both sides' values, for the verdict and the trace; returns ``passed``."""
+        note = getattr(self.machine, "compared", None)
+        if note is not None:
+            note(self, rule, path, incoming, local, passed=passed)
+        return passed
+
 
 class LiveDevice:
     """A section that is sent while the machine runs, by a protocol of its own (SaveVMHandlers).

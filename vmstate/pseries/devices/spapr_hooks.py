@@ -92,6 +92,7 @@ def spapr_post_load(spapr: Any, version_id: int) -> int:
     machine = spapr.machine
     checks = post_migration(machine.capabilities, spapr.mig, machine.effective_levels)
     for check in checks:
+        spapr.compared("capability", f"cap-{check.name}", check.incoming, check.own, passed=not check.fails)
         if check.message is not None:
             spapr.say(check.message)
     if any(check.fails for check in checks):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vmstate.describe.history import Span
 from vmstate.errors import ConfigurationError, DeclarationError
-from vmstate.pseries.accelerators import Host
+from vmstate.pseries.accelerators import shipped_hosts
 from vmstate.pseries.capabilities import Capability
 from vmstate.pseries.machines import Difference, MachineType
 from vmstate.pseries.option_vectors import Ov5, from_wire, to_wire
@@ -103,16 +103,58 @@ def test_where_the_bits_of_an_option_vector_are():
 
 
 def test_a_kvm_host_decides_what_a_guest_may_have():
-    p8 = Host("p8-hv", cpu="power8_v2.0", htm=True, cfpc=1, sbbc=1, ibs=0, page_sizes=(65536,), smt_threads=8)
-    world = WORLD.extended(p8)
-
     def said(text: str) -> tuple[str, ...]:
-        return build(parse(f"p8-hv: {text}", world)).messages
+        host, _, command = text.partition(": ")
+        return build(parse(f"{host}: {command.replace(' -', ' -nodefaults -', 1)},accel=kvm")).messages
 
-    assert said("qemu-4.1 -machine pseries-2.11,accel=kvm -cpu host") == ()
-    assert said("qemu-4.1 -machine pseries-2.12,accel=kvm,cap-cfpc=fixed -cpu host") == (
+    assert said("p8-hv: qemu-4.1 -machine pseries-2.11") == ()
+    assert said("p8-hv: qemu-4.1 -machine pseries-2.12,cap-cfpc=fixed") == (
         "Requested safe cache capability level not supported by kvm, try cap-cfpc=workaround",
     )
-    assert said("qemu-7.2 -machine pseries-3.1,accel=kvm,cap-hpt-max-page-size=16M -cpu host") == (
+    assert said("p8-hv: qemu-7.2 -machine pseries-3.1,cap-hpt-max-page-size=16M") == (
         "Can't support 16384 kiB guest pages with 64 kiB host pages with this KVM implementation",
     )
+    advice = "try appending -machine cap-cfpc=broken"
+    assert said("p9-hv-2017: qemu-4.2 -machine pseries-4.1") == (
+        f"Requested safe cache capability level not supported by kvm, {advice}",
+    )
+    assert said("p10-hv: qemu-11.1 -machine pseries,cap-ibs=fixed-na") == ()
+
+
+def test_kvm_pr_cannot_set_a_compatibility_mode():
+    command = "qemu-2.12.1 -nodefaults -machine pseries,accel=kvm,cap-htm=off,vsmt=1"
+    assert build(parse(f"p8-pr: {command}")).messages == ()
+    assert build(parse(f"p8-pr: {command},max-cpu-compat=power7")).messages == (
+        "Unable to set CPU compatibility mode in KVM: Invalid argument",
+    )
+    assert build(parse(f"p8-hv: {command},max-cpu-compat=power7")).messages == ()
+
+
+def test_under_kvm_the_processor_is_the_hosts():
+    def cpu(text: str) -> tuple[str, int]:
+        machine = build(parse(text)).machine
+        assert machine is not None
+        return machine.cpu.name, machine.cpu.pvr
+
+    command = "qemu-7.2 -nodefaults -machine pseries-3.1,accel=kvm"
+    assert cpu(f"p9-hv-dd23: {command}") == ("host", 0x004E1203)
+    assert cpu(f"p9-hv-dd23: {command} -cpu POWER9") == ("host", 0x004E1203)
+    assert build(parse(f"p9-hv-dd23: {command} -cpu power9_v2.0")).messages == (
+        "kvm_init_vcpu: kvm_arch_init_vcpu failed (0): Invalid argument",
+    )
+
+
+def test_every_shipped_host_runs_a_default_machine():
+    for name in shipped_hosts():
+        start = build(parse(f"{name}: qemu-8.0 -nodefaults -machine pseries-3.1,accel=kvm"))
+        assert start.machine is not None, (name, start.messages)
+
+
+def test_a_host_file_with_a_wrong_key_is_refused(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('family = "POWER9"\npvr = 0x004E1202\ncolour = "red"\n')
+    with pytest.raises(ConfigurationError, match="host mine: no such key: colour"):
+        parse(f"{file}: qemu-7.2 -machine pseries,accel=kvm")
+    file.write_text('family = "POWER9"\n')
+    with pytest.raises(ConfigurationError, match="host mine: missing: pvr"):
+        parse(f"{file}: qemu-7.2 -machine pseries,accel=kvm")

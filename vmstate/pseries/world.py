@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from vmstate.describe.history import History, Release, at
 from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.pseries import machine_types, releases
-from vmstate.pseries.accelerators import Host
+from vmstate.pseries.accelerators import Host, read_host, shipped_host, shipped_hosts
 from vmstate.pseries.capabilities import CAPABILITIES, Capability, CapabilityAt, capability_at
 from vmstate.pseries.compat import COMPAT_MODES, CompatMode, CompatTable, compat_table
 from vmstate.pseries.cpu_table import CPU_FAMILIES, CPU_MODELS
@@ -61,12 +61,20 @@ class World:
         return known
 
     def host(self, name: str) -> Host:
-        """The KVM host of that name.  Raises ConfigurationError naming those that there are."""
+        """The KVM host of that name: declared here, shipped with the package, or a TOML file.
+
+        Raises ConfigurationError naming those that there are.
+        """
         for host in self.hosts:
             if host.name == name:
                 return host
-        known = ", ".join(host.name for host in self.hosts) or "none"
-        raise ConfigurationError(f"no such host: {name!r}; declared hosts: {known}")
+        if name.endswith(".toml"):
+            return read_host(name)
+        shipped = shipped_host(name)
+        if shipped is None:
+            known = ", ".join((*(host.name for host in self.hosts), *shipped_hosts()))
+            raise ConfigurationError(f"no such host: {name!r}; hosts: {known}, or the path of a .toml file")
+        return shipped
 
     def extended(self, *declarations: Declaration) -> World:
         """Another world that has these as well; one of a name that is there already takes its place.

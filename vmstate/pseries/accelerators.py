@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ def shipped_hosts() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in _SHIPPED.glob("*.toml")))
 
 
+@cache
 def shipped_host(name: str) -> Host | None:
     """The host of that name that comes with the package, or None."""
     return read_host(_SHIPPED / f"{name}.toml") if name in shipped_hosts() else None

@@ -16,6 +16,7 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "show": Command("vmstate.cli.show", "the tree of sections and fields, or one thing in it"),
     "verify": Command("vmstate.cli.verify", "check streams: structure, description, declarations, rewriting"),
+    "diff": Command("vmstate.cli.diff", "two streams by section and field, and guest memory by page"),
     "edit": Command("vmstate.cli.edit", "set, remove, add fields and subsections; all else keeps its bytes"),
     "strip": Command("vmstate.cli.strip", "take guest memory out of a stream"),
     "load": Command("vmstate.cli.load", "let a simulated destination load a stream: what would QEMU say?"),

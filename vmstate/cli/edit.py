@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> Report:
     """Apply the changes and write the stream, in the same wrapping."""
     if not options.changes:
         raise ConfigurationError("nothing to change: give PATH=VALUE, --remove PATH or --add PATH=VALUE")
-    given = open_named(options.stream)
+    given = open_named(options.stream, whole=True)
     changes = Changes(given.contents, known_meanings())
     for change in options.changes:
         changes.apply(change)

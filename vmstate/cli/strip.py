@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Write the stream with every page record made a zero page; in the same wrapping."""
-    given = open_named(options.stream)
+    given = open_named(options.stream, whole=True)
     edit = strip(given.stream)
     chunks = edit.chunks() if options.bare else given.opened.rewrap(edit.chunks())
     written = save(options.output, chunks)

@@ -38,7 +38,7 @@ def framing_findings(stream: Stream) -> Iterator[Finding]:
         return
     for item in flat(stream.items):
         for start, again in _written(stream, item):
-            if stream.data[start : start + len(again)] != again:
+            if bytes(stream.data[start : start + len(again)]) != again:
                 message = "this part of the framing is not written again as it was read"
                 yield _finding("rewrite.framing", message, start, item)
 
@@ -86,7 +86,7 @@ def _finding(
 def section_findings(contents: Contents, decoded: Decoded) -> Iterator[Finding]:
     """A decoded section, written again from its values (rules ``rewrite.section``, ``value.*``)."""
     section = decoded.section
-    payload = contents.stream.payload(section)
+    payload = bytes(contents.stream.payload(section))
     try:
         again = replayed(decoded)
     except EncodeError as error:
@@ -110,7 +110,7 @@ def section_findings(contents: Contents, decoded: Decoded) -> Iterator[Finding]:
         yield _finding("rewrite.section", message, at, section, _path_at(decoded.root, at))
 
 
-def _not_canonical(node: Node, patched: bytearray, payload: memoryview, section: Section) -> Finding | None:
+def _not_canonical(node: Node, patched: bytearray, payload: bytes, section: Section) -> Finding | None:
     """Bytes that QEMU reads but does not keep: unused ones, and true as another byte than 1."""
     low, high = node.start - section.payload_start, node.end - section.payload_start
     if node.nodes or node.type not in ("unused_buffer", "bool") or patched[low:high] == payload[low:high]:
@@ -155,7 +155,7 @@ def container_findings(opened: Opened) -> Iterator[Finding]:
         return
     try:
         with open_input(b"".join(rewrap(opened.layers, pieces(opened.data), size))) as again:
-            same = again.data == opened.data and again.layers == opened.layers
+            same = bytes(again.data) == bytes(opened.data) and again.layers == opened.layers
     except Unsupported as error:
         yield Finding("rewrite.container", Severity.INFO, f"not made again: {error.message}", error.place)
         return

@@ -33,8 +33,14 @@ class Measures:
         self._asked: dict[tuple[str, int], int] = {}
 
     def __call__(self, start: SectionStart, win: Window) -> list[Candidate]:
-        """Offsets where the payload may end, and who says so."""
-        return [*self._described(start, win), *self._declared(start, win)]
+        """Offsets where the payload may end, and who says so.
+
+        The declarations are asked only where the description does not tell: compiling them takes time.
+        """
+        described = self._described(start, win)
+        if described and described[0].sure:
+            return described
+        return [*described, *self._declared(start, win)]
 
     def _described(self, start: SectionStart, win: Window) -> list[Candidate]:
         vmdesc = self._find(win)

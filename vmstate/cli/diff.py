@@ -1,0 +1,48 @@
+"""``vmstate diff``: where two streams differ."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+from vmstate.cli.report import Report
+from vmstate.cli.streams import known_meanings, open_named
+from vmstate.cli.terminal import Style
+from vmstate.compare.difference import Difference
+from vmstate.compare.streams import Diff
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("left", metavar="A", help='a stream; "-" is the standard input')
+    parser.add_argument("right", metavar="B", help="another")
+    parser.add_argument(
+        "--ignore",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="what does not count, with all inside it: timer, ram, cpu.env.gpr, spapr/cap/* (* is any text)",
+    )
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Compare; different streams make the status 1."""
+    left, right = open_named(options.left), open_named(options.right)
+    diff = Diff(left.contents, right.contents, options.ignore, known_meanings())
+    differences = list(diff.differences())
+    findings = [
+        replace(finding, message=f"{given.name}: {finding.message}")
+        for given in (left, right)
+        for finding in given.findings
+    ]
+    result = {"same": not differences, "differences": [one.as_json() for one in differences]}
+    return Report(_lines(differences), result, findings, ok=not differences)
+
+
+def _lines(differences: list[Difference]) -> Iterator[str]:
+    style = Style.of(sys.stdout)
+    for one in differences:
+        path, sign, text = str(one).partition(": ")
+        yield f"{style.paint('bold', path)}{sign}{text}"

@@ -1,0 +1,149 @@
+"""Guest memory of two streams: which pages differ, found in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from vmstate.compare.difference import Difference
+from vmstate.errors import StreamError
+from vmstate.stream import Stream
+from vmstate.stream.ram import PageKind, Ram
+from vmstate.stream.ram_pages import RamPages
+
+_SHOWN = 4
+_BATCH = 4096
+
+
+@dataclass
+class _Side:
+    stream: Stream
+    ram: Ram
+    pages: RamPages
+
+    def block(self, name: str) -> int | None:
+        """The index of a block by its name."""
+        return next((i for i, block in enumerate(self.ram.blocks) if block.name == name), None)
+
+
+def _side(stream: Stream) -> _Side | None:
+    ram = stream.ram
+    return None if ram is None else _Side(stream, ram, RamPages(ram, stream.data))
+
+
+def memory_differences(left: Stream, right: Stream) -> Iterator[Difference]:
+    """Where guest memory differs; a page that was never sent is as good as a zero page."""
+    one, other = _side(left), _side(right)
+    if one is None or other is None:
+        return
+    for index, block in enumerate(one.ram.blocks):
+        path = f"ram.{block.name}"
+        theirs = other.block(block.name)
+        if theirs is None:
+            continue  # the block lists differ: that is told as such
+        if one.pages.page_size != other.pages.page_size:
+            sizes = (f"pages of {one.pages.page_size} bytes", f"pages of {other.pages.page_size} bytes")
+            yield Difference("diff.ram", path, *sizes)
+            continue
+        try:
+            addresses = _differing(one, index, other, theirs)
+        except StreamError as error:
+            yield Difference("diff.ram", path, f"not compared: {error}")
+            continue
+        yield from _told(path, addresses, one.pages.page_size)
+
+
+def _told(path: str, addresses: npt.NDArray[np.uint64], page_size: int) -> Iterator[Difference]:
+    if not len(addresses):
+        return
+    shown = ", ".join(f"{int(address):#x}" for address in addresses[:_SHOWN])
+    more = ", …" if len(addresses) > _SHOWN else ""
+    pages = "page differs" if len(addresses) == 1 else "pages differ"
+    yield Difference("diff.ram", path, f"{len(addresses)} {pages} (of {page_size} bytes): {shown}{more}")
+
+
+def _differing(one: _Side, block: int, other: _Side, theirs: int) -> npt.NDArray[np.uint64]:
+    """The addresses of the pages that differ, in order.
+
+    StreamError if a compressed or delta page cannot be decoded.
+    """
+    sides = (
+        _Final(one.pages, one.stream.data, block),
+        _Final(other.pages, other.stream.data, theirs),
+    )
+    addresses = np.union1d(sides[0].address, sides[1].address)
+    found = []
+    for start in range(0, len(addresses), _BATCH):
+        batch = addresses[start : start + _BATCH]
+        rows = [side.rows(batch) for side in sides]
+        words = [side.view(np.uint64) for side in rows]
+        found.append(batch[(words[0] != words[1]).any(axis=1)])
+    return np.concatenate(found) if found else addresses
+
+
+class _Final:
+    """The final content of each page of a block that was sent; pages never sent are zeros."""
+
+    def __init__(self, pages: RamPages, view: memoryview, block: int) -> None:
+        self.pages = pages
+        self.block = block
+        self._view = view
+        self.size = pages.page_size
+        self.mapped = pages.ram.blocks[block].mapped is not None
+        if self.mapped:
+            self.address = np.fromiter((a for a, _ in pages.pages(block)), np.uint64)
+            self._data, self._kind = np.zeros(0, np.uint64), np.zeros(0, np.uint16)
+            return
+        records = pages.records(block)
+        last = records.last_of_each()
+        self.address, self._data, self._kind = records.address[last], records.data[last], records.kind[last]
+
+    def rows(self, batch: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+        """The contents of the pages at these addresses, a row each."""
+        rows = np.zeros((len(batch), self.size), np.uint8)
+        if not len(self.address):
+            return rows
+        place = np.searchsorted(self.address, batch)
+        place[place == len(self.address)] = 0
+        there = np.flatnonzero(self.address[place] == batch)
+        plain = self._plain(place[there])
+        if plain.any():
+            self._copy_runs(rows, there[plain], self._data[place[there[plain]]])
+        for row in there[~plain].tolist():
+            self._fill(rows[row], int(place[row]), int(batch[row]))
+        return rows
+
+    def _plain(self, places: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        """Which of these pages lie in the stream whole."""
+        if self.mapped:
+            return np.zeros(len(places), np.bool_)
+        whole: npt.NDArray[np.bool_] = self._kind[places] == PageKind.PAGE
+        return whole
+
+    def _copy_runs(
+        self, rows: npt.NDArray[np.uint8], to: npt.NDArray[np.intp], data: npt.NDArray[np.uint64]
+    ) -> None:
+        """Copy whole pages; those that follow each other in the stream and in memory at once."""
+        offsets = data.astype(np.int64)
+        steps = np.diff(offsets)
+        cuts = np.flatnonzero((np.diff(to) != 1) | (np.append(steps[:1], steps[:-1]) != steps)) + 1
+        bounds = [0, *cuts.tolist(), len(to)]
+        for low, high in pairwise(bounds):
+            stride = int(steps[low]) if high - low > 1 else self.size
+            shape = (high - low, self.size)
+            if stride < self.size or int(offsets[high - 1]) != int(offsets[low]) + (high - low - 1) * stride:
+                for row, at in zip(to[low:high].tolist(), offsets[low:high].tolist(), strict=True):
+                    rows[row] = np.frombuffer(self._view[at : at + self.size], np.uint8)
+                continue
+            pages = np.ndarray(shape, np.uint8, self._view, int(offsets[low]), (stride, 1))
+            rows[to[low] : to[low] + high - low] = pages
+
+    def _fill(self, row: npt.NDArray[np.uint8], place: int, address: int) -> None:
+        if not self.mapped and self._kind[place] == PageKind.ZERO:
+            row[:] = self._view[int(self._data[place])]
+        else:
+            row[:] = np.frombuffer(self.pages.page(self.block, address), np.uint8)

@@ -1,0 +1,221 @@
+"""Two streams, side by side: sections, fields, guest memory.
+
+Sections are matched by name, instance and how often that came before; what is inside by name.  Guest memory
+is compared page by page as it is after all records, however it was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from vmstate.compare.difference import Difference
+from vmstate.compare.memory import memory_differences
+from vmstate.describe import Node, WireArray, WireRecords
+from vmstate.stream.content import By, Contents
+from vmstate.stream.content.meanings import Meanings
+from vmstate.stream.content.nodes import is_open
+from vmstate.stream.content.paths import Place, inner_owner, joined, matches
+from vmstate.stream.content.readable import text_of_place, text_of_value
+from vmstate.stream.items import Section
+from vmstate.stream.ram import Ram
+
+_MOST_ELEMENTS = 8
+_QUIET = frozenset({"header", "footer"})
+
+
+Key = tuple[str, int, int]
+
+
+class Diff:
+    """Compares two streams; ``ignore``: globs of paths that do not count."""
+
+    def __init__(
+        self,
+        left: Contents,
+        right: Contents,
+        ignore: Sequence[str] = (),
+        meanings: Meanings | None = None,
+    ) -> None:
+        self.left = left
+        self.right = right
+        self.ignore = tuple(ignore)
+        self.meanings = meanings
+
+    def differences(self) -> Iterator[Difference]:
+        """All differences that count, in the left stream's order, then what only the right one has."""
+        for difference in self._all():
+            if not any(matches(pattern, difference.path) for pattern in self.ignore):
+                yield difference
+
+    def _all(self) -> Iterator[Difference]:
+        yield from self._configuration()
+        yield from self._sections()
+        if not self._ignored("ram"):
+            yield from memory_differences(self.left.stream, self.right.stream)
+
+    def _ignored(self, path: str) -> bool:
+        return any(matches(pattern, path) for pattern in self.ignore)
+
+    # ---- framing
+
+    def _configuration(self) -> Iterator[Difference]:
+        tops = [
+            next((n for n in contents.nodes if n.type == "configuration"), None)
+            for contents in (self.left, self.right)
+        ]
+        yield from self._nodes(tops[0], tops[1], "configuration", "configuration")
+
+    def _sections(self) -> Iterator[Difference]:
+        left, right = _keyed(self.left), _keyed(self.right)
+        for key, section in left.items():
+            label = self.left.labels[section.start]
+            other = right.get(key)
+            if self._ignored(label):
+                continue
+            if other is None:
+                yield Difference("diff.missing", label, str(section), None, section.start)
+            else:
+                yield from self._section(section, other, label)
+        for key, section in right.items():
+            if key not in left:
+                label = self.right.labels[section.start]
+                yield Difference("diff.extra", label, None, str(section), None, section.start)
+        orders = [[key for key in side if key in left and key in right] for side in (left, right)]
+        if orders[0] != orders[1]:
+            first = next(a for a, b in zip(*orders, strict=True) if a != b)
+            at = (left[first].start, right[first].start)
+            yield Difference("diff.order", self.left.labels[at[0]], "here", "elsewhere", *at)
+
+    def _section(self, one: Section, other: Section, label: str) -> Iterator[Difference]:
+        if one.version_id != other.version_id:
+            versions = (str(one.version_id), str(other.version_id))
+            yield Difference("diff.value", f"{label}.version_id", *versions, one.start, other.start)
+        if bytes(self.left.stream.payload(one)) == bytes(self.right.stream.payload(other)):
+            return
+        sides = (self.left.decoded(one), self.right.decoded(other))
+        roots = [side.root for side in sides]
+        if sides[0].by is By.LIVE:
+            roots = [_without_pages(root) for root in roots]
+        found = False
+        for difference in self._children(roots[0], roots[1], label, roots[0].name):
+            found = True
+            yield difference
+        if not found and sides[0].by is not By.LIVE:
+            at = (one.payload_start, other.payload_start)
+            yield Difference("diff.value", label, "other bytes of the same values", None, *at)
+
+    # ---- nodes
+
+    def _nodes(self, one: Node | None, other: Node | None, path: str, owner: str) -> Iterator[Difference]:
+        if one is None or other is None:
+            if one is not None:
+                yield Difference("diff.missing", path, _summary(one), None, one.start)
+            elif other is not None:
+                yield Difference("diff.extra", path, None, _summary(other), None, other.start)
+            return
+        if isinstance(one.value, WireRecords) and isinstance(other.value, WireRecords):
+            yield from self._records(one, other, path)
+        elif is_open(one) or is_open(other):
+            yield from self._children(one, other, path, owner)
+        elif bytes(self._raw(self.left, one)) != bytes(self._raw(self.right, other)):
+            yield from self._leaf(one, other, path, owner)
+
+    @staticmethod
+    def _raw(contents: Contents, node: Node) -> memoryview:
+        return contents.stream.data[node.start : node.end]
+
+    def _children(self, one: Node, other: Node, path: str, owner: str) -> Iterator[Difference]:
+        left = {n.name: n for n in one.children if n.kind not in _QUIET}
+        right = {n.name: n for n in other.children if n.kind not in _QUIET}
+        for name in dict.fromkeys((*left, *right)):
+            node = left.get(name) or right[name]
+            inner = joined(path, owner, node)
+            yield from self._nodes(left.get(name), right.get(name), inner, inner_owner(owner, node))
+
+    def _leaf(self, one: Node, other: Node, path: str, owner: str) -> Iterator[Difference]:
+        if isinstance(one.value, WireArray) and isinstance(other.value, WireArray):
+            yield from self._numbers(one, other, path, owner)
+            return
+        texts = (self._text(one, path, owner), self._text(other, path, owner))
+        rule = "diff.value"
+        if one.type != other.type:
+            rule, texts = "diff.type", (f"{one.type} {texts[0]}", f"{other.type} {texts[1]}")
+        elif texts[0] == texts[1]:
+            texts = (f"{one.end - one.start} bytes", f"{other.end - other.start} other bytes")
+        yield Difference(rule, path, *texts, one.start, other.start)
+
+    def _text(self, node: Node, path: str, owner: str) -> str:
+        around = Node(owner, "subsection", owner, node.start, node.end)
+        return text_of_place(Place(path, (around, node)), self.meanings)
+
+    def _numbers(self, one: Node, other: Node, path: str, owner: str) -> Iterator[Difference]:
+        a, b = one.value, other.value
+        if len(a) != len(b) or a.code != b.code:
+            texts = (f"{len(a)} elements", f"{len(b)} elements")
+            yield Difference("diff.value", path, *texts, one.start, other.start)
+            return
+        places = np.flatnonzero(a.numpy() != b.numpy()).tolist()
+        for index in places[:_MOST_ELEMENTS]:
+            at = index * a.width
+            nodes = [
+                Node(
+                    f"{one.name}[{index}]",
+                    "field",
+                    n.type,
+                    n.start + at,
+                    n.start + at + a.width,
+                    n.value[index],
+                )
+                for n in (one, other)
+            ]
+            texts = (self._text(nodes[0], path, owner), self._text(nodes[1], path, owner))
+            yield Difference("diff.value", f"{path}[{index}]", *texts, nodes[0].start, nodes[1].start)
+        if len(places) > _MOST_ELEMENTS:
+            more = f"{len(places) - _MOST_ELEMENTS} more of {len(a)} elements differ"
+            yield Difference("diff.value", path, more, None, one.start, other.start)
+
+    def _records(self, one: Node, other: Node, path: str) -> Iterator[Difference]:
+        a, b = one.value, other.value
+        if a == b:
+            return
+        if len(a) != len(b) or a.item.format != b.item.format:
+            texts = (text_of_value(one), text_of_value(other))
+            yield Difference("diff.value", path, *texts, one.start, other.start)
+            return
+        size = a.item.size
+        rows = [np.frombuffer(side.raw, np.uint8).reshape(-1, size) for side in (a, b)]
+        places = np.flatnonzero((rows[0] != rows[1]).any(axis=1)).tolist()
+        for index in places[:_MOST_ELEMENTS]:
+            for name in a.names:
+                values = (str(getattr(a[index], name)), str(getattr(b[index], name)))
+                if values[0] != values[1]:
+                    at = (one.start + index * size, other.start + index * size)
+                    yield Difference("diff.value", f"{path}[{index}].{name}", *values, *at)
+        if len(places) > _MOST_ELEMENTS:
+            more = f"{len(places) - _MOST_ELEMENTS} more of {len(a)} elements differ"
+            yield Difference("diff.value", path, more, None, one.start, other.start)
+
+
+def _keyed(contents: Contents) -> dict[Key, Section]:
+    """Sections by name, instance and number; of guest memory only the first, the pages count elsewhere."""
+    found: dict[Key, Section] = {}
+    seen: dict[tuple[str, int], int] = {}
+    ram = {idstr for idstr, handler in contents.stream.handlers if isinstance(handler, Ram)}
+    for section in contents.stream.sections:
+        same = (section.idstr, section.instance_id)
+        number = seen.get(same, 0)
+        seen[same] = number + 1
+        if section.idstr not in ram or not number:
+            found[*same, number] = section
+    return found
+
+
+def _without_pages(root: Node) -> Node:
+    kept = [n for n in root.children if n.kind != "pages" and not n.name.startswith("(")]
+    return Node(root.name, root.kind, root.type, root.start, root.end, nodes=kept)
+
+
+def _summary(node: Node) -> str:
+    return f"{node.kind} of {node.end - node.start} bytes" if is_open(node) else text_of_value(node)

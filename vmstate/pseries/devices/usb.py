@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.describe import (
+    History,
     Int32,
     Struct,
     UInt8,
@@ -26,7 +27,7 @@ QUEUE_LENGTH = 16
 
 
 def usb_post_load(usb: Any, version_id: int) -> int:
-    """A control transfer that was under way must fit its buffer (usb_device_post_load)."""
+    """Up to 3.1, a control transfer that was under way must fit its buffer (usb_device_post_load)."""
     fits = 0 <= usb.setup_index <= usb.setup_len <= DATA_SIZE
     return 0 if fits else -EINVAL
 
@@ -35,7 +36,7 @@ USB_DEVICE = VMStateDescription(
     "USBDevice",
     version_id=1,
     minimum_version_id=1,
-    post_load=usb_post_load,
+    post_load=History(usb_post_load, ("4.0", None)),
     fields=[
         UInt8("addr"),
         *(Int32(name) for name in ("state", "remote_wakeup", "setup_state", "setup_len", "setup_index")),

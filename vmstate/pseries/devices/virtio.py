@@ -230,6 +230,10 @@ class VirtioInfo(Info):
                 state.say(line)
                 raise LoadFailure(ret, line, offset=at)
 
+        ret = state.refusal()
+        if ret:
+            raise LoadFailure(ret, "the device refuses its own part", offset=at)
+
     def _queue_error(self, state: Any, i: int, queue: Any) -> tuple[str, int]:
         room = state.allocated[i] if i < len(state.allocated) else 0
         if queue.num > room and SIZES_CHECKED.covers(state.machine.release):

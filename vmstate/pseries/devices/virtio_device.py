@@ -33,6 +33,7 @@ from vmstate.pseries.devices.virtio import (
 
 REDHAT = 0x1AF4
 MODERN_BAR, MSIX_BAR = 4, 1
+LEGACY_REGISTERS, LEGACY_WITH_VECTORS = 20, 24  # before the device's own in the I/O window
 MAX_QUEUE_SIZE = 1024
 
 #: A stable release made every queue as large as it can be (virtio_add_queue).
@@ -75,9 +76,10 @@ def _vendor(offset: int, kind: int, at: int, length: int, extra: bytes = b"") ->
 
 
 @lru_cache(maxsize=64)
-def identity(model: VirtioModel, vectors: int, modern: bool, page_per_queue: bool) -> PciId:
+def identity(model: VirtioModel, vectors: int, modern: bool, page_per_queue: bool, config_len: int) -> PciId:
     """The transitional device of that model."""
-    bars = [Bar(0, 64, BAR_IO)]
+    registers = (LEGACY_WITH_VECTORS if vectors else LEGACY_REGISTERS) + config_len
+    bars = [Bar(0, 1 << (registers - 1).bit_length(), BAR_IO)]
     capabilities = []
     if modern:
         notify = 0x1000 * MAX_QUEUES if page_per_queue else 0x1000
@@ -116,12 +118,13 @@ class VirtioDevice(Device):
         self._vectors = options.vectors
         self.modern, self.migrate_extra = options.modern, options.extra
         model = self.model
-        self.pci = PciState(self, identity(model, options.vectors, options.modern, options.page_per_queue))
         self.msix = MASKED_ENTRY * options.vectors + bytes(-(-options.vectors // 8))
         self.config_vector = NO_VECTOR
         self.device_status = self.isr = self.queue_sel = self.guest_features_low = 0
         self.config_len = model.config_len if options.config_len is None else options.config_len
         self.config = zeros(self.config_len)
+        shape = (options.vectors, options.modern, options.page_per_queue, self.config_len)
+        self.pci = PciState(self, identity(model, *shape))
         self.nr_queues = len(options.queues)
         self.allocated = self._sizes(options.queues)
         self.queues = _fresh_queues(self.allocated, bool(options.vectors))
@@ -137,6 +140,10 @@ class VirtioDevice(Device):
     def msix_size(self) -> int:
         """Bytes of the vector table and the pending bits."""
         return table_size(self.vectors)
+
+    def refusal(self) -> int:
+        """What the device's own loader, written by hand, returns of what it was sent: 0, or -errno."""
+        return 0
 
     def _sizes(self, queues: Sequence[int]) -> tuple[int, ...]:
         if LARGEST_QUEUES.at(self.machine.release):

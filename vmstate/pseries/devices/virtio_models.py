@@ -12,6 +12,7 @@ from vmstate.describe import (
     History,
     Since,
     Struct,
+    Tmp,
     UInt8,
     UInt16,
     UInt16Equal,
@@ -23,6 +24,7 @@ from vmstate.describe import (
     Writer,
 )
 from vmstate.describe.infos import Info
+from vmstate.describe.reports import EINVAL
 from vmstate.errors import Unsupported
 from vmstate.pseries.devices.virtio import virtio
 from vmstate.pseries.devices.virtio_device import VirtioDevice, VirtioModel, VirtioOptions
@@ -66,6 +68,41 @@ NET_RSS = VMStateDescription(
     ],
 )
 
+
+def macs_fit(net: Any, version_id: int) -> bool:
+    """There is room for all addresses."""
+    return bool(net.macs_in_use <= MAC_ENTRIES)
+
+
+def macs_do_not_fit(net: Any, version_id: int) -> bool:
+    """There are too many addresses: they are skipped, and forgotten."""
+    return bool(net.macs_in_use > MAC_ENTRIES)
+
+
+def _itself(net: Any) -> Any:
+    """The scratch state of the two checks below is the card's own."""
+    return net
+
+
+def vnet_post_load(net: Any, version_id: int) -> int:
+    """A backend with virtio headers is needed, which no network of the simulator has."""
+    if net.has_vnet_hdr:
+        net.say("virtio-net: saved image requires vnet_hdr=on")
+        return -EINVAL
+    return 0
+
+
+def ufo_post_load(net: Any, version_id: int) -> int:
+    """A backend that fragments UDP is needed."""
+    if net.has_ufo:
+        net.say("virtio-net: saved image requires TUN_F_UFO support")
+        return -EINVAL
+    return 0
+
+
+NET_VNET = VMStateDescription("virtio-net-vnet", post_load=vnet_post_load, fields=[UInt32("has_vnet_hdr")])
+NET_UFO = VMStateDescription("virtio-net-ufo", post_load=ufo_post_load, fields=[UInt8("has_ufo")])
+
 NET = VMStateDescription(
     "virtio-net-device",
     version_id=11,
@@ -78,14 +115,15 @@ NET = VMStateDescription(
         UInt8("promisc"),
         UInt8("allmulti"),
         UInt32("mac_table.in_use", attr="macs_in_use"),
-        Buffer("mac_table.macs", "macs_in_use", attr="macs").times(6),
+        Buffer("mac_table.macs", "macs_in_use", attr="macs", exists=macs_fit).times(6),
+        Buffer("unused", "beyond_size", attr="beyond", exists=macs_do_not_fit),
         Buffer("vlans", MAX_VLAN >> 3),
         UInt32("has_vnet_hdr"),
         *(
             UInt8(name)
             for name in ("multi_overflow", "uni_overflow", "alluni", "nomulti", "nouni", "nobcast")
         ),
-        UInt8("has_ufo"),
+        Tmp(NET_UFO, _itself),
         UInt16Equal("max_queue_pairs", exists=many_queues),
         UInt16("curr_queue_pairs", exists=many_queues),
         UInt32("tx_waiting", attr="tx_waiting_others")["other_queue_pairs"],
@@ -107,13 +145,19 @@ class VirtioNet(VirtioDevice):
     other_queue_pairs = 0
     rss_enabled = False
 
+    @property
+    def beyond_size(self) -> int:
+        """Bytes of addresses that are skipped; QEMU counts them in a signed number, and none below zero."""
+        size = (6 * self.macs_in_use) & 0xFFFFFFFF
+        return size if size < 1 << 31 else 0
+
     def __init__(self, machine: Any, options: VirtioOptions, mac: bytes = bytes(6)) -> None:
         super().__init__(machine, options)
         self.mac = WireArray("B", mac)
         self.tx_waiting = self.mergeable_rx_bufs = 0
         self.net_status = self.promisc = 1
         self.allmulti = self.macs_in_use = 0
-        self.macs = b""
+        self.macs = self.beyond = b""
         self.vlans = bytes([_VLANS.at(machine.release)]) * (MAX_VLAN >> 3)
         self.has_vnet_hdr = self.has_ufo = 0
         self.multi_overflow = self.uni_overflow = self.alluni = self.nomulti = self.nouni = self.nobcast = 0
@@ -267,3 +311,7 @@ class VirtioSerial(VirtioDevice):
     def __init__(self, machine: Any, options: VirtioOptions) -> None:
         super().__init__(machine, options)
         self.ports: list[Any] = []
+
+    def refusal(self) -> int:
+        """The ports of both sides must be the same ones (virtio_serial_load_device)."""
+        return -EINVAL if self.ports_map != 1 or self.nr_active_ports else 0

@@ -35,7 +35,9 @@ def plain(value):
         return {k: plain(v) for k, v in value.items() if not k.startswith("_") and v is not None}
     if isinstance(value, (WireArray, WireRecords, list, tuple)):
         return [plain(v) for v in value]
-    if isinstance(value, (Record, WireRecord)):
+    if isinstance(value, Record):
+        return plain(vars(value))
+    if isinstance(value, WireRecord):
         return repr(value)
     return bytes(value) if isinstance(value, (memoryview, bytearray)) else value
 

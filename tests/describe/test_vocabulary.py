@@ -12,6 +12,7 @@ import vmstate.describe as d
 from tests.describe.test_laws import AFTER, load, plain
 from tests.describe.twins import twin
 from vmstate.describe import (
+    Allocated,
     Bitmap,
     Bool,
     Buffer,
@@ -106,7 +107,9 @@ ENTRIES = {
     "VMSTATE_STRUCT_SUB_ARRAY": [Struct("f", TAGGED).part(1, 2)],
     "VMSTATE_STRUCT_VARRAY_UINT8": [N, Struct("f", POINT)["n"]],
     "VMSTATE_STRUCT_VARRAY_POINTER_KNOWN": [Struct("f", TAGGED)[2]],
-    "VMSTATE_STRUCT_VARRAY_ALLOC": [Int32PositiveLe("n"), Struct("f", TAGGED)["n"]],
+    "VMSTATE_STRUCT_VARRAY_ALLOC": [Int32PositiveLe("n"), Allocated(Struct("f", TAGGED)["n"], 8)],
+    "VMSTATE_VARRAY_UINT32_ALLOC": [UInt32("n"), Allocated(UInt16("f")["n"], 2)],
+    "VMSTATE_VBUFFER_ALLOC_UINT32": [UInt32("n"), Allocated(Buffer("f", "n"))],
     "VMSTATE_BUFFER": [Buffer("f", 7)],
     "VMSTATE_BUFFER_START_MIDDLE": [Buffer("f", 3, start=2, shape=(5,))],
     "VMSTATE_PARTIAL_BUFFER": [Buffer("f", 3, shape=(8,))],

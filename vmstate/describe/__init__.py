@@ -6,6 +6,7 @@ from vmstate.describe.arrays import WireArray, WireRecord, WireRecords
 from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Priority, Record, VMStateDescription
 from vmstate.describe.fields import (
+    Allocated,
     Bitmap,
     Bool,
     Buffer,
@@ -44,10 +45,12 @@ from vmstate.describe.fields import (
 from vmstate.describe.history import History, Release, Span
 from vmstate.describe.infos import Info
 from vmstate.describe.plan import Plan, SaveFailure, decode, encode, plan_of
-from vmstate.describe.reports import LoadFailure
+from vmstate.describe.reports import Aborts, LoadFailure
 from vmstate.describe.tree import Node
 
 __all__ = [
+    "Aborts",
+    "Allocated",
     "Bitmap",
     "Bool",
     "Buffer",

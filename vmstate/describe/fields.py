@@ -38,6 +38,7 @@ class Field:
     ``size``: bytes of a buffer (bits of a bitmap), or the attribute that holds it.
     ``pointers``: of an array, each may be None; ``marked``: each has a marker before it.
     ``multiply``: factor on a count or size from an attribute.  ``exists`` replaces the version test.
+    ``allocated``: the destination makes room when it loads, so many bytes for each element (VMS_ALLOC).
     """
 
     name: str
@@ -52,6 +53,7 @@ class Field:
     size: int | str = 0
     pointers: bool = False
     marked: bool = False
+    allocated: int = 0
     version_id: int | History[int] = 0
     exists: Exists | None = None
     must_exist: bool = False
@@ -78,6 +80,11 @@ class Field:
     def part(self, start: int, count: int) -> Field:
         """Only elements ``start`` … ``start + count`` of the attribute's array (SUB_ARRAY)."""
         return replace(self, start=start, count=count)
+
+
+def Allocated(field: Field, element: int = 1) -> Field:
+    """The destination makes room for what comes: ``element`` bytes of its memory for each (VMS_ALLOC)."""
+    return replace(field, allocated=element)
 
 
 T = TypeVar("T", "Field", "VMStateDescription")

@@ -31,7 +31,8 @@ from vmstate.describe.reports import (
     UnknownSubsection,
     ValidationFailed,
 )
-from vmstate.describe.steps import Nothing, Run, Step, check, fusible, step_of
+from vmstate.describe.steps import Nothing, Run, Step, fusible
+from vmstate.describe.struct_steps import step_of
 from vmstate.describe.tree import Node, TreeBuilder
 from vmstate.errors import DeclarationError, EncodeError, StreamError, Truncated
 
@@ -60,6 +61,7 @@ class Plan:
         fields = vmsd.fields
         self.fine: list[Step] = [_step(f) for f in fields]
         self.fast: list[Step] = list(_fuse(fields, self.fine))
+        self._steps: dict[int, list[tuple[Step, bool]]] = {}
         self.subsections = {s.name.encode(): plan_of(s) for s in reversed(vmsd.subsections)}
         self.ordered = [plan_of(s) for s in vmsd.subsections]
         self.header = bytes([SUBSECTION, len(self.prefix) & 0xFF]) + self.prefix
@@ -79,16 +81,17 @@ class Plan:
         if cur.tree is not None:
             self._load_noted(cur, state, version_id)
         else:
-            for step in self.fast:
+            for step, tested in self._steps.get(version_id) or self._steps_of(version_id):
                 if type(step) is Run:
-                    if step.version_id > version_id:
-                        continue
                     if step.item.size <= cur.end - cur.pos:
                         step.load(cur, state)
                     else:
-                        self._load_fine(cur, state, version_id, [_step(f) for f in step.fields])
-                else:
+                        for field in step.fields:
+                            self._load_step(cur, state, _step(field))
+                elif tested:
                     self._load_one(cur, state, version_id, step)
+                else:
+                    self._load_step(cur, state, step)
         if cur.pos >= cur.end or cur.data[cur.pos] == SUBSECTION:
             self._load_subsections(cur, state)
         if cur.judge and self.post_load is not None:
@@ -124,33 +127,42 @@ class Plan:
             )
             raise LoadFailure(ret, text or f"{name} of {self.vmsd.name} failed with {ret}", offset=cur.pos)
 
-    def _load_fine(self, cur: Cursor, state: Any, version_id: int, steps: list[Step]) -> None:
-        for step in steps:
-            self._load_one(cur, state, version_id, step)
+    def _steps_of(self, version_id: int) -> list[tuple[Step, bool]]:
+        """The steps of a version, and whether a test decides that they are there; kept for next time."""
+        steps = [
+            (step, step.field.exists is not None)
+            for step in self.fast
+            if step.field.exists is not None or step.version_id <= version_id
+        ]
+        self._steps[version_id] = steps
+        return steps
 
     def _load_one(self, cur: Cursor, state: Any, version_id: int, step: Step) -> Any:
         field = step.field
-        if not step.present(state, version_id):
-            if field.must_exist and cur.judge:
-                cur.reports.append(ValidationFailed(self.vmsd.name, field.name, self.version_id))
-                raise LoadFailure(
-                    -1, f"validation of {self.vmsd.name} failed", offset=cur.pos, path=field.name
-                )
-            return None
+        if step.present(state, version_id):
+            return self._load_step(cur, state, step)
+        if field.must_exist and cur.judge:
+            cur.reports.append(ValidationFailed(self.vmsd.name, field.name, self.version_id))
+            raise LoadFailure(-1, f"validation of {self.vmsd.name} failed", offset=cur.pos, path=field.name)
+        return None
+
+    def _load_step(self, cur: Cursor, state: Any, step: Step) -> Any:
         start = cur.pos
         try:
             value = step.load(cur, state)
-            check(cur, start, 0)
+            if cur.short:
+                cur.take(cur.end - cur.pos + 1)
         except StreamError as error:
-            cur.reports.append(self._failure(cur, field, error))
+            name = step.field.name
+            cur.reports.append(self._failure(cur, step.field, error))
             error.within(offset=start)
-            error.inside(field.name)
+            error.inside(name)
             raise
         except DeclarationError as error:
             # In a decoded stream, a count may be unknown: that is the bytes' or the context's fault.
             if cur.judge:
                 raise
-            raise StreamError(str(error), offset=start, path=field.name) from None
+            raise StreamError(str(error), offset=start, path=step.field.name) from None
         return value
 
     def _failure(self, cur: Cursor, field: Field, error: StreamError) -> FieldFailed:
@@ -255,8 +267,8 @@ class Plan:
                 raise SaveFailure(vmsd.name, "post_save", ret)
 
     def _save_body(self, out: Writer, state: Any, version: int) -> None:
-        for step in self.fast:
-            if step.present(state, version):
+        for step, tested in self._steps.get(version) or self._steps_of(version):
+            if not tested or step.present(state, version):
                 step.save(out, state)
             elif step.field.must_exist and not out.quiet:
                 raise EncodeError(f"output state validation failed: {self.vmsd.name}/{step.field.name}")

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vmstate.errors import StreamError
+
+if TYPE_CHECKING:
+    from vmstate.describe.cursor import Cursor
 
 # errno values as hooks return them, negated (Linux numbers: QEMU prints strerror of them)
 EPERM, ENOENT, EIO, ENOMEM, EINVAL = 1, 2, 5, 12, 22
@@ -165,6 +169,12 @@ class Aborts(LoadFailure):
     def __init__(self, line: str, **where: object) -> None:
         super().__init__(-EINVAL, f"QEMU aborts: {line}", **where)
         self.line = line
+
+
+def aborts(cur: Cursor, line: str) -> Aborts:
+    """QEMU's end, told and to be raised."""
+    cur.reports.append(Aborted(line))
+    return Aborts(line, offset=cur.pos)
 
 
 class Refused(Exception):

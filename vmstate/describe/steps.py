@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmstate.describe.arrays import WireArray, WireRecords, zeros
 from vmstate.describe.cursor import Cursor, Writer
-from vmstate.describe.description import Record
 from vmstate.describe.fields import Field
 from vmstate.describe.history import settled
 from vmstate.describe.infos import NULLPTR, Bytes, Group, Info, Scalar
 from vmstate.errors import DeclarationError, EncodeError, StreamError
-
-if TYPE_CHECKING:
-    from vmstate.describe.plan import Plan
 
 EMPTY_ELEMENTS = 1 << 16  # more elements than this that take no bytes are not a real stream
 
@@ -52,18 +48,19 @@ def count_of(field: Field, state: Any) -> int:
     if count is None:
         return 1
     if isinstance(count, str):
-        return max(0, _number(field, state, count)) * field.multiply
+        return max(0, number_of(field, state, count)) * field.multiply
     return count
 
 
 def size_of(field: Field, state: Any) -> int:
     """The byte (or bit) size of an element (vmstate_size)."""
     if isinstance(field.size, str):
-        return _number(field, state, field.size) * field.multiply
+        return number_of(field, state, field.size) * field.multiply
     return field.size
 
 
-def _number(field: Field, state: Any, attr: str) -> int:
+def number_of(field: Field, state: Any, attr: str) -> int:
+    """The count or size that an attribute holds; raises DeclarationError if it does not."""
     value = getattr(state, attr, None)
     if not isinstance(value, int):
         raise DeclarationError(
@@ -153,6 +150,18 @@ class Single(Step):
             elif field.shape:
                 value = memoryview(value)[field.start : field.start + size]
         _info(field).put(out, field, state, size, value)
+
+
+class Raw(Single):
+    """Bytes whose number is known beforehand: kept as a view."""
+
+    def __init__(self, field: Field, size: int) -> None:
+        super().__init__(field)
+        self.size = size
+
+    def load(self, cur: Cursor, state: Any) -> Any:
+        value = cur.take(self.size)
+        return store(self.field, state, value) if _info(self.field).lasting or not cur.judge else value
 
 
 def _splice(whole: Any, start: int, part: memoryview, total: int) -> bytes:
@@ -289,109 +298,6 @@ class Nothing(Step):
         return None
 
 
-class Nested(Step):
-    """A struct, in the version that its field says."""
-
-    def __init__(self, field: Field, plan: Plan) -> None:
-        super().__init__(field)
-        self.plan = plan
-        self.version = plan.version_id if field.struct_version is None else field.struct_version
-
-    def child(self, state: Any) -> Any:
-        """The state object of the struct, made if there is none."""
-        if self.field.attr == ".":
-            return state
-        inner = old(self.field, state)
-        return store(self.field, state, Record()) if inner is None else inner
-
-    def load(self, cur: Cursor, state: Any) -> None:
-        self.plan.load(cur, self.child(state), self.version)
-
-    def save(self, out: Writer, state: Any) -> None:
-        inner = state if self.field.attr == "." else fetch(self.field, state)
-        self.plan.save(out, inner, self.version)
-
-
-class Structs(Nested):
-    """An array of structs (or of pointers to them); uniform ones stay a view."""
-
-    def __init__(self, field: Field, plan: Plan) -> None:
-        super().__init__(field, plan)
-        self.layout = None if field.pointers or field.start else plan.layout(self.version)
-        self.mark = plan.vmsd.name.encode()
-
-    def load(self, cur: Cursor, state: Any) -> Any:
-        field = self.field
-        count = count_of(field, state)
-        values = old(field, state)
-        if self.layout and (values is None or isinstance(values, WireRecords)):
-            names, item = self.layout
-            size = count * item.size
-            # An element that begins like a subsection of the struct is one for QEMU: look closely then.
-            if size <= cur.end - cur.pos and not self._ambiguous(cur, size):
-                return store(field, state, WireRecords(names, item, cur.take(size)))
-            values = None
-        return self._load_each(cur, state, values, count)
-
-    def _ambiguous(self, cur: Cursor, size: int) -> bool:
-        reach = min(cur.end, cur.pos + size + len(self.mark) + 2)
-        return self.mark in cur.data[cur.pos : reach].tobytes()
-
-    def _load_each(self, cur: Cursor, state: Any, values: Any, count: int) -> Any:
-        field = self.field
-        values = [] if values is None else values
-        for i in range(count):
-            at = cur.pos
-            while len(values) <= field.start + i:
-                values.append(Record())
-            inner = values[field.start + i]
-            if cur.tree is not None:
-                cur.tree.element(i, at, self.plan.version_id)
-            if field.marked:
-                inner = values[field.start + i] = None if NULLPTR.absent(cur) else inner or Record()
-            if inner is None and field.marked:
-                pass
-            elif inner is None:
-                NULLPTR.get(cur, field, state, 0, None)
-            else:
-                self.plan.load(cur, inner, self.version)
-            if cur.tree is not None:
-                cur.tree.close(cur.pos)
-            check(cur, at, i)
-        store(field, state, values)
-        return None
-
-    def save(self, out: Writer, state: Any) -> None:
-        field = self.field
-        count = count_of(field, state)
-        values = fetch(field, state)
-        if self.layout and isinstance(values, WireRecords) and values.item.format == self.layout[1].format:
-            if len(values) != count:
-                raise EncodeError(f"{field.name}: {len(values)} elements where the description wants {count}")
-            out.put(values.raw)
-            return
-        for i in range(count):
-            inner = values[field.start + i]
-            null = mark(out, field, inner)
-            if not null:
-                self.plan.save(out, inner, self.version)
-            elif not field.marked:
-                NULLPTR.put(out, field, state, 0, None)
-
-
 def fusible(field: Field) -> bool:
     """Whether a field may join a run: one plain number, without a test, an index or a count."""
     return type(field.info) is Scalar and field.exists is None and field.count is None and field.index is None
-
-
-def step_of(field: Field, plan: Plan | None) -> Step:
-    """The step for one field; ``plan`` is that of its description if it is a struct."""
-    if field.must_exist:
-        return Nothing(field)
-    if plan is not None and field.info is None:
-        return Nested(field, plan) if field.count is None else Structs(field, plan)
-    if field.count is None:
-        return Single(field)
-    if isinstance(field.info, Group) and not field.pointers and not field.start:
-        return Groups(field, field.info)
-    return Numbers(field) if type(field.info) is Scalar and not field.pointers else Elements(field)

@@ -20,7 +20,8 @@ from vmstate.describe.cursor import Writer
 from vmstate.describe.fields import Field
 from vmstate.describe.history import History, Release
 from vmstate.describe.plan import Plan, plan_of, type_name
-from vmstate.describe.steps import Nested, Nothing, Run, Step, Structs, count_of, fetch
+from vmstate.describe.steps import Nothing, Run, Step, count_of, fetch
+from vmstate.describe.struct_steps import Nested, Structs
 from vmstate.errors import EncodeError
 
 

@@ -1,0 +1,192 @@
+"""The steps made of plans: structs, one or many; and the choice of the step for a field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vmstate.describe.arrays import WireRecords
+from vmstate.describe.cursor import Cursor, Writer
+from vmstate.describe.description import Record
+from vmstate.describe.fields import Field
+from vmstate.describe.infos import NULLPTR, Bytes, Group, Scalar
+from vmstate.describe.reports import aborts
+from vmstate.describe.steps import (
+    Elements,
+    Groups,
+    Nothing,
+    Numbers,
+    Raw,
+    Single,
+    Step,
+    check,
+    count_of,
+    fetch,
+    mark,
+    number_of,
+    old,
+    store,
+)
+from vmstate.errors import EncodeError
+
+if TYPE_CHECKING:
+    from vmstate.describe.plan import Plan
+
+
+class Nested(Step):
+    """A struct, in the version that its field says."""
+
+    def __init__(self, field: Field, plan: Plan) -> None:
+        super().__init__(field)
+        self.plan = plan
+        self.version = plan.version_id if field.struct_version is None else field.struct_version
+
+    def child(self, state: Any) -> Any:
+        """The state object of the struct, made if there is none."""
+        if self.field.attr == ".":
+            return state
+        inner = old(self.field, state)
+        return store(self.field, state, Record()) if inner is None else inner
+
+    def load(self, cur: Cursor, state: Any) -> None:
+        self.plan.load(cur, self.child(state), self.version)
+
+    def save(self, out: Writer, state: Any) -> None:
+        inner = state if self.field.attr == "." else fetch(self.field, state)
+        self.plan.save(out, inner, self.version)
+
+
+class Structs(Nested):
+    """An array of structs (or of pointers to them); uniform ones stay a view."""
+
+    def __init__(self, field: Field, plan: Plan) -> None:
+        super().__init__(field, plan)
+        self.layout = None if field.pointers or field.start else plan.layout(self.version)
+        self.mark = plan.vmsd.name.encode()
+
+    def load(self, cur: Cursor, state: Any) -> Any:
+        field = self.field
+        count = count_of(field, state)
+        values = old(field, state)
+        if self.layout and (values is None or isinstance(values, WireRecords)):
+            names, item = self.layout
+            size = count * item.size
+            # An element that begins like a subsection of the struct is one for QEMU: look closely then.
+            if size <= cur.end - cur.pos and not self._ambiguous(cur, size):
+                return store(field, state, WireRecords(names, item, cur.take(size)))
+            if size > cur.end - cur.pos and not cur.judge:
+                # Cut off: a decoder keeps the whole elements as they are, and stops in the next.
+                whole = (cur.end - cur.pos) // item.size * item.size
+                store(field, state, WireRecords(names, item, cur.take(whole)))
+                cur.take(item.size)
+            values = None
+        return self._load_each(cur, state, values, count)
+
+    def _ambiguous(self, cur: Cursor, size: int) -> bool:
+        reach = min(cur.end, cur.pos + size + len(self.mark) + 2)
+        return self.mark in cur.data[cur.pos : reach].tobytes()
+
+    def _load_each(self, cur: Cursor, state: Any, values: Any, count: int) -> Any:
+        field = self.field
+        values = [] if values is None else values
+        for i in range(count):
+            at = cur.pos
+            while len(values) <= field.start + i:
+                values.append(Record())
+            inner = values[field.start + i]
+            if cur.tree is not None:
+                cur.tree.element(i, at, self.plan.version_id)
+            if field.marked:
+                inner = values[field.start + i] = None if NULLPTR.absent(cur) else inner or Record()
+            if inner is None and field.marked:
+                pass
+            elif inner is None:
+                NULLPTR.get(cur, field, state, 0, None)
+            else:
+                self.plan.load(cur, inner, self.version)
+            if cur.tree is not None:
+                cur.tree.close(cur.pos)
+            check(cur, at, i)
+        store(field, state, values)
+        return None
+
+    def save(self, out: Writer, state: Any) -> None:
+        field = self.field
+        count = count_of(field, state)
+        values = fetch(field, state)
+        if self.layout and isinstance(values, WireRecords) and values.item.format == self.layout[1].format:
+            if len(values) != count:
+                raise EncodeError(f"{field.name}: {len(values)} elements where the description wants {count}")
+            out.put(values.raw)
+            return
+        for i in range(count):
+            inner = values[field.start + i]
+            null = mark(out, field, inner)
+            if not null:
+                self.plan.save(out, inner, self.version)
+            elif not field.marked:
+                NULLPTR.put(out, field, state, 0, None)
+
+
+class Allocating(Step):
+    """Room is made before the elements are read; for a number below zero there is none, and QEMU ends."""
+
+    def load(self, cur: Cursor, state: Any) -> Any:
+        if cur.judge:
+            self._allocate(cur, state)
+        return super().load(cur, state)
+
+    def _allocate(self, cur: Cursor, state: Any) -> None:
+        """vmstate_handle_alloc: counts and sizes are of C's type int, their product is not."""
+        field = self.field
+        number = field.count if isinstance(field.count, str) else field.size
+        if not isinstance(number, str):
+            return
+        wanted = ((number_of(field, state, number) ^ 1 << 31) & 0xFFFFFFFF) - (1 << 31)
+        if wanted < 0:
+            size = wanted * field.allocated % (1 << 64)
+            raise aborts(cur, f"GLib: ../../../glib/gmem.c:136: failed to allocate {size} bytes")
+
+
+class AllocatingStructs(Allocating, Structs):
+    """As the names say; likewise those that follow."""
+
+
+class AllocatingNumbers(Allocating, Numbers):
+    """Numbers."""
+
+
+class AllocatingElements(Allocating, Elements):
+    """Elements of any wire type."""
+
+
+class AllocatingSingle(Allocating, Single):
+    """A buffer."""
+
+
+_ALLOCATING: dict[type[Step], type[Step]] = {
+    Structs: AllocatingStructs,
+    Numbers: AllocatingNumbers,
+    Elements: AllocatingElements,
+    Single: AllocatingSingle,
+}
+
+
+def step_of(field: Field, plan: Plan | None) -> Step:
+    """The step for one field; ``plan`` is that of its description if it is a struct."""
+    step = _step_of(field, plan)
+    if field.allocated:
+        step.__class__ = _ALLOCATING[type(step)]
+    return step
+
+
+def _step_of(field: Field, plan: Plan | None) -> Step:
+    if field.must_exist:
+        return Nothing(field)
+    if plan is not None and field.info is None:
+        return Nested(field, plan) if field.count is None else Structs(field, plan)
+    if field.count is None:
+        raw = isinstance(field.info, Bytes) and type(field.size) is int and not field.shape
+        return Raw(field, field.size) if raw and type(field.size) is int else Single(field)
+    if isinstance(field.info, Group) and not field.pointers and not field.start:
+        return Groups(field, field.info)
+    return Numbers(field) if type(field.info) is Scalar and not field.pointers else Elements(field)

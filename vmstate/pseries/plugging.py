@@ -50,9 +50,10 @@ def add_vio(board: Board) -> SpaprVio:
     kind = VIO_DEVICES[placed.driver]
     if kind.rtce_window_size:
         board.add(SpaprIommu(machine, placed.reg, kind.rtce_window_size))
-    more = {}
+    more: dict[str, Any] = {}
     if kind is SpaprLlan:
-        board.mac(None)
+        option = None if placed.option is None else machine.devices[placed.option]
+        more["mac"] = board.mac(None if option is None else option.get("mac"))
         more["pools"] = is_on(property_of(board, placed.driver, "use-rx-buffer-pools", "on"))
     device = kind(machine, placed.reg, irq, **more)
     board.add_at(placed.path, device)

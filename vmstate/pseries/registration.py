@@ -230,7 +230,7 @@ def _bridge(board: Board) -> None:
 
 def _spapr(board: Board) -> None:
     machine = board.machine
-    board.add(Spapr(machine))
+    board.add(Spapr(machine, board))
     board.reserve("spapr/htab")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from vmstate.describe import (
@@ -31,9 +32,9 @@ from vmstate.describe import (
 from vmstate.errors import DeclarationError
 from vmstate.pseries.capabilities import CAPABILITIES, Capability
 from vmstate.pseries.capability_defaults import is_sent
+from vmstate.pseries.device_tree.root import device_tree
 from vmstate.pseries.devices import spapr_hooks as hooks
 from vmstate.pseries.devices.device import Device
-from vmstate.pseries.devices.device_tree import device_tree
 from vmstate.pseries.option_vectors import BITS
 
 #: Interrupts that can be given out to message-signalled devices.
@@ -201,16 +202,28 @@ class Spapr(Device):
     fwnmi_system_reset_addr = fwnmi_machine_check_addr = (1 << 64) - 1
     fwnmi_machine_check_interlock = hooks.INTERLOCK_FREE
     mig: Any = None
-    fdt_blob: bytes | memoryview = b""
-    fdt_size = fdt_initial_size = 0
+    board: Any = None
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Any, board: Any = None) -> None:
         super().__init__(machine)
+        self.board = board
         self.tb = Record(guest_timebase=0, time_of_the_day_ns=0)
         self.ov5_cas = Record(bitmap=0)
-        if machine.flags.update_dt_enabled:
-            self.fdt_blob = device_tree(machine)
-            self.fdt_size = self.fdt_initial_size = len(self.fdt_blob)
+
+    @cached_property
+    def fdt_blob(self) -> memoryview:
+        """The device tree; built when it is asked for, as a destination never is."""
+        return memoryview(b"") if self.board is None else device_tree(self.board)
+
+    @cached_property
+    def fdt_size(self) -> int:
+        """Bytes of the tree as it is."""
+        return len(self.fdt_blob)
+
+    @cached_property
+    def fdt_initial_size(self) -> int:
+        """Bytes of the tree as the machine made it."""
+        return len(self.fdt_blob)
 
     @property
     def irq_map_nr(self) -> int:

@@ -61,13 +61,17 @@ SPAPR_LLAN = VMStateDescription(
 
 
 class SpaprLlan(SpaprVio):
-    """A card that the guest has not opened; ``pools``: it sorts receive buffers into pools by size."""
+    """A card that the guest has not opened; ``pools``: it sorts receive buffers into pools by size.
+
+    ``mac``: its address, which only the device tree tells.
+    """
 
     description = SPAPR_LLAN
     rtce_window_size = 0x10000000
 
-    def __init__(self, machine: Any, reg: int, irq: int, *, pools: bool = True) -> None:
+    def __init__(self, machine: Any, reg: int, irq: int, *, pools: bool = True, mac: bytes = b"") -> None:
         super().__init__(machine, reg, irq)
+        self.mac = mac
         self.use_rx_buffer_pools = pools
         self.isopen = False
         self.buf_list = 0

@@ -1,0 +1,52 @@
+"""What firmware is told to choose (hw/ppc/spapr.c spapr_dt_chosen)."""
+
+from __future__ import annotations
+
+from vmstate.describe.history import reached
+from vmstate.pseries.device_tree.facts import Facts
+from vmstate.pseries.device_tree.fdt import Node
+from vmstate.pseries.device_tree.vdevice import first_terminal
+
+GRAPHICS = (("qemu,graphic-width", 800), ("qemu,graphic-height", 600), ("qemu,graphic-depth", 32))
+SEED_SIZE = 32
+
+_BOOT_ARGUMENTS_UNTIL = "4.2"  # those that are empty are left out since then
+_SEED_SINCE = "7.1"
+_PCI_PROBE_SINCE = "4.2"
+_XIVE_BYTE, _MMU_BYTE, _HASH_BYTE, _RADIX_BYTE = 23, 24, 25, 26
+_XICS, _XIVE, _EITHER = 0x00, 0x40, 0x80
+_HASH, _ANY_MMU_KVM, _ANY_MMU_TCG = 0x00, 0x80, 0xC0
+_RADIX_GTSE = 0x40
+
+
+def write_chosen(root: Node, facts: Facts, seed: bytes) -> Node:
+    """Boot arguments, console, what option vector 5 may ask for, a random seed."""
+    node = root.add("chosen")
+    if not reached(_BOOT_ARGUMENTS_UNTIL, facts.release):
+        node.text("bootargs", "")
+        node.cells("linux,initrd-start", 0)
+        node.cells("linux,initrd-end", 0)
+    for name, value in GRAPHICS:
+        node.cells(name, value)
+    terminal = first_terminal(facts)
+    if terminal is not None and not facts.graphics:
+        node.text("linux,stdout-path", terminal)
+        node.text("stdout-path", terminal)
+    if facts.flags.linux_pci_probe and reached(_PCI_PROBE_SINCE, facts.release):
+        node.cells("linux,pci-probe-only", 0)
+    node.set("ibm,arch-vec-5-platform-support", _platform_support(facts))
+    if reached(_SEED_SINCE, facts.release):
+        node.set("rng-seed", seed)
+    node.set("ibm,architecture-vec-5", bytes(2))
+    return node
+
+
+def _platform_support(facts: Facts) -> bytes:
+    """Bytes of option vector 5 and what they may be (spapr_dt_ov5_platform_support)."""
+    if 300 not in facts.modes:
+        controller, mmu = _XICS, _HASH
+    else:
+        controller = (_EITHER if facts.has_xics else _XIVE) if facts.has_xive else _XICS
+        mmu = (_ANY_MMU_KVM if facts.kvm_radix else _HASH) if facts.kvm else _ANY_MMU_TCG
+    pairs = (_XIVE_BYTE, controller, _MMU_BYTE, mmu, _HASH_BYTE, 0, _RADIX_BYTE, _RADIX_GTSE)
+    return bytes(pairs)

@@ -1,0 +1,181 @@
+"""Flattened device trees, laid out byte for byte as libfdt's read-write functions lay them out.
+
+What is added to a node goes before what it has: the newest property stands first, and so does the newest
+subnode (fdt_setprop, fdt_add_subnode of libfdt).  Names of properties are put into one table when they are
+first used; one that ends a name already there shares its bytes (fdt_find_string_).
+
+A value is padded to whole words, and libfdt leaves in the padding whatever lay there before it moved
+the rest of the tree up.  A tree is therefore built here as there: by moving bytes in one piece of memory.
+"""
+
+from __future__ import annotations
+
+import struct
+
+MAGIC = 0xD00DFEED
+VERSION = 17
+BEGIN_NODE, END_NODE, PROPERTY, END = 1, 2, 3, 9
+HEADER = struct.Struct(">10I")
+WORD = 4
+
+_RESERVATION = struct.Struct(">2Q")
+_PROPERTY = struct.Struct(">3I")
+_TAG = struct.Struct(">I")
+_EMPTY = struct.pack(">4I", BEGIN_NODE, 0, END_NODE, END)
+
+
+def cells(*values: int) -> bytes:
+    """32-bit numbers as a property holds them."""
+    return struct.pack(f">{len(values)}I", *values)
+
+
+def _aligned(size: int) -> int:
+    return size + WORD - 1 & -WORD
+
+
+class Node:
+    """A node while it is built.
+
+    ``size`` counts its bytes with all that is in it, ``front`` those before its properties.
+    """
+
+    __slots__ = ("_properties", "children", "front", "parent", "properties_size", "size", "tree")
+
+    def __init__(self, tree: Tree, parent: Node | None, name_size: int) -> None:
+        self.tree = tree
+        self.parent = parent
+        self.children: list[Node] = []
+        self.front = WORD + _aligned(name_size + 1)
+        self.size = self.front + WORD
+        self._properties: dict[str, int] = {}
+        self.properties_size = 0
+
+    @property
+    def offset(self) -> int:
+        """Where the node begins now."""
+        parent = self.parent
+        if parent is None:
+            return self.tree.structure
+        at = parent.offset + parent.front + parent.properties_size
+        for sibling in reversed(parent.children):
+            if sibling is self:
+                break
+            at += sibling.size
+        return at
+
+    def _grow(self, size: int) -> None:
+        node: Node | None = self
+        while node is not None:
+            node.size += size
+            node = node.parent
+
+    def add(self, name: str) -> Node:
+        """A new subnode (fdt_add_subnode)."""
+        text = name.encode()
+        child = Node(self.tree, self, len(text))
+        at = self.offset + self.front + self.properties_size
+        self._grow(child.size)
+        self.children.append(child)
+        self.tree.begin(at, text, child.size)
+        return child
+
+    def set(self, name: str, value: bytes = b"") -> None:
+        """Add a property, or give one that is there another value, in its place (fdt_setprop)."""
+        size = _PROPERTY.size + _aligned(len(value))
+        old = self._properties.get(name, 0)
+        at = self.offset + self.front
+        if old:
+            for newer in reversed(self._properties):
+                if newer == name:
+                    break
+                at += self._properties[newer]
+        self.tree.put(at, old, name, value)
+        self._properties[name] = size
+        self.properties_size += size - old
+        self._grow(size - old)
+
+    def cells(self, name: str, *values: int) -> None:
+        """A property of 32-bit numbers."""
+        self.set(name, cells(*values))
+
+    def text(self, name: str, value: str) -> None:
+        """A property that is a string (fdt_setprop_string)."""
+        self.set(name, value.encode() + b"\0")
+
+
+class Tree:
+    """A tree in memory: header, reserved regions, structure, names of properties.
+
+    ``room``: bytes to begin with; more are taken as they are needed.
+    """
+
+    def __init__(self, room: int = 1 << 15) -> None:
+        self._memory = memoryview(bytearray(room))
+        self.structure = HEADER.size + _RESERVATION.size
+        self._end = self.structure + len(_EMPTY)
+        self._memory[self.structure : self._end] = _EMPTY
+        self.root = Node(self, None, 0)
+        self._names = bytearray()
+        self._offsets: dict[str, int] = {}
+
+    def _take(self, size: int) -> None:
+        """Have at least ``size`` bytes of memory."""
+        have = len(self._memory)
+        if size > have:
+            self._memory = memoryview(bytearray(self._memory.tobytes().ljust(2 * max(size, have), b"\0")))
+
+    def _splice(self, at: int, old: int, new: int) -> None:
+        """Move what is behind ``old`` bytes at ``at`` so that it is behind ``new`` (fdt_splice_)."""
+        end = self._end
+        self._end = end + new - old
+        self._take(self._end)
+        self._memory[at + new : self._end] = self._memory[at + old : end]
+
+    def begin(self, at: int, name: bytes, size: int) -> None:
+        """An empty node of that name and size."""
+        self._splice(at, 0, size)
+        body = _TAG.pack(BEGIN_NODE) + name
+        self._memory[at : at + size] = body.ljust(size - WORD, b"\0") + _TAG.pack(END_NODE)
+
+    def put(self, at: int, old: int, name: str, value: bytes) -> None:
+        """A property; ``old``: the bytes taken by the one of that name that is there, else 0."""
+        offset = self._name(name)
+        room, data = _aligned(len(value)), at + _PROPERTY.size
+        if old:
+            self._splice(data, old - _PROPERTY.size, room)
+        else:
+            self._splice(at, 0, _PROPERTY.size + room)
+        _PROPERTY.pack_into(self._memory, at, PROPERTY, len(value), offset)
+        self._memory[data : data + len(value)] = value
+
+    def _name(self, name: str) -> int:
+        offset = self._offsets.get(name)
+        if offset is None:
+            key = name.encode() + b"\0"
+            offset = self._names.find(key)
+            if offset < 0:
+                offset = len(self._names)
+                self._names += key
+                self._take(self._end + len(key))
+                self._memory[self._end : self._end + len(key)] = key
+                self._end += len(key)
+            self._offsets[name] = offset
+        return offset
+
+    def reserve(self, address: int, size: int) -> None:
+        """A region of memory that is not to be used (fdt_add_mem_rsv)."""
+        at = self.structure - _RESERVATION.size
+        self._splice(at, 0, _RESERVATION.size)
+        _RESERVATION.pack_into(self._memory, at, address, size)
+        self.structure += _RESERVATION.size
+
+    def pack(self, last_compatible: int) -> bytes:
+        """The tree as bytes (fdt_pack).
+
+        ``last_compatible``: the oldest version of the format that the header says it can be read as.
+        """
+        names = len(self._names)
+        places = (self._end, self.structure, self._end - names, HEADER.size)
+        sizes = (names, self._end - names - self.structure)
+        HEADER.pack_into(self._memory, 0, MAGIC, *places, VERSION, last_compatible, 0, *sizes)
+        return bytes(self._memory[: self._end])

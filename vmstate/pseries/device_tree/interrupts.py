@@ -1,0 +1,66 @@
+"""Interrupt controllers and the sources of events."""
+
+from __future__ import annotations
+
+from vmstate.pseries.device_tree.facts import Facts
+from vmstate.pseries.device_tree.fdt import Node, cells
+from vmstate.pseries.devices.interrupts import IRQ_EPOW, IRQ_HOTPLUG
+
+PHANDLE = 0x1111
+
+_XIVE_TIMA = 0x0006030203180000
+_TIMA_PAGE = 1 << 16
+_USER_RING, _OS_RING = 3, 2
+_EQ_PAGE_SHIFT = 16
+_HYPERVISOR_PRIORITY = 7
+
+
+def write_controller(root: Node, facts: Facts) -> None:
+    """The controller that is active after reset: XICS where there is one, else XIVE (spapr_irq_dt)."""
+    if facts.has_xics:
+        _xics(root, facts)
+    else:
+        _xive(root, facts)
+
+
+def _xics(root: Node, facts: Facts) -> None:
+    """hw/intc/xics_spapr.c xics_spapr_dt."""
+    node = root.add("interrupt-controller")
+    node.text("device_type", "PowerPC-External-Interrupt-Presentation")
+    node.text("compatible", "IBM,ppc-xicp")
+    node.set("interrupt-controller")
+    node.cells("ibm,interrupt-server-ranges", 0, facts.cores.servers)
+    _identify(node)
+
+
+def _xive(root: Node, facts: Facts) -> None:
+    """hw/intc/spapr_xive.c spapr_xive_dt."""
+    user, system = (_XIVE_TIMA + ring * _TIMA_PAGE for ring in (_USER_RING, _OS_RING))
+    node = root.add(f"interrupt-controller@{user:x}")
+    node.text("device_type", "power-ivpe")
+    node.set("reg", b"".join(n.to_bytes(8, "big") for n in (user, _TIMA_PAGE, system, _TIMA_PAGE)))
+    node.text("compatible", "ibm,power-ivpe")
+    node.cells("ibm,xive-eq-sizes", _EQ_PAGE_SHIFT)
+    node.cells("ibm,xive-lisn-ranges", 0, facts.cores.servers)
+    node.set("interrupt-controller")
+    _identify(node)
+    root.cells("ibm,plat-res-int-priorities", _HYPERVISOR_PRIORITY, 0xFF - _HYPERVISOR_PRIORITY)
+
+
+def _identify(node: Node) -> None:
+    node.cells("#interrupt-cells", 2)
+    node.cells("linux,phandle", PHANDLE)
+    node.cells("phandle", PHANDLE)
+
+
+def write_events(root: Node, facts: Facts) -> None:
+    """Power and hotplug events, each with an interrupt (hw/ppc/spapr_events.c spapr_dt_events)."""
+    sources = {"epow-events": IRQ_EPOW}
+    if facts.hotplug_events:
+        sources["hot-plug-events"] = IRQ_HOTPLUG
+    node = root.add("event-sources")
+    for name, irq in sources.items():
+        node.add(name).cells("interrupts", irq, 0)
+    node.set("interrupt-controller")
+    node.cells("#interrupt-cells", 2)
+    node.set("interrupt-ranges", b"".join(cells(irq, 1) for irq in sources.values()))

@@ -1,0 +1,148 @@
+"""PCI host bridges and the devices on their buses (hw/ppc/spapr_pci.c spapr_dt_phb, spapr_dt_pci_device)."""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+
+from vmstate.describe.history import History, reached
+from vmstate.pseries.device_tree.connectors import index_of, listed, write_connectors
+from vmstate.pseries.device_tree.facts import BridgeFacts, Facts
+from vmstate.pseries.device_tree.fdt import Node, cells
+from vmstate.pseries.device_tree.interrupts import PHANDLE
+from vmstate.pseries.device_tree.pci_facts import PciFacts
+from vmstate.pseries.device_tree.pci_names import node_name
+from vmstate.pseries.device_tree.rtas import CREATE_WINDOW, QUERY_WINDOW, REMOVE_WINDOW, RESET_WINDOW
+from vmstate.pseries.device_tree.vdevice import write_dma_window
+from vmstate.pseries.devices.spapr_drc import DrcType
+from vmstate.pseries.devices.spapr_iommu import PHB_WINDOW_SIZE, pci_liobn
+from vmstate.pseries.devices.spapr_pci import BASE_BUID
+
+SLOTS, PINS, FUNCTIONS = 32, 4, 256
+MESSAGE_INTERRUPTS = 0xD00
+EDGE, LEVEL = 0, 1
+
+_WINDOWS_BASE = 1 << 45
+_IO_SIZE, _MEMORY_SIZE, _MEMORY_64_SIZE = 0x10000, 1 << 31, 1 << 40
+_IO_SPACE, _MEMORY_SPACE, _MEMORY_64_SPACE = 1, 2, 3
+_MEMORY_BUS_ADDRESS = 0x80000000
+_RANGE = struct.Struct(">I3Q")
+
+_DDW_EXTENSIONS = History((1, RESET_WINDOW), ("7.1", (2, RESET_WINDOW, 1)))
+_CELLS_WITH_DEVICES = "4.1"  # the sizes of addresses moved behind the bridge's own properties
+_STATUS = 0x06
+_DEVSEL, _FAST_BACK, _66MHZ, _UDF = 0x600, 0x80, 0x20, 0x40
+
+
+def write_bridges(root: Node, facts: Facts) -> None:
+    """All host bridges, the newest first, so that they stand in the order in which they were made."""
+    for bridge in reversed(facts.bridges):
+        _bridge(root, facts, bridge)
+
+
+def _bridge(root: Node, facts: Facts, bridge: BridgeFacts) -> None:
+    node = root.add(f"pci@{BASE_BUID + bridge.index:x}")
+    node.text("device_type", "pci")
+    node.text("compatible", "IBM,Logical_PHB")
+    cells_first = not reached(_CELLS_WITH_DEVICES, facts.release)
+    if cells_first:
+        _address_cells(node)
+    node.cells("#interrupt-cells", 1)
+    node.set("used-by-rtas")
+    node.cells("bus-range", 0, 0xFF)
+    node.set("ranges", _ranges(bridge.index))
+    node.set("reg", struct.pack(">2Q", BASE_BUID + bridge.index, 0))
+    node.cells("ibm,pci-config-space-type", 1)
+    node.cells("ibm,pe-total-#msi", MESSAGE_INTERRUPTS)
+    if facts.flags.ddw:
+        node.cells("ibm,ddw-applicable", QUERY_WINDOW, CREATE_WINDOW, REMOVE_WINDOW)
+        node.cells("ibm,ddw-extensions", *_DDW_EXTENSIONS.at(facts.release))
+    node.cells("interrupt-map-mask", 0xF800, 0, 0, 0xFFFFFFFF)
+    node.set("interrupt-map", _interrupt_map(bridge.lsi))
+    write_dma_window(node, "ibm,dma-window", pci_liobn(bridge.index, 0), PHB_WINDOW_SIZE)
+    connector = index_of(facts.connectors, DrcType.PHB, bridge.index)
+    if connector is not None:
+        node.cells("ibm,my-drc-index", connector)
+    node.cells("qemu,phb-enumerated", 1)
+    if not cells_first:
+        _address_cells(node)
+    for device in reversed(bridge.devices):
+        _device(node, facts, bridge.index, device)
+    write_connectors(node, listed(facts.connectors, (DrcType.PCI,), bridge.index << 16, FUNCTIONS))
+
+
+def _address_cells(node: Node) -> None:
+    node.cells("#address-cells", 3)
+    node.cells("#size-cells", 2)
+
+
+def _ranges(index: int) -> bytes:
+    """Bus addresses and where they lie in the guest's memory: I/O, memory, 64-bit memory (phb_placement)."""
+    memory = _WINDOWS_BASE + (index + 1) * _MEMORY_SIZE
+    memory_64 = _WINDOWS_BASE + (index + 1) * _MEMORY_64_SIZE
+    windows = (
+        (_IO_SPACE, 0, _WINDOWS_BASE + index * _IO_SIZE, _IO_SIZE),
+        (_MEMORY_SPACE, _MEMORY_BUS_ADDRESS, memory, _MEMORY_SIZE),
+        (_MEMORY_64_SPACE, memory_64, memory_64, _MEMORY_64_SIZE),
+    )
+    return b"".join(_RANGE.pack(space << 24, *rest) for space, *rest in windows)
+
+
+@lru_cache(maxsize=32)
+def _interrupt_map(lines: tuple[int, ...]) -> bytes:
+    """Which line a pin of a slot is on: pins turn by one from slot to slot."""
+    return b"".join(
+        cells(slot << 11, 0, 0, pin + 1, PHANDLE, lines[(slot + pin) % PINS], LEVEL)
+        for slot in range(SLOTS)
+        for pin in range(PINS)
+    )
+
+
+def _device(parent: Node, facts: Facts, bridge: int, device: PciFacts) -> None:
+    slot, function = device.devfn >> 3, device.devfn & 7
+    place = f"{slot:x},{function:x}" if function else f"{slot:x}"
+    node = parent.add(f"{node_name(device.number(0x09, 3))}@{place}")
+    _identity(node, device)
+    node.text("ibm,loc-code", f"qemu_{device.type_name}:{bridge:04x}:00:{slot:02x}.{function:x}")
+    connector = index_of(facts.connectors, DrcType.PCI, bridge << 16 | device.devfn)
+    if connector is not None:
+        node.cells("ibm,my-drc-index", connector)
+    if device.msi:
+        node.cells("ibm,req#msi", device.msi)
+    if device.msix:
+        node.cells("ibm,req#msi-x", device.msix)
+    node.set("reg", _windows(device))
+    if device.express:
+        node.cells("ibm,pci-config-space-type", 1)
+    node.cells("min-grant", device.number(0x3E, 1))
+    node.cells("max-latency", device.number(0x3F, 1))
+
+
+def _identity(node: Node, device: PciFacts) -> None:
+    """What the header of the configuration space says."""
+    node.cells("vendor-id", device.number(0x00, 2))
+    node.cells("device-id", device.number(0x02, 2))
+    node.cells("revision-id", device.number(0x08, 1))
+    node.cells("class-code", device.number(0x09, 3))
+    told_if_set = (("interrupts", 0x3D, 1), ("subsystem-id", 0x2E, 2), ("subsystem-vendor-id", 0x2C, 2))
+    for name, offset, size in told_if_set:
+        value = device.number(offset, size)
+        if value:
+            node.cells(name, value)
+    node.cells("cache-line-size", device.number(0x0C, 1))
+    status = device.number(_STATUS, 2)
+    node.cells("devsel-speed", status & _DEVSEL)
+    flags = (("fast-back-to-back", _FAST_BACK), ("66mhz-capable", _66MHZ), ("udf-supported", _UDF))
+    for name, bit in flags:
+        if status & bit:
+            node.set(name)
+
+
+def _windows(device: PciFacts) -> bytes:
+    """``reg``: the configuration space, then each window with its size."""
+    place = device.devfn << 8
+    pieces = [cells(place, 0, 0, 0, 0)]
+    for bar in device.bars:
+        high = bar.space << 24 | place | bar.register
+        pieces.append(cells(high, 0, 0, bar.size >> 32, bar.size & 0xFFFFFFFF))
+    return b"".join(pieces)

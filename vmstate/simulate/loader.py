@@ -21,6 +21,7 @@ from vmstate.simulate.verdict import Check
 MAGIC, COMPAT_VERSION, FILE_VERSION = 0x5145564D, 2, 3
 EOF_MARK, START, PART, END, FULL, VMDESCRIPTION, CONFIGURATION, COMMAND, FOOTER = 0, 1, 2, 3, 4, 6, 7, 8, 0x7E
 ENOTSUP = 95
+NO_ALIAS = 0xFFFFFFFF  # what an entry has that no alias was given: a stream may name it so
 FLATTENED = History(False, ("11.0", True))  # vmstate_load_state only returns 0 or -EINVAL
 
 
@@ -172,7 +173,8 @@ class Loader:
         """find_se: by name and instance or alias, or by the name that old releases used."""
         for entry in self._by_name.get(idstr, ()):
             own = entry.instance_id if entry.idstr == idstr else (entry.compat or ("", -1))[1]
-            if instance_id in (own, entry.alias_id):
+            alias = NO_ALIAS if entry.alias_id is None else entry.alias_id
+            if instance_id in (own & 0xFFFFFFFF, alias):
                 return entry
         return None
 

@@ -179,6 +179,8 @@ def lines(reports: Iterable[Report | str], ret: int, release: Release) -> list[s
         if isinstance(report, str):
             printed.append(report)
             continue
+        if isinstance(report, d.Aborted):
+            return [*_split(printed), report.line]
         saying = TEXTS[type(report)].at(release)
         if saying is None:
             continue
@@ -197,6 +199,10 @@ def lines(reports: Iterable[Report | str], ret: int, release: Release) -> list[s
     if ret < 0:
         last = f"load of migration failed: {os.strerror(-ret)}"
         printed.append(f"{last}: {error}" if error else last)
+    return _split(printed)
+
+
+def _split(printed: list[str]) -> list[str]:
     return [line for text in printed for line in text.splitlines()]  # a damaged name may hold a line's end
 
 

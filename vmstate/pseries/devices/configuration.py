@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vmstate.describe import Buffer, Cursor, Field, Since, UInt8, UInt32, VMStateDescription, Writer, scalar
+from vmstate.describe import (
+    Allocated,
+    Buffer,
+    Cursor,
+    Field,
+    Since,
+    UInt8,
+    UInt32,
+    VMStateDescription,
+    Writer,
+    scalar,
+)
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
 from vmstate.describe.reports import EINVAL, LoadFailure, Refused
@@ -156,7 +167,7 @@ CAPABILITIES = VMStateDescription(
     version_id=1,
     minimum_version_id=1,
     needed=has_validated,
-    fields=[UInt32("caps_count", 1), scalar(CAPABILITY)("capabilities", 1)["caps_count"]],
+    fields=[UInt32("caps_count", 1), Allocated(scalar(CAPABILITY)("capabilities", 1)["caps_count"], 4)],
 )
 
 UUID = VMStateDescription(
@@ -174,7 +185,7 @@ CONFIGURATION = VMStateDescription(
     pre_load=pre_load,
     post_load=post_load,
     pre_save=pre_save,
-    fields=[UInt32("len"), Buffer("name", "len")],
+    fields=[UInt32("len"), Allocated(Buffer("name", "len"))],
     subsections=[TARGET_PAGE_BITS_SUBSECTION, Since("4.0", CAPABILITIES), Since("4.2", UUID)],
 )
 

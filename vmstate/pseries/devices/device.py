@@ -81,7 +81,7 @@ class LiveDevice:
 
     idstr: str
     instance_id: int = 0
-    alias_id: int | None = None
+    alias_id: int | None = 0
     compat: tuple[str, int] | None = None
     version_id: int = 1
     machine: Any

@@ -6,12 +6,15 @@ from typing import Any
 
 from vmstate.describe import Cursor, Writer
 from vmstate.describe.history import Span
-from vmstate.describe.reports import EINVAL, LoadFailure
+from vmstate.describe.reports import EINVAL, LoadFailure, aborts
 from vmstate.pseries.devices.device import LiveDevice
 
 PTE_SIZE = 16
 NO_TABLE = 0xFFFFFFFF
 RADIX_KNOWN = Span(since="2.10")  # the header that says that there is no table
+
+MOST_MEMORY = 1 << 46  # more than any host gives; whether it gives less is the host's business
+ASSERTION = "htab_load: Assertion `kvm_enabled()' failed."  # of a table's entries, where there is none
 
 _CHUNKS_FOLLOW, _NO_TABLE = bytes(4), b"\xff" * 4
 _END = bytes(8)
@@ -46,10 +49,20 @@ class Htab(LiveDevice):
         if header == NO_TABLE and RADIX_KNOWN.covers(self.machine.release):
             self.shift = 0
         elif header:
-            self.shift = header
+            self._reallocate(cur, header)
+        elif not self.shift:
+            raise aborts(cur, ASSERTION)
         else:
             while self._chunk(cur):
                 pass
+
+    def _reallocate(self, cur: Cursor, shift: int) -> None:
+        """A table of another size (spapr_reallocate_hpt); C shifts by the lower six bits only."""
+        size = 1 << (shift & 63)
+        if size > MOST_MEMORY:
+            what = f"failed to allocate {size} bytes at alignment {size}: Cannot allocate memory"
+            raise aborts(cur, f"qemu_memalign: {what}")
+        self.shift = shift
 
     def _chunk(self, cur: Cursor) -> bool:
         at = cur.pos
@@ -58,9 +71,9 @@ class Htab(LiveDevice):
         valid, invalid = int.from_bytes(head[4:6], "big"), int.from_bytes(head[6:8], "big")
         if not index and not valid and not invalid:
             return False
-        if (index + valid + invalid) & 0xFFFFFFFF > (1 << self.shift) // PTE_SIZE:
+        if (index + valid + invalid) & 0xFFFFFFFF > (1 << (self.shift & 63)) // PTE_SIZE:
             numbers = f"{_signed(index, 32)} ({_signed(valid, 16)}+{_signed(invalid, 16)} entries)"
-            line = f"htab_load() bad index {numbers} in htab stream (htab_shift={self.shift})"
+            line = f"htab_load() bad index {numbers} in htab stream (htab_shift={_signed(self.shift, 32)})"
             cur.pos = at
             raise self._refuse(cur, line, index)
         cur.take(valid * PTE_SIZE)

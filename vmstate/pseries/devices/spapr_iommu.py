@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.describe import Bool, History, Since, UInt32, UInt32Equal, UInt64, VMStateDescription, WireArray
+from vmstate.describe import (
+    Allocated,
+    Bool,
+    History,
+    Since,
+    UInt32,
+    UInt32Equal,
+    UInt64,
+    VMStateDescription,
+    WireArray,
+)
 from vmstate.pseries.devices.device import Device
 
 TCE_PAGE_SHIFT = 12
@@ -54,7 +64,7 @@ SPAPR_IOMMU = VMStateDescription(
         UInt32Equal("liobn"),
         UInt32("mig_nb_table"),
         Bool("bypass"),
-        UInt64("mig_table")["mig_nb_table"],
+        Allocated(UInt64("mig_table")["mig_nb_table"], 8),
         Since("7.1", Bool("def_win", 3)),
     ],
     subsections=[SPAPR_IOMMU_EX],

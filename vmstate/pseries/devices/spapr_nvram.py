@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.describe import Buffer, UInt32, VMStateDescription
+from vmstate.describe import Allocated, Buffer, UInt32, VMStateDescription
 from vmstate.describe.arrays import zeros
 from vmstate.pseries.devices.spapr_vio import SpaprVio
 
@@ -22,7 +22,7 @@ SPAPR_NVRAM = VMStateDescription(
     version_id=1,
     minimum_version_id=1,
     pre_load=pre_load,
-    fields=[UInt32("size"), Buffer("buf", "size", 1)],
+    fields=[UInt32("size"), Allocated(Buffer("buf", "size", 1))],
 )
 
 

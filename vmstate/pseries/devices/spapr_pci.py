@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmstate.describe import (
+    Allocated,
     Field,
     History,
     Int32,
@@ -76,7 +77,7 @@ SPAPR_PCI = VMStateDescription(
         _old(UInt64("mig_io_win_size", exists=pre_2_8_migration)),
         Struct("lsi_table", SPAPR_PCI_LSI)[PCI_NUM_PINS],
         Int32("msi_devs_num"),
-        Struct("msi_devs", SPAPR_PCI_MSI)["msi_devs_num"],
+        Allocated(Struct("msi_devs", SPAPR_PCI_MSI)["msi_devs_num"], 12),
     ],
 )
 

@@ -6,9 +6,11 @@ import shutil
 
 import pytest
 
-from vmstate.qemu import QmpUnavailable, capture, replay
+from vmstate.qemu import QmpUnavailable, Session, capture, replay
+from vmstate.qemu.command_line import Command
 from vmstate.stream import Edit, Found, Kind, open_stream, strip, writer
 from vmstate.stream.ram import PageKind
+from vmstate.stream.ram_pages import RamPages
 from vmstate.stream.vmdesc_edit import replace_devices
 
 pytestmark = pytest.mark.qemu
@@ -111,3 +113,35 @@ def test_an_inserted_section_that_nobody_knows_is_refused_where_we_see_it(tmp_pa
     changed = open_stream(edit.tobytes())
     assert changed.findings == []
     assert [section.kind for section in changed.sections if section.idstr == "nobody"] == [Kind.FULL]
+
+
+def loaded_memory(command, path, size, out) -> bytes:
+    """The first ``size`` bytes of guest memory as a real QEMU has them after loading the stream."""
+    with Session(Command.parse(command), incoming=True) as qemu:
+        qemu.ask("migrate-incoming", uri=f"exec:cat {path}")
+        for _ in qemu.naps("the stream to be loaded"):
+            if qemu.ask("query-migrate").get("status") == "completed":
+                break
+        qemu.ask("pmemsave", val=0, size=size, filename=str(out))
+        qemu.finish()
+    return out.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("command", "block", "size"),
+    [
+        (PSERIES, "ppc_spapr.ram", 256 << 20),
+        (["qemu-system-x86_64", "-machine", "pc", "-m", "64"], "pc.ram", 0xA0000),
+    ],
+    ids=["pseries", "pc"],
+)
+def test_guest_memory_is_what_qemu_makes_of_the_records(command, block, size, tmp_path):
+    stream = taken(command, tmp_path / "stream", 0.5)
+    index = [each.name for each in stream.ram.blocks].index(block)
+    memory = loaded_memory(command, tmp_path / "stream", size, tmp_path / "memory")
+    filled = 0
+    for address, content in RamPages(stream.ram, stream.window).pages(index):
+        if address < size:
+            assert content == memory[address : address + len(content)], hex(address)
+            filled += any(content)
+    assert filled > 3

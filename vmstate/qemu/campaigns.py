@@ -1,0 +1,81 @@
+"""Series of random questions for :class:`vmstate.qemu.judging.Judge`; the same seed asks the same ones."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from vmstate.describe.history import Release
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.world import WORLD
+from vmstate.qemu.damage import Damage
+from vmstate.qemu.guesses import Guesses
+from vmstate.qemu.judging import Comparison, Judge, Side
+from vmstate.qemu.recording import edited
+from vmstate.stream import open_stream
+
+OWN_SHARE = 0.4  # of the sources are of the destination's own release
+
+
+@dataclass(frozen=True)
+class Base:
+    """A captured stream to be damaged, and the machine that loads it."""
+
+    name: str
+    data: bytes
+    destination: Side
+
+
+class Campaign:
+    """Asks ``judge``; ``left_out`` is told why a question was not asked: we do not model it."""
+
+    def __init__(self, judge: Judge, seed: int, left_out: Callable[[str], None]) -> None:
+        self._judge = judge
+        self._seed = seed
+        self._left_out = left_out
+
+    def streams(self, count: int, releases: Sequence[Release]) -> Iterator[Comparison]:
+        """``count`` simulated streams of any release for a real destination of each of ``releases``."""
+        for release in releases:
+            guesses, pick = Guesses(self._seed, rich=False), random.Random(self._seed)
+            asked = 0
+            while asked < count:
+                source = release if pick.random() < OWN_SHARE else pick.choice(WORLD.newest)
+                compared = self._ask(guesses, source, release, self._judge.stream)
+                if compared is not None:
+                    asked += 1
+                    yield compared
+
+    def pairs(self, count: int, releases: Sequence[Release]) -> Iterator[Comparison]:
+        """``count`` migrations between real QEMUs of ``releases``, with devices and odd options."""
+        guesses, pick = Guesses(self._seed, rich=True), random.Random(self._seed)
+        asked = 0
+        while asked < count:
+            compared = self._ask(guesses, pick.choice(releases), pick.choice(releases), self._judge.pair)
+            if compared is not None:
+                asked += 1
+                yield compared
+
+    def _ask(
+        self,
+        guesses: Guesses,
+        source: Release,
+        destination: Release,
+        ask: Callable[[Side, Side], Comparison | None],
+    ) -> Comparison | None:
+        first, second = guesses.pair(source, destination)
+        try:
+            return ask(Side.of(source, first.arguments()), Side.of(destination, second.arguments()))
+        except ConfigurationError as error:
+            self._left_out(str(error))
+            return None
+
+    def mutants(self, count: int, bases: Sequence[Base]) -> Iterator[Comparison]:
+        """``count`` damaged streams, made of ``bases`` in turn, each with one change."""
+        for place, base in enumerate(bases):
+            damage = Damage(open_stream(base.data), self._seed)
+            for _ in range(count * (place + 1) // len(bases) - count * place // len(bases)):
+                edits = damage.one()
+                question = {"base": base.name, "edits": edits, "destination": base.destination.text}
+                yield self._judge.load(edited(base.data, edits), base.destination, question)

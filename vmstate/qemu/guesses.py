@@ -1,0 +1,216 @@
+"""Random command lines of pseries machines: near each other in pairs, so that either verdict is likely."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from vmstate.describe.history import Release
+from vmstate.pseries.capabilities import CapabilityAt, Kind
+from vmstate.pseries.world import WORLD, Binary
+
+#: What TCG lacks and would warn of; with it a machine starts wherever it may.
+PLAIN = {
+    "cap-htm": "off",
+    "cap-cfpc": "broken",
+    "cap-sbbc": "broken",
+    "cap-ibs": "broken",
+    "cap-ccf-assist": "off",
+}
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _lines(text: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(map(_words, text.strip().splitlines()))
+
+
+_CPUS = _words("""
+    power8 power9 power8_v2.0 power8e_v2.1 power8nvl_v1.0 power9_v1.0 power9_v2.0 power9_v2.2 power10
+    power10_v1.0 power10_v2.0 power11 power7 power7+_v2.1 970fx POWER8 POWER9 host nonsense
+""")
+_COMPAT_CPU = ("power9,compat=power8", "power8,compat=power7")
+_MODES = ("power6", "power7", "power7+", "power8", "power9", "power10", "power11")
+_SMP = _words("""
+    1 2 3 4 1,maxcpus=4 1,maxcpus=8 2,maxcpus=8 4,threads=2 4,threads=4 8,threads=8 2,cores=2,threads=1
+    2,threads=2,maxcpus=8 4,sockets=2,cores=2,threads=1 6,cores=3,threads=2,sockets=1
+""")
+_MEMORY = _words("""
+    256 512 256M 1G 256,slots=2,maxmem=512M 256,slots=4,maxmem=1G 512,slots=4,maxmem=2G
+    1024,slots=8,maxmem=4G 256,slots=4,maxmem=2G
+""")
+_PROPERTIES = _lines("""
+    ic-mode xics
+    ic-mode xive
+    ic-mode dual
+    vsmt 1
+    vsmt 4
+    vsmt 8
+    suppress-vmdesc on
+    resize-hpt disabled
+    resize-hpt enabled
+    resize-hpt required
+    modern-hotplug-events off
+    modern-hotplug-events on
+    usb off
+    kvm-type HV
+""")
+#: Numbers in braces make names unlike when an option is given twice.
+_DIMM = ("-object", "memory-backend-ram,id=m{0},size=256M", "-device", "pc-dimm,memdev=m{0},id=d{0}")
+_EXTRAS = (
+    _DIMM,
+    *_lines("""
+    -device virtio-net-pci,romfile=
+    -device virtio-net-pci,romfile=,addr=4
+    -device virtio-scsi-pci
+    -device virtio-scsi-pci,addr=7
+    -device virtio-balloon-pci
+    -device virtio-rng-pci
+    -device virtio-rng-pci,addr=9
+    -device virtio-serial-pci
+    -device nec-usb-xhci
+    -device qemu-xhci
+    -device pci-ohci
+    -device VGA
+    -device e1000,romfile=
+    -device nec-usb-xhci -device usb-kbd
+    -device nec-usb-xhci,id=x{0} -device usb-mouse
+    -device spapr-vscsi
+    -device spapr-vlan
+    -netdev hubport,hubid={0},id=n{0} -device spapr-vlan,netdev=n{0}
+    -device spapr-pci-host-bridge,index=1
+    -device spapr-pci-host-bridge,index=2,id=two{0}
+    -serial null
+    -serial null -serial null
+    -nographic
+    -global migration.send-configuration=off
+    -global migration.send-section-footer=off
+    -global migration.store-global-state=off
+"""),
+)
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A machine's parts, which one can change one at a time; ``arguments`` for a release's program."""
+
+    type_name: str
+    properties: dict[str, str] = field(default_factory=dict)
+    cpu: str | None = None
+    memory: str = "256"
+    smp: str | None = None
+    extras: tuple[tuple[str, ...], ...] = ()
+    defaults: bool = False
+
+    def arguments(self) -> list[str]:
+        """The words after the program's name."""
+        machine = ",".join([self.type_name, *(f"{key}={value}" for key, value in self.properties.items())])
+        words = [] if self.defaults else ["-nodefaults"]
+        words += ["-machine", machine, "-m", self.memory]
+        words += ["-cpu", self.cpu] if self.cpu is not None else []
+        words += ["-smp", self.smp] if self.smp is not None else []
+        for number, extra in enumerate(self.extras):
+            words += [word.format(number) for word in extra]
+        return words
+
+
+Change = Callable[[Guess, Binary], Guess]
+
+
+class Guesses:
+    """Random machines and pairs of them; ``seed`` decides which.  ``rich``: with devices and odd options."""
+
+    def __init__(self, seed: int, *, rich: bool) -> None:
+        self._random = random.Random(seed)
+        self._rich = rich
+
+    def pair(self, source: Release, destination: Release) -> tuple[Guess, Guess]:
+        """Two machines, the same one but for a few changes."""
+        here, there = WORLD.binary(source), WORLD.binary(destination)
+        common = [name for name in here.machine_types if name in there.machine_types]
+        first = self._machine(here, self._type(common or list(here.machine_types)))
+        second = first if common else replace(first, type_name=self._type(list(there.machine_types)))
+        second = replace(second, properties=_known(second.properties, there))
+        for _ in range(self._random.choices((0, 1, 2, 3), (25, 45, 20, 10))[0]):
+            second = self._changed(second, there)
+        return first, second
+
+    def _type(self, names: Sequence[str]) -> str:
+        """The newest are what people use; the others have the most to get wrong."""
+        return names[0] if self._random.random() < 0.2 else self._random.choice(names)
+
+    def _machine(self, binary: Binary, type_name: str) -> Guess:
+        plain = _known(PLAIN, binary) if self._random.random() < 0.85 else {}
+        guess = Guess(type_name, plain, defaults=self._rich and self._random.random() < 0.15)
+        for _ in range(self._random.choice((0, 0, 1, 1, 2, 3))):
+            guess = self._changed(guess, binary)
+        return guess
+
+    def _changed(self, guess: Guess, binary: Binary) -> Guess:
+        ways: list[tuple[int, Change]] = [
+            *((5, self._capability), (4, self._processor), (3, self._topology), (2, self._memory)),
+            *((2, self._limit), (3, self._property), (1, self._other_type)),
+            (6 if self._rich else 1, self._extra),
+        ]
+        return self._random.choices(ways, [weight for weight, _ in ways])[0][1](guess, binary)
+
+    # ---- one change
+
+    def _capability(self, guess: Guess, binary: Binary) -> Guess:
+        if not binary.capabilities:
+            return guess
+        capability = self._random.choice(binary.capabilities)
+        return _with(guess, capability.property_name, self._random.choice(_levels(capability)))
+
+    def _processor(self, guess: Guess, binary: Binary) -> Guess:
+        known = _CPUS if self._random.random() < 0.7 else tuple(binary.cpus)
+        names = (*known, *_COMPAT_CPU) if self._random.random() < 0.3 else known
+        return replace(guess, cpu=self._random.choice(names))
+
+    def _topology(self, guess: Guess, binary: Binary) -> Guess:
+        return replace(guess, smp=self._random.choice(_SMP))
+
+    def _memory(self, guess: Guess, binary: Binary) -> Guess:
+        return replace(guess, memory=self._random.choice(_MEMORY))
+
+    def _limit(self, guess: Guess, binary: Binary) -> Guess:
+        return _with(guess, "max-cpu-compat", self._random.choice(_MODES))
+
+    def _property(self, guess: Guess, binary: Binary) -> Guess:
+        return _with(guess, *self._random.choice(_PROPERTIES))
+
+    def _other_type(self, guess: Guess, binary: Binary) -> Guess:
+        return replace(guess, type_name=self._type(list(binary.machine_types)))
+
+    def _extra(self, guess: Guess, binary: Binary) -> Guess:
+        if guess.extras and self._random.random() < 0.35:
+            place = self._random.randrange(len(guess.extras))
+            return replace(guess, extras=guess.extras[:place] + guess.extras[place + 1 :])
+        extra = self._random.choice(_EXTRAS)
+        enough = "slots" in guess.memory or extra is not _DIMM
+        memory = guess.memory if enough else "256,slots=4,maxmem=2G"
+        return replace(guess, extras=(*guess.extras, extra), memory=memory)
+
+
+def _with(guess: Guess, key: str, value: str) -> Guess:
+    return replace(guess, properties={**guess.properties, key: value})
+
+
+def _known(properties: dict[str, str], binary: Binary) -> dict[str, str]:
+    """Without the capabilities that a release does not have: most pairs should get past the start."""
+    return {
+        key: value
+        for key, value in properties.items()
+        if not key.startswith("cap-") or key in binary.capability
+    }
+
+
+def _levels(capability: CapabilityAt) -> Sequence[str]:
+    if capability.kind is Kind.BOOL:
+        return ("on", "off")
+    if capability.kind is Kind.PAGE_SIZE:
+        return ("4k", "64k", "16M", "12")
+    return capability.values

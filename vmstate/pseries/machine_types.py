@@ -30,7 +30,12 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
     MachineType("pseries-8.1", "pseries-8.2", Span("8.1")),
     MachineType("pseries-8.0", "pseries-8.1", Span("8.0")),
     MachineType("pseries-7.2", "pseries-8.0", Span("7.2")),
-    MachineType("pseries-7.1", "pseries-7.2", Span("7.1"), compat=(("virtio-rng-pci", "vectors", "0"),)),
+    MachineType(
+        "pseries-7.1",
+        "pseries-7.2",
+        Span("7.1"),
+        compat=(("virtio-device", "queue_reset", "false"), ("virtio-rng-pci", "vectors", "0")),
+    ),
     MachineType("pseries-7.0", "pseries-7.1", Span("7.0")),
     MachineType("pseries-6.2", "pseries-7.0", Span("6.2")),
     MachineType(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from vmstate.describe.history import History
 from vmstate.pseries.board import Board
 from vmstate.pseries.devices.ram import RamBlock
-from vmstate.pseries.devices.virtio_device import VirtioDevice, VirtioOptions
+from vmstate.pseries.devices.virtio_device import RING_RESET, VERSION_1, VirtioDevice, VirtioOptions
 from vmstate.pseries.devices.virtio_models import (
     VirtioBalloon,
     VirtioBlk,
@@ -20,6 +21,10 @@ from vmstate.pseries.plugging import is_on, place, property_of
 
 NIC_ROM_SIZE = 0x40000
 SERIAL_PORTS = 31
+
+#: Properties that are younger than most machine types.
+QUEUE_RESET = History("off", ("7.2", "on"))
+PAGE_POISON = History("off", ("5.1", "on"))
 
 
 class _Settings:
@@ -39,15 +44,21 @@ class _Settings:
     def flag(self, owner: str, name: str, default: str) -> bool:
         return is_on(self.text(owner, name, default))
 
-    def options(self, queues: list[int], vectors: int, config_len: int | None = None) -> VirtioOptions:
+    def options(
+        self, queues: list[int], vectors: int, config_len: int | None = None, features: int = 0
+    ) -> VirtioOptions:
         """Queues and vectors, with what all virtio devices on PCI can be told."""
+        modern = not self.flag("virtio-pci", "disable-modern", "off")
+        resets = self.flag("virtio-device", "queue_reset", QUEUE_RESET.at(self.board.machine.release))
+        version = (VERSION_1 if modern else 0) | (RING_RESET if modern and resets else 0)
         return VirtioOptions(
             queues=tuple(queues),
             vectors=self.number("", "vectors", vectors),
-            modern=not self.flag("virtio-pci", "disable-modern", "off"),
+            modern=modern,
             extra=self.flag("virtio-pci", "migrate-extra", "on"),
             page_per_queue=self.flag("virtio-pci", "page-per-vq", "off"),
             config_len=config_len,
+            features=features | version,
         )
 
 
@@ -72,9 +83,11 @@ def _scsi(settings: _Settings) -> VirtioDevice:
 
 def _balloon(settings: _Settings) -> VirtioDevice:
     device = "virtio-balloon-device"
-    long = settings.flag(device, "page-poison", "on") or settings.flag(device, "qemu-4-0-config-size", "off")
+    poison = settings.flag(device, "page-poison", PAGE_POISON.at(settings.board.machine.release))
+    long = poison or settings.flag(device, "qemu-4-0-config-size", "off")
     vectors = settings.number("virtio-balloon-pci", "vectors", 2)
-    return VirtioBalloon(settings.board.machine, settings.options([128] * 3, vectors, 16 if long else 8))
+    options = settings.options([128] * 3, vectors, 16 if long else 8, 0x10 if poison else 0)
+    return VirtioBalloon(settings.board.machine, options)
 
 
 def _rng(settings: _Settings) -> VirtioDevice:
@@ -86,7 +99,8 @@ def _rng(settings: _Settings) -> VirtioDevice:
 def _serial(settings: _Settings) -> VirtioDevice:
     queues = [128, 128, 32, 32] + [128, 128] * (SERIAL_PORTS - 1)
     emergency = settings.flag("virtio-serial-device", "emergency-write", "on")
-    return VirtioSerial(settings.board.machine, settings.options(queues, 2, 12 if emergency else 8))
+    options = settings.options(queues, 2, 12 if emergency else 8, 0x4 if emergency else 0)
+    return VirtioSerial(settings.board.machine, options)
 
 
 MAKERS: dict[str, Callable[[_Settings], VirtioDevice]] = {

@@ -12,6 +12,7 @@ from vmstate.describe import (
     Buffer,
     Cursor,
     Field,
+    History,
     Since,
     Struct,
     UInt8,
@@ -31,6 +32,18 @@ from vmstate.pseries.devices.pci_device import PCI_DEVICE
 MAX_QUEUES = 1024
 NO_VECTOR = 0xFFFF
 CONTENT = "virtio-device"
+
+
+def _features(used: int, offered: int) -> str:
+    return f"Features 0x{used:x} unsupported. Allowed features: 0x{offered:x}"
+
+
+def _wide_features(used: int, offered: int) -> str:
+    """128 bits, and of the guest's features only those that were kept."""
+    return f"Features 0x{used & offered:032x} unsupported. Allowed features: 0x{offered:032x}"
+
+
+FEATURES = History(_features, ("10.2", _wide_features))
 SIZES_CHECKED = Span(since="11.1")  # a queue may not come larger than it was made
 
 
@@ -80,6 +93,11 @@ def packed(device: Any) -> bool:
 def disabled(device: Any) -> bool:
     """The device was switched off, waiting for its backend."""
     return bool(device.disabled)
+
+
+def load_64_bits(device: Any) -> None:
+    """The 64-bit features come: they count, not the lower half that came before."""
+    device.has_64_bits = True
 
 
 def features_above_64(device: Any) -> bool:
@@ -145,7 +163,7 @@ VIRTIO = VMStateDescription(
     subsections=[
         _sub("virtio/device_endian", other_endian, UInt8("device_endian")),
         Since("10.2", _sub("virtio/128bit_features", features_above_64, UInt64("guest_features_ex_1"))),
-        _sub("virtio/64bit_features", modern, UInt64("guest_features_64")),
+        _sub("virtio/64bit_features", modern, UInt64("guest_features_64"), pre_load=load_64_bits),
         _sub("virtio/virtqueues", modern, Struct("vq", QUEUE_RINGS, attr="rings")[MAX_QUEUES]),
         _sub("virtio/ringsize", other_ring_sizes, Struct("vq", QUEUE_SIZE, attr="sizes")[MAX_QUEUES]),
         _sub("virtio/broken", broken, Bool("broken")),
@@ -233,6 +251,18 @@ class VirtioInfo(Info):
         ret = state.refusal()
         if ret:
             raise LoadFailure(ret, "the device refuses its own part", offset=at)
+        self._check_features(state, at)
+
+    def _check_features(self, state: Any, at: int) -> None:
+        """The guest must not use what the device does not offer (virtio_set_features_nocheck)."""
+        offered = state.host_features
+        if offered is None:
+            return
+        used = state.guest_features_64 if state.modern and state.has_64_bits else state.guest_features_low
+        if used & ~offered:
+            line = FEATURES.at(state.machine.release)(used, offered)
+            state.say(line)
+            raise LoadFailure(-EPERM, line, offset=at, found=hex(used), expected=hex(offered))
 
     def _queue_error(self, state: Any, i: int, queue: Any) -> tuple[str, int]:
         room = state.allocated[i] if i < len(state.allocated) else 0

@@ -33,6 +33,8 @@ from vmstate.pseries.devices.virtio import (
 
 REDHAT = 0x1AF4
 MODERN_BAR, MSIX_BAR = 4, 1
+COMMON_FEATURES = 0x79000000  # notify on empty, any layout, indirect and event index rings, and bit 30
+VERSION_1, RING_RESET = 1 << 32, 1 << 40
 LEGACY_REGISTERS, LEGACY_WITH_VECTORS = 20, 24  # before the device's own in the I/O window
 MAX_QUEUE_SIZE = 1024
 
@@ -46,19 +48,23 @@ _NOTIFY = (2, 0x3000)
 
 @dataclass(frozen=True, slots=True)
 class VirtioModel:
-    """What sets a device apart: legacy PCI number, virtio number, PCI class, bytes of configuration."""
+    """What sets a device apart: legacy PCI number, virtio number, PCI class, bytes of configuration.
+
+    ``features``: what the device offers beside what all of them do; None if that depends on its backend.
+    """
 
     legacy: int
     number: int
     class_code: int
     config_len: int
+    features: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VirtioOptions:
     """What command line and machine type decide: queue sizes, vectors, which interfaces there are.
 
-    ``config_len``: bytes of configuration, where that depends.
+    ``config_len``: bytes of configuration, where that depends; ``features``: what more is offered.
     """
 
     queues: tuple[int, ...]
@@ -67,6 +73,7 @@ class VirtioOptions:
     extra: bool = True
     page_per_queue: bool = False
     config_len: int | None = None
+    features: int = 0
 
 
 def _vendor(offset: int, kind: int, at: int, length: int, extra: bytes = b"") -> Capability:
@@ -89,7 +96,7 @@ def identity(model: VirtioModel, vectors: int, modern: bool, page_per_queue: boo
         step = (0x1000 if page_per_queue else 4).to_bytes(4, "little")
         capabilities.append(_vendor(0x70, *_NOTIFY, notify, step))
         access = bytes([20, 5, 0, 0, 0, 0]) + bytes(12)
-        capabilities.append(Capability(0x84, VENDOR_ID, access))
+        capabilities.append(Capability(0x84, VENDOR_ID, access, b"\0\0\xff\0\0\0" + b"\xff" * 12))
     if vectors:
         bars.append(Bar(MSIX_BAR, 4096))
         place = 0x98 if modern else 0x40
@@ -111,12 +118,15 @@ class VirtioDevice(Device):
     _vectors: int | None = None
     expected_endian = device_endian = 1  # big, as the target
     modern = migrate_extra = True
+    has_64_bits = False
     resized = broken = started = packed = disabled = wide_features = False
 
     def __init__(self, machine: Any, options: VirtioOptions) -> None:
         super().__init__(machine)
         self._vectors = options.vectors
         self.modern, self.migrate_extra = options.modern, options.extra
+        own = self.model.features
+        self.host_features = None if own is None else own | options.features | COMMON_FEATURES
         model = self.model
         self.msix = MASKED_ENTRY * options.vectors + bytes(-(-options.vectors // 8))
         self.config_vector = NO_VECTOR

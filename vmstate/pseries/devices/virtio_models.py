@@ -140,7 +140,7 @@ class VirtioNet(VirtioDevice):
     """A card with its address, listening to everything."""
 
     description = virtio("virtio-net", 11, NET)
-    model = VirtioModel(0x1000, 1, NETWORK, 8)
+    model = VirtioModel(0x1000, 1, NETWORK, 8, 0x00BF8064)
     max_queue_pairs = curr_queue_pairs = 1
     other_queue_pairs = 0
     rss_enabled = False
@@ -201,7 +201,7 @@ class VirtioScsi(VirtioDevice):
     """A SCSI adapter."""
 
     description = virtio("virtio-scsi", 1)
-    model = VirtioModel(0x1004, 8, STORAGE, 36)
+    model = VirtioModel(0x1004, 8, STORAGE, 36, 0x6)
 
 
 # Balloons, as in virtio-balloon.c.
@@ -252,7 +252,7 @@ class VirtioBalloon(VirtioDevice):
     """A balloon without air.  Its page poisoning is offered, but only used by a guest that asks for it."""
 
     description = virtio("virtio-balloon", 1, BALLOON)
-    model = VirtioModel(0x1002, 5, OTHER, 16)
+    model = VirtioModel(0x1002, 5, OTHER, 16, 0x2)
     num_pages = actual = poison_val = cmd_id = hint_status = 0
     free_page_hint = page_poison = False
 
@@ -264,7 +264,7 @@ class VirtioRng(VirtioDevice):
     """A source of random numbers."""
 
     description = virtio("virtio-rng", 1)
-    model = VirtioModel(0x1005, 4, OTHER, 0)
+    model = VirtioModel(0x1005, 4, OTHER, 0, 0x0)
 
 
 # Serial ports, as in virtio-serial-bus.c.
@@ -302,7 +302,7 @@ class VirtioSerial(VirtioDevice):
     """
 
     description = virtio("virtio-console", 3, SERIAL_PORTS)
-    model = VirtioModel(0x1003, 3, SERIAL, 12)
+    model = VirtioModel(0x1003, 3, SERIAL, 12, 0x2)
     cols = rows = 0
     max_nr_ports = 31 << 24
     ports_map = 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from vmstate.describe.arrays import WireArray, WireRecords, zeros
@@ -101,26 +102,41 @@ def store(field: Field, state: Any, value: Any) -> Any:
 
 
 class Run(Step):
-    """Consecutive plain numbers of the same version: one unpack, one pack."""
+    """Plain numbers of the same version in a row: one unpack, one pack."""
 
     def __init__(self, fields: Sequence[Field]) -> None:
         super().__init__(fields[0])
         self.fields = fields
         self.names = tuple(str(f.attr) for f in fields)
         self.item = struct.Struct(">" + "".join(f.info.code for f in fields))  # type: ignore[union-attr]
+        self._values = attrgetter(*self.names)
+        self._plain: dict[type, bool] = {}
 
     def load(self, cur: Cursor, state: Any) -> None:
         values = self.item.unpack_from(cur.data, cur.pos)
         cur.pos += self.item.size
+        kind = type(state)
+        if kind not in self._plain:
+            self._plain[kind] = holds_plainly(kind, self.names)
+        if self._plain[kind]:
+            state.__dict__.update(zip(self.names, values, strict=True))
+            return
         for name, value in zip(self.names, values, strict=True):
             setattr(state, name, value)
 
     def save(self, out: Writer, state: Any) -> None:
+        values = self._values(state)
         try:
-            out.put(self.item.pack(*[getattr(state, name) for name in self.names]))
+            out.put(self.item.pack(*values) if len(self.names) > 1 else self.item.pack(values))
         except (struct.error, TypeError):
             for field in self.fields:  # once more, one by one, to name the field that does not fit
                 _info(field).put(out, field, state, 0, fetch(field, state))
+
+
+def holds_plainly(kind: type, names: Sequence[str]) -> bool:
+    """Whether setting these attributes of such an object is nothing but an entry in its dictionary."""
+    described = any(hasattr(getattr(kind, name, None), "__set__") for name in names)
+    return kind.__setattr__ is object.__setattr__ and kind.__dictoffset__ != 0 and not described
 
 
 def _info(field: Field) -> Info:

@@ -8,7 +8,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 #: Options with an argument that the simulator follows.
-MODELLED = _words("machine M cpu m smp device global netdev serial accel object chardev")
+MODELLED = _words("machine M cpu m smp device global netdev serial accel object chardev drive blockdev")
 
 #: Options with an argument that change nothing that a stream or a verdict shows.
 HARMLESS = _words("""
@@ -24,8 +24,8 @@ FLAGS = _words("""
 
 #: Options that QEMU has and we do not model.
 UNMODELLED = _words("""
-    acpitable action add-fd alt-grab append async-teardown audio audiodev balloon blockdev bootp bt cdrom
-    clock compat ctrl-grab curses debugcon dfilter drive dtb dump-vmstate echr enable-fips
+    acpitable action add-fd alt-grab append async-teardown audio audiodev balloon bootp bt cdrom
+    clock compat ctrl-grab curses debugcon dfilter dtb dump-vmstate echr enable-fips
     enable-sync-profile fda fdb fsdev full-screen fw_cfg g h hda hdb hdc hdd help icount initrd iscsi jitdump
     k kernel loadvm localtime mem-path mem-prealloc mtdblock net nic no-acpi no-fd-bootchk no-frame no-hpet
     no-kvm no-quit numa one-insn-per-tb option-rom overcommit perfmap pflash plugin portrait prealloc

@@ -170,6 +170,17 @@ def _chardev(start: Startup, option: Option) -> None:
     start.chardevs.extend(opt.value for opt in _with_id(option.value, "backend") if opt.name == "id")
 
 
+def _drive(start: Startup, option: Option) -> None:
+    """A drive for a device of the command line; the board's own disks are not modelled."""
+    properties = {opt.name: opt.value for opt in _with_id(option.value, "driver")}
+    name = properties.get("id") if option.name == "drive" else properties.get("node-name")
+    if name is None or (option.name == "drive" and properties.get("if") != "none"):
+        raise ConfigurationError(f"only -drive if=none,id=... is modelled: {option.text}")
+    if name in start.drives:
+        raise BadOption(f"Duplicate ID '{name}' for {option.name}")
+    start.drives.append(name)
+
+
 def _nodefaults(start: Startup, option: Option) -> None:
     del option
     start.default_devices = False
@@ -201,6 +212,8 @@ _HANDLERS: dict[str, Callable[[Startup, Option], None]] = {
     "netdev": _netdev,
     "serial": _serial,
     "chardev": _chardev,
+    "drive": _drive,
+    "blockdev": _drive,
     "nodefaults": _nodefaults,
     "object": _object,
 }

@@ -107,6 +107,24 @@ def _check_terminal(start: Startup, device: DeviceOption) -> None:
         raise Refused(f"{device.text}: Property 'spapr-vty.chardev' can't find value '{wanted}'")
 
 
+def _check_disk(start: Startup, device: DeviceOption) -> None:
+    drive = device.get("drive")
+    if drive is None:
+        raise Refused(f"{device.text}: drive property not set")
+    if drive not in start.drives:
+        raise Refused(f"{device.text}: Property 'virtio-blk-device.drive' can't find value '{drive}'")
+
+
+def _check_balloon(start: Startup, device: DeviceOption) -> None:
+    if any(other.driver == device.driver for other in _before(start, device)):
+        raise Refused(f"{device.text}: Only one balloon device is supported")
+
+
+def _before(start: Startup, device: DeviceOption) -> list[DeviceOption]:
+    place = next(place for place, other in enumerate(start.devices) if other is device)
+    return start.devices[:place]
+
+
 def _check_rng(start: Startup, device: DeviceOption) -> None:
     del start
     if device.get("rng") is None:
@@ -170,6 +188,8 @@ _CHECKS: Mapping[str, Callable[[Startup, DeviceOption], None]] = {
     "spapr-pci-host-bridge": _plug_bridge,
     "spapr-vty": _check_terminal,
     "spapr-rng": _check_rng,
+    "virtio-blk-pci": _check_disk,
+    "virtio-balloon-pci": _check_balloon,
     "pc-dimm": _check_dimm,
 }
 

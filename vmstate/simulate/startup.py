@@ -98,6 +98,7 @@ class Startup:
     netdevs: list[DeviceOption] = field(default_factory=list)
     serials: list[str] = field(default_factory=list)
     chardevs: list[str] = field(default_factory=list)
+    drives: list[str] = field(default_factory=list)
     objects: list[DeviceOption] = field(default_factory=list)
     vio: VioBus = field(default_factory=VioBus)
     bridges: list[int] = field(default_factory=lambda: [0])

@@ -36,7 +36,7 @@ class Look:
 
 LOOKS = {
     "970": Look(code_cache=0x10000, time_counters=False),
-    "POWER5P": Look("POWER5", code_cache=0x10000),
+    "POWER5P": Look("POWER5", code_cache=0x10000, time_counters=False),
     "POWER7": Look("POWER7"),
     "POWER8": Look("POWER8"),
     "POWER9": Look("POWER9"),

@@ -7,17 +7,17 @@ import struct
 from vmstate.describe.history import History
 from vmstate.pseries.device_tree.facts import Facts
 from vmstate.pseries.device_tree.fdt import Node
+from vmstate.pseries.real_mode import real_mode_size
 
 LMB_SIZE = 1 << 28
-RMA_LIMIT = 1 << 40  # what the one special segment of real mode reaches
 NODE_ASSOCIATIVITY = (4, 0, 0, 0, 0)
 
 _NAME = History("memory@{:016x}", ("4.2", "memory@{:x}"))
 
 
 def rma_size(facts: Facts) -> int:
-    """The real mode area: all memory, up to what real mode reaches and what the machine type sets."""
-    return min(facts.ram_size, RMA_LIMIT, facts.flags.rma_limit or RMA_LIMIT)
+    """Bytes of the real mode area."""
+    return real_mode_size(facts.ram_size, facts.flags.rma_limit, facts.release)
 
 
 def write_memory(root: Node, facts: Facts) -> None:

@@ -27,6 +27,7 @@ from vmstate.pseries.devices.cpu_needed import pre_2_8_migration
 from vmstate.pseries.devices.cpu_parts import AVR, SLBE, SUBSECTIONS
 from vmstate.pseries.devices.device import Device
 from vmstate.pseries.devices.slb import MAX_SLB_ENTRIES
+from vmstate.pseries.real_mode import real_mode_size
 
 CPU = VMStateDescription(
     "cpu",
@@ -109,7 +110,8 @@ class Cpu(Device):
             large_decrementer=bool(machine.level("large-decr")),
             pcr=machine.compat_table.pcr(model, self.compat_pvr) if pcr_kept else 0,
         )
-        address = cpu_reset.device_tree_address(machine.ram_size, release) if boot else 0
+        room = real_mode_size(machine.ram_size, machine.flags.rma_limit, release)
+        address = cpu_reset.device_tree_address(room, release) if boot else 0
         self.gpr = cpu_reset.gprs(address)
         self.nip = cpu_reset.ENTRY_POINT
         self.msr = cpu_reset.MSR.at(release)

@@ -147,6 +147,6 @@ RTAS_SIZE = History(0x10000, ("4.2", 0))  # room for RTAS between the tree and t
 DEVICE_TREE_SIZE = History(0x100000, ("6.1", 0x200000))
 
 
-def device_tree_address(ram_size: int, release: Release) -> int:
+def device_tree_address(real_mode_size: int, release: Release) -> int:
     """Where the machine puts the flattened device tree (spapr_machine_reset)."""
-    return min(ram_size, RTAS_MAX_ADDRESS) - RTAS_SIZE.at(release) - DEVICE_TREE_SIZE.at(release)
+    return min(real_mode_size, RTAS_MAX_ADDRESS) - RTAS_SIZE.at(release) - DEVICE_TREE_SIZE.at(release)

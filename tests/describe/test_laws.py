@@ -32,13 +32,14 @@ def declared(draw):
 def plain(value):
     """A value without views, private members and what is absent, so that both codecs' values compare."""
     if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items() if not k.startswith("_") and v is not None}
+        hidden = {k for k, v in value.items() if k.startswith("_") or k == "parent" or v is None}
+        return {k: plain(v) for k, v in value.items() if k not in hidden}
     if isinstance(value, (WireArray, WireRecords, list, tuple)):
         return [plain(v) for v in value]
     if isinstance(value, Record):
         return plain(vars(value))
     if isinstance(value, WireRecord):
-        return repr(value)
+        return {name: getattr(value, name) for name in value._records.names}
     return bytes(value) if isinstance(value, (memoryview, bytearray)) else value
 
 

@@ -135,8 +135,9 @@ class Run(Step):
 
 def holds_plainly(kind: type, names: Sequence[str]) -> bool:
     """Whether setting these attributes of such an object is nothing but an entry in its dictionary."""
+    watched = any("__setattr__" in vars(each) for each in kind.__mro__ if each is not object)
     described = any(hasattr(getattr(kind, name, None), "__set__") for name in names)
-    return kind.__setattr__ is object.__setattr__ and kind.__dictoffset__ != 0 and not described
+    return kind.__dictoffset__ != 0 and not watched and not described
 
 
 def _info(field: Field) -> Info:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.stream import corpus, synthetic
 from vmstate.errors import Finding, StreamError
-from vmstate.stream import Edit, Feed, flat, open_pipe, open_stream
+from vmstate.stream import Edit, Feed, Found, Kind, flat, open_pipe, open_stream, writer
 from vmstate.stream.pipe import passed_digest, read_chunks
 
 relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -87,6 +87,24 @@ def test_items_of_the_live_phase_come_when_the_next_one_begins():
             came += feed.feed(data[item.start : item.end])
             assert len(came) >= count
     assert came == list(items)
+
+
+def test_a_device_section_before_guest_memory_is_read_from_a_pipe_too():
+    # 8.0+: devices whose state is needed early (virtio-mem) send it in the setup phase.
+    parts = [
+        writer.file_header(),
+        synthetic.section(Kind.START, 2, synthetic.ram_setup(synthetic.BLOCKS), "ram"),
+        writer.full_section(3, "device", 0, 1, synthetic.DEVICE),
+        synthetic.section(Kind.PART, 2, synthetic.ram_part()),
+        synthetic.section(Kind.END, 2, synthetic.EOS),
+        writer.full_section(4, "old", 3, 2, b"123456"),
+        writer.end_of_states(),
+        writer.vmdescription(synthetic.described()),
+    ]
+    data = b"".join(parts)
+    mapped = open_stream(data)
+    assert [section.found for section in mapped.devices] == [Found.VMDESC, Found.VMDESC]
+    same(mapped, read_chunks(data[at : at + 1000] for at in range(0, len(data), 1000)))
 
 
 @relaxed

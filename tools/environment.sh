@@ -3,8 +3,9 @@
 #   prepare [EXTRA…]     the package itself, editable, with these extras of pyproject.toml
 #   $VENV/bin/python     afterwards
 #
-# Needs Python 3.11 or newer and a package registry.  Debian's bare python3 has neither ensurepip nor
-# pip: then pip comes from the system's pip, from virtualenv, or straight from the registry.
+# Needs Python 3.11 or newer and package registries.  Debian's bare python3 has neither ensurepip nor
+# pip: then pip comes from the system's pip, from virtualenv, from apt-get (as root), or straight from the
+# registry that pip is configured for.
 # A second run finds nothing to do: what was installed is remembered with pyproject.toml's checksum.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -31,6 +32,11 @@ make_venv() {
     local python=$1
     "$python" -m venv --clear "$VENV" >/dev/null 2>&1 && return 0
     if "$python" -m virtualenv --quiet --clear "$VENV" >/dev/null 2>&1; then return 0; fi
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing python3-venv"
+        { apt-get update && apt-get install -y --no-install-recommends python3-venv; } >/dev/null 2>&1 </dev/null
+        "$python" -m venv --clear "$VENV" >/dev/null 2>&1 && return 0
+    fi
     if ! "$python" -m venv --clear --without-pip "$VENV" >/dev/null 2>&1; then
         say "cannot make an environment in $VENV: $python has neither venv nor virtualenv."
         say "On Debian: apt-get install python3-venv"
@@ -38,7 +44,7 @@ make_venv() {
     fi
     if "$python" -m pip --python "$VENV/bin/python" install --quiet pip >/dev/null 2>&1; then return 0; fi
     "$VENV/bin/python" "$ROOT/tools/fetch_pip.py" && return 0
-    say "cannot get pip into $VENV: no ensurepip, no pip, and the package registry does not answer."
+    say "cannot get pip into $VENV: no ensurepip, no pip, no package registry that answers."
     say "On Debian: apt-get install python3-venv"
     rm -rf "$VENV"
     return 1

@@ -1,11 +1,13 @@
 """Install pip into this interpreter from the package registry, with nothing but the standard library.
 
-For Debian's bare python3, which has no ensurepip.  The registry is the one that pip itself would use
-(PIP_INDEX_URL, or the public one); the wheel's checksum, which the registry states, is checked.
+For Debian's bare python3, which has no ensurepip, where apt-get cannot help.  The registry is the one that
+pip is configured for (PIP_INDEX_URL, or ``index-url`` in a pip.conf); the wheel's checksum, which the
+registry states, is checked.
 """
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import os
 import re
@@ -16,7 +18,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
+CONFIGURATIONS = ("~/.config/pip/pip.conf", "~/.pip/pip.conf", "/etc/xdg/pip/pip.conf", "/etc/pip.conf")
 LINK = re.compile(r'href="([^"]*/(pip-(\d+)\.(\d+)(?:\.(\d+))?-py3-none-any\.whl)#sha256=([0-9a-f]{64}))"')
 
 
@@ -38,8 +40,18 @@ def fetch(address: str) -> bytes:
     return data
 
 
+def configured_index() -> str:
+    """The package registry that pip is told to use."""
+    config = configparser.ConfigParser(interpolation=None)
+    config.read(Path(name).expanduser() for name in reversed(CONFIGURATIONS))
+    index = os.environ.get("PIP_INDEX_URL") or config.get("global", "index-url", fallback="")
+    if not index:
+        sys.exit("no package registry is configured (PIP_INDEX_URL, or index-url in a pip.conf)")
+    return index.rstrip("/")
+
+
 def main() -> int:
-    base = f"{INDEX}/pip/"
+    base = f"{configured_index()}/pip/"
     try:
         address, name, checksum = newest_wheel(fetch(base).decode(), base)
         wheel = fetch(address)

@@ -32,6 +32,7 @@ from vmstate.stream.content.readable import text_of_place
 SLOWDOWN = 10.0
 _NOISE = 0.05  # seconds that a busy machine may take from any run
 _WARM_UP = 3
+_SMALL, _SMALL_TICKETS = 1 << 20, 4  # small streams are taken more often: their runs are short
 
 Operation = Callable[[bytes], list[Finding]]
 
@@ -116,7 +117,8 @@ class Outcome:
 def seeded(subjects: list[Subject], seed: int) -> tuple[Subject, Mutation]:
     """The subject and mutation of one seed."""
     random = Random(seed)
-    subject = random.choice(subjects)
+    tickets = [_SMALL_TICKETS if len(subject.data) < _SMALL else 1 for subject in subjects]
+    subject = random.choices(subjects, tickets)[0]
     return subject, mutation(subject.data, subject.spots, random)
 
 

@@ -308,6 +308,8 @@ class Walker:
         if self.at >= self._v2_end:
             return self._trailing(win)
         idstr, pos = win.name(self.at)
+        if not idstr:
+            raise StreamError("record without a name", offset=self.at)
         instance_id, version_id, size = win.u32(pos), win.u32(pos + 4), win.u32(pos + 8)
         end = pos + 12 + size
         win.take(pos + 12, size)
@@ -321,6 +323,8 @@ class Walker:
         self.facts.note(
             finding_of(error.within(offset=self.at), "stream.truncated" if cut else "stream.lost")
         )
+        if self._v2_end:  # its records have no marks to go on at
+            return Opaque(self.at, win.end, "truncated" if cut else "lost")
         return self._to_next(win, "truncated" if cut else "lost")
 
     def _to_next(self, win: Window, reason: str) -> Item:

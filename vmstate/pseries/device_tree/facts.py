@@ -19,6 +19,7 @@ from vmstate.pseries.machines import ClassFlags
 from vmstate.pseries.option_vectors import Ov5
 
 RANDOM_DRIVER = "spapr-rng"
+GRAPHICS_DRIVER = "VGA"
 
 _LEVELS = ((206, LOGICAL_2_06), (207, LOGICAL_2_07), (300, LOGICAL_3_00), (310, LOGICAL_3_10))
 
@@ -115,14 +116,18 @@ def facts_of(board: Any) -> Facts:
         hotplug_events=machine.modern_hotplug_events,
         kvm=host is not None,
         kvm_radix=host is not None and host.radix,
-        graphics=machine.default_devices,
-        random=any(option.driver == RANDOM_DRIVER for option in machine.devices),
+        graphics=machine.default_devices or _has_driver(machine, GRAPHICS_DRIVER),
+        random=_has_driver(machine, RANDOM_DRIVER),
         levels=tuple((one.name, levels[one.index]) for one in machine.capabilities),
         modes=_modes(machine),
         vio=_vio(machine, devices),
         bridges=_bridges(devices, board.ram_blocks),
         connectors=tuple(board.connectors),
     )
+
+
+def _has_driver(machine: Any, driver: str) -> bool:
+    return any(option.driver == driver for option in machine.devices)
 
 
 def _vio(machine: Any, devices: Iterable[Any]) -> tuple[VioFacts, ...]:

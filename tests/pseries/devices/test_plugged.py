@@ -1,0 +1,188 @@
+"""Devices that people plug: where they go, and what a destination says of those that do not match."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pseries.devices.test_registration import PSERIES, machine
+from vmstate.pseries.devices.index import DEVICES, device_class
+from vmstate.pseries.devices.pci_config import announced_vectors, config_space
+from vmstate.pseries.devices.virtio_device import VirtioModel, identity
+from vmstate.pseries.devices.xhci import NEC
+from vmstate.pseries.registration import register
+from vmstate.simulate.command_line import configuration
+from vmstate.simulate.migration import load, migrate, save
+
+
+def side(release, *devices, machine_type="pseries", more=()):
+    caps = ",cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off"
+    caps = "" if release == "2.9.1" else caps
+    line = ["-nodefaults", "-machine", f"{machine_type}{caps}", *more]
+    for device in devices:
+        line += ["-device", device]
+    return configuration(release, line)
+
+
+def paths(*devices, release="7.2.22", more=()):
+    args = [*PSERIES, *more]
+    for device in devices:
+        args += ["-device", device]
+    return [e.device.idstr for e in register(machine(release, args)) if e.device.idstr.startswith("pci@")]
+
+
+def test_pci_devices_take_the_first_free_slot_or_the_one_they_ask_for():
+    assert paths("virtio-rng-pci,addr=1", "virtio-rng-pci", "virtio-rng-pci", "virtio-rng-pci,addr=3.1") == [
+        "pci@800000020000000:01.0/virtio-rng",
+        "pci@800000020000000:00.0/virtio-rng",
+        "pci@800000020000000:02.0/virtio-rng",
+        "pci@800000020000000:03.1/virtio-rng",
+    ]
+
+
+def test_without_a_bus_a_device_goes_to_the_newest_one():
+    assert paths("virtio-rng-pci", "spapr-pci-host-bridge,index=2,id=p", "e1000", "VGA,bus=pci.0") == [
+        "pci@800000020000000:00.0/virtio-rng",
+        "pci@800000020000002:00.0/e1000",
+        "pci@800000020000000:01.0/vga",
+    ]
+
+
+def test_usb_devices_take_ports_in_order_of_the_newest_controller_or_the_one_named():
+    assert paths("qemu-xhci,id=x", "pci-ohci", "usb-kbd", "usb-mouse", "usb-tablet,bus=x.0")[2:] == [
+        "pci@800000020000000:01.0/1/usb-kbd",
+        "pci@800000020000000:01.0/2/usb-ptr",
+        "pci@800000020000000:00.0/1/usb-ptr",
+    ]
+
+
+def test_a_device_on_a_path_is_also_known_by_the_plain_name_of_old_streams():
+    made = register(machine("7.2.22", [*PSERIES, "-device", "e1000", "-device", "e1000"]))
+    assert [e.device.compat for e in made if "e1000" in e.device.idstr] == [("e1000", 0), ("e1000", 1)]
+
+
+def test_hot_plugged_cores_are_numbered_by_their_place_but_their_xive_presenters_as_they_come():
+    cores = ["power9_v2.0-spapr-cpu-core,core-id=2", "power9_v2.0-spapr-cpu-core,core-id=1"]
+    args = [*PSERIES, "-cpu", "power9_v2.0", "-smp", "1,maxcpus=4"]
+    for core in cores:
+        args += ["-device", core]
+    made = [e.device for e in register(machine("7.2.22", args))]
+    assert [d.instance_id for d in made if d.idstr == "cpu"] == [0, 2, 1]
+    assert [d.instance_id for d in made if d.idstr == "xive-tctx"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "device", ["virtio-net-pci", "e1000", "qemu-xhci", "VGA", "spapr-vscsi", "spapr-vlan"]
+)
+@pytest.mark.parametrize("release", ["2.9.1", "4.2.1", "7.2.22", "11.1.3"])
+def test_the_same_devices_on_both_sides_are_accepted(release, device):
+    if (release, device) == ("2.9.1", "qemu-xhci"):
+        pytest.skip("qemu-xhci came with 2.10")
+    assert migrate(side(release, device), side(release, device)).outcome == "accept"
+
+
+@pytest.mark.parametrize("device", ["virtio-rng-pci", "nec-usb-xhci", "spapr-vscsi"])
+def test_a_device_that_only_the_source_has_is_refused(device):
+    verdict = migrate(side("7.2.22", device), side("7.2.22"))
+    assert verdict.outcome == "reject"
+    assert verdict.messages[0].startswith("Unknown savevm section or instance")
+
+
+@pytest.mark.parametrize("device", ["virtio-rng-pci", "nec-usb-xhci", "spapr-vscsi"])
+def test_a_device_that_only_the_destination_has_keeps_its_state(device):
+    assert migrate(side("7.2.22"), side("7.2.22", device)).outcome == "accept"
+
+
+def test_memory_on_a_device_must_be_on_both_sides():
+    verdict = migrate(side("7.2.22", "VGA"), side("7.2.22"))
+    block = "pci@800000020000000:00.0/vga.vram"
+    assert verdict.messages[0] == f'Unknown ramblock "{block}", cannot accept migration'
+
+
+WHERE = "error while loading state for instance 0x0 of device 'pci@800000020000000:00.0/virtio-rng'"
+CHAIN = f"load of migration failed: Invalid argument: {WHERE}: "
+
+
+@pytest.mark.parametrize(
+    ("release", "lines"),
+    [
+        (
+            "7.2.22",
+            [
+                "Failed to load PCIDevice:config",
+                "Failed to load virtio-rng:virtio",
+                WHERE,
+                "load of migration failed: Invalid argument",
+            ],
+        ),
+        (
+            "11.1.3",
+            [
+                "Failed to load element of type pci config for config",
+                CHAIN + "Failed to load element of type virtio for virtio",
+            ],
+        ),
+    ],
+)
+def test_other_vectors_show_in_the_configuration_space(release, lines):
+    kind = {"machine_type": "pseries-7.2"}
+    verdict = migrate(
+        side(release, "virtio-rng-pci,vectors=3", **kind), side(release, "virtio-rng-pci,vectors=2", **kind)
+    )
+    first = "get_pci_config_device: Bad config data: i=0x9a read: 2 device: 1 cmask: ff wmask: 0 w1cmask:0"
+    told = [line for line in verdict.messages if not line.startswith("warning")]
+    assert told == [first, *lines]
+
+
+def changed(stream, name, place, value):
+    """The stream with one byte changed, ``place`` bytes after a name in it."""
+    data = bytearray(stream)
+    data[data.index(name) + len(name) + place] = value
+    return bytes(data)
+
+
+def test_a_guest_that_uses_what_the_device_does_not_offer_is_refused():
+    own = side("7.2.22", "virtio-rng-pci", machine_type="pseries-7.2")
+    verdict = load(changed(save(own), b"virtio/64bit_features", 4 + 7, 0x01), own)
+    line = "Features 0x1 unsupported. Allowed features: 0x10179000000"
+    assert verdict.messages[:2] == [line, "Failed to load virtio-rng:virtio"]
+    assert verdict.messages[-1] == "load of migration failed: Operation not permitted"
+
+
+@pytest.mark.parametrize(("destination", "outcome"), [("10.0.13", "accept"), ("11.1.3", "reject")])
+def test_queues_larger_than_they_were_made_are_refused_since_11_1(destination, outcome):
+    kind = {"machine_type": "pseries-7.2"}
+    verdict = migrate(
+        side("10.0.13", "virtio-scsi-pci", **kind), side(destination, "virtio-scsi-pci", **kind)
+    )
+    assert verdict.outcome == outcome
+    line = "VQ 0 vring.num 1024 exceeds allocated max 256"
+    assert (line in verdict.messages) == (outcome == "reject")
+
+
+def test_a_capability_can_be_written_only_where_it_says_so():
+    space = config_space(NEC.identity)
+    assert (space.data[0x34], space.data[0x90], space.data[0x91], space.data[0x70]) == (
+        0x90,
+        0x11,
+        0x70,
+        0x05,
+    )
+    for offset, bits in ((0x93, 0x40), (0x90, None), (0x100, 0xFF), (0x08, None)):
+        other = bytearray(space.data)
+        other[offset] ^= bits or 1
+        assert space.difference(bytes(other)) == (offset if bits is None else None)
+
+
+@pytest.mark.parametrize("vectors", [0, 1, 2, 64])
+def test_the_number_of_vectors_can_be_read_from_the_configuration_space(vectors):
+    model = VirtioModel(0x1005, 4, 0x00FF00, 0)
+    assert announced_vectors(config_space(identity(model, vectors, True, False, 0)).data) == vectors
+
+
+def test_every_device_is_found_by_the_name_of_its_section():
+    for kind in DEVICES:
+        name = kind.description.name
+        assert device_class(name) is kind
+        if "/" not in name:
+            assert device_class(f"pci@800000020000000:00.0/{name}") is kind
+    assert device_class("ram") is device_class("spapr/htab") is device_class("pci@1:00.0/nothing") is None

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from vmstate.cli.judging import explanation_lines, remedy_lines, verdict_lines
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
+from vmstate.cli.worlds import add_with, command_line
 from vmstate.simulate.explanations import Explanation, explain_line
 from vmstate.simulate.migration import migrate
 from vmstate.simulate.remedies import Remedy, remedies
@@ -21,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "what", help="a line of QEMU's stderr; or, with DESTINATION, the source's command line"
     )
     parser.add_argument("destination", nargs="?", help="the destination's command line")
+    add_with(parser)
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -30,9 +32,10 @@ def run(options: argparse.Namespace) -> Report:
         return Report(
             lines=_told(found), result={"explanations": [e.as_json() for e in found]}, ok=bool(found)
         )
-    verdict = migrate(options.what, options.destination, trace=True)
+    sides = command_line(options.what, options), command_line(options.destination, options)
+    verdict = migrate(*sides, trace=True)
     accepted = verdict.outcome == Outcome.ACCEPT
-    found_remedies = [] if accepted else remedies(options.what, options.destination)
+    found_remedies = [] if accepted else remedies(*sides)
     return Report(
         lines=_lines(verdict, found_remedies),
         result={**verdict.as_json(), "remedies": [r.as_json() for r in found_remedies]},

@@ -10,6 +10,7 @@ from vmstate.cli.judging import explanation_lines, verdict_lines
 from vmstate.cli.migrate import batch_lines, batch_report
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
+from vmstate.cli.worlds import add_with, command_line, world_of
 from vmstate.errors import ConfigurationError
 from vmstate.simulate import batch
 from vmstate.simulate.migration import load
@@ -25,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="COMMAND",
         help="the destination, e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'",
     )
+    add_with(parser)
     parser.add_argument("--trace", action="store_true", help="show every check that ran, in order")
     parser.add_argument("--explain", action="store_true", help="tell what the lines mean")
     parser.add_argument(
@@ -37,11 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Judge one stream, or each line of a batch file."""
     if options.batch is not None:
-        return batch_report(batch.loads(batch_lines(options.batch)))
+        return batch_report(batch.loads(batch_lines(options.batch), world_of(options)))
     if options.stream is None or options.on is None:
         raise ConfigurationError("a stream and --on 'COMMAND LINE' are needed (or --batch FILE)")
     with open_input(options.stream) as opened:
-        verdict = load(opened.data, options.on, trace=options.trace)
+        verdict = load(opened.data, command_line(options.on, options), trace=options.trace)
         findings = tuple(opened.findings)
     return Report(
         lines=_lines(verdict, options),

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator
 from vmstate.cli.judging import explanation_lines, remedy_lines, verdict_lines
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
+from vmstate.cli.worlds import add_with, world_of
 from vmstate.errors import ConfigurationError
 from vmstate.simulate import batch
+from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.migration import migrate
 from vmstate.simulate.remedies import remedies
 from vmstate.simulate.verdict import Outcome, Verdict
@@ -21,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("source", nargs="?", help="e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'")
     parser.add_argument("destination", nargs="?", help="likewise")
+    add_with(parser)
     parser.add_argument("--both-ways", action="store_true", help="also from the destination to the source")
     parser.add_argument("--trace", action="store_true", help="show every check that ran, in order")
     parser.add_argument(
@@ -36,12 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Judge one pair, or each line of a batch file."""
     if options.batch is not None:
-        return batch_report(batch.migrations(batch_lines(options.batch)))
+        return batch_report(batch.migrations(batch_lines(options.batch), world_of(options)))
+    world = world_of(options)
     if options.source is None or options.destination is None:
         raise ConfigurationError("two command lines are needed: source and destination (or --batch FILE)")
-    ways = [(options.source, options.destination)]
-    if options.both_ways:
-        ways.append((options.destination, options.source))
+    sides = [parse(text, world) for text in (options.source, options.destination)]
+    ways = [(sides[0], sides[1]), (sides[1], sides[0])][: 2 if options.both_ways else 1]
     verdicts = [migrate(a, b, trace=options.trace) for a, b in ways]
     return Report(
         lines=_lines(ways, verdicts, options),
@@ -50,13 +53,13 @@ def run(options: argparse.Namespace) -> Report:
     )
 
 
-Ways = list[tuple[str, str]]
+Ways = list[tuple[Configuration, Configuration]]
 
 
 def _lines(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) -> Iterator[str]:
     style = Style.of(sys.stdout)
     for (source, destination), verdict in zip(ways, verdicts, strict=True):
-        yield f"{source}  →  {destination}"
+        yield f"{source.text}  →  {destination.text}"
         yield from verdict_lines(verdict, style, trace=options.trace)
         if options.explain:
             yield from explanation_lines(verdict)

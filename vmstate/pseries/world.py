@@ -13,6 +13,7 @@ from vmstate.describe.history import History, Release, at
 from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.pseries import machine_types, releases
 from vmstate.pseries.accelerators import Host, read_host, shipped_host, shipped_hosts
+from vmstate.pseries.additions import Subsection
 from vmstate.pseries.capabilities import CAPABILITIES, Capability, CapabilityAt, capability_at
 from vmstate.pseries.compat import COMPAT_MODES, CompatMode, CompatTable, compat_table
 from vmstate.pseries.cpu_table import CPU_FAMILIES, CPU_MODELS
@@ -20,7 +21,18 @@ from vmstate.pseries.cpus import CpuAt, CpuFamily, CpuModel, cpu_at
 from vmstate.pseries.lifecycle import Lifecycle
 from vmstate.pseries.machines import Difference, MachineClass, MachineType, machine_class
 
-Declaration = str | Release | MachineType | Difference | Capability | CpuFamily | CpuModel | CompatMode | Host
+Declaration = (
+    str
+    | Release
+    | MachineType
+    | Difference
+    | Capability
+    | CpuFamily
+    | CpuModel
+    | CompatMode
+    | Host
+    | Subsection
+)
 
 
 class _HasName(Protocol):
@@ -47,6 +59,7 @@ class World:
     default_type: History[str | None]
     hosts: tuple[Host, ...] = ()
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    subsections: tuple[Subsection, ...] = ()
     _binaries: dict[Release, Binary] = field(default_factory=dict, compare=False, repr=False)
 
     def release(self, text: str) -> Release:
@@ -111,6 +124,8 @@ def _add(world: World, thing: Declaration) -> World:
             return replace(world, compat_modes=_with(world.compat_modes, thing))
         case Host():
             return replace(world, hosts=_with(world.hosts, thing))
+        case Subsection():
+            return replace(world, subsections=_with(world.subsections, thing))
 
 
 def _with(things: tuple[_Named, ...], thing: _Named) -> tuple[_Named, ...]:

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from vmstate.errors import VmstateError
+from vmstate.pseries.world import WORLD, World
 from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.migration import load, migrate
 from vmstate.simulate.verdict import Verdict
 from vmstate.stream.containers import open_input
 
 
-def migrations(lines: Iterable[str]) -> Iterator[dict[str, object]]:
+def migrations(lines: Iterable[str], world: World = WORLD) -> Iterator[dict[str, object]]:
     """``{"source": …, "destination": …}`` a line; an object with ``error`` where it cannot be judged."""
-    parsed = _Parsed()
+    parsed = _Parsed(world)
 
     def judge(row: dict[str, Any]) -> Verdict:
         return migrate(parsed(row["source"]), parsed(row["destination"]))
@@ -23,9 +24,9 @@ def migrations(lines: Iterable[str]) -> Iterator[dict[str, object]]:
     return _each(lines, judge)
 
 
-def loads(lines: Iterable[str]) -> Iterator[dict[str, object]]:
+def loads(lines: Iterable[str], world: World = WORLD) -> Iterator[dict[str, object]]:
     """``{"stream": PATH, "destination": …}`` a line; streams may be wrapped or compressed."""
-    parsed = _Parsed()
+    parsed = _Parsed(world)
 
     def judge(row: dict[str, Any]) -> Verdict:
         with open_input(row["stream"]) as opened:
@@ -37,13 +38,14 @@ def loads(lines: Iterable[str]) -> Iterator[dict[str, object]]:
 class _Parsed:
     """Command lines that were read before need not be read again."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
+        self._world = world
         self._known: dict[str, Configuration] = {}
 
     def __call__(self, text: str) -> Configuration:
         known = self._known.get(text)
         if known is None:
-            known = self._known[text] = parse(text)
+            known = self._known[text] = parse(text, self._world)
         return known
 
 

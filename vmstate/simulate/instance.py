@@ -7,6 +7,7 @@ from typing import Any
 
 from vmstate.describe import Cursor
 from vmstate.describe.reports import HookFailed, Report
+from vmstate.pseries.additions import add_subsections
 from vmstate.pseries.board import Registered
 from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.device import Device
@@ -34,6 +35,8 @@ class Instance:
         self.trace = trace
         self.refused: Check | None = None
         self.entries: list[Registered] = register(self)
+        if built.world.subsections:
+            add_subsections((entry.device for entry in self.entries), built.world.subsections)
         self.configuration = ConfigurationSection(self) if built.flags.send_configuration else None
 
     def __getattr__(self, name: str) -> Any:

@@ -8,7 +8,7 @@ decoded, the few facts of one that the stream itself tells.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from vmstate.describe import Cursor, Plan, Release, VMStateDescription, Writer, plan_of
 
@@ -24,7 +24,7 @@ class Device:
     Subclasses set ``description`` and, in ``__init__``, the state that a paused machine has after reset.
     """
 
-    description: ClassVar[VMStateDescription]
+    description: VMStateDescription
     idstr: str
     instance_id: int
     alias_id: int | None = None

@@ -11,12 +11,12 @@ from functools import cached_property
 from typing import Any
 
 from vmstate.describe import (
+    Allocated,
     Bitmap,
     Buffer,
     History,
     Int32,
     Int64,
-    Plan,
     QTailQ,
     Record,
     Since,
@@ -27,7 +27,6 @@ from vmstate.describe import (
     UInt64,
     Unused,
     VMStateDescription,
-    plan_of,
 )
 from vmstate.errors import DeclarationError
 from vmstate.pseries.capabilities import CAPABILITIES, Capability
@@ -64,7 +63,11 @@ EVENT_LOG_ENTRY = VMStateDescription(
     "spapr_event_log_entry",
     1,
     1,
-    fields=[UInt32("summary"), UInt32("extended_length"), Buffer("extended_log", "extended_length")],
+    fields=[
+        UInt32("summary"),
+        UInt32("extended_length"),
+        Allocated(Buffer("extended_log", "extended_length")),
+    ],
 )
 
 PENDING_EVENTS = Since(
@@ -93,7 +96,7 @@ DTB = Since(
         1,
         needed=hooks.dtb_needed,
         pre_load=hooks.dtb_pre_load,
-        fields=[UInt32("fdt_initial_size"), UInt32("fdt_size"), Buffer("fdt_blob", "fdt_size")],
+        fields=[UInt32("fdt_initial_size"), UInt32("fdt_size"), Allocated(Buffer("fdt_blob", "fdt_size"))],
     ),
 )
 
@@ -206,6 +209,9 @@ class Spapr(Device):
 
     def __init__(self, machine: Any, board: Any = None) -> None:
         super().__init__(machine)
+        world = getattr(machine, "world", None)
+        if world is not None:
+            self.description = _of_world(world.capabilities)
         self.board = board
         self.tb = Record(guest_timebase=0, time_of_the_day_ns=0)
         self.ov5_cas = Record(bitmap=0)
@@ -229,10 +235,3 @@ class Spapr(Device):
     def irq_map_nr(self) -> int:
         """Bits of the map; none where old machine types give out numbers one after the other."""
         return 0 if self.machine.flags.legacy_irq_allocation else IRQ_MAP_BITS
-
-    @property
-    def plan(self) -> Plan:
-        """The description at the machine's release, with the capabilities that its world declares."""
-        world = getattr(self.machine, "world", None)
-        capabilities = CAPABILITIES if world is None else world.capabilities
-        return plan_of(_of_world(capabilities).at(self.machine.release))

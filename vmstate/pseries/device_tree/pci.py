@@ -29,7 +29,8 @@ _MEMORY_BUS_ADDRESS = 0x80000000
 _RANGE = struct.Struct(">I3Q")
 
 _DDW_EXTENSIONS = History((1, RESET_WINDOW), ("7.1", (2, RESET_WINDOW, 1)))
-_CELLS_WITH_DEVICES = "4.1"  # the sizes of addresses moved behind the bridge's own properties
+_NO_ADDRESSES = "4.2"
+_CELLS_WITH_DEVICES = "4.1"  # devices and bridges were told of in another order before
 _STATUS = 0x06
 _DEVSEL, _FAST_BACK, _66MHZ, _UDF = 0x600, 0x80, 0x20, 0x40
 
@@ -101,34 +102,42 @@ def _interrupt_map(lines: tuple[int, ...]) -> bytes:
 def _device(parent: Node, facts: Facts, bridge: int, device: PciFacts) -> None:
     slot, function = device.devfn >> 3, device.devfn & 7
     place = f"{slot:x},{function:x}" if function else f"{slot:x}"
-    node = parent.add(f"{node_name(device.number(0x09, 3))}@{place}")
-    _identity(node, device)
+    kind = node_name(device.number(0x09, 3))
+    node = parent.add(f"{kind}@{place}")
+    old = not reached(_CELLS_WITH_DEVICES, facts.release)
+    _identity(node, device, latency=old)
+    if old:
+        node.text("name", kind)
     node.text("ibm,loc-code", f"qemu_{device.type_name}:{bridge:04x}:00:{slot:02x}.{function:x}")
     connector = index_of(facts.connectors, DrcType.PCI, bridge << 16 | device.devfn)
     if connector is not None:
         node.cells("ibm,my-drc-index", connector)
+    if old:
+        _address_cells(node)
     if device.msi:
         node.cells("ibm,req#msi", device.msi)
     if device.msix:
         node.cells("ibm,req#msi-x", device.msix)
     node.set("reg", _windows(device))
+    if not reached(_NO_ADDRESSES, facts.release):
+        node.set("assigned-addresses")  # firmware has placed no window yet
     if device.express:
         node.cells("ibm,pci-config-space-type", 1)
-    node.cells("min-grant", device.number(0x3E, 1))
-    node.cells("max-latency", device.number(0x3F, 1))
+    if not old:
+        _latency(node, device)
 
 
-def _identity(node: Node, device: PciFacts) -> None:
-    """What the header of the configuration space says."""
+def _identity(node: Node, device: PciFacts, *, latency: bool) -> None:
+    """What the header of the configuration space says; ``latency``: that too stands here."""
     node.cells("vendor-id", device.number(0x00, 2))
     node.cells("device-id", device.number(0x02, 2))
     node.cells("revision-id", device.number(0x08, 1))
     node.cells("class-code", device.number(0x09, 3))
-    told_if_set = (("interrupts", 0x3D, 1), ("subsystem-id", 0x2E, 2), ("subsystem-vendor-id", 0x2C, 2))
-    for name, offset, size in told_if_set:
-        value = device.number(offset, size)
-        if value:
-            node.cells(name, value)
+    _if_set(node, device, "interrupts", 0x3D, 1)
+    if latency:
+        _latency(node, device)
+    _if_set(node, device, "subsystem-id", 0x2E, 2)
+    _if_set(node, device, "subsystem-vendor-id", 0x2C, 2)
     node.cells("cache-line-size", device.number(0x0C, 1))
     status = device.number(_STATUS, 2)
     node.cells("devsel-speed", status & _DEVSEL)
@@ -136,6 +145,17 @@ def _identity(node: Node, device: PciFacts) -> None:
     for name, bit in flags:
         if status & bit:
             node.set(name)
+
+
+def _if_set(node: Node, device: PciFacts, name: str, offset: int, size: int) -> None:
+    value = device.number(offset, size)
+    if value:
+        node.cells(name, value)
+
+
+def _latency(node: Node, device: PciFacts) -> None:
+    node.cells("min-grant", device.number(0x3E, 1))
+    node.cells("max-latency", device.number(0x3F, 1))
 
 
 def _windows(device: PciFacts) -> bytes:

@@ -23,7 +23,8 @@ NO_UUID = "00000000-0000-0000-0000-000000000000"
 _NVDIMM = "5.0"
 _NVDIMM_NODE = History("persistent-memory", ("6.1", "ibm,persistent-memory"))
 _ONE_LIST = "6.0"  # before, the list of bridges took the place of that of memory
-_LAST_COMPATIBLE = History(2, ("6.0", 16))  # libfdt 1.6.1 changed what it writes
+#: Of the libfdt that comes with QEMU; a QEMU linked with another writes what that one does (16 from 1.6.1).
+_LAST_COMPATIBLE = History(2, ("6.2", 16))
 
 
 def device_tree(board: Any) -> memoryview:

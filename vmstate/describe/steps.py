@@ -109,7 +109,9 @@ class Run(Step):
         self.fields = fields
         self.names = tuple(str(f.attr) for f in fields)
         self.item = struct.Struct(">" + "".join(f.info.code for f in fields))  # type: ignore[union-attr]
-        self._values = attrgetter(*self.names)
+        # attrgetter would take a dot for a path, but a vmdesc's names are attributes as they are.
+        dotted = any("." in name for name in self.names)
+        self._values = self._each if dotted or len(fields) == 1 else attrgetter(*self.names)
         self._plain: dict[type, bool] = {}
 
     def load(self, cur: Cursor, state: Any) -> None:
@@ -124,10 +126,13 @@ class Run(Step):
         for name, value in zip(self.names, values, strict=True):
             setattr(state, name, value)
 
+    def _each(self, state: Any) -> tuple[Any, ...]:
+        return tuple(getattr(state, name) for name in self.names)
+
     def save(self, out: Writer, state: Any) -> None:
         values = self._values(state)
         try:
-            out.put(self.item.pack(*values) if len(self.names) > 1 else self.item.pack(values))
+            out.put(self.item.pack(*values))
         except (struct.error, TypeError):
             for field in self.fields:  # once more, one by one, to name the field that does not fit
                 _info(field).put(out, field, state, 0, fetch(field, state))

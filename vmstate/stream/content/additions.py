@@ -106,7 +106,7 @@ def declared_subsections(contents: Contents, section: Section, chain: Sequence[N
     for decoded in tried:
         if decoded.declared is None:
             continue
-        owner = _inner(decoded.declared.description, chain)
+        owner = inner_description(decoded.declared.description, chain)
         if owner is None:
             continue
         names = [sub.name for sub in owner.subsections]
@@ -117,7 +117,7 @@ def declared_subsections(contents: Contents, section: Section, chain: Sequence[N
                 continue
 
 
-def _inner(description: VMStateDescription, chain: Sequence[Node]) -> VMStateDescription | None:
+def inner_description(description: VMStateDescription, chain: Sequence[Node]) -> VMStateDescription | None:
     """The description of the thing that the nodes lead to."""
     here: VMStateDescription | None = description
     for node in chain:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from vmstate.describe import Node
 from vmstate.describe.vmdesc import Style
-from vmstate.errors import StreamError
+from vmstate.errors import StreamError, Unsupported
 from vmstate.stream import writer
 from vmstate.stream.content.additions import Addition, Declaring, declared_subsections, raw_addition
 from vmstate.stream.content.contents import Contents
 from vmstate.stream.content.meanings import Meanings
 from vmstate.stream.content.nodes import is_open
 from vmstate.stream.content.paths import PathError, Place, find, find_one
+from vmstate.stream.content.recount import common, counted_by, recount
 from vmstate.stream.content.values import bytes_of_text, hex_bytes, number_of
 from vmstate.stream.edit import Bytes, Edit
 from vmstate.stream.entry_edit import EntryText
@@ -81,10 +82,36 @@ class Changes:
         if node.kind in ("opaque", "pages"):
             raise PathError(f"{path} has no value that could be set")
         raw = bytes_of_text(place, text, self.meanings)
+        if isinstance(node.value, int) and self._set_count(place, int.from_bytes(raw, "big")):
+            return
         self.edit.replace(node.start, node.end, raw)
         if node.type == "text" and len(place.chain) > 1:
             self._set_length(place, len(raw))
         self._describe_ids(place, raw)
+
+    def _set_count(self, place: Place, value: int) -> bool:
+        """A field that counts others: they grow or shrink with it."""
+        known = counted_by(self.contents, place)
+        if known is None:
+            return False
+        decoded, field, users = known
+        section = decoded.section
+        index = self.contents.entries.index.get(section.start)
+        if index is not None and index in self._entries:
+            raise Unsupported(f"{place.path}: change the count before anything else of {section}")
+        new = recount(self.contents, decoded, field, users, value)
+        self._replace_differing(section, new.payload)
+        if index is not None and new.entry is not None:
+            self._entries[index] = EntryText(new.entry)
+        return True
+
+    def _replace_differing(self, section: Section, payload: bytes) -> None:
+        """Replace of a payload what is between its first and last difference."""
+        old = bytes(self.contents.stream.payload(section))
+        first = common(old, payload)
+        last = common(old[first:][::-1], payload[first:][::-1])
+        start, end = section.payload_start + first, section.payload_end - last
+        self.edit.replace(start, end, payload[first : len(payload) - last])
 
     def _set_length(self, place: Place, size: int) -> None:
         """The number in front of a text says how long it is."""
@@ -155,7 +182,7 @@ class Changes:
     # ---- adding
 
     def add(self, text: str) -> None:
-        """Add a subsection by its declaration (``cpu[0]/compat.compat_pvr=…``), or of bytes (``NAME@1=…``)."""
+        """Add a subsection by its declaration (``cpu[0]/compat.compat_pvr=…``) or of bytes (``NAME@1=…``)."""
         new = _NEW.fullmatch(text)
         if new is not None:
             self._add_bytes(new)

@@ -1,0 +1,105 @@
+"""A whole stream read, against `cat` and analyze-migration.py.
+
+The streams are made here: by a real QEMU 7.2 where there is one (a 256 MiB guest, and one of 2 GiB with 900 MB
+of incompressible memory), else by the simulator, with random pages put in.  ``ANALYZE_MIGRATION`` names
+analyze-migration.py of QEMU's source package, if you have it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from measure import Row, best_child
+
+TITLE = "A whole stream: indexed, device state decoded"
+
+MIB = 1 << 20
+PAGE = 4096
+MACHINE = "-machine pseries-7.2,cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off"
+WORK = """
+import sys
+from vmstate.stream import open_stream
+from vmstate.stream.containers import open_input
+from vmstate.stream.content import Contents
+with open_input(sys.argv[1]) as opened:
+    stream = open_stream(opened.data)
+    contents = Contents(stream)
+    for section in stream.devices:
+        contents.decoded(section)
+"""
+
+
+def rows(*, smoke: bool) -> Iterator[Row]:
+    sizes = ((256, 0),) if smoke else ((256, 0), (2048, 900))
+    for memory, random_mb in sizes:
+        with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+            path = Path(folder) / "stream.mig"
+            made_by = _captured(path, memory, random_mb, Path(folder)) or _simulated(path, memory, random_mb)
+            what = f"{memory} MiB guest, {path.stat().st_size / MIB:,.0f} MiB stream of {made_by}"
+            yield from _compared(path, what, repeat=1 if smoke else 5)
+
+
+def _compared(path: Path, what: str, repeat: int) -> Iterator[Row]:
+    cat = best_child(["cat", path], repeat)
+    start = best_child([sys.executable, "-c", WORK.partition("with ")[0], path], repeat)
+    ours = best_child([sys.executable, "-c", WORK, path], repeat)
+    if ours.status:
+        raise SystemExit(f"{what}: could not be read")
+    large = path.stat().st_size > 256 * MIB
+    beyond = (
+        ours.seconds - start.seconds
+    )  # without starting Python and importing, which stands on its own below
+    yield Row(f"{what}: reading", beyond, 2 * cat.seconds if large else None, cat.seconds, "cat")
+    yield Row("the same as a process of its own", ours.seconds)
+    yield Row("its peak memory (the map's pages counted)", ours.peak_mb, 150, unit="MB")
+    script = os.environ.get("ANALYZE_MIGRATION")
+    if script and repeat > 1:
+        theirs = best_child([sys.executable, script, "-f", path, "-d", "state"], 1)
+        yield Row(
+            "the same process", ours.seconds, theirs.seconds / 20, theirs.seconds, "analyze-migration.py"
+        )
+        yield Row("peak memory", ours.peak_mb, None, theirs.peak_mb, "analyze-migration.py", "MB")
+
+
+def _captured(path: Path, memory: int, random_mb: int, folder: Path) -> str | None:
+    try:
+        from vmstate.qemu.binary import find
+        from vmstate.qemu.capture import capture
+
+        qemu = find("7.2")
+    except Exception:  # noqa: BLE001 - without a real QEMU the simulator makes the stream
+        return None
+    command = [qemu.path, *MACHINE.split(), "-m", str(memory), "-display", "none"]
+    if random_mb:
+        noise = folder / "noise"
+        with noise.open("wb") as file:
+            for _ in range(random_mb):
+                file.write(random.randbytes(10**6))
+        command += ["-device", f"loader,file={noise},force-raw=on,addr=0x10000000"]
+    capture(command, path, timeout=300)
+    return f"QEMU {qemu.release}"
+
+
+def _simulated(path: Path, memory: int, random_mb: int) -> str:
+    """The simulator's stream, its zero pages replaced by random ones as far as wanted."""
+    from vmstate.simulate.migration import save
+    from vmstate.stream import open_stream
+
+    data = save(f"qemu-7.2 -nodefaults {MACHINE} -m {memory}")
+    if not random_mb:
+        path.write_bytes(data)
+        return "the simulator"
+    ram = [s for s in open_stream(data).sections if s.idstr == "ram"][1]
+    first = ram.payload_start + 8 + 1 + len("ppc_spapr.ram") + 1
+    pages = random_mb * 10**6 // PAGE
+    with path.open("wb") as file:
+        file.write(data[:first])
+        for page in range(1, pages + 1):
+            file.write((page * PAGE | 0x28).to_bytes(8, "big") + random.randbytes(PAGE))
+        file.write(data[first + 9 * pages :])
+    return "the simulator"

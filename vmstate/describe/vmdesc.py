@@ -43,7 +43,8 @@ class Style(Enum):
 
 
 STYLE = History(Style.SPACED, ("6.0", Style.COMPACT))
-SPLITS_NULLS = History(False, ("10.0", True))  # null pointers described as entries of their own
+# Null pointers are entries of their own, of this type (11.0 was not seen).
+NULL_TYPE: History[str | None] = History(None, ("10.0", "nullptr"), ("11.1", "ptr-marker"))
 SIGNED_INSTANCES = History(True, ("5.0", False))  # instance ids were ints; those of DMA windows are large
 NUMBERS_ELEMENTS = History(
     True, ("11.1", False)
@@ -59,7 +60,7 @@ class VmdescWriter:
     """
 
     style: Style
-    splits_nulls: bool
+    null_type: str | None
     signed_instances: bool = False
     numbers_elements: bool = True
     replay: bool = False
@@ -118,16 +119,28 @@ class VmdescWriter:
             if count:
                 yield self._element(step, name, state, 0, count, null=False)
             return
+        if field.marked:
+            yield from self._marked(step, name, state, count)
+            return
         null_before = described = False
         for i in range(count):
             null = field.pointers and fetch(field, state)[field.start + i] is None
-            length = count - i if self.splits_nulls else count
-            if self.splits_nulls and field.pointers and null != null_before:
+            length = count - i if self.null_type else count
+            if self.null_type and field.pointers and null != null_before:
                 null_before, described = null, False
                 length = _run_length(field, state, i, count)
             if not (described and compresses(field)):
                 described = True
                 yield self._element(step, name, state, i, length, null=null)
+
+    def _marked(self, step: Step, name: str, state: Any, count: int) -> Iterator[str]:
+        """A marker before each element; neither is ever described for others (vmsd_can_compress)."""
+        field = step.field
+        pairs = (("name", json.dumps(name)), ("type", json.dumps(self.null_type)), ("size", "1"))
+        for i in range(count):
+            yield self.style.object(pairs)
+            if fetch(field, state)[field.start + i] is not None:
+                yield self._element(step, name, state, i, 1, null=False)
 
     def _element(self, step: Step, name: str, state: Any, index: int, length: int, *, null: bool) -> str:
         field = step.field
@@ -137,8 +150,8 @@ class VmdescWriter:
                 pairs.append(("array_len", str(length)))
             elif self.numbers_elements:
                 pairs.append(("index", str(index)))
-        fake = null and self.splits_nulls
-        pairs.append(("type", json.dumps("nullptr" if fake else type_name(field))))
+        fake = null and self.null_type is not None
+        pairs.append(("type", json.dumps(self.null_type if fake else type_name(field))))
         inner: list[tuple[str, str]] = []
         if field.vmsd is not None and not null:
             inner = list(self._inner(step, state, index))
@@ -175,7 +188,7 @@ class VmdescWriter:
 def _writer(release: Release) -> VmdescWriter:
     return VmdescWriter(
         STYLE.at(release),
-        SPLITS_NULLS.at(release),
+        NULL_TYPE.at(release),
         SIGNED_INSTANCES.at(release),
         NUMBERS_ELEMENTS.at(release),
     )
@@ -244,7 +257,7 @@ def _static_field(field: Field, step: Step) -> bool:
 @cache
 def compresses(field: Field) -> bool:
     """vmsd_can_compress: whether an array is described by its first element only."""
-    if field.exists is not None:
+    if field.exists is not None or field.marked:
         return False
     if field.vmsd is not None and field.info is None and field.struct_version is None:
         return all(compresses(f) for f in field.vmsd.fields) and not field.vmsd.subsections
@@ -295,7 +308,7 @@ def element_size(step: Step, state: Any, index: int, *, replay: bool = False) ->
         return (
             -(-field.size // 64) * 8 if field.info is not None and field.info.name == "bitmap" else field.size
         )
-    out = Writer(quiet=True, replay=replay)
+    out = Writer(quiet=not isinstance(field.info, Tmp), replay=replay)  # scratch state is made by its hooks
     if field.count is not None:
         raise EncodeError(f"{field.name}: elements of a varying size are not described")
     step.save(out, state)

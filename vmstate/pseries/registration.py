@@ -40,6 +40,7 @@ MAX_PHBS = 31
 BLOCK = Span(until=quiet.BLOCK_UNTIL)
 DIRTY_BITMAPS = Span(since=quiet.DIRTY_BITMAP_SINCE)
 NVDIMM = Span(since="5.0")
+SLIRP_NUMBERED = Span(since="8.2")  # before, all stacks had the instance 0
 PHB_HOTPLUG = Span(since="4.0")
 CPU_CORE_STATE = Span(since="3.0")
 
@@ -87,7 +88,8 @@ def _network(board: Board) -> None:
     if machine.default_devices and not machine.netdevs:
         count += 1
     for _ in range(count):
-        board.add(Slirp(machine, board.new_instance("slirp")))
+        numbered = SLIRP_NUMBERED.covers(machine.release)
+        board.add(Slirp(machine, board.new_instance("slirp") if numbered else 0))
 
 
 def _live(board: Board) -> None:

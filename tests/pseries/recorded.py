@@ -30,7 +30,7 @@ def starts() -> dict[str, dict[tuple[str, ...], tuple[bool, list[str], bool]]]:
     found: dict[str, dict[tuple[str, ...], tuple[bool, list[str], bool]]] = {}
     for row in rows("starts"):
         found.setdefault(row["release"], {})[tuple(row["args"])] = (row["ok"], row["stderr"], True)
-    for name in ("pairs", "more-pairs", "loads"):
+    for name in ("pairs", "more-pairs", "random-pairs", "loads"):
         for row in rows(name):
             _add_pair(found, row)
     return found

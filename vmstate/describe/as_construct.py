@@ -26,7 +26,7 @@ from vmstate.describe.description import VMStateDescription
 from vmstate.describe.fields import Field
 from vmstate.describe.history import settled
 from vmstate.describe.infos import BITMAP, BYTE_ARRAY, Bytes, Group, NullPointer, Scalar
-from vmstate.describe.plan import SUBSECTION, plan_of
+from vmstate.describe.plan import SUBSECTION, plan_of, type_name
 from vmstate.describe.steps import EMPTY_ELEMENTS, count_of, fetch, size_of
 from vmstate.errors import DeclarationError
 
@@ -130,7 +130,7 @@ def _element(field: Field) -> Construct:
         return Words(construct.Array(lambda ctx: -(-_size(field)(ctx) // 64), construct.Int64ub))
     if vmsd is not None:
         return _composite(field, vmsd)
-    raise DeclarationError(f"{field.name}: its wire type {info!r} has no counterpart in construct")
+    raise DeclarationError(f"{field.name}: its wire type {type_name(field)} has no counterpart in construct")
 
 
 def _number(code: str) -> Construct:
@@ -148,7 +148,7 @@ def _composite(field: Field, vmsd: VMStateDescription) -> Construct:
         key = construct.Int64ub if field.key is None else _body(field.key, version)
         declared = _within(Counted(Marked(construct.Sequence(key, element))), vmsd, version)
         return declared if field.key is None else _within(declared, field.key, version)
-    raise DeclarationError(f"{field.name}: its wire type {field.info!r} has no counterpart in construct")
+    raise DeclarationError(f"{field.name}: its wire type {type_name(field)} has no counterpart in construct")
 
 
 def _within(subcon: Construct, vmsd: VMStateDescription, version_id: int) -> Construct:
@@ -267,12 +267,14 @@ class _Subsections(Construct):
         return Container(idstr=vmsd.name, version_id=version_id, state=state)
 
     def _build(self, obj: Any, stream: Any, context: Container, path: str) -> Any:
+        context["_seen"] = [*context.get("_seen", ())]
         for one in obj or ():
             idstr, version_id = one["idstr"].encode(), one["version_id"]
             HEADER._build({"idstr": idstr, "version_id": version_id}, stream, context, path)  # noqa: SLF001
             context["_next"] = Scope(context)
             body = _body(self._known[idstr], version_id & 0xFF)
             body._build(one["state"], stream, context, path)  # noqa: SLF001
+            context["_seen"].append(one["state"])
         return obj
 
 

@@ -1,0 +1,43 @@
+"""The device tree of a real QEMU's machines beside ours, byte by byte."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from tests.pseries.device_tree.reader import seed
+from vmstate.pseries.device_tree.facts import facts_of
+from vmstate.pseries.device_tree.root import build
+from vmstate.pseries.registration import build as board
+from vmstate.qemu import capture
+from vmstate.simulate.command_line import configuration
+from vmstate.simulate.instance import Instance
+from vmstate.simulate.machine import build as start
+
+pytestmark = pytest.mark.qemu
+
+TITLE = b"\x05\x09spapr_dtb\0\0\0\x01"
+LAST_COMPATIBLE = slice(24, 28)  # in the header; depends on the libfdt that QEMU was linked with
+
+MACHINES = {
+    "memory in pieces": ["-m", "3328M,slots=4,maxmem=64G"],
+    "processors": ["-cpu", "power9", "-smp", "3,maxcpus=12"],
+    "old processors": ["-cpu", "power8", "-smp", "2"],
+    "large pages": ["-machine", "cap-hpt-max-page-size=16M"],
+    "bridges and a card": ["-device", "spapr-pci-host-bridge,index=2", "-device", "virtio-rng-pci"],
+    "virtual devices": ["-serial", "null", "-device", "spapr-vscsi", "-device", "spapr-vlan"],
+}
+
+
+@pytest.mark.parametrize("arguments", MACHINES.values(), ids=MACHINES)
+def test_qemus_tree_is_ours(binary, machine, arguments, tmp_path):
+    capture([*machine, *arguments], tmp_path / "saved.mig")
+    data = (tmp_path / "saved.mig").read_bytes()
+    at = data.index(TITLE) + len(TITLE)
+    _, size = struct.unpack_from(">2I", data, at)
+    theirs = bytearray(data[at + 8 : at + 8 + size])
+    made = start(configuration(str(binary.release), [*machine[1:], *arguments])).machine
+    ours = bytearray(build(facts_of(board(Instance(made))), seed(bytes(theirs))))
+    ours[LAST_COMPATIBLE] = theirs[LAST_COMPATIBLE]
+    assert ours == theirs

@@ -63,19 +63,23 @@ class PciSlots:
 
 
 class Board:
-    """Everything made so far.  ``machine``: what the devices see as theirs."""
+    """Everything made so far.
+
+    ``machine``: what the devices see as theirs; ``built``: what was decided of it when it started.
+    """
 
     def __init__(self, machine: Any) -> None:
         self.machine = machine
+        self.built = built = getattr(machine, "built", machine)
         self.entries: list[Registered] = []
         self.connectors: list[Connectors] = []
         self.ram_blocks: list[RamBlock] = []
         self.plugged_memory = 0
         self.numbers = InterruptNumbers(
-            legacy=machine.irq == "xics-legacy", hotplug_events=machine.modern_hotplug_events
+            legacy=built.irq == "xics-legacy", hotplug_events=built.modern_hotplug_events
         )
         self.buses: list[PciSlots] = []
-        self._vio: list[VioDevice] = list(reversed(machine.vio))
+        self._vio: list[VioDevice] = list(reversed(built.vio))
         self.usb: list[UsbBus] = []
         self._next_id = 0
         self._macs = 0
@@ -136,8 +140,11 @@ class Board:
 
     def sections(self) -> list[Registered]:
         """All entries by priority (savevm_state_handler_insert): the higher first, else as they came."""
-        return sorted(self.entries, key=lambda entry: -_priority(entry.device))
+        if not any(_priority(entry) for entry in self.entries):
+            return self.entries
+        return sorted(self.entries, key=lambda entry: -_priority(entry))
 
 
-def _priority(device: Device | LiveDevice) -> int:
+def _priority(entry: Registered) -> int:
+    device = entry.device
     return device.description.priority if isinstance(device, Device) else 0

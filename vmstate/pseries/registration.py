@@ -161,7 +161,7 @@ def _plugged_later(machine: Any) -> Iterator[int]:
 
 
 def _processors(board: Board) -> None:
-    machine = board.machine
+    machine = board.built
     topology = machine.topology
     presenters = PRESENTERS.at(machine.release)
     for first in range(0, topology.max_cpus, topology.threads):
@@ -178,9 +178,9 @@ def _processor(board: Board, index: int, presenters: tuple[str, ...]) -> None:
     board.add(common)
     board.add(Cpu(machine, common))
     for presenter in presenters:
-        if presenter == "icp" and machine.has_xics:
+        if presenter == "icp" and board.built.has_xics:
             board.add(Icp(machine, index))
-        elif presenter == "tctx" and machine.has_xive:
+        elif presenter == "tctx" and board.built.has_xive:
             tctx = XiveTctx(machine, index)
             tctx.instance_id = board.new_instance("xive-tctx")
             board.add(tctx)
@@ -200,7 +200,7 @@ PRESENTERS: History[tuple[str, ...]] = History(
 
 
 def _memory_connectors(board: Board) -> None:
-    machine = board.machine
+    machine = board.built
     if machine.flags.dr_lmb_enabled:
         first = -(-machine.ram_size // (1 << 30)) << 2
         count = (machine.maxram_size - machine.ram_size) // LMB_SIZE
@@ -215,7 +215,7 @@ def _rtc(board: Board) -> None:
 
 def _vio(board: Board) -> None:
     """Terminals, then the memory that survives a reboot: what the board puts on the bus up to it."""
-    for placed in board.machine.vio:
+    for placed in board.built.vio:
         add_vio(board)
         if placed.driver == "spapr-nvram":
             return

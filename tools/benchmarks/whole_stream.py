@@ -1,8 +1,8 @@
 """A whole stream read, against `cat` and analyze-migration.py.
 
-The streams are made here: by a real QEMU 7.2 where there is one (a 256 MiB guest, and one of 2 GiB with 900 MB
-of incompressible memory), else by the simulator, with random pages put in.  ``ANALYZE_MIGRATION`` names
-analyze-migration.py of QEMU's source package, if you have it.
+The streams are made here: by a real QEMU 7.2 where there is one (a 256 MiB guest, and one of 2 GiB with
+900 MB of incompressible memory), else by the simulator, with random pages put in.  ``ANALYZE_MIGRATION``
+names analyze-migration.py of QEMU's source package, if you have it.
 """
 
 from __future__ import annotations

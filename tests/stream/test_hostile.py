@@ -43,7 +43,7 @@ STREAMS = {
     "likely commands": (HEADER, b"\x08\0\x08"),
     "ones": (HEADER, b"\1"),
 }
-SIZE = 300_000
+SIZE = 150_000
 
 
 @pytest.mark.parametrize("name", STREAMS)

@@ -73,6 +73,18 @@ def test_dirty_bitmap_chunks():
     assert complete.flags == BitmapFlag.COMPLETE
 
 
+def test_a_migration_of_fifty_thousand_rounds_with_dirty_bitmaps():
+    data = corpus.load(corpus.LONG)
+    stream = open_stream(data)
+    assert stream.findings == []
+    assert len(stream.sections) > 98_000
+    assert {(chunk.node, chunk.bitmap) for chunk in stream.dirty_bitmaps.chunks} == {
+        ("drv", "bitmap0"),
+        ("drv", "bitmap1"),
+    }
+    assert stream.items[-1].end == len(data)
+
+
 @pytest.mark.parametrize("flags", [b"\x81\x01", b"\x80\x80\x00\x01"])
 def test_dirty_bitmap_flags_of_more_bytes_are_unknown(flags):
     stream = stream_of(section(Kind.START, 4, flags, "dirty-bitmap", 1))

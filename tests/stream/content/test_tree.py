@@ -20,6 +20,8 @@ from vmstate.stream.content.nodes import leaves
 from vmstate.stream.content.paths import PathError, find, find_one, matches, walk
 from vmstate.stream.content.readable import text_of_place
 
+#: A hundred thousand small sections: read elsewhere, and too slow to be walked leaf by leaf twice.
+MANY = "x86_64-q35-dirty-bitmaps"
 PSERIES = "7.2-booted-power9-compat8"
 DECLARATIONS = PseriesDeclarations()
 
@@ -29,7 +31,7 @@ def contents_of(name: str) -> Contents:
     return Contents(open_stream(data, Measured(DECLARATIONS)), DECLARATIONS)
 
 
-@pytest.mark.parametrize("name", corpus.names())
+@pytest.mark.parametrize("name", [name for name in corpus.names() if name != MANY])
 def test_every_byte_belongs_to_one_named_thing(name):
     contents = contents_of(name)
     at = 0
@@ -41,7 +43,7 @@ def test_every_byte_belongs_to_one_named_thing(name):
     assert at == len(contents.stream.data)
 
 
-@pytest.mark.parametrize("name", corpus.names(described=True))
+@pytest.mark.parametrize("name", [name for name in corpus.names(described=True) if name != MANY])
 def test_nothing_in_a_described_stream_is_opaque(name):
     for item in contents_of(name).nodes:
         assert [leaf.name for leaf in leaves(item) if leaf.kind == "opaque"] == []

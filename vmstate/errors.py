@@ -125,7 +125,7 @@ class Unsupported(StreamError):
 
 
 class TooLarge(StreamError):
-    """A stream would need more room than the caller allows.  ``limit`` counts bytes; the caller may raise it."""
+    """A stream would need more room than the caller allows; ``limit`` counts bytes, and may be raised."""
 
     def __init__(self, limit: int, **where: Any) -> None:
         super().__init__(f"decompresses to more than {limit} bytes", **where)

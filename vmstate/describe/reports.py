@@ -150,9 +150,12 @@ class SubsectionFailed(Report):
 
 @dataclass(frozen=True, slots=True)
 class Aborted(Report):
-    """QEMU ends here and now, by ``line`` (a failed assertion, no memory); it says nothing more."""
+    """QEMU ends here and now, by ``line`` (a failed assertion, no memory); it says nothing more.
 
-    line: str
+    Without a line a signal ends it.
+    """
+
+    line: str | None
 
 
 class LoadFailure(StreamError):
@@ -166,12 +169,12 @@ class LoadFailure(StreamError):
 class Aborts(LoadFailure):
     """Loading ends QEMU itself: no errno comes back, and nothing is printed but ``line``."""
 
-    def __init__(self, line: str, **where: object) -> None:
-        super().__init__(-EINVAL, f"QEMU aborts: {line}", **where)
+    def __init__(self, line: str | None, **where: object) -> None:
+        super().__init__(-EINVAL, f"QEMU aborts: {line}" if line else "QEMU crashes", **where)
         self.line = line
 
 
-def aborts(cur: Cursor, line: str) -> Aborts:
+def aborts(cur: Cursor, line: str | None) -> Aborts:
     """QEMU's end, told and to be raised."""
     cur.reports.append(Aborted(line))
     return Aborts(line, offset=cur.pos)

@@ -29,8 +29,8 @@ class Disagreement:
         """Whether this is what a comparison differs by."""
         if not compared.same_outcome and not self.outcome:
             return False
-        last = compared.real.messages[-1] if compared.real.messages else ""
-        return self.real.search(last) is not None
+        told = (*compared.real.source_messages, *compared.real.messages)
+        return bool(told) and self.real.search(told[-1]) is not None
 
 
 def read_disagreements(path: str | PathLike[str]) -> list[Disagreement]:

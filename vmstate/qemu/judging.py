@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,9 @@ from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.command_line import configuration as configured
 from vmstate.simulate.migration import load, migrate, save
 from vmstate.simulate.verdict import Outcome, Verdict
+
+#: Lines of a program about its own shared modules: they tell how it was installed, not what it judged.
+_INSTALLATION = re.compile(r"failed to (?:initialize|open) module: |Only modules from the same build can be")
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,11 @@ class Comparison:
 
 
 def _lines(answer: Answer) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return answer.source_messages, answer.messages
+    source, destination = (
+        tuple(line for line in lines if _INSTALLATION.match(line) is None)
+        for lines in (answer.source_messages, answer.messages)
+    )
+    return source, destination
 
 
 class Judge:

@@ -59,7 +59,7 @@ class Loader:
     vmdescription: bool
     trace: list[Check] | None = None
     decided_by: Check | None = None
-    _loading: dict[int, tuple[Entry, int]] = field(default_factory=dict)
+    _loading: dict[int, tuple[int, int]] = field(default_factory=dict)
     _by_name: dict[str, list[Entry]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -189,7 +189,7 @@ class Loader:
         if version > entry.version_id:
             report = r.SectionTooNew(_signed(version), idstr, entry.version_id)
             raise self.fail(report, "section version", expected=entry.version_id, found=version, **where)
-        self._loading[section_id] = (entry, version)
+        self._loading[id(entry)] = (section_id, version)
         try:
             self._load(entry, version)
         except StreamError as error:
@@ -229,16 +229,24 @@ class Loader:
         if FLATTENED.at(self.release):
             error.ret = -EINVAL
 
+    def _loaded_as(self, section_id: int) -> Entry | None:
+        """The first entry whose section began under that id; 0 is that of those that did not begin yet."""
+        for entry in self.entries:
+            if self._loading.get(id(entry), (0, 0))[0] == section_id:
+                return entry
+        return None
+
     def _part_end(self) -> None:
         cur = self.cur
         section_id = self._be32()
         if cur.short:
             raise self.fail(r.SectionIdUnreadable(-EIO), "section id", ret=-EIO)
-        if section_id not in self._loading:
+        entry = self._loaded_as(section_id)
+        if entry is None:
             raise self.fail(
                 r.UnknownPart(_signed(section_id)), "a part of a section that never started", found=section_id
             )
-        entry, version = self._loading[section_id]
+        version = self._loading.get(id(entry), (0, 0))[1]
         try:
             self._load(entry, version)
         except StreamError as error:

@@ -180,7 +180,7 @@ def lines(reports: Iterable[Report | str], ret: int, release: Release) -> list[s
             printed.append(report)
             continue
         if isinstance(report, d.Aborted):
-            return [*_split(printed), report.line]
+            return [*_split(printed), *([report.line] if report.line else [])]
         saying = TEXTS[type(report)].at(release)
         if saying is None:
             continue

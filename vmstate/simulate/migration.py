@@ -8,6 +8,7 @@ from vmstate.describe import SaveFailure
 from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import Start, build
+from vmstate.simulate.saver import SourceAborts
 from vmstate.simulate.verdict import Check, Outcome, Verdict
 
 Side = str | Configuration
@@ -33,22 +34,30 @@ def migrate(source: Side, destination: Side, *, trace: bool = False) -> Verdict:
     except SaveFailure as failure:
         check = Check("save", False, str(failure))
         return Verdict(Outcome.SOURCE_REFUSED, source_messages=said, decided_by=check)
+    except SourceAborts as end:
+        check = Check("aborted", False, f"QEMU aborts: {end.line}")
+        said.append(end.line)
+        return Verdict(Outcome.SOURCE_REFUSED, source_messages=said, decided_by=check)
     return replace(load(stream, to_side, trace=trace), source_messages=said)
 
 
 def save(source: Side) -> bytes:
     """The stream that a source sends.
 
-    Raises ConfigurationError for a command line that we do not model, SaveRefused if QEMU would not start.
+    Raises ConfigurationError for a command line that we do not model, SaveRefused if QEMU would not start,
+    or would end before it has sent anything that can be loaded.
     """
     start = build(configuration(source))
     if start.machine is None:
         raise SaveRefused(list(start.messages))
-    return Instance(start.machine).save()
+    try:
+        return Instance(start.machine).save()
+    except SourceAborts as end:
+        raise SaveRefused([*start.messages, end.line]) from None
 
 
 class SaveRefused(Exception):
-    """The source does not start: ``messages`` are its stderr lines."""
+    """The source does not start, or ends when it should save: ``messages`` are its stderr lines."""
 
     def __init__(self, messages: list[str]) -> None:
         super().__init__("; ".join(messages))

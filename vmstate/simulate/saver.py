@@ -26,6 +26,15 @@ from vmstate.simulate.loader import (
     VMDESCRIPTION,
 )
 
+
+class SourceAborts(Exception):
+    """Saving ends QEMU itself; ``line`` is the last that it prints."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line)
+        self.line = line
+
+
 PAGE_SIZE = 4096
 _IDS = struct.Struct(">II")
 _SECTION = struct.Struct(">BI")
@@ -47,7 +56,7 @@ class Saver:
     vmdescription: bool
 
     def run(self) -> Writer:
-        """Write the whole stream.  Raises SaveFailure if a hook refuses."""
+        """Write the whole stream.  Raises SaveFailure if a hook refuses, SourceAborts if QEMU ends."""
         out = Writer()
         out.put(_IDS.pack(MAGIC, FILE_VERSION))
         if self.configuration_plan is not None:
@@ -65,6 +74,13 @@ class Saver:
                 self._footer(out, entry)
         described = list(self._full_sections(out))
         out.put(bytes([EOF_MARK]))
+        if (
+            self.vmdescription
+            and self.configuration_plan is None
+            and DESCRIBES_CONFIGURATION.at(self.release)
+        ):
+            # The description is begun where the configuration is written, and ended in any case.
+            raise SourceAborts("leave_container: Assertion `depth' failed.")
         if self.vmdescription:
             text = self._vmdesc(described).encode()
             out.put(bytes([VMDESCRIPTION]) + len(text).to_bytes(4, "big"))

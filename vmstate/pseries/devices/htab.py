@@ -71,11 +71,16 @@ class Htab(LiveDevice):
         valid, invalid = int.from_bytes(head[4:6], "big"), int.from_bytes(head[6:8], "big")
         if not index and not valid and not invalid:
             return False
-        if (index + valid + invalid) & 0xFFFFFFFF > (1 << (self.shift & 63)) // PTE_SIZE:
+        most = (1 << (self.shift & 63)) // PTE_SIZE
+        if (index + valid + invalid) & 0xFFFFFFFF > most:
             numbers = f"{_signed(index, 32)} ({_signed(valid, 16)}+{_signed(invalid, 16)} entries)"
             line = f"htab_load() bad index {numbers} in htab stream (htab_shift={_signed(self.shift, 32)})"
             cur.pos = at
             raise self._refuse(cur, line, index)
+        if index > most:
+            raise aborts(
+                cur, None
+            )  # the sum was cut to 32 bits, so nothing keeps it from writing far outside
         cur.take(valid * PTE_SIZE)
         return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.describe.history import History
-from vmstate.describe.reports import EINVAL
+from vmstate.describe.reports import EINVAL, Aborted, Aborts
 from vmstate.pseries.capability_defaults import post_migration
 from vmstate.pseries.option_vectors import Ov5
 
@@ -97,4 +97,24 @@ def spapr_post_load(spapr: Any, version_id: int) -> int:
             spapr.say(check.message)
     if any(check.fails for check in checks):
         return -EINVAL
-    return import_rtc(spapr, version_id)
+    import_rtc(spapr, version_id)
+    return resend(spapr)
+
+
+def resend(spapr: Any) -> int:
+    """XICS in use signals pending interrupts again; a server that there is not is a null pointer to QEMU."""
+    machine = spapr.machine
+    if spapr.board is None or not machine.has_xics or _uses_xive(spapr):
+        return 0
+    sources = next(entry.device for entry in spapr.board.entries if entry.device.idstr == "ics")
+    topology = machine.topology
+    servers = {topology.vcpu_id(index) for index in range(topology.cpus)}
+    if not servers.issuperset(sources.resent_to()):
+        machine.console.append(Aborted(None))
+        raise Aborts(None)
+    return 0
+
+
+def _uses_xive(spapr: Any) -> bool:
+    """spapr_irq_update_active_intc: what the guest negotiated, where there are both."""
+    return bool(spapr.machine.has_xive and spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1)

@@ -6,7 +6,7 @@ hw/intc/xics.c, hw/ppc/spapr.c (the dummies).  Under TCG nothing can fail after 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from vmstate.pseries.devices.device import Device
 
 ICS_BASE = 0x1000  # the number of the first source
 LSI, MSI = 1, 2  # flags: what an allocated source is
+ASSERTED, SENT, REJECTED = 1, 2, 4  # status
 
 ICP = VMStateDescription(
     "icp/server", 1, 1, fields=[UInt32("xirr"), UInt8("pending_priority"), UInt8("mfrr")]
@@ -94,3 +95,13 @@ class Ics(Device):
         super().__init__(machine)
         self.nr_irqs = machine.nr_irqs
         self.irqs = WireRecords(_IRQ_FIELDS, _IRQ_LAYOUT, _sources(self.nr_irqs, tuple(claimed.items())))
+
+    def resent_to(self) -> Iterator[int]:
+        """The servers of the sources that are signalled once more after loading (ics_resend)."""
+        raw = self.irqs.raw if isinstance(self.irqs, WireRecords) else None
+        if raw is not None and not any(bytes(raw)[6 :: _IRQ_LAYOUT.size]):
+            return  # no source has a status: looking at each would take too long
+        for irq in self.irqs:
+            level = irq.status & ASSERTED and not irq.status & SENT
+            if irq.priority != 0xFF and (level if irq.flags & LSI else irq.status & REJECTED):
+                yield irq.server

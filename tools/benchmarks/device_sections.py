@@ -1,5 +1,7 @@
 """Device sections of a default pseries: payload bytes to Python values, and back to bytes.
 
+By the descriptions of the stream's own vmdesc, and by our declarations with their hooks.
+
 Large arrays stay views on the stream until they are looked at; one row looks at every element.  What it
 is compared with is the `construct` declaration made from the same description, on the sections it can read.
 """
@@ -14,14 +16,20 @@ from typing import Any
 import zstandard
 from measure import Row, best_of
 
-from vmstate.describe import Cursor, Record, VMStateDescription, WireArray, Writer, decode, plan_of
+from vmstate.describe import Cursor, Record, VMStateDescription, WireArray, Writer, decode, encode, plan_of
 from vmstate.describe.arrays import WireRecords
 from vmstate.describe.as_construct import as_construct, container_of
 from vmstate.describe.from_vmdesc import from_vmdesc, member, parse_json
 from vmstate.errors import DeclarationError
+from vmstate.pseries.devices.device import LiveDevice
+from vmstate.simulate.command_line import parse
+from vmstate.simulate.instance import Instance
+from vmstate.simulate.machine import build
 from vmstate.stream import Kind, Section, open_stream
 
 TITLE = "Device sections of a default pseries (7.2, 2.3 MB)"
+MACHINE = "qemu-7.2 -machine pseries-7.2,cap-htm=off -cpu power9 -m 256"
+AFTER = bytes(300)  # a destination looks beyond a section for its subsections
 STREAM = Path(__file__).resolve().parents[2] / "streams" / "7.2-pseries-7.2.mig.zst"
 
 Job = tuple[Section, VMStateDescription]
@@ -73,6 +81,19 @@ def look(value: Any) -> None:
             look(member_value)
 
 
+def machines_devices() -> list[Any]:
+    machine = build(parse(MACHINE)).machine
+    if machine is None:
+        raise SystemExit("the machine to measure does not start")
+    devices = [entry.device for entry in Instance(machine).entries]
+    return [d for d in devices if not isinstance(d, LiveDevice) and d.needed()]
+
+
+def judged(devices: list[Any], payloads: list[memoryview]) -> None:
+    for device, payload in zip(devices, payloads, strict=True):
+        device.plan.load(Cursor(payload, judge=True), device, device.version_id)
+
+
 def constructible(todo: list[Job]) -> list[Job]:
     kept = []
     for section, vmsd in todo:
@@ -94,6 +115,11 @@ def rows(*, smoke: bool) -> Iterator[Row]:
         raise SystemExit("the encoded sections differ from the decoded ones")
     yield Row("decode all sections", best_of(lambda: load(data, todo), repeat), 0.005)
     yield Row("encode them again", best_of(lambda: save(todo, states), repeat), 0.005)
+    devices = machines_devices()
+    sent = best_of(lambda: [encode(device.plan.vmsd, device) for device in devices], repeat)
+    payloads = [memoryview(encode(device.plan.vmsd, device) + AFTER) for device in devices]
+    yield Row("a simulated machine saves them, with hooks", sent, 0.005)
+    yield Row("and loads them, with hooks", best_of(lambda: judged(devices, payloads), repeat), 0.005)
     yield Row("decode with a tree of offsets", best_of(lambda: trees(data, todo), repeat))
     yield Row("decode, and look at every element", best_of(lambda: look(load(data, todo)), repeat))
 

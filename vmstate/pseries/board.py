@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from vmstate.describe.history import Span
+from vmstate.errors import ConfigurationError
 from vmstate.pseries.devices.device import Device, LiveDevice
 from vmstate.pseries.devices.interrupts import InterruptNumbers
 from vmstate.pseries.devices.ram import RamBlock
@@ -30,6 +31,10 @@ class UsbController(Protocol):
 
     resets_devices: bool
 
+    @property
+    def room(self) -> int:
+        """Ports that are left."""
+
     def plug(self) -> int:
         """Take the next port; its number, counted from 1."""
 
@@ -52,14 +57,26 @@ class PciSlots:
     taken: set[int] = field(default_factory=set)
 
     def place(self, address: str | None = None) -> int:
-        """The device and function number that a device gets: the one asked for, or the first free slot."""
-        if address is not None:
-            slot, _, function = address.partition(".")
-            number = int(slot, 16) << 3 | int(function or "0", 16)
-        else:
-            number = next(n for n in range(0, 256, 8) if n not in self.taken)
+        """The device and function number that a device gets: the one asked for, or the first free slot.
+
+        Raises ConfigurationError if there is none: what QEMU says then is not modelled.
+        """
+        number = self._asked(address) if address is not None else self._free()
+        if number is None or number in self.taken:
+            raise ConfigurationError(f"no PCI slot {address or 'free'} on {self.path}: not modelled")
         self.taken.add(number)
         return number
+
+    def _free(self) -> int | None:
+        return next((number for number in range(0, 256, 8) if number not in self.taken), None)
+
+    def _asked(self, address: str) -> int | None:
+        slot, _, function = address.partition(".")
+        try:
+            number = int(slot, 16) << 3 | int(function or "0", 16)
+        except ValueError:
+            return None
+        return number if 0 <= number < 256 else None
 
 
 class Board:
@@ -129,7 +146,7 @@ class Board:
     def mac(self, given: str | None) -> bytes:
         """A network card's address: as given, or the next of QEMU's own."""
         if given is not None:
-            return bytes.fromhex(given.replace(":", ""))
+            return _mac_address(given)
         self._macs += 1
         return bytes.fromhex("525400123456")[:5] + bytes([0x55 + self._macs & 0xFF])
 
@@ -143,6 +160,16 @@ class Board:
         if not any(_priority(entry) for entry in self.entries):
             return self.entries
         return sorted(self.entries, key=lambda entry: -_priority(entry))
+
+
+def _mac_address(text: str) -> bytes:
+    try:
+        mac = bytes.fromhex(text.replace(":", "").replace("-", ""))
+    except ValueError:
+        mac = b""
+    if len(mac) != 6:
+        raise ConfigurationError(f"mac={text}: not modelled")
+    return mac
 
 
 def _priority(entry: Registered) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vmstate.describe.history import History
+from vmstate.errors import ConfigurationError
 from vmstate.pseries.board import Board, UsbBus
 from vmstate.pseries.devices.e1000 import E1000Card
 from vmstate.pseries.devices.ohci import Ohci
@@ -14,7 +15,15 @@ from vmstate.pseries.devices.spapr_pci import DRIVER
 from vmstate.pseries.devices.usb import UsbDevice, UsbKeyboard, UsbPointer
 from vmstate.pseries.devices.vga import ROM_SIZE, VRAM_SIZE, Vga
 from vmstate.pseries.devices.xhci import NEC, QEMU, Xhci, XhciModel
-from vmstate.pseries.plugging import VIO_DEVICES, add_host_bridge, add_vio, is_on, place, property_of
+from vmstate.pseries.plugging import (
+    VIO_DEVICES,
+    add_host_bridge,
+    add_vio,
+    is_on,
+    number_of,
+    place,
+    property_of,
+)
 from vmstate.pseries.virtio_plugging import MAKERS, NIC_ROM_SIZE, add_virtio
 
 #: The property ``init-vet`` is younger than most machine types.
@@ -56,7 +65,9 @@ def add_ohci(board: Board, option: Any | None = None) -> None:
 
 def plug_usb(board: Board, driver: str, bus: str | None = None) -> None:
     """A device in the next port of the controller named, else of the newest."""
-    where = next((usb for usb in board.usb if bus in usb.names), board.usb[-1])
+    where = next((usb for usb in reversed(board.usb) if bus is None or bus in usb.names), None)
+    if where is None or not where.controller.room:
+        raise ConfigurationError(f"-device {driver}: no USB bus with a free port that we model")
     device = USB_DEVICES[driver](board.machine)
     if where.controller.resets_devices:
         device.reset()
@@ -99,7 +110,7 @@ def add_option(board: Board, option: Any) -> None:
     if driver in VIO_DEVICES:
         add_vio(board)
     elif driver == DRIVER:
-        add_host_bridge(board, int(option.get("index", "0"), 0), option.id)
+        add_host_bridge(board, number_of(option, "index", 0), option.id)
     elif driver in USB_DEVICES:
         plug_usb(board, driver, option.get("bus"))
     elif driver in PCI_DEVICES:

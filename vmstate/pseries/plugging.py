@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vmstate.errors import ConfigurationError
 from vmstate.pseries.board import Board, PciSlots
 from vmstate.pseries.devices.pci_bus import PciBus
 from vmstate.pseries.devices.spapr_drc import Connectors, DrcType
@@ -36,6 +37,15 @@ def property_of(board: Board, driver: str, name: str, default: str) -> str:
         if (setting.driver, setting.prop) == (driver, name):
             value = setting.value
     return value
+
+
+def number_of(option: Any, name: str, default: int) -> int:
+    """A number of an option.  Raises ConfigurationError if it is none."""
+    given = option.get(name)
+    try:
+        return default if given is None else int(given, 0)
+    except ValueError:
+        raise ConfigurationError(f"{name}={given}: not a number that we model") from None
 
 
 def is_on(value: str) -> bool:
@@ -76,9 +86,16 @@ def add_host_bridge(board: Board, index: int, name: str | None = None) -> None:
 
 
 def bus_of(board: Board, name: str | None) -> PciSlots:
-    """The bus of that name; without one, the newest (qbus_find_recursive goes backwards)."""
-    named = (bus for bus in board.buses if name in bus.names)
-    return next(named, board.buses[-1])
+    """The bus of that name; without one, the newest (qbus_find_recursive goes backwards).
+
+    Raises ConfigurationError for another name.
+    """
+    if name is None:
+        return board.buses[-1]
+    for bus in board.buses:
+        if name in bus.names:
+            return bus
+    raise ConfigurationError(f"bus={name}: no such PCI bus that we model")
 
 
 def place(board: Board, option: Any | None) -> str:

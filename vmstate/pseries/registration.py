@@ -30,7 +30,7 @@ from vmstate.pseries.devices.xics import DummyIcp, Icp, Ics
 from vmstate.pseries.devices.xive import SpaprXive, XiveSource, XiveTctx
 from vmstate.pseries.hash_table import hash_table_shift
 from vmstate.pseries.pci_plugging import add_option
-from vmstate.pseries.plugging import add_host_bridge, add_vio
+from vmstate.pseries.plugging import add_host_bridge, add_vio, number_of
 
 Step = Callable[[Board], None]
 
@@ -105,7 +105,7 @@ def _live(board: Board) -> None:
 def _options(board: Board) -> None:
     for option in board.machine.devices:
         if option.driver.endswith("-spapr-cpu-core"):
-            _plug_core(board, int(option.get("core-id", "0"), 0))
+            _plug_core(board, number_of(option, "core-id", 0))
         else:
             add_option(board, option)
 
@@ -156,7 +156,7 @@ def _plugged_later(machine: Any) -> Iterator[int]:
     """Indexes of the processors of ``-device …-spapr-cpu-core``."""
     for option in machine.devices:
         if option.driver.endswith("-spapr-cpu-core"):
-            first = int(option.get("core-id", "0"), 0)
+            first = number_of(option, "core-id", 0)
             yield from range(first, first + machine.topology.threads)
 
 

@@ -17,7 +17,7 @@ from vmstate.pseries.devices.virtio_models import (
     VirtioScsi,
     VirtioSerial,
 )
-from vmstate.pseries.plugging import is_on, place, property_of
+from vmstate.pseries.plugging import is_on, number_of, place, property_of
 
 NIC_ROM_SIZE = 0x40000
 SERIAL_PORTS = 31
@@ -39,7 +39,8 @@ class _Settings:
         return str(given) if given is not None else property_of(self.board, owner, name, default)
 
     def number(self, owner: str, name: str, default: int) -> int:
-        return int(self.text(owner, name, str(default)), 0)
+        own = int(property_of(self.board, owner, name, str(default)), 0)
+        return number_of(self.option, name, own)
 
     def flag(self, owner: str, name: str, default: str) -> bool:
         return is_on(self.text(owner, name, default))

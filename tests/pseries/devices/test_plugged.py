@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.pseries.devices.test_registration import PSERIES, machine
+from vmstate.errors import ConfigurationError
 from vmstate.pseries.devices.index import DEVICES, device_class
 from vmstate.pseries.devices.pci_config import announced_vectors, config_space
 from vmstate.pseries.devices.virtio_device import VirtioModel, identity
@@ -53,6 +54,21 @@ def test_usb_devices_take_ports_in_order_of_the_newest_controller_or_the_one_nam
         "pci@800000020000000:01.0/2/usb-ptr",
         "pci@800000020000000:00.0/1/usb-ptr",
     ]
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        ("e1000,addr=3", "VGA,addr=3.0"),
+        ("e1000,addr=x",),
+        ("e1000,bus=pci.7",),
+        ("pci-ohci", "usb-kbd", "usb-kbd", "usb-kbd"),
+        ("pci-ohci,id=o", "usb-kbd,bus=p.0"),
+    ],
+)
+def test_places_that_qemu_would_refuse_are_our_error(devices):
+    with pytest.raises(ConfigurationError):
+        paths(*devices)
 
 
 def test_a_device_on_a_path_is_also_known_by_the_plain_name_of_old_streams():

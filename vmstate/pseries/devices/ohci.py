@@ -24,6 +24,7 @@ from vmstate.pseries.devices.pci_config import Bar, PciId
 from vmstate.pseries.devices.pci_device import Pci, PciState
 
 MAX_PORTS = 15
+POWERED_PORTS = 3
 BUFFER = 8192
 ROOT_HUB_CHANGED = 0x40
 PORT_TAKEN = 0x10001  # a device connected, its change not yet seen
@@ -106,6 +107,11 @@ class Ohci(Device):
         self.used = 0
         self.pci = PciState(self, IDENTITY)
         self.state = Record(**_reset_registers() | {"rhport": [Record(ctrl=0) for _ in range(MAX_PORTS)]})
+
+    @property
+    def room(self) -> int:
+        """Ports left before QEMU adds a hub of its own."""
+        return POWERED_PORTS - 1 - self.used
 
     def plug(self) -> int:
         """Put a device into the next port; returns the port's number, counted from 1."""

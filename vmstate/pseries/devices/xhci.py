@@ -161,6 +161,11 @@ class Xhci(Device):
         self.mfwrap_timer = NEVER
         self.cmd_ring = Record(dequeue=0, ccs=False)
 
+    @property
+    def room(self) -> int:
+        """Ports left."""
+        return self.numports // 2 - self.used
+
     def plug(self) -> int:
         """Put a device into the next port; returns the port's number, counted from 1."""
         self.ports[self.numports // 2 + self.used].portsc = PORT_TAKEN

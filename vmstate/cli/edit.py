@@ -44,7 +44,7 @@ class _Output(_Change):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        output, *rest = values or ()
+        output, *rest = [values] if isinstance(values, str) else list(values or ())
         namespace.output = output
         super().__call__(parser, namespace, rest)
 

@@ -77,6 +77,7 @@ def _differing(one: _Side, block: int, other: _Side, theirs: int) -> npt.NDArray
     )
     addresses = np.union1d(sides[0].address, sides[1].address)
     found = []
+    addresses = addresses[~(sides[0].zero(addresses) & sides[1].zero(addresses))]
     for start in range(0, len(addresses), _BATCH):
         batch = addresses[start : start + _BATCH]
         rows = [side.rows(batch) for side in sides]
@@ -101,6 +102,19 @@ class _Final:
         records = pages.records(block)
         last = records.last_of_each()
         self.address, self._data, self._kind = records.address[last], records.data[last], records.kind[last]
+
+    def zero(self, addresses: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Which of these pages are zeros as far as their records tell: not sent, or sent as such."""
+        if not len(self.address):
+            return np.ones(len(addresses), np.bool_)
+        place = np.minimum(np.searchsorted(self.address, addresses), len(self.address) - 1)
+        absent: npt.NDArray[np.bool_] = self.address[place] != addresses
+        if self.mapped:
+            return absent
+        filled = np.flatnonzero(self._kind == PageKind.ZERO)
+        empty = np.zeros(len(self.address), np.bool_)
+        empty[filled] = np.frombuffer(self._view, np.uint8)[self._data[filled].astype(np.int64)] == 0
+        return absent | empty[place]
 
     def rows(self, batch: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
         """The contents of the pages at these addresses, a row each."""

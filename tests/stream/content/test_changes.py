@@ -18,6 +18,7 @@ from vmstate.stream.content import Contents
 from vmstate.stream.content.changes import changed
 from vmstate.stream.content.measuring import Measured
 from vmstate.stream.content.paths import PathError, find_one, walk
+from vmstate.stream.content.recount import counted_by
 
 DECLARATIONS = PseriesDeclarations()
 NAME = "7.2-pseries-7.2"
@@ -34,10 +35,12 @@ def edited(name: str, *changes: str) -> Contents:
 
 def field_paths(name: str) -> list[tuple[str, int]]:
     found = []
-    for place in walk(contents_of(corpus.load(name))):
+    contents = contents_of(corpus.load(name))
+    for place in walk(contents):
         node = place.node
         if place.section is not None and isinstance(node.value, int) and not isinstance(node.value, bool):
-            if node.kind == "field" and node.type != "bitmap" and place.chain[-2].kind != "header":
+            plain = node.kind == "field" and node.type != "bitmap" and place.chain[-2].kind != "header"
+            if plain and counted_by(contents, place) is None:
                 found.append((place.path, node.end - node.start))
     return found
 
@@ -76,6 +79,26 @@ def test_a_subsection_of_a_subsection_follows_in_the_vmdesc(name):
     entry = json.loads(after.entries.text_of(section))
     assert entry["subsections"][-1]["vmsd_name"].endswith("nothing")
     assert changed(after, ["-spapr_pci/nothing"]) == corpus.load(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "count"),
+    [
+        ("ics.nr_irqs=8", "ics.irqs", 8),
+        ("ics.nr_irqs=5000", "ics.irqs", 5000),
+        ("spapr_iommu[0x80000000].mig_nb_table=16", "spapr_iommu[0x80000000].mig_table", 16),
+        ("spapr/spapr_dtb.fdt_size=100", "spapr/spapr_dtb.fdt_blob", 100),
+    ],
+)
+def test_what_a_field_counts_grows_and_shrinks_with_it(change, path, count):
+    after = edited(NAME, change)
+    assert len(find_one(after, path).node.value) == count
+    assert verify(after).findings == ()
+
+
+def test_a_count_beyond_all_reason_is_refused():
+    with pytest.raises(EncodeError):
+        edited(NAME, "ics.nr_irqs=0xffffffff")
 
 
 def test_removing_a_subsection_leaves_a_stream_that_verifies():
@@ -118,13 +141,8 @@ def test_the_length_in_front_of_a_text_follows():
 
 
 def test_names_instances_and_versions_follow_in_the_vmdesc():
-    after = (
-        edited(NAME, "spapr/rtc.header.idstr=other", "other.x=1")
-        if False
-        else edited(
-            NAME, "spapr/rtc.header.instance_id=7", "icp/server.header.version_id=2", "cpu/fpu.version_id=3"
-        )
-    )
+    changes = ("spapr/rtc.header.instance_id=7", "icp/server.header.version_id=2", "cpu/fpu.version_id=3")
+    after = edited(NAME, *changes)
     assert after.stream.vmdesc.device("spapr/rtc", 7) is not None
     assert after.stream.vmdesc.device("icp/server", 0).object["version"] == 2
     assert after.stream.vmdesc.device("cpu", 0).object["subsections"][0]["version"] == 3

@@ -21,6 +21,7 @@ from vmstate.stream.content.nodes import element, is_uniform
 from vmstate.stream.items import Section
 
 _BRACKET = re.compile(r"\[(0[xX][0-9a-fA-F]+|\d+)\]")
+_ONLY = re.compile(r"^([^.\[]*)\[0\]")
 _MOST_SUGGESTED = 5
 
 
@@ -245,5 +246,7 @@ def matches(pattern: str, path: str) -> bool:
 
     Instances and element numbers may be left out of the pattern.
     """
-    glob = _glob(pattern)
-    return bool(glob.fullmatch(path)) or bool(glob.fullmatch(_BRACKET.sub("", path)))
+    globs = [_glob(pattern)]
+    if "[0]" in pattern:  # a section's only instance is not written
+        globs.append(_glob(_ONLY.sub(r"\1", pattern, count=1)))
+    return any(glob.fullmatch(path) or glob.fullmatch(_BRACKET.sub("", path)) for glob in globs)

@@ -17,6 +17,8 @@ from vmstate.stream.content.contents import Contents
 from vmstate.stream.content.decoded import Decoded, replayed
 from vmstate.stream.content.paths import Place
 
+_MOST = 1 << 24
+
 
 @dataclass(frozen=True)
 class Recounted:
@@ -57,8 +59,8 @@ def recount(contents: Contents, decoded: Decoded, field: Field, users: list[Fiel
     section, state = decoded.section, decoded.state
     entry = contents.entries.text_of(section)
     writer = None if entry is None else _writer(decoded, entry)
-    if value < 0:
-        raise EncodeError(f"{field.name}: a count cannot be {value}")
+    if not 0 <= value <= _MOST:
+        raise EncodeError(f"{field.name}: {value} elements are more than a stream could have")
     setattr(state, str(field.attr), value)
     for one in users:
         setattr(state, str(one.attr), _resized(one, getattr(state, str(one.attr)), value * one.multiply))

@@ -29,6 +29,8 @@ from vmstate.pseries.virtio_plugging import MAKERS, NIC_ROM_SIZE, add_virtio
 #: The property ``init-vet`` is younger than most machine types.
 VLAN_SET = History("off", ("6.1", "on"))
 
+UNITS = "BKMGTPE"
+
 USB_DEVICES: dict[str, type[UsbDevice]] = {
     "usb-kbd": UsbKeyboard,
     "usb-mouse": UsbPointer,
@@ -98,10 +100,16 @@ def add_dimm(board: Board, option: Any) -> None:
 
 
 def size_in_bytes(text: str) -> int:
-    """A size as QEMU reads it: a number, perhaps with a unit of powers of 1024."""
+    """A size as QEMU reads it: a number, perhaps with a unit of powers of 1024.
+
+    Raises ConfigurationError for what is none.
+    """
     unit = text[-1:].upper()
-    scale = 1024 ** "BKMGTPE".index(unit) if unit and unit in "BKMGTPE" else 1
-    return int(text.rstrip("bBkKmMgGtTpPeE"), 0) * scale if scale > 1 or unit == "B" else int(text, 0)
+    scale = 1024 ** UNITS.index(unit) if unit and unit in UNITS else 1
+    try:
+        return int(text[:-1], 0) * scale if unit in UNITS else int(text, 0)
+    except ValueError:
+        raise ConfigurationError(f"size={text}: not a size that we model") from None
 
 
 def add_option(board: Board, option: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 HEADER_SIZE = 0x40
 CONVENTIONAL, EXPRESS = 256, 4096
@@ -79,12 +79,20 @@ class ConfigSpace:
     writable: bytes
     cleared: bytes
 
-    def difference(self, incoming: bytes) -> int | None:
+    @cached_property
+    def _kept(self) -> tuple[int, int]:
+        """The bits that must be as they are here, and what they are here."""
+        checked, writable, cleared, data = (
+            int.from_bytes(part, "big") for part in (self.checked, self.writable, self.cleared, self.data)
+        )
+        mask = checked & ~writable & ~cleared
+        return mask, data & mask
+
+    def difference(self, incoming: bytes | memoryview) -> int | None:
         """The first byte in which ``incoming`` is not what this device has; None if it will do."""
-        for i, (theirs, own) in enumerate(zip(incoming, self.data, strict=True)):
-            if theirs != own and (theirs ^ own) & self.checked[i] & ~self.writable[i] & ~self.cleared[i]:
-                return i
-        return None
+        mask, kept = self._kept
+        wrong = int.from_bytes(incoming, "big") & mask ^ kept
+        return len(self.data) - 1 - (wrong.bit_length() - 1) // 8 if wrong else None
 
     def complaint(self, i: int, read: int) -> str:
         """get_pci_config_device's line about byte ``i``."""

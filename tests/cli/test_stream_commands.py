@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import threading
 
 import pytest
 
@@ -145,3 +148,40 @@ def test_a_damaged_stream_is_shown_as_far_as_it_can_be(run, tmp_path, command):
     status, out, _ = run(command, path)
     assert status == 1
     assert "at offset" in out
+
+
+@pytest.fixture
+def piped(monkeypatch):
+    """Put bytes on a standard input that cannot seek."""
+
+    def put(data):
+        reading, writing = os.pipe()
+        feeder = threading.Thread(target=_feed, args=(writing, data), daemon=True)
+        feeder.start()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(os.fdopen(reading, "rb")))
+
+    return put
+
+
+def _feed(descriptor, data):
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+def test_a_stream_from_a_pipe_is_verified_without_keeping_its_memory(run, piped):
+    piped(corpus.load(NAME))
+    status, out, _ = run("verify", "-")
+    assert status == 0
+    assert "ram.elided" in out
+
+
+def test_a_stream_from_a_pipe_is_compared_with_its_memory(run, piped, stream):
+    piped(corpus.load(NAME))
+    assert run("diff", "-", stream)[:2] == (0, "")
+
+
+def test_a_stream_from_a_pipe_is_edited_with_its_memory(run, piped, stream, tmp_path):
+    piped(corpus.load(NAME))
+    assert run("edit", "-", "cpu.nip=1", "-o", tmp_path / "out")[0] == 0
+    _, out, _ = run("diff", stream, tmp_path / "out")
+    assert out.splitlines() == ["cpu.env.nip: 805240848 (0x2fff0010) | 1"]

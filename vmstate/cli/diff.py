@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Compare; different streams make the status 1."""
-    left, right = open_named(options.left), open_named(options.right)
+    left, right = open_named(options.left, whole=True), open_named(options.right, whole=True)
     diff = Diff(left.contents, right.contents, options.ignore, known_meanings())
     differences = list(diff.differences())
     findings = [

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Show the whole tree, or what the paths lead to."""
-    given = open_named(options.stream, limit=options.limit)
+    given = open_named(options.stream, limit=options.limit, whole=options.ram or options.hex)
     places = _places(given, options.paths)
     lines = _hex(given, places, options) if options.hex else _Lines(given, options).of(places)
     return Report(lines, lambda: _result(given, places, options), given.findings)

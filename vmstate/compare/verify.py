@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from vmstate.compare.described import DeclaredFindings, could_not_compare, entry_findings, vmdesc_findings
 from vmstate.compare.rewriting import container_findings, framing_findings, live_findings, section_findings
 from vmstate.describe import Release
-from vmstate.errors import Finding, Severity
+from vmstate.errors import Finding, Place, Severity
 from vmstate.stream.containers import Opened
 from vmstate.stream.content import By, Contents
 from vmstate.stream.items import Section
@@ -68,6 +68,9 @@ def verify(contents: Contents, opened: Opened | None = None, tick: Tick = lambda
         if len(findings) > MAX_FINDINGS:
             break
     findings += declared.summary()
+    if stream.elided:
+        message = "guest memory came through a pipe and was not kept: only its records were checked"
+        findings.append(Finding("ram.elided", Severity.INFO, message, Place(stream.elided[0][0])))
     if opened is not None:
         findings += container_findings(opened)
     structure = [f for f in stream.findings if not _explained(f, contents, mended)]

@@ -13,6 +13,7 @@ from vmstate.stream.ram import WORD, PageKind, Ram, RamFlag
 from vmstate.stream.ram_setup import MAPPED_RAM_HEADER_SIZE, RamBlock
 from vmstate.stream.reader import Stream
 
+NOT_KEPT = "(not kept)"
 _MARKS = {
     RamFlag.EOS: "end of section",
     RamFlag.HOOK: "hook",
@@ -105,11 +106,28 @@ def _named_gaps(stream: Stream, nodes: list[Node], start: int, end: int) -> list
     filled: list[Node] = []
     at = start
     for node in [*nodes, Node("", "", "", end, end)]:
-        filled += _marks(stream, at, node.start)
+        filled += _gap(stream, at, node.start)
         at = node.end
         if node.name:
             filled.append(node)
     return filled
+
+
+def _gap(stream: Stream, start: int, end: int) -> list[Node]:
+    """Marks, and what of guest memory went by through a pipe without being kept."""
+    found: list[Node] = []
+    at = start
+    elided = stream.elided
+    first = max(0, bisect_left(elided, (start, start)) - 1)
+    for low, high in elided[first:]:
+        if low >= end:
+            break
+        low, high = max(low, at), min(high, end)
+        if low < high:
+            found += _marks(stream, at, low)
+            found.append(Node(NOT_KEPT, "pages", "guest memory", low, high))
+            at = high
+    return found + _marks(stream, at, end)
 
 
 def _marks(stream: Stream, start: int, end: int) -> list[Node]:

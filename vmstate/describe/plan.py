@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from itertools import groupby
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
 from vmstate.describe.cursor import Cursor, Writer
@@ -75,7 +75,8 @@ class Plan:
         Raises LoadFailure (as QEMU's loader fails; ``cur.reports`` says what it would print) or
         Truncated.  What was loaded before stays in ``state``, and in the tree if there is one.
         """
-        self._check_version(cur, version_id)
+        if not self.minimum_version_id <= version_id <= self.version_id:
+            self._refuse(cur, version_id)
         if cur.judge and self.pre_load is not None:
             self._hook(cur, "pre_load", self.pre_load, state)
         if cur.tree is not None:
@@ -97,11 +98,9 @@ class Plan:
         if cur.judge and self.post_load is not None:
             self._hook(cur, "post_load", self.post_load, state, version_id)
 
-    def _check_version(self, cur: Cursor, version_id: int) -> None:
+    def _refuse(self, cur: Cursor, version_id: int) -> NoReturn:
         vmsd = self.vmsd
         newest, oldest = self.version_id, self.minimum_version_id
-        if oldest <= version_id <= newest:
-            return
         new = version_id > newest
         cur.reports.append(
             TooNew(vmsd.name, version_id, newest) if new else TooOld(vmsd.name, version_id, oldest)

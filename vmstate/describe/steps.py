@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any
 
 from vmstate.describe.arrays import WireArray, WireRecords, zeros
@@ -140,7 +141,8 @@ class Run(Step):
 
 def holds_plainly(kind: type, names: Sequence[str]) -> bool:
     """Whether setting these attributes of such an object is nothing but an entry in its dictionary."""
-    watched = any("__setattr__" in vars(each) for each in kind.__mro__ if each is not object)
+    ordinary = (object, SimpleNamespace)
+    watched = any("__setattr__" in vars(each) for each in kind.__mro__ if each not in ordinary)
     described = any(hasattr(getattr(kind, name, None), "__set__") for name in names)
     return kind.__dictoffset__ != 0 and not watched and not described
 

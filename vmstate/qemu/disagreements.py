@@ -15,7 +15,7 @@ from vmstate.qemu.judging import Comparison
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Where real QEMU's last line matches ``real`` (a regular expression), ``reason`` explains a difference.
+    """Where a line of real QEMU matches ``real`` (a regular expression), ``reason`` explains a difference.
 
     ``outcome``: whether it may be one of outcome, not only of lines.
     """
@@ -30,7 +30,7 @@ class Disagreement:
         if not compared.same_outcome and not self.outcome:
             return False
         told = (*compared.real.source_messages, *compared.real.messages)
-        return bool(told) and self.real.search(told[-1]) is not None
+        return any(self.real.search(line) is not None for line in told)
 
 
 def read_disagreements(path: str | PathLike[str]) -> list[Disagreement]:

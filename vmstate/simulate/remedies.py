@@ -48,12 +48,12 @@ def remedies(source: Side, destination: Side, *, enough: int = ENOUGH) -> list[R
     """
     sides = configuration(source), configuration(destination)
     found: list[Remedy] = []
-    tried: set[str] = set()
+    tried = {("source", sides[0].text), ("destination", sides[1].text)}
     for side, change, changed in _candidates(*sides):
         pair = (changed, sides[1]) if side == "source" else (sides[0], changed)
-        if len(found) >= enough or changed.text in tried:
+        if len(found) >= enough or (side, changed.text) in tried:
             continue
-        tried.add(changed.text)
+        tried.add((side, changed.text))
         verdict = _try(*pair)
         if verdict is not None and verdict.outcome == Outcome.ACCEPT:
             found.append(Remedy(side, change, changed.text, verdict.messages))

@@ -11,7 +11,7 @@ from vmstate.pseries.additions import add_subsections
 from vmstate.pseries.board import Registered
 from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.device import Device
-from vmstate.pseries.registration import register
+from vmstate.pseries.registration import connector, register
 from vmstate.simulate.loader import Loader
 from vmstate.simulate.machine import Machine
 from vmstate.simulate.messages import lines
@@ -81,6 +81,7 @@ class Instance:
             footers=self.flags.send_section_footer,
             vmdescription=not self.built.suppress_vmdesc,
             trace=self.trace,
+            rare=lambda idstr, instance_id: connector(self, idstr, instance_id),
         )
         ret = loader.run()
         return Verdict(

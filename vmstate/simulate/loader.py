@@ -7,7 +7,7 @@ business of :mod:`vmstate.simulate.messages`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -60,6 +60,7 @@ class Loader:
     trace: list[Check] | None = None
     decided_by: Check | None = None
     _loading: dict[int, tuple[int, int]] = field(default_factory=dict)
+    rare: Callable[[str, int], Entry | None] | None = None
     _by_name: dict[str, list[Entry]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -176,7 +177,7 @@ class Loader:
             alias = NO_ALIAS if entry.alias_id is None else entry.alias_id
             if instance_id in (own & 0xFFFFFFFF, alias):
                 return entry
-        return None
+        return self.rare(idstr, instance_id) if self.rare is not None else None
 
     def _start_full(self) -> None:
         cur = self.cur

@@ -202,3 +202,27 @@ def test_every_device_is_found_by_the_name_of_its_section():
         if "/" not in name:
             assert device_class(f"pci@800000020000000:00.0/{name}") is kind
     assert device_class("ram") is device_class("spapr/htab") is device_class("pci@1:00.0/nothing") is None
+
+
+def with_section(stream, idstr, instance_id, payload):
+    """The stream with another section, of version 1, before the one of the run state."""
+    at = bytes(stream).index(b"\x0bglobalstate") - 5
+    name = idstr.encode()
+    head = bytes([4]) + (999).to_bytes(4, "big") + bytes([len(name)]) + name
+    section = head + instance_id.to_bytes(4, "big") + (1).to_bytes(4, "big") + payload
+    return bytes(stream)[:at] + section + b"\x7e" + (999).to_bytes(4, "big") + bytes(stream)[at:]
+
+
+@pytest.mark.parametrize(
+    ("idstr", "instance_id", "outcome"),
+    [
+        ("spapr_drc", 0x10000000, "accept"),
+        ("spapr_drc/physical", 0x40000008, "accept"),
+        ("spapr_drc", 0x10000001, "reject"),
+        ("spapr_drc/physical", 0x10000000, "reject"),
+    ],
+)
+def test_a_connector_in_the_middle_of_a_hotplug_is_loaded_if_it_is_there(idstr, instance_id, outcome):
+    own = side("7.2.22")
+    verdict = load(with_section(save(own), idstr, instance_id, (3).to_bytes(4, "big")), own)
+    assert verdict.outcome == outcome

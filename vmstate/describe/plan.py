@@ -207,7 +207,7 @@ class Plan:
             name = bytes(cur.data[pos + 2 : pos + 2 + length])
             if not name.startswith(prefix):
                 return
-            shown = name.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+            shown = name.split(b"\0", 1)[0].decode("utf-8", "replace")
             plan = self.subsections.get(name.split(b"\0", 1)[0])
             if plan is None:
                 cur.reports.append(UnknownSubsection(self.vmsd.name, shown))

@@ -1,0 +1,149 @@
+"""Campaigns of tools/judge: what is asked follows from the seed; a few questions to the QEMUs at hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from vmstate.describe.history import Release
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.world import WORLD
+from vmstate.qemu import find_all
+from vmstate.qemu.campaigns import Base, Campaign
+from vmstate.qemu.damage import Damage
+from vmstate.qemu.disagreements import Disagreement, explaining, read_disagreements
+from vmstate.qemu.guesses import Guesses
+from vmstate.qemu.judging import Answer, Comparison, Judge, Side
+from vmstate.qemu.recording import edited
+from vmstate.simulate.command_line import configuration
+from vmstate.simulate.migration import migrate, save
+from vmstate.stream import open_stream
+
+ROOT = Path(__file__).resolve().parents[2]
+TCG = "cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off"
+
+
+@pytest.fixture(scope="module")
+def saved():
+    return save(f"qemu-7.2.22 -nodefaults -machine pseries-7.2,{TCG} -m 256")
+
+
+def test_the_same_seed_damages_alike_another_otherwise(saved):
+    def some(seed):
+        damage = Damage(open_stream(saved), seed)
+        return [damage.one() for _ in range(40)]
+
+    assert some(1) == some(1) != some(2)
+
+
+def test_damage_leaves_a_stream_other_than_it_was(saved):
+    damage = Damage(open_stream(saved), 3)
+    for _ in range(60):
+        assert edited(saved, damage.one()) != saved
+
+
+def guesses(seed, count=150):
+    made = Guesses(seed, rich=True)
+    older, newer = Release.parse("7.2.22"), Release.parse("10.0.13")
+    return [made.pair(older, newer) for _ in range(count)]
+
+
+def test_the_same_seed_guesses_alike_another_otherwise():
+    assert guesses(1) == guesses(1) != guesses(2)
+
+
+def test_guesses_are_modelled_and_every_outcome_is_among_them():
+    outcomes = set()
+    for first, second in guesses(4):
+        try:
+            source = configuration(WORLD.release("7.2"), first.arguments())
+            destination = configuration(WORLD.release("10.0"), second.arguments())
+            outcomes.add(str(migrate(source, destination).outcome))
+        except ConfigurationError:
+            continue
+    assert outcomes == {"accept", "reject", "source-refused", "destination-refused"}
+
+
+def comparison(real, simulated, line="x"):
+    return Comparison({}, Answer(real, (line,)), Answer(simulated, (line,)))
+
+
+def test_a_crash_is_a_reject():
+    assert comparison("crash", "reject").same_outcome
+    assert not comparison("crash", "accept").same_outcome
+    assert not comparison("stalled", "reject").same_outcome
+
+
+def test_what_a_program_says_about_its_installation_is_no_difference():
+    noise = "failed to open module: /usr/lib/qemu/audio-alsa.so: undefined symbol: audio_calloc"
+    assert Comparison({}, Answer("accept", (noise,)), Answer("accept")).same
+
+
+def test_every_known_disagreement_has_a_name_and_a_reason():
+    known = read_disagreements(ROOT / "fixtures" / "disagreements.toml")
+    assert len({one.name for one in known}) == len(known)
+    assert all(one.reason for one in known)
+    assertion = "../../hw/ppc/spapr.c:2363: htab_load: Assertion `kvm_enabled()' failed."
+    compared = Comparison({}, Answer("crash", (assertion,)), Answer("reject", (assertion[31:],)))
+    assert explaining(compared, known) == "assertion"
+    assert explaining(comparison("accept", "reject"), known) is None
+
+
+def test_a_difference_of_lines_does_not_explain_one_of_outcome():
+    only_lines = Disagreement("d", re.compile("x"), "because")
+    assert only_lines.explains(comparison("reject", "reject"))
+    assert not only_lines.explains(comparison("accept", "reject"))
+
+
+@pytest.mark.parametrize("text", ["disagreement = 3", "[[disagreement]]\nname = 'x'", "not toml ="])
+def test_a_list_that_is_none_is_refused(tmp_path, text):
+    file = tmp_path / "d.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError):
+        read_disagreements(file)
+
+
+# ---- asking
+
+
+@pytest.fixture(scope="module")
+def there():
+    binaries = {binary.release: binary for binary in find_all()}
+    known = {release: binary for release, binary in binaries.items() if release.line in _lines()}
+    if not known:
+        pytest.skip("there is no qemu-system-ppc64 here of a release that the simulator knows")
+    return known
+
+
+def _lines():
+    return {release.line for release in WORLD.newest}
+
+
+def unexplained(comparisons):
+    known = read_disagreements(ROOT / "fixtures" / "disagreements.toml")
+    return [
+        json.dumps(compared.as_json())
+        for compared in comparisons
+        if not compared.same and explaining(compared, known) is None
+    ]
+
+
+@pytest.mark.qemu
+def test_simulated_streams_end_as_predicted_in_real_qemus(there):
+    newest = max(there)
+    assert unexplained(Campaign(Judge(there), 11, lambda _: None).streams(12, [newest])) == []
+
+
+@pytest.mark.qemu
+def test_whole_migrations_between_real_qemus_end_as_predicted(there):
+    assert unexplained(Campaign(Judge(there), 12, lambda _: None).pairs(12, sorted(there))) == []
+
+
+@pytest.mark.qemu
+def test_damaged_streams_end_as_predicted_in_a_real_qemu(there):
+    side = Side.of(max(there), ["-nodefaults", "-machine", f"pseries,{TCG}", "-m", "256"])
+    base = Base("simulated", save(side.configuration()), side)
+    assert unexplained(Campaign(Judge(there), 13, lambda _: None).mutants(30, [base])) == []

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from vmstate.cli.report import Report
 from vmstate.cli.streams import known_meanings, open_named
-from vmstate.cli.terminal import Style
+from vmstate.cli.terminal import Style, progress
 from vmstate.compare.difference import Difference
 from vmstate.compare.streams import Diff
 
@@ -30,8 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Compare; different streams make the status 1."""
     left, right = open_named(options.left, whole=True), open_named(options.right, whole=True)
-    diff = Diff(left.contents, right.contents, options.ignore, known_meanings())
-    differences = list(diff.differences())
+    ram = left.stream.ram
+    with progress("comparing", sum(block.length for block in ram.blocks) if ram else None) as tick:
+        diff = Diff(left.contents, right.contents, options.ignore, known_meanings(), tick)
+        differences = list(diff.differences())
     findings = [
         replace(finding, message=f"{given.name}: {finding.message}")
         for given in (left, right)

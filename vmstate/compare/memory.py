@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -35,12 +35,20 @@ def _side(stream: Stream) -> _Side | None:
     return None if ram is None else _Side(stream, ram, RamPages(ram, stream.data))
 
 
-def memory_differences(left: Stream, right: Stream) -> Iterator[Difference]:
-    """Where guest memory differs; a page that was never sent is as good as a zero page."""
+def memory_differences(
+    left: Stream, right: Stream, tick: Callable[[int], None] = lambda _: None
+) -> Iterator[Difference]:
+    """Where guest memory differs; a page that was never sent is as good as a zero page.
+
+    ``tick`` is told how many bytes of memory are done.
+    """
+    done = 0
     one, other = _side(left), _side(right)
     if one is None or other is None:
         return
     for index, block in enumerate(one.ram.blocks):
+        tick(done)
+        before, done = done, done + block.length
         path = f"ram.{block.name}"
         theirs = other.block(block.name)
         if theirs is None:
@@ -50,7 +58,7 @@ def memory_differences(left: Stream, right: Stream) -> Iterator[Difference]:
             yield Difference("diff.ram", path, *sizes)
             continue
         try:
-            addresses = _differing(one, index, other, theirs)
+            addresses = _differing(one, index, other, theirs, lambda at, base=before: tick(base + at))
         except StreamError as error:
             yield Difference("diff.ram", path, f"not compared: {error}")
             continue
@@ -66,7 +74,9 @@ def _told(path: str, addresses: npt.NDArray[np.uint64], page_size: int) -> Itera
     yield Difference("diff.ram", path, f"{len(addresses)} {pages} (of {page_size} bytes): {shown}{more}")
 
 
-def _differing(one: _Side, block: int, other: _Side, theirs: int) -> npt.NDArray[np.uint64]:
+def _differing(
+    one: _Side, block: int, other: _Side, theirs: int, tick: Callable[[int], None]
+) -> npt.NDArray[np.uint64]:
     """The addresses of the pages that differ, in order.
 
     StreamError if a compressed or delta page cannot be decoded.
@@ -80,6 +90,7 @@ def _differing(one: _Side, block: int, other: _Side, theirs: int) -> npt.NDArray
     addresses = addresses[~(sides[0].zero(addresses) & sides[1].zero(addresses))]
     for start in range(0, len(addresses), _BATCH):
         batch = addresses[start : start + _BATCH]
+        tick(int(batch[0]))
         rows = [side.rows(batch) for side in sides]
         words = [side.view(np.uint64) for side in rows]
         found.append(batch[(words[0] != words[1]).any(axis=1)])

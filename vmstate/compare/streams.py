@@ -6,7 +6,7 @@ is compared page by page as it is after all records, however it was sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -29,7 +29,10 @@ Key = tuple[str, int, int]
 
 
 class Diff:
-    """Compares two streams; ``ignore``: globs of paths that do not count."""
+    """Compares two streams; ``ignore``: globs of paths that do not count.
+
+    ``tick`` is told how many bytes of guest memory are compared.
+    """
 
     def __init__(
         self,
@@ -37,11 +40,13 @@ class Diff:
         right: Contents,
         ignore: Sequence[str] = (),
         meanings: Meanings | None = None,
+        tick: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.left = left
         self.right = right
         self.ignore = tuple(ignore)
         self.meanings = meanings
+        self.tick = tick
 
     def differences(self) -> Iterator[Difference]:
         """All differences that count, in the left stream's order, then what only the right one has."""
@@ -53,7 +58,7 @@ class Diff:
         yield from self._configuration()
         yield from self._sections()
         if not self._ignored("ram"):
-            yield from memory_differences(self.left.stream, self.right.stream)
+            yield from memory_differences(self.left.stream, self.right.stream, self.tick)
 
     def _ignored(self, path: str) -> bool:
         return any(matches(pattern, path) for pattern in self.ignore)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -58,11 +59,15 @@ def memory_differences(
             yield Difference("diff.ram", path, *sizes)
             continue
         try:
-            addresses = _differing(one, index, other, theirs, lambda at, base=before: tick(base + at))
+            addresses = _differing(one, index, other, theirs, partial(_forward, tick, before))
         except StreamError as error:
             yield Difference("diff.ram", path, f"not compared: {error}")
             continue
         yield from _told(path, addresses, one.pages.page_size)
+
+
+def _forward(tick: Callable[[int], None], before: int, at: int) -> None:
+    tick(before + at)
 
 
 def _told(path: str, addresses: npt.NDArray[np.uint64], page_size: int) -> Iterator[Difference]:

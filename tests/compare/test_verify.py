@@ -94,6 +94,14 @@ def test_a_vmdesc_that_lies_about_a_size_is_found():
     assert {"section.length", "vmdesc.mismatch"} & {f.rule for f in found}
 
 
+def test_a_vmdesc_that_lies_about_the_configuration_is_found():
+    data = corpus.load("10.0-pseries-10.0")
+    text = b'"name": "name", "type": "buffer", "size": 12'
+    assert data.count(text) == 1
+    found = verify(contents_of(data.replace(text, text[:-1] + b"1"))).findings
+    assert [(f.rule, f.place.section) for f in found] == [("vmdesc.mismatch", "configuration")]
+
+
 def test_a_vmdesc_that_calls_a_field_otherwise_than_we_do_is_found():
     data = corpus.load(NAME)
     found = verify(contents_of(data.replace(b'"env.nip"', b'"env.pin"'))).findings

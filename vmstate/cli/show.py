@@ -16,6 +16,7 @@ from vmstate.stream.content.meanings import Meanings, named_elements
 from vmstate.stream.content.nodes import element, is_open, is_uniform
 from vmstate.stream.content.paths import Place, find, inner_owner, joined
 from vmstate.stream.content.readable import text_of_place
+from vmstate.stream.wire import text_of
 
 _SHOWN = 8
 _NAME_WIDTH = 34
@@ -98,6 +99,9 @@ class _Lines:
     def _lines(self, place: Place, owner: str, depth: int, width: int, name: str) -> Iterator[str]:
         node = place.node
         indent = "  " * depth
+        if node.type == "json" and not depth:
+            yield text_of(self.given.stream.view(node.start, node.end))
+            return
         whole = node.kind not in {"section", "subsection", "item", "struct", "element"}
         if node.kind in {"section", "subsection", "item"}:
             yield f"{indent}{self.style.paint('bold', name)}{self._about(place)}"

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from vmstate.describe import Release, plan_of
+from vmstate.describe import Release, decode, plan_of
 from vmstate.describe.vmdesc import VmdescWriter
 from vmstate.errors import Finding, Place, Severity, StreamError, Unsupported, VmstateError, finding_of
 from vmstate.stream.content import Contents, Decoded
-from vmstate.stream.content.decoded import By, all_declared
+from vmstate.stream.content.decoded import By, all_declared, description_of
+from vmstate.stream.entry_edit import configuration_text
 from vmstate.stream.items import Section
 
 _MOST_DIFFERENCES = 5
@@ -46,6 +47,30 @@ def entry_findings(contents: Contents) -> Iterator[Finding]:
             message = "the vmdesc describes a section that is not there"
             place = Place(at, device.name, device.instance_id)
             yield Finding("vmdesc.extra", Severity.ERROR, message, place)
+
+
+def configuration_findings(contents: Contents) -> Iterator[Finding]:
+    """The configuration section against what the vmdesc says of it, from 8.0 on (``vmdesc.mismatch``)."""
+    item, text = contents.stream.configuration, contents.entries.text
+    entry = configuration_text(text) if text else None
+    if item is None or entry is None:
+        return
+    place = Place(item.start + 1, "configuration")
+    try:
+        description = description_of(entry)
+        version = description.version_id
+        assert isinstance(version, int)
+        root, _, error = decode(description, contents.stream.data, item.start + 1, version, end=item.end)
+    except StreamError as unreadable:
+        yield finding_of(unreadable.within(offset=place.offset), "vmdesc.unreadable")
+        return
+    if error is not None:
+        yield finding_of(error.within(section="configuration"), "vmdesc.mismatch")
+    elif root.end != item.end:
+        message = (
+            f"the vmdesc describes {root.end - item.start - 1} bytes, there are {item.end - item.start - 1}"
+        )
+        yield Finding("vmdesc.mismatch", Severity.ERROR, message, place)
 
 
 def vmdesc_findings(decoded: Decoded, described: bool) -> Iterator[Finding]:

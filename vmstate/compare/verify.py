@@ -14,7 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from vmstate.compare.described import DeclaredFindings, could_not_compare, entry_findings, vmdesc_findings
+from vmstate.compare.described import (
+    DeclaredFindings,
+    configuration_findings,
+    could_not_compare,
+    entry_findings,
+    vmdesc_findings,
+)
 from vmstate.compare.rewriting import container_findings, framing_findings, live_findings, section_findings
 from vmstate.describe import Release
 from vmstate.errors import Finding, Place, Severity
@@ -52,6 +58,7 @@ def verify(contents: Contents, opened: Opened | None = None, tick: Tick = lambda
     declared = DeclaredFindings(contents)
     findings = list(opened.findings) if opened is not None else []
     findings += framing_findings(stream)
+    findings += configuration_findings(contents)
     findings += entry_findings(contents)
     described = 0
     mended: set[int] = set()

@@ -79,12 +79,14 @@ class EntryText:
                 value = json.loads(self._source[size.value : size.end]) + by
                 self._put(size.value, size.end, str(value))
 
-    def subsection_names(self, steps: Steps) -> list[str]:
-        """The names of the subsections that are there."""
-        array = json_spans.member(self._source, self._object(steps), "subsections")
-        if array is None:
-            return []
-        return [self._name_at(start) for start, _ in json_spans.items(self._source, array.value).spans]
+    def set_size(self, name: str, size: int) -> None:
+        """Give a field of the entry itself another size."""
+        for start, _ in self._items(0, "fields"):
+            called = self._member(start, "name")
+            if json.loads(self._source[called.value : called.end]) == name:
+                found = self._member(start, "size")
+                self._put(found.value, found.end, str(size))
+                return
 
     def _object(self, steps: Steps) -> int:
         """Where the object with ``fields`` and ``subsections`` begins that the steps lead to."""
@@ -104,17 +106,23 @@ class EntryText:
         return self._nth_field(self._object(steps[:-1]), step)
 
     def _nth_field(self, at: int, number: int) -> int:
-        spans = json_spans.items(self._source, self._member(at, "fields").value).spans
+        spans = self._items(at, "fields")
         if number >= len(spans):
             raise StreamError("the vmdescription has fewer fields", section="vmdescription")
         return spans[number][0]
 
     def _subsection(self, at: int, name: str) -> int:
-        spans = json_spans.items(self._source, self._member(at, "subsections").value).spans
+        spans = self._items(at, "subsections")
         for start, _ in spans:
             if self._name_at(start) == name:
                 return start
         raise StreamError(f"the vmdescription knows no subsection {name}", section="vmdescription")
+
+    def _items(self, at: int, key: str) -> list[tuple[int, int]]:
+        try:
+            return json_spans.items(self._source, self._member(at, key).value).spans
+        except (ValueError, IndexError) as error:
+            raise StreamError(f"not a list of {key}: {error}", section="vmdescription") from None
 
     def _name_at(self, at: int) -> str:
         found = self._member(at, "vmsd_name")
@@ -136,3 +144,15 @@ class EntryText:
 
     def _put(self, start: int, end: int, text: str) -> None:
         self._source = self._source[:start] + text + self._source[end:]
+
+
+def configuration_text(vmdesc: bytes) -> bytes | None:
+    """The text of the configuration's entry in a vmdescription (written from 8.0 on); None without one."""
+    found = json_spans.member(vmdesc.decode("latin-1"), 0, "configuration")
+    return None if found is None else vmdesc[found.value : found.end]
+
+
+def with_configuration(vmdesc: bytes, text: bytes) -> bytes:
+    """The vmdescription with another entry of the configuration."""
+    found = json_spans.member(vmdesc.decode("latin-1"), 0, "configuration")
+    return vmdesc if found is None else vmdesc[: found.value] + text + vmdesc[found.end :]

@@ -134,10 +134,17 @@ def test_a_section_can_be_added_of_bytes():
     assert changed(after, ["-foo[3]"]) == corpus.load(NAME)
 
 
-def test_the_length_in_front_of_a_text_follows():
-    after = edited(NAME, "configuration.name=pseries-2.12-sxxm")
+@pytest.mark.parametrize("name", [NAME, "10.0-pseries-10.0"])
+def test_the_length_in_front_of_a_text_follows_in_the_stream_and_in_the_vmdesc(name):
+    after = edited(name, "configuration.name=pseries-2.12-sxxm")
     assert after.stream.configuration.machine == "pseries-2.12-sxxm"
-    assert after.stream.findings == []
+    assert [f for f in verify(after).findings if f.rule.startswith(("vmdesc", "stream"))] == []
+
+
+def test_a_subsection_of_a_configuration_that_is_not_described_is_just_removed():
+    after = edited("x86_64-pc-validate-uuid", "-configuration/uuid")
+    assert after.stream.configuration.uuid is None
+    assert verify(after).fine
 
 
 def test_names_instances_and_versions_follow_in_the_vmdesc():

@@ -22,7 +22,7 @@ from vmstate.stream.content.paths import PathError, Place, find, find_one
 from vmstate.stream.content.recount import common, counted_by, recount
 from vmstate.stream.content.values import bytes_of_text, hex_bytes, number_of
 from vmstate.stream.edit import Bytes, Edit
-from vmstate.stream.entry_edit import EntryText
+from vmstate.stream.entry_edit import EntryText, configuration_text, with_configuration
 from vmstate.stream.items import EndOfStates, Section
 from vmstate.stream.marks import Kind
 from vmstate.stream.reader import flat
@@ -54,6 +54,7 @@ class Changes:
         self.meanings = meanings
         self.edit = Edit(contents.stream)
         self._entries: dict[int, EntryText | None] = {}
+        self._configuration: EntryText | None = None
         self._inserted: list[bytes] = []
         self._pending: dict[str, _Pending] = {}
         self._next_id = 0
@@ -118,6 +119,9 @@ class Changes:
         before = place.chain[-2].find("len")
         if before is not None:
             self.edit.replace(before.start, before.end, writer.u32(size, "length"))
+        entry = self._configuration_entry() if place.chain[0].type == "configuration" else None
+        if entry is not None:
+            entry.set_size(place.node.name, size)
 
     def _describe_ids(self, place: Place, raw: bytes) -> None:
         """Names, instances and versions stand in the vmdesc too."""
@@ -171,9 +175,9 @@ class Changes:
     def _forget(self, place: Place) -> None:
         """Take a subsection out of the vmdesc."""
         node, section = place.node, place.section
-        if node.kind != "subsection" or section is None:
+        if node.kind != "subsection":
             return
-        entry = self._entry(section)
+        entry = self._configuration_entry() if section is None else self._entry(section)
         if entry is not None:
             steps = _steps(place.chain[1:], place.chain[0])
             entry.grow(steps[:-1], node.start - node.end)
@@ -279,6 +283,7 @@ class Changes:
         if text is not None:
             self.edit.describe(text)
             self._entries.clear()
+            self._configuration = None
             self._inserted.clear()
         return self.edit.chunks()
 
@@ -305,11 +310,19 @@ class Changes:
         changes: dict[int, bytes | None] = {}
         for index, entry in self._entries.items():
             changes[index] = None if entry is None else entry.encode()
-        if not entries.text or not (changes or self._inserted):
+        if not entries.text or not (changes or self._inserted or self._configuration):
             return None
         if self._inserted:
             changes[-1 - len(entries.spans)] = b", ".join(self._inserted)
-        return replace_devices(entries.text, changes)
+        text = replace_devices(entries.text, changes)
+        return text if self._configuration is None else with_configuration(text, self._configuration.encode())
+
+    def _configuration_entry(self) -> EntryText | None:
+        """What the vmdesc says of the configuration section, to be changed; None if it says nothing."""
+        text = configuration_text(self.contents.entries.text) if self.contents.entries.text else None
+        if self._configuration is None and text is not None:
+            self._configuration = EntryText(text)
+        return self._configuration
 
     def _entry(self, section: Section) -> EntryText | None:
         """The entry of a section in the vmdesc, to be changed; None without one."""

@@ -241,12 +241,18 @@ def _glob(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"{text}(?:[./\[#].*)?", re.DOTALL)
 
 
+_SECTION = re.compile(r"[^.\[]*(?P<instance>\[\d+\])?")
+
+
 def matches(pattern: str, path: str) -> bool:
     """Whether a path, or something around it, fits a glob: ``*`` any text, ``?`` any sign; ``[`` is itself.
 
     Instances and element numbers may be left out of the pattern.
     """
-    globs = [_glob(pattern)]
-    if "[0]" in pattern:  # a section's only instance is not written
-        globs.append(_glob(_ONLY.sub(r"\1", pattern, count=1)))
-    return any(glob.fullmatch(path) or glob.fullmatch(_BRACKET.sub("", path)) for glob in globs)
+    glob = _glob(pattern)
+    if glob.fullmatch(path) or glob.fullmatch(_BRACKET.sub("", path)):
+        return True
+    if "[0]" not in pattern or _SECTION.match(path)["instance"]:  # type: ignore[index]  # it always matches
+        return False
+    # A section's only instance is not written.
+    return _glob(_ONLY.sub(r"\1", pattern, count=1)).fullmatch(path) is not None

@@ -252,7 +252,8 @@ def matches(pattern: str, path: str) -> bool:
     glob = _glob(pattern)
     if glob.fullmatch(path) or glob.fullmatch(_BRACKET.sub("", path)):
         return True
-    if "[0]" not in pattern or _SECTION.match(path)["instance"]:  # type: ignore[index]  # it always matches
+    section = _SECTION.match(path)
+    if "[0]" not in pattern or section is None or section["instance"]:
         return False
     # A section's only instance is not written.
     return _glob(_ONLY.sub(r"\1", pattern, count=1)).fullmatch(path) is not None

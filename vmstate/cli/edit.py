@@ -14,8 +14,9 @@ from vmstate.stream.content.changes import Changes
 
 _EPILOG = """\
 changes: PATH=VALUE sets a field (numbers in any base, names of levels and processors, hex:… and text:…);
---remove PATH leaves out a section, subsection or footer; +PATH=VALUE adds the subsection in the path, with that field
-set and zeros elsewhere; +PATH@VERSION=BYTES adds one of nothing but bytes.  They apply in order."""
+--remove PATH leaves out a section, subsection or footer; +PATH=VALUE adds the subsection in the path,
+with that field set and zeros elsewhere; +PATH@VERSION=BYTES adds one of nothing but bytes.
+They apply in order."""
 
 
 class _Change(argparse.Action):

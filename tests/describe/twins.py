@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmstate.describe import Record, plan_of
-from vmstate.describe.composites import Tmp
+from vmstate.describe.composites import TmpInfo
 from vmstate.describe.infos import Equal, Int32PositiveLe
 
 
@@ -20,7 +20,7 @@ def _copy(vmsd, state, other):
         for name in (field.count, field.size):
             if isinstance(name, str) and name not in own:
                 setattr(other, name, getattr(state, name))
-        if field.attr is None or field.must_exist or isinstance(field.info, Tmp):
+        if field.attr is None or field.must_exist or isinstance(field.info, TmpInfo):
             continue
         value = getattr(state, field.attr, None)
         if isinstance(field.info, (Equal, Int32PositiveLe)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmstate.describe.arrays import WireArray, WireRecord, WireRecords
+from vmstate.describe.composites import GTree, QList, QTailQ, Tmp
 from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Priority, Record, VMStateDescription
 from vmstate.describe.fields import (
@@ -14,7 +15,6 @@ from vmstate.describe.fields import (
     Double,
     Field,
     Float64,
-    GTree,
     Int8,
     Int16,
     Int32,
@@ -22,12 +22,9 @@ from vmstate.describe.fields import (
     Int32PositiveLe,
     Int64,
     Pointers,
-    QList,
-    QTailQ,
     Since,
     Struct,
     Timer,
-    Tmp,
     UInt8,
     UInt8Equal,
     UInt16,

@@ -20,7 +20,7 @@ from typing import Any
 import construct
 from construct import Computed, Construct, Container, ListContainer
 
-from vmstate.describe.composites import Queue, Tmp, Tree
+from vmstate.describe.composites import QueueInfo, TmpInfo, TreeInfo
 from vmstate.describe.construct_pieces import Counted, Known, Marked, Maybe, Null, Scope, Window, Words
 from vmstate.describe.description import VMStateDescription
 from vmstate.describe.fields import Field
@@ -140,11 +140,11 @@ def _number(code: str) -> Construct:
 def _composite(field: Field, vmsd: VMStateDescription) -> Construct:
     version = settled(field.version_id)
     element = _body(vmsd, version)
-    if isinstance(field.info, Tmp):
+    if isinstance(field.info, TmpInfo):
         return element
-    if isinstance(field.info, Queue):
+    if isinstance(field.info, QueueInfo):
         return _within(Marked(element), vmsd, version)
-    if isinstance(field.info, Tree):
+    if isinstance(field.info, TreeInfo):
         key = construct.Int64ub if field.key is None else _body(field.key, version)
         declared = _within(Counted(Marked(construct.Sequence(key, element))), vmsd, version)
         return declared if field.key is None else _within(declared, field.key, version)
@@ -325,12 +325,12 @@ def _element_of(field: Field, value: Any) -> Any:
     if info is None:
         return container_of(vmsd, value, _version(field, vmsd))
     version = settled(field.version_id)
-    if isinstance(info, Tree):
+    if isinstance(info, TreeInfo):
         key = field.key
         return [
             [k if key is None else container_of(key, k, version), container_of(vmsd, v, version)]
             for k, v in value
         ]
-    if isinstance(info, Queue):
+    if isinstance(info, QueueInfo):
         return [container_of(vmsd, element, version) for element in value]
     return container_of(vmsd, value, version)

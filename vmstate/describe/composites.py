@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from vmstate.describe.cursor import Cursor, Writer
-from vmstate.describe.description import Record
-from vmstate.describe.fields import Field
+from vmstate.describe.description import Record, VMStateDescription
+from vmstate.describe.fields import Field, attribute
 from vmstate.describe.history import settled
 from vmstate.describe.infos import UINT32, UINT64, Info
 from vmstate.describe.plan import Plan, plan_of
@@ -31,7 +32,7 @@ def _check_window(cur: Cursor, field: Field, plan: Plan) -> int:
     return version
 
 
-class Tmp(Info):
+class TmpInfo(Info):
     """The description works on a scratch object made from the parent; its version is the field's."""
 
     name = "tmp"
@@ -47,7 +48,7 @@ class Tmp(Info):
         _plan(field).save(out, scratch)
 
 
-class Queue(Info):
+class QueueInfo(Info):
     """A byte 1 before each element, a byte 0 at the end; the value is a list of element states."""
 
     def __init__(self, name: str, *, explains: bool) -> None:
@@ -80,7 +81,7 @@ class Queue(Info):
         out.put(b"\0")
 
 
-class Tree(Info):
+class TreeInfo(Info):
     """u32 count; byte 1, key, value for each node; byte 0.  The value is a list of (key, value)."""
 
     name = "gtree"
@@ -151,7 +152,40 @@ def with_node(cur: Cursor, index: int, plan: Plan, element: Any, version: int) -
         tree.unwind(depth - 1, cur.pos)
 
 
-TMP = Tmp()
-QTAILQ = Queue("qtailq", explains=False)
-QLIST = Queue("qlist", explains=True)
-GTREE = Tree()
+TMP = TmpInfo()
+QTAILQ = QueueInfo("qtailq", explains=False)
+QLIST = QueueInfo("qlist", explains=True)
+GTREE = TreeInfo()
+
+
+def Tmp(vmsd: VMStateDescription, make: Callable[[Any], Any], version_id: int = 0) -> Field:
+    """State that lives only while it is moved (VMSTATE_WITH_TMP).
+
+    ``make(parent)`` gives a scratch object, which the description's hooks fill from, or unload into,
+    the parent.
+    """
+    return Field("tmp", TMP, vmsd, attr=f"tmp:{vmsd.name}", make=make, version_id=version_id)
+
+
+def QTailQ(name: str, vmsd: VMStateDescription, version_id: int = 1, **more: Any) -> Field:
+    """A queue: a byte 1 before each element, a byte 0 at the end (VMSTATE_QTAILQ_V)."""
+    return Field(name, QTAILQ, vmsd, version_id=version_id, **{"attr": attribute(name), **more})
+
+
+def QList(name: str, vmsd: VMStateDescription, version_id: int = 1, **more: Any) -> Field:
+    """A list, on the wire like a queue (VMSTATE_QLIST_V)."""
+    return Field(name, QLIST, vmsd, version_id=version_id, **{"attr": attribute(name), **more})
+
+
+def GTree(
+    name: str,
+    vmsd: VMStateDescription,
+    key: VMStateDescription | None = None,
+    version_id: int = 1,
+    **more: Any,
+) -> Field:
+    """A tree: u32 count, then byte 1, key, value for each, then byte 0 (VMSTATE_GTREE_V).
+
+    The value is a list of ``(key, value)`` in the tree's order; without a ``key`` description keys are u64.
+    """
+    return Field(name, GTREE, vmsd, key=key, version_id=version_id, **{"attr": attribute(name), **more})

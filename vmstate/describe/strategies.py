@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from vmstate.describe.composites import Queue, Tmp, Tree
+from vmstate.describe.composites import QueueInfo, TmpInfo, TreeInfo
 from vmstate.describe.description import Record, VMStateDescription
 from vmstate.describe.fields import Field
 from vmstate.describe.infos import BITMAP, BYTE_ARRAY, Bytes, Group, Int32PositiveLe, NullPointer, Scalar
@@ -77,7 +77,7 @@ def _fields(vmsd: VMStateDescription) -> Iterator[Field]:
 
 def _draw_field(draw: Draw, field: Field, state: Any) -> None:
     assert field.attr is not None
-    if isinstance(field.info, Tmp):
+    if isinstance(field.info, TmpInfo):
         if field.make is not None and field.vmsd is not None:
             _fill(draw, field.vmsd, field.make(state))
         return
@@ -122,9 +122,9 @@ def _value(draw: Draw, field: Field, state: Any) -> Any:
 
 
 def _composite(draw: Draw, field: Field, vmsd: VMStateDescription) -> Any:
-    if isinstance(field.info, Queue):
+    if isinstance(field.info, QueueInfo):
         return [_record(draw, vmsd) for _ in range(draw(_between(0, MOST)))]
-    if isinstance(field.info, Tree):
+    if isinstance(field.info, TreeInfo):
         keys: list[Any] = sorted({draw(_numbers("Q")) for _ in range(draw(_between(0, MOST)))})
         if field.key is not None:
             keys = [_record(draw, field.key) for _ in keys]

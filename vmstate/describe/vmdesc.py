@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from vmstate.describe.arrays import WireRecords
-from vmstate.describe.composites import Queue, Tmp, Tree
+from vmstate.describe.composites import QueueInfo, TmpInfo, TreeInfo
 from vmstate.describe.cursor import Writer
 from vmstate.describe.fields import Field
 from vmstate.describe.history import History, Release
@@ -169,15 +169,15 @@ class VmdescWriter:
         field = step.field
         assert field.vmsd is not None
         plan = plan_of(field.vmsd)
-        if isinstance(field.info, Tmp):
+        if isinstance(field.info, TmpInfo):
             scratch = fetch(field, state) if self.replay or field.make is None else field.make(state)
             if plan.pre_save is not None and not self.replay:
                 plan.pre_save(scratch)
             yield from self.group(plan, scratch, plan.version_id)
-        elif isinstance(field.info, Queue):
+        elif isinstance(field.info, QueueInfo):
             for element in fetch(field, state):
                 yield from self.group(plan, element, plan.version_id)
-        elif isinstance(field.info, Tree):
+        elif isinstance(field.info, TreeInfo):
             for key, value in fetch(field, state):
                 if field.key is not None:
                     yield from self.group(plan_of(field.key), key, plan_of(field.key).version_id)
@@ -308,7 +308,7 @@ def element_size(step: Step, state: Any, index: int, *, replay: bool = False) ->
         return (
             -(-field.size // 64) * 8 if field.info is not None and field.info.name == "bitmap" else field.size
         )
-    out = Writer(quiet=not isinstance(field.info, Tmp), replay=replay)  # scratch state is made by its hooks
+    out = Writer(quiet=not isinstance(field.info, TmpInfo), replay=replay)  # hooks make scratch state
     if field.count is not None:
         raise EncodeError(f"{field.name}: elements of a varying size are not described")
     step.save(out, state)

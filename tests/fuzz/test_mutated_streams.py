@@ -1,0 +1,63 @@
+"""Laws that hold of damaged streams too: JSON gives the bytes back, edits refuse with our errors, diffs end."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import pytest
+
+from tests.stream import corpus
+from vmstate.compare.streams import Diff
+from vmstate.errors import VmstateError
+from vmstate.fuzz.compact import compact
+from vmstate.fuzz.mutations import mutation, spots
+from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.stream import open_stream
+from vmstate.stream.content import Contents
+from vmstate.stream.content.as_json import from_json, to_json
+from vmstate.stream.content.changes import changed
+from vmstate.stream.content.paths import walk
+
+DECLARATIONS = PseriesDeclarations()
+NAMES = ["x86_64-microvm", "s390x-ccw", "7.2-pseries-7.2"]
+COUNT = 40
+
+
+def mutated(name: str, seed: int):
+    """Mutated streams that can still be opened, with the random numbers that made each."""
+    data = compact(corpus.load(name))
+    known = spots(data)
+    for number in range(seed, seed + COUNT):
+        random = Random(number)
+        damaged = mutation(data, known, random).apply(data)
+        try:
+            yield Contents(open_stream(damaged), DECLARATIONS), random
+        except VmstateError:
+            continue
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_json_gives_a_damaged_stream_back(name):
+    for contents, _ in mutated(name, 1000):
+        document = json.loads(json.dumps(to_json(contents)))
+        assert from_json(document, contents.stream.data) == contents.stream.data
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_stream_can_be_compared(name):
+    whole = Contents(open_stream(compact(corpus.load(name))), DECLARATIONS)
+    for contents, _ in mutated(name, 2000):
+        assert all(one.path for one in Diff(whole, contents).differences())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_edit_of_a_damaged_stream_is_done_or_refused(name):
+    values = ["0", "-1", "0xffff", "hex:00", "text:a", "true", "1,2", "9" * 25]
+    for contents, random in mutated(name, 3000):
+        path = random.choice([place.path for place in walk(contents)])
+        for change in (f"{path}={random.choice(values)}", f"-{path}", f"+{path}/x@1=00", f"+{path}=3"):
+            try:
+                changed(contents, [change])
+            except VmstateError as error:
+                assert str(error)  # noqa: PT017 - whatever is refused, is refused by us

@@ -1,4 +1,4 @@
-"""Laws that hold of damaged streams too: JSON gives the bytes back, edits refuse with our errors, diffs end."""
+"""Laws that hold of damaged streams too: JSON gives the bytes back, edits refuse as ours, diffs end."""
 
 from __future__ import annotations
 

@@ -1,0 +1,111 @@
+"""Laws of a simulated migration, over releases, machine types, processors and sizes drawn at random."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from vmstate.pseries.world import WORLD
+from vmstate.simulate.command_line import parse
+from vmstate.simulate.explanations import explain_line
+from vmstate.simulate.machine import build
+from vmstate.simulate.migration import migrate, save
+from vmstate.simulate.verdict import Outcome
+from vmstate.stream import open_stream
+from vmstate.stream.content import Contents
+
+RELEASES = sorted(WORLD.newest)
+VERDICTS = Path(__file__).parents[2] / "fixtures" / "verdicts"
+OFF = ("htm", "cfpc", "sbbc", "ibs", "ccf-assist")
+
+
+@st.composite
+def command_lines(draw: st.DrawFn) -> str:
+    """A machine that TCG starts, of any release and machine type."""
+    release = draw(st.sampled_from(RELEASES))
+    binary = WORLD.binary(release)
+    name = draw(st.sampled_from(sorted(binary.machine_types)))
+    caps = [
+        f"cap-{c.name}={'off' if c.kind.value == 'bool' else 'broken'}"
+        for c in binary.capabilities
+        if c.name in OFF
+    ]
+    cpu = draw(st.sampled_from([None, *sorted(binary.cpus)]))
+    cpus = draw(st.sampled_from([1, 1, 2, 4]))
+    words = [
+        f"qemu-{release}",
+        "-machine",
+        ",".join([name, *caps]),
+        "-m",
+        draw(st.sampled_from(["256", "512", "1G"])),
+    ]
+    words += ["-smp", str(cpus)] if cpus > 1 else []
+    words += ["-cpu", cpu] if cpu else []
+    words += draw(st.sampled_from([["-nodefaults"], []]))
+    return " ".join(words)
+
+
+@given(command_lines())
+@settings(max_examples=60, deadline=None)
+def test_a_machine_migrates_to_itself(line):
+    verdict = migrate(line, line)
+    assume(verdict.outcome != Outcome.SOURCE_REFUSED)
+    assert verdict.outcome == Outcome.ACCEPT, (line, verdict.messages)
+    assert verdict.decided_by is None
+
+
+@given(command_lines(), command_lines())
+@settings(max_examples=60, deadline=None)
+def test_an_answer_is_the_same_whatever_was_asked_before(here, there):
+    first = migrate(here, there)
+    migrate(there, here)
+    assert migrate(here, there) == first
+
+
+@given(command_lines())
+@settings(max_examples=25, deadline=None)
+def test_a_simulated_stream_reads_whole_by_its_own_description(line):
+    machine = build(parse(line)).machine
+    assume(machine is not None and not machine.suppress_vmdesc)
+    stream = open_stream(save(line))
+    assert not stream.findings
+    contents = Contents(stream)
+    assert all(contents.decoded(section).error is None for section in stream.devices)
+
+
+def test_every_line_of_the_recordings_is_explained():
+    raw = zstandard.ZstdDecompressor().decompress((VERDICTS / "pairs.jsonl.zst").read_bytes(), 1 << 26)
+    lines = {line for row in map(json.loads, raw.splitlines()) for line in _said(row)}
+    assert not [line for line in sorted(lines) if not explain_line(line)]
+
+
+def _said(row: dict) -> list[str]:
+    return [*(row["save"]["stderr"] or ()), *((row.get("load") or {}).get("stderr") or ())]
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "outcome"),
+    [
+        ("xics", "xics", "accept"), ("xics", "xive", "ics"), ("xics", "dual", "accept"),
+        ("xive", "xics", "xive-source"), ("xive", "xive", "accept"), ("xive", "dual", "accept"),
+        ("dual", "xics", "xive-source"), ("dual", "xive", "ics"), ("dual", "dual", "accept"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("release", ["4.1", "4.2", "5.2", "7.2", "8.2", "11.1"])
+def test_the_interrupt_modes(release, source, destination, outcome):
+    sides = [
+        f"qemu-{release} -nodefaults -machine pseries,cap-ccf-assist=off,ic-mode={m}"
+        for m in (source, destination)
+    ]
+    verdict = migrate(*sides)
+    if outcome == "accept":
+        assert verdict.outcome == Outcome.ACCEPT
+    else:
+        assert verdict.outcome == Outcome.REJECT
+        assert verdict.decided_by.rule == "unknown-section"
+        assert verdict.decided_by.section == outcome

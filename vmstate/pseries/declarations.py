@@ -44,7 +44,7 @@ class PseriesDeclarations:
 
     def __init__(self, world: World = WORLD) -> None:
         self.world = world
-        self._known: dict[tuple[str | None, str], list[Declared]] = {}
+        self._known: dict[tuple[str, str], list[Declared]] = {}
         self._machines: dict[tuple[str, Release], Any] = {}
 
     def candidates(
@@ -53,32 +53,34 @@ class PseriesDeclarations:
         """The descriptions that such a section may have; each with a new blank state."""
         if facts.machine is None and facts.idstrs and "spapr" not in facts.idstrs:
             return  # an old stream of some other machine
-        for declared in self._descriptions(facts.machine, idstr):
-            yield replace(declared, state=self._blank(declared.state, idstr, instance_id))
+        for name in device_classes():
+            if idstr == name or idstr.endswith("/" + name):
+                for declared in self._descriptions(facts.machine or OLDEST_TYPE, name):
+                    yield replace(declared, state=self._blank(declared.state, idstr, instance_id))
 
     @staticmethod
     def _blank(pattern: Device, idstr: str, instance_id: int) -> Device:
         return type(pattern).blank(pattern.machine, idstr, instance_id)
 
-    def _descriptions(self, machine: str | None, idstr: str) -> list[Declared]:
+    def _descriptions(self, machine: str, name: str) -> list[Declared]:
         """The different descriptions among releases; their states are patterns, not to be decoded into."""
-        key = (machine, idstr)
+        key = (machine, name)
         if key not in self._known:
             grouped: dict[int, Declared] = {}
-            for release, device in self._devices(machine or OLDEST_TYPE, idstr):
+            for release, device in self._devices(machine, name):
                 description = device.plan.vmsd
                 before = grouped.get(id(description))
                 releases = (release, *(before.releases if before else ()))
                 grouped[id(description)] = Declared(description, before.state if before else device, releases)
+            if not grouped:
+                return []  # nothing is kept of names that a stream makes up
             self._known[key] = list(grouped.values())
         return self._known[key]
 
-    def _devices(self, machine: str, idstr: str) -> Iterator[tuple[Release, Device]]:
-        for name, kinds in device_classes().items():
-            if idstr == name or idstr.endswith("/" + name):
-                for release in self._releases():
-                    for kind in kinds:
-                        yield from self._device(kind, machine, release)
+    def _devices(self, machine: str, name: str) -> Iterator[tuple[Release, Device]]:
+        for release in self._releases():
+            for kind in device_classes()[name]:
+                yield from self._device(kind, machine, release)
 
     def _device(self, kind: type[Device], machine: str, release: Release) -> Iterator[tuple[Release, Device]]:
         context = self._machine(machine, release)

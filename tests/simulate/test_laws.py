@@ -14,7 +14,7 @@ from vmstate.pseries.world import WORLD
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.explanations import explain_line
 from vmstate.simulate.machine import build
-from vmstate.simulate.migration import migrate, save
+from vmstate.simulate.migration import SaveRefused, migrate, save
 from vmstate.simulate.verdict import Outcome
 from vmstate.stream import open_stream
 from vmstate.stream.content import Contents
@@ -72,7 +72,10 @@ def test_an_answer_is_the_same_whatever_was_asked_before(here, there):
 def test_a_simulated_stream_reads_whole_by_its_own_description(line):
     machine = build(parse(line)).machine
     assume(machine is not None and not machine.suppress_vmdesc)
-    stream = open_stream(save(line))
+    try:
+        stream = open_stream(save(line))
+    except SaveRefused:  # from 8.0 on, QEMU ends itself where it describes no configuration
+        assume(False)
     assert not stream.findings
     contents = Contents(stream)
     assert all(contents.decoded(section).error is None for section in stream.devices)

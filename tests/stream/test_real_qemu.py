@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from vmstate.qemu import QmpUnavailable, Session, capture, replay
+from vmstate.qemu import QemuRefused, QmpUnavailable, Session, capture, replay
 from vmstate.qemu.command_line import Command
 from vmstate.stream import Edit, Found, Kind, open_stream, strip, writer
 from vmstate.stream.ram import PageKind
@@ -48,6 +48,10 @@ def taken(command, path, seconds=0.0, **more):
         capture(command, path, seconds, **more)
     except QmpUnavailable as error:
         pytest.skip(str(error))
+    except QemuRefused as error:
+        if "romfile" not in str(error):
+            raise
+        pytest.skip(f"{command[0]} is here without its firmware: {error}")
     return open_stream(path)
 
 

@@ -67,21 +67,21 @@ def _compared(path: Path, what: str, repeat: int) -> Iterator[Row]:
 
 
 def _captured(path: Path, memory: int, random_mb: int, folder: Path) -> str | None:
-    try:
-        from vmstate.qemu.binary import find
-        from vmstate.qemu.capture import capture
-
-        qemu = find("7.2")
-    except Exception:  # noqa: BLE001 - without a real QEMU the simulator makes the stream
-        return None
-    command = [qemu.path, *MACHINE.split(), "-m", str(memory), "-display", "none"]
+    command = [*MACHINE.split(), "-m", str(memory), "-display", "none"]
     if random_mb:
         noise = folder / "noise"
         with noise.open("wb") as file:
             for _ in range(random_mb):
                 file.write(random.randbytes(10**6))
         command += ["-device", f"loader,file={noise},force-raw=on,addr=0x10000000"]
-    capture(command, path, timeout=300)
+    try:
+        from vmstate.qemu.binary import find
+        from vmstate.qemu.capture import capture
+
+        qemu = find("7.2")
+        capture([qemu.path, *command], path, timeout=300)
+    except Exception:  # noqa: BLE001 - without a real QEMU that starts, the simulator makes the stream
+        return None
     return f"QEMU {qemu.release}"
 
 

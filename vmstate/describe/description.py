@@ -61,6 +61,8 @@ class VMStateDescription:
     unmigratable: bool = False
     early_setup: bool = False
     span: Span = ALWAYS
+    # The compiled plan, kept here so that it goes when the description goes (plan.py plan_of).
+    plan: Any = field(default=None, repr=False, init=False)
     _resolved: dict[Release, VMStateDescription] = field(default_factory=dict, repr=False, init=False)
 
     __repr__ = shown

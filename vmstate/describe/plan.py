@@ -10,7 +10,6 @@ import struct
 from collections.abc import Callable
 from itertools import groupby
 from typing import Any, NoReturn
-from weakref import WeakKeyDictionary
 
 from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
@@ -339,17 +338,15 @@ def _fuse(fields: Any, fine: list[Step]) -> Any:
             yield from (step for _, step in steps)
 
 
-_PLANS: WeakKeyDictionary[VMStateDescription, Plan] = WeakKeyDictionary()
-
-
 def plan_of(vmsd: VMStateDescription) -> Plan:
     """The plan of a resolved description (see VMStateDescription.at), compiled once.
 
     Raises DeclarationError if the description still varies by release.
     """
-    plan = _PLANS.get(vmsd)
+    plan: Plan | None = vmsd.plan
     if plan is None:
-        plan = _PLANS[vmsd] = Plan(vmsd)
+        plan = Plan(vmsd)
+        object.__setattr__(vmsd, "plan", plan)
     return plan
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from vmstate.describe.arrays import WireRecords
@@ -50,6 +50,10 @@ NUMBERS_ELEMENTS = History(
     True, ("11.1", False)
 )  # elements described one by one (not seen of 11.0) say which
 DESCRIBES_CONFIGURATION = History(False, ("8.0", True))
+
+
+#: Of descriptions made from streams no more than this is remembered.
+_KEPT = 4096
 
 
 @dataclass(frozen=True)
@@ -194,17 +198,17 @@ def _writer(release: Release) -> VmdescWriter:
     )
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def _heading(plan: Plan, version_id: int) -> tuple[tuple[str, str], ...]:
     return (("vmsd_name", json.dumps(plan.vmsd.name)), ("version", str(version_id)))
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def _static_subsection(writer: VmdescWriter, plan: Plan) -> str:
     return writer.style.object(writer.group(plan, None, plan.version_id))
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def _static_fields(writer: VmdescWriter, plan: Plan, version_id: int) -> str:
     parts = _parts(writer, plan)
     return writer.style.array(
@@ -212,7 +216,7 @@ def _static_fields(writer: VmdescWriter, plan: Plan, version_id: int) -> str:
     )
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def _parts(writer: VmdescWriter, plan: Plan) -> tuple[tuple[Step, str, str | None], ...]:
     """Each field's step and name, and its entry if no state can change it (a validator's is none)."""
     parts = []
@@ -233,7 +237,7 @@ class _Zeros:
         return self
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def is_static(plan: Plan) -> bool:
     """Whether the layout of the fields (not the subsections) never depends on the state."""
     return all(_static_field(f, s) for f, s in zip(plan.vmsd.fields, plan.fine, strict=True))
@@ -254,7 +258,7 @@ def _static_field(field: Field, step: Step) -> bool:
     )
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def compresses(field: Field) -> bool:
     """vmsd_can_compress: whether an array is described by its first element only."""
     if field.exists is not None or field.marked:
@@ -315,7 +319,7 @@ def element_size(step: Step, state: Any, index: int, *, replay: bool = False) ->
     return out.size
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def fixed_size(plan: Plan, version_id: int) -> int | None:
     """Bytes of the fields if no state can change them; None if it can, or if there are subsections."""
     if not is_static(plan) or plan.ordered:

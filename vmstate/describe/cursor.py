@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 _ZERO = bytes(16)
 
 
+def signed(number: int, bits: int = 32) -> int:
+    """``number`` as C takes it for a signed integer of so many bits."""
+    half = 1 << (bits - 1)
+    return (number + half) % (2 * half) - half
+
+
 class Cursor:
     """A reading position in ``data``; never reads at or beyond ``end``.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vmstate.describe.arrays import WireRecords
-from vmstate.describe.cursor import Cursor, Writer
+from vmstate.describe.cursor import Cursor, Writer, signed
 from vmstate.describe.description import Record
 from vmstate.describe.fields import Field
 from vmstate.describe.infos import NULLPTR, Bytes, Group, Scalar
@@ -141,7 +141,7 @@ class Allocating(Step):
         number = field.count if isinstance(field.count, str) else field.size
         if not isinstance(number, str):
             return
-        wanted = ((number_of(field, state, number) ^ 1 << 31) & 0xFFFFFFFF) - (1 << 31)
+        wanted = signed(number_of(field, state, number))
         if wanted < 0:
             size = wanted * field.allocated % (1 << 64)
             raise aborts(cur, f"GLib: ../../../glib/gmem.c:136: failed to allocate {size} bytes")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from vmstate.describe import Cursor, History, Plan, Release
+from vmstate.describe.cursor import signed
 from vmstate.describe.reports import EINVAL, EIO, LoadFailure, Report
 from vmstate.errors import StreamError
 from vmstate.simulate import reports as r
@@ -188,7 +189,7 @@ class Loader:
         if entry is None:
             raise self.fail(r.UnknownSection(idstr, instance_id), "unknown section or instance", **where)
         if version > entry.version_id:
-            report = r.SectionTooNew(_signed(version), idstr, entry.version_id)
+            report = r.SectionTooNew(signed(version), idstr, entry.version_id)
             raise self.fail(report, "section version", expected=entry.version_id, found=version, **where)
         self._loading[id(entry)] = (section_id, version)
         try:
@@ -245,7 +246,7 @@ class Loader:
         entry = self._loaded_as(section_id)
         if entry is None:
             raise self.fail(
-                r.UnknownPart(_signed(section_id)), "a part of a section that never started", found=section_id
+                r.UnknownPart(signed(section_id)), "a part of a section that never started", found=section_id
             )
         version = self._loading.get(id(entry), (0, 0))[1]
         try:
@@ -253,7 +254,7 @@ class Loader:
         except StreamError as error:
             error.within(section=entry.idstr, instance=entry.instance_id)
             self._decide(error)
-            cur.reports.append(r.PartFailed(_signed(section_id), entry.idstr))
+            cur.reports.append(r.PartFailed(signed(section_id), entry.idstr))
             raise
         self._footer(entry, section_id)
 
@@ -261,15 +262,15 @@ class Loader:
         live = getattr(entry, "load_state", None)
         if live is None:
             try:
-                entry.plan.load(self.cur, entry, _signed(version))  # type: ignore[attr-defined]
+                entry.plan.load(self.cur, entry, signed(version))  # type: ignore[attr-defined]
             except StreamError as error:
                 self._flatten(error)
                 raise
             return
         try:
-            live(self.cur, _signed(version))
+            live(self.cur, signed(version))
         except StreamError as error:
-            self.cur.reports.append(r.LiveStateFailed(_signed(version), error.ret))
+            self.cur.reports.append(r.LiveStateFailed(signed(version), error.ret))
             raise
 
     def _footer(self, entry: Entry, section_id: int) -> None:
@@ -292,14 +293,10 @@ class Loader:
         else:
             return
         failure = self.fail(report, "section footer", **where)
-        cur.reports.append(r.FooterFailed(_signed(section_id)))
+        cur.reports.append(r.FooterFailed(signed(section_id)))
         raise failure
 
     def _vmdescription(self) -> None:
         kind = self.cur.byte()
         if kind != VMDESCRIPTION:
             self.cur.reports.append(r.VmdescriptionExpected(kind))
-
-
-def _signed(value: int) -> int:
-    return (value + (1 << 31)) % (1 << 32) - (1 << 31)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from vmstate.describe import reports as d
+from vmstate.describe.cursor import signed
 from vmstate.describe.history import History, Release, reached
 from vmstate.describe.reports import Report
 from vmstate.simulate import reports as r
@@ -216,7 +217,7 @@ def _flushes(report: Report, release: Release) -> bool:
 def _facts(report: Report, release: Release) -> dict[str, object]:
     facts = {f.name: getattr(report, f.name) for f in fields(report)}
     if isinstance(report, r.UnknownSection):
-        facts["instance_signed"] = (report.instance_id + (1 << 31)) % (1 << 32) - (1 << 31)
+        facts["instance_signed"] = signed(report.instance_id)
     elif isinstance(report, d.HookFailed):
         facts["hook_text"] = _hook_text(report)
     elif isinstance(report, d.FieldFailed):

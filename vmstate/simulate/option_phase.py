@@ -186,10 +186,6 @@ def _nodefaults(start: Startup, option: Option) -> None:
     start.default_devices = False
 
 
-def _nothing(start: Startup, option: Option) -> None:
-    del start, option
-
-
 def _object(start: Startup, option: Option) -> None:
     properties = _with_id(option.value, "qom-type")
     kind = next((opt.value for opt in properties if opt.name == "qom-type"), "")

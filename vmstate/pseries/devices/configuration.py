@@ -20,6 +20,7 @@ from vmstate.describe import (
     Writer,
     scalar,
 )
+from vmstate.describe.cursor import signed
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
 from vmstate.describe.reports import EINVAL, LoadFailure, Refused
@@ -117,7 +118,7 @@ def post_load(state: Any, version_id: int) -> int:
         state.compared("machine-type", "name", shown, local, passed=False)
         return _refuse(state, f"Machine type received is '{shown}' and local is '{local}'")
     if state.target_page_bits != TARGET_PAGE_BITS:
-        bits = (state.target_page_bits ^ 1 << 31) - (1 << 31)
+        bits = signed(state.target_page_bits)
         return _refuse(state, f"Received TARGET_PAGE_BITS is {bits} but local is {TARGET_PAGE_BITS}")
     return 0 if _validate_capabilities(state) else -EINVAL
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.describe import Cursor, Writer
+from vmstate.describe.cursor import signed
 from vmstate.describe.history import Span
 from vmstate.describe.reports import EINVAL, LoadFailure, aborts
 from vmstate.pseries.devices.device import LiveDevice
@@ -73,8 +74,8 @@ class Htab(LiveDevice):
             return False
         most = (1 << (self.shift & 63)) // PTE_SIZE
         if (index + valid + invalid) & 0xFFFFFFFF > most:
-            numbers = f"{_signed(index, 32)} ({_signed(valid, 16)}+{_signed(invalid, 16)} entries)"
-            line = f"htab_load() bad index {numbers} in htab stream (htab_shift={_signed(self.shift, 32)})"
+            numbers = f"{signed(index)} ({signed(valid, 16)}+{signed(invalid, 16)} entries)"
+            line = f"htab_load() bad index {numbers} in htab stream (htab_shift={signed(self.shift)})"
             cur.pos = at
             raise self._refuse(cur, line, index)
         if index > most:
@@ -87,7 +88,3 @@ class Htab(LiveDevice):
     def _refuse(self, cur: Cursor, line: str, found: object) -> LoadFailure:
         self.say(line)
         return LoadFailure(-EINVAL, line, offset=cur.pos, found=found)
-
-
-def _signed(number: int, bits: int) -> int:
-    return (number ^ 1 << bits - 1) - (1 << bits - 1)

@@ -270,11 +270,6 @@ class VirtioRng(VirtioDevice):
 # Serial ports, as in virtio-serial-bus.c.
 
 
-def in_flight(port: Any, version_id: int) -> bool:
-    """A buffer was taken from the guest and not given back."""
-    return bool(port.elem_popped)
-
-
 PORT = VMStateDescription(
     "port",
     fields=[UInt32("id"), UInt8("guest_connected"), UInt8("host_connected"), UInt32("elem_popped")],

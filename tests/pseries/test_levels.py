@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.pseries.test_tables import lines
 from vmstate.pseries.capability_defaults import default_levels, is_sent, post_migration
 from vmstate.pseries.world import WORLD
-from vmstate.simulate.command_line import parse
+from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.machine import Machine, build
+from vmstate.simulate.startup import Startup
 
 HEAD, *ROWS = lines("default-levels.txt")
 NAMES = {"hpt": "hpt-max-page-size", "nhv": "nested-hv", "ldec": "large-decr", "ccf": "ccf-assist"} | {
@@ -32,14 +33,14 @@ def test_levels_by_release_type_processor_and_limit(row):
     release, kind, cpu, limit, *expected = row
     table = WORLD.binary(WORLD.release(release))
     mode = table.compat.by_name(limit)
+    start = Startup(parse(f"qemu-{release}"), table)
+    start.settings.max_compat = mode.pvr if mode else 0
     processor = next(
         c for c in table.cpus.values() if cpu in {c.name, *c.aliases} or c.name == _own(release, kind, cpu)
     )
-    class_levels = table.machine_class(kind).default_caps
-    levels = default_levels(
-        table.capabilities, class_levels, processor, table.compat, mode.pvr if mode else 0
-    )
-    found = {c.name: str(levels[c.index]) for c in table.capabilities}
+    start.cpu, start.machine_class = processor, table.machine_class(kind)
+    levels = default_levels(start)
+    found = {c.name: str(levels[c.name]) for c in table.capabilities}
     assert [found.get(NAMES.get(name, name), "-") for name in HEAD[4:]] == expected
 
 
@@ -49,17 +50,7 @@ def _own(release: str, kind: str, cpu: str) -> str | None:
 
 def sent(text: str) -> list[str]:
     source = machine(text)
-    return [
-        c.name
-        for c in source.capabilities
-        if is_sent(
-            c,
-            source.default_levels,
-            source.effective_levels,
-            source.given,
-            pre_4_1=source.flags.pre_4_1_migration,
-        )
-    ]
+    return [c.name for c in source.capabilities if is_sent(source, c)]
 
 
 def test_a_level_is_sent_if_it_was_given_and_is_not_the_default():
@@ -78,7 +69,7 @@ def test_all_levels_are_compared_in_the_order_of_the_table():
     source = machine("qemu-7.2 -machine pseries,cap-cfpc=broken,cap-sbbc=workaround,cap-ibs=broken")
     incoming = [*source.default_levels]
     incoming[3:6] = [2, 0, 3]
-    said = [c.message for c in post_migration(source.capabilities, incoming, source.effective_levels)]
+    said = [c.message for c in post_migration(source, incoming)]
     assert [line for line in said if line] == [
         "cap-cfpc higher level (2) in incoming stream than on destination (0)",
         "warning: cap-sbbc lower level (0) in incoming stream than on destination (1)",
@@ -92,5 +83,8 @@ def test_levels_that_did_not_come_never_fail_where_none_was_given(release, data)
     table = WORLD.binary(release)
     kind = table.machine_class(data.draw(st.sampled_from(sorted(table.machine_types))))
     cpu = data.draw(st.sampled_from(sorted(table.cpus)))
-    levels = default_levels(table.capabilities, kind.default_caps, table.cpus[cpu], table.compat, 0)
-    assert not any(check.fails for check in post_migration(table.capabilities, levels, levels))
+    start = Startup(Configuration(release, ()), table)
+    start.cpu, start.machine_class = table.cpus[cpu], kind
+    levels = list(default_levels(start).values())
+    start.effective_levels = levels
+    assert not any(check.fails for check in post_migration(start, levels))

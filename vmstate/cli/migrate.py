@@ -39,8 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Judge one pair, or each line of a batch file."""
     if options.batch is not None:
-        return batch_report(batch.migrations(batch_lines(options.batch), world_of(options)))
-    world = world_of(options)
+        return batch_report(batch.migrations(batch_lines(options.batch), world_of(options, "+")))
+    world = world_of(options, options.source, options.destination)
     if options.source is None or options.destination is None:
         raise ConfigurationError("two command lines are needed: source and destination (or --batch FILE)")
     sides = [parse(text, world) for text in (options.source, options.destination)]

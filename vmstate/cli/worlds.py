@@ -1,11 +1,14 @@
-"""``--with FILE``: what is declared beside the package, such as a release that does not exist yet."""
+"""``--with FILE``: what is declared beside the package: proposals, or a release that does not exist yet."""
 
 from __future__ import annotations
 
 import argparse
 import runpy
+from typing import Any
 
 from vmstate.errors import ConfigurationError
+from vmstate.proposals.files import shipped_proposals
+from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.world import WORLD, World
 from vmstate.simulate.command_line import Configuration, parse
 
@@ -16,28 +19,46 @@ def add_with(parser: argparse.ArgumentParser) -> None:
         "--with",
         dest="with_file",
         metavar="FILE",
-        help="a Python file, which is run: its DECLARATIONS are releases, machine types, … to be known too",
+        action="append",
+        default=[],
+        help="a Python file, which is run: its proposals can be named (qemu-4.2+NAME), and its DECLARATIONS "
+        "(releases, machine types, …) are known too",
     )
 
 
-def world_of(options: argparse.Namespace) -> World:
-    """The world that the options ask for.
+def world_of(options: argparse.Namespace, *command_lines: str | None) -> World:
+    """The world that the options ask for; with the package's proposals if a command line names one.
 
     Raises ConfigurationError for a file that fails or declares nothing, OSError if there is none.
     """
-    if options.with_file is None:
-        return WORLD
+    world = WORLD
+    proposals: list[Proposal] = []
+    for file in options.with_file:
+        declared, made = _declared(file)
+        world = world.extended(*declared)
+        proposals += made
+    if any("+" in text for text in command_lines if text):
+        proposals = [*shipped_proposals(), *proposals]
+    for proposal in proposals:
+        world = proposal.beside(world)
+    return world
+
+
+def _declared(file: str) -> tuple[list[Any], list[Proposal]]:
     try:
-        declared = runpy.run_path(options.with_file).get("DECLARATIONS")
-        if declared is None:
-            raise ConfigurationError(f"{options.with_file}: there is no DECLARATIONS in it")
-        return WORLD.extended(*declared)
+        made = runpy.run_path(file)
+        declared = list(made.get("DECLARATIONS", ()))
+        WORLD.extended(*declared)
     except (ConfigurationError, OSError):
         raise
     except Exception as error:
-        raise ConfigurationError(f"{options.with_file}: {type(error).__name__}: {error}") from error
+        raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
+    proposals = list(dict.fromkeys(value for value in made.values() if isinstance(value, Proposal)))
+    if not declared and not proposals:
+        raise ConfigurationError(f"{file}: there are no DECLARATIONS and no Proposal in it")
+    return declared, proposals
 
 
 def command_line(text: str, options: argparse.Namespace) -> Configuration:
     """A command line, read in that world.  Raises what ``parse`` and :func:`world_of` raise."""
-    return parse(text, world_of(options))
+    return parse(text, world_of(options, text))

@@ -1,6 +1,6 @@
 """What runs the guest: TCG, or KVM on a host whose processor and kernel decide what a guest may have.
 
-A host is a small TOML file; those that come with the package are in ``hosts/``, by their names.
+A host is a small TOML file; those that come with the package are in ``fixtures/hosts``, by their names.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vmstate.errors import ConfigurationError
+from vmstate.shipped import shipped
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Host:
 
 
 _FIELDS = {f.name: f for f in fields(Host)}
-_SHIPPED = Path(__file__).parent / "hosts"
+_SHIPPED = shipped("hosts")
 
 
 def read_host(path: str | Path) -> Host:

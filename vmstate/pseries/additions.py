@@ -1,4 +1,4 @@
-"""Subsections that a world adds to devices: what a release that does not exist yet might send."""
+"""What a world changes in devices: subsections that it adds, hooks that it replaces."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from vmstate.describe import VMStateDescription
+from vmstate.pseries.rules import Hook, hooked
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,3 +45,11 @@ def add_subsections(devices: Iterable[Any], subsections: Sequence[Subsection]) -
             device.description = _extended(description, tuple(one.description for one in added))
             for one in added:
                 vars(device).update(one.reset)
+
+
+def replace_hooks(devices: Iterable[Any], hooks: tuple[Hook, ...]) -> None:
+    """Give every device the hooks that are replaced in its description."""
+    for device in devices:
+        description = getattr(device, "description", None)
+        if description is not None:
+            device.description = hooked(description, hooks)

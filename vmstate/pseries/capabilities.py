@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from vmstate.describe.history import ALWAYS, History, Points, Release, Span, at
 from vmstate.pseries import capability_rules as rules
@@ -23,13 +24,17 @@ class Kind(Enum):
     PAGE_SIZE = "int"
 
 
+#: Whether a machine's stream carries a capability.
+MigrateNeeded = Callable[[Any], bool]
+
+
 @dataclass(frozen=True)
 class Capability:
     """One capability: its property is ``cap-NAME``, its subsection ``spapr/cap/SUBSECTION``.
 
     ``default`` is the level of the newest machine type.  ``needs``: the mode (logical PVR) that the
     processor must be able to run, else the default is 0.  ``migrated``: the releases whose streams carry it;
-    ``always_sent``: those that send it whatever it is (machine types from 4.1 on).
+    ``migrate_needed``: the condition for that, where it has one of its own; it gets the machine.
     """
 
     name: str
@@ -42,7 +47,7 @@ class Capability:
     needs: int | History[int] = 0
     apply: Callable[[rules.Applying, int], None] = rules.accept
     migrated: Span = ALWAYS
-    always_sent: Span | None = None
+    migrate_needed: MigrateNeeded | None | History[MigrateNeeded | None] = None
 
     @property
     def property_name(self) -> str:
@@ -64,12 +69,11 @@ class CapabilityAt:
     needs: int
     apply: Callable[[rules.Applying, int], None]
     migrated: bool
-    always_sent: bool
+    migrate_needed: MigrateNeeded | None
 
 
 def capability_at(capability: Capability, index: int, release: Release) -> CapabilityAt:
     """``capability`` as ``release`` has it."""
-    always = capability.always_sent
     return CapabilityAt(
         index=index,
         name=capability.name,
@@ -81,7 +85,7 @@ def capability_at(capability: Capability, index: int, release: Release) -> Capab
         needs=at(capability.needs, release),
         apply=capability.apply,
         migrated=capability.migrated.covers(release),
-        always_sent=always is not None and always.covers(release),
+        migrate_needed=at(capability.migrate_needed, release),
     )
 
 
@@ -97,6 +101,11 @@ _IBS_HELP_4_0 = (
     "broken - no protection, workaround - count cache flush, fixed-ibs - indirect branch serialisation,"
     " fixed-ccd - cache count disabled, fixed-na - fixed in hardware (no longer applicable)"
 )
+
+
+def _not_pre_4_1(machine: Any) -> bool:
+    return not machine.flags.pre_4_1_migration
+
 
 CAPABILITIES: tuple[Capability, ...] = (
     Capability("htm", "htm", 0, Span(_SPECTRE), needs=LOGICAL_2_07, apply=rules.htm),
@@ -144,8 +153,7 @@ CAPABILITIES: tuple[Capability, ...] = (
         Kind.PAGE_SIZE,
         apply=rules.hpt_max_page_size,
         migrated=Span("4.1"),
-        # The condition that was to hold back the subsection binds weaker than the usual one, and replaces it.
-        always_sent=Span("4.1", "10.2"),
+        migrate_needed=History(None, ("4.1", _not_pre_4_1), ("10.2", None)),
     ),
     Capability("nested-hv", "nested_kvm_hv", 0, Span("3.1"), apply=rules.nested_hv),
     Capability("large-decr", "large_decr", 1, Span("4.0"), needs=LOGICAL_3_00, apply=rules.large_decrementer),

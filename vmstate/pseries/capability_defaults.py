@@ -5,41 +5,43 @@ hw/ppc/spapr_caps.c: ``default_caps_with_cpu``, the ``needed`` hooks, ``spapr_ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vmstate.describe.history import Release
 from vmstate.pseries.accelerators import Host
 from vmstate.pseries.capabilities import CapabilityAt, Kind
 from vmstate.pseries.capability_rules import PAGE_SIZE_ASKED
-from vmstate.pseries.compat import CompatTable
-from vmstate.pseries.cpus import CpuAt
 
 #: Everything up to 16 GiB: what machine types to 2.12 allow where the host does not limit page sizes.
 ANY_PAGE = 34
 
 
-def default_levels(
-    table: Sequence[CapabilityAt],
-    class_levels: Mapping[str, int],
-    cpu: CpuAt,
-    compat: CompatTable,
-    max_compat: int,
-    backing_page: int | None = None,
-) -> list[int]:
-    """The default level of every capability, by index: the machine type's, less what ``cpu`` cannot have.
-
-    ``backing_page`` is the size in bytes of the host pages that limit a hash guest's (None: they do not).
-    """
-    levels = []
-    for capability in table:
-        level = class_levels[capability.name]
-        if capability.needs and not compat.check(cpu, capability.needs, 0, max_compat):
+def default_levels(machine: Any) -> dict[str, int]:
+    """``default_caps_with_cpu``: the machine type's levels, less what the processor cannot have."""
+    levels = {}
+    page = limiting_page(machine.host, machine.release)
+    for capability in machine.capabilities:
+        wanted = level = machine.class_levels[capability.name]
+        if capability.needs and not machine.can_run(capability.needs):
             level = 0
-        if capability.kind is Kind.PAGE_SIZE and not class_levels[capability.name]:
-            level = ANY_PAGE if backing_page is None else backing_page.bit_length() - 1
-        levels.append(level)
+        if capability.kind is Kind.PAGE_SIZE and not wanted:
+            level = ANY_PAGE if page is None else page.bit_length() - 1
+        levels[capability.name] = level
     return levels
+
+
+def given_levels(machine: Any, levels: dict[str, int]) -> dict[str, int]:
+    """What counts as set on the command line: what ``cap-`` options set, and nothing else."""
+    del machine
+    return levels
+
+
+def effective_levels(machine: Any, defaults: dict[str, int], given: dict[str, int]) -> dict[str, int]:
+    """``spapr_caps_init``: the defaults, and on top what was given."""
+    del machine
+    return {**defaults, **given}
 
 
 def limiting_page(host: Host | None, release: Release) -> int | None:
@@ -49,23 +51,17 @@ def limiting_page(host: Host | None, release: Release) -> int | None:
     return PAGE_SIZE_ASKED.at(release)(host.page_sizes)
 
 
-def is_sent(
-    capability: CapabilityAt,
-    defaults: Sequence[int],
-    effective: Sequence[int],
-    given: Sequence[bool],
-    pre_4_1: bool,
-) -> bool:
+def is_sent(machine: Any, capability: CapabilityAt) -> bool:
     """The ``needed`` hook: whether the capability's subsection is in a source's stream.
 
-    ``given``: set on the command line; ``pre_4_1``: the machine type's class flag pre_4_1_migration.
+    A condition of its own (``migrate_needed``) binds weaker than the usual one, and so replaces it.
     """
     if not capability.migrated:
         return False
+    if capability.migrate_needed is not None:
+        return capability.migrate_needed(machine)
     index = capability.index
-    if capability.always_sent:
-        return not pre_4_1
-    return given[index] and effective[index] != defaults[index]
+    return bool(machine.given[index] and machine.effective_levels[index] != machine.default_levels[index])
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +90,11 @@ class LevelCheck:
         return self.incoming > self.own
 
 
-def post_migration(
-    table: Sequence[CapabilityAt], migrated: Sequence[int], effective: Sequence[int]
-) -> list[LevelCheck]:
+def post_migration(machine: Any, incoming: Sequence[int]) -> list[LevelCheck]:
     """``spapr_caps_post_migration``: every capability compared, in index order.
 
-    ``migrated`` starts as the destination's defaults (pre_load) and has the levels that came in the stream.
+    ``incoming`` starts as the destination's defaults (pre_load) and has the levels that came in the stream.
     The load fails if any check fails; all are made, and told, first.
     """
-    return [LevelCheck(c.name, migrated[c.index], effective[c.index]) for c in table]
+    own = machine.effective_levels
+    return [LevelCheck(c.name, incoming[c.index], own[c.index]) for c in machine.capabilities]

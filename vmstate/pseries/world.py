@@ -7,7 +7,7 @@ does not exist yet is an experiment, not a patch.  :meth:`World.binary` is what 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from vmstate.describe.history import History, Release, at
 from vmstate.errors import ConfigurationError, DeclarationError
@@ -20,6 +20,7 @@ from vmstate.pseries.cpu_table import CPU_FAMILIES, CPU_MODELS
 from vmstate.pseries.cpus import CpuAt, CpuFamily, CpuModel, cpu_at
 from vmstate.pseries.lifecycle import Lifecycle
 from vmstate.pseries.machines import Difference, MachineClass, MachineType, machine_class
+from vmstate.pseries.rules import QEMU_RULES, Hook, Rule, Rules, checked_hook
 
 Declaration = (
     str
@@ -32,6 +33,8 @@ Declaration = (
     | CompatMode
     | Host
     | Subsection
+    | Rule
+    | Hook
 )
 
 
@@ -60,6 +63,10 @@ class World:
     hosts: tuple[Host, ...] = ()
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     subsections: tuple[Subsection, ...] = ()
+    rules: Rules = QEMU_RULES
+    hooks: tuple[Hook, ...] = ()
+    forks: tuple[tuple[str, World], ...] = ()
+    fork_name: str = ""
     _binaries: dict[Release, Binary] = field(default_factory=dict, compare=False, repr=False)
 
     def release(self, text: str) -> Release:
@@ -89,6 +96,20 @@ class World:
             raise ConfigurationError(f"no such host: {name!r}; hosts: {known}, or the path of a .toml file")
         return shipped
 
+    def fork(self, name: str) -> World:
+        """The world of that name beside this one, where a proposal is merged.  Raises ConfigurationError."""
+        for known, world in self.forks:
+            if known == name:
+                return world
+        names = ", ".join(known for known, _ in self.forks) or "none"
+        raise ConfigurationError(f"no such proposal: {name!r}; known here: {names}")
+
+    def with_fork(self, name: str, *declarations: Declaration) -> World:
+        """This world and, beside it, one of that name where these are declared too."""
+        fork = replace(self.extended(*declarations), fork_name=name)
+        others = tuple(one for one in self.forks if one[0] != name)
+        return replace(self, forks=(*others, (name, fork)), _binaries=self._binaries)
+
     def extended(self, *declarations: Declaration) -> World:
         """Another world that has these as well; one of a name that is there already takes its place.
 
@@ -110,22 +131,32 @@ def _add(world: World, thing: Declaration) -> World:
         case MachineType():
             return replace(world, machine_types=_with_type(world.machine_types, thing))
         case Difference():
-            types = tuple(t.differing(thing) if t.name == thing.name else t for t in world.machine_types)
-            if all(t.name != thing.name for t in types):
-                raise DeclarationError(f"no such machine type: {thing.name}")
-            return replace(world, machine_types=types)
-        case Capability():
-            return replace(world, capabilities=_with(world.capabilities, thing))
-        case CpuFamily():
-            return replace(world, cpu_families=_with(world.cpu_families, thing))
-        case CpuModel():
-            return replace(world, cpu_models=_with(world.cpu_models, thing))
-        case CompatMode():
-            return replace(world, compat_modes=_with(world.compat_modes, thing))
-        case Host():
-            return replace(world, hosts=_with(world.hosts, thing))
-        case Subsection():
-            return replace(world, subsections=_with(world.subsections, thing))
+            return replace(world, machine_types=_differing(world.machine_types, thing))
+        case Rule():
+            return replace(world, rules=world.rules.replaced(thing))
+        case Hook():
+            return replace(world, hooks=(*world.hooks, checked_hook(thing)))
+        case _:
+            place = _PLACES[type(thing)]
+            changed: dict[str, Any] = {place: _with(getattr(world, place), thing)}
+            return replace(world, **changed)
+
+
+#: Where declarations go that only stand in a list, told apart by their names.
+_PLACES: dict[type, str] = {
+    Capability: "capabilities",
+    CpuFamily: "cpu_families",
+    CpuModel: "cpu_models",
+    CompatMode: "compat_modes",
+    Host: "hosts",
+    Subsection: "subsections",
+}
+
+
+def _differing(types: tuple[MachineType, ...], difference: Difference) -> tuple[MachineType, ...]:
+    if all(t.name != difference.name for t in types):
+        raise DeclarationError(f"no such machine type: {difference.name}")
+    return tuple(t.differing(difference) if t.name == difference.name else t for t in types)
 
 
 def _with(things: tuple[_Named, ...], thing: _Named) -> tuple[_Named, ...]:
@@ -141,6 +172,11 @@ def _with_type(types: tuple[MachineType, ...], new: MachineType) -> tuple[Machin
     return (new, *rebased)
 
 
+def _upstream(known: tuple[Capability, ...], table: tuple[Capability, ...]) -> tuple[Capability, ...]:
+    """The whole table where ``known`` is its beginning (one description serves all), else ``known``."""
+    return table if table[: len(known)] == known else known
+
+
 class Binary:
     """One release's program: its tables, with every history resolved, each made once."""
 
@@ -148,6 +184,7 @@ class Binary:
         self.world = world
         self.release = release
         known = [c for c in world.capabilities if c.span.covers(release)]
+        self.capability_table: tuple[Capability, ...] = _upstream(tuple(known), world.capabilities)
         self.capabilities: tuple[CapabilityAt, ...] = tuple(
             capability_at(c, index, release) for index, c in enumerate(known)
         )

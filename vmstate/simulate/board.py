@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmstate.describe.history import History
-from vmstate.pseries.capability_defaults import default_levels, limiting_page
 from vmstate.pseries.capability_rules import Applying, CapabilityRefused
-from vmstate.pseries.compat import LOGICAL_2_07, LOGICAL_3_00
+from vmstate.pseries.compat import LOGICAL_2_07
 from vmstate.simulate.selection import check_core_type, parse_cpu_late
 from vmstate.simulate.startup import Refused, Startup
 from vmstate.simulate.vio import lay_out_board
@@ -25,19 +24,13 @@ Step = Callable[[Startup], None]
 
 def init_capabilities(start: Startup) -> None:
     """``spapr_caps_init``: defaults for the processor, and on top what the user set."""
-    table = start.binary.capabilities
-    page = limiting_page(start.accelerator.kvm, start.release)
-    start.default_levels = default_levels(
-        table,
-        start.type.default_caps,
-        start.processor,
-        start.binary.compat,
-        start.settings.max_compat,
-        page,
-    )
-    given = start.settings.levels
+    rules, table = start.rules, start.capabilities
+    defaults = rules.default_levels(start)
+    given = rules.given_levels(start, start.settings.levels)
+    effective = rules.effective_levels(start, defaults, given)
+    start.default_levels = [defaults[c.name] for c in table]
     start.given = [c.name in given for c in table]
-    start.effective_levels = [given.get(c.name, start.default_levels[c.index]) for c in table]
+    start.effective_levels = [effective[c.name] for c in table]
 
 
 def decide_resize_hpt(start: Startup) -> None:
@@ -155,7 +148,7 @@ def no_vsmt(start: Startup) -> None:
 
 
 def decide_interrupts(start: Startup) -> None:
-    """``spapr_irq_init`` (4.0 on): dual is for POWER9, else it becomes XICS; XIVE alone must have POWER9."""
+    """``spapr_irq_init`` (4.0 on): where the interrupt controllers are, and which there are."""
     settings = start.settings
     kvm = start.accelerator.kvm is not None
     if kvm or not _IRQCHIP_IS_KVMS.at(start.release):
@@ -163,11 +156,8 @@ def decide_interrupts(start: Startup) -> None:
             raise Refused("kernel_irqchip split mode not supported on pseries")
         if settings.kernel_irqchip == "on" and not kvm:
             raise Refused("kernel_irqchip requested but only available with KVM")
-    if not start.binary.compat.check(start.processor, LOGICAL_3_00, 0, settings.max_compat):
-        if settings.irq == "dual":
-            settings.irq = "xics"
-        elif settings.irq == "xive":
-            raise Refused("XIVE-only machines require a POWER9 CPU")
+    levels = {c.name: level for c, level in zip(start.capabilities, start.effective_levels, strict=True)}
+    settings.irq = start.rules.interrupt_mode(start, levels)
 
 
 _IRQCHIP_IS_KVMS = History(False, ("5.0", True))

@@ -1,6 +1,7 @@
 """What a person types, taken apart: ``p9-hv: qemu-7.2 -machine pseries-7.2,cap-htm=off -cpu power9``.
 
-The release is in the program's name; a host before it (for KVM) ends with a colon.  Options that QEMU has but
+The release is in the program's name; a host before it (for KVM) ends with a colon.  ``qemu-4.2+NAME`` is that
+release with the proposal of that name merged (vmstate.proposals).  Options that QEMU has but
 we do not model are an error of ours (ConfigurationError naming the option); one that QEMU does not have is
 QEMU's business, and the simulated start refuses it with QEMU's words.
 """
@@ -18,7 +19,7 @@ from vmstate.pseries.accelerators import Host
 from vmstate.pseries.world import WORLD, World
 from vmstate.simulate.option_names import FLAGS, HARMLESS, MODELLED, UNMODELLED
 
-_PROGRAM = re.compile(r"(?:.*/)?qemu(?:-system-ppc64)?-(?P<release>[0-9][0-9.]*)$")
+_PROGRAM = re.compile(r"(?:.*/)?qemu(?:-system-ppc64)?-(?P<release>[0-9][0-9.]*)(?:\+(?P<fork>[\w.-]+))?$")
 _QUOTING = re.compile(r"['\"\\]")
 
 
@@ -44,14 +45,15 @@ class Configuration:
     def text(self) -> str:
         """The command line again, with the release to its stable number."""
         host = f"{self.host.name}: " if self.host else ""
-        return f"{host}qemu-{self.release} " + " ".join(option.text for option in self.options)
+        fork = f"+{self.world.fork_name}" if self.world.fork_name else ""
+        return f"{host}qemu-{self.release}{fork} " + " ".join(option.text for option in self.options)
 
 
 def parse(text: str, world: World = WORLD) -> Configuration:
     """A command line as a Configuration.
 
-    Raises ConfigurationError for a program that is not ``qemu-RELEASE``, a release or a host that is not in
-    ``world``, and for options that QEMU has but we do not model.
+    Raises ConfigurationError for a program that is not ``qemu-RELEASE``, a release, proposal or host that is
+    not in ``world``, and for options that QEMU has but we do not model.
     """
     words = text.split() if not _QUOTING.search(text) else _shell_words(text)
     host: Host | None = None
@@ -62,7 +64,10 @@ def parse(text: str, world: World = WORLD) -> Configuration:
     if program is None:
         found = words[0] if words else "nothing"
         raise ConfigurationError(f"expected a program like qemu-7.2 or qemu-10.0.2, found {found!r}")
-    return configuration(world.release(program["release"]), words[1:], host, world)
+    release = world.release(program["release"])
+    if program["fork"]:
+        world = world.fork(program["fork"])
+    return configuration(release, words[1:], host, world)
 
 
 def configuration(

@@ -7,7 +7,7 @@ from typing import Any
 
 from vmstate.describe import Cursor
 from vmstate.describe.reports import HookFailed, Report
-from vmstate.pseries.additions import add_subsections
+from vmstate.pseries.additions import add_subsections, replace_hooks
 from vmstate.pseries.board import Registered
 from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.device import Device
@@ -37,6 +37,8 @@ class Instance:
         self.entries: list[Registered] = register(self)
         if built.world.subsections:
             add_subsections((entry.device for entry in self.entries), built.world.subsections)
+        if built.world.hooks:
+            replace_hooks((entry.device for entry in self.entries), built.world.hooks)
         self.configuration = ConfigurationSection(self) if built.flags.send_configuration else None
 
     def __getattr__(self, name: str) -> Any:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vmstate.describe.history import History, Release
-from vmstate.pseries.accelerators import Accelerator
+from vmstate.pseries.accelerators import Accelerator, Host
 from vmstate.pseries.capabilities import CapabilityAt
-from vmstate.pseries.compat import LOGICAL_3_00, CompatTable
+from vmstate.pseries.compat import CompatTable
 from vmstate.pseries.cpus import CpuAt
 from vmstate.pseries.hash_table import hash_table_shift
-from vmstate.pseries.machines import ClassFlags, GlobalProperty
+from vmstate.pseries.machines import ClassFlags, GlobalProperty, version_of
 from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.rules import Rules
 from vmstate.pseries.vio_bus import VioDevice
 from vmstate.pseries.world import World
 from vmstate.simulate.board import BOARD, RESET
@@ -86,6 +87,7 @@ class Machine:
     effective_levels: tuple[int, ...]
     given: tuple[bool, ...]
     topology: Topology
+    ic_mode: str | None
     irq: str
     nr_irqs: int
     ram_size: int
@@ -114,6 +116,36 @@ class Machine:
     def world(self) -> World:
         """Everything that is declared where the machine lives."""
         return self.configuration.world
+
+    # What rules see of a machine that runs (vmstate.pseries.rules.MachineView).
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of its world."""
+        return self.configuration.world.rules
+
+    @property
+    def type_name(self) -> str:
+        """The machine type."""
+        return self.name
+
+    @property
+    def tcg(self) -> bool:
+        """Whether this is TCG."""
+        return self.accelerator.kvm is None
+
+    @property
+    def host(self) -> Host | None:
+        """The KVM host; None under TCG."""
+        return self.accelerator.kvm
+
+    def can_run(self, pvr: int) -> bool:
+        """Whether the processor can run the mode ``pvr`` under max-cpu-compat."""
+        return self.compat_table.check(self.cpu, pvr, 0, self.max_compat)
+
+    def older_than(self, version: str) -> bool:
+        """Whether the machine type is of an older version than this one."""
+        return version_of(self.name) < Release.parse(version)
 
     @property
     def has_xics(self) -> bool:
@@ -206,6 +238,7 @@ def _machine(start: Startup) -> Machine:
             settings.sockets,
             settings.vsmt,
         ),
+        ic_mode=settings.ic_mode,
         irq=settings.irq,
         nr_irqs=flags.nr_xirqs,
         ram_size=settings.ram_size,
@@ -213,7 +246,7 @@ def _machine(start: Startup) -> Machine:
         ram_slots=settings.ram_slots,
         resize_hpt=settings.resize_hpt,
         htab_shift=hash_table_shift(_hash_memory(start)),
-        ov5=frozenset(_offered(start)),
+        ov5=frozenset(start.rules.option_vector_5(start)),
         modern_hotplug_events=settings.modern_hotplug_events,
         suppress_vmdesc=settings.suppress_vmdesc,
         default_devices=start.default_devices,
@@ -242,33 +275,3 @@ def _with_migration_globals(flags: ClassFlags, start: Startup) -> ClassFlags:
         if default.driver == "migration"
     }
     return replace(flags, **given) if given else flags
-
-
-_GTSE_FOR_ALL = History(False, ("2.10", True), (("2.11.2", "2.12.1", "3.0"), False))
-_GTSE_FOR_POWER9 = History(False, (("2.11.2", "2.12.1", "3.0"), True))
-_RADIX_TOO = History(False, ("5.1", True))
-_DRMEM_V2 = History(False, ("3.0", True))
-_XIVE_OFFERED = History(False, ("4.0", True))
-_FORM2 = History(False, ("6.2", True))
-_HPT_RESIZE = History(False, ("2.10", True))
-
-
-def _offered(start: Startup) -> list[Ov5]:
-    """Option vector 5 as the machine offers it (``spapr_machine_init``)."""
-    settings, flags, release = start.settings, start.type.flags, start.release
-    host = start.accelerator.kvm
-    radix = host is None or host.radix
-    power9 = start.binary.compat.check(start.processor, LOGICAL_3_00, 0, settings.max_compat)
-    gtse = radix and (_GTSE_FOR_ALL.at(release) or (power9 and _GTSE_FOR_POWER9.at(release)))
-    conditions = (
-        (Ov5.DRCONF_MEMORY, flags.dr_lmb_enabled),
-        (Ov5.FORM1_AFFINITY, True),
-        (Ov5.FORM2_AFFINITY, _FORM2.at(release) and not flags.pre_6_2_numa_affinity),
-        (Ov5.HP_EVT, settings.modern_hotplug_events),
-        (Ov5.HPT_RESIZE, _HPT_RESIZE.at(release) and settings.resize_hpt != "disabled"),
-        (Ov5.DRMEM_V2, _DRMEM_V2.at(release)),
-        (Ov5.XIVE_EXPLOIT, _XIVE_OFFERED.at(release) and settings.irq in {"xive", "dual"}),
-        (Ov5.MMU_RADIX_300, gtse and _RADIX_TOO.at(release)),
-        (Ov5.MMU_RADIX_GTSE, gtse),
-    )
-    return [bit for bit, offered in conditions if offered]

@@ -117,7 +117,7 @@ def _set_ic_mode(start: Startup, name: str, text: str) -> None:
         raise Refused("This machine only uses the legacy XICS backend, don't pass ic-mode")
     if text not in {"xics", "xive", "dual"}:
         raise Refused('Bad value for "ic-mode" property')
-    start.settings.irq = text
+    start.settings.ic_mode = text
 
 
 def _set_resize_hpt(start: Startup, name: str, text: str) -> None:
@@ -352,7 +352,6 @@ def default_options(start: Startup) -> None:
     flags = start.type.flags
     start.settings.modern_hotplug_events = flags.modern_hotplug_events
     start.settings.suppress_vmdesc = flags.suppress_vmdesc
-    start.settings.irq = flags.irq
 
 
 def machine_option(start: Startup, name: str) -> str | None:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vmstate.describe.history import Release
-from vmstate.pseries.accelerators import TCG, Accelerator
+from vmstate.pseries.accelerators import TCG, Accelerator, Host
+from vmstate.pseries.capabilities import CapabilityAt
 from vmstate.pseries.cpus import CpuAt
-from vmstate.pseries.machines import MachineClass
+from vmstate.pseries.machines import ClassFlags, MachineClass, version_of
+from vmstate.pseries.refused import Refused
+from vmstate.pseries.rules import Rules
 from vmstate.pseries.vio_bus import VioBus
 from vmstate.pseries.world import Binary
 from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.options import KeyVal, Opt
 
-
-class Refused(Exception):
-    """QEMU prints ``lines`` and exits; ``crashed`` if it does so by a failed assertion."""
-
-    def __init__(self, *lines: str, crashed: bool = False) -> None:
-        super().__init__(*lines)
-        self.lines = lines
-        self.crashed = crashed
+__all__ = ["DeviceOption", "Global", "Refused", "Settings", "Startup"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +57,7 @@ class Settings:
 
     levels: dict[str, int] = field(default_factory=dict)
     max_compat: int = 0
+    ic_mode: str | None = None
     irq: str = ""
     vsmt: int = 0
     resize_hpt: str = "default"
@@ -130,6 +127,56 @@ class Startup:
         """The processor, once it is found."""
         assert self.cpu is not None
         return self.cpu
+
+    # What rules see of a machine that starts (vmstate.pseries.rules.MachineView).
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of its world."""
+        return self.binary.world.rules
+
+    @property
+    def type_name(self) -> str:
+        """The machine type, once it is selected."""
+        return self.type.name
+
+    @property
+    def flags(self) -> ClassFlags:
+        """What the machine type switches."""
+        return self.type.flags
+
+    @property
+    def class_levels(self) -> Mapping[str, int]:
+        """The machine type's default levels."""
+        return self.type.default_caps
+
+    @property
+    def capabilities(self) -> tuple[CapabilityAt, ...]:
+        """The release's capabilities, by index."""
+        return self.binary.capabilities
+
+    @property
+    def tcg(self) -> bool:
+        """Whether this is TCG."""
+        return self.accelerator.kvm is None
+
+    @property
+    def host(self) -> Host | None:
+        """The KVM host; None under TCG."""
+        return self.accelerator.kvm
+
+    @property
+    def ic_mode(self) -> str | None:
+        """The option ``ic-mode`` as given."""
+        return self.settings.ic_mode
+
+    def can_run(self, pvr: int) -> bool:
+        """Whether the processor can run the mode ``pvr`` under max-cpu-compat."""
+        return self.binary.compat.check(self.processor, pvr, 0, self.settings.max_compat)
+
+    def older_than(self, version: str) -> bool:
+        """Whether the machine type is of an older version than this one."""
+        return version_of(self.type.name) < Release.parse(version)
 
     def warn(self, text: str) -> None:
         """Print a warning and go on."""

@@ -30,7 +30,6 @@ from vmstate.describe import (
 )
 from vmstate.errors import DeclarationError
 from vmstate.pseries.capabilities import CAPABILITIES, Capability
-from vmstate.pseries.capability_defaults import is_sent
 from vmstate.pseries.device_tree.root import device_tree
 from vmstate.pseries.devices import spapr_hooks as hooks
 from vmstate.pseries.devices.device import Device
@@ -128,13 +127,7 @@ def _sent(name: str, index: int) -> Callable[[Any], bool]:
             raise DeclarationError(
                 f"cap-{name} is not number {index} of QEMU {machine.release}'s capabilities"
             )
-        return is_sent(
-            table[index],
-            machine.default_levels,
-            machine.effective_levels,
-            machine.given,
-            machine.flags.pre_4_1_migration,
-        )
+        return bool(machine.rules.cap_needed(machine, table[index]))
 
     return needed
 
@@ -186,8 +179,8 @@ _WORLDS: dict[int, tuple[Sequence[Capability], VMStateDescription]] = {
 }
 
 
-def _of_world(capabilities: Sequence[Capability]) -> VMStateDescription:
-    """The description for a world's table, made once: tables are told apart by identity."""
+def _of_binary(capabilities: Sequence[Capability]) -> VMStateDescription:
+    """The description for a program's table, made once: tables are told apart by identity."""
     known = _WORLDS.get(id(capabilities))
     if known is None:
         known = _WORLDS[id(capabilities)] = (capabilities, spapr_description(capabilities))
@@ -211,7 +204,7 @@ class Spapr(Device):
         super().__init__(machine)
         world = getattr(machine, "world", None)
         if world is not None:
-            self.description = _of_world(world.capabilities)
+            self.description = _of_binary(world.binary(machine.release).capability_table)
         self.board = board
         self.tb = Record(guest_timebase=0, time_of_the_day_ns=0)
         self.ov5_cas = Record(bitmap=0)

@@ -6,7 +6,6 @@ from typing import Any
 
 from vmstate.describe.history import History
 from vmstate.describe.reports import EINVAL, Aborted, Aborts
-from vmstate.pseries.capability_defaults import post_migration
 from vmstate.pseries.option_vectors import Ov5
 
 INTERLOCK_FREE = NO_ADDRESS = -1
@@ -90,7 +89,7 @@ def import_rtc(spapr: Any, version_id: int) -> int:
 def spapr_post_load(spapr: Any, version_id: int) -> int:
     """Compare all capabilities, telling every difference; then the clock (spapr_post_load)."""
     machine = spapr.machine
-    checks = post_migration(machine.capabilities, spapr.mig, machine.effective_levels)
+    checks = machine.rules.post_migration(machine, spapr.mig)
     for check in checks:
         spapr.compared("capability", f"cap-{check.name}", check.incoming, check.own, passed=not check.fails)
         if check.message is not None:

@@ -1,0 +1,43 @@
+"""What-if: a release that does not exist yet, as a difference to one that does."""
+
+from __future__ import annotations
+
+from vmstate.describe import Since, UInt8, UInt16, UInt32, UInt64, VMStateDescription
+from vmstate.describe.history import Span
+from vmstate.describe.reports import Aborted, Aborts
+from vmstate.proposals.proposal import Proposal
+from vmstate.pseries.accelerators import Host
+from vmstate.pseries.additions import Subsection
+from vmstate.pseries.capabilities import Capability, Kind
+from vmstate.pseries.capability_rules import Applying, CapabilityRefused
+from vmstate.pseries.compat import LOGICAL_2_06, LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
+from vmstate.pseries.machines import Difference, MachineType
+from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.refused import Refused
+
+__all__ = [
+    "LOGICAL_2_06",
+    "LOGICAL_2_07",
+    "LOGICAL_3_00",
+    "LOGICAL_3_10",
+    "Aborted",
+    "Aborts",
+    "Applying",
+    "Capability",
+    "CapabilityRefused",
+    "Difference",
+    "Host",
+    "Kind",
+    "MachineType",
+    "Ov5",
+    "Proposal",
+    "Refused",
+    "Since",
+    "Span",
+    "Subsection",
+    "UInt8",
+    "UInt16",
+    "UInt32",
+    "UInt64",
+    "VMStateDescription",
+]

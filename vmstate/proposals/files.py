@@ -1,0 +1,43 @@
+"""Proposals as files of Python: those that come with the package, and a reviewer's own."""
+
+from __future__ import annotations
+
+import runpy
+from functools import cache
+from pathlib import Path
+
+from vmstate.errors import ConfigurationError
+from vmstate.proposals.proposal import Proposal
+from vmstate.pseries.world import WORLD, World
+from vmstate.shipped import shipped
+
+
+def read_proposals(path: str | Path) -> list[Proposal]:
+    """The proposals that a file makes, in its order; the file is run.
+
+    Raises ConfigurationError for a file that fails or makes none, OSError if it cannot be read.
+    """
+    try:
+        made = runpy.run_path(str(path))
+    except (ConfigurationError, OSError):
+        raise
+    except Exception as error:
+        raise ConfigurationError(f"{path}: {type(error).__name__}: {error}") from error
+    found = [value for value in made.values() if isinstance(value, Proposal)]
+    if not found:
+        raise ConfigurationError(f"{path}: no Proposal is made in it")
+    return list(dict.fromkeys(found))
+
+
+@cache
+def shipped_proposals() -> tuple[Proposal, ...]:
+    """The proposals that come with the package."""
+    files = sorted(shipped("proposals").glob("*.py"))
+    return tuple(proposal for file in files for proposal in read_proposals(file))
+
+
+def with_proposals(world: World = WORLD, *proposals: Proposal) -> World:
+    """``world`` with all proposals beside it that come with the package, and these."""
+    for proposal in (*shipped_proposals(), *proposals):
+        world = proposal.beside(world)
+    return world

@@ -1,0 +1,75 @@
+"""A proposal: declarations and rules that a patch would change, on top of a release."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from vmstate.errors import DeclarationError
+from vmstate.pseries.rules import HOOK_NAMES, RULE_NAMES, Hook, Rule
+from vmstate.pseries.world import WORLD, Declaration, World
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_NAME = re.compile(r"[\w.-]+")
+
+
+class Proposal:
+    """A patch to review: ``qemu-ON+NAME`` is the program that has it.
+
+    ``on`` is the release that it was written for; ``says`` is the patch's subject line; the rest is what it
+    declares (capabilities, differences of machine types, subsections, hosts).  ``later``: releases after
+    ``on`` have it too, as they would if it were merged; else they are as they are.
+
+    Raises DeclarationError for a name that a command line cannot hold.
+    """
+
+    def __init__(
+        self, name: str, on: str, says: str, *declarations: Declaration, later: bool = False
+    ) -> None:
+        if not _NAME.fullmatch(name):
+            raise DeclarationError(f"a proposal's name is of letters, digits, '-', '_' and '.': {name!r}")
+        self.name = name
+        self.on = on
+        self.says = says
+        self.later = later
+        self.declarations: list[Declaration] = list(declarations)
+
+    def __repr__(self) -> str:
+        return f"Proposal({self.name!r}, on={self.on!r})"
+
+    def adds(self, *declarations: Declaration) -> None:
+        """Declare more."""
+        self.declarations.extend(declarations)
+
+    def rule(self, function: _Function) -> _Function:
+        """Put ``function`` in the place of the rule of its name (vmstate.pseries.rules.Rules).
+
+        Its first argument is the rule as merged; the others are those of the rule.  Raises DeclarationError
+        if there is no such rule.
+        """
+        if function.__name__ not in RULE_NAMES:
+            raise DeclarationError(
+                f"no such rule: {function.__name__!r}; there are {', '.join(sorted(RULE_NAMES))}"
+            )
+        self.declarations.append(Rule(function.__name__, function))
+        return function
+
+    def hook(self, description: str, name: str) -> Callable[[_Function], _Function]:
+        """Put the function in the place of a description's hook: ``@proposal.hook("cpu/compat", "needed")``.
+
+        Its first argument is the hook as merged, or None; the others are those that QEMU gives such a hook.
+        Raises DeclarationError if no hook is called so.
+        """
+        if name not in HOOK_NAMES:
+            raise DeclarationError(f"no such hook: {name!r}; there are {', '.join(sorted(HOOK_NAMES))}")
+
+        def put(function: _Function) -> _Function:
+            self.declarations.append(Hook(description, name, function))
+            return function
+
+        return put
+
+    def beside(self, world: World = WORLD) -> World:
+        """``world`` with this proposal beside it: there, ``qemu-ON+NAME`` can be run."""
+        return world.with_fork(self.name, *self.declarations)

@@ -1,0 +1,13 @@
+"""Where the files are that come with the package: hosts, guest kernels, proposals, scenarios, findings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+
+def shipped(kind: str) -> Path:
+    """The folder of the files of one kind: ``fixtures/KIND``, in a checkout or as installed."""
+    installed = _HERE / "fixtures" / kind
+    return installed if installed.is_dir() else _HERE.parent / "fixtures" / kind

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the files of fixtures/ that the command needs are installed beside its code."""
+"""What pyproject.toml cannot say: files of fixtures/ that the command needs are installed beside its code."""
 
 from setuptools import find_packages, setup
 

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "vmstate"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-FLOORS = {"errors": 0, "describe": 1, "stream": 2, "pseries": 3, "simulate": 4, "cli": 6, "__main__": 7}
+FLOORS = {"errors": 0, "shipped": 0, "describe": 1, "stream": 2, "pseries": 3, "simulate": 4, "cli": 6, "__main__": 7}
 ABOVE_THE_SIMULATOR = 5  # proposals, compare, fuzz, qemu, testing: they may use one another
 
 MODULE_LINES = 400

@@ -47,7 +47,7 @@ class Capability:
     needs: int | History[int] = 0
     apply: Callable[[rules.Applying, int], None] = rules.accept
     migrated: Span = ALWAYS
-    migrate_needed: MigrateNeeded | None | History[MigrateNeeded | None] = None
+    migrate_needed: MigrateNeeded | History[MigrateNeeded | None] | None = None
 
     @property
     def property_name(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from vmstate.describe import SaveFailure
 from vmstate.simulate.command_line import Configuration, parse
@@ -19,26 +20,70 @@ def configuration(side: Side) -> Configuration:
     return parse(side) if isinstance(side, str) else side
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What a source sent: the stream, or None and the check that says why not; and what it printed."""
+
+    stream: bytes | None
+    messages: list[str]
+    refused: Check | None = None
+    instance: Instance | None = None
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a destination made of a stream; ``instance`` is None if it did not start."""
+
+    verdict: Verdict
+    instance: Instance | None = None
+
+
+def send(source: Side, before: Callable[[Instance], None] | None = None) -> Sent:
+    """Start a source, let ``before`` happen to it, and let it save.
+
+    Raises ConfigurationError for a command line that we do not model.
+    """
+    start = build(configuration(source))
+    said = list(start.messages)
+    if start.machine is None:
+        return Sent(None, said, _refusal("source", start))
+    instance = Instance(start.machine)
+    if before is not None:
+        before(instance)
+    try:
+        return Sent(instance.save(), said, None, instance)
+    except SaveFailure as failure:
+        return Sent(None, said, Check("save", False, str(failure)), instance)
+    except SourceAborts as end:
+        said.append(end.line)
+        return Sent(None, said, Check("aborted", False, f"QEMU aborts: {end.line}"), instance)
+
+
+def receive(stream: bytes | memoryview, destination: Side, *, trace: bool = False) -> Received:
+    """Start a destination and let it load a stream.
+
+    Raises ConfigurationError for a command line that we do not model.
+    """
+    start = build(configuration(destination))
+    said = list(start.messages)
+    if start.machine is None:
+        refusal = _refusal("destination", start)
+        return Received(Verdict(Outcome.DESTINATION_REFUSED, said, decided_by=refusal))
+    instance = Instance(start.machine, [] if trace else None)
+    verdict = instance.load(memoryview(stream))
+    return Received(replace(verdict, messages=said + verdict.messages), instance)
+
+
 def migrate(source: Side, destination: Side, *, trace: bool = False) -> Verdict:
     """Build both, let the source save, let the destination load.
 
     Raises ConfigurationError for a command line that we do not model.
     """
-    from_side, to_side = configuration(source), configuration(destination)
-    start = build(from_side)
-    said = list(start.messages)
-    if start.machine is None:
-        return Verdict(Outcome.SOURCE_REFUSED, source_messages=said, decided_by=_refusal("source", start))
-    try:
-        stream = Instance(start.machine).save()
-    except SaveFailure as failure:
-        check = Check("save", False, str(failure))
-        return Verdict(Outcome.SOURCE_REFUSED, source_messages=said, decided_by=check)
-    except SourceAborts as end:
-        check = Check("aborted", False, f"QEMU aborts: {end.line}")
-        said.append(end.line)
-        return Verdict(Outcome.SOURCE_REFUSED, source_messages=said, decided_by=check)
-    return replace(load(stream, to_side, trace=trace), source_messages=said)
+    to_side = configuration(destination)
+    sent = send(source)
+    if sent.stream is None:
+        return Verdict(Outcome.SOURCE_REFUSED, source_messages=sent.messages, decided_by=sent.refused)
+    return replace(load(sent.stream, to_side, trace=trace), source_messages=sent.messages)
 
 
 def save(source: Side) -> bytes:
@@ -69,12 +114,7 @@ def load(stream: bytes | memoryview, destination: Side, *, trace: bool = False) 
 
     Raises ConfigurationError for a command line that we do not model.
     """
-    start = build(configuration(destination))
-    said = list(start.messages)
-    if start.machine is None:
-        return Verdict(Outcome.DESTINATION_REFUSED, said, decided_by=_refusal("destination", start))
-    verdict = Instance(start.machine, [] if trace else None).load(memoryview(stream))
-    return replace(verdict, messages=said + verdict.messages)
+    return receive(stream, destination, trace=trace).verdict
 
 
 def _refusal(side: str, start: Start) -> Check:

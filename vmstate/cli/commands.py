@@ -22,6 +22,7 @@ COMMANDS: dict[str, Command] = {
     "load": Command("vmstate.cli.load", "let a simulated destination load a stream: what would QEMU say?"),
     "migrate": Command("vmstate.cli.migrate", "a simulated migration between two command lines, or many"),
     "explain": Command("vmstate.cli.explain", "what a line of QEMU means, or why a migration is refused"),
+    "scenario": Command("vmstate.cli.scenario", "questions that were argued about, each run again"),
     "unwrap": Command("vmstate.cli.unwrap", "take a stream out of what it is wrapped in"),
     "wrap": Command("vmstate.cli.wrap", "compress a stream, or put it into a save image like another"),
     "capture": Command("vmstate.cli.capture", "let a real QEMU save a stream"),

@@ -1,0 +1,117 @@
+"""What was expected of a case against what came out of it, as a diff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import ndiff
+
+from vmstate.describe import Node
+from vmstate.pseries.readable import meanings
+from vmstate.scenarios.model import Case, Expected, Scenario
+from vmstate.scenarios.running import Found, run_case
+from vmstate.stream.content import Contents
+from vmstate.stream.content.paths import PathError, find, find_one
+from vmstate.stream.content.readable import text_of_place
+from vmstate.stream.items import Section
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A case that was run; ``wrong`` is a diff of expected (-) and found (+), empty if it passed."""
+
+    case: Case
+    found: Found
+    wrong: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all that was expected came out."""
+        return not self.wrong
+
+
+def run_scenario(scenario: Scenario) -> list[Judged]:
+    """Run every case."""
+    judged = []
+    for case in scenario.cases:
+        found = run_case(case, scenario.ignore)
+        judged.append(Judged(case, found, tuple(differences(case.expected, found))))
+    return judged
+
+
+def differences(expected: Expected, found: Found) -> Iterator[str]:
+    """Lines of a diff, for everything that is not as expected."""
+    if found.error is not None:
+        yield f"! {found.error}"
+        return
+    yield from _changed("outcome", (expected.outcome,), (str(found.ending),))
+    yield from _changed("source", expected.source_messages, found.source_messages)
+    yield from _changed("destination", expected.messages, found.messages)
+    yield from _changed("kvm", expected.kvm, (*found.kvm_source, *found.kvm_destination))
+    yield from _changed("kvm of the source", expected.kvm_source, found.kvm_source)
+    yield from _changed("kvm of the destination", expected.kvm_destination, found.kvm_destination)
+    for title, wanted, got in (
+        ("machine", expected.machine, found.machine),
+        ("guest after", expected.guest_after, found.guest_after),
+    ):
+        yield from _changed(title, None if wanted is None else (wanted,), (str(got),))
+    if expected.sends or expected.omits or expected.wire:
+        yield from _of_the_stream(expected, found.contents)
+
+
+def _changed(title: str, wanted: Sequence[str] | None, got: Iterable[str]) -> Iterator[str]:
+    if wanted is None or list(wanted) == list(got):
+        return
+    yield f"{title}:"
+    yield from (f"  {line}" for line in ndiff(list(wanted), list(got)) if not line.startswith("?"))
+
+
+def _of_the_stream(expected: Expected, contents: Contents | None) -> Iterator[str]:
+    if contents is None:
+        yield "! there is no stream to look into"
+        return
+    for name in expected.sends:
+        if not is_sent(contents, name):
+            yield f"- sends {name}"
+    for name in expected.omits:
+        if is_sent(contents, name):
+            yield f"+ sends {name}"
+    for path, wanted in expected.wire.items():
+        got = value_on_the_wire(contents, path, wanted)
+        if got != wanted:
+            yield f"- {path} = {wanted}"
+            yield f"+ {path} = {got}"
+
+
+def is_sent(contents: Contents, name: str) -> bool:
+    """Whether a section or subsection is in the stream, by its name or by a path."""
+    if any(name == section.idstr for section in contents.stream.sections):
+        return True
+    if any(
+        node.name == name for section in contents.stream.sections for node in _subsections(contents, section)
+    ):
+        return True
+    try:
+        return any(place.node.kind in {"section", "subsection"} for place in find(contents, name))
+    except PathError:
+        return False
+
+
+def _subsections(contents: Contents, section: Section) -> Iterator[Node]:
+    pending = [node for node in contents.payload(section) if node.kind == "subsection"]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending += [inner for inner in node.nodes if inner.kind == "subsection"]
+
+
+def value_on_the_wire(contents: Contents, path: str, like: int | str) -> int | str:
+    """A value in the stream: a number, or (``like`` is a text) as ``vmstate show`` shows it."""
+    try:
+        place = find_one(contents, path)
+    except PathError as error:
+        return str(error)
+    value = place.node.value
+    if isinstance(like, int) and isinstance(value, int):
+        return int(value)
+    return text_of_place(place, meanings(), full=True)

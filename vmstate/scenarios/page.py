@@ -1,0 +1,172 @@
+"""A scenario as a page: the question, the answer, and what came out of every case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from vmstate.scenarios.files import cells_of
+from vmstate.scenarios.judging import Judged
+from vmstate.scenarios.model import Case, Ending, Expected, Scenario, Table
+
+_TOLD = {
+    Ending.ACCEPT: "accepted",
+    Ending.REJECT: "rejected",
+    Ending.SOURCE_REFUSED: "the source does not start",
+    Ending.DESTINATION_REFUSED: "the destination does not start",
+    Ending.STARTS: "starts",
+    Ending.REFUSED: "does not start",
+}
+
+
+def render(scenario: Scenario, judged: Sequence[Judged]) -> str:
+    """The page, in Markdown; ``judged`` are the scenario's cases, run."""
+    by_name = {one.case.name: one for one in judged}
+    return "\n".join(_lines(scenario, by_name)) + "\n"
+
+
+def _lines(scenario: Scenario, judged: dict[str, Judged]) -> Iterator[str]:
+    yield f"# {scenario.title}"
+    yield ""
+    yield f"<!-- Made from {scenario.name}.toml by `vmstate scenario --write`; change that. -->"
+    if origin := _origin(scenario):
+        yield from ("", origin)
+    yield from ("", "## Question", "", scenario.question)
+    yield from ("", "## Answer", "", scenario.answer)
+    yield from ("", "## Cases", "")
+    yield "Each was simulated just so; `vmstate scenario " + scenario.name + "` runs them again."
+    if scenario.ignore:
+        lines = ", ".join(f"`{beginning}…`" for beginning in scenario.ignore)
+        yield f"Left out below, as no matter here: {lines}."
+    for item in scenario.items:
+        yield from ("", f"### {item.name[:1].upper()}{item.name[1:]}", "")
+        if item.about:
+            yield from (item.about, "")
+        if isinstance(item, Table):
+            yield from _table(item, [judged[case.name] for case in cells_of(item)])
+        else:
+            yield from _case(item, judged[item.name])
+        if item.real:
+            yield from ("", f"Real QEMU: {item.real}")
+
+
+def _origin(scenario: Scenario) -> str:
+    row = f"Catalogue A, row {scenario.row}" if scenario.row is not None else ""
+    commit = f"fixed by {scenario.commit}" if scenario.commit else ""
+    facts = ", ".join(fact for fact in (row, commit) if fact)
+    return ". ".join(fact.rstrip(".") for fact in (scenario.origin, facts) if fact) + "." * bool(
+        scenario.origin or facts
+    )
+
+
+def command(case: Case) -> str:
+    """The line that reproduces a case, for a shell."""
+    if case.start is not None:
+        return case.start
+    if case.stream is not None:
+        edits = "".join(f" '{edit}'" for edit in case.edits)
+        edit = f"vmstate edit streams/{case.stream}.mig.zst{edits} -o - --bare |\n  " if case.edits else ""
+        source = "-" if case.edits else f"streams/{case.stream}.mig.zst"
+        return f"{edit}vmstate load {source} --on '{case.destination}'"
+    return f"vmstate migrate '{case.source}' \\\n                '{case.destination}'"
+
+
+def _case(case: Case, judged: Judged) -> Iterator[str]:
+    yield from _block(command(case))
+    if case.guest is not None or case.events:
+        yield from ("", _before(case))
+    yield from ("", f"**{_verdict(judged)}**")
+    yield from _facts(case.expected, judged)
+    yield from _messages(case, judged)
+    if not judged.passed:
+        yield from ("", "**Not as expected:**", "")
+        yield from _block("\n".join(judged.wrong))
+
+
+def _before(case: Case) -> str:
+    boots = f"the guest boots `{case.guest}`" if case.guest is not None else ""
+    events = ", then: ".join(case.events)
+    return "Before it is saved, " + ", then: ".join(part for part in (boots, events) if part) + "."
+
+
+def _verdict(judged: Judged) -> str:
+    if judged.found.ending is None:
+        return f"could not be run: {judged.found.error}"
+    told = _TOLD[judged.found.ending]
+    return told[:1].upper() + told[1:]
+
+
+def _facts(expected: Expected, judged: Judged) -> Iterator[str]:
+    """What was asked about besides verdict and lines, as found."""
+    facts = []
+    if expected.machine is not None:
+        facts.append(f"machine type: `{judged.found.machine}`")
+    if expected.sends:
+        facts.append("sent: " + ", ".join(f"`{name}`" for name in expected.sends))
+    if expected.omits:
+        facts.append("not sent: " + ", ".join(f"`{name}`" for name in expected.omits))
+    facts += [f"on the wire: `{path}` = {_shown(value)}" for path, value in expected.wire.items()]
+    found = judged.found
+    for title, wanted, got in (
+        ("ioctls of the source", (expected.kvm, expected.kvm_source), found.kvm_source),
+        ("ioctls of the destination", (expected.kvm, expected.kvm_destination), found.kvm_destination),
+    ):
+        if any(one is not None for one in wanted):
+            facts.append(f"{title}: " + (", ".join(f"`{line}`" for line in got) or "none"))
+    if expected.guest_after is not None:
+        facts.append(f"the guest afterwards: {found.guest_after}")
+    if facts:
+        yield ""
+        yield from (f"- {fact}" for fact in facts)
+
+
+def _shown(value: int | str) -> str:
+    return f"{value:#x}" if isinstance(value, int) and value > 9 else str(value)
+
+
+def _messages(case: Case, judged: Judged) -> Iterator[str]:
+    found = judged.found
+    sides = [("source", found.source_messages), ("destination", found.messages)]
+    if case.start is not None:
+        sides = [("", found.messages)]
+    lines = [f"{side}: {line}" if side else line for side, said in sides for line in said]
+    if lines:
+        yield ""
+        yield from _block("\n".join(lines), "text")
+
+
+def _block(text: str, language: str = "sh") -> Iterator[str]:
+    yield f"```{language}"
+    yield text
+    yield "```"
+
+
+def _table(table: Table, judged: Sequence[Judged]) -> Iterator[str]:
+    yield from _block(f"vmstate migrate '{table.source}' \\\n                '{table.destination}'")
+    yield ""
+    yield "| {row} ↓ {column} → | " + " | ".join(f"`{column}`" for column in table.columns) + " |"
+    yield "|---" * (1 + len(table.columns)) + "|"
+    notes: dict[tuple[str, ...], int] = {}
+    for row, cells in groupby(judged, key=lambda one: one.case.row):
+        yield f"| `{row}` | " + " | ".join(_cell(cell, notes) for cell in cells) + " |"
+    for lines, number in notes.items():
+        yield ""
+        yield f"({number})"
+        yield ""
+        yield from _block("\n".join(lines), "text")
+    for cell in judged:
+        if not cell.passed:
+            yield from ("", f"**Not as expected, {cell.case.row} to {cell.case.column}:**", "")
+            yield from _block("\n".join(cell.wrong))
+
+
+def _cell(cell: Judged, notes: dict[tuple[str, ...], int]) -> str:
+    found = cell.found
+    told = _TOLD[found.ending] if found.ending is not None else str(found.error)
+    lines = (
+        *(f"source: {line}" for line in found.source_messages),
+        *(f"destination: {line}" for line in found.messages),
+    )
+    if not lines:
+        return told
+    return f"{told} ({notes.setdefault(lines, len(notes) + 1)})"

@@ -1,0 +1,154 @@
+"""A case is run: what came out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from vmstate.errors import VmstateError
+from vmstate.proposals.files import with_proposals
+from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.pseries.readable import meanings
+from vmstate.pseries.world import World
+from vmstate.scenarios.model import Case, Ending
+from vmstate.simulate.command_line import parse
+from vmstate.simulate.instance import Instance
+from vmstate.simulate.machine import build
+from vmstate.simulate.migration import receive, send
+from vmstate.simulate.verdict import Check
+from vmstate.stream import open_stream
+from vmstate.stream.containers import open_input
+from vmstate.stream.content import Contents
+from vmstate.stream.content.changes import Changes
+
+STREAMS = Path(__file__).resolve().parent.parent.parent / "streams"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came out of a case.
+
+    ``error``: why it could not be run at all.  ``contents``: the stream that was sent or loaded.
+    """
+
+    ending: Ending | None
+    source_messages: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+    contents: Contents | None = None
+    machine: str | None = None
+    kvm_source: tuple[str, ...] = ()
+    kvm_destination: tuple[str, ...] = ()
+    guest_after: str | None = None
+    decided_by: Check | None = None
+    error: str | None = None
+
+
+@cache
+def world() -> World:
+    """The world that scenarios are read in: every proposal of the package can be named."""
+    return with_proposals()
+
+
+def run_case(case: Case, ignore: Sequence[str] = ()) -> Found:
+    """Run a case; lines that begin as in ``ignore`` are left out."""
+    try:
+        found = _run(case)
+    except VmstateError as error:
+        return Found(None, error=str(error))
+    said, heard = (
+        tuple(line for line in lines if not line.startswith(tuple(ignore)))
+        for lines in (found.source_messages, found.messages)
+    )
+    return replace(found, source_messages=said, messages=heard)
+
+
+def _run(case: Case) -> Found:
+    if case.start is not None:
+        return _started(case.start)
+    if case.stream is not None:
+        return _loaded(case)
+    return _migrated(case)
+
+
+def _started(text: str) -> Found:
+    start = build(parse(text, world()))
+    if start.machine is None:
+        return Found(Ending.REFUSED, messages=start.messages)
+    return Found(Ending.STARTS, messages=start.messages, machine=start.machine.name)
+
+
+def _migrated(case: Case) -> Found:
+    assert case.source is not None
+    sent = send(parse(case.source, world()), _before(case))
+    source = Found(
+        Ending.SOURCE_REFUSED,
+        source_messages=tuple(sent.messages),
+        machine=None if sent.instance is None else sent.instance.type_name,
+        kvm_source=_ioctls(sent.instance),
+        decided_by=sent.refused,
+    )
+    if sent.stream is None:
+        return source
+    return _received(source, case, _contents(sent.stream), sent.instance)
+
+
+def _loaded(case: Case) -> Found:
+    path = STREAMS / f"{case.stream}.mig.zst"
+    if not path.exists():
+        return Found(None, error=f"there is no streams/{path.name} here")
+    with open_input(str(path)) as opened:
+        contents = _contents(bytes(opened.data))
+    if case.edits:
+        changes = Changes(contents, meanings())
+        for edit in case.edits:
+            changes.apply(edit)
+        contents = _contents(b"".join(changes.chunks()))
+    return _received(Found(None), case, contents, None)
+
+
+def _received(source: Found, case: Case, contents: Contents, sender: Instance | None) -> Found:
+    assert case.destination is not None
+    received = receive(contents.stream.data, parse(case.destination, world()))
+    return replace(
+        source,
+        ending=Ending(received.verdict.outcome),
+        messages=tuple(received.verdict.messages),
+        contents=contents,
+        kvm_destination=_ioctls(received.instance),
+        guest_after=_guest_after(case, sender, received.instance),
+        decided_by=received.verdict.decided_by,
+    )
+
+
+def _contents(stream: bytes) -> Contents:
+    return Contents(open_stream(stream), PseriesDeclarations())
+
+
+# The parts below need what not every case needs; they are imported when a case asks for them.
+
+
+def _before(case: Case) -> Callable[[Instance], None] | None:
+    if case.guest is None and not case.events:
+        return None
+
+    def happen(instance: Instance) -> None:
+        if case.guest is not None:
+            import_module("vmstate.simulate.guest").boot(instance, case.guest)
+        for event in case.events:
+            import_module("vmstate.simulate.events").happen(instance, event)
+
+    return happen
+
+
+def _ioctls(instance: Instance | None) -> tuple[str, ...]:
+    return () if instance is None else tuple(getattr(instance, "ioctls", ()))
+
+
+def _guest_after(case: Case, source: Instance | None, destination: Instance | None) -> str | None:
+    if case.expected.guest_after is None or destination is None:
+        return None
+    told: str = import_module("vmstate.simulate.aftermath").guest_after(source, destination)
+    return told

@@ -18,7 +18,7 @@ from random import Random
 
 from vmstate.compare.verify import verify
 from vmstate.errors import Finding, StreamError, VmstateError
-from vmstate.fuzz.mutations import Mutation, Spot, mutation, spots
+from vmstate.fuzz.bytewise import Mutation, Spot, mutation, spots
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.readable import meanings
 from vmstate.simulate.migration import load

@@ -1,0 +1,227 @@
+"""What can be changed in a stream: its sections, subsections, fields, counts and strings, with their places."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from vmstate.describe import Node, WireArray, WireRecords
+from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.stream import Section, Stream, open_stream
+from vmstate.stream.content import Contents
+from vmstate.stream.content.measuring import Measured
+from vmstate.stream.content.nodes import is_open, is_uniform
+from vmstate.stream.items import CommandItem, Configuration, EndOfStates, VmDescription
+
+LIVE = frozenset({"ram", "spapr/htab", "block", "dirty-bitmap"})
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A field: ``path`` as ``vmstate show`` writes it, ``type`` as the vmdesc names it."""
+
+    path: str
+    start: int
+    end: int
+    type: str
+    value: object
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array of equal elements, ``width`` bytes each."""
+
+    path: str
+    start: int
+    end: int
+    length: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number that bounds an array which follows it: their values are equal in an undamaged stream."""
+
+    leaf: Leaf
+    array: Array
+
+    @property
+    def path(self) -> str:
+        """That of the number."""
+        return self.leaf.path
+
+
+@dataclass(frozen=True)
+class Subsection:
+    """A subsection: its mark is at ``start``, its name's length one behind, its version at ``version_at``."""
+
+    path: str
+    name: str
+    start: int
+    version_at: int
+    end: int
+
+
+@dataclass
+class Part:
+    """A section as the fuzzer sees it; offsets of its header are those of a START or FULL."""
+
+    path: str
+    section: Section
+    leaves: list[Leaf] = field(default_factory=list)
+    arrays: list[Array] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
+    subsections: list[Subsection] = field(default_factory=list)
+
+    @property
+    def live(self) -> bool:
+        """Whether it is of guest memory, the hash table or the like."""
+        return self.section.idstr in LIVE
+
+    @property
+    def start(self) -> int:
+        """Where its mark is."""
+        return self.section.start
+
+    @property
+    def end(self) -> int:
+        """Behind its footer."""
+        return self.section.end
+
+
+class Anatomy:
+    """A base stream taken apart, once for a whole campaign.
+
+    Raises what opening a stream raises.
+    """
+
+    def __init__(self, data: bytes | memoryview, name: str = "") -> None:
+        self.data = bytes(data)
+        self.name = name
+        declarations = PseriesDeclarations()
+        self.stream: Stream = open_stream(self.data, Measured(declarations))
+        self._contents = Contents(self.stream, declarations)
+
+    @cached_property
+    def sha256(self) -> str:
+        """What a recipe names the stream by."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """All sections, in order."""
+        return [_part(node, self._contents.by_start[node.start]) for node in self._sections()]
+
+    def _sections(self) -> Iterator[Node]:
+        for node in self._contents.nodes:
+            if node.kind == "section":
+                yield node
+            else:
+                yield from (inner for inner in node.children if inner.kind == "section")
+
+    @cached_property
+    def devices(self) -> list[Part]:
+        """The sections of devices."""
+        return [part for part in self.parts if not part.live]
+
+    @cached_property
+    def live(self) -> list[Part]:
+        """The sections of guest memory and the like."""
+        return [part for part in self.parts if part.live]
+
+    @cached_property
+    def by_path(self) -> dict[str, Part]:
+        """Sections by their path."""
+        return {part.path: part for part in self.parts}
+
+    @cached_property
+    def leaves(self) -> dict[str, Leaf]:
+        """The fields of all sections, by path."""
+        return {leaf.path: leaf for part in self.parts for leaf in part.leaves}
+
+    @cached_property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays of all sections, by path."""
+        return {array.path: array for part in self.parts for array in part.arrays}
+
+    @cached_property
+    def counts(self) -> dict[str, Count]:
+        """The numbers that bound arrays, by path."""
+        return {count.path: count for part in self.parts for count in part.counts}
+
+    @cached_property
+    def subsections(self) -> dict[str, Subsection]:
+        """All subsections, by path."""
+        return {sub.path: sub for part in self.parts for sub in part.subsections}
+
+    @cached_property
+    def configuration(self) -> Configuration | None:
+        """The configuration section."""
+        return next((i for i in self.stream.items if isinstance(i, Configuration)), None)
+
+    @cached_property
+    def end_mark(self) -> EndOfStates | None:
+        """The byte behind the last section."""
+        return next((i for i in self.stream.items if isinstance(i, EndOfStates)), None)
+
+    @cached_property
+    def vmdesc(self) -> VmDescription | None:
+        """The description at the end."""
+        return next((i for i in self.stream.items if isinstance(i, VmDescription)), None)
+
+    @cached_property
+    def commands(self) -> list[CommandItem]:
+        """The commands at the top."""
+        return [i for i in self.stream.items if isinstance(i, CommandItem)]
+
+
+def _part(node: Node, section: Section) -> Part:
+    part = Part(node.name, section)
+    _collect(part, node, node.name)
+    return part
+
+
+def _collect(part: Part, node: Node, path: str) -> None:
+    """The fields inside ``node``: arrays stay closed; a count is a number that an array behind it is long."""
+    numbers: list[Leaf] = []
+    for child in node.children:
+        below = _below(path, child)
+        if child.kind == "subsection":
+            version = next((n for n in child.nodes if n.name == "version_id"), child)
+            part.subsections.append(Subsection(below, child.name, child.start, version.start, child.end))
+        if child.kind in {"header", "footer", "item"} or child.end <= child.start:
+            continue
+        array = _array(child, below)
+        if array is not None:
+            part.arrays.append(array)
+            part.counts += [Count(n, array) for n in numbers if n.value == array.length]
+        elif is_open(child) and not is_uniform(child):
+            _collect(part, child, below)
+        else:
+            leaf = Leaf(below, child.start, child.end, child.type, child.value)
+            part.leaves.append(leaf)
+            if isinstance(child.value, int) and not isinstance(child.value, bool):
+                numbers.append(leaf)
+
+
+def _below(path: str, child: Node) -> str:
+    if child.kind == "subsection":
+        return f"{path}/{child.name.removeprefix(path.split('[', maxsplit=1)[0] + '/')}"
+    return f"{path}{child.name}" if child.name.startswith("[") else f"{path}.{child.name}"
+
+
+def _array(node: Node, path: str) -> Array | None:
+    size = node.end - node.start
+    value = node.value
+    if isinstance(value, WireArray | WireRecords | list) and len(value) and size % len(value) == 0:
+        return Array(path, node.start, node.end, len(value), size // len(value))
+    if node.type in {"buffer", "unused_buffer"} and size:
+        return Array(path, node.start, node.end, size, 1)
+    return None

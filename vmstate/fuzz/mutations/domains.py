@@ -1,0 +1,77 @@
+"""What a mutation may vary: a section, a field, a number; each can be drawn, and made simpler.
+
+Values are JSON: a recipe holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Protocol
+
+from vmstate.fuzz.anatomy import Anatomy
+
+Value = Any
+Chosen = Mapping[str, Value]
+
+
+class Domain(Protocol):
+    """A parameter of a mutation."""
+
+    def draw(self, base: Anatomy, random: Random, chosen: Chosen) -> Value:
+        """A value; ``chosen`` has the parameters before it.  None if the stream has none."""
+
+    def simpler(self, base: Anatomy, value: Value, chosen: Chosen) -> Iterator[Value]:
+        """Values that a reader would find simpler, the simplest first."""
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of some values, the simplest first; a function of the stream and what was chosen gives them.
+
+    ``weight`` draws some more often.
+    """
+
+    values: Callable[[Anatomy, Chosen], Sequence[Value]]
+    weight: Callable[[Anatomy, Value], float] | None = None
+
+    def draw(self, base: Anatomy, random: Random, chosen: Chosen) -> Value:
+        """Any of them; None if there is none."""
+        values = self.values(base, chosen)
+        if not values:
+            return None
+        if self.weight is None:
+            return values[random.randrange(len(values))]
+        return random.choices(values, [self.weight(base, value) for value in values])[0]
+
+    def simpler(self, base: Anatomy, value: Value, chosen: Chosen) -> Iterator[Value]:
+        """Those before it."""
+        values = self.values(base, chosen)
+        yield from values[: values.index(value)] if value in values else values
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number from ``low`` to ``high`` (both may depend on the stream); simpler is nearer to ``low``."""
+
+    low: Callable[[Anatomy, Chosen], int]
+    high: Callable[[Anatomy, Chosen], int]
+
+    def draw(self, base: Anatomy, random: Random, chosen: Chosen) -> Value:
+        """Any of them; None if there is none."""
+        low, high = self.low(base, chosen), self.high(base, chosen)
+        return random.randint(low, high) if low <= high else None
+
+    def simpler(self, base: Anatomy, value: Value, chosen: Chosen) -> Iterator[Value]:
+        """By halves: ``low``, then what is ever closer to ``value``."""
+        low = self.low(base, chosen)
+        step = value - low
+        while step > 0:
+            yield value - step
+            step //= 2
+
+
+def among(*values: Value) -> OneOf:
+    """One of these, the simplest first."""
+    return OneOf(lambda _base, _chosen: values)

@@ -1,0 +1,66 @@
+"""The mutations by their names, and how one is drawn, applied and made simpler."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from vmstate.fuzz.anatomy import Anatomy
+from vmstate.fuzz.edits import Edit
+from vmstate.fuzz.mutations.domains import Chosen, Domain, Value
+
+Function = Callable[..., list[Edit]]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A named change; ``domains`` are its parameters in order, ``kind`` its class in tables."""
+
+    name: str
+    kind: str
+    about: str
+    domains: dict[str, Domain]
+    function: Function
+
+    def draw(self, base: Anatomy, random: Random) -> dict[str, Value] | None:
+        """Parameters for this stream; None if it has nothing that could be changed so."""
+        chosen: dict[str, Value] = {}
+        for name, domain in self.domains.items():
+            chosen[name] = domain.draw(base, random, chosen)
+            if chosen[name] is None:
+                return None
+        return chosen
+
+    def edits(self, base: Anatomy, chosen: Chosen) -> list[Edit]:
+        """What it does to the stream; nothing where a parameter names what the stream does not have."""
+        try:
+            return self.function(base, **chosen)
+        except (KeyError, IndexError):
+            return []
+
+    def simpler(self, base: Anatomy, chosen: Chosen) -> Iterator[dict[str, Value]]:
+        """The same with one parameter simpler."""
+        for name, domain in self.domains.items():
+            for value in domain.simpler(base, chosen[name], chosen):
+                yield {**chosen, name: value}
+
+
+#: All mutations, by name.
+MUTATIONS: dict[str, Mutation] = {}
+
+
+def mutation(kind: str, **domains: Domain) -> Callable[[Function], Function]:
+    """Register a function as a mutation: its name with dashes, its docstring's first line, its parameters.
+
+    It gets the :class:`Anatomy` and a value for each parameter, and returns edits of the base stream.
+    """
+
+    def register(function: Function) -> Function:
+        name = function.__name__.replace("_", "-")
+        about = (inspect.getdoc(function) or "").partition("\n")[0]
+        MUTATIONS[name] = Mutation(name, kind, about, domains, function)
+        return function
+
+    return register

@@ -1,0 +1,91 @@
+"""A recipe: a base stream by its hash, and the mutations that make another of it; one line of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from vmstate.errors import ConfigurationError
+from vmstate.fuzz.anatomy import Anatomy
+from vmstate.fuzz.edits import Edit, combined
+from vmstate.fuzz.mutations import MUTATIONS, Mutation
+
+#: How many mutations a recipe has: mostly one.
+_HOW_MANY = ((1, 70), (2, 20), (3, 7), (4, 3))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One mutation with its parameters."""
+
+    mutation: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def known(self) -> Mutation:
+        """The mutation.  Raises ConfigurationError for a name that there is not."""
+        found = MUTATIONS.get(self.mutation)
+        if found is None:
+            raise ConfigurationError(f"no such mutation: {self.mutation!r}")
+        return found
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
+        return f"{self.mutation}({given})"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``base``: the SHA-256 of the stream; ``stream``: its name, for people; ``seed``: what drew it."""
+
+    base: str
+    stream: str
+    steps: tuple[Step, ...]
+    seed: int | None = None
+
+    def edits(self, base: Anatomy) -> list[Edit]:
+        """What it does to ``base``.
+
+        Raises ConfigurationError if the recipe is for another stream, or names an unknown mutation.
+        """
+        if base.sha256 != self.base:
+            raise ConfigurationError(f"the recipe is for {self.stream} ({self.base}), not {base.sha256}")
+        return combined(edit for step in self.steps for edit in step.known.edits(base, step.parameters))
+
+    def as_json(self) -> dict[str, Any]:
+        """The recipe as a JSON object."""
+        steps = [[step.mutation, step.parameters] for step in self.steps]
+        seed = {} if self.seed is None else {"seed": self.seed}
+        return {"stream": self.stream, "base": self.base, **seed, "mutations": steps}
+
+    @staticmethod
+    def from_json(declared: dict[str, Any]) -> Recipe:
+        """A recipe from a JSON object.  Raises ConfigurationError for one that is none."""
+        try:
+            steps = tuple(Step(str(name), dict(parameters)) for name, parameters in declared["mutations"])
+            return Recipe(str(declared["base"]), str(declared["stream"]), steps, declared.get("seed"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(f"not a recipe: {error!r}") from None
+
+    def __str__(self) -> str:
+        return json.dumps(self.as_json(), ensure_ascii=False)
+
+
+def drawn(base: Anatomy, seed: int, among: Sequence[Mutation] = ()) -> Recipe:
+    """The recipe of a seed: one or a few mutations (of ``among``, or of all) with parameters drawn."""
+    random = Random(seed)
+    known = among or tuple(MUTATIONS.values())
+    counts, weights = zip(*_HOW_MANY, strict=True)
+    steps: list[Step] = []
+    wanted = random.choices(counts, weights)[0]
+    for _ in range(50 * wanted):
+        chosen = random.choice(known)
+        parameters = chosen.draw(base, random)
+        if parameters is not None:
+            steps.append(Step(chosen.name, parameters))
+        if len(steps) == wanted:
+            break
+    return Recipe(base.sha256, base.name, tuple(steps), seed)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.stream import corpus
-from vmstate.fuzz.robustness import Subject, campaign, check, loading, show
-from vmstate.fuzz.compact import compact
 from vmstate.fuzz.bytewise import spots
+from vmstate.fuzz.compact import compact
+from vmstate.fuzz.robustness import Subject, campaign, check, loading, show
 from vmstate.stream import open_stream
 
 DESTINATION = "qemu-7.2 -nodefaults -machine pseries-7.2 -m 256"

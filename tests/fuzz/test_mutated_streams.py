@@ -10,8 +10,8 @@ import pytest
 from tests.stream import corpus
 from vmstate.compare.streams import Diff
 from vmstate.errors import VmstateError
-from vmstate.fuzz.compact import compact
 from vmstate.fuzz.bytewise import mutation, spots
+from vmstate.fuzz.compact import compact
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import open_stream
 from vmstate.stream.content import Contents

@@ -1,4 +1,4 @@
-"""What can be changed in a stream: its sections, subsections, fields, counts and strings, with their places."""
+"""What can be changed in a stream: sections, subsections, fields, counts and strings, with their places."""
 
 from __future__ import annotations
 

@@ -1,0 +1,256 @@
+"""The machine's side of CAS: what it says that it supports, and what it makes of a guest's call.
+
+hw/ppc/spapr_hcall.c ``h_client_architecture_support``, ``cas_check_pvr``; hw/ppc/spapr.c
+``spapr_dt_ov5_platform_support``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from vmstate.describe.history import History, Span
+from vmstate.pseries.client_architecture import ArchitectureCall
+from vmstate.pseries.compat import LOGICAL_3_00
+from vmstate.pseries.guest_kernels import (
+    EITHER,
+    GTSE,
+    MMU_BYTE,
+    NOTHING,
+    ONLY_NEW,
+    RADIX_BYTE,
+    SWITCHABLE,
+    XIVE_BYTE,
+    Support,
+)
+from vmstate.pseries.hash_table import hash_table_shift
+from vmstate.pseries.option_vectors import Ov5
+
+NO_PVR = "Couldn't negotiate a suitable PVR during CAS"
+KVM_REFUSES = "Unable to set CPU compatibility mode in KVM: Invalid argument"
+NO_VECTOR = "warning: guest didn't provide option vector {}"
+BOTH_MMUS = "guest requested hash and radix MMU, which is invalid."
+BOTH_MODES = "guest requested an invalid interrupt mode"
+MUST_RESIZE = "h_client_architecture_support: Guest doesn't support HPT resizing, but resize-hpt=required"
+NO_MMU = "Guest requested unavailable MMU mode ({})."
+NO_XIVE = (
+    "Guest requested unavailable interrupt mode (XIVE), try the ic-mode=xive or ic-mode=dual machine property"
+)
+NO_XICS = (
+    "Guest requested unavailable interrupt mode (XICS), either don't set the ic-mode machine property or try"
+    " ic-mode=xics or ic-mode=dual"
+)
+
+_SAYS_WHAT_IT_SUPPORTS = Span("2.10")
+#: In 2.10 the processor's own MMU was what counted, whatever mode it had to run in.
+_SUPPORT_BY_MODE = Span("2.11")
+_SUPPORTS_XIVE = Span("4.0")
+_PVR_FAILURE_TOLD = Span("2.10")
+#: If the mode cannot be set (KVM PR), a guest that knows the processor itself may run without one.
+_RAW_INSTEAD = Span("2.11")
+_VECTORS_MAY_LACK = Span("5.0")
+_MMU_CHOSEN = Span("2.10")
+_INTERRUPTS_CHECKED = Span("4.1")
+#: Before 5.1 the bit for radix was put in as the guest asked, whatever was on offer.
+_RADIX_AS_ASKED = History(False, ("2.10", True), ("5.1", False))
+#: A change to XIVE needed another device tree, and so a reset, which kept what had been negotiated.
+_REBOOTS_FOR_XIVE = Span("4.0", "5.0")
+
+
+@dataclass(frozen=True)
+class Negotiated:
+    """What a call led to: the mode, option vector 5 (``spapr->ov5_cas``), translation and interrupts.
+
+    ``compat_pvr`` 0 is raw.  ``htab_shift`` is log2 of the hash table's bytes.  ``refused``: the guest is
+    told that it failed, and keeps what there was; ``ended``: QEMU exits.  ``rebooted``: the machine was
+    reset once on the way, and the guest called again.  ``messages`` are stderr lines.
+    """
+
+    compat_pvr: int
+    pcr: int
+    ov5: frozenset[int]
+    mmu: str
+    interrupts: str
+    htab_shift: int
+    messages: tuple[str, ...] = ()
+    refused: bool = False
+    ended: bool = False
+    rebooted: bool = False
+
+
+def platform_support(machine: Any) -> Support:
+    """``ibm,arch-vec-5-platform-support``; empty where there was no such property."""
+    if not _SAYS_WHAT_IT_SUPPORTS.covers(machine.release):
+        return {}
+    power9 = machine.can_run(LOGICAL_3_00)
+    xive = NOTHING
+    if power9 and _SUPPORTS_XIVE.covers(machine.release):
+        xive = {"xive": ONLY_NEW, "dual": EITHER}.get(machine.irq, NOTHING)
+    return {XIVE_BYTE: xive, MMU_BYTE: _mmu_support(machine, power9), 25: 0, RADIX_BYTE: GTSE}
+
+
+def _mmu_support(machine: Any, power9: bool) -> int:
+    host = machine.host
+    if _SUPPORT_BY_MODE.covers(machine.release) and not power9:
+        return NOTHING
+    if host is None:
+        return SWITCHABLE if machine.cpu.family.isa >= 300 else NOTHING
+    if not host.radix:
+        return NOTHING
+    return EITHER if hash_on_radix_host(host) else ONLY_NEW
+
+
+def hash_on_radix_host(host: Any) -> bool:
+    """Whether KVM on a host with radix also runs hash guests (KVM_CAP_PPC_MMU_HASH_V3)."""
+    return bool(getattr(host, "hash_v3", True))
+
+
+class _Ended(Exception):
+    """QEMU exits, or (``refused``) tells the guest that the call failed."""
+
+    def __init__(self, *, refused: bool = False) -> None:
+        super().__init__()
+        self.refused = refused
+
+
+@dataclass
+class _Negotiation:
+    """One call: what the machine has now, changed step by step as QEMU does."""
+
+    machine: Any
+    call: ArchitectureCall
+    compat_pvr: int
+    htab_shift: int
+    ov5: set[int] = field(default_factory=set)
+    messages: list[str] = field(default_factory=list)
+    rebooted: bool = False
+
+    def run(self) -> Negotiated:
+        refused = ended = False
+        try:
+            self._processor()
+            self._options()
+        except _Ended as end:
+            refused, ended = end.refused, not end.refused
+        machine = self.machine
+        return Negotiated(
+            compat_pvr=self.compat_pvr,
+            pcr=machine.compat_table.pcr(machine.cpu, self.compat_pvr),
+            ov5=frozenset(self.ov5),
+            mmu="radix" if Ov5.MMU_RADIX_300 in self.ov5 else "hash",
+            interrupts=self._interrupts(),
+            htab_shift=self.htab_shift,
+            messages=tuple(self.messages),
+            refused=refused,
+            ended=ended,
+            rebooted=self.rebooted,
+        )
+
+    def _processor(self) -> None:
+        """``cas_check_pvr``: the newest mode of the guest's table wins over the processor as it is."""
+        machine = self.machine
+        raw, best = scan_pvrs(machine, self.call)
+        if not best and (not raw or machine.max_compat):
+            if _PVR_FAILURE_TOLD.covers(machine.release):
+                self.messages.append(NO_PVR)
+            raise _Ended(refused=True)
+        if self._kvm_refuses(best):
+            if not raw or not _RAW_INSTEAD.covers(machine.release):
+                self.messages.append(KVM_REFUSES)
+                raise _Ended(refused=True)
+            return
+        self.compat_pvr = best
+
+    def _kvm_refuses(self, pvr: int) -> bool:
+        host = self.machine.host
+        if host is None or host.compat_register or pvr == self.compat_pvr:
+            return False
+        return self.machine.rules.arch_compat(self.machine, self.compat_pvr, pvr) is not None
+
+    def _options(self) -> None:
+        machine, release = self.machine, self.machine.release
+        asked = set(self._vector(5))
+        if _MMU_CHOSEN.covers(release) and Ov5.MMU_BOTH in asked:
+            self._end(BOTH_MMUS)
+        if _INTERRUPTS_CHECKED.covers(release) and Ov5.XIVE_BOTH in asked:
+            self._end(BOTH_MODES)
+        radix = _MMU_CHOSEN.covers(release) and Ov5.MMU_RADIX_300 in asked
+        if not radix and _MMU_CHOSEN.covers(release) and Ov5.HPT_RESIZE not in asked:
+            self._table_for_all_memory()
+        self.ov5 = {int(bit) for bit in machine.ov5} & asked
+        self._check_mmu(radix)
+        if _RADIX_AS_ASKED.at(release):
+            self.ov5.discard(Ov5.MMU_RADIX_300)
+            self.ov5 |= {Ov5.MMU_RADIX_300} if radix else set()
+        self._check_interrupts(Ov5.XIVE_EXPLOIT in asked)
+
+    def _vector(self, number: int) -> frozenset[int]:
+        needed = (1, number) if _MMU_CHOSEN.covers(self.machine.release) else (number,)
+        for each in needed:
+            if self.call.vector(each) is None:
+                if _VECTORS_MAY_LACK.covers(self.machine.release):
+                    self.messages.append(NO_VECTOR.format(each))
+                    raise _Ended(refused=True)
+                raise _Ended
+        return self.call.vector(number) or frozenset()
+
+    def _table_for_all_memory(self) -> None:
+        """A guest that cannot resize its hash table gets one for all the memory that there may be."""
+        machine = self.machine
+        if machine.resize_hpt == "required":
+            self._end(MUST_RESIZE)
+        self.htab_shift = max(self.htab_shift, hash_table_shift(machine.maxram_size))
+
+    def _check_mmu(self, radix: bool) -> None:
+        host = self.machine.host
+        if host is None or not _MMU_CHOSEN.covers(self.machine.release):
+            return
+        if radix and not host.radix:
+            self._end(NO_MMU.format("radix"))
+        if not radix and host.radix and not hash_on_radix_host(host):
+            self._end(NO_MMU.format("hash"))
+
+    def _check_interrupts(self, xive: bool) -> None:
+        machine = self.machine
+        if _INTERRUPTS_CHECKED.covers(machine.release):
+            if xive and not machine.has_xive:
+                self._end(NO_XIVE)
+            if not xive and not machine.has_xics:
+                self._end(NO_XICS)
+        self.rebooted = (
+            _REBOOTS_FOR_XIVE.covers(machine.release)
+            and machine.irq == "dual"
+            and Ov5.XIVE_EXPLOIT in self.ov5
+        )
+
+    def _interrupts(self) -> str:
+        machine = self.machine
+        if machine.has_xive and (not machine.has_xics or Ov5.XIVE_EXPLOIT in self.ov5):
+            return "xive"
+        return "xics"
+
+    def _end(self, message: str) -> None:
+        self.messages.append(message)
+        raise _Ended
+
+
+def scan_pvrs(machine: Any, call: ArchitectureCall) -> tuple[bool, int]:
+    """Whether the table has the processor itself, and the best mode in it (0 for none).
+
+    An entry that matches the processor is not looked at as a mode; each mode must be no older than the best
+    one so far, and none may be newer than max-cpu-compat.
+    """
+    raw, best = False, 0
+    for entry in call.pvrs:
+        if entry.ends:
+            break
+        if entry.matches(machine.cpu.pvr):
+            raw = True
+        elif machine.compat_table.check(machine.cpu, entry.value, best, machine.max_compat):
+            best = entry.value
+    return raw, best
+
+
+def negotiate(machine: Any, call: ArchitectureCall) -> Negotiated:
+    """What a machine that has just been reset makes of a guest's call."""
+    return _Negotiation(machine, call, machine.max_compat, machine.htab_shift).run()

@@ -6,18 +6,21 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from vmstate.describe import VMStateDescription
 from vmstate.errors import DeclarationError
-from vmstate.pseries.rules import HOOK_NAMES, RULE_NAMES, Hook, Rule
+from vmstate.pseries.rules import HOOK_NAMES, RULE_NAMES, Hook, Redescribed, Rule
 from vmstate.pseries.world import WORLD, Declaration, World
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Redescribe = Callable[[VMStateDescription], VMStateDescription]
 _NAME = re.compile(r"[\w.-]+")
 
 
 class Proposal:
     """A patch to review: ``qemu-ON+NAME`` is the program that has it.
 
-    ``on`` is the release that it was written for; ``says`` is the patch's subject line; the rest is what it
+    ``on`` is the release that it was written for (``4.2``), or another proposal there, on top of which it
+    comes (``4.2+NAME``); ``says`` is the patch's subject line; the rest is what it
     declares (capabilities, differences of machine types, subsections, hosts).  ``later``: releases after
     ``on`` have it too, as they would if it were merged; else they are as they are.
 
@@ -31,6 +34,7 @@ class Proposal:
             raise DeclarationError(f"a proposal's name is of letters, digits, '-', '_' and '.': {name!r}")
         self.name = name
         self.on = on
+        self.release, _, self.base = on.partition("+")
         self.says = says
         self.later = later
         self.declarations: list[Declaration] = list(declarations)
@@ -70,6 +74,22 @@ class Proposal:
 
         return put
 
+    def description(self, name: str) -> Callable[[_Redescribe], _Redescribe]:
+        """Put what the function makes of a description in its place: ``@proposal.description("spapr")``.
+
+        It gets the description as merged, and returns another: with other fields, subsections or versions
+        (``dataclasses.replace``).
+        """
+
+        def put(function: _Redescribe) -> _Redescribe:
+            self.declarations.append(Redescribed(name, function))
+            return function
+
+        return put
+
     def beside(self, world: World = WORLD) -> World:
-        """``world`` with this proposal beside it: there, ``qemu-ON+NAME`` can be run."""
-        return world.with_fork(self.name, *self.declarations)
+        """``world`` with this proposal beside it: there, ``qemu-RELEASE+NAME`` can be run.
+
+        Raises ConfigurationError if it comes on top of one that is not there.
+        """
+        return world.with_fork(self.name, *self.declarations, base=self.base)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from vmstate.describe import VMStateDescription
-from vmstate.pseries.rules import Hook, hooked
+from vmstate.pseries.rules import Change, hooked
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +47,8 @@ def add_subsections(devices: Iterable[Any], subsections: Sequence[Subsection]) -
                 vars(device).update(one.reset)
 
 
-def replace_hooks(devices: Iterable[Any], hooks: tuple[Hook, ...]) -> None:
-    """Give every device the hooks that are replaced in its description."""
+def replace_hooks(devices: Iterable[Any], hooks: tuple[Change, ...]) -> None:
+    """Give every device the description, and the hooks, that are in the place of its own."""
     for device in devices:
         description = getattr(device, "description", None)
         if description is not None:

@@ -61,6 +61,10 @@ class MachineView(Protocol):
     def ic_mode(self) -> str | None:
         """The option ``ic-mode`` as given; None where it was not."""
 
+    @property
+    def properties_given(self) -> tuple[str, ...]:
+        """The machine properties that the command line set, in the order in which they were."""
+
     def can_run(self, pvr: int) -> bool:
         """Whether the processor can run the mode with this logical PVR, under max-cpu-compat."""
 
@@ -131,6 +135,13 @@ class Hook(NamedTuple):
 HOOK_NAMES = frozenset({"needed", "pre_load", "post_load", "pre_save"})
 
 
+class Redescribed(NamedTuple):
+    """Another description in the place of that of this name: what ``function`` makes of the one merged."""
+
+    description: str
+    function: Callable[[VMStateDescription], VMStateDescription]
+
+
 def checked_hook(hook: Hook) -> Hook:
     """The hook itself; raises DeclarationError if there is none of that name."""
     if hook.name not in HOOK_NAMES:
@@ -138,15 +149,22 @@ def checked_hook(hook: Hook) -> Hook:
     return hook
 
 
+Change = Hook | Redescribed
+
+
 @cache
-def hooked(description: VMStateDescription, hooks: tuple[Hook, ...]) -> VMStateDescription:
-    """``description`` with these hooks in it and in its subsections; itself if none of them is its own."""
+def hooked(description: VMStateDescription, changes: tuple[Change, ...]) -> VMStateDescription:
+    """``description`` with these changes in it and in its subsections; itself if none of them is its own."""
     changed: dict[str, Any] = {}
-    for hook in hooks:
-        if hook.description == description.name:
-            merged = changed.get(hook.name, getattr(description, hook.name))
-            changed[hook.name] = _over(merged, hook.function)
-    parts = [hooked(part, hooks) for part in description.subsections]
+    own = [change for change in changes if change.description == description.name]
+    for change in own:
+        if isinstance(change, Redescribed):
+            description = change.function(description)
+    for change in own:
+        if isinstance(change, Hook):
+            merged = changed.get(change.name, getattr(description, change.name))
+            changed[change.name] = _over(merged, change.function)
+    parts = [hooked(part, changes) for part in description.subsections]
     if any(new is not old for new, old in zip(parts, description.subsections, strict=True)):
         changed["subsections"] = parts
     return replace(description, **changed) if changed else description

@@ -20,7 +20,7 @@ from vmstate.pseries.cpu_table import CPU_FAMILIES, CPU_MODELS
 from vmstate.pseries.cpus import CpuAt, CpuFamily, CpuModel, cpu_at
 from vmstate.pseries.lifecycle import Lifecycle
 from vmstate.pseries.machines import Difference, MachineClass, MachineType, machine_class
-from vmstate.pseries.rules import QEMU_RULES, Hook, Rule, Rules, checked_hook
+from vmstate.pseries.rules import QEMU_RULES, Change, Hook, Redescribed, Rule, Rules, checked_hook
 
 Declaration = (
     str
@@ -35,6 +35,7 @@ Declaration = (
     | Subsection
     | Rule
     | Hook
+    | Redescribed
 )
 
 
@@ -64,7 +65,7 @@ class World:
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     subsections: tuple[Subsection, ...] = ()
     rules: Rules = QEMU_RULES
-    hooks: tuple[Hook, ...] = ()
+    hooks: tuple[Change, ...] = ()
     forks: tuple[tuple[str, World], ...] = ()
     fork_name: str = ""
     _binaries: dict[Release, Binary] = field(default_factory=dict, compare=False, repr=False)
@@ -104,9 +105,13 @@ class World:
         names = ", ".join(known for known, _ in self.forks) or "none"
         raise ConfigurationError(f"no such proposal: {name!r}; known here: {names}")
 
-    def with_fork(self, name: str, *declarations: Declaration) -> World:
-        """This world and, beside it, one of that name where these are declared too."""
-        fork = replace(self.extended(*declarations), fork_name=name)
+    def with_fork(self, name: str, *declarations: Declaration, base: str = "") -> World:
+        """This world and, beside it, one of that name where these are declared too.
+
+        It begins as this one, or as the one of the name ``base``.  Raises ConfigurationError without that.
+        """
+        start = self.fork(base) if base else self
+        fork = replace(start.extended(*declarations), fork_name=name)
         others = tuple(one for one in self.forks if one[0] != name)
         return replace(self, forks=(*others, (name, fork)), _binaries=self._binaries)
 
@@ -136,6 +141,8 @@ def _add(world: World, thing: Declaration) -> World:
             return replace(world, rules=world.rules.replaced(thing))
         case Hook():
             return replace(world, hooks=(*world.hooks, checked_hook(thing)))
+        case Redescribed():
+            return replace(world, hooks=(*world.hooks, thing))
         case _:
             place = _PLACES[type(thing)]
             changed: dict[str, Any] = {place: _with(getattr(world, place), thing)}
@@ -162,7 +169,13 @@ def _differing(types: tuple[MachineType, ...], difference: Difference) -> tuple[
 def _with(things: tuple[_Named, ...], thing: _Named) -> tuple[_Named, ...]:
     if any(other.name == thing.name for other in things):
         return tuple(thing if other.name == thing.name else other for other in things)
-    return (*things, thing)
+    place = len(things)
+    if isinstance(thing, Capability) and thing.after:
+        names = [other.name for other in things]
+        if thing.after not in names:
+            raise DeclarationError(f"{thing.name}: there is no {thing.after} that it could follow")
+        place = names.index(thing.after) + 1
+    return (*things[:place], thing, *things[place:])
 
 
 def _with_type(types: tuple[MachineType, ...], new: MachineType) -> tuple[MachineType, ...]:

@@ -10,7 +10,7 @@ from vmstate.describe.reports import HookFailed, Report
 from vmstate.pseries.additions import add_subsections, replace_hooks
 from vmstate.pseries.board import Registered
 from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
-from vmstate.pseries.devices.device import Device
+from vmstate.pseries.devices.device import Device, LiveDevice
 from vmstate.pseries.registration import connector, register
 from vmstate.simulate.loader import Loader
 from vmstate.simulate.machine import Machine
@@ -37,6 +37,7 @@ class Instance:
         self.entries: list[Registered] = register(self)
         if built.world.subsections:
             add_subsections((entry.device for entry in self.entries), built.world.subsections)
+        self.connectors: dict[tuple[str, int], Device] = {}
         if built.world.hooks:
             replace_hooks((entry.device for entry in self.entries), built.world.hooks)
         self.configuration = ConfigurationSection(self) if built.flags.send_configuration else None
@@ -83,7 +84,7 @@ class Instance:
             footers=self.flags.send_section_footer,
             vmdescription=not self.built.suppress_vmdesc,
             trace=self.trace,
-            rare=lambda idstr, instance_id: connector(self, idstr, instance_id),
+            rare=self._connector,
         )
         ret = loader.run()
         return Verdict(
@@ -93,6 +94,22 @@ class Instance:
             errno=-ret,
             trace=self.trace or [],
         )
+
+    def _connector(self, idstr: str, instance_id: int) -> Device | None:
+        """A connector that a stream names; made when it is asked for, as few streams name any."""
+        key = idstr, instance_id
+        found = self.connectors.get(key) or connector(self, idstr, instance_id)
+        if found is not None and key not in self.connectors:
+            replace_hooks([found], self.built.world.hooks)
+            self.connectors[key] = found
+        return found
+
+    def device(self, idstr: str, instance_id: int = 0) -> Device | LiveDevice | None:
+        """The device with that section name and instance, or None."""
+        for entry in self.entries:
+            if (entry.device.idstr, entry.device.instance_id) == (idstr, instance_id):
+                return entry.device
+        return self.connectors.get((idstr, instance_id))
 
     def _decided(self, loader: Loader) -> Check | None:
         """The loader's own check; where a hook refused, what the hook compared, at the loader's place."""

@@ -32,7 +32,8 @@ def read_proposals(path: str | Path) -> list[Proposal]:
 @cache
 def shipped_proposals() -> tuple[Proposal, ...]:
     """The proposals that come with the package."""
-    files = sorted(shipped("proposals").glob("*.py"))
+    # By name, so that what comes on top of another ("NAME-more") comes after it.
+    files = sorted(shipped("proposals").glob("*.py"), key=lambda file: file.stem)
     return tuple(proposal for file in files for proposal in read_proposals(file))
 
 

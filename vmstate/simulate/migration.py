@@ -43,7 +43,11 @@ def send(source: Side, before: Callable[[Instance], None] | None = None) -> Sent
 
     Raises ConfigurationError for a command line that we do not model.
     """
-    start = build(configuration(source))
+    return sent_by(build(configuration(source)), before)
+
+
+def sent_by(start: Start, before: Callable[[Instance], None] | None = None) -> Sent:
+    """What a source sends that was started already; the machine itself stays as it is."""
     said = list(start.messages)
     if start.machine is None:
         return Sent(None, said, _refusal("source", start))
@@ -64,7 +68,11 @@ def receive(stream: bytes | memoryview, destination: Side, *, trace: bool = Fals
 
     Raises ConfigurationError for a command line that we do not model.
     """
-    start = build(configuration(destination))
+    return received_by(stream, build(configuration(destination)), trace=trace)
+
+
+def received_by(stream: bytes | memoryview, start: Start, *, trace: bool = False) -> Received:
+    """What a destination that was started already makes of a stream; the machine itself stays as it is."""
     said = list(start.messages)
     if start.machine is None:
         refusal = _refusal("destination", start)

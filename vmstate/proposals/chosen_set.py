@@ -1,0 +1,232 @@
+"""The configurations that a what-if tries: values of each dimension, and which sides are put together.
+
+A setting is a machine type, a platform (TCG with a processor, or a KVM host), an interrupt mode, a
+compatibility mode, and more options of ``-machine``.  Of the last three at most one is not the default, on
+every platform; a destination is as its source, or differs from it in one of these and is the default in the
+others.  The machine type is the same on both sides: another is always rejected.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vmstate.describe.history import Release
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.capabilities import CapabilityAt
+from vmstate.pseries.world import WORLD, Binary, World
+from vmstate.simulate.properties import PROPERTIES
+
+_OPTION_SPANS = {prop.name: prop.span for prop in PROPERTIES}
+_RANGE = re.compile(r"(?P<first>[0-9.]+)-(?P<last>[0-9.]+)")
+
+
+class Setting(NamedTuple):
+    """One side: each an index of the value in its dimension, 0 where it is the default."""
+
+    type: int
+    platform: int
+    ic_mode: int = 0
+    compat: int = 0
+    option: int = 0
+
+
+Variation = tuple[int, int, int]  # interrupt mode, compatibility mode, option
+
+
+class Platform(NamedTuple):
+    """A KVM host, or (host is "") TCG with a processor ("": that of the machine type)."""
+
+    host: str
+    cpu: str
+
+    @property
+    def words(self) -> str:
+        """For people: ``p9-hv``, ``tcg``, ``tcg power9``."""
+        return self.host or f"tcg {self.cpu}".strip()
+
+
+@dataclass(frozen=True)
+class ChosenSet:
+    """What is tried.  An empty text is the default of QEMU; no releases or types at all: every one.
+
+    ``releases`` are lines (2.11: its newest), exact numbers, ranges (2.9-4.2), or RELEASE+PROPOSAL.
+    ``options`` are appended to ``-machine``, where the release has them; levels of capabilities that a
+    proposal adds are there by themselves.  ``rest`` is the rest of every command line.
+    """
+
+    releases: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    cpus: tuple[str, ...] = ("", "power8", "power9", "power10")
+    hosts: tuple[str, ...] = ("tcg", "p8-hv", "p8-pr", "p9-hv", "p9-hv-dd23", "p10-hv")
+    ic_modes: tuple[str, ...] = ("", "xics", "xive", "dual")
+    compat_modes: tuple[str, ...] = ("", "power8", "power9")
+    options: tuple[str, ...] = ("", "cap-htm=off")
+    rest: str = "-nodefaults -m 256"
+
+    @cached_property
+    def platforms(self) -> tuple[Platform, ...]:
+        """TCG with each processor, then the hosts."""
+        found: list[Platform] = []
+        for host in self.hosts:
+            found += [Platform("", cpu) for cpu in self.cpus] if host == "tcg" else [Platform(host, "")]
+        return tuple(found)
+
+    @cached_property
+    def pairs_of_variations(self) -> tuple[tuple[Variation, Variation], ...]:
+        """Both sides' variations, on one platform."""
+        sizes = (len(self.ic_modes), len(self.compat_modes), len(self.options))
+        along = [[_only(place, value) for value in range(size)] for place, size in enumerate(sizes)]
+        found = [(a, b) for line in along for a in line for b in line]
+        return tuple(dict.fromkeys(found))
+
+    def for_worlds(self, before: World, after: World) -> ChosenSet:
+        """The set with every machine type named, and with options for capabilities that only one side has."""
+        types = self.types
+        if not types:
+            named = dict.fromkeys(t.name for world in (after, before) for t in world.machine_types)
+            types = ("pseries", *named)
+        levels = [text for world in (before, after) for text in _added_levels(world)]
+        return replace(self, types=types, options=tuple(dict.fromkeys((*self.options, *levels))))
+
+    def pairs(self, source: Binaries, destination: Binaries, type_: int, platform: int) -> Iterator[Pair]:
+        """The settings of both sides with this machine type, the source on this platform; each pair once.
+
+        A side is the program before and after the proposal.
+        """
+        name = self.types[type_]
+        if not (_offers(source, name) and _offers(destination, name)):
+            return
+        seen = set()
+        wanted = [(platform, a, b) for a, b in self.pairs_of_variations]
+        wanted += [(other, _DEFAULT, _DEFAULT) for other in range(len(self.platforms)) if other != platform]
+        for other, a, b in wanted:
+            pair = (
+                self.had(source, Setting(type_, platform, *a)),
+                self.had(destination, Setting(type_, other, *b)),
+            )
+            if pair not in seen:
+                seen.add(pair)
+                yield pair
+
+    def had(self, side: Binaries, setting: Setting) -> Setting:
+        """The setting without the options that neither of the two programs has."""
+        _, _, ic_mode, compat, option = setting
+        if ic_mode and not any(_has(binary, "ic-mode") for binary in side):
+            setting = setting._replace(ic_mode=0)
+        if compat and not any(_has(binary, "max-cpu-compat") for binary in side):
+            setting = setting._replace(compat=0)
+        if option:
+            words = self.options[option].split(",")
+            if not any(all(_has(binary, word) for word in words) for binary in side):
+                setting = setting._replace(option=0)
+        return setting
+
+    def command_line(self, program: str, setting: Setting) -> str:
+        """The command line of a program (``qemu-4.2.1+NAME``) with a setting."""
+        platform = self.platforms[setting.platform]
+        machine = [self.types[setting.type]]
+        if platform.host:
+            machine.append("accel=kvm")
+        if setting.ic_mode:
+            machine.append(f"ic-mode={self.ic_modes[setting.ic_mode]}")
+        if setting.compat:
+            machine.append(f"max-cpu-compat={self.compat_modes[setting.compat]}")
+        if setting.option:
+            machine.append(self.options[setting.option])
+        words = [f"{platform.host}:"] if platform.host else []
+        words += [program, "-machine", ",".join(machine)]
+        words += ["-cpu", platform.cpu] if platform.cpu else []
+        return " ".join([*words, self.rest]).strip()
+
+    def program_names(self, world: World) -> list[str]:
+        """The programs other than the proposal's, oldest first, as ``4.2.1`` or ``4.2.1+NAME``.
+
+        Raises ConfigurationError for a release that there is not.
+        """
+        lines = sorted(world.newest)
+        if not self.releases:
+            return [str(release) for release in lines]
+        found: list[str] = []
+        for text in self.releases:
+            limits = _RANGE.fullmatch(text)
+            if limits:
+                first, last = (world.release(limits[end]) for end in ("first", "last"))
+                found += [str(release) for release in lines if first.line <= release.line <= last.line]
+                continue
+            number, plus, name = text.removeprefix("qemu-").partition("+")
+            if plus:
+                world.fork(name)
+            found.append(f"{world.release(number)}{plus}{name}")
+        return sorted(dict.fromkeys(found), key=lambda name: Release.parse(name.partition("+")[0]))
+
+
+Pair = tuple[Setting, Setting]
+Binaries = tuple[Binary, ...]
+_DEFAULT: Variation = (0, 0, 0)
+
+
+def _only(place: int, value: int) -> Variation:
+    one = [0, 0, 0]
+    one[place] = value
+    return (one[0], one[1], one[2])
+
+
+def _offers(side: Binaries, name: str) -> bool:
+    return name == "pseries" or any(name in binary.machine_types for binary in side)
+
+
+def _has(binary: Binary, text: str) -> bool:
+    """Whether the release has the option of ``-machine`` that ``text`` sets."""
+    name = text.partition("=")[0]
+    if name in binary.capability:
+        return True
+    span = _OPTION_SPANS.get(name)
+    return span is not None and span.covers(binary.release)
+
+
+def _added_levels(world: World) -> Iterator[str]:
+    """An option for each level of each capability that the package does not declare."""
+    known = {capability.name for capability in WORLD.capabilities}
+    newest = {c.name: c for release in sorted(world.newest) for c in world.binary(release).capabilities}
+    for capability in newest.values():
+        if capability.name not in known:
+            yield from (f"{capability.property_name}={value}" for value in _values(capability))
+
+
+def _values(capability: CapabilityAt) -> tuple[str, ...]:
+    if capability.values:
+        return capability.values
+    return ("off", "on") if capability.kind.value == "bool" else ()
+
+
+_KEYS = {field.name.replace("_", "-"): field.name for field in fields(ChosenSet)}
+
+
+def chosen_from(declared: Mapping[str, Any]) -> ChosenSet:
+    """A set as declared in TOML: names with dashes.  Raises ConfigurationError for a key that it cannot have."""
+    values: dict[str, Any] = {}
+    for key, value in declared.items():
+        if key not in _KEYS:
+            raise ConfigurationError(f"a set of configurations has no {key!r}; it has {', '.join(_KEYS)}")
+        if key == "rest":
+            right = isinstance(value, str)
+        else:
+            right = isinstance(value, list) and all(isinstance(text, str) for text in value)
+        if not right:
+            raise ConfigurationError(f"{key} is {'a text' if key == 'rest' else 'a list of texts'}")
+        values[_KEYS[key]] = value if key == "rest" else tuple(value)
+    return ChosenSet(**values)
+
+
+def read_set(path: str | Path) -> ChosenSet:
+    """A set from a TOML file.  Raises ConfigurationError for one that is none, OSError if there is no file."""
+    try:
+        return chosen_from(tomllib.loads(Path(path).read_text("utf-8")))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None

@@ -1,0 +1,265 @@
+"""Each pair judged twice, without and with a proposal, and as seldom as possible.
+
+A source is started and saves once for all its destinations; machines that are built alike send the same and
+judge the same, so they are asked once; where the stream is the same and the destination is not the
+proposal's, nobody needs to be asked.  The verdicts are those of :func:`vmstate.simulate.migration.migrate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmstate.errors import ConfigurationError
+from vmstate.proposals.chosen_set import ChosenSet, Setting
+from vmstate.pseries.world import Binary, World
+from vmstate.simulate.command_line import Configuration, parse
+from vmstate.simulate.machine import Start, build
+from vmstate.simulate.migration import Sent, received_by, sent_by
+from vmstate.simulate.verdict import Check, Outcome, Verdict
+
+BEFORE, AFTER = 0, 1
+
+
+@dataclass(frozen=True)
+class Program:
+    """A release, and the proposals that it has before and after (empty: none)."""
+
+    release: str
+    proposals: tuple[str, str] = ("", "")
+
+    @property
+    def affected(self) -> bool:
+        """Whether the two differ."""
+        return self.proposals[BEFORE] != self.proposals[AFTER]
+
+    def name(self, when: int) -> str:
+        """As a command line begins: ``qemu-4.2.1+NAME``."""
+        proposal = self.proposals[when]
+        return f"qemu-{self.release}+{proposal}" if proposal else f"qemu-{self.release}"
+
+
+class Answer(NamedTuple):
+    """A verdict as far as two of them are compared."""
+
+    outcome: Outcome
+    source_messages: tuple[str, ...]
+    messages: tuple[str, ...]
+    rule: str = ""
+    section: str = ""
+    path: str = ""
+
+
+class Change(NamedTuple):
+    """The answers before and after, where they differ."""
+
+    before: Answer
+    after: Answer
+
+
+class Task(NamedTuple):
+    """A piece of the work: the pairs whose source is this program, with this type, on this platform."""
+
+    program: int
+    type: int
+    platform: int
+
+
+#: A row for each pair: both programs, both settings, the number of its change (-1: none).
+COLUMNS = (
+    "source", "destination", "type", "platform", "ic_mode", "compat", "option",
+    "to_platform", "to_ic_mode", "to_compat", "to_option", "change",
+)  # fmt: skip
+Rows = NDArray[np.int32]
+
+
+@dataclass
+class Done:
+    """What became of a task.  ``tried`` counts every pair; ``rows`` has those that start on both sides.
+
+    ``unmodelled``: what could not be asked, and why.
+    """
+
+    rows: Rows
+    changes: list[Change]
+    tried: int
+    unmodelled: set[str] = field(default_factory=set)
+
+
+@dataclass
+class _Started:
+    """A machine that was started; those that are alike have the same number.  None: not modelled."""
+
+    start: Start | None
+    number: int
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class _Saved:
+    sent: Sent
+    number: int
+
+
+_KEPT = 6000  # machines that a worker remembers
+
+
+class Comparison:
+    """The pairs of a chosen set, judged task by task.
+
+    ``programs``: the proposal's own first.  ``world`` knows all proposals that they name.
+    """
+
+    def __init__(self, world: World, programs: tuple[Program, ...], chosen: ChosenSet) -> None:
+        self.world = world
+        self.programs = programs
+        self.chosen = chosen
+        self._binaries = [
+            tuple(self._binary(program, when) for when in (BEFORE, AFTER)) for program in programs
+        ]
+        self._started: dict[tuple[int, str, Setting], _Started] = {}
+        self._numbers: dict[object, int] = {}
+        self._saved: dict[int, _Saved] = {}
+        self._judged: dict[tuple[int, int], Verdict] = {}
+
+    def tasks(self) -> list[Task]:
+        """All pieces of the work, from each program to the proposal's and back."""
+        sizes = len(self.programs), len(self.chosen.types), len(self.chosen.platforms)
+        return [Task(p, t, f) for p in range(sizes[0]) for t in range(sizes[1]) for f in range(sizes[2])]
+
+    def run(self, task: Task) -> Done:
+        """Judge the pairs of a task."""
+        if len(self._started) > _KEPT:
+            self._started.clear()
+            self._numbers.clear()
+        self._saved.clear()
+        self._judged.clear()
+        rows: list[tuple[int, ...]] = []
+        changes: dict[Change, int] = {}
+        done = Done(np.empty((0, len(COLUMNS)), np.int32), [], 0)
+        for to, source, destination in self._pairs(task):
+            done.tried += 1
+            change = self._judge(task.program, source, to, destination, done.unmodelled)
+            if change is None:
+                continue
+            number = changes.setdefault(change, len(changes)) if change.before != change.after else -1
+            rows.append((task.program, to, *source, *destination[1:], number))
+        if rows:
+            done.rows = np.array(rows, np.int32)
+        done.changes = list(changes)
+        return done
+
+    def command_line(self, program: int, when: int, setting: Setting) -> str:
+        """One side's command line, before or after."""
+        had = self.chosen.had((self._binaries[program][when],), setting)
+        return self.chosen.command_line(self.programs[program].name(when), had)
+
+    def _pairs(self, task: Task) -> Iterator[tuple[int, Setting, Setting]]:
+        others = range(len(self.programs)) if task.program == 0 else (0,)
+        sides = self._binaries
+        found: dict[Setting, list[tuple[int, Setting]]] = {}
+        for to in others:
+            for source, destination in self.chosen.pairs(
+                sides[task.program], sides[to], task.type, task.platform
+            ):
+                found.setdefault(source, []).append((to, destination))
+        for source, destinations in found.items():
+            yield from ((to, source, destination) for to, destination in destinations)
+            self._saved.clear()
+
+    def _judge(
+        self, source: int, setting: Setting, to: int, other: Setting, unmodelled: set[str]
+    ) -> Change | None:
+        """The answers before and after; None if never both sides start."""
+        senders = [self._start(source, when, setting) for when in (BEFORE, AFTER)]
+        receivers = [self._start(to, when, other) for when in (BEFORE, AFTER)]
+        troubles = {side.trouble for side in (*senders, *receivers) if side.start is None}
+        if troubles:
+            unmodelled |= troubles
+            return None
+        if not any(_runs(a) and _runs(b) for a, b in zip(senders, receivers, strict=True)):
+            return None
+        saved = [self._save(sender) for sender in senders]
+        if saved[0].number == saved[1].number and receivers[0] is receivers[1]:
+            return _SAME
+        return Change(*(_answer(self._load(a, b)) for a, b in zip(saved, receivers, strict=True)))
+
+    def _start(self, program: int, when: int, setting: Setting) -> _Started:
+        proposal = self.programs[program].proposals[when]
+        known = self._started.get((program, proposal, setting))
+        if known is None:
+            text = self.command_line(program, when, setting)
+            known = self._started[program, proposal, setting] = self._started_new(text)
+        return known
+
+    def _started_new(self, text: str) -> _Started:
+        try:
+            configuration = parse(text, self.world)
+            start = build(configuration)
+        except ConfigurationError as error:
+            return _Started(None, -1, str(error))
+        key = _facts(configuration, start)
+        return _Started(start, self._numbers.setdefault(key, len(self._numbers)))
+
+    def _save(self, side: _Started) -> _Saved:
+        """What the machine sends; its number is that of the first machine whose stream is the same."""
+        known = self._saved.get(side.number)
+        if known is None:
+            assert side.start is not None
+            sent = sent_by(side.start)
+            same = (one.number for one in self._saved.values() if _same(one.sent, sent))
+            known = self._saved[side.number] = _Saved(sent, next(same, side.number))
+        return known
+
+    def _load(self, saved: _Saved, side: _Started) -> Verdict:
+        sent = saved.sent
+        if sent.stream is None:
+            return Verdict(Outcome.SOURCE_REFUSED, source_messages=sent.messages, decided_by=sent.refused)
+        known = self._judged.get((saved.number, side.number))
+        if known is None:
+            assert side.start is not None
+            known = received_by(sent.stream, side.start).verdict
+            self._judged[saved.number, side.number] = known
+        return Verdict(known.outcome, known.messages, sent.messages, known.decided_by)
+
+    def _binary(self, program: Program, when: int) -> Binary:
+        name = program.proposals[when]
+        world = self.world.fork(name) if name else self.world
+        return world.binary(world.release(program.release))
+
+
+_NO_CHANGE = Answer(Outcome.ACCEPT, (), ())
+_SAME = Change(_NO_CHANGE, _NO_CHANGE)
+
+
+def _runs(side: _Started) -> bool:
+    return side.start is not None and side.start.machine is not None
+
+
+def _same(one: Sent, other: Sent) -> bool:
+    return one.messages == other.messages and one.stream == other.stream and one.refused == other.refused
+
+
+def _answer(verdict: Verdict) -> Answer:
+    said = tuple(verdict.source_messages), tuple(verdict.messages)
+    check: Check | None = verdict.decided_by
+    if check is None:
+        return Answer(verdict.outcome, *said)
+    return Answer(verdict.outcome, *said, check.rule, check.section or "", check.path or "")
+
+
+#: Facts of a machine that its release and world decide.
+_DECIDED = frozenset({"configuration", "compat_table", "capabilities"})
+
+
+def _facts(configuration: Configuration, start: Start) -> object:
+    """All that tells one machine from another: equal facts, equal behaviour."""
+    program = (configuration.release, configuration.world.fork_name)
+    if start.machine is None:
+        return (program, start.messages)
+    facts: Mapping[str, Any] = vars(start.machine)
+    return (program, start.messages, *(value for name, value in facts.items() if name not in _DECIDED))

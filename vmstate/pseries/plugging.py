@@ -53,13 +53,20 @@ def is_on(value: str) -> bool:
     return value in {"on", "yes", "true", "y"}
 
 
+def add_window(board: Board, window: SpaprIommu) -> None:
+    """A DMA window."""
+    machine, number = board.machine, board.new_instance("spapr_iommu")
+    window.instance_id = machine.rules.table_instance(machine, window.liobn, number)
+    board.add(window)
+
+
 def add_vio(board: Board) -> SpaprVio:
     """The next device on the VIO bus, and its DMA window if it has one."""
     machine = board.machine
     placed, irq = board.next_vio()
     kind = VIO_DEVICES[placed.driver]
     if kind.rtce_window_size:
-        board.add(SpaprIommu(machine, placed.reg, kind.rtce_window_size))
+        add_window(board, SpaprIommu(machine, placed.reg, kind.rtce_window_size))
     more: dict[str, Any] = {}
     if kind is SpaprLlan:
         option = None if placed.option is None else machine.devices[placed.option]
@@ -78,7 +85,7 @@ def add_host_bridge(board: Board, index: int, name: str | None = None) -> None:
         board.connect(Connectors(DrcType.PCI, index << 16, FUNCTIONS))
     for window in range(2 if machine.flags.ddw else 1):
         size = 0 if window else PHB_WINDOW_SIZE
-        board.add(SpaprIommu(machine, pci_liobn(index, window), size, default=not window))
+        add_window(board, SpaprIommu(machine, pci_liobn(index, window), size, default=not window))
     board.add(SpaprPci(machine, index, lsi, board.new_instance("spapr_pci")))
     board.add(PciBus(machine, board.new_instance("PCIBUS")))
     names = (f"{name}.0",) if name else (f"pci.{len(board.buses)}",)

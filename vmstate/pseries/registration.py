@@ -145,7 +145,7 @@ def _dummy_presenters(board: Board) -> None:
     if not machine.flags.pre_2_10_has_unused_icps:
         return
     present = {*range(machine.topology.cpus), *_plugged_later(machine)}
-    for index in range(machine.topology.max_servers):
+    for index in range(machine.rules.dummy_presenters(machine)):
         if index in present:
             board.skip(1)  # gone again when the processor came
         else:
@@ -246,7 +246,8 @@ def _finish(board: Board) -> None:
     machine = board.machine
     blocks = [RamBlock("ppc_spapr.ram", machine.ram_size), *board.ram_blocks]
     board.fill("ram", Ram(machine, blocks))
-    board.fill("spapr/htab", Htab(machine, _hash_table_shift(board)))
+    radix = machine.rules.starts_radix(machine)
+    board.fill("spapr/htab", Htab(machine, 0 if radix else _hash_table_shift(board)))
     if machine.has_xics:
         board.fill("ics", Ics(machine, board.numbers.lsi))
     if machine.has_xive:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from vmstate.describe import VMStateDescription
 from vmstate.describe.history import History, Release
 from vmstate.errors import DeclarationError
+from vmstate.pseries import board_rules
 from vmstate.pseries.accelerators import Accelerator, Host
 from vmstate.pseries.capabilities import CapabilityAt
 from vmstate.pseries.capability_defaults import (
@@ -87,6 +88,11 @@ class Rules:
     the levels in force.  ``offers_gtse``, ``option_vector_5``: what the machine offers at CAS.
     ``arch_compat``: the value that the ioctl for ``KVM_REG_PPC_ARCH_COMPAT`` writes when the mode goes from
     ``old`` to ``new``; None where it is not made.
+
+    Those of :mod:`vmstate.pseries.board_rules` say there what they are: how many dummy presenters there are
+    and whether a real one replaces its own, a DMA window's instance, whether a guest starts with radix, what
+    a destination says of a process table, which PVR a processor goes on with, whether a pass over no hash
+    table ends, whether pages of zeros are sent.
     """
 
     default_levels: Callable[[Any], Levels] = default_levels
@@ -98,6 +104,14 @@ class Rules:
     offers_gtse: Callable[[Any], bool] = offers_gtse
     option_vector_5: Callable[[Any], set[Ov5]] = offered
     arch_compat: Callable[[Any, int, int], int | None] = arch_compat
+    dummy_presenters: Callable[[Any], int] = board_rules.dummy_presenters
+    presenter_replaces_dummy: Callable[[Any], bool] = board_rules.presenter_replaces_dummy
+    table_instance: Callable[[Any, int, int], int] = board_rules.table_instance
+    starts_radix: Callable[[Any], bool] = board_rules.starts_radix
+    process_table_refusal: Callable[[Any, int], str | None] = board_rules.process_table_refusal
+    pvr_after_load: Callable[[Any, int, int], int] = board_rules.pvr_after_load
+    htab_pass_ends: Callable[[Any], bool] = board_rules.htab_pass_ends
+    sends_zero_pages: Callable[[Any], bool] = board_rules.sends_zero_pages
 
     def replaced(self, rule: Rule) -> Rules:
         """These rules with one of them replaced; the new one gets the old as its first argument.

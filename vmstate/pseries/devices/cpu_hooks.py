@@ -53,7 +53,10 @@ def cpu_post_load(cpu: Any, version_id: int) -> int:
             return ret
     elif not _pvr_matches(cpu):
         return REFUSED.at(cpu.machine.release)
-    release = cpu.machine.release
+    machine = cpu.machine
+    if machine.host is not None:
+        cpu.spr[SPR_PVR] = machine.rules.pvr_after_load(machine, cpu.spr[SPR_PVR], cpu.model.pvr)
+    release = machine.release
     if reached(RTAS_STOPPED_SINCE, release) and not cpu.machine.flags.rtas_stopped_state:
         cpu.quiesced = _was_stopped(cpu)
     return 0

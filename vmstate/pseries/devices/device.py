@@ -99,6 +99,10 @@ class LiveDevice:
     def iterate(self, out: Writer) -> None:
         """Write a PART section's payload (save_live_iterate)."""
 
+    def pass_ends(self) -> bool:
+        """Whether a pass ever says that nothing is left (a positive return of save_live_iterate)."""
+        return True
+
     def complete(self, out: Writer) -> None:
         """Write the END section's payload (save_live_complete_precopy)."""
 

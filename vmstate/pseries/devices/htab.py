@@ -42,6 +42,10 @@ class Htab(LiveDevice):
         """Nor has one become so (htab_save_complete)."""
         self.iterate(out)
 
+    def pass_ends(self) -> bool:
+        """A table that is there is gone through; one that is not must say so."""
+        return bool(self.shift) or bool(self.machine.rules.htab_pass_ends(self.machine))
+
     def load_state(self, cur: Cursor, version_id: int) -> None:
         """A new size, that there is none, or chunks of entries (htab_load).  Raises LoadFailure."""
         if version_id != self.version_id:

@@ -102,7 +102,7 @@ class Ram(LiveDevice):
 
     def iterate(self, out: Writer) -> None:
         """Every page of every block, as zeros (ram_save_iterate)."""
-        for block in self.blocks:
+        for block in self.blocks if self.machine.rules.sends_zero_pages(self.machine) else ():
             out.put(ZERO.to_bytes(8, "big") + block.header + b"\0")
             for first, pages in runs(block.used_length >> PAGE_BITS):
                 out.put(zero_run(first, pages))

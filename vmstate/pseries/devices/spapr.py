@@ -29,6 +29,7 @@ from vmstate.describe import (
     VMStateDescription,
 )
 from vmstate.errors import DeclarationError
+from vmstate.pseries.board_rules import RADIX_BIT
 from vmstate.pseries.capabilities import CAPABILITIES, Capability
 from vmstate.pseries.device_tree.root import device_tree
 from vmstate.pseries.devices import spapr_hooks as hooks
@@ -157,7 +158,7 @@ _BASE = VMStateDescription(
     3,
     1,
     pre_load=History(None, (CAPABILITIES_SINCE, hooks.spapr_pre_load)),
-    post_load=History(hooks.import_rtc, (CAPABILITIES_SINCE, hooks.spapr_post_load)),
+    post_load=History(hooks.old_post_load, (CAPABILITIES_SINCE, hooks.spapr_post_load)),
     pre_save=History(None, (CAPABILITIES_SINCE, hooks.spapr_pre_save)),
     fields=[
         Unused(4, exists=hooks.version_before_3),  # was the next interrupt to give out
@@ -191,7 +192,6 @@ class Spapr(Device):
     """The machine after reset: no guest has negotiated, registered or been told anything yet."""
 
     description = SPAPR
-    patb_entry = 0
     irq_map = 0
     pending_events: Sequence[Any] = ()
     rtc_offset = 0
@@ -206,6 +206,7 @@ class Spapr(Device):
         if world is not None:
             self.description = _of_binary(world.binary(machine.release).capability_table)
         self.board = board
+        self.patb_entry = RADIX_BIT if machine.rules.starts_radix(machine) else 0
         self.tb = Record(guest_timebase=0, time_of_the_day_ns=0)
         self.ov5_cas = Record(bitmap=0)
 

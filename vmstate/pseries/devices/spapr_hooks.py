@@ -81,9 +81,20 @@ def spapr_pre_save(spapr: Any) -> int:
     return 0
 
 
-def import_rtc(spapr: Any, version_id: int) -> int:
-    """Up to version 2 the clock's offset was the machine's; the clock takes it over, which cannot fail."""
-    return 0
+def old_post_load(spapr: Any, version_id: int) -> int:
+    """Before there were capabilities: the clock, which cannot fail, then the MMU."""
+    return configure_mmu(spapr)
+
+
+def configure_mmu(spapr: Any) -> int:
+    """KVM is told of the guest's process table, if it has one."""
+    refusal = spapr.machine.rules.process_table_refusal(spapr.machine, spapr.patb_entry)
+    fine = refusal is None
+    spapr.compared("process table", "patb_entry", f"{spapr.patb_entry:#x}", "the host's MMU", passed=fine)
+    if refusal is None:
+        return 0
+    spapr.say(refusal)
+    return -EINVAL
 
 
 def spapr_post_load(spapr: Any, version_id: int) -> int:
@@ -96,8 +107,7 @@ def spapr_post_load(spapr: Any, version_id: int) -> int:
             spapr.say(check.message)
     if any(check.fails for check in checks):
         return -EINVAL
-    import_rtc(spapr, version_id)
-    return resend(spapr)
+    return configure_mmu(spapr) or resend(spapr)
 
 
 def resend(spapr: Any) -> int:

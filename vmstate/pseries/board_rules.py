@@ -1,0 +1,87 @@
+"""Small rules of the machine's board and of its hooks, each as QEMU has it; a proposal may replace them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe.history import History
+from vmstate.pseries.compat import LOGICAL_3_00
+
+#: PATE1_GR: the guest translates by radix trees, and has no hash table.
+RADIX_BIT = 1 << 63
+MMU_REFUSED = "Process table config unsupported by the host"
+
+_RADIX_FROM_RESET = History(False, ("2.10", True))
+_RADIX_NEEDS_POWER9 = History(False, (("2.10.2", "2.11.1", "2.12"), True))
+_MMU_CONFIGURED = History(False, ("2.10", True))
+_PVR_OF_THE_HOST = History(False, ("2.10", True))
+
+
+def dummy_presenters(machine: Any) -> int:
+    """How many ``icp/server`` entries that only receive stand ready for machine types up to 2.9.
+
+    hw/ppc/spapr.c ``spapr_init_cpus`` (``xics_system_init`` before 2.12): one for each server number.
+    """
+    return int(machine.topology.max_servers)
+
+
+def presenter_replaces_dummy(machine: Any) -> bool:
+    """Whether a processor's presenter takes the place of its dummy as it is registered (8.2 on).
+
+    hw/intc/xics.c ``icp_realize``: else both are there for a moment, under the same name and instance.
+    """
+    del machine
+    return True
+
+
+def table_instance(machine: Any, liobn: int, number: int) -> int:
+    """The instance of a ``spapr_iommu``, the ``number``-th that is made: its logical bus number.
+
+    hw/ppc/spapr_iommu.c ``spapr_tce_table_realize``.
+    """
+    del machine, number
+    return liobn
+
+
+def starts_radix(machine: Any) -> bool:
+    """Whether a guest starts without a hash table: KVM begins in radix mode where it can.
+
+    hw/ppc/spapr.c ``spapr_machine_reset``.
+    """
+    release = machine.release
+    if machine.host is None or not machine.host.radix or not _RADIX_FROM_RESET.at(release):
+        return False
+    return bool(machine.can_run(LOGICAL_3_00) or not _RADIX_NEEDS_POWER9.at(release))
+
+
+def process_table_refusal(machine: Any, entry: int) -> str | None:
+    """What a destination says if its KVM cannot have the process table that came; None if it can.
+
+    hw/ppc/spapr.c ``spapr_post_load``, ``kvmppc_configure_v3_mmu``; TCG is not asked.
+    """
+    host = machine.host
+    if not entry or host is None or not _MMU_CONFIGURED.at(machine.release):
+        return None
+    return None if host.radix else MMU_REFUSED
+
+
+def pvr_after_load(machine: Any, incoming: int, own: int) -> int:
+    """The PVR that a processor goes on with: KVM HV takes none but the host's own.
+
+    target/ppc/machine.c ``cpu_post_load``, ``kvmppc_pvr_workaround_required``.
+    """
+    host = machine.host
+    hv = host is not None and host.flavour == "hv"
+    return own if hv and _PVR_OF_THE_HOST.at(machine.release) else incoming
+
+
+def htab_pass_ends(machine: Any) -> bool:
+    """Whether a pass over a hash table that there is not says that it is done (``htab_save_iterate``)."""
+    del machine
+    return True
+
+
+def sends_zero_pages(machine: Any) -> bool:
+    """Whether a page of zeros is sent at all (migration/ram.c, ``ram_save_block``)."""
+    del machine
+    return True

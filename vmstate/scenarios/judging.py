@@ -55,6 +55,10 @@ def differences(expected: Expected, found: Found) -> Iterator[str]:
         ("guest after", expected.guest_after, found.guest_after),
     ):
         yield from _changed(title, None if wanted is None else (wanted,), (str(got),))
+    for path, value in expected.after.items():
+        if (now := found.state(path)) != value:
+            yield f"- {path} = {value!r} after loading"
+            yield f"+ {path} = {now!r} after loading"
     if expected.sends or expected.omits or expected.wire:
         yield from _of_the_stream(expected, found.contents)
 

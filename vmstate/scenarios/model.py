@@ -25,7 +25,8 @@ class Expected:
     Lines are whole and in order.  ``sends``, ``omits``: names of sections and subsections that are, and are
     not, in the stream.  ``wire``: values in it, by the paths of ``vmstate show``; numbers, or texts as shown
     there.  ``machine``: the type that the source (or what is started) has.  ``kvm``: the one-reg ioctls of
-    the source, then those of the destination.  ``guest_after``: what becomes of the guest.
+    the source, then those of the destination.  ``guest_after``: what becomes of the guest.  ``after``: state
+    of the destination's devices after loading (``cpu[1].quiesced``), shown as Python does.
     """
 
     outcome: Ending
@@ -39,13 +40,16 @@ class Expected:
     kvm_source: tuple[str, ...] | None = None
     kvm_destination: tuple[str, ...] | None = None
     guest_after: str | None = None
+    after: Mapping[str, int | str | bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One run: a migration, a start, or a captured stream that is edited and loaded.
+    """One run: a migration, a start, or a captured stream that is loaded.
 
     ``guest``: the kernel that is booted on the source; ``events``: what happens to it after that.
+    ``edits``: what is changed in the stream on its way, as ``vmstate edit`` does.  ``snapshot``: the source
+    does not migrate but saves a snapshot (savevm).
     ``real``: what real QEMU said, or why it could not be asked.  ``row``, ``column``: its place in the table
     named so, if it is a cell of one.
     """
@@ -60,6 +64,7 @@ class Case:
     edits: tuple[str, ...] = ()
     guest: str | None = None
     events: tuple[str, ...] = ()
+    snapshot: bool = False
     real: str = ""
     table: str | None = None
     row: str = ""

@@ -68,6 +68,11 @@ def command(case: Case) -> str:
         edit = f"vmstate edit streams/{case.stream}.mig.zst{edits} -o - --bare |\n  " if case.edits else ""
         source = "-" if case.edits else f"streams/{case.stream}.mig.zst"
         return f"{edit}vmstate load {source} --on '{case.destination}'"
+    if case.edits:
+        edits = "".join(f"\n    '{edit}'" for edit in case.edits)
+        return f"{case.source}\n  # the stream is changed on its way:{edits}\n{case.destination}"
+    if case.snapshot:
+        return f"{case.source}\n  # savevm, and the snapshot is loaded by\n{case.destination}"
     return f"vmstate migrate '{case.source}' \\\n                '{case.destination}'"
 
 
@@ -93,6 +98,9 @@ def _verdict(judged: Judged) -> str:
     if judged.found.ending is None:
         return f"could not be run: {judged.found.error}"
     told = _TOLD[judged.found.ending]
+    decided = judged.found.decided_by
+    if decided is not None and decided.rule == "save":
+        told = decided.message
     return told[:1].upper() + told[1:]
 
 
@@ -106,6 +114,9 @@ def _facts(expected: Expected, judged: Judged) -> Iterator[str]:
     if expected.omits:
         facts.append("not sent: " + ", ".join(f"`{name}`" for name in expected.omits))
     facts += [f"on the wire: `{path}` = {_shown(value)}" for path, value in expected.wire.items()]
+    facts += [
+        f"on the destination afterwards: `{path}` = {value!r}" for path, value in expected.after.items()
+    ]
     found = judged.found
     for title, wanted, got in (
         ("ioctls of the source", (expected.kvm, expected.kvm_source), found.kvm_source),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,7 +18,7 @@ from vmstate.scenarios.model import Case, Ending
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import build
-from vmstate.simulate.migration import receive, send
+from vmstate.simulate.migration import receive, send, take_snapshot
 from vmstate.simulate.verdict import Check
 from vmstate.stream import open_stream
 from vmstate.stream.containers import open_input
@@ -44,6 +45,22 @@ class Found:
     guest_after: str | None = None
     decided_by: Check | None = None
     error: str | None = None
+    destination: Instance | None = None
+
+    def state(self, path: str) -> object:
+        """A device's state on the destination: ``cpu[1].spr[287]``; text where there is none."""
+        found = _PATH.fullmatch(path)
+        if found is None or self.destination is None:
+            return "no such state"
+        device = self.destination.device(found["idstr"], int(found["instance"] or "0", 0))
+        if device is None:
+            return "no such device"
+        value = getattr(device, found["name"], "no such attribute")
+        value = value[int(found["index"], 0)] if found["index"] else value
+        return bytes(value).hex() if isinstance(value, memoryview | bytes | bytearray) else value
+
+
+_PATH = re.compile(r"(?P<idstr>[^\[\]]+?)(?:\[(?P<instance>\w+)\])?\.(?P<name>\w+)(?:\[(?P<index>\w+)\])?")
 
 
 @cache
@@ -82,7 +99,8 @@ def _started(text: str) -> Found:
 
 def _migrated(case: Case) -> Found:
     assert case.source is not None
-    sent = send(parse(case.source, world()), _before(case))
+    configuration = parse(case.source, world())
+    sent = take_snapshot(configuration) if case.snapshot else send(configuration, _before(case))
     source = Found(
         Ending.SOURCE_REFUSED,
         source_messages=tuple(sent.messages),
@@ -92,7 +110,7 @@ def _migrated(case: Case) -> Found:
     )
     if sent.stream is None:
         return source
-    return _received(source, case, _contents(sent.stream), sent.instance)
+    return _received(source, case, _edited(_contents(sent.stream), case.edits), sent.instance)
 
 
 def _loaded(case: Case) -> Found:
@@ -101,12 +119,16 @@ def _loaded(case: Case) -> Found:
         return Found(None, error=f"there is no streams/{path.name} here")
     with open_input(str(path)) as opened:
         contents = _contents(bytes(opened.data))
-    if case.edits:
-        changes = Changes(contents, meanings())
-        for edit in case.edits:
-            changes.apply(edit)
-        contents = _contents(b"".join(changes.chunks()))
-    return _received(Found(None), case, contents, None)
+    return _received(Found(None), case, _edited(contents, case.edits), None)
+
+
+def _edited(contents: Contents, edits: Sequence[str]) -> Contents:
+    if not edits:
+        return contents
+    changes = Changes(contents, meanings())
+    for edit in edits:
+        changes.apply(edit)
+    return _contents(b"".join(changes.chunks()))
 
 
 def _received(source: Found, case: Case, contents: Contents, sender: Instance | None) -> Found:
@@ -120,6 +142,7 @@ def _received(source: Found, case: Case, contents: Contents, sender: Instance | 
         kvm_destination=_ioctls(received.instance),
         guest_after=_guest_after(case, sender, received.instance),
         decided_by=received.verdict.decided_by,
+        destination=received.instance,
     )
 
 

@@ -35,6 +35,7 @@ class Capability:
     ``default`` is the level of the newest machine type.  ``needs``: the mode (logical PVR) that the
     processor must be able to run, else the default is 0.  ``migrated``: the releases whose streams carry it;
     ``migrate_needed``: the condition for that, where it has one of its own; it gets the machine.
+    ``after``: the one that it follows in the table; it is the last if this is empty.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Capability:
     apply: Callable[[rules.Applying, int], None] = rules.accept
     migrated: Span = ALWAYS
     migrate_needed: MigrateNeeded | History[MigrateNeeded | None] | None = None
+    after: str = ""
 
     @property
     def property_name(self) -> str:

@@ -5,13 +5,14 @@ A rule gets the level in force and either accepts it, warns, or refuses; it is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from vmstate.describe.history import History, Release
 from vmstate.pseries.accelerators import Host
 from vmstate.pseries.compat import LOGICAL_3_00, LOGICAL_3_10, CompatTable
 from vmstate.pseries.cpus import CpuAt
+from vmstate.pseries.machines import ClassFlags
 
 
 class CapabilityRefused(Exception):
@@ -24,7 +25,10 @@ class CapabilityRefused(Exception):
 
 @dataclass
 class Applying:
-    """What a rule may look at: the machine as far as it is decided, and where its warnings go."""
+    """What a rule may look at: the machine as far as it is decided, and where its warnings go.
+
+    ``levels``: all those in force, by a capability's name without ``cap-``.
+    """
 
     release: Release
     cpu: CpuAt
@@ -33,6 +37,8 @@ class Applying:
     host: Host | None
     threads: int
     warn: Callable[[str], None]
+    flags: ClassFlags
+    levels: Mapping[str, int]
     nested_api: str | None = None
 
     def can_run(self, pvr: int) -> bool:

@@ -10,6 +10,14 @@ from collections.abc import Callable
 from vmstate.describe.history import History
 from vmstate.pseries.capability_rules import Applying, CapabilityRefused
 from vmstate.pseries.compat import LOGICAL_2_07
+from vmstate.simulate.kvm_board import (
+    activate_irqchip,
+    apply_compat,
+    check_irqchip,
+    old_apply_compat,
+    set_kvm_vsmt,
+    start_vcpus,
+)
 from vmstate.simulate.selection import check_core_type, parse_cpu_late
 from vmstate.simulate.startup import Refused, Startup
 from vmstate.simulate.vio import lay_out_board
@@ -37,7 +45,7 @@ def decide_resize_hpt(start: Startup) -> None:
     """Resizing of the hash table: as asked; by default as the machine type has it, where KVM can."""
     settings = start.settings
     host = start.accelerator.kvm
-    possible = host is None or host.resize_hpt
+    possible = host is None or host.can_resize_hpt
     if settings.resize_hpt == "default":
         settings.resize_hpt = start.type.flags.resize_hpt_default if possible else "disabled"
     elif settings.resize_hpt != "disabled" and not possible:
@@ -89,7 +97,7 @@ def set_vsmt(start: Startup) -> None:
         raise Refused(f"Cannot support VSMT mode {given} because it must be >= threads/core ({threads})")
     settings.vsmt = given or _DEFAULT_VSMT.at(start.release)(start)
     if host is not None and settings.vsmt != host.smt_threads:
-        _set_kvm_vsmt(start, host.smt_threads, host.smt_modes, given=bool(given))
+        set_kvm_vsmt(start, host, given=bool(given))
 
 
 def _check_tcg_threads(start: Startup, threads: int) -> None:
@@ -117,30 +125,6 @@ def _vsmt_of_type(start: Startup) -> int:
 _DEFAULT_VSMT: History[Callable[[Startup], int]] = History(_vsmt_of_host, (("2.11.2", "2.12"), _vsmt_of_type))
 
 
-def _set_kvm_vsmt(start: Startup, current: int, modes: tuple[int, ...], *, given: bool) -> None:
-    mode, threads = start.settings.vsmt, start.settings.threads
-    if mode in modes:
-        return
-    text = f"Failed to set KVM's VSMT mode to {mode} (errno -22)"
-    if _VSMT_MAY_STAY.at(start.release) and current >= threads and mode % current == 0:
-        start.warn(text)
-        return
-    lines = [text]
-    if not given:
-        lines.append(
-            f"On PPC, a VM with {threads} threads/core on a host with {current} threads/core"
-            f" requires the use of VSMT mode {mode}."
-        )
-    if modes:
-        lines.append(f"Available VSMT modes: {' '.join(str(m) for m in sorted(modes, reverse=True))}.")
-    else:
-        lines.append("This KVM seems to be too old to support VSMT.")
-    raise Refused(*lines)
-
-
-_VSMT_MAY_STAY = History(False, (("2.11.2", "2.12"), True))
-
-
 def no_vsmt(start: Startup) -> None:
     """2.9 and 2.10 have no VSMT: vcpu ids are spaced by what KVM says, under TCG by one thread."""
     host = start.accelerator.kvm
@@ -156,8 +140,19 @@ def decide_interrupts(start: Startup) -> None:
             raise Refused("kernel_irqchip split mode not supported on pseries")
         if settings.kernel_irqchip == "on" and not kvm:
             raise Refused("kernel_irqchip requested but only available with KVM")
-    levels = {c.name: level for c, level in zip(start.capabilities, start.effective_levels, strict=True)}
-    settings.irq = start.rules.interrupt_mode(start, levels)
+    mode = start.rules.interrupt_mode(start, _levels(start))
+    settings.irq = "xics-legacy" if mode == "xics" and start.flags.legacy_irq_allocation else mode
+    check_irqchip(start)
+
+
+def _levels(start: Startup) -> dict[str, int]:
+    return {c.name: level for c, level in zip(start.capabilities, start.effective_levels, strict=True)}
+
+
+def connect_presenters(start: Startup) -> None:
+    """``xive_tctx_realize`` (hw/intc/xive.c): a XIVE presenter needs a processor with POWER9's bus."""
+    if start.settings.irq in {"xive", "dual"} and start.processor.family.bus != "POWER9":
+        raise Refused("XIVE interrupt controller does not support this CPU bus model")
 
 
 _IRQCHIP_IS_KVMS = History(False, ("5.0", True))
@@ -168,6 +163,7 @@ def xics_only(start: Startup) -> None:
     start.settings.irq = "xics-legacy" if start.type.flags.legacy_irq_allocation else "xics"
     if start.settings.kernel_irqchip == "on" and not start.accelerator.kvm:
         raise Refused("kernel_irqchip requested but only available with KVM")
+    check_irqchip(start)
 
 
 def check_memory(start: Startup) -> None:
@@ -192,23 +188,16 @@ def check_cpus(start: Startup) -> None:
         raise Refused("This machine version does not support CPU hotplug")
 
 
-def start_vcpus(start: Startup) -> None:
-    """KVM HV cannot pretend to be another processor: its kernel takes the host's own PVR alone."""
-    host = start.accelerator.kvm
-    if host is not None and host.flavour == "hv" and start.processor.pvr != host.pvr:
-        raise Refused(_VCPU_FAILED.at(start.release))
-
-
-_VCPU_FAILED = History(
-    "kvm_init_vcpu failed: Invalid argument",
-    ("5.2", "kvm_init_vcpu: kvm_arch_init_vcpu failed (0): Invalid argument"),
-)
-
-
 def old_thread_limit(start: Startup) -> None:
-    """2.9 and 2.10: the first thread realized finds that TCG has no SMT."""
-    if start.accelerator.kvm is None and start.settings.threads > 1:
-        raise Refused("Cannot support more than 1 threads on PPC with TCG")
+    """2.9 and 2.10: the first thread realized finds how many TCG (one) or KVM can have."""
+    host, threads = start.accelerator.kvm, start.settings.threads
+    most, name = (host.smt_threads, "KVM") if host is not None else (1, "TCG")
+    if threads > most:
+        raise Refused(f"Cannot support more than {most} threads on PPC with {name}")
+    if threads & (threads - 1):
+        raise Refused(
+            f"Cannot support {threads} threads on PPC with {name}, threads count must be a power of 2."
+        )
 
 
 def check_slots(start: Startup) -> None:
@@ -231,6 +220,8 @@ def apply_capabilities(start: Startup) -> None:
         host=start.accelerator.kvm,
         threads=settings.threads,
         warn=start.warn,
+        flags=start.flags,
+        levels=_levels(start),
     )
     for capability, level in zip(start.binary.capabilities, start.effective_levels, strict=True):
         try:
@@ -239,28 +230,15 @@ def apply_capabilities(start: Startup) -> None:
             raise Refused(*refusal.lines, crashed="assertion failed" in refusal.lines[0]) from None
 
 
-def apply_compat(start: Startup) -> None:
-    """``ppc_set_compat``: the processor must be able to run as the newest mode that a guest may choose."""
-    pvr = start.settings.max_compat
-    if not pvr:
-        return
-    refusal = start.binary.compat.refusal(start.processor, pvr)
-    host = start.accelerator.kvm
-    if refusal is None and host is not None and not host.compat_register:
-        refusal = "Unable to set CPU compatibility mode in KVM: Invalid argument"
-    if refusal is not None:
-        raise Refused(refusal)
-
-
 _OLD_CPUS = (parse_cpu_late, no_vsmt, check_cpus, old_thread_limit, start_vcpus)
 _OLD_END = (check_slots, lay_out_board, check_rma)
 _MEMORY_FIRST = (decide_resize_hpt, old_rma, xics_only, check_memory)
 _CAPABILITIES_FIRST = (check_core_type, init_capabilities, decide_resize_hpt)
-_VSMT_FIRST = (set_vsmt, decide_interrupts, check_memory, check_cpus, start_vcpus)
+_VSMT_FIRST = (set_vsmt, decide_interrupts, check_memory, check_cpus, start_vcpus, connect_presenters)
 
 #: The construction of the board, step by step, by release.  Capabilities were part of the reset before 3.0.
 BOARD: History[tuple[Step, ...]] = History(
-    (old_rma, xics_only, check_memory, *_OLD_CPUS, apply_compat, *_OLD_END, init_capabilities),
+    (old_rma, xics_only, check_memory, *_OLD_CPUS, old_apply_compat, *_OLD_END, init_capabilities),
     ("2.10", (*_MEMORY_FIRST, *_OLD_CPUS, *_OLD_END, init_capabilities)),
     (
         "2.11",
@@ -288,4 +266,8 @@ BOARD: History[tuple[Step, ...]] = History(
 )
 
 #: The first reset: in 2.9 the mode was set as the processors were made.
-RESET: History[tuple[Step, ...]] = History((), ("2.10", (apply_capabilities, apply_compat)))
+RESET: History[tuple[Step, ...]] = History(
+    (),
+    ("2.10", (apply_capabilities, apply_compat)),
+    ("4.1", (apply_capabilities, apply_compat, activate_irqchip)),
+)

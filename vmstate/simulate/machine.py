@@ -88,6 +88,7 @@ class Machine:
     given: tuple[bool, ...]
     topology: Topology
     ic_mode: str | None
+    properties_given: tuple[str, ...]
     irq: str
     nr_irqs: int
     ram_size: int
@@ -239,6 +240,7 @@ def _machine(start: Startup) -> Machine:
             settings.vsmt,
         ),
         ic_mode=settings.ic_mode,
+        properties_given=start.properties_given,
         irq=settings.irq,
         nr_irqs=flags.nr_xirqs,
         ram_size=settings.ram_size,

@@ -227,6 +227,7 @@ _BY_NAME = {prop.name: prop for prop in PROPERTIES}
 
 def set_property(start: Startup, name: str, text: str) -> None:
     """Set one machine property, as the release's own setter would; raises Refused or ConfigurationError."""
+    start.settings.given.append(name)
     capability = start.binary.capability.get(name)
     if capability is not None:
         _set_capability(start, capability, text)

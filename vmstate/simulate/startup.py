@@ -53,8 +53,12 @@ class DeviceOption:
 
 @dataclass
 class Settings:
-    """What machine properties and their like have set so far; None means not given."""
+    """What machine properties and their like have set so far; None means not given.
 
+    ``given``: the machine properties that were set, in that order.
+    """
+
+    given: list[str] = field(default_factory=list)
     levels: dict[str, int] = field(default_factory=dict)
     max_compat: int = 0
     ic_mode: str | None = None
@@ -169,6 +173,11 @@ class Startup:
     def ic_mode(self) -> str | None:
         """The option ``ic-mode`` as given."""
         return self.settings.ic_mode
+
+    @property
+    def properties_given(self) -> tuple[str, ...]:
+        """The machine properties that were set, in that order."""
+        return tuple(self.settings.given)
 
     def can_run(self, pvr: int) -> bool:
         """Whether the processor can run the mode ``pvr`` under max-cpu-compat."""

@@ -140,14 +140,92 @@ def test_under_kvm_the_processor_is_the_hosts():
     assert cpu(f"p9-hv-dd23: {command}") == ("host", 0x004E1203)
     assert cpu(f"p9-hv-dd23: {command} -cpu POWER9") == ("host", 0x004E1203)
     assert build(parse(f"p9-hv-dd23: {command} -cpu power9_v2.0")).messages == (
+        'Register sync failed... If you\'re using kvm-hv.ko, only "-cpu host" is possible',
         "kvm_init_vcpu: kvm_arch_init_vcpu failed (0): Invalid argument",
     )
 
 
 def test_every_shipped_host_runs_a_default_machine():
     for name in shipped_hosts():
-        start = build(parse(f"{name}: qemu-8.0 -nodefaults -machine pseries-3.1,accel=kvm"))
-        assert start.machine is not None, (name, start.messages)
+        start = build(
+            parse(f"{name}: qemu-10.0 -nodefaults -machine pseries-3.1,accel=kvm,cap-ail-mode-3=off")
+        )
+        assert (start.machine is not None) == (name != "p9-none"), (name, start.messages)
+
+
+def test_a_processor_that_qemu_does_not_know_gives_no_host_model():
+    command = "qemu-4.2 -nodefaults -machine pseries,accel=kvm"
+    assert build(parse(f"p10-hv: {command} -cpu host")).messages == ("unable to find CPU model 'host'",)
+    assert build(parse(f"p10-hv: {command}")).messages == (
+        'Register sync failed... If you\'re using kvm-hv.ko, only "-cpu host" is possible',
+        "kvm_init_vcpu failed: Invalid argument",
+    )
+
+
+def test_kvm_that_does_not_start_says_so_and_the_next_accelerator_is_tried():
+    def said(host: str, text: str) -> tuple[str, ...]:
+        return build(parse(f"{host}: {text} -nodefaults")).messages
+
+    no_module = "Could not access KVM kernel module: No such file or directory"
+    assert said("p9-none", "qemu-2.9 -machine pseries,accel=kvm") == (
+        no_module,
+        "failed to initialize KVM: No such file or directory",
+    )
+    assert said("p9-none", "qemu-4.2 -machine pseries,accel=kvm:tcg,cap-cfpc=broken")[:3] == (
+        no_module,
+        "failed to initialize KVM: No such file or directory",
+        "Back to tcg accelerator",
+    )
+    assert said("p9-none", "qemu-7.2 -machine pseries -accel kvm") == (
+        no_module,
+        "-accel kvm: failed to initialize kvm: No such file or directory",
+    )
+    assert said("p9-none", "qemu-10.0 -machine pseries -accel kvm") == (
+        f"-accel kvm: {no_module}",
+        "-accel kvm: failed to initialize kvm: No such file or directory",
+    )
+    assert said("p8-pr", "qemu-7.2 -machine pseries,accel=kvm,kvm-type=HV") == (
+        "ioctl(KVM_CREATE_VM) failed: 22 Invalid argument",
+        "PPC KVM module is not loaded. Try modprobe kvm_hv.",
+        "failed to initialize kvm: Invalid argument",
+    )
+    assert said("p8-pr", "qemu-5.2 -machine pseries,accel=kvm,kvm-type=auto") == (
+        "Unknown kvm-type specified 'auto'",
+    )
+
+
+def test_an_interrupt_controller_in_the_kernel_may_be_demanded():
+    def said(host: str, text: str) -> tuple[str, ...]:
+        return build(parse(f"{host}: {text} -nodefaults")).messages
+
+    dual = "-machine {},accel=kvm,ic-mode={},kernel-irqchip={}"
+    old_kernel = "p9-hv-4.20"
+    assert said(old_kernel, "qemu-4.2 " + dual.format("pseries-4.1", "dual", "on")) == (
+        "KVM is too old to support ic-mode=dual,kernel-irqchip=on",
+    )
+    assert said(old_kernel, "qemu-5.2 " + dual.format("pseries-4.1", "dual", "on")) == (
+        "KVM is incompatible with ic-mode=dual,kernel-irqchip=on",
+        "This can happen with an old KVM or in a KVM nested guest.",
+        "Try without kernel-irqchip or with kernel-irqchip=off.",
+    )
+    assert said("p9-hv", "qemu-5.2 " + dual.format("pseries-5.2", "dual", "on")) == ()
+    assert said(old_kernel, "qemu-4.2 " + dual.format("pseries-4.1", "xive", "on"))[-1:] == (
+        "kernel_irqchip requested but unavailable: IRQ_XIVE capability must be present for KVM",
+    )
+    assert said(old_kernel, "qemu-4.1 -machine pseries-4.1,accel=kvm,ic-mode=xive")[-2:] == (
+        "warning: kernel_irqchip allowed but unavailable: IRQ_XIVE capability must be present for KVM",
+        "Falling back to kernel-irqchip=off",
+    )
+    assert said("p9-hv", "qemu-4.0 -machine pseries-4.0,accel=kvm,ic-mode=dual") == (
+        "No KVM support for the 'dual' machine",
+    )
+
+
+def test_pr_can_resize_the_hash_table_and_not_change_its_threads():
+    text = "p7-pr: qemu-3.1 -nodefaults -machine pseries,accel=kvm,resize-hpt=required"
+    assert build(parse(text)).messages == ("warning: Failed to set KVM's VSMT mode to 8 (errno -22)",)
+    text = "p8-hv-2017: qemu-2.11.1 -nodefaults -machine pseries,accel=kvm,vsmt=4 -smp 4,threads=4"
+    assert build(parse(text)).messages[-1] == "This KVM seems to be too old to support VSMT."
 
 
 def test_a_host_file_with_a_wrong_key_is_refused(tmp_path):

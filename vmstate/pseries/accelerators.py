@@ -15,22 +15,41 @@ from typing import Any
 from vmstate.errors import ConfigurationError
 from vmstate.shipped import shipped
 
+#: What a flavour, a handler of the compat register, and a kernel's answer about GTSE may be called.
+_CHOICES = {
+    "flavour": ("hv", "pr", "none"),
+    "compat_register": ("handled", "ignored", "absent"),
+    "gtse_capability": ("absent", "as-posted", "redesigned"),
+    "level": (0, 1, 2),
+}
+
 
 @dataclass(frozen=True)
 class Host:
-    """A KVM host as QEMU sees it through target/ppc/kvm.c.
+    """A KVM host as QEMU sees it: what its processor is and what the kernel answers (target/ppc/kvm.c).
 
-    ``family`` and ``pvr`` are its processor; ``flavour`` is ``hv`` or ``pr``.  Levels are what the kernel
-    reports (``ibs`` 16 means not needed at all); a kernel without the characteristics ioctl reports 0.
+    ``family`` and ``pvr`` are its processor; ``flavour`` is ``hv``, ``pr``, or ``none`` where there is no
+    /dev/kvm.  ``level``: where this KVM runs: 0 on the machine itself, 1 in a guest of that, 2 in a guest of
+    the guest.
+
+    Levels are what the kernel reports of its protections (``ibs`` 16: not needed at all); a kernel without
+    that ioctl reports 0.  Capabilities are those of ``kvm_arch_init``: ``radix`` and ``hash_v3`` what the MMU
+    of a guest may be, ``irq_xics`` and ``xive`` the interrupt controllers that the kernel can play,
+    ``xics_reconnects`` whether it can make the first anew after it was taken away.
+
+    ``compat_register``: KVM_REG_PPC_ARCH_COMPAT is handled, ignored (the ioctl succeeds and does nothing),
+    or absent (it fails).  ``lpcr_gtse``: the bit in the LPCR that this kernel itself runs with, and that its
+    guests get.  ``gtse_capability``: what it knows of KVM_CAP_PPC_GTSE.
+
     ``page_sizes`` are those of the memory behind the guest's RAM, in bytes; ``smt_modes`` the VSMT modes
     that the kernel accepts (empty: it cannot change the mode), ``smt_threads`` the mode it starts with.
-    ``compat_register``: whether a compatibility mode can be set (KVM PR cannot).
     """
 
     name: str
     family: str
     pvr: int
     flavour: str = "hv"
+    level: int = 0
     htm: bool = False
     cfpc: int = 0
     sbbc: int = 0
@@ -40,20 +59,46 @@ class Host:
     large_decr_bits: int = 0
     fwnmi: bool = False
     radix: bool = False
+    hash_v3: bool = True
     rpt_invalidate: bool = False
     ail_mode_3: bool = False
     dawr1: bool = False
     resize_hpt: bool = False
-    compat_register: bool = True
+    compat_register: str = "handled"
+    lpcr_gtse: bool = True
+    gtse_capability: str = "absent"
     page_sizes: tuple[int, ...] = (65536,)
     smt_threads: int = 1
     smt_modes: tuple[int, ...] = ()
+    irq_xics: bool = True
+    xics_reconnects: bool = True
     xive: bool = False
 
     @property
     def needs_contiguous_pages(self) -> bool:
         """Whether a hash guest's pages must be backed by host pages as large (KVM HV: real page sizes)."""
         return self.flavour == "hv"
+
+    @property
+    def can_resize_hpt(self) -> bool:
+        """``kvmppc_check_papr_resize_hpt``: KVM PR leaves the table to QEMU, which can."""
+        return self.resize_hpt or self.flavour == "pr"
+
+    @property
+    def gtse_answer(self) -> int:
+        """What the ioctl says for KVM_CAP_PPC_GTSE: 0 where it is unknown.
+
+        As posted: 1 or 0.  As redesigned: never 0; which numbers was not said, these are ours.
+        """
+        if self.gtse_capability == "absent":
+            return 0
+        if self.gtse_capability == "as-posted":
+            return int(self.lpcr_gtse)
+        return GTSE_ON if self.lpcr_gtse else GTSE_OFF
+
+
+#: Answers of a kernel with the redesigned capability.
+GTSE_OFF, GTSE_ON = 1, 2
 
 
 _FIELDS = {f.name: f for f in fields(Host)}
@@ -79,6 +124,10 @@ def host_from(name: str, declared: Mapping[str, Any]) -> Host:
         raise ConfigurationError(f"host {name}: {wrong}")
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in declared.items()}
     values.setdefault("name", name)
+    for key, choices in _CHOICES.items():
+        if key in values and values[key] not in choices:
+            known = ", ".join(str(choice) for choice in choices)
+            raise ConfigurationError(f"host {name}: {key} is one of {known}, not {values[key]!r}")
     return Host(**values)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from vmstate.describe.history import History, Span
 from vmstate.pseries.client_architecture import ArchitectureCall
 from vmstate.pseries.compat import LOGICAL_3_00
+from vmstate.pseries.compat_register import KVM_REFUSES
 from vmstate.pseries.guest_kernels import (
     EITHER,
     GTSE,
@@ -27,7 +28,6 @@ from vmstate.pseries.hash_table import hash_table_shift
 from vmstate.pseries.option_vectors import Ov5
 
 NO_PVR = "Couldn't negotiate a suitable PVR during CAS"
-KVM_REFUSES = "Unable to set CPU compatibility mode in KVM: Invalid argument"
 NO_VECTOR = "warning: guest didn't provide option vector {}"
 BOTH_MMUS = "guest requested hash and radix MMU, which is invalid."
 BOTH_MODES = "guest requested an invalid interrupt mode"
@@ -61,12 +61,14 @@ _REBOOTS_FOR_XIVE = Span("4.0", "5.0")
 class Negotiated:
     """What a call led to: the mode, option vector 5 (``spapr->ov5_cas``), translation and interrupts.
 
-    ``compat_pvr`` 0 is raw.  ``htab_shift`` is log2 of the hash table's bytes.  ``refused``: the guest is
+    ``compat_pvr`` 0 is raw; ``agreed_pvr`` is the mode that was to be set, which KVM may have refused.
+    ``htab_shift`` is log2 of the hash table's bytes.  ``refused``: the guest is
     told that it failed, and keeps what there was; ``ended``: QEMU exits.  ``rebooted``: the machine was
     reset once on the way, and the guest called again.  ``messages`` are stderr lines.
     """
 
     compat_pvr: int
+    agreed_pvr: int
     pcr: int
     ov5: frozenset[int]
     mmu: str
@@ -102,7 +104,7 @@ def _mmu_support(machine: Any, power9: bool) -> int:
 
 def hash_on_radix_host(host: Any) -> bool:
     """Whether KVM on a host with radix also runs hash guests (KVM_CAP_PPC_MMU_HASH_V3)."""
-    return bool(getattr(host, "hash_v3", True))
+    return bool(host.hash_v3)
 
 
 class _Ended(Exception):
@@ -121,6 +123,7 @@ class _Negotiation:
     call: ArchitectureCall
     compat_pvr: int
     htab_shift: int
+    agreed_pvr: int
     ov5: set[int] = field(default_factory=set)
     messages: list[str] = field(default_factory=list)
     rebooted: bool = False
@@ -135,6 +138,7 @@ class _Negotiation:
         machine = self.machine
         return Negotiated(
             compat_pvr=self.compat_pvr,
+            agreed_pvr=self.agreed_pvr,
             pcr=machine.compat_table.pcr(machine.cpu, self.compat_pvr),
             ov5=frozenset(self.ov5),
             mmu="radix" if Ov5.MMU_RADIX_300 in self.ov5 else "hash",
@@ -154,6 +158,7 @@ class _Negotiation:
             if _PVR_FAILURE_TOLD.covers(machine.release):
                 self.messages.append(NO_PVR)
             raise _Ended(refused=True)
+        self.agreed_pvr = best
         if self._kvm_refuses(best):
             if not raw or not _RAW_INSTEAD.covers(machine.release):
                 self.messages.append(KVM_REFUSES)
@@ -163,7 +168,7 @@ class _Negotiation:
 
     def _kvm_refuses(self, pvr: int) -> bool:
         host = self.machine.host
-        if host is None or host.compat_register or pvr == self.compat_pvr:
+        if host is None or host.compat_register != "absent" or pvr == self.compat_pvr:
             return False
         return self.machine.rules.arch_compat(self.machine, self.compat_pvr, pvr) is not None
 
@@ -253,4 +258,5 @@ def scan_pvrs(machine: Any, call: ArchitectureCall) -> tuple[bool, int]:
 
 def negotiate(machine: Any, call: ArchitectureCall) -> Negotiated:
     """What a machine that has just been reset makes of a guest's call."""
-    return _Negotiation(machine, call, machine.max_compat, machine.htab_shift).run()
+    mode = machine.max_compat
+    return _Negotiation(machine, call, mode, machine.htab_shift, agreed_pvr=mode).run()

@@ -13,8 +13,9 @@ from typing import Any
 from vmstate.describe.history import History
 from vmstate.pseries.cas import Negotiated, negotiate, platform_support
 from vmstate.pseries.client_architecture import ArchitectureCall
+from vmstate.pseries.compat_register import negotiate_compat
 from vmstate.pseries.devices import cpu_reset
-from vmstate.pseries.devices.cpu_reset import SPR_LPCR, SPR_PCR
+from vmstate.pseries.devices.cpu_reset import SPR_LPCR
 from vmstate.pseries.guest_kernels import Guest
 from vmstate.pseries.guests import guest as named
 from vmstate.pseries.option_vector_bits import bitmap_of
@@ -49,9 +50,9 @@ def call_cas(instance: Instance, call: ArchitectureCall) -> Negotiated:
     """Let the guest make this call, and do nothing else."""
     outcome = negotiate(instance, call)
     instance.console.extend(outcome.messages)
-    for device in _devices(instance, "cpu"):
-        device.compat_pvr = outcome.compat_pvr
-        device.spr[SPR_PCR] = outcome.pcr
+    negotiate_compat(instance, outcome.agreed_pvr)  # what it says, the outcome has among its messages
+    for device in _devices(instance, "globalstate"):
+        device.runstate = b"running".ljust(len(device.runstate), b"\0")
     for device in _devices(instance, "spapr"):
         device.ov5_cas.bitmap = bitmap_of(outcome.ov5)
     for device in _devices(instance, "spapr/htab"):

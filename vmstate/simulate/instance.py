@@ -22,6 +22,7 @@ from vmstate.simulate.verdict import Check, Outcome, Verdict
 class Instance:
     """One QEMU process.  Devices see it as their ``machine``: it has all that the built Machine has.
 
+    ``kvm_compat``: what KVM was told of compat modes, and the one that its guest really has.
     ``console``: what hooks print, and what the loader reports, in order.  ``trace``: every check, if wanted.
     """
 
@@ -30,6 +31,7 @@ class Instance:
         self.release = built.release
         self.flags = built.flags
         self.type_name = built.name
+        self.kvm_compat = built.kvm_compat.copy()
         self.nr_servers = built.topology.max_servers
         self.console: list[Report | str] = []
         self.trace = trace
@@ -44,6 +46,11 @@ class Instance:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.built, name)
+
+    @property
+    def ioctls(self) -> list[str]:
+        """Registers that were written through KVM (KVM_SET_ONE_REG), in order."""
+        return [str(written) for written in self.kvm_compat.written]
 
     def compared(
         self, device: Device, rule: str, path: str, incoming: object, local: object, *, passed: bool

@@ -10,6 +10,7 @@ from vmstate.describe.history import History, Release
 from vmstate.pseries.accelerators import Accelerator, Host
 from vmstate.pseries.capabilities import CapabilityAt
 from vmstate.pseries.compat import CompatTable
+from vmstate.pseries.compat_register import CompatRegister
 from vmstate.pseries.cpus import CpuAt
 from vmstate.pseries.hash_table import hash_table_shift
 from vmstate.pseries.machines import ClassFlags, GlobalProperty, version_of
@@ -17,6 +18,7 @@ from vmstate.pseries.option_vectors import Ov5
 from vmstate.pseries.rules import Rules
 from vmstate.pseries.vio_bus import VioDevice
 from vmstate.pseries.world import World
+from vmstate.simulate.acceleration import select_accelerator
 from vmstate.simulate.board import BOARD, RESET
 from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.option_phase import read_options
@@ -30,7 +32,6 @@ from vmstate.simulate.peripherals import (
 from vmstate.simulate.properties import apply_properties
 from vmstate.simulate.selection import (
     parse_cpu_early,
-    select_accelerator,
     select_machine,
     warn_deprecated_cpu,
     warn_deprecated_machine,
@@ -69,7 +70,7 @@ class Machine:
     Levels, ``given`` (set on the command line) and ``capabilities`` go by capability index.  ``pcr`` and
     ``compat_pvr`` are those after reset.  ``irq`` is xics, xive, dual or xics-legacy after the check
     against the processor.  ``vio`` lists the VIO bus in order of creation, ``bridges`` the indexes of the
-    PCI host bridges.  Sizes are in bytes.
+    PCI host bridges.  ``kvm_compat`` is what KVM was told by then.  Sizes are in bytes.
     """
 
     configuration: Configuration
@@ -107,6 +108,7 @@ class Machine:
     vio: tuple[VioDevice, ...]
     bridges: tuple[int, ...]
     globals: tuple[Global, ...]
+    kvm_compat: CompatRegister
 
     @property
     def release(self) -> Release:
@@ -259,6 +261,7 @@ def _machine(start: Startup) -> Machine:
         vio=tuple(start.vio.devices),
         bridges=tuple(start.bridges),
         globals=tuple(start.globals),
+        kvm_compat=start.kvm_compat,
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.accelerators import Accelerator, Host
+from vmstate.pseries.accelerators import Host
 from vmstate.pseries.cpus import CpuAt
 from vmstate.pseries.other_cpus import is_other_cpu
 from vmstate.simulate.options import Opt, parse_opts
@@ -49,70 +48,6 @@ _OTHER_MACHINES = frozenset(
 def _machine_option_text(start: Startup) -> str:
     """The option that QEMU's message points at: the first -machine that was given."""
     return next(o.text for o in start.configuration.options if o.name in {"machine", "M"})
-
-
-def select_accelerator(start: Startup) -> None:
-    """``configure_accelerator``: the first of those asked for that there is; TCG if none is asked for.
-
-    KVM is there if a host was named.
-    """
-    wanted = start.settings.accel
-    lists = _ACCEL_LIST.at(start.release)
-    if start.accel_opts and wanted is not None and lists:
-        raise Refused('The -accel and "-machine accel=" options are incompatible')
-    given = [(name, f"{text}: ") for name, text in start.accel_opts]
-    names = given or [(name, "") for name in (wanted or "tcg").split(":")]
-    host = start.configuration.host
-    there = [(name, name == "tcg" or (name == "kvm" and host is not None)) for name, _ in names]
-    chosen = next((name for name, found in there if found), None)
-    # With -accel the search stops at the first that works; a list of names is looked at as a whole.
-    tried = names if not given or chosen is None else names[: [name for name, _ in names].index(chosen)]
-    missing = [(name, place) for name, place in tried if (name, False) in there]
-    if lists:
-        start.say(*(f"{place}invalid accelerator {name}" for name, place in missing))
-    if chosen is None:
-        _NO_ACCELERATOR.at(start.release)(":".join(name for name, _ in names))
-    if chosen == "kvm" and host is not None:
-        _start_kvm(start, host)
-    if lists and missing:
-        start.say(f"falling back to {chosen}")
-
-
-def _start_kvm(start: Startup, host: Host) -> None:
-    start.accelerator = Accelerator("kvm", host)
-    irqchip = start.settings.kernel_irqchip
-    if irqchip is not None and irqchip not in {"on", "off", "split"}:
-        raise Refused(f"Invalid parameter '{irqchip}'")
-    wanted = (start.settings.kvm_type or "auto").lower()
-    if wanted not in {"auto", "hv", "pr"}:
-        raise Refused(f"Unknown kvm-type specified '{start.settings.kvm_type}'")
-    if wanted not in {"auto", host.flavour}:
-        raise ConfigurationError(
-            f"kvm-type={wanted} on host {host.name}, which has KVM {host.flavour.upper()}"
-        )
-
-
-#: From 5.0 -accel may be given several times, and every failure is told.
-_ACCEL_LIST = History(False, ("5.0", True))
-
-
-def _none_found_2_9(names: str) -> None:
-    lines = tuple(f'"{name}" accelerator not found.' for name in names.split(":"))
-    raise Refused(*lines, "No accelerator found!")
-
-
-def _none_found_2_10(names: str) -> None:
-    raise Refused(f"-machine accel={names}: No accelerator found")
-
-
-def _none_found_5_0(names: str) -> None:
-    del names
-    raise Refused
-
-
-_NO_ACCELERATOR: History[Callable[[str], None]] = History(
-    _none_found_2_9, ("2.10", _none_found_2_10), ("5.0", _none_found_5_0)
-)
 
 
 def warn_deprecated_machine(start: Startup) -> None:
@@ -161,15 +96,19 @@ _MAX_IS_DEFAULT = History(False, ("7.1", True))
 def _default_cpu(start: Startup) -> CpuAt:
     """The machine type's own processor; under KVM the host's, whatever the type."""
     host = start.accelerator.kvm
-    return _host_cpu(start, host) if host else start.binary.cpus[start.type.flags.default_cpu]
+    own = None if host is None else _host_cpu(start, host)
+    return own or start.binary.cpus[start.type.flags.default_cpu]
 
 
-def _host_cpu(start: Startup, host: Host) -> CpuAt:
-    """``-cpu host`` (kvm_ppc_register_host_cpu_type): the class of the host's family, with the host's PVR."""
+def _host_cpu(start: Startup, host: Host) -> CpuAt | None:
+    """``-cpu host`` (kvm_ppc_register_host_cpu_type): the class of the host's family, with the host's PVR.
+
+    None for a processor that this release does not know: then there is no such model.
+    """
     for cpu in start.binary.cpus.values():
         if cpu.family.name == host.family:
             return replace(cpu, name="host", pvr=host.pvr, deprecated="")
-    raise ConfigurationError(f"QEMU {start.release} has no class for the {host.family} of host {host.name}")
+    return None
 
 
 def _is_host(name: str, host: Host | None) -> bool:
@@ -184,7 +123,8 @@ def parse_cpu_early(start: Startup) -> None:
         return
     name, _, features = start.cpu_option.partition(",")
     host = start.accelerator.kvm
-    start.cpu = _host_cpu(start, host) if host and _is_host(name, host) else find_cpu(start, name)
+    own = _host_cpu(start, host) if host and _is_host(name, host) else None
+    start.cpu = own or find_cpu(start, name)
     if features:
         _features(start, features)
 
@@ -208,7 +148,8 @@ def parse_cpu_late(start: Startup) -> None:
         return
     name, _, features = start.cpu_option.partition(",")
     host = start.accelerator.kvm
-    start.cpu = _host_cpu(start, host) if host and _is_host(name, host) else find_old_cpu(start, name)
+    own = _host_cpu(start, host) if host and _is_host(name, host) else None
+    start.cpu = own or find_old_cpu(start, name)
     if features:
         _features(start, features)
 

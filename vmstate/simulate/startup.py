@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from vmstate.describe.history import Release
 from vmstate.pseries.accelerators import TCG, Accelerator, Host
 from vmstate.pseries.capabilities import CapabilityAt
+from vmstate.pseries.compat_register import CompatRegister
 from vmstate.pseries.cpus import CpuAt
 from vmstate.pseries.machines import ClassFlags, MachineClass, version_of
 from vmstate.pseries.refused import Refused
@@ -114,6 +115,7 @@ class Startup:
     effective_levels: list[int] = field(default_factory=list)
     given: list[bool] = field(default_factory=list)
     rma_size: int = 0
+    kvm_compat: CompatRegister = field(default_factory=CompatRegister)
 
     @property
     def release(self) -> Release:

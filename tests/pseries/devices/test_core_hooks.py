@@ -9,7 +9,8 @@ from vmstate.describe import WireRecords, decode, encode
 from vmstate.pseries.devices import cpu_reset
 from vmstate.pseries.devices.cpu import Cpu
 from vmstate.pseries.devices.cpu_common import CpuCommon
-from vmstate.pseries.devices.cpu_hooks import SPR_PCR, SPR_PVR
+from vmstate.pseries.compat_register import SPR_PCR
+from vmstate.pseries.devices.cpu_hooks import SPR_PVR
 from vmstate.pseries.devices.cpu_parts import SLBE
 from vmstate.pseries.devices.spapr import Spapr
 from vmstate.pseries.devices.xive import SpaprXive

@@ -6,18 +6,19 @@ from typing import Any
 
 from vmstate.describe.history import History, reached
 from vmstate.describe.reports import EINVAL, EPERM
+from vmstate.pseries.compat_register import store_compat, tell_kvm
 from vmstate.pseries.devices.cpu_legacy import legacy_words
 from vmstate.pseries.devices.cpu_needed import RTAS_STOPPED_SINCE
 from vmstate.pseries.devices.cpu_reset import power_saving_exits
 
-SPR_DECR, SPR_SDR1, SPR_PVR, SPR_LPCR, SPR_PCR, SPR_PSSCR = 22, 25, 287, 318, 338, 855
+SPR_DECR, SPR_SDR1, SPR_PVR, SPR_LPCR, SPR_PSSCR = 22, 25, 287, 318, 855
 PSSCR_EC = 1 << 20
 
 #: What the hook returns when the processor is not one that the stream may go on.
 REFUSED = History(-EPERM, ("5.2", -EINVAL))
 #: From here on a mode that came in the stream is set as if there had been none before, so KVM is told.
+#: Before, the mode was set already when it was compared with what it should be.
 MODE_SET_AFRESH = "2.11"
-KVM_REFUSES = "Unable to set CPU compatibility mode in KVM: Invalid argument"
 
 
 def cpu_pre_save(cpu: Any) -> int:
@@ -74,15 +75,15 @@ def _set_compat(cpu: Any) -> int:
     machine = cpu.machine
     pvr = cpu.compat_pvr
     refusal = machine.compat_table.refusal(cpu.model, pvr)
-    host = machine.accelerator.kvm
-    if refusal is None and host is not None and reached(MODE_SET_AFRESH, machine.release):
-        refusal = None if host.compat_register else KVM_REFUSES
+    if refusal is None and machine.host is not None:
+        old = 0 if reached(MODE_SET_AFRESH, machine.release) else pvr
+        refusal = tell_kvm(machine, machine.kvm_compat, old, pvr)
     fine = refusal is None
     cpu.compared("ppc_set_compat", "compat_pvr", f"{pvr:#010x}", cpu.model.name, passed=fine)
     if refusal is not None:
         cpu.say(refusal)
         return REFUSED.at(machine.release)
-    cpu.spr[SPR_PCR] = machine.compat_table.pcr(cpu.model, pvr)
+    store_compat(cpu, pvr)
     return 0
 
 

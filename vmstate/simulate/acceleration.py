@@ -1,0 +1,115 @@
+"""Choosing the accelerator, and starting KVM on a host: accel/accel.c, accel/kvm/kvm-all.c ``kvm_init``."""
+
+from __future__ import annotations
+
+from vmstate.describe.history import History
+from vmstate.pseries.accelerators import Accelerator, Host
+from vmstate.simulate.startup import Refused, Startup
+
+#: From 5.0 -accel may be given several times, and every failure is told.
+_ACCEL_LIST = History(False, ("5.0", True))
+#: What is said of an accelerator that is no part of the program.
+_NOT_BUILT_IN: History[str | None] = History(
+    '"{name}" accelerator not found.', ("2.10", None), ("5.0", "{place}invalid accelerator {name}")
+)
+#: KVM went by its display name at first.
+_KVM_FAILED = History(
+    "failed to initialize KVM: {error}", ("5.0", "{place}failed to initialize kvm: {error}")
+)
+_FELL_BACK = History(
+    "Back to tcg accelerator.", ("2.10", "Back to tcg accelerator"), ("5.0", "falling back to tcg")
+)
+_NONE_FOUND = History("No accelerator found!", ("2.10", "-machine accel={names}: No accelerator found"))
+
+
+def select_accelerator(start: Startup) -> None:
+    """``configure_accelerator``: the first of those asked for that there is; TCG if none is asked for.
+
+    KVM is part of QEMU if a host was named; it works if that host has it.
+    """
+    wanted = start.settings.accel
+    lists = _ACCEL_LIST.at(start.release)
+    if start.accel_opts and wanted is not None and lists:
+        raise Refused('The -accel and "-machine accel=" options are incompatible')
+    names = [(name, f"{text}: ") for name, text in start.accel_opts]
+    if not names:
+        names = [(name, "") for name in (wanted or "tcg").split(":")]
+        if lists:  # such a list is looked at as a whole before any is tried
+            names.sort(key=lambda name: _is_built_in(start, name[0]))
+    failed = False
+    for name, place in names:
+        if not _is_built_in(start, name):
+            message = _NOT_BUILT_IN.at(start.release)
+            if message is not None:
+                start.say(message.format(name=name, place=place))
+            failed |= lists
+        elif name == "tcg" or _start_kvm(start, place):
+            break
+        else:
+            failed = True
+    else:
+        if failed:
+            raise Refused
+        raise Refused(_NONE_FOUND.at(start.release).format(names=":".join(name for name, _ in names)))
+    if failed:
+        start.say(_FELL_BACK.at(start.release))
+
+
+def _is_built_in(start: Startup, name: str) -> bool:
+    return name == "tcg" or (name == "kvm" and start.configuration.host is not None)
+
+
+def _start_kvm(start: Startup, place: str) -> bool:
+    """Start KVM on the host that was named; tells the error if that fails."""
+    assert start.configuration.host is not None
+    error = _kvm_init(start, start.configuration.host, place)
+    if error is not None:
+        start.say(_KVM_FAILED.at(start.release).format(place=place, error=error))
+    return error is None
+
+
+def _kvm_init(start: Startup, host: Host, place: str) -> str | None:
+    """/dev/kvm is opened, the kind of KVM chosen, a VM made.  Returns the error, None if all went well."""
+    irqchip = start.settings.kernel_irqchip
+    if irqchip is not None and irqchip not in {"on", "off", "split"}:
+        raise Refused(f"Invalid parameter '{irqchip}'")
+    prefix = place if _REPORTED.at(start.release) else ""
+    if host.flavour == "none":
+        start.say(f"{prefix}Could not access KVM kernel module: No such file or directory")
+        return "No such file or directory"
+    wanted = _kvm_type(start)
+    if wanted is None:
+        start.say(f"{prefix}Unknown kvm-type specified '{start.settings.kvm_type}'")
+        if not _REPORTED.at(start.release):
+            raise Refused
+        return "Invalid argument"
+    if wanted not in {"auto", host.flavour}:
+        start.say(prefix + _NO_VM.at(start.release))
+        if _MODULE_HINT.at(start.release):
+            start.say(f"PPC KVM module is not loaded. Try modprobe kvm_{wanted}.")
+        return "Invalid argument"
+    start.accelerator = Accelerator("kvm", host)
+    return None
+
+
+#: Errors of starting KVM were printed bare, then reported with the place of the option.
+_REPORTED = History(False, ("9.2", True))
+_NO_VM = History(
+    "ioctl(KVM_CREATE_VM) failed: 22 Invalid argument",
+    ("9.2", "ioctl(KVM_CREATE_VM) failed: Invalid argument"),
+)
+_MODULE_HINT = History(False, ("6.1", True))
+#: HV and PR in capital letters; from 6.0 in any, and auto for either.
+_ANY_CASE = History(False, ("6.0", True))
+
+
+def _kvm_type(start: Startup) -> str | None:
+    """``spapr_kvm_type``: hv, pr or auto; None for another name."""
+    wanted = start.settings.kvm_type
+    if wanted is None:
+        return "auto"
+    if not _ANY_CASE.at(start.release):
+        return {"HV": "hv", "PR": "pr"}.get(wanted)
+    if wanted == "auto":
+        return wanted
+    return wanted.lower() if wanted.lower() in {"hv", "pr"} else None

@@ -1,0 +1,135 @@
+"""What a KVM host decides while the board is built and reset: processors, threads, interrupts, compat mode.
+
+hw/ppc/spapr.c, hw/ppc/spapr_irq.c, target/ppc/kvm.c; read in QEMU's sources, never run.
+"""
+
+from __future__ import annotations
+
+from vmstate.describe.history import History
+from vmstate.pseries.accelerators import Host
+from vmstate.pseries.compat_register import new_register, tell_kvm
+from vmstate.simulate.startup import Refused, Startup
+
+_HV_NEEDS_HOST = (
+    'Register sync failed... If you\'re using kvm-hv.ko, only "-cpu host" is possible'  # kvm_arch_init_vcpu
+)
+_VCPU_FAILED = History(
+    "kvm_init_vcpu failed: Invalid argument",
+    ("5.2", "kvm_init_vcpu: kvm_arch_init_vcpu failed (0): Invalid argument"),
+)
+
+
+def start_vcpus(start: Startup) -> None:
+    """KVM HV cannot pretend to be another processor: its kernel takes the host's own PVR alone."""
+    host = start.accelerator.kvm
+    if host is not None and host.flavour == "hv" and start.processor.pvr != host.pvr:
+        raise Refused(_HV_NEEDS_HOST, _VCPU_FAILED.at(start.release))
+
+
+def set_kvm_vsmt(start: Startup, host: Host, *, given: bool) -> None:
+    """The end of ``spapr_set_vsmt_mode``: have KVM space its vcpu ids so, or live with how it does."""
+    mode, threads, current = start.settings.vsmt, start.settings.threads, host.smt_threads
+    if mode == current or (host.flavour == "hv" and mode in host.smt_modes):
+        return
+    text = f"Failed to set KVM's VSMT mode to {mode} (errno -22)"
+    if _VSMT_MAY_STAY.at(start.release) and current >= threads and mode % current == 0:
+        start.warn(text)
+        return
+    lines = [text]
+    if not given:
+        lines.append(
+            f"On PPC, a VM with {threads} threads/core on a host with {current} threads/core"
+            f" requires {_SPACE.at(start.release)}the use of VSMT mode {mode}."
+        )
+    if host.smt_modes:
+        lines.append(
+            f"Available VSMT modes: {' '.join(str(m) for m in sorted(host.smt_modes, reverse=True))}."
+        )
+    else:
+        lines.append("This KVM seems to be too old to support VSMT.")
+    raise Refused(*lines)
+
+
+_VSMT_MAY_STAY = History(False, (("2.11.2", "2.12"), True))
+_SPACE = History(" ", (("2.11.2", "2.12"), ""))
+
+_NO_XICS = "KVM and IRQ_XICS capability must be present for in-kernel XICS"
+_NO_XIVE = "IRQ_XIVE capability must be present for KVM"
+
+
+def check_irqchip(start: Startup) -> None:
+    """``spapr_irq_init``, ``spapr_irq_check``: an interrupt controller in the kernel, if that was demanded.
+
+    kernel-irqchip is on (demanded), off, or not given: then the kernel's is used where there is one.
+    """
+    host, wanted = start.accelerator.kvm, start.settings.kernel_irqchip
+    if host is None or wanted == "off":
+        return
+    _IRQCHIP.at(start.release)(start, host, demanded=wanted == "on")
+
+
+def _xics_made(start: Startup, host: Host, *, demanded: bool) -> None:
+    """Up to 4.0 the controller in the kernel is made at once; XIVE and dual cannot have one."""
+    if start.settings.irq == "dual":
+        raise Refused("No KVM support for the 'dual' machine")
+    if not demanded:
+        return
+    if start.settings.irq == "xive":
+        raise Refused("kernel_irqchip requested. no KVM XIVE support")
+    if not host.irq_xics:
+        raise Refused(f"kernel_irqchip requested but unavailable: {_NO_XICS}")
+
+
+def _xics_made_anew(start: Startup, host: Host, *, demanded: bool) -> None:
+    """From 4.1 a dual machine needs a kernel that can make its XICS anew after XIVE was in use."""
+    if demanded and start.settings.irq == "dual" and not host.xics_reconnects:
+        raise Refused(*_TOO_OLD.at(start.release))
+
+
+_IRQCHIP = History(_xics_made, ("4.1", _xics_made_anew))
+_TOO_OLD: History[tuple[str, ...]] = History(
+    ("KVM is too old to support ic-mode=dual,kernel-irqchip=on",),
+    (
+        "5.2",
+        (
+            "KVM is incompatible with ic-mode=dual,kernel-irqchip=on",
+            "This can happen with an old KVM or in a KVM nested guest.",
+            "Try without kernel-irqchip or with kernel-irqchip=off.",
+        ),
+    ),
+)
+
+
+def activate_irqchip(start: Startup) -> None:
+    """``spapr_irq_reset`` (4.1 on): the controller that a guest finds first; the kernel's, if it has one."""
+    host, wanted = start.accelerator.kvm, start.settings.kernel_irqchip
+    if host is None or wanted == "off":
+        return
+    lacks = _NO_XIVE if start.settings.irq == "xive" else _NO_XICS
+    if host.xive if start.settings.irq == "xive" else host.irq_xics:
+        return
+    if wanted == "on":
+        raise Refused(f"kernel_irqchip requested but unavailable: {lacks}")
+    start.warn(f"kernel_irqchip allowed but unavailable: {lacks}")
+    start.say("Falling back to kernel-irqchip=off")
+
+
+def apply_compat(start: Startup) -> None:
+    """``ppc_set_compat_all`` at reset: the processor must be able to run as the newest mode that is allowed.
+
+    Every processor is told, until one fails.
+    """
+    pvr = start.settings.max_compat
+    register = start.kvm_compat = new_register(start)
+    refusal = start.binary.compat.refusal(start.processor, pvr)
+    for _ in range(start.settings.cpus):
+        refusal = refusal or tell_kvm(start, register, 0, pvr)
+    if refusal is not None:
+        raise Refused(refusal)
+
+
+def old_apply_compat(start: Startup) -> None:
+    """2.9: a processor is put in its mode as it is made, if it has one."""
+    start.kvm_compat = new_register(start)
+    if start.settings.max_compat:
+        apply_compat(start)

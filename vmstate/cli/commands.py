@@ -21,6 +21,7 @@ COMMANDS: dict[str, Command] = {
     "strip": Command("vmstate.cli.strip", "take guest memory out of a stream"),
     "load": Command("vmstate.cli.load", "let a simulated destination load a stream: what would QEMU say?"),
     "migrate": Command("vmstate.cli.migrate", "a simulated migration between two command lines, or many"),
+    "whatif": Command("vmstate.cli.whatif", "what a proposed patch changes, over many pairs of machines"),
     "explain": Command("vmstate.cli.explain", "what a line of QEMU means, or why a migration is refused"),
     "scenario": Command("vmstate.cli.scenario", "questions that were argued about, each run again"),
     "unwrap": Command("vmstate.cli.unwrap", "take a stream out of what it is wrapped in"),

@@ -21,6 +21,7 @@ class Status(IntEnum):
     FINDINGS = 1
     UNUSABLE = 2
     BUG = 3
+    INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 @dataclass
@@ -30,7 +31,8 @@ class Report:
     ``lines`` are for people, and may be a generator; ``result`` is for programs: a value, or a function
     that makes it (called only for ``--json``).  ``ok`` is False for a reject; None means: no finding above
     information.  ``unusable`` says that there was no usable input.  ``output_taken`` says that the standard
-    output holds a stream, so that all this must go to the standard error.
+    output holds a stream, so that all this must go to the standard error.  ``interrupted``: there is no more
+    than was done until then.
     """
 
     lines: Iterable[str] = ()
@@ -39,6 +41,7 @@ class Report:
     ok: bool | None = None
     unusable: bool = False
     output_taken: bool = False
+    interrupted: bool = False
 
     @property
     def fine(self) -> bool:
@@ -52,6 +55,8 @@ class Report:
         """The exit status."""
         if self.unusable:
             return Status.UNUSABLE
+        if self.interrupted:
+            return Status.INTERRUPTED
         return Status.FINE if self.fine else Status.FINDINGS
 
 

@@ -209,7 +209,7 @@ _KEYS = {field.name.replace("_", "-"): field.name for field in fields(ChosenSet)
 
 
 def chosen_from(declared: Mapping[str, Any]) -> ChosenSet:
-    """A set as declared in TOML: names with dashes.  Raises ConfigurationError for a key that it cannot have."""
+    """A set as declared in TOML, names with dashes.  Raises ConfigurationError for a wrong key."""
     values: dict[str, Any] = {}
     for key, value in declared.items():
         if key not in _KEYS:
@@ -225,7 +225,7 @@ def chosen_from(declared: Mapping[str, Any]) -> ChosenSet:
 
 
 def read_set(path: str | Path) -> ChosenSet:
-    """A set from a TOML file.  Raises ConfigurationError for one that is none, OSError if there is no file."""
+    """A set from a TOML file.  Raises ConfigurationError for what is none, OSError without a file."""
     try:
         return chosen_from(tomllib.loads(Path(path).read_text("utf-8")))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -8,7 +8,7 @@ proposal's, nobody needs to be asked.  The verdicts are those of :func:`vmstate.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +44,7 @@ class Program:
 
 
 class Answer(NamedTuple):
-    """A verdict as far as two of them are compared."""
+    """A verdict as far as two of them are compared, and what KVM was told (source's, destination's)."""
 
     outcome: Outcome
     source_messages: tuple[str, ...]
@@ -52,6 +52,7 @@ class Answer(NamedTuple):
     rule: str = ""
     section: str = ""
     path: str = ""
+    ioctls: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
 class Change(NamedTuple):
@@ -101,8 +102,17 @@ class _Started:
 
 @dataclass(frozen=True)
 class _Saved:
+    """What a source sent; those whose stream is the same have the same number."""
+
     sent: Sent
     number: int
+    ioctls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    verdict: Verdict
+    ioctls: tuple[str, ...]
 
 
 _KEPT = 6000  # machines that a worker remembers
@@ -124,7 +134,7 @@ class Comparison:
         self._started: dict[tuple[int, str, Setting], _Started] = {}
         self._numbers: dict[object, int] = {}
         self._saved: dict[int, _Saved] = {}
-        self._judged: dict[tuple[int, int], Verdict] = {}
+        self._judged: dict[tuple[int, int], _Judged] = {}
 
     def tasks(self) -> list[Task]:
         """All pieces of the work, from each program to the proposal's and back."""
@@ -186,7 +196,7 @@ class Comparison:
         saved = [self._save(sender) for sender in senders]
         if saved[0].number == saved[1].number and receivers[0] is receivers[1]:
             return _SAME
-        return Change(*(_answer(self._load(a, b)) for a, b in zip(saved, receivers, strict=True)))
+        return Change(*(self._answer(a, b) for a, b in zip(saved, receivers, strict=True)))
 
     def _start(self, program: int, when: int, setting: Setting) -> _Started:
         proposal = self.programs[program].proposals[when]
@@ -211,20 +221,26 @@ class Comparison:
         if known is None:
             assert side.start is not None
             sent = sent_by(side.start)
-            same = (one.number for one in self._saved.values() if _same(one.sent, sent))
-            known = self._saved[side.number] = _Saved(sent, next(same, side.number))
+            ioctls = tuple(sent.instance.ioctls) if sent.instance is not None else ()
+            sent = replace(sent, instance=None)
+            same = (one.number for one in self._saved.values() if (one.sent, one.ioctls) == (sent, ioctls))
+            known = self._saved[side.number] = _Saved(sent, next(same, side.number), ioctls)
         return known
 
-    def _load(self, saved: _Saved, side: _Started) -> Verdict:
+    def _answer(self, saved: _Saved, side: _Started) -> Answer:
         sent = saved.sent
+        said = tuple(sent.messages)
         if sent.stream is None:
-            return Verdict(Outcome.SOURCE_REFUSED, source_messages=sent.messages, decided_by=sent.refused)
+            return Answer(Outcome.SOURCE_REFUSED, said, (), *_decided(sent.refused), (saved.ioctls, ()))
         known = self._judged.get((saved.number, side.number))
         if known is None:
             assert side.start is not None
-            known = received_by(sent.stream, side.start).verdict
-            self._judged[saved.number, side.number] = known
-        return Verdict(known.outcome, known.messages, sent.messages, known.decided_by)
+            received = received_by(sent.stream, side.start)
+            ioctls = tuple(received.instance.ioctls) if received.instance is not None else ()
+            known = self._judged[saved.number, side.number] = _Judged(received.verdict, ioctls)
+        verdict = known.verdict
+        told = saved.ioctls, known.ioctls
+        return Answer(verdict.outcome, said, tuple(verdict.messages), *_decided(verdict.decided_by), told)
 
     def _binary(self, program: Program, when: int) -> Binary:
         name = program.proposals[when]
@@ -240,16 +256,8 @@ def _runs(side: _Started) -> bool:
     return side.start is not None and side.start.machine is not None
 
 
-def _same(one: Sent, other: Sent) -> bool:
-    return one.messages == other.messages and one.stream == other.stream and one.refused == other.refused
-
-
-def _answer(verdict: Verdict) -> Answer:
-    said = tuple(verdict.source_messages), tuple(verdict.messages)
-    check: Check | None = verdict.decided_by
-    if check is None:
-        return Answer(verdict.outcome, *said)
-    return Answer(verdict.outcome, *said, check.rule, check.section or "", check.path or "")
+def _decided(check: Check | None) -> tuple[str, str, str]:
+    return (check.rule, check.section or "", check.path or "") if check is not None else ("", "", "")
 
 
 #: Facts of a machine that its release and world decide.
@@ -262,4 +270,12 @@ def _facts(configuration: Configuration, start: Start) -> object:
     if start.machine is None:
         return (program, start.messages)
     facts: Mapping[str, Any] = vars(start.machine)
-    return (program, start.messages, *(value for name, value in facts.items() if name not in _DECIDED))
+    return (
+        program,
+        start.messages,
+        *(_hashable(value) for name, value in facts.items() if name not in _DECIDED),
+    )
+
+
+def _hashable(value: Any) -> object:
+    return value if value.__hash__ is not None else repr(value)

@@ -1,0 +1,181 @@
+"""``vmstate whatif``: what a proposal changes, over a set of configurations."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from vmstate.cli.report import Report
+from vmstate.cli.terminal import Style, progress
+from vmstate.proposals.causes import Direction, Group, Kind, count, groups
+from vmstate.proposals.chosen_set import ChosenSet, read_set
+from vmstate.proposals.coverage import not_covered
+from vmstate.proposals.whatif import Question, WhatIf, what_if
+
+_COLOUR = {Kind.STARTS_NO_MORE: "red", Kind.BROKEN: "red", Kind.WARNS: "yellow", Kind.MENDED: "green"}
+_AGAINST = {
+    Kind.STARTS_NO_MORE: "starts only with {other}",
+    Kind.BROKEN: "migrates only with {other}",
+    Kind.WARNS: "says more with {name}",
+    Kind.STARTS_REJECTED: "starts only with {name}, and is rejected",
+    Kind.OTHERWISE: "fails in another way",
+    Kind.MENDED: "migrates only with {name}",
+    Kind.QUIETER: "says more with {other}",
+    Kind.TELLS_KVM: "tells KVM something else",
+}
+_SHOWN = 12  # causes of a kind that are told, unless all are wanted
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.epilog = (
+        "exit status: 0 nothing is lost; 1 some pair migrates, starts or is silent no more; "
+        "130 interrupted, and the report tells what was done until then"
+    )
+    parser.add_argument(
+        "proposal", help="FILE.py, FILE.py:NAME, or the name of one that comes with the package"
+    )
+    parser.add_argument("--against", metavar="OTHER.py", default="", help="compare with another proposal")
+    parser.add_argument(
+        "--later", action="store_true", help="releases after the proposal's have it too, as if it was merged"
+    )
+    parser.add_argument(
+        "--set", metavar="FILE.toml", help="the configurations to try; the options below narrow it"
+    )
+    for name, what in (
+        ("releases", "the others' releases: 2.11,4.0-5.2,2.11.1,4.2+NAME"),
+        ("types", "machine types"),
+        ("hosts", "tcg and KVM hosts (names or .toml files)"),
+        ("cpus", "processors under TCG"),
+    ):
+        parser.add_argument(f"--{name}", metavar="A,B", help=what)
+    parser.add_argument(
+        "--option", metavar="TEXT", action="append", default=[],
+        help="one more variation of -machine, e.g. cap-cfpc=broken",
+    )  # fmt: skip
+    parser.add_argument("--with", dest="with_file", metavar="FILE", action="append", default=[],
+                        help="proposals that --releases names")  # fmt: skip
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
+    parser.add_argument("--all", action="store_true", help=f"more than {_SHOWN} causes of a kind")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Judge the set, and group what changed."""
+    question = Question(
+        options.proposal, options.against, options.later, _chosen(options), tuple(options.with_file)
+    )
+    start = time.monotonic()
+    with progress("judging pairs", 1000) as tick:
+        answer = what_if(question, options.jobs, lambda done, of: tick(1000 * done // of))
+    seconds = time.monotonic() - start
+    found = groups(answer)
+    return Report(
+        lines=_Told(answer, found, options, seconds).lines(),
+        result=lambda: _result(answer, found, seconds),
+        ok=not any(group.cause.kind.bad for group in found),
+        interrupted=not answer.complete,
+    )
+
+
+def _chosen(options: argparse.Namespace) -> ChosenSet:
+    chosen = read_set(options.set) if options.set else ChosenSet()
+    for name in ("releases", "types", "hosts", "cpus"):
+        text = getattr(options, name)
+        if text is not None:
+            values = ("" if value == "default" else value for value in text.split(","))
+            chosen = replace(chosen, **{name: tuple(values)})
+    return replace(chosen, options=(*chosen.options, *options.option))
+
+
+def _result(answer: WhatIf, found: list[Group], seconds: float) -> object:
+    done, of = answer.tasks
+    return {
+        "proposal": answer.opened.proposal.name,
+        "against": answer.opened.other.name if answer.opened.other else None,
+        "pairs": len(answer.rows),
+        "tried": answer.tried,
+        "changed": int((answer.rows[:, -1] >= 0).sum()),
+        "complete": answer.complete,
+        "part_done": done / of if of else 1.0,
+        "seconds": round(seconds, 1),
+        "groups": [group.as_json() for group in found],
+        "not_covered": list(not_covered(answer)),
+    }
+
+
+class _Told:
+    """The report for people."""
+
+    def __init__(
+        self, answer: WhatIf, found: list[Group], options: argparse.Namespace, seconds: float
+    ) -> None:
+        self.answer = answer
+        self.found = found
+        self.options = options
+        self.seconds = seconds
+        self.style = Style.of(sys.stdout)
+
+    def lines(self) -> Iterator[str]:
+        yield from self._head()
+        for kind in Kind:
+            pairs, causes = count(self.found, kind)
+            if not pairs:
+                continue
+            yield ""
+            words = f"{self._words(kind)}: {pairs:,} pairs, {causes} cause{'s' if causes > 1 else ''}"
+            yield self.style.paint(_COLOUR.get(kind, "bold"), words)
+            mine = [group for group in self.found if group.cause.kind == kind]
+            shown = mine if self.options.all else mine[:_SHOWN]
+            for number, group in enumerate(shown, 1):
+                yield from self._group(number, group)
+            if len(mine) > len(shown):
+                yield f"  … and {len(mine) - len(shown)} more (--all)"
+        yield ""
+        yield "Not covered:"
+        yield from (f"  - {text}" for text in not_covered(self.answer))
+
+    def _head(self) -> Iterator[str]:
+        opened = self.answer.opened
+        program = opened.programs[0]
+        against = f", against {opened.other.name}" if opened.other else ""
+        yield self.style.paint("bold", f"{program.name(1)}{against}: {opened.proposal.says}")
+        changed = int((self.answer.rows[:, -1] >= 0).sum())
+        yield (
+            f"{len(self.answer.rows):,} pairs that start on both sides, of {self.answer.tried:,} tried in "
+            f"{self.seconds:.0f} s; {changed:,} of them change"
+        )
+        if not self.answer.complete:
+            done, of = self.answer.tasks
+            yield self.style.paint("yellow", f"interrupted: {100 * done // of} % of the set was tried")
+
+    def _words(self, kind: Kind) -> str:
+        opened = self.answer.opened
+        if opened.other is None:
+            return str(kind)
+        return _AGAINST[kind].format(name=opened.proposal.name, other=opened.other.name)
+
+    def _group(self, number: int, group: Group) -> Iterator[str]:
+        cause = group.cause
+        name = self.answer.opened.programs[0].name(1)
+        way = f"between two {name}" if cause.direction == Direction.BOTH else f"{cause.direction} {name}"
+        every = "all" if group.alike == group.pairs else f"of {group.alike:,}"
+        yield f"  {number}. {way}: {group.pairs:,} pairs, {every} with"
+        yield f"       {'; '.join(group.common) or 'anything in the set'}"
+        check = f" ({cause.check})" if cause.check else ""
+        yield f"     {cause.before} → {cause.after}{check}"
+        yield from (f"     + {side}: {line}" for side, line in cause.new)
+        yield from (f"     - {side}: {line}" for side, line in cause.gone)
+        yield f"     {self._command(group)}"
+
+    def _command(self, group: Group) -> str:
+        """What shows it, to be pasted into a shell."""
+        files = [self.options.proposal, self.options.against, *self.options.with_file]
+        words = ["vmstate", "migrate"]
+        for file in dict.fromkeys(os.fspath(text).partition(".py:")[0] for text in files if ".py" in text):
+            words += ["--with", shlex.quote(file if file.endswith(".py") else f"{file}.py")]
+        return " ".join([*words, *(shlex.quote(side) for side in group.example)])

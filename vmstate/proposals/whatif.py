@@ -1,0 +1,215 @@
+"""What a proposal changes: every pair of a chosen set, judged without and with it, on all cores.
+
+A proposal's functions cannot be sent to another process, so each worker reads the files again.  The tasks
+are shuffled (always alike): should the work be interrupted, what is done is a sample of the whole.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from vmstate.describe.history import Release
+from vmstate.errors import ConfigurationError
+from vmstate.proposals.chosen_set import ChosenSet
+from vmstate.proposals.comparison import COLUMNS, Change, Comparison, Done, Program, Rows, Task
+from vmstate.proposals.files import read_proposals, shipped_proposals, with_proposals
+from vmstate.proposals.proposal import Proposal
+from vmstate.pseries.world import WORLD, World
+
+_CHUNK = 8  # tasks that a worker takes at a time: some tenths of a second
+
+
+def find_proposal(text: str) -> Proposal:
+    """The proposal that ``text`` names: FILE.py, FILE.py:NAME, or a name that comes with the package.
+
+    Raises ConfigurationError if there is no such proposal, or if the file makes several and none is named.
+    """
+    path, _, name = text.partition(".py:")
+    if not text.endswith(".py") and not name:
+        found = [one for one in shipped_proposals() if one.name == text]
+        if not found:
+            known = ", ".join(one.name for one in shipped_proposals())
+            raise ConfigurationError(
+                f"no such proposal: {text!r}; there are {known}, or the path of a FILE.py"
+            )
+        return found[0]
+    made = read_proposals(f"{path}.py" if name else text)
+    chosen = [one for one in made if name in {"", one.name}]
+    if len(chosen) != 1:
+        names = ", ".join(f"{path.removesuffix('.py')}.py:{one.name}" for one in made)
+        raise ConfigurationError(f"which of these: {names}")
+    return chosen[0]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: a proposal against the release as it is, or against another proposal for it.
+
+    ``beside``: files with proposals that the chosen set names.  ``later``: releases after the proposal's
+    have it too, as if it had been merged.
+    """
+
+    proposal: str
+    against: str = ""
+    later: bool = False
+    chosen: ChosenSet = field(default_factory=ChosenSet)
+    beside: tuple[str, ...] = ()
+
+    def opened(self) -> Opened:
+        """The files read.  Raises ConfigurationError for what they cannot be, OSError for a missing file."""
+        more = [proposal for path in self.beside for proposal in read_proposals(path)]
+        judged = find_proposal(self.proposal)
+        other = find_proposal(self.against) if self.against else None
+        world = with_proposals(WORLD, *more, *([other] if other else []), judged)
+        if other is not None:
+            _comparable(judged, other, world)
+        return Opened(self, world, judged, other)
+
+
+def _comparable(judged: Proposal, other: Proposal, world: World) -> None:
+    if judged.name == other.name:
+        raise ConfigurationError(f"both proposals are called {judged.name}: one needs another name")
+    if world.release(judged.on) != world.release(other.on):
+        raise ConfigurationError(
+            f"{judged.name} is for QEMU {judged.on}, {other.name} for {other.on}: two proposals for the same "
+            "release can be compared"
+        )
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A question with its files read: ``other`` is the proposal that is compared with, if there is one."""
+
+    question: Question
+    world: World
+    proposal: Proposal
+    other: Proposal | None
+
+    @property
+    def later(self) -> bool:
+        """Whether releases after the proposal's have it too."""
+        return self.question.later or self.proposal.later
+
+    @cached_property
+    def programs(self) -> tuple[Program, ...]:
+        """The proposal's own program, then those it is paired with."""
+        on = self.world.release(self.proposal.on)
+        merged = (self.other.name if self.other else "", self.proposal.name)
+        found = [Program(str(on), merged)]
+        for text in self.question.chosen.program_names(self.world):
+            number, _, name = text.partition("+")
+            newer = self.later and not name and Release.parse(number).line > on.line
+            found.append(Program(number, merged if newer else (name, name)))
+        return tuple(found)
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """What judges the pairs."""
+        before = self.world.fork(self.other.name) if self.other else self.world
+        chosen = self.question.chosen.for_worlds(before, self.world.fork(self.proposal.name))
+        return Comparison(self.world, self.programs, chosen)
+
+
+@dataclass
+class WhatIf:
+    """The answer so far: a row for each pair (comparison.COLUMNS), the last its place in ``changes``, or -1.
+
+    ``tried`` counts also pairs of which a side never starts.  ``tasks``: how many were done, of how many.
+    """
+
+    opened: Opened
+    rows: Rows
+    changes: list[Change]
+    tried: int
+    tasks: tuple[int, int]
+    unmodelled: frozenset[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole set was tried."""
+        return self.tasks[0] == self.tasks[1]
+
+
+def what_if(
+    question: Question, jobs: int | None = None, tick: Callable[[int, int], None] | None = None
+) -> WhatIf:
+    """Judge the pairs of the set, with so many processes (default: one for each core).
+
+    ``tick`` is told how many of how many tasks are done.  A KeyboardInterrupt ends the work, and the answer
+    is what was done until then.  Raises ConfigurationError, OSError.
+    """
+    opened = question.opened()
+    tasks = opened.comparison.tasks()
+    random.Random(len(tasks)).shuffle(tasks)
+    gathered = _Gathered()
+    results = _alone(opened, tasks) if jobs == 1 else _together(question, tasks, jobs or os.cpu_count() or 1)
+    finished = 0
+    try:
+        for chunk in results:
+            for done in chunk:
+                gathered.add(done)
+            finished += len(chunk)
+            if tick is not None:
+                tick(finished, len(tasks))
+    except KeyboardInterrupt:
+        results.close()
+    return gathered.answer(opened, (finished, len(tasks)))
+
+
+def _alone(opened: Opened, tasks: list[Task]) -> Generator[list[Done], None, None]:
+    yield from ([opened.comparison.run(task)] for task in tasks)
+
+
+def _together(question: Question, tasks: list[Task], jobs: int) -> Generator[list[Done], None, None]:
+    pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(question,))
+    try:
+        chunks = [tasks[start : start + _CHUNK] for start in range(0, len(tasks), _CHUNK)]
+        futures: list[Future[list[Done]]] = [pool.submit(_work, chunk) for chunk in chunks]
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_worker: list[Comparison] = []
+
+
+def _begin(question: Question) -> None:
+    """A worker's first act.  Ctrl-C is for the parent, which still wants what is being done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker[:] = [question.opened().comparison]
+
+
+def _work(tasks: list[Task]) -> list[Done]:
+    return [_worker[0].run(task) for task in tasks]
+
+
+class _Gathered:
+    """What the tasks found, put together: equal changes get one number."""
+
+    def __init__(self) -> None:
+        self._rows: list[Rows] = [np.empty((0, len(COLUMNS)), np.int32)]
+        self._changes: dict[Change, int] = {}
+        self._tried = 0
+        self._unmodelled: set[str] = set()
+
+    def add(self, done: Done) -> None:
+        numbers = [self._changes.setdefault(change, len(self._changes)) for change in done.changes]
+        done.rows[:, -1] = np.array([*numbers, -1], np.int32)[done.rows[:, -1]]
+        self._rows.append(done.rows)
+        self._tried += done.tried
+        self._unmodelled |= done.unmodelled
+
+    def answer(self, opened: Opened, tasks: tuple[int, int]) -> WhatIf:
+        rows = np.concatenate(self._rows)
+        # In an order of their own, whoever finished first.
+        rows = rows[np.lexsort(rows.T[-2::-1])]
+        return WhatIf(opened, rows, list(self._changes), self._tried, tasks, frozenset(self._unmodelled))

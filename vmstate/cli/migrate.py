@@ -12,10 +12,13 @@ from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.worlds import add_with, world_of
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.guest_kernels import Guest
+from vmstate.pseries.guests import guest as named_guest
 from vmstate.simulate import batch
 from vmstate.simulate.command_line import Configuration, parse
-from vmstate.simulate.migration import migrate
-from vmstate.simulate.remedies import remedies
+from vmstate.simulate.guest import migrate_guest
+from vmstate.simulate.migration import Side, migrate
+from vmstate.simulate.remedies import Remedy, remedies
 from vmstate.simulate.verdict import Outcome, Verdict
 
 
@@ -24,6 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", help="e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'")
     parser.add_argument("destination", nargs="?", help="likewise")
     add_with(parser)
+    parser.add_argument(
+        "--guest",
+        metavar="KERNEL",
+        help="a guest has booted on the source: 'linux-6.1', 'linux-6.12 disable_radix', a TOML file",
+    )
     parser.add_argument("--both-ways", action="store_true", help="also from the destination to the source")
     parser.add_argument("--trace", action="store_true", help="show every check that ran, in order")
     parser.add_argument(
@@ -32,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch",
         metavar="FILE",
-        help='one {"source": …, "destination": …} a line; "-" is the standard input',
+        help='one {"source": …, "destination": …} a line, "guest" too; "-" is the standard input',
     )
 
 
@@ -45,12 +53,26 @@ def run(options: argparse.Namespace) -> Report:
         raise ConfigurationError("two command lines are needed: source and destination (or --batch FILE)")
     sides = [parse(text, world) for text in (options.source, options.destination)]
     ways = [(sides[0], sides[1]), (sides[1], sides[0])][: 2 if options.both_ways else 1]
-    verdicts = [migrate(a, b, trace=options.trace) for a, b in ways]
+    guest = None if options.guest is None else named_guest(options.guest)
+    verdicts = [_judge(a, b, guest, trace=options.trace) for a, b in ways]
     return Report(
         lines=_lines(ways, verdicts, options),
         result=lambda: _result(ways, verdicts, options),
         ok=all(v.outcome == Outcome.ACCEPT for v in verdicts),
     )
+
+
+def _judge(source: Side, destination: Side, guest: Guest | None, *, trace: bool = False) -> Verdict:
+    if guest is None:
+        return migrate(source, destination, trace=trace)
+    return migrate_guest(source, destination, guest, trace=trace)
+
+
+def _remedies(source: Configuration, destination: Configuration, options: argparse.Namespace) -> list[Remedy]:
+    if options.guest is None:
+        return remedies(source, destination)
+    guest = named_guest(options.guest)
+    return remedies(source, destination, judge=lambda a, b: migrate_guest(a, b, guest))
 
 
 Ways = list[tuple[Configuration, Configuration]]
@@ -64,7 +86,7 @@ def _lines(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) -> 
         if options.explain:
             yield from explanation_lines(verdict)
             if verdict.outcome != Outcome.ACCEPT:
-                yield from remedy_lines(remedies(source, destination))
+                yield from remedy_lines(_remedies(source, destination, options))
 
 
 def _result(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) -> object:
@@ -74,7 +96,7 @@ def _result(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) ->
         if options.trace:
             one["trace"] = [check.as_json() for check in verdict.trace]
         if options.explain and verdict.outcome != Outcome.ACCEPT:
-            one["remedies"] = [remedy.as_json() for remedy in remedies(source, destination)]
+            one["remedies"] = [remedy.as_json() for remedy in _remedies(source, destination, options)]
         results.append(one)
     return results if options.both_ways else results[0]
 

@@ -12,10 +12,11 @@ from vmstate.describe import Node
 from vmstate.stream.content.as_json import node_json, to_json
 from vmstate.stream.content.decoded import By
 from vmstate.stream.content.hexdump import hexdump
-from vmstate.stream.content.meanings import Meanings, named_elements
+from vmstate.stream.content.meanings import Meanings, named_elements, parts_of
 from vmstate.stream.content.nodes import element, is_open, is_uniform
-from vmstate.stream.content.paths import Place, find, inner_owner, joined
+from vmstate.stream.content.paths import Place, below, find, inner_owner, joined
 from vmstate.stream.content.readable import text_of_place
+from vmstate.stream.items import Kind
 from vmstate.stream.wire import text_of
 
 _SHOWN = 8
@@ -58,11 +59,26 @@ def _result(given: Input, places: list[Place], options: argparse.Namespace) -> o
     if not options.paths:
         document = to_json(given.contents, ram=options.ram)
         document["layers"] = [layer.as_json() for layer in given.opened.layers]
+        document["explained"] = _explained(given, places)
         return document
     nodes = [
         {"path": place.path, **node_json(given.contents, place.node, ram=options.ram)} for place in places
     ]
-    return {"places": nodes}
+    return {"places": nodes, "explained": _explained(given, places)}
+
+
+def _explained(given: Input, places: list[Place]) -> dict[str, list[dict[str, str]]]:
+    """By path, those values whose parts are explained one by one: option vectors, the process table."""
+    meanings = known_meanings()
+    found: dict[str, list[dict[str, str]]] = {}
+    for place in places:
+        if place.section is None or place.section.kind != Kind.FULL:
+            continue  # guest memory has nothing of the kind, and is large
+        for inner in below(place, _owner(given, place)):
+            parts = parts_of(meanings, inner)
+            if parts:
+                found[inner.path] = [part.as_json() for part in parts]
+    return found
 
 
 def _hex(given: Input, places: list[Place], options: argparse.Namespace) -> Iterator[str]:
@@ -109,12 +125,21 @@ class _Lines:
             text = text_of_place(place, self.meanings, full=self.full) if whole or not is_open(node) else ""
             head = f"{name:<{width}} {_type(node):<12} " if whole else f"{name} {_type(node)} "
             yield f"{indent}{head}{text}".rstrip()
+            yield from self._parts(place, depth + 1)
         if depth < self.depth and is_open(node) and (self.full or not is_uniform(node)):
             yield from self._children(place, owner, depth + 1)
         elif depth < self.depth and is_uniform(node):
             yield from self._some(place, depth + 1)
         elif depth < self.depth and node.kind == "array":
             yield from self._named(place, depth + 1)
+
+    def _parts(self, place: Place, depth: int) -> Iterator[str]:
+        """A value part by part, where that is known."""
+        parts = parts_of(self.meanings, place) if depth <= self.depth else ()
+        places = max((len(part.place) for part in parts), default=0)
+        names = max((len(part.name) for part in parts), default=0)
+        for part in parts:
+            yield f"{'  ' * depth}{part.place:<{places}}  {part.name:<{names}}  {part.meaning}"
 
     def _children(self, place: Place, owner: str, depth: int) -> Iterator[str]:
         shown = [n for n in place.node.children if self.full or n.kind not in _QUIET]

@@ -12,9 +12,10 @@ from vmstate.pseries.capabilities import CAPABILITIES, Capability, Kind
 from vmstate.pseries.compat import COMPAT_MODES
 from vmstate.pseries.cpu_table import CPU_MODELS
 from vmstate.pseries.devices.cpu_hooks import SPR_PVR
-from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.option_vector_bits import VECTOR_5, bits_of_bitmap, vector_bit
+from vmstate.pseries.option_vectors import BITS
 from vmstate.pseries.releases import NEWEST
-from vmstate.stream.content.meanings import Flags, Meanings, Names, Words
+from vmstate.stream.content.meanings import Flags, Meanings, Names, Part, Words
 
 #: Bits of a 64-bit POWER processor's machine state register (target/ppc/cpu.h MSR_*).
 _MSR = {
@@ -51,6 +52,53 @@ _IRQ_STATUS = {
     4: "presented",
     5: "queued",
 }
+
+
+#: The process table that a guest registered (target/ppc/mmu-book3s-v3.h PATE1_*, h_register_process_table).
+_RADIX_TABLE, _TABLE_AT, _TABLE_SIZE = 1 << 63, 0x0FFFFFFFFFFFF000, 0x1F
+_PAGE_SHIFT = 12
+
+
+class OptionVector(Flags):
+    """A negotiated option vector, bit by bit."""
+
+    def parts(self, value: int) -> list[Part]:
+        """Each bit that is set: where PAPR puts it, its name, what it means."""
+        bits = map(vector_bit, bits_of_bitmap(value))
+        return [Part(bit.place, bit.name, bit.meaning) for bit in bits]
+
+
+class ProcessTable:
+    """``patb_entry``: whether the guest translates by radix, and where its process table is."""
+
+    def text(self, value: int) -> str | None:
+        """Radix or hash, in a word or two."""
+        if not value:
+            return "no process table: hash"
+        if not value & _RADIX_TABLE:
+            return "hash"
+        size = value & _TABLE_SIZE
+        if not value & _TABLE_AT:
+            return "radix, no table yet"
+        return f"radix, {1 << (_PAGE_SHIFT + size)} bytes at {value & _TABLE_AT:#x}"
+
+    def value(self, text: str) -> int | None:
+        """Words do not say the address, so none is understood."""
+        return None
+
+    def parts(self, value: int) -> list[Part]:
+        """Its bits, as H_REGISTER_PROC_TBL puts them together for a radix guest."""
+        if not value & _RADIX_TABLE:
+            return [Part("bit 63", "GR = 0", "the guest translates by hash")] if value else []
+        size = value & _TABLE_SIZE
+        at = value & _TABLE_AT
+        table = Part("bits 12-59", f"PRTB = {at:#x}", "address of the process table: the guest's own choice")
+        length = 1 << (_PAGE_SHIFT + size)
+        return [
+            Part("bit 63", "GR = 1", "the guest translates by radix"),
+            *([table] if at else []),
+            *([Part("bits 0-4", f"PRTS = {size}", f"size of the table: {length} bytes")] if at else []),
+        ]
 
 
 def _newest() -> Release:
@@ -97,7 +145,10 @@ def meanings() -> Meanings:
         ("cpu", f"env.spr[{SPR_PVR}]"): _processors(),
         ("cpu", "env.msr"): Flags(64, _MSR),
         ("cpu/compat", "compat_pvr"): modes,
-        ("spapr_option_vector_ov5_cas", "bitmap"): Flags(2048, {bit.value: bit.name for bit in Ov5}),
+        ("spapr_option_vector_ov5_cas", "bitmap"): OptionVector(
+            BITS, {bit.index: bit.name for bit in VECTOR_5.values()}
+        ),
+        ("spapr_patb_entry", "patb_entry"): ProcessTable(),
         ("ics", "irqs.flags"): Flags(8, _IRQ_FLAGS),
         ("ics", "irqs.status"): Flags(8, _IRQ_STATUS),
     }

@@ -9,17 +9,22 @@ from typing import Any
 from vmstate.errors import VmstateError
 from vmstate.pseries.world import WORLD, World
 from vmstate.simulate.command_line import Configuration, parse
+from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import load, migrate
 from vmstate.simulate.verdict import Verdict
 from vmstate.stream.containers import open_input
 
 
 def migrations(lines: Iterable[str], world: World = WORLD) -> Iterator[dict[str, object]]:
-    """``{"source": …, "destination": …}`` a line; an object with ``error`` where it cannot be judged."""
+    """``{"source": …, "destination": …}`` a line; an object with ``error`` where it cannot be judged.
+
+    A line's ``guest`` is what has booted on the source.
+    """
     parsed = _Parsed(world)
 
     def judge(row: dict[str, Any]) -> Verdict:
-        return migrate(parsed(row["source"]), parsed(row["destination"]))
+        sides = parsed(row["source"]), parsed(row["destination"])
+        return migrate_guest(*sides, row["guest"]) if "guest" in row else migrate(*sides)
 
     return _each(lines, judge)
 

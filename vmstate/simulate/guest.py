@@ -8,6 +8,7 @@ registers.  Addresses are the guest's choice; those here are of the right form, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from vmstate.describe.history import History
@@ -21,6 +22,8 @@ from vmstate.pseries.guests import guest as named
 from vmstate.pseries.option_vector_bits import bitmap_of
 from vmstate.pseries.option_vectors import Ov5
 from vmstate.simulate.instance import Instance
+from vmstate.simulate.migration import Side, configuration, load, send
+from vmstate.simulate.verdict import Check, Outcome, Verdict
 
 #: LPCR: little-endian interrupts, taken at the alternate location; radix: host radix, process table, tlbie.
 LPCR_ILE, LPCR_AIL_3 = 1 << 25, 3 << 23
@@ -31,6 +34,8 @@ PATE1_GR = 1 << 63
 PROCESS_TABLE_SHIFT = 24
 
 _HASH_PROCESS_TABLE = 0
+#: H_REGISTER_PROC_TBL forgot host radix at first.
+_RADIX_LPCR = History(LPCR_UPRT, ("4.0", LPCR_UPRT | LPCR_HR))
 _FWNMI = History(False, ("5.0", True))
 
 
@@ -41,9 +46,29 @@ def boot(instance: Instance, guest: str | Guest) -> Negotiated:
     """
     chosen = named(guest) if isinstance(guest, str) else guest
     outcome = call_cas(instance, chosen.call(platform_support(instance)))
+    instance.guest, instance.negotiated, instance.ended = chosen.text, outcome, outcome.ended
     if not outcome.ended and chosen.kernel.registers:
         _run(instance, outcome)
     return outcome
+
+
+def migrate_guest(source: Side, destination: Side, guest: str | Guest, *, trace: bool = False) -> Verdict:
+    """A migration of a guest that has booted on the source.
+
+    Where QEMU ends as the guest boots, the source is refused.  Raises ConfigurationError for a command line
+    that we do not model, or a guest of no known name.
+    """
+    chosen = named(guest) if isinstance(guest, str) else guest
+    to_side = configuration(destination)
+    outcomes: list[Negotiated] = []
+    sent = send(source, lambda instance: outcomes.append(boot(instance, chosen)))
+    said = [*sent.messages, *(message for outcome in outcomes for message in outcome.messages)]
+    refused = sent.refused
+    if any(outcome.ended for outcome in outcomes):
+        refused = Check("guest", False, said[-1] if said else "QEMU aborts as the guest boots")
+    if refused is not None or sent.stream is None:
+        return Verdict(Outcome.SOURCE_REFUSED, source_messages=said, decided_by=refused)
+    return replace(load(sent.stream, to_side, trace=trace), source_messages=said)
 
 
 def call_cas(instance: Instance, call: ArchitectureCall) -> Negotiated:
@@ -92,7 +117,7 @@ def _lpcr(instance: Instance, cpu: Any, outcome: Negotiated) -> int:
     if cpu.model.family.isa >= 207:
         value |= LPCR_AIL_3
     if outcome.mmu == "radix":
-        value |= LPCR_HR | LPCR_UPRT
+        value |= _RADIX_LPCR.at(instance.release)
         if Ov5.MMU_RADIX_GTSE in outcome.ov5:
             value |= LPCR_GTSE
     return value

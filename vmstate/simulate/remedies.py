@@ -6,7 +6,7 @@ topology and memory, the machine type, the release.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from vmstate.errors import ConfigurationError
@@ -16,6 +16,7 @@ from vmstate.simulate.machine import Machine, build
 from vmstate.simulate.migration import Side, configuration, migrate
 from vmstate.simulate.verdict import Outcome, Verdict
 
+Judge = Callable[[Configuration, Configuration], Verdict]
 ENOUGH = 6  # proved remedies are found fast, but nobody reads dozens
 
 
@@ -41,8 +42,12 @@ class Remedy:
         }
 
 
-def remedies(source: Side, destination: Side, *, enough: int = ENOUGH) -> list[Remedy]:
+def remedies(
+    source: Side, destination: Side, *, enough: int = ENOUGH, judge: Judge = migrate
+) -> list[Remedy]:
     """Changes that make ``source`` → ``destination`` accepted, smallest first; empty if none is known.
+
+    ``judge`` tries one: another than ``migrate`` where a guest has booted.
 
     Raises ConfigurationError for command lines that we do not model.
     """
@@ -54,15 +59,15 @@ def remedies(source: Side, destination: Side, *, enough: int = ENOUGH) -> list[R
         if len(found) >= enough or (side, changed.text) in tried:
             continue
         tried.add((side, changed.text))
-        verdict = _try(*pair)
+        verdict = _try(*pair, judge)
         if verdict is not None and verdict.outcome == Outcome.ACCEPT:
             found.append(Remedy(side, change, changed.text, verdict.messages))
     return found
 
 
-def _try(source: Configuration, destination: Configuration) -> Verdict | None:
+def _try(source: Configuration, destination: Configuration, judge: Judge) -> Verdict | None:
     try:
-        return migrate(source, destination)
+        return judge(source, destination)
     except ConfigurationError:
         return None
 

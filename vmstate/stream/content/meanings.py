@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from bitstring import Bits
 
@@ -20,6 +20,27 @@ class Words(Protocol):
 
     def value(self, text: str) -> int | None:
         """The value that is called so; None if none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a value, such as a bit: where it stands, what it is called, what it means."""
+
+    place: str
+    name: str
+    meaning: str
+
+    def as_json(self) -> dict[str, str]:
+        """The part as a JSON object."""
+        return {"place": self.place, "name": self.name, "meaning": self.meaning}
+
+
+@runtime_checkable
+class InParts(Protocol):
+    """Words that also explain a value part by part."""
+
+    def parts(self, value: int) -> Sequence[Part]:
+        """The parts of a value, in order."""
 
 
 Meanings: TypeAlias = Mapping[tuple[str, str], Words]
@@ -70,6 +91,15 @@ class Flags:
                 return None
             total |= 1 << place
         return total
+
+
+def parts_of(meanings: Meanings, place: Place) -> Sequence[Part]:
+    """The parts of a field's value that are explained one by one; none for most fields."""
+    value = place.node.value
+    if isinstance(value, bool) or not isinstance(value, int):
+        return ()
+    words = words_for(meanings, place)
+    return words.parts(value) if isinstance(words, InParts) else ()
 
 
 def words_for(meanings: Meanings, place: Place) -> Words | None:

@@ -126,6 +126,8 @@ class _Finder:
         for item in self.contents.nodes:
             found += self._in_item(item, text)
         found += self._packaged(text)
+        if not found:
+            found += self._foreign(text)
         exact = [place for place in found if place.path == text]
         return exact or found
 
@@ -135,6 +137,16 @@ class _Finder:
         for section in self.contents.stream.sections:
             if section.start not in top:
                 yield from self._in_item(self.contents.node(section), text)
+
+    def _foreign(self, text: str) -> Iterator[Place]:
+        """Subsections that are not called after their section: spapr_option_vector_ov5_cas is spapr's."""
+        for section in self.contents.stream.sections:
+            item, decoded = self.contents.node(section), self.contents.decoded(section)
+            owner = decoded.root.name
+            for child in decoded.root.nodes:
+                if child.kind == "subsection" and _begins(text, child.name):
+                    place = Place(item.name, (item,), section)
+                    yield from self._at(place, owner, child, text[len(child.name) :])
 
     def _in_item(self, item: Node, text: str) -> Iterator[Place]:
         section = self.contents.by_start.get(item.start) if item.kind == "section" else None

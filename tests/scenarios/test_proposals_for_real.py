@@ -1,4 +1,4 @@
-"""Programs with the patches built in were asked: what they did is what the proposals predict, line for line."""
+"""What programs with the patches built in did is what the proposals predict, line for line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUBSECTIONS = re.compile(rb"\x05.(spapr/cap/[a-z0-9_]+|cpu/compat)", re.DOTALL)
 #: What is known to differ, by a text in the command line or the lines: why.
 KNOWN = {
     "accel=qtest": "the accelerator of QEMU's own tests, which is neither TCG nor KVM, is not modelled",
-    "spapr_irq_find: Assertion `ics' failed.": "old machine types with cap-xics=off die before they can refuse",
+    "spapr_irq_find: Assertion `ics' failed.": "old types with cap-xics=off die before they can refuse",
 }
 
 

@@ -39,7 +39,7 @@ def _lines(scenario: Scenario, judged: dict[str, Judged]) -> Iterator[str]:
         lines = ", ".join(f"`{beginning}…`" for beginning in scenario.ignore)
         yield f"Left out below, as no matter here: {lines}."
     for item in scenario.items:
-        yield from ("", f"### {item.name[:1].upper()}{item.name[1:]}", "")
+        yield from ("", f"### {_heading(item.name)}", "")
         if item.about:
             yield from (item.about, "")
         if isinstance(item, Table):
@@ -48,6 +48,12 @@ def _lines(scenario: Scenario, judged: dict[str, Judged]) -> Iterator[str]:
             yield from _case(item, judged[item.name])
         if item.real:
             yield from ("", f"Real QEMU: {item.real}")
+
+
+def _heading(name: str) -> str:
+    """A name as a heading: a plain word at its beginning gets a capital."""
+    first = name.split(maxsplit=1)[0].rstrip(",:")
+    return name[:1].upper() + name[1:] if first.isalpha() else name
 
 
 def _origin(scenario: Scenario) -> str:

@@ -36,10 +36,13 @@ class Command:
 
         QMP is asked for by ``-qmp``: 11.1 warns on stderr that ``-mon`` is deprecated.
         """
-        display = [] if _DISPLAYS & {_option(word) for word in self.arguments} else ["-display", "none"]
-        waiting = ["-incoming", "defer"] if incoming else []
-        socket = f"unix:{qmp.replace(',', ',,')}"
-        return [self.program, *self.arguments, *display, "-S", *waiting, "-qmp", socket]
+        waiting = ("-incoming", "defer") if incoming else ()
+        return self.paused(*waiting, "-qmp", f"unix:{qmp.replace(',', ',,')}")
+
+    def paused(self, *more: str) -> list[str]:
+        """The words to start it paused and without a window, with ``more`` behind them."""
+        display = () if _DISPLAYS & {_option(word) for word in self.arguments} else ("-display", "none")
+        return [self.program, *self.arguments, *display, "-S", *more]
 
     def plain(self, line: str) -> str:
         """A line of stderr without the program's name that QEMU puts before it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,11 +91,12 @@ class Comparison:
 
 
 def _lines(answer: Answer) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    source, destination = (
-        tuple(line for line in lines if _INSTALLATION.match(line) is None)
-        for lines in (answer.source_messages, answer.messages)
-    )
-    return source, destination
+    return without_installation(answer.source_messages), without_installation(answer.messages)
+
+
+def without_installation(lines: Iterable[str]) -> tuple[str, ...]:
+    """Lines without those that a program prints about its own shared modules."""
+    return tuple(line for line in lines if _INSTALLATION.match(line) is None)
 
 
 class Judge:

@@ -1,0 +1,169 @@
+"""A real QEMU's verdict on a stream in one go: for campaigns of many thousand streams.
+
+QEMU reads the stream from a regular file.  Such a read never waits, so the whole load is over before QEMU
+looks at its first QMP command; all commands are in its standard input from the start, and nobody waits for
+an answer.  :mod:`vmstate.qemu.replay` is the careful way; where this one leaves doubts, it is asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from vmstate.describe.history import History
+from vmstate.qemu.binary import identify
+from vmstate.qemu.command_line import Command
+from vmstate.qemu.failures import QemuNotFound, QemuStalled
+from vmstate.qemu.replay import RealOutcome, RealVerdict, replay
+
+#: How a destination is told to read a file: by descriptor, or (migration/file.c) by name; 11.1 takes no
+#: file for ``fd:`` any more.
+_BY_NAME = History(False, ("9.0", True))
+_COMMANDS = b"".join(
+    json.dumps({"execute": name}).encode() + b"\n"
+    for name in ("qmp_capabilities", "query-status", "query-migrate", "quit")
+)
+_ENDING = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One run: ``returncode`` is minus the signal's number, None if the time was over."""
+
+    returncode: int | None
+    messages: tuple[str, ...]
+    statuses: tuple[str, ...] = ()
+
+    @property
+    def completed(self) -> bool:
+        """Whether QMP said that the migration came to its end."""
+        return "completed" in self.statuses
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether QEMU quit before it had decided: before 2.12 it does not say."""
+        return self.returncode == 0 and not self.completed
+
+
+class Fast:
+    """Runs ``command`` on many streams, each in a process of its own.
+
+    ``timeout``: seconds a run.  A context manager: it has a file in memory, where there is such a place.
+    Raises QemuNotFound if the program is none.
+    """
+
+    def __init__(self, command: Command, *, timeout: float = 10.0) -> None:
+        self.command = command
+        self.timeout = timeout
+        self.release = identify(command.program).release
+        shared = Path("/dev/shm")  # noqa: S108 - a file system in memory; the file has a name of its own
+        where = shared if os.access(shared, os.W_OK) else None
+        self._file: IO[bytes] = tempfile.NamedTemporaryFile(prefix="vmstate-", suffix=".mig", dir=where)  # noqa: SIM115
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
+
+    def replay(self, stream: bytes | memoryview) -> RealVerdict:
+        """The verdict on a stream.  Raises QemuStalled if there was none in time."""
+        ran = self.run(stream)
+        if ran.returncode is None:
+            raise QemuStalled(f"{self.command.program}: no verdict in {self.timeout:g} s", ran.messages)
+        if ran.doubtful:
+            return replay(stream, self.command, timeout=self.timeout)
+        if ran.completed and ran.returncode == 0:
+            return RealVerdict(RealOutcome.ACCEPT, ran.messages)
+        crashed = ran.returncode not in (0, 1)
+        outcome = RealOutcome.CRASH if crashed else RealOutcome.REJECT
+        return RealVerdict(outcome, ran.messages, ran.returncode)
+
+    def run(self, stream: bytes | memoryview) -> Ran:
+        """Start QEMU on a stream, and hear how it ended."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(stream)
+        self._file.flush()
+        with self._incoming() as (incoming, descriptors):
+            argv = self.command.paused("-incoming", incoming, "-qmp", "stdio")
+            try:
+                process = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    pass_fds=descriptors,
+                    start_new_session=True,  # an interrupt from the keyboard is ours, not its
+                )
+            except OSError as error:
+                raise QemuNotFound(f"{self.command.program} cannot be started: {error.strerror}") from error
+            return self._heard(process)
+
+    @contextlib.contextmanager
+    def _incoming(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        if _BY_NAME.at(self.release):
+            yield f"file:{self._file.name}", ()
+            return
+        with Path(self._file.name).open("rb") as opened:
+            yield f"fd:{opened.fileno()}", (opened.fileno(),)
+
+    def _heard(self, process: subprocess.Popen[bytes]) -> Ran:
+        returncode: int | None
+        try:
+            out, err = process.communicate(_COMMANDS, timeout=self.timeout)
+            returncode = process.returncode
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate(timeout=_ENDING)
+            returncode = None
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        if returncode is not None and returncode > 128:
+            returncode = 128 - returncode  # a shell in between says so
+        lines = err.decode("utf-8", "replace").splitlines()
+        return Ran(returncode, tuple(map(self.command.plain, lines)), tuple(_statuses(out)))
+
+
+def _statuses(out: bytes) -> Iterator[str]:
+    """What ``query-status`` and ``query-migrate`` answered."""
+    for line in out.splitlines():
+        try:
+            answer: Any = json.loads(line)
+        except ValueError:
+            continue
+        value = answer.get("return") if isinstance(answer, dict) else None
+        if isinstance(value, dict) and isinstance(value.get("status"), str):
+            yield value["status"]
+
+
+def no_core_files() -> None:
+    """Programs started from here on leave no core files: a campaign crashes hundreds."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def signal_name(returncode: int) -> str:
+    """``SIGSEGV`` for -11."""
+    try:
+        return signal.Signals(-returncode).name
+    except ValueError:
+        return f"signal {-returncode}"

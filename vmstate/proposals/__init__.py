@@ -6,7 +6,7 @@ from vmstate.describe import Since, UInt8, UInt16, UInt32, UInt64, VMStateDescri
 from vmstate.describe.history import Span
 from vmstate.describe.reports import Aborted, Aborts
 from vmstate.proposals.proposal import Proposal
-from vmstate.pseries.accelerators import Host
+from vmstate.pseries.accelerators import GTSE_OFF, GTSE_ON, Host
 from vmstate.pseries.additions import Subsection
 from vmstate.pseries.capabilities import Capability, Kind
 from vmstate.pseries.capability_rules import Applying, CapabilityRefused
@@ -16,6 +16,8 @@ from vmstate.pseries.option_vectors import Ov5
 from vmstate.pseries.refused import Refused
 
 __all__ = [
+    "GTSE_OFF",
+    "GTSE_ON",
     "LOGICAL_2_06",
     "LOGICAL_2_07",
     "LOGICAL_3_00",

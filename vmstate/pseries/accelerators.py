@@ -97,8 +97,8 @@ class Host:
         return GTSE_ON if self.lpcr_gtse else GTSE_OFF
 
 
-#: Answers of a kernel with the redesigned capability.
-GTSE_OFF, GTSE_ON = 1, 2
+#: Answers of a kernel with the redesigned capability; 1 is what it says as posted, too, where it is on.
+GTSE_ON, GTSE_OFF = 1, 2
 
 
 _FIELDS = {f.name: f for f in fields(Host)}

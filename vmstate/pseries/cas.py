@@ -88,7 +88,8 @@ def platform_support(machine: Any) -> Support:
     xive = NOTHING
     if power9 and _SUPPORTS_XIVE.covers(machine.release):
         xive = {"xive": ONLY_NEW, "dual": EITHER}.get(machine.irq, NOTHING)
-    return {XIVE_BYTE: xive, MMU_BYTE: _mmu_support(machine, power9), 25: 0, RADIX_BYTE: GTSE}
+    gtse = GTSE if machine.rules.tells_gtse(machine) else NOTHING
+    return {XIVE_BYTE: xive, MMU_BYTE: _mmu_support(machine, power9), 25: 0, RADIX_BYTE: gtse}
 
 
 def _mmu_support(machine: Any, power9: bool) -> int:

@@ -61,13 +61,27 @@ _FORM2 = History(False, ("6.2", True))
 _HPT_RESIZE = History(False, ("2.10", True))
 
 
-def offers_gtse(machine: Any) -> bool:
-    """Whether a guest with radix translation may use tlbie: wherever there is radix."""
+def offers_radix(machine: Any) -> bool:
+    """Whether a guest may use radix translation: TCG or KVM can, and the processor."""
     host, release = machine.host, machine.release
     if host is not None and not host.radix:
         return False
     power9 = machine.can_run(LOGICAL_3_00)
     return _GTSE_FOR_ALL.at(release) or (power9 and _GTSE_FOR_POWER9.at(release))
+
+
+def offers_gtse(machine: Any) -> bool:
+    """Whether option vector 5 lets a guest with radix translation use tlbie: wherever there is radix."""
+    return offers_radix(machine)
+
+
+def tells_gtse(machine: Any) -> bool:
+    """Whether the device tree says so: byte 26 of ``ibm,arch-vec-5-platform-support`` always does.
+
+    hw/ppc/spapr.c ``spapr_dt_ov5_platform_support``.  It is what a guest goes by when it asks.
+    """
+    del machine
+    return True
 
 
 def offered(machine: Any) -> set[Ov5]:
@@ -82,7 +96,7 @@ def offered(machine: Any) -> set[Ov5]:
         (Ov5.HPT_RESIZE, _HPT_RESIZE.at(release) and settings.resize_hpt != "disabled"),
         (Ov5.DRMEM_V2, _DRMEM_V2.at(release)),
         (Ov5.XIVE_EXPLOIT, _XIVE_OFFERED.at(release) and settings.irq in {"xive", "dual"}),
-        (Ov5.MMU_RADIX_300, gtse and _RADIX_TOO.at(release)),
+        (Ov5.MMU_RADIX_300, _RADIX_TOO.at(release) and offers_radix(machine)),
         (Ov5.MMU_RADIX_GTSE, gtse),
     )
     return {bit for bit, condition in conditions if condition}

@@ -28,7 +28,7 @@ from vmstate.pseries.capability_defaults import (
 from vmstate.pseries.compat_register import arch_compat
 from vmstate.pseries.interrupt_modes import interrupt_mode
 from vmstate.pseries.machines import ClassFlags
-from vmstate.pseries.option_vectors import Ov5, offered, offers_gtse
+from vmstate.pseries.option_vectors import Ov5, offered, offers_gtse, tells_gtse
 
 
 class MachineView(Protocol):
@@ -85,7 +85,8 @@ class Rules:
     ``cap-`` options set.  ``effective_levels``: what is in force, from both.  ``cap_needed``: whether a
     capability's subsection is sent.  ``post_migration``: the comparisons that a destination makes, of what
     came (or was assumed) with its own levels.  ``interrupt_mode``: xics, xive or dual, from the option and
-    the levels in force.  ``offers_gtse``, ``option_vector_5``: what the machine offers at CAS.
+    the levels in force.  ``offers_gtse``, ``option_vector_5``: what the machine offers at CAS;
+    ``tells_gtse``: whether its device tree says that tlbie may be used.
     ``arch_compat``: the value that the ioctl for ``KVM_REG_PPC_ARCH_COMPAT`` writes when the mode goes from
     ``old`` to ``new``; None where it is not made.
 
@@ -102,6 +103,7 @@ class Rules:
     post_migration: Callable[[Any, Sequence[int]], list[LevelCheck]] = post_migration
     interrupt_mode: Callable[[Any, Mapping[str, int]], str] = interrupt_mode
     offers_gtse: Callable[[Any], bool] = offers_gtse
+    tells_gtse: Callable[[Any], bool] = tells_gtse
     option_vector_5: Callable[[Any], set[Ov5]] = offered
     arch_compat: Callable[[Any, int, int], int | None] = arch_compat
     dummy_presenters: Callable[[Any], int] = board_rules.dummy_presenters

@@ -84,17 +84,29 @@ def run_case(case: Case, ignore: Sequence[str] = ()) -> Found:
 
 def _run(case: Case) -> Found:
     if case.start is not None:
-        return _started(case.start)
+        return _started(case)
     if case.stream is not None:
         return _loaded(case)
     return _migrated(case)
 
 
-def _started(text: str) -> Found:
-    start = build(parse(text, world()))
+def _started(case: Case) -> Found:
+    assert case.start is not None
+    start = build(parse(case.start, world()))
     if start.machine is None:
-        return Found(Ending.REFUSED, messages=start.messages)
-    return Found(Ending.STARTS, messages=start.messages, machine=start.machine.name)
+        told = tuple(str(one) for one in start.kvm_compat.written)
+        return Found(Ending.REFUSED, messages=start.messages, kvm_source=told)
+    instance = Instance(start.machine)
+    before = _before(case)
+    if before is not None:
+        before(instance)
+    return Found(
+        Ending.REFUSED if instance.ended else Ending.STARTS,
+        messages=(*start.messages, *map(str, instance.console)),
+        machine=start.machine.name,
+        kvm_source=_ioctls(instance),
+        guest_after=_guest_after(case, instance, instance),
+    )
 
 
 def _migrated(case: Case) -> Found:

@@ -9,6 +9,7 @@ from vmstate.describe import Cursor
 from vmstate.describe.reports import HookFailed, Report
 from vmstate.pseries.additions import add_subsections, replace_hooks
 from vmstate.pseries.board import Registered
+from vmstate.pseries.cas import Negotiated
 from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.device import Device, LiveDevice
 from vmstate.pseries.registration import connector, register
@@ -23,6 +24,7 @@ class Instance:
     """One QEMU process.  Devices see it as their ``machine``: it has all that the built Machine has.
 
     ``kvm_compat``: what KVM was told of compat modes, and the one that its guest really has.
+    ``guest``: the one that booted, ``negotiated`` what its call led to; ``ended``: QEMU has exited since.
     ``console``: what hooks print, and what the loader reports, in order.  ``trace``: every check, if wanted.
     """
 
@@ -35,14 +37,28 @@ class Instance:
         self.nr_servers = built.topology.max_servers
         self.console: list[Report | str] = []
         self.trace = trace
+        self.guest: str | None = None
+        self.negotiated: Negotiated | None = None
+        self.ended = False
         self.refused: Check | None = None
-        self.entries: list[Registered] = register(self)
-        if built.world.subsections:
-            add_subsections((entry.device for entry in self.entries), built.world.subsections)
         self.connectors: dict[tuple[str, int], Device] = {}
-        if built.world.hooks:
-            replace_hooks((entry.device for entry in self.entries), built.world.hooks)
+        self.entries: list[Registered] = self._fresh()
         self.configuration = ConfigurationSection(self) if built.flags.send_configuration else None
+
+    def _fresh(self) -> list[Registered]:
+        """The devices as they are after a reset."""
+        world, entries = self.built.world, register(self)
+        if world.subsections:
+            add_subsections((entry.device for entry in entries), world.subsections)
+        if world.hooks:
+            replace_hooks((entry.device for entry in entries), world.hooks)
+        return entries
+
+    def reset(self) -> None:
+        """Put every device in the state after a reset; what KVM was told stays.  The guest is gone."""
+        self.entries = self._fresh()
+        self.connectors.clear()
+        self.guest = self.negotiated = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.built, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vmstate.describe.history import History, Release
@@ -167,11 +167,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Start:
-    """How starting went: a machine, or none if QEMU refused; what it printed either way."""
+    """How starting went: a machine, or none if QEMU refused; what it printed and told KVM either way."""
 
     machine: Machine | None
     messages: tuple[str, ...]
     crashed: bool = False
+    kvm_compat: CompatRegister = field(default_factory=CompatRegister)
 
     @property
     def refused(self) -> bool:
@@ -211,8 +212,9 @@ def build(configuration: Configuration) -> Start:
     try:
         start.run(PHASES.at(start.release))
     except Refused as refusal:
-        return Start(None, (*start.messages, *refusal.lines), refusal.crashed)
-    return Start(_machine(start), tuple(start.messages))
+        messages = (*start.messages, *refusal.lines)
+        return Start(None, messages, refusal.crashed, start.kvm_compat)
+    return Start(_machine(start), tuple(start.messages), kvm_compat=start.kvm_compat)
 
 
 def _machine(start: Startup) -> Machine:

@@ -55,6 +55,9 @@ def sent_by(start: Start, before: Callable[[Instance], None] | None = None) -> S
     instance = Instance(start.machine)
     if before is not None:
         before(instance)
+        said += [str(line) for line in instance.console]
+    if instance.ended:
+        return Sent(None, said, Check("ended", False, said[-1]), instance)
     try:
         return Sent(instance.save(), said, None, instance)
     except SaveFailure as failure:

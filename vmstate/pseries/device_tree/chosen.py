@@ -15,7 +15,7 @@ _SEED_SINCE = "7.1"
 _PCI_PROBE_SINCE = "4.2"
 _XIVE_BYTE, _MMU_BYTE, _HASH_BYTE, _RADIX_BYTE = 23, 24, 25, 26
 _XICS, _XIVE, _EITHER = 0x00, 0x40, 0x80
-_HASH, _ANY_MMU_KVM, _ANY_MMU_TCG = 0x00, 0x80, 0xC0
+_HASH, _RADIX, _ANY_MMU_KVM, _ANY_MMU_TCG = 0x00, 0x40, 0x80, 0xC0
 _RADIX_GTSE = 0x40
 
 
@@ -47,6 +47,12 @@ def _platform_support(facts: Facts) -> bytes:
         controller, mmu = _XICS, _HASH
     else:
         controller = (_EITHER if facts.has_xics else _XIVE) if facts.has_xive else _XICS
-        mmu = (_ANY_MMU_KVM if facts.kvm_radix else _HASH) if facts.kvm else _ANY_MMU_TCG
-    pairs = (_XIVE_BYTE, controller, _MMU_BYTE, mmu, _HASH_BYTE, 0, _RADIX_BYTE, _RADIX_GTSE)
+        if not facts.kvm:
+            mmu = _ANY_MMU_TCG
+        elif facts.kvm_radix:
+            mmu = _ANY_MMU_KVM if facts.kvm_hash else _RADIX
+        else:
+            mmu = _HASH
+    gtse = _RADIX_GTSE if facts.tells_gtse else 0
+    pairs = (_XIVE_BYTE, controller, _MMU_BYTE, mmu, _HASH_BYTE, 0, _RADIX_BYTE, gtse)
     return bytes(pairs)

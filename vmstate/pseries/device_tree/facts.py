@@ -83,6 +83,8 @@ class Facts:
     hotplug_events: bool
     kvm: bool
     kvm_radix: bool
+    kvm_hash: bool
+    tells_gtse: bool
     graphics: bool
     random: bool
     levels: tuple[tuple[str, int], ...]
@@ -116,6 +118,8 @@ def facts_of(board: Any) -> Facts:
         hotplug_events=machine.modern_hotplug_events,
         kvm=host is not None,
         kvm_radix=host is not None and host.radix,
+        kvm_hash=host is None or host.hash_v3 or not host.radix,
+        tells_gtse=machine.rules.tells_gtse(machine),
         graphics=machine.default_devices or _has_driver(machine, GRAPHICS_DRIVER),
         random=_has_driver(machine, RANDOM_DRIVER),
         levels=tuple((one.name, levels[one.index]) for one in machine.capabilities),

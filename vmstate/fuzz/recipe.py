@@ -39,12 +39,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """``base``: the SHA-256 of the stream; ``stream``: its name, for people; ``seed``: what drew it."""
+    """``base``: the SHA-256 of the stream; ``stream``: its name, for people; ``seed``: what drew it.
+
+    ``without``: sections that are left out too, because they are not needed to show what the steps show.
+    """
 
     base: str
     stream: str
     steps: tuple[Step, ...]
     seed: int | None = None
+    without: tuple[str, ...] = ()
 
     def edits(self, base: Anatomy) -> list[Edit]:
         """What it does to ``base``.
@@ -53,20 +57,26 @@ class Recipe:
         """
         if base.sha256 != self.base:
             raise ConfigurationError(f"the recipe is for {self.stream} ({self.base}), not {base.sha256}")
-        return combined(edit for step in self.steps for edit in step.known.edits(base, step.parameters))
+        made = [edit for step in self.steps for edit in step.known.edits(base, step.parameters)]
+        left_out = [base.by_path[path] for path in self.without if path in base.by_path]
+        return combined([*made, *(Edit(part.start, part.end, b"") for part in left_out)])
 
     def as_json(self) -> dict[str, Any]:
         """The recipe as a JSON object."""
         steps = [[step.mutation, step.parameters] for step in self.steps]
         seed = {} if self.seed is None else {"seed": self.seed}
-        return {"stream": self.stream, "base": self.base, **seed, "mutations": steps}
+        without = {"without": list(self.without)} if self.without else {}
+        return {"stream": self.stream, "base": self.base, **seed, "mutations": steps, **without}
 
     @staticmethod
     def from_json(declared: dict[str, Any]) -> Recipe:
         """A recipe from a JSON object.  Raises ConfigurationError for one that is none."""
         try:
             steps = tuple(Step(str(name), dict(parameters)) for name, parameters in declared["mutations"])
-            return Recipe(str(declared["base"]), str(declared["stream"]), steps, declared.get("seed"))
+            without = tuple(map(str, declared.get("without", ())))
+            return Recipe(
+                str(declared["base"]), str(declared["stream"]), steps, declared.get("seed"), without
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(f"not a recipe: {error!r}") from None
 

@@ -1,0 +1,241 @@
+"""``vmstate fuzz``: a campaign of changed streams against a destination, or a recipe of one again."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from vmstate.cli.report import Report
+from vmstate.cli.terminal import Style
+from vmstate.errors import ConfigurationError, Finding, Severity
+from vmstate.fuzz.campaign import Campaign, Limits, local, scheduled
+from vmstate.fuzz.faults import Kind
+from vmstate.fuzz.mutations import MUTATIONS
+from vmstate.fuzz.plan import Base, Plan
+from vmstate.fuzz.recipes import read_recipes
+from vmstate.fuzz.summary import agreement_lines, agreements, coverage, coverage_lines, finding_lines
+from vmstate.fuzz.tally import Found, Tally
+from vmstate.fuzz.worker import Worker
+from vmstate.qemu.disagreements import read_disagreements
+
+_RUNS = 1000
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.epilog = (
+        "For the robustness of your own QEMU, or of a device that you are writing: docs/fuzzing.md."
+    )
+    add_targets(parser)
+    parser.add_argument(
+        "--runs", type=int, metavar="N", help=f"how many streams in all ({_RUNS}, if nothing is said)"
+    )
+    parser.add_argument("--seconds", type=float, metavar="S", help="or for how long")
+    parser.add_argument("--seed", type=int, default=0, metavar="X", help="the seed of the first stream")
+    parser.add_argument("--jobs", type=int, default=1, metavar="J", help="how many processes")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="KIND|MUTATION", help="only these mutations"
+    )
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="keep all there; a campaign goes on from it")
+    parser.add_argument(
+        "--recipe", metavar="FILE", help='run these recipes instead, one a line; "-" is the standard input'
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster there")
+    parser.add_argument("--known", metavar="FILE", help="disagreements that have a reason (a TOML file)")
+    parser.add_argument(
+        "--sample", type=int, default=200, metavar="N", help="show and verify one stream of so many"
+    )
+    parser.add_argument("--list", action="store_true", help="only list the mutations")
+
+
+def add_targets(parser: argparse.ArgumentParser) -> None:
+    """The streams, and what they are given to."""
+    parser.add_argument("streams", nargs="*", metavar="STREAM", help="streams to be changed")
+    parser.add_argument(
+        "--on", metavar="COMMAND", help="the destination, e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2'"
+    )
+    parser.add_argument(
+        "--against", metavar="PROGRAM", help="a real QEMU, started with the words of --on, and compared"
+    )
+    parser.add_argument(
+        "--device", metavar="FILE", help="a device of your own instead: a Python file (docs/fuzzing.md)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=10.0, metavar="S", help="seconds QEMU may take for a stream"
+    )
+    parser.add_argument("--whole", action="store_true", help="keep all of guest memory in the streams")
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """What the options ask for.  Raises ConfigurationError for what does not go together."""
+    device = None
+    bases = tuple(Base.read(path, whole=options.whole) for path in options.streams)
+    if options.device is not None:
+        if options.on is not None or options.against is not None or bases:
+            raise ConfigurationError("--device is its own destination, and has its own stream")
+        from vmstate.fuzz.device import opened_device
+
+        text = Path(options.device).read_text(encoding="utf-8")
+        device = (options.device, text)
+        bases = (Base.of(Path(options.device).stem, opened_device(*device).stream()),)
+    if not bases:
+        raise ConfigurationError("give streams to be changed (or --device FILE)")
+    if device is None and options.on is None:
+        raise ConfigurationError(
+            "say --on which destination, e.g. --on 'qemu-7.2 -machine pseries-7.2 -m 256'"
+        )
+    real = None
+    if options.against is not None:
+        real = (options.against, *shlex.split(options.on)[1:])
+    plan = Plan(
+        bases,
+        on=options.on,
+        real=real,
+        device=device,
+        only=tuple(getattr(options, "only", ())),
+        seed=getattr(options, "seed", 0),
+        timeout=options.timeout,
+        sample=getattr(options, "sample", 0),
+    )
+    plan.mutations()
+    return plan
+
+
+def run(options: argparse.Namespace) -> Report:
+    """List mutations, run recipes, or run a campaign."""
+    if options.list:
+        return _listed()
+    plan = plan_of(options)
+    if options.recipe is not None:
+        return _recipes(options, plan)
+    runs = options.runs
+    if runs is None and options.seconds is None:
+        runs = _RUNS
+    known = tuple(read_disagreements(options.known)) if options.known else ()
+    meter = _Meter(runs)
+    folder = None if options.output is None else Path(options.output)
+    campaign = Campaign(plan, Limits(runs, options.seconds), folder, known, meter.told)
+    if options.scheduler is not None:
+        with scheduled(options.scheduler) as (executor, workers):
+            tally = campaign.run(executor, workers)
+    else:
+        with local(options.jobs) as executor:
+            tally = campaign.run(executor, options.jobs)
+    meter.clear()
+    return _report(options, plan, tally, interrupted=campaign.interrupted)
+
+
+def _listed() -> Report:
+    width = max(map(len, MUTATIONS))
+    known = sorted(MUTATIONS.values(), key=lambda mutation: (mutation.kind, mutation.name))
+    return Report(
+        (f"{one.kind:12} {one.name:<{width}}  {one.about}" for one in known),
+        [{"name": one.name, "kind": one.kind, "about": one.about} for one in known],
+    )
+
+
+class _Meter:
+    """A line on the standard error: rate, findings, the newest one."""
+
+    def __init__(self, total: int | None) -> None:
+        self._total = total
+        self._terminal = sys.stderr.isatty()
+        self._start: float | None = None
+        self._before = 0
+
+    def told(self, tally: Tally, new: list[Found]) -> None:
+        """Show how it goes."""
+        if self._start is None:
+            self._start, self._before = time.monotonic(), tally.runs
+        for found in new:
+            if found.known is None:
+                self.clear()
+                print(f"new {found.kind}: {found.target}: {found.signature}", file=sys.stderr)
+        if not self._terminal:
+            return
+        seconds = time.monotonic() - self._start
+        rate = f"{(tally.runs - self._before) / seconds:,.0f}/s" if seconds > 0.5 else ""
+        of = f" of {self._total:,}" if self._total else ""
+        told = f"{tally.runs:,}{of} streams {rate}, {len(tally.found)} findings, {len(tally.fields)} places"
+        print(f"\r{told}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _recipes(options: argparse.Namespace, plan: Plan) -> Report:
+    recipes = read_recipes(options.recipe)
+    told = []
+    lines: list[str] = []
+    worker = Worker(plan)
+    fine = True
+    try:
+        for recipe in recipes:
+            answers, found = worker.answers(recipe), worker.found(recipe)
+            fine = fine and not found
+            lines += [f"{step}" for step in recipe.steps]
+            for answer in answers:
+                lines += [f"{answer.target}: {answer.outcome}", *(f"  {line}" for line in answer.messages)]
+            lines += [f"{one.kind}: {one.signature}" for one in found]
+            told.append(
+                {
+                    "recipe": recipe.as_json(),
+                    "answers": {answer.target: answer.as_json() for answer in answers},
+                    "findings": [one.as_json() for one in found],
+                }
+            )
+    finally:
+        worker.close()
+    return Report(lines, told, ok=fine)
+
+
+def _report(options: argparse.Namespace, plan: Plan, tally: Tally, *, interrupted: bool) -> Report:
+    places = _places(plan)
+    serious = [found for found in tally.found.values() if found.known is None and found.kind != Kind.LINES]
+    result = lambda: {  # noqa: E731 - made only when asked for
+        **tally.as_json(),
+        "interrupted": interrupted,
+        "found": [
+            {**found.as_json(), "count": tally.signatures[found.key]} for found in tally.found.values()
+        ],
+        "agreement": {row.what: row.as_json() for row in agreements(tally)},
+        "agreement_by_mutation": {row.what: row.as_json() for row in agreements(tally, "name")},
+        "coverage": coverage(tally, places),
+    }
+    findings: tuple[Finding, ...] = ()
+    if interrupted and options.output is not None:
+        again = f"interrupted; the same command goes on from {options.output}"
+        findings = (Finding("fuzz.interrupted", Severity.INFO, again),)
+    return Report(_lines(tally, places), result, findings, ok=not serious)
+
+
+def _places(plan: Plan) -> set[str]:
+    from vmstate.fuzz.anatomy import Anatomy
+    from vmstate.fuzz.places import Places
+
+    return set().union(*(Places(Anatomy(base.data(), base.name)).all for base in plan.bases))
+
+
+def _lines(tally: Tally, places: set[str]) -> Iterator[str]:
+    style = Style.of(sys.stdout)
+    rate = tally.runs / tally.seconds if tally.seconds else 0.0
+    yield f"{tally.runs:,} streams, {rate:,.0f} a second and process; peak {tally.peak >> 20} MiB"
+    for outcome, count in tally.outcomes.most_common():
+        yield f"{count:9}  {outcome}"
+    yield ""
+    yield style.paint("bold", f"findings by signature: {len(tally.found)}")
+    yield from finding_lines(tally)
+    rows = list(agreement_lines(tally))
+    if rows:
+        yield ""
+        yield style.paint("bold", "agreement of real and simulated")
+        yield from rows
+    yield ""
+    yield style.paint("bold", "coverage")
+    yield from coverage_lines(tally, places)

@@ -1,0 +1,148 @@
+"""A campaign: seeds in batches, through whatever executor there is; stopped at any time, and gone on with."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vmstate.errors import ConfigurationError, VmstateError
+from vmstate.fuzz.folder import Folder, Progress
+from vmstate.fuzz.plan import Plan
+from vmstate.fuzz.tally import Found, Tally
+from vmstate.fuzz.worker import Batch, prepare, run_batch
+from vmstate.qemu.disagreements import Disagreement
+
+_REAL_BATCH, _SIMULATED_BATCH = 40, 1000  # a few seconds each
+_SAVE_EVERY = 2.0  # seconds
+
+
+class WorkerLost(VmstateError):
+    """A process of the campaign ended by itself: out of memory, or killed.  What was done before is kept."""
+
+
+@dataclass
+class Limits:
+    """When a campaign ends: after so many runs in all, or so many seconds; whichever comes first."""
+
+    runs: int | None = None
+    seconds: float | None = None
+
+
+@dataclass
+class Campaign:
+    """``told``: called after each batch with what there is so far, and the findings that are new."""
+
+    plan: Plan
+    limits: Limits
+    folder: Path | None = None
+    known: tuple[Disagreement, ...] = ()
+    told: Callable[[Tally, list[Found]], None] = lambda _tally, _new: None
+    interrupted: bool = False
+    _saved: float = field(default=0.0, repr=False)
+
+    def run(self, executor: Executor, jobs: int = 1) -> Tally:
+        """Run until the limits; an interrupt ends it in good order: what runs is waited for, all is kept.
+
+        Raises ConfigurationError if a target cannot be had, WorkerLost.
+        """
+        folder = Folder(self.folder, self.plan)
+        progress = folder.load()
+        size = _SIMULATED_BATCH if self.plan.real is None else _REAL_BATCH
+        todo = iter(progress.todo(size, self.limits.runs))
+        ends = None if self.limits.seconds is None else time.monotonic() + self.limits.seconds
+        running: dict[Future[Tally], Batch] = {}
+        try:
+            while True:
+                if ends is None or time.monotonic() < ends:
+                    self._fill(executor, running, todo, 2 * jobs)
+                if not running:
+                    break
+                self._collect(running, progress, folder)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            for future in running:
+                future.cancel()
+            while running:
+                self._collect(running, progress, folder)
+        finally:
+            for future in running:
+                future.cancel()
+            folder.save(progress)
+        return progress.tally
+
+    def _fill(
+        self,
+        executor: Executor,
+        running: dict[Future[Tally], Batch],
+        todo: Iterator[tuple[int, int]],
+        most: int,
+    ) -> None:
+        while len(running) < most:
+            span = next(todo, None)
+            if span is None:
+                return
+            batch = Batch(*span)
+            running[executor.submit(run_batch, self.plan, self.known, batch)] = batch
+
+    def _collect(self, running: dict[Future[Tally], Batch], progress: Progress, folder: Folder) -> None:
+        """Wait for a batch, and put its counts to the others'."""
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            batch = running.pop(future)
+            if future.cancelled():
+                continue
+            try:
+                tally = future.result()
+            except BrokenProcessPool:
+                raise WorkerLost(
+                    f"a worker died between the runs {batch.first} and {batch.first + batch.count}"
+                ) from None
+            new = progress.tally.add(tally)
+            progress.made(batch.first, batch.count)
+            self.told(progress.tally, new)
+        if time.monotonic() - self._saved > _SAVE_EVERY:
+            folder.save(progress)
+            self._saved = time.monotonic()
+
+
+@contextmanager
+def local(jobs: int) -> Iterator[Executor]:
+    """An executor of so many processes."""
+    # Spawned, not forked: a worker must not inherit a parent's threads, nor its memory.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=prepare) as pool:
+        yield pool
+
+
+@contextmanager
+def scheduled(address: str) -> Iterator[tuple[Executor, int]]:
+    """An executor on the Dask cluster at ``address``, and how many workers it has.
+
+    Raises ConfigurationError if ``distributed`` is not installed, or nobody answers.
+    """
+    try:
+        import distributed
+    except ImportError:
+        raise ConfigurationError("--scheduler needs Dask: pip install 'vmstate[cluster]'") from None
+    try:
+        client: Any = distributed.Client(address, timeout=10)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ConfigurationError(f"no Dask scheduler answers at {address}: {error}") from None
+    with client:
+        threads = sum(client.nthreads().values())
+        client.run(prepare_worker)
+        yield client.get_executor(pure=False), max(1, threads)
+
+
+def prepare_worker() -> None:
+    """As :func:`prepare`, for a worker that has its own idea of interrupts."""
+    from vmstate.qemu.fast import no_core_files
+
+    no_core_files()

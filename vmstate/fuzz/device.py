@@ -1,0 +1,212 @@
+"""A device of a user's own as the destination: its description, and arrays that are as long as in C.
+
+The file is Python.  ``DESCRIPTION`` is the device's; ``device()`` gives its state after reset, in which every
+array has the length that the C struct gives it.  ``use(device)``, if there is one, is what the device does
+next with what it has loaded.  ``RELEASE`` is the QEMU that loads (the newest, if there is none).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sized
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vmstate.describe import Field, Plan, Validate, VMStateDescription, WireArray, encode, plan_of
+from vmstate.describe.cursor import Cursor
+from vmstate.describe.history import Release
+from vmstate.describe.steps import count_of, number_of
+from vmstate.describe.vmdesc import VmdescWriter
+from vmstate.errors import ConfigurationError, VmstateError
+from vmstate.fuzz.faults import Answer, Fault, Kind, escaped
+from vmstate.pseries.world import WORLD
+from vmstate.simulate.loader import Loader
+from vmstate.simulate.messages import lines
+from vmstate.stream import writer
+from vmstate.stream.marks import Kind as SectionKind
+from vmstate.stream.marks import Mark
+
+_SECTION_ID = 1
+
+
+class Overflow(Exception):
+    """More elements come than the array has room for."""
+
+    def __init__(self, device: str, field: str, room: int, coming: int) -> None:
+        super().__init__(f"{device}: {coming} elements come for {field}, which has room for {room}")
+        self.device = device
+        self.field = field
+
+    def fault(self) -> Fault:
+        """The finding."""
+        return Fault(Kind.OVERFLOW, f"overflow of {self.field} in {self.device}", str(self))
+
+
+class InC(list[Any]):
+    """An array as C has it: an index that is negative is outside, not counted from the end."""
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, int) and index < 0:
+            raise IndexError(f"index {index} of an array")
+        return super().__getitem__(index)
+
+
+@dataclass
+class _Entry:
+    """The registered section; ``plan`` loads into ``state``, which is no section itself."""
+
+    state: Any
+    checked: Plan
+    idstr: str
+    instance_id: int = 0
+    alias_id: int | None = None
+    compat: tuple[str, int] | None = None
+
+    @property
+    def version_id(self) -> int:
+        return self.checked.version_id
+
+    @property
+    def plan(self) -> _Entry:
+        return self
+
+    def load(self, cur: Cursor, _entry: object, version_id: int) -> None:
+        self.checked.load(cur, self.state, version_id)
+
+
+class Device:
+    """A target: the file's device, in a machine that has nothing else."""
+
+    def __init__(
+        self,
+        description: VMStateDescription,
+        device: Callable[[], Any],
+        use: Callable[[Any], object] | None = None,
+        release: Release | None = None,
+    ) -> None:
+        self.release = release or max(WORLD.newest)
+        self.description = description.at(self.release)
+        self.name = description.name
+        self._device = device
+        self._use = use
+        self._checked = plan_of(_checked(self.description))
+
+    def stream(self) -> bytes:
+        """What the device sends after reset: a stream with its section alone."""
+        state, plan = self._device(), plan_of(self.description)
+        described = VmdescWriter.at(self.release)
+        section = described.device(plan, self.name, 0, state)
+        text = described.style.object(
+            [("page_size", "4096"), ("devices", described.style.array([section]))]
+        ).encode()
+        return b"".join(
+            (
+                writer.file_header(),
+                writer.section_start(SectionKind.FULL, _SECTION_ID, self.name, 0, plan.version_id),
+                encode(self.description, state),
+                writer.footer(_SECTION_ID),
+                bytes([Mark.EOF]),
+                writer.vmdescription(text),
+            )
+        )
+
+    def run(self, stream: memoryview) -> Answer:
+        """Load, then use."""
+        state = self._device()
+        before = _arrays(state)
+        cur = Cursor(stream, judge=True)
+        loader = Loader(
+            cur=cur,
+            entries=[_Entry(state, self._checked, self.name)],
+            release=self.release,
+            configuration=None,
+            configuration_plan=None,
+            footers=True,
+            vmdescription=True,
+        )
+        try:
+            ret = loader.run()
+            if ret == 0 and self._use is not None:
+                _as_in_c(state, before)
+                self._use(state)
+        except Overflow as overflow:
+            return Answer(self.name, "crash", (str(overflow),), (overflow.fault(),), rule="overflow")
+        except VmstateError as error:
+            return Answer(self.name, "escaped", (str(error),), (escaped(error),))
+        except Exception as error:  # noqa: BLE001 - what the device's own code does is what is looked for
+            fault = escaped(error)
+            error.__traceback__ = None
+            return Answer(self.name, "crash", (repr(error),), (fault,))
+        decided = loader.decided_by
+        return Answer(
+            self.name,
+            "accept" if ret == 0 else "reject",
+            tuple(lines(cur.reports, ret, self.release)),
+            rule=decided.rule if ret and decided is not None else None,
+        )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _checked(description: VMStateDescription) -> VMStateDescription:
+    """The description, with a look at the room before each array whose count comes with the stream.
+
+    No hook can make up for it: ``post_load`` runs when the memory behind the array is overwritten already.
+    """
+    fields: list[Field] = []
+    for field in description.fields:
+        inner = field if field.vmsd is None else replace(field, vmsd=_checked(field.vmsd))
+        if not field.allocated and (isinstance(field.count, str) or isinstance(field.size, str)):
+            fields.append(Validate(f"room for {field.name}", _room(description.name, field)))
+        fields.append(inner)
+    subsections = [_checked(sub) for sub in description.subsections]
+    return replace(description, fields=tuple(fields), subsections=tuple(subsections))
+
+
+def _room(device: str, field: Field) -> Callable[[Any, int], bool]:
+    def look(state: Any, version_id: int) -> bool:
+        comes = field.exists(state, version_id) if field.exists else version_id >= _since(field)
+        array: Any = getattr(state, field.attr or field.name, None)
+        if not comes or not isinstance(array, Sized):
+            return True
+        by_size = isinstance(field.size, str)
+        coming = number_of(field, state, str(field.size)) if by_size else count_of(field, state)
+        if field.start + coming > len(array):
+            raise Overflow(device, field.name, len(array), field.start + coming)
+        return True
+
+    return look
+
+
+def _since(field: Field) -> int:
+    return field.version_id if isinstance(field.version_id, int) else 0
+
+
+def _arrays(state: Any) -> dict[str, list[Any]]:
+    return {name: list(value) for name, value in vars(state).items() if isinstance(value, list | WireArray)}
+
+
+def _as_in_c(state: Any, before: dict[str, list[Any]]) -> None:
+    """Arrays keep their length in C: what did not come stays as it was."""
+    for name, old in before.items():
+        new = list(getattr(state, name))
+        setattr(state, name, InC([*new, *old[len(new) :]]))
+
+
+def opened_device(path: str, text: str) -> Device:
+    """The device of a file.  Raises ConfigurationError for one that fails, or has not what it takes."""
+    made: dict[str, Any] = {"__name__": "device", "__file__": path}
+    try:
+        exec(compile(text, path, "exec"), made)  # noqa: S102 - the user's own file, which is to be run
+        description, device = made["DESCRIPTION"], made["device"]
+        release = Release.parse(made["RELEASE"]) if "RELEASE" in made else None
+        opened = Device(description, device, made.get("use"), release)
+        answer = opened.run(memoryview(opened.stream()))
+    except KeyError as error:
+        raise ConfigurationError(f"{path}: there is no {error.args[0]} in it") from None
+    except Exception as error:
+        raise ConfigurationError(f"{path}: {type(error).__name__}: {error}") from error
+    if answer.outcome != "accept":
+        said = "; ".join(answer.messages)
+        raise ConfigurationError(f"{path}: the device does not load what it sends itself: {said}")
+    return opened

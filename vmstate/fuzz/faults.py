@@ -1,0 +1,171 @@
+"""What is wrong about a run, and a signature by which the same wrong is known again.
+
+A signature has no numbers, addresses or process ids, and of places in a program the file and function, not
+the line, which moves with every release.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import PurePath
+from typing import Any
+
+from vmstate.qemu.fast import signal_name
+
+
+class Kind(StrEnum):
+    """Kinds of findings, the worst first; all but the last two groups are of one program alone."""
+
+    SANITIZER = "sanitizer"
+    CRASH = "crash"
+    ASSERTION = "assertion"
+    ABORT = "abort"
+    HANG = "hang"
+    OVERFLOW = "overflow"  # of an array of a user's own device
+    ESCAPED = "escaped exception"
+    SLOW = "too slow"
+    MEMORY = "too much memory"
+    OUTCOME = "disagreement of outcome"
+    LINES = "disagreement of lines"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A wrong: ``signature`` names it, ``text`` is what this run said."""
+
+    kind: Kind
+    signature: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a target made of a stream.
+
+    ``outcome``: accept, reject, crash, hang or escaped.  ``rule``: what decided, where the target knows.
+    ``rules``: those that ran, if they were traced.
+    """
+
+    target: str
+    outcome: str
+    messages: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    rule: str | None = None
+    rules: frozenset[str] = field(default_factory=frozenset)
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Outcome and lines."""
+        return {"outcome": self.outcome, "messages": list(self.messages)}
+
+
+_NUMBER = re.compile(r"(?<![A-Za-z_])(?:-?0x[0-9a-fA-F]+|-?\d+)\b|\b(?=[a-f]*\d)[0-9a-f]{4,16}\b")
+_ODD = re.compile(r"[^\x20-\x7e]+")
+_LONGEST = 200
+
+_ASSERT = re.compile(
+    r"(?P<file>[\w./+-]+\.[ch](?:\.inc)?):\d+: (?P<function>\w+): Assertion [`'](?P<what>.*)' failed"
+)
+_GLIB_ASSERT = re.compile(
+    r"ERROR:(?P<file>[\w./+-]+\.[ch](?:\.inc)?):\d+:(?P<function>\w+): (?:assertion failed:? ?)?(?P<what>.*)"
+)
+_SANITIZER = re.compile(r"ERROR: (?P<tool>\w+Sanitizer): (?P<what>[\w-]+)")
+_FRAME = re.compile(r"#\d+ 0x[0-9a-f]+ in (?P<function>\S+) (?P<file>\S+?)(?::\d+)*$")
+_RUNTIME = re.compile(r"(?P<file>[\w./+-]+\.[ch](?:\.inc)?):\d+(?::\d+)?: runtime error: (?P<what>.*)")
+_UNEXPECTED = re.compile(r"Unexpected error in (?P<function>\w+)\(\) at (?P<file>[\w./+-]+):\d+:")
+_HEAP = re.compile(
+    r"(?:malloc|free|realloc|calloc|munmap_chunk|malloc_consolidate)\(\): .*|double free or corruption.*"
+    r"|corrupted size vs\. prev_size.*|\*\*\* .* \*\*\*: terminated"
+)
+_NO_MEMORY = re.compile(r".*failed to allocate -?\d+ bytes")
+_OF_SYSTEM = ("__", "raise", "abort", "malloc", "free", "memcpy", "asan", "operator")
+
+
+def template(line: str) -> str:
+    """A line with its numbers replaced by ``#``, and characters that no terminal shows by ``?``."""
+    return _NUMBER.sub("#", _ODD.sub("?", line))[:_LONGEST]
+
+
+def _place(found: re.Match[str]) -> str:
+    """``hw/intc/xics.c function``: builders have the source in all kinds of folders."""
+    parts = [part for part in PurePath(found["file"]).parts if part not in {"..", ".", "/"}]
+    return f"{'/'.join(parts[-3:])} {found['function']}"
+
+
+def ended(returncode: int | None, messages: Sequence[str]) -> tuple[Fault, ...]:
+    """What is wrong about a program that ended so (None: it did not, in its time); nothing if it is well.
+
+    A migration that is refused ends QEMU with status 1: that is well.
+    """
+    if returncode is None:
+        return (Fault(Kind.HANG, f"hang after: {_last(messages)}", "\n".join(messages[-3:])),)
+    text = "\n".join(messages)
+    said = _sanitized(messages)
+    if said is not None:
+        return (Fault(Kind.SANITIZER, said, text),)
+    if returncode in (0, 1):
+        return ()
+    if found := _ASSERT.search(text) or _GLIB_ASSERT.search(text):
+        return (Fault(Kind.ASSERTION, f"assertion in {_place(found)}: {template(found['what'])}", text),)
+    if found := _UNEXPECTED.search(text):
+        behind = text[found.end() :].strip().splitlines()
+        return (
+            Fault(Kind.ABORT, f"abort in {_place(found)}: {template(behind[0]) if behind else ''}", text),
+        )
+    name = signal_name(returncode) if returncode < 0 else f"status {returncode}"
+    for line in messages:
+        if _HEAP.search(line) or _NO_MEMORY.search(line):
+            return (Fault(Kind.ABORT, f"{name}: {template(line)}", text),)
+    kind = Kind.ABORT if name in {"SIGABRT", "SIGTRAP"} else Kind.CRASH
+    return (Fault(kind, f"{name} after: {_last(messages)}", text),)
+
+
+def _last(messages: Sequence[str]) -> str:
+    lines = [line for line in messages if not line.startswith("warning: ")]
+    return template(lines[-1]) if lines else "no line"
+
+
+def _sanitized(messages: Sequence[str]) -> str | None:
+    for number, line in enumerate(messages):
+        if found := _RUNTIME.search(line):
+            parts = PurePath(found["file"]).parts
+            return (
+                f"runtime error in {'/'.join(p for p in parts[-3:] if p != '..')}: {template(found['what'])}"
+            )
+        if found := _SANITIZER.search(line):
+            frames = (_FRAME.search(later.strip()) for later in messages[number + 1 :])
+            own = next((f for f in frames if f and not f["function"].startswith(_OF_SYSTEM)), None)
+            return f"{found['tool']} {found['what']}{' in ' + own['function'] if own else ''}"
+    return None
+
+
+def escaped(error: BaseException) -> Fault:
+    """An exception that should not have got out: its type and the innermost function that it came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = frames[-1] if frames else None
+    place = f"{PurePath(where.filename).name} {where.name}" if where else "nowhere"
+    text = "".join(traceback.format_exception(error)[-4:])
+    return Fault(Kind.ESCAPED, f"{type(error).__name__} in {place}: {template(str(error))}", text)
+
+
+def disagreement(real: Answer, simulated: Answer, *, same_outcome: bool) -> Fault:
+    """Two programs that differ: their outcomes, or the first line in which they do."""
+    if not same_outcome:
+        signature = f"{real.outcome}, simulated {simulated.outcome} by {simulated.rule}"
+        theirs, ours = _last(real.messages), _last(simulated.messages)
+        return Fault(Kind.OUTCOME, f"{signature}: {theirs} | {ours}", _both(real, simulated))
+    pairs = zip([*real.messages, "nothing"], [*simulated.messages, "nothing"], strict=False)
+    theirs, ours = next(((a, b) for a, b in pairs if a != b), ("", ""))
+    text = f"{template(theirs)} | {template(ours)}"
+    return Fault(Kind.LINES, f"{simulated.rule}: {text}", _both(real, simulated))
+
+
+def _both(real: Answer, simulated: Answer) -> str:
+    told = []
+    for one in (real, simulated):
+        told += [f"{one.target}: {one.outcome}", *(f"  {line}" for line in one.messages)]
+    return "\n".join(told)

@@ -1,0 +1,57 @@
+"""Which places of a stream there are to change, and which of them an edit touches."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from vmstate.fuzz.anatomy import Anatomy, Part
+from vmstate.fuzz.edits import Edit
+
+_ELEMENT = re.compile(r"\[\d+\]|(?<=@)[0-9a-f.]+")
+
+
+def general(path: str) -> str:
+    """A path without the numbers of elements, so that all elements of an array are one place."""
+    return _ELEMENT.sub("[]", path)
+
+
+class Places:
+    """The places of a base: fields, arrays, and what else stands in sections and between them."""
+
+    def __init__(self, base: Anatomy) -> None:
+        spots: list[tuple[int, str]] = [(0, "(header)")]
+        for part in base.parts:
+            spots += _places(part)
+            spots.append((part.end, "(between sections)"))
+        vmdesc = base.vmdesc
+        if vmdesc is not None:
+            spots.append((vmdesc.start, "(vmdesc)"))
+        spots.sort(key=lambda spot: spot[0])
+        self._starts = [start for start, _ in spots]
+        self._names = [name for _, name in spots]
+
+    @property
+    def all(self) -> set[str]:
+        """The names of all places."""
+        return set(self._names)
+
+    def touched(self, edits: Iterable[Edit]) -> set[str]:
+        """The places that edits begin in: the first byte of an edit says what it is about."""
+        return {self._names[max(0, bisect_right(self._starts, edit.start) - 1)] for edit in edits}
+
+
+def _places(part: Part) -> Iterable[tuple[int, str]]:
+    where = general(part.path)
+    yield part.start, f"{where} (section header)"
+    if part.live:
+        yield part.section.payload_start, f"{where} (payload)"
+    for leaf in part.leaves:
+        yield leaf.start, general(leaf.path)
+    for array in part.arrays:
+        yield array.start, general(array.path)
+    for sub in part.subsections:
+        yield sub.start, f"{general(sub.path)} (subsection header)"
+    if part.section.footer is not None:
+        yield part.end - 5, f"{where} (footer)"

@@ -1,0 +1,10 @@
+"""What a campaign gives its streams to."""
+
+from __future__ import annotations
+
+from vmstate.fuzz.targets.real import Real
+from vmstate.fuzz.targets.simulated import Simulated
+from vmstate.fuzz.targets.target import Target
+from vmstate.fuzz.targets.toy import Toy
+
+__all__ = ["Real", "Simulated", "Target", "Toy"]

@@ -1,0 +1,182 @@
+"""A batch of a campaign's runs, in whatever process; only plain values go in and out."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import signal
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+from vmstate.errors import ConfigurationError
+from vmstate.fuzz.anatomy import Anatomy
+from vmstate.fuzz.device import opened_device
+from vmstate.fuzz.edits import Workbench
+from vmstate.fuzz.faults import Answer, disagreement
+from vmstate.fuzz.places import Places
+from vmstate.fuzz.plan import Base, Plan
+from vmstate.fuzz.recipe import Recipe, drawn
+from vmstate.fuzz.tally import Found, Tally
+from vmstate.fuzz.targets import Real, Simulated, Target
+from vmstate.qemu.disagreements import Disagreement, explaining
+from vmstate.qemu.fast import no_core_files
+from vmstate.qemu.judging import Answer as Judged
+from vmstate.qemu.judging import Comparison
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Runs ``first`` … ``first + count - 1`` of a plan."""
+
+    first: int
+    count: int
+
+
+class Subject:
+    """A base, taken apart, on its workbench."""
+
+    def __init__(self, base: Base, anatomy: Anatomy) -> None:
+        self.base = base
+        self.anatomy = anatomy
+        self.bench = Workbench(anatomy.data)
+
+    @cached_property
+    def places(self) -> Places:
+        """Where it can be changed."""
+        return Places(self.anatomy)
+
+
+class Worker:
+    """Runs recipes of a plan on its targets.
+
+    Raises ConfigurationError if a target cannot be had.  A context manager: :meth:`close` ends the targets.
+    """
+
+    def __init__(self, plan: Plan, known: tuple[Disagreement, ...] = ()) -> None:
+        self.plan = plan
+        self.known = known
+        self._mutations = plan.mutations()
+        device = opened_device(*plan.device) if plan.device is not None else None
+        self.subjects = [Subject(b, Anatomy(b.data(), b.name)) for b in plan.bases]
+        self.simulated: Simulated | None = None
+        self.real: Real | None = None
+        self.targets: list[Target] = [] if device is None else [device]
+        if plan.on is not None:
+            self.simulated = Simulated(plan.on, self.subjects[0].anatomy.data, sample=plan.sample)
+            self.targets.append(self.simulated)
+        command = plan.command()
+        if command is not None:
+            self.real = Real(command, timeout=plan.timeout)
+            self.real.verify(self.subjects[0].anatomy.data)
+            self.targets.append(self.real)
+        if not self.targets:
+            raise ConfigurationError("nothing to give the streams to: name a destination")
+
+    def close(self) -> None:
+        """End the targets."""
+        for target in self.targets:
+            target.close()
+
+    def recipe(self, number: int) -> tuple[Subject, Recipe]:
+        """The recipe of a run: the bases take turns."""
+        subject = self.subjects[number % len(self.subjects)]
+        return subject, drawn(subject.anatomy, self.plan.seed + number, self._mutations)
+
+    def batch(self, batch: Batch) -> Tally:
+        """Run them all."""
+        tally = Tally()
+        start = time.monotonic()
+        for number in range(batch.first, batch.first + batch.count):
+            subject, recipe = self.recipe(number)
+            self._run(subject, recipe, tally)
+        tally.seconds = time.monotonic() - start
+        tally.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+        return tally
+
+    def _run(self, subject: Subject, recipe: Recipe, tally: Tally) -> None:
+        edits = recipe.edits(subject.anatomy)
+        tally.runs += 1
+        steps = [step.known for step in recipe.steps]
+        tally.mutations.update(step.name for step in steps)
+        tally.fields.update(subject.places.touched(edits))
+        with subject.bench.changed(edits) as stream:
+            answers = [target.run(stream) for target in self.targets]
+        for answer in answers:
+            tally.outcomes[f"{answer.target}: {answer.outcome}"] += 1
+            if answer.rule is not None:
+                for step in steps:
+                    tally.rules[f"{step.kind}: {answer.rule}"] += 1
+            tally.traced.update(answer.rules)
+            for fault in answer.faults:
+                tally.note(Found.of(fault, answer.target, recipe))
+        if self.real is not None and self.simulated is not None:
+            kinds, names = {step.kind for step in steps}, {step.name for step in steps}
+            self._compare(answers[-1], answers[-2], (kinds, names), recipe, tally)
+
+    def _compare(
+        self,
+        real: Answer,
+        simulated: Answer,
+        made_by: tuple[set[str], set[str]],
+        recipe: Recipe,
+        tally: Tally,
+    ) -> None:
+        compared = comparison(real, simulated)
+        same = compared.same_outcome and (compared.same or real.outcome == "crash")
+        known = None if same else explaining(compared, self.known)
+        tally.compared(*made_by, outcome=compared.same_outcome, lines=same, known=known is not None)
+        if not same:
+            fault = disagreement(real, simulated, same_outcome=compared.same_outcome)
+            tally.note(Found.of(fault, f"{real.target} and ours", recipe, known))
+
+    def answers(self, recipe: Recipe) -> list[Answer]:
+        """What all targets say of a recipe.  Raises ConfigurationError if it is for no base of the plan."""
+        subject = self.subject(recipe)
+        with subject.bench.changed(recipe.edits(subject.anatomy)) as stream:
+            return [target.run(stream) for target in self.targets]
+
+    def subject(self, recipe: Recipe) -> Subject:
+        """The base of a recipe.  Raises ConfigurationError if the plan does not have it."""
+        for subject in self.subjects:
+            if subject.base.sha256 == recipe.base:
+                return subject
+        raise ConfigurationError(f"there is no stream {recipe.stream} ({recipe.base}) here")
+
+    def found(self, recipe: Recipe) -> list[Found]:
+        """The findings of one recipe."""
+        tally = Tally()
+        self._run(self.subject(recipe), recipe, tally)
+        return list(tally.found.values())
+
+
+def comparison(real: Answer, simulated: Answer) -> Comparison:
+    """Two answers side by side."""
+    return Comparison(
+        {},
+        Judged(real.outcome, real.messages),
+        Judged(simulated.outcome, simulated.messages),
+        simulated.rule,
+    )
+
+
+_workers: dict[str, Worker] = {}
+
+
+def prepare() -> None:
+    """Make a process fit for a campaign: an interrupt is for its parent, crashes leave no files."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    no_core_files()
+
+
+def run_batch(plan: Plan, known: tuple[Disagreement, ...], batch: Batch) -> Tally:
+    """Run a batch in this process, which keeps the plan's worker for the next one."""
+    worker = _workers.get(plan.key)
+    if worker is None:
+        for old in _workers.values():
+            old.close()
+        _workers.clear()
+        worker = _workers[plan.key] = Worker(plan, known)
+        gc.collect()
+        gc.freeze()  # what is here stays: the collector need not look at it again
+    return worker.batch(batch)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.pseries.declarations import PseriesDeclarations
@@ -14,7 +16,9 @@ from vmstate.stream.content import Contents
 from vmstate.stream.content.measuring import Measured
 from vmstate.stream.content.nodes import is_open, is_uniform
 from vmstate.stream.items import CommandItem, Configuration, EndOfStates, VmDescription
+from vmstate.stream.marks import Kind
 
+T = TypeVar("T")
 LIVE = frozenset({"ram", "spapr/htab", "block", "dirty-bitmap"})
 
 
@@ -36,13 +40,17 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Array:
-    """An array of equal elements, ``width`` bytes each."""
+    """An array of equal elements, ``width`` bytes each.
+
+    ``fields``: what an element of structs has, as name, offset in it, and bytes; of numbers, nothing.
+    """
 
     path: str
     start: int
     end: int
     length: int
     width: int
+    fields: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,15 @@ class Anatomy:
         self.name = name
         declarations = PseriesDeclarations()
         self.stream: Stream = open_stream(self.data, Measured(declarations))
-        self._contents = Contents(self.stream, declarations)
+        self.contents = Contents(self.stream, declarations)
+        self._known: dict[Any, Any] = {}
+
+    def remember(self, key: Any, make: Callable[[Anatomy], T]) -> T:
+        """What ``make`` finds in the stream, found once per ``key``."""
+        if key not in self._known:
+            self._known[key] = make(self)
+        found: T = self._known[key]
+        return found
 
     @cached_property
     def sha256(self) -> str:
@@ -117,10 +133,23 @@ class Anatomy:
     @cached_property
     def parts(self) -> list[Part]:
         """All sections, in order."""
-        return [_part(node, self._contents.by_start[node.start]) for node in self._sections()]
+        return [self._part(node) for node in self._sections()]
+
+    def _part(self, node: Node) -> Part:
+        """A section by its vmdesc, or by our declaration where that sees more (virtio, slirp)."""
+        section = self.contents.by_start[node.start]
+        part = Part(node.name, section)
+        _collect(part, node, node.name)
+        declared = self.contents.declared(section) if section.kind == Kind.FULL else None
+        if declared is not None and declared.whole:
+            ours = Part(node.name, section)
+            _collect(ours, declared.root, node.name)
+            if len(ours.leaves) + len(ours.arrays) > len(part.leaves) + len(part.arrays):
+                return ours
+        return part
 
     def _sections(self) -> Iterator[Node]:
-        for node in self._contents.nodes:
+        for node in self.contents.nodes:
             if node.kind == "section":
                 yield node
             else:
@@ -182,12 +211,6 @@ class Anatomy:
         return [i for i in self.stream.items if isinstance(i, CommandItem)]
 
 
-def _part(node: Node, section: Section) -> Part:
-    part = Part(node.name, section)
-    _collect(part, node, node.name)
-    return part
-
-
 def _collect(part: Part, node: Node, path: str) -> None:
     """The fields inside ``node``: arrays stay closed; a count is a number that an array behind it is long."""
     numbers: list[Leaf] = []
@@ -221,7 +244,18 @@ def _array(node: Node, path: str) -> Array | None:
     size = node.end - node.start
     value = node.value
     if isinstance(value, WireArray | WireRecords | list) and len(value) and size % len(value) == 0:
-        return Array(path, node.start, node.end, len(value), size // len(value))
+        return Array(path, node.start, node.end, len(value), size // len(value), _columns(value))
     if node.type in {"buffer", "unused_buffer"} and size:
         return Array(path, node.start, node.end, size, 1)
     return None
+
+
+def _columns(value: object) -> tuple[tuple[str, int, int], ...]:
+    if not isinstance(value, WireRecords):
+        return ()
+    columns, at = [], 0
+    for name, code in zip(value.names, value.item.format.lstrip(">"), strict=True):
+        width = struct.calcsize(">" + code)
+        columns.append((name, at, width))
+        at += width
+    return tuple(columns)

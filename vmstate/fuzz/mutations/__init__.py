@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
-from vmstate.fuzz.mutations import sections as sections
+from vmstate.fuzz.mutations import (
+    anywhere,
+    commands,
+    configuration,
+    counts,
+    footers,
+    htab,
+    pseries,
+    ram,
+    ram_setup,
+    sections,
+    strings,
+    subsections,
+    truncation,
+    values,
+    vmdesc,
+)
 from vmstate.fuzz.mutations.registry import MUTATIONS, Mutation, mutation
 
-__all__ = ["MUTATIONS", "Mutation", "mutation"]
+#: The modules that declare mutations: to import them is to know all.
+MODULES = (
+    anywhere, commands, configuration, counts, footers, htab, pseries, ram, ram_setup, sections, strings,
+    subsections, truncation, values, vmdesc,
+)  # fmt: skip
+
+__all__ = ["MODULES", "MUTATIONS", "Mutation", "mutation"]

@@ -5,8 +5,10 @@ Values are JSON: a recipe holds them.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from random import Random
 from typing import Any, Protocol
 
@@ -28,26 +30,49 @@ class Domain(Protocol):
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of some values, the simplest first; a function of the stream and what was chosen gives them.
-
-    ``weight`` draws some more often.
-    """
+    """One of some values, the simplest first; a function of the stream and what was chosen gives them."""
 
     values: Callable[[Anatomy, Chosen], Sequence[Value]]
-    weight: Callable[[Anatomy, Value], float] | None = None
 
     def draw(self, base: Anatomy, random: Random, chosen: Chosen) -> Value:
         """Any of them; None if there is none."""
         values = self.values(base, chosen)
         if not values:
             return None
-        if self.weight is None:
-            return values[random.randrange(len(values))]
-        return random.choices(values, [self.weight(base, value) for value in values])[0]
+        return values[int(random.random() * len(values))]
 
     def simpler(self, base: Anatomy, value: Value, chosen: Chosen) -> Iterator[Value]:
         """Those before it."""
         values = self.values(base, chosen)
+        yield from values[: values.index(value)] if value in values else values
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Somewhere in the stream, by its path: one of ``values``, found once per stream, the simplest first."""
+
+    values: Callable[[Anatomy], Sequence[Value]]
+    weight: Callable[[Anatomy, Value], float] | None = None
+
+    def table(self, base: Anatomy) -> tuple[Sequence[Value], list[float]]:
+        """All places, and how often each is drawn, summed up."""
+        return base.remember(self, self._find)
+
+    def _find(self, base: Anatomy) -> tuple[Sequence[Value], list[float]]:
+        values = self.values(base)
+        weight = self.weight
+        return values, list(accumulate(1.0 if weight is None else weight(base, value) for value in values))
+
+    def draw(self, base: Anatomy, random: Random, chosen: Chosen) -> Value:
+        """Any of them; None if there is none."""
+        values, weights = self.table(base)
+        if not values:
+            return None
+        return values[min(bisect(weights, random.random() * weights[-1]), len(values) - 1)]
+
+    def simpler(self, base: Anatomy, value: Value, chosen: Chosen) -> Iterator[Value]:
+        """Those before it."""
+        values, _ = self.table(base)
         yield from values[: values.index(value)] if value in values else values
 
 
@@ -61,7 +86,7 @@ class Number:
     def draw(self, base: Anatomy, random: Random, chosen: Chosen) -> Value:
         """Any of them; None if there is none."""
         low, high = self.low(base, chosen), self.high(base, chosen)
-        return random.randint(low, high) if low <= high else None
+        return low + int(random.random() * (high - low + 1)) if low <= high else None
 
     def simpler(self, base: Anatomy, value: Value, chosen: Chosen) -> Iterator[Value]:
         """By halves: ``low``, then what is ever closer to ``value``."""
@@ -75,3 +100,8 @@ class Number:
 def among(*values: Value) -> OneOf:
     """One of these, the simplest first."""
     return OneOf(lambda _base, _chosen: values)
+
+
+def between(low: int, high: int) -> Number:
+    """A number from ``low`` to ``high``."""
+    return Number(lambda _base, _chosen: low, lambda _base, _chosen: high)

@@ -7,25 +7,33 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
+from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Chosen, Domain, Value
 
 Function = Callable[..., list[Edit]]
+Needs = Callable[[Anatomy], bool]
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """A named change; ``domains`` are its parameters in order, ``kind`` its class in tables."""
+    """A named change; ``domains`` are its parameters in order, ``kind`` its class in tables.
+
+    ``needs``: what a stream must have for it.
+    """
 
     name: str
     kind: str
     about: str
     domains: dict[str, Domain]
     function: Function
+    needs: Needs | None = None
 
     def draw(self, base: Anatomy, random: Random) -> dict[str, Value] | None:
         """Parameters for this stream; None if it has nothing that could be changed so."""
+        if self.needs is not None and not self.needs(base):
+            return None
         chosen: dict[str, Value] = {}
         for name, domain in self.domains.items():
             chosen[name] = domain.draw(base, random, chosen)
@@ -34,11 +42,21 @@ class Mutation:
         return chosen
 
     def edits(self, base: Anatomy, chosen: Chosen) -> list[Edit]:
-        """What it does to the stream; nothing where a parameter names what the stream does not have."""
+        """What it does to the stream; nothing where a parameter names what the stream does not have.
+
+        Raises ConfigurationError for parameters that are not those of the mutation.
+        """
+        if chosen.keys() != self.domains.keys():
+            given, known = ", ".join(chosen) or "none", ", ".join(self.domains) or "none"
+            raise ConfigurationError(f"{self.name} has the parameters {known}; given: {given}")
         try:
+            if self.needs is not None and not self.needs(base):
+                return []
             return self.function(base, **chosen)
         except (KeyError, IndexError):
             return []
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ConfigurationError(f"{self.name}: parameters of a wrong kind: {error}") from None
 
     def simpler(self, base: Anatomy, chosen: Chosen) -> Iterator[dict[str, Value]]:
         """The same with one parameter simpler."""
@@ -51,7 +69,7 @@ class Mutation:
 MUTATIONS: dict[str, Mutation] = {}
 
 
-def mutation(kind: str, **domains: Domain) -> Callable[[Function], Function]:
+def mutation(kind: str, needs: Needs | None = None, /, **domains: Domain) -> Callable[[Function], Function]:
     """Register a function as a mutation: its name with dashes, its docstring's first line, its parameters.
 
     It gets the :class:`Anatomy` and a value for each parameter, and returns edits of the base stream.
@@ -60,7 +78,7 @@ def mutation(kind: str, **domains: Domain) -> Callable[[Function], Function]:
     def register(function: Function) -> Function:
         name = function.__name__.replace("_", "-")
         about = (inspect.getdoc(function) or "").partition("\n")[0]
-        MUTATIONS[name] = Mutation(name, kind, about, domains, function)
+        MUTATIONS[name] = Mutation(name, kind, about, domains, function, needs)
         return function
 
     return register

@@ -1,60 +1,31 @@
-"""Mutations of whole sections and of what stands in their headers and footers."""
+"""Mutations of whole sections and of what stands in their headers."""
 
 from __future__ import annotations
 
-from vmstate.fuzz.anatomy import Anatomy, Part
+from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.edits import Edit
-from vmstate.fuzz.mutations.domains import Chosen, OneOf, among
+from vmstate.fuzz.mutations.domains import among
+from vmstate.fuzz.mutations.edges import EDGES, edge, u32
+from vmstate.fuzz.mutations.places import ANY_SECTION, NAMED, header, named
 from vmstate.fuzz.mutations.registry import mutation
-
-_U32 = 1 << 32
-
-
-def _devices(base: Anatomy, _chosen: Chosen) -> list[str]:
-    return [part.path for part in base.devices]
+from vmstate.stream.marks import Mark
 
 
-def _weight(base: Anatomy, path: str) -> float:
-    """Small sections sooner: large ones are of one kind of field, again and again."""
-    part = base.by_path[path]
-    return 1.0 if part.end - part.start < 1 << 14 else 0.3
-
-
-SECTION = OneOf(_devices, _weight)
-#: Versions and numbers at the edges; those relative to what is there come as text.
-EDGES = among("0", "-1", "+1", "0x7fffffff", "0x80000000", "0xffffffff")
-
-
-def edge(text: str, now: int) -> int:
-    """The 32-bit number that an edge stands for: absolute, or relative to ``now`` with a sign."""
-    value = now + int(text) if text[0] in "+-" else int(text, 0)
-    return value % _U32
-
-
-def _u32(number: int) -> bytes:
-    return number.to_bytes(4, "big")
-
-
-def _header(part: Part) -> int:
-    """Where the instance is, in the header of a START or FULL: behind mark, id, and the idstr."""
-    return part.section.payload_start - 8
-
-
-@mutation("sections", section=SECTION)
+@mutation("sections", section=ANY_SECTION)
 def section_missing(base: Anatomy, section: str) -> list[Edit]:
     """A section is left out."""
     part = base.by_path[section]
     return [Edit(part.start, part.end, b"")]
 
 
-@mutation("sections", section=SECTION, before=SECTION)
+@mutation("sections", section=ANY_SECTION, before=ANY_SECTION)
 def section_duplicate(base: Anatomy, section: str, before: str) -> list[Edit]:
     """A section comes twice."""
     part, place = base.by_path[section], base.by_path[before].start
     return [Edit(place, place, base.data[part.start : part.end])]
 
 
-@mutation("sections", section=SECTION, before=SECTION)
+@mutation("sections", section=ANY_SECTION, before=ANY_SECTION)
 def section_moved(base: Anatomy, section: str, before: str) -> list[Edit]:
     """A section comes elsewhere."""
     part, place = base.by_path[section], base.by_path[before].start
@@ -63,28 +34,91 @@ def section_moved(base: Anatomy, section: str, before: str) -> list[Edit]:
     return [Edit(place, place, base.data[part.start : part.end]), Edit(part.start, part.end, b"")]
 
 
-@mutation("sections", section=SECTION, version=EDGES)
+@mutation("sections", section=ANY_SECTION, other=ANY_SECTION)
+def sections_swapped(base: Anatomy, section: str, other: str) -> list[Edit]:
+    """Two sections change their places."""
+    one, two = base.by_path[section], base.by_path[other]
+    if one is two:
+        return []
+    first, second = base.data[one.start : one.end], base.data[two.start : two.end]
+    return [Edit(one.start, one.end, second), Edit(two.start, two.end, first)]
+
+
+@mutation("sections", section=ANY_SECTION, other=ANY_SECTION)
+def section_payload_of_other(base: Anatomy, section: str, other: str) -> list[Edit]:
+    """A section has the payload of another."""
+    one, two = base.by_path[section].section, base.by_path[other].section
+    return [Edit(one.payload_start, one.payload_end, base.data[two.payload_start : two.payload_end])]
+
+
+@mutation("sections", section=ANY_SECTION)
+def section_empty(base: Anatomy, section: str) -> list[Edit]:
+    """A section has no payload."""
+    part = base.by_path[section]
+    return [Edit(part.section.payload_start, part.section.payload_end, b"")]
+
+
+@mutation("sections", section=NAMED, version=EDGES)
 def section_version(base: Anatomy, section: str, version: str) -> list[Edit]:
     """A section has another version."""
     part = base.by_path[section]
-    at = _header(part) + 4
-    return [Edit(at, at + 4, _u32(edge(version, part.section.version_id)))]
+    at = header(part) + 4
+    return [Edit(at, at + 4, u32(edge(version, part.section.version_id)))]
 
 
-@mutation("sections", section=SECTION, instance=EDGES)
+@mutation("sections", section=NAMED, instance=EDGES)
 def section_instance(base: Anatomy, section: str, instance: str) -> list[Edit]:
     """A section is of another instance."""
     part = base.by_path[section]
-    at = _header(part)
-    return [Edit(at, at + 4, _u32(edge(instance, part.section.instance_id)))]
+    at = header(part)
+    return [Edit(at, at + 4, u32(edge(instance, part.section.instance_id)))]
 
 
-@mutation("sections", section=SECTION, number=EDGES, repaired=among(True, False))
+@mutation("sections", section=ANY_SECTION, number=EDGES, repaired=among(True, False))
 def section_number(base: Anatomy, section: str, number: str, repaired: bool) -> list[Edit]:
     """A section has another section id; its footer follows if ``repaired``."""
     part = base.by_path[section]
-    new = _u32(edge(number, part.section.section_id))
+    new = u32(edge(number, part.section.section_id))
     edits = [Edit(part.start + 1, part.start + 5, new)]
     if repaired and part.section.footer is not None:
         edits.append(Edit(part.end - 4, part.end, new))
     return edits
+
+
+@mutation("sections", section=ANY_SECTION, other=ANY_SECTION, repaired=among(True, False))
+def section_number_of_other(base: Anatomy, section: str, other: str, repaired: bool) -> list[Edit]:
+    """A section has the section id of another; its footer follows if ``repaired``."""
+    return section_number(base, section, str(base.by_path[other].section.section_id), repaired)
+
+
+@mutation("sections", section=NAMED, other=NAMED)
+def section_named_as_other(base: Anatomy, section: str, other: str) -> list[Edit]:
+    """A section has the name and the instance of another."""
+    part, source = base.by_path[section], base.by_path[other]
+    start, end = source.start + 5, header(source) + 4
+    return [Edit(part.start + 5, header(part) + 4, base.data[start:end])]
+
+
+_KINDS = among(*(int(mark) for mark in Mark), 5, 9, 0x7F, 0xFF)
+
+
+@mutation("sections", section=ANY_SECTION, kind=_KINDS, repaired=among(True, False))
+def section_kind(base: Anatomy, section: str, kind: int, repaired: bool) -> list[Edit]:
+    """A section begins as one of another kind; without the names if ``repaired`` and that kind has none."""
+    part = base.by_path[section]
+    edits = [Edit(part.start, part.start + 1, bytes([kind % 256]))]
+    if repaired and kind in {Mark.PART, Mark.END} and named(part):
+        edits.append(Edit(part.start + 5, part.section.payload_start, b""))
+    return edits
+
+
+@mutation("sections", section=ANY_SECTION, kind=among(2, 3, 4, 1))
+def section_again_as(base: Anatomy, section: str, kind: int) -> list[Edit]:
+    """Behind a section its payload comes once more, as PART, END, FULL or START of the same id."""
+    part = base.by_path[section]
+    names = b""
+    if kind in {Mark.START, Mark.FULL}:
+        start = next(p for p in base.parts if p.section.section_id == part.section.section_id)
+        names = base.data[start.start + 5 : start.section.payload_start]
+    again = bytes([kind % 256]) + u32(part.section.section_id) + names
+    return [Edit(part.end, part.end, again + base.data[part.section.payload_start : part.end])]

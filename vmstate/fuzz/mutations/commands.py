@@ -1,0 +1,109 @@
+"""Mutations that put commands where a destination does not expect them, or with lengths that lie."""
+
+from __future__ import annotations
+
+from vmstate.fuzz.anatomy import Anatomy
+from vmstate.fuzz.edits import Edit
+from vmstate.fuzz.mutations.domains import among
+from vmstate.fuzz.mutations.edges import u16, u32, u64
+from vmstate.fuzz.mutations.places import ANY_SECTION
+from vmstate.fuzz.mutations.registry import mutation
+from vmstate.stream.marks import Command, Mark
+
+_DEEPEST = 1 << 12
+_DATA: dict[int, bytes] = {
+    Command.PING: u32(1),
+    Command.POSTCOPY_ADVISE: u64(0x1000) * 2,
+    Command.POSTCOPY_RAM_DISCARD: b"\0\x0dppc_spapr.ram\0" + u64(0) + u64(0x1000),
+    Command.PACKAGED: u32(0),
+    Command.RECV_BITMAP: b"\x0dppc_spapr.ram",
+}
+NUMBERS = among(*(int(command) for command in Command), 12, 13, 0xFF, 0x100, 0xFFFF)
+_LIES = among("right", "0", "+1", "-1", "4", "16", "0x7fff", "0xffff")
+
+
+def command(number: int, data: bytes, length: int | None = None) -> bytes:
+    """A command; ``length`` may lie."""
+    return bytes([Mark.COMMAND]) + u16(number) + u16(len(data) if length is None else length) + data
+
+
+def _lied(lie: str, length: int) -> int:
+    if lie == "right":
+        return length
+    return length + int(lie) if lie[0] in "+-" else int(lie, 0)
+
+
+@mutation("commands", number=NUMBERS, before=ANY_SECTION)
+def command_inserted(base: Anatomy, number: int, before: str) -> list[Edit]:
+    """A command, with data as it should have, in a state in which it is not allowed, or unknown."""
+    at = base.by_path[before].start
+    return [Edit(at, at, command(number, _DATA.get(number, b"")))]
+
+
+@mutation("commands", number=NUMBERS, length=_LIES, before=ANY_SECTION)
+def command_length(base: Anatomy, number: int, length: str, before: str) -> list[Edit]:
+    """A command whose length is not that of its data, or not that of the command."""
+    at = base.by_path[before].start
+    data: bytes = _DATA.get(number, b"")
+    return [Edit(at, at, command(number, data, _lied(length, len(data))))]
+
+
+@mutation(
+    "commands", number=NUMBERS, size=among(0, 1, 4, 16, 0xFFFF), before=ANY_SECTION, byte=among(0, 1, 0xFF)
+)
+def command_data(base: Anatomy, number: int, size: int, before: str, byte: int) -> list[Edit]:
+    """A command with as many bytes as its length says, all alike."""
+    at = base.by_path[before].start
+    return [Edit(at, at, command(number, bytes([byte % 256]) * min(max(size, 0), 0xFFFF)))]
+
+
+@mutation("commands", first=NUMBERS, second=NUMBERS, before=ANY_SECTION)
+def commands_in_turn(base: Anatomy, first: int, second: int, before: str) -> list[Edit]:
+    """A return path is opened, then come two commands: the second in a state that the first may have made."""
+    at = base.by_path[before].start
+    opened = command(Command.OPEN_RETURN_PATH, b"")
+    both = (command(number, _DATA.get(number, b"")) for number in (first, second))
+    return [Edit(at, at, opened + b"".join(both))]
+
+
+_BODY_LIES = among("right", "0", "+1", "-1", "0x1000000", "0x1000001", "0x7fffffff", "0xffffffff")
+
+
+def packaged(body: bytes, length: int | None = None) -> bytes:
+    """A PACKAGED command around a stream."""
+    return command(Command.PACKAGED, u32(len(body) if length is None else length)) + body
+
+
+@mutation("commands", section=ANY_SECTION, length=_BODY_LIES, ended=among(True, False))
+def section_packaged(base: Anatomy, section: str, length: str, ended: bool) -> list[Edit]:
+    """A section is wrapped in PACKAGED, with an end mark if ``ended``; the package's length may lie."""
+    part = base.by_path[section]
+    body = base.data[part.start : part.end] + (b"\0" if ended else b"")
+    return [Edit(part.start, part.end, packaged(body, _lied(length, len(body))))]
+
+
+@mutation(
+    "commands", before=ANY_SECTION, depth=among(1, 2, 16, 256, 4096), body=among("end", "nothing", "section")
+)
+def packaged_nested(base: Anatomy, before: str, depth: int, body: str) -> list[Edit]:
+    """Packages within packages, so deep; the innermost holds an end mark, nothing, or a section."""
+    part = base.by_path[before]
+    inner = {"end": b"\0", "nothing": b"", "section": base.data[part.start : part.start + (1 << 12)]}[body]
+    wrapped = b"".join(reversed(list(_heads(len(inner), min(max(depth, 0), _DEEPEST))))) + inner
+    return [Edit(part.start, part.start, wrapped)]
+
+
+def _heads(size: int, depth: int) -> list[bytes]:
+    """The commands around a stream of ``size`` bytes, the innermost first."""
+    heads = []
+    for _ in range(depth):
+        heads.append(command(Command.PACKAGED, u32(size)))
+        size += len(heads[-1])
+    return heads
+
+
+@mutation("commands", before=ANY_SECTION, times=among(2, 100, 10000), number=among(1, 2, 11, 8))
+def commands_repeated(base: Anatomy, before: str, times: int, number: int) -> list[Edit]:
+    """The same command again and again."""
+    at = base.by_path[before].start
+    return [Edit(at, at, command(number, _DATA.get(number, b"")) * min(max(times, 0), 10000))]

@@ -1,0 +1,176 @@
+"""Mutations of subsections: what a device sends only when it is needed."""
+
+from __future__ import annotations
+
+from vmstate.describe.vmdesc import Style
+from vmstate.fuzz.anatomy import Anatomy, Subsection
+from vmstate.fuzz.edits import Edit
+from vmstate.fuzz.mutations.domains import Place, among
+from vmstate.fuzz.mutations.edges import EDGES, edge, u32
+from vmstate.fuzz.mutations.places import SECTION, SUBSECTION
+from vmstate.fuzz.mutations.registry import mutation
+from vmstate.stream import writer
+from vmstate.stream.content.additions import declared_subsections
+from vmstate.stream.content.decoded import By
+
+_LONGEST = 1 << 16
+_NAME = 2  # behind the mark and the name's length
+
+
+def _bytes(base: Anatomy, sub: Subsection) -> bytes:
+    return base.data[sub.start : sub.end]
+
+
+@mutation("subsections", subsection=SUBSECTION)
+def subsection_missing(base: Anatomy, subsection: str) -> list[Edit]:
+    """A subsection is left out."""
+    sub = base.subsections[subsection]
+    return [Edit(sub.start, sub.end, b"")]
+
+
+@mutation("subsections", subsection=SUBSECTION, times=among(1, 2, 1000))
+def subsection_duplicate(base: Anatomy, subsection: str, times: int) -> list[Edit]:
+    """A subsection comes again."""
+    sub = base.subsections[subsection]
+    again = _bytes(base, sub)
+    return [Edit(sub.end, sub.end, again * min(max(times, 0), max(_LONGEST // len(again), 1)))]
+
+
+@mutation("subsections", subsection=SUBSECTION, behind=SUBSECTION)
+def subsection_moved(base: Anatomy, subsection: str, behind: str) -> list[Edit]:
+    """A subsection comes elsewhere: in another order, or in another device."""
+    sub, place = base.subsections[subsection], base.subsections[behind].end
+    if sub.start <= place <= sub.end:
+        return []
+    return [Edit(place, place, _bytes(base, sub)), Edit(sub.start, sub.end, b"")]
+
+
+@mutation("subsections", subsection=SUBSECTION, section=SECTION)
+def subsection_in_other(base: Anatomy, subsection: str, section: str) -> list[Edit]:
+    """A section ends with a subsection of another device."""
+    at = base.by_path[section].section.payload_end
+    return [Edit(at, at, _bytes(base, base.subsections[subsection]))]
+
+
+@mutation("subsections", subsection=SUBSECTION, depth=among(1, 2, 16, 1000))
+def subsection_nested(base: Anatomy, subsection: str, depth: int) -> list[Edit]:
+    """A subsection stands inside itself, in front of its fields' end, so many times."""
+    sub = base.subsections[subsection]
+    again = _bytes(base, sub)
+    return [Edit(sub.end, sub.end, b"".join(_nested(again, min(depth, _LONGEST // len(again)))))]
+
+
+def _nested(again: bytes, depth: int) -> list[bytes]:
+    """Copies whose names have ever more parts: each fits inside the one before it."""
+    size = again[1]
+    name, rest = again[_NAME : _NAME + size], again[_NAME + size :]
+    copies = []
+    for _ in range(depth):
+        name = (name + b"/x")[:255]
+        copies.append(bytes([again[0], len(name)]) + name + rest)
+    return copies
+
+
+@mutation(
+    "subsections", section=SECTION, name=among("", "/", "/x", "x", "/" + "x" * 200), size=among(0, 4, 64)
+)
+def subsection_unknown(base: Anatomy, section: str, name: str, size: int) -> list[Edit]:
+    """A section ends with a subsection that nobody knows; its name begins with that of the device."""
+    part = base.by_path[section].section
+    owner = part.idstr.rsplit("/", 1)[-1]
+    new = writer.subsection_header((owner + name)[:255], 1) + bytes(min(max(size, 0), _LONGEST))
+    return [Edit(part.payload_end, part.payload_end, new)]
+
+
+_NAMES = among("letter", "shorter", "longer", "255", "empty", "no prefix", "parent")
+
+
+@mutation("subsections", subsection=SUBSECTION, change=_NAMES)
+def subsection_misnamed(base: Anatomy, subsection: str, change: str) -> list[Edit]:
+    """A subsection has another name."""
+    sub = base.subsections[subsection]
+    at, end = sub.start + 1, sub.version_at
+    name = base.data[at + 1 : end]
+    new = {
+        "letter": name[:-1] + b"~",
+        "shorter": name[:-1],
+        "longer": name + b"~",
+        "255": (name + b"~" * 255)[:255],
+        "empty": b"",
+        "no prefix": name.rsplit(b"/", 1)[-1],
+        "parent": name.rsplit(b"/", 1)[0],
+    }[change]
+    return [Edit(at, end, bytes([min(len(new), 255)]) + new[:255])]
+
+
+@mutation("subsections", subsection=SUBSECTION, length=EDGES)
+def subsection_name_length(base: Anatomy, subsection: str, length: str) -> list[Edit]:
+    """The length in front of a subsection's name lies."""
+    at = base.subsections[subsection].start + 1
+    return [Edit(at, at + 1, bytes([edge(length, base.data[at]) % 256]))]
+
+
+@mutation("subsections", subsection=SUBSECTION, version=EDGES)
+def subsection_version(base: Anatomy, subsection: str, version: str) -> list[Edit]:
+    """A subsection has another version."""
+    at = base.subsections[subsection].version_at
+    return [Edit(at, at + 4, u32(edge(version, int.from_bytes(base.data[at : at + 4], "big"))))]
+
+
+@mutation("subsections", subsection=SUBSECTION)
+def subsection_empty(base: Anatomy, subsection: str) -> list[Edit]:
+    """A subsection has no fields."""
+    sub = base.subsections[subsection]
+    return [Edit(sub.version_at + 4, sub.end, b"")]
+
+
+@mutation("subsections", subsection=SUBSECTION)
+def subsection_unmarked(base: Anatomy, subsection: str) -> list[Edit]:
+    """A subsection lacks its mark."""
+    at = base.subsections[subsection].start
+    return [Edit(at, at + 1, b"")]
+
+
+# ---- those that our declarations know
+
+
+def _absent(base: Anatomy) -> dict[str, bytes]:
+    """Subsections that a device may send and this one did not, by path: header and zeros for its fields."""
+    found: dict[str, bytes] = {}
+    for part in base.devices:
+        present = {sub.name for sub in part.subsections}
+        decoded = base.contents.decoded(part.section)
+        if decoded.by is By.NOTHING:
+            continue
+        for declaring in declared_subsections(base.contents, part.section, ()):
+            name = declaring.description.name
+            path = f"{part.path}/{name.removeprefix(part.section.idstr + '/')}"
+            if name not in present and path not in found:
+                found[path] = declaring.made(Style.COMPACT).encode()
+    return found
+
+
+def _owner(base: Anatomy, path: str) -> int:
+    """Where the section ends that a subsection of that path belongs to."""
+    owner = max(
+        (part for part in base.devices if path.startswith(part.path + "/")), key=lambda p: len(p.path)
+    )
+    return owner.section.payload_end
+
+
+ABSENT = Place(lambda base: list(base.remember(_absent, _absent)))
+
+
+@mutation("subsections", subsection=ABSENT, fill=among(0, 1, 0x7F, 0x80, 0xFF), times=among(1, 2, 1000))
+def subsection_added(base: Anatomy, subsection: str, fill: int, times: int) -> list[Edit]:
+    """A section has a subsection more that its device knows, its fields filled with one byte.
+
+    With ``fill`` other than 0 and many ``times`` a queue in it does not end.
+    """
+    new = base.remember(_absent, _absent)[subsection]
+    header = _NAME + new[1] + 4
+    body = bytes([fill % 256]) * (len(new) - header)
+    if fill:
+        body *= min(max(times, 0), _LONGEST // max(len(body), 1) or 1)
+    at = _owner(base, subsection)
+    return [Edit(at, at, new[:header] + body)]

@@ -21,7 +21,17 @@ from vmstate.stream import open_stream, strip
 
 STREAMS = Path(__file__).resolve().parent.parent / "streams"
 MANIFEST = STREAMS / "manifest.jsonl"
-KEPT = ("name", "binary", "release", "args", "booted_seconds", "capabilities", "parameters", "stderr")
+KEPT = (
+    "name",
+    "binary",
+    "release",
+    "args",
+    "guest",
+    "booted_seconds",
+    "capabilities",
+    "parameters",
+    "stderr",
+)
 
 
 def rows(path: Path) -> dict[str, dict[str, Any]]:

@@ -41,6 +41,13 @@ NO_XICS = (
     " ic-mode=xics or ic-mode=dual"
 )
 
+#: What the C library prints before these (file, line) depends on the build.
+NO_VECTOR_AT_ALL = History(
+    "spapr_ovec_intersect: assertion failed: (ov2)",
+    ("2.10", "spapr_ovec_test: assertion failed: (ov)"),
+)
+NO_SECOND_DAWR = "spapr_dt_pa_features: assertion failed: (pa_size > 66)"
+
 _SAYS_WHAT_IT_SUPPORTS = Span("2.10")
 #: In 2.10 the processor's own MMU was what counted, whatever mode it had to run in.
 _SUPPORT_BY_MODE = Span("2.11")
@@ -189,6 +196,7 @@ class _Negotiation:
             self.ov5.discard(Ov5.MMU_RADIX_300)
             self.ov5 |= {Ov5.MMU_RADIX_300} if radix else set()
         self._check_interrupts(Ov5.XIVE_EXPLOIT in asked)
+        self._device_tree()
 
     def _vector(self, number: int) -> frozenset[int]:
         needed = (1, number) if _MMU_CHOSEN.covers(self.machine.release) else (number,)
@@ -197,7 +205,7 @@ class _Negotiation:
                 if _VECTORS_MAY_LACK.covers(self.machine.release):
                     self.messages.append(NO_VECTOR.format(each))
                     raise _Ended(refused=True)
-                raise _Ended
+                self._end(NO_VECTOR_AT_ALL.at(self.machine.release))
         return self.call.vector(number) or frozenset()
 
     def _table_for_all_memory(self) -> None:
@@ -228,6 +236,13 @@ class _Negotiation:
             and machine.irq == "dual"
             and Ov5.XIVE_EXPLOIT in self.ov5
         )
+
+    def _device_tree(self) -> None:
+        """The tree is made anew; with cap-dawr1 on, QEMU takes for granted that the mode is 3.00 at least."""
+        machine = self.machine
+        dawr1 = machine.level("dawr1")
+        if dawr1 and not machine.compat_table.check(machine.cpu, LOGICAL_3_00, 0, self.compat_pvr):
+            self._end(NO_SECOND_DAWR)
 
     def _interrupts(self) -> str:
         machine = self.machine

@@ -23,7 +23,7 @@ from vmstate.pseries.option_vector_bits import bitmap_of
 from vmstate.pseries.option_vectors import Ov5
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import Side, configuration, load, send
-from vmstate.simulate.verdict import Check, Outcome, Verdict
+from vmstate.simulate.verdict import Outcome, Verdict
 
 #: LPCR: little-endian interrupts, taken at the alternate location; radix: host radix, process table, tlbie.
 LPCR_ILE, LPCR_AIL_3 = 1 << 25, 3 << 23
@@ -60,21 +60,21 @@ def migrate_guest(source: Side, destination: Side, guest: str | Guest, *, trace:
     """
     chosen = named(guest) if isinstance(guest, str) else guest
     to_side = configuration(destination)
-    outcomes: list[Negotiated] = []
-    sent = send(source, lambda instance: outcomes.append(boot(instance, chosen)))
-    said = [*sent.messages, *(message for outcome in outcomes for message in outcome.messages)]
-    refused = sent.refused
-    if any(outcome.ended for outcome in outcomes):
-        refused = Check("guest", False, said[-1] if said else "QEMU aborts as the guest boots")
-    if refused is not None or sent.stream is None:
-        return Verdict(Outcome.SOURCE_REFUSED, source_messages=said, decided_by=refused)
-    return replace(load(sent.stream, to_side, trace=trace), source_messages=said)
+    sent = send(source, lambda instance: _booted(instance, chosen))
+    if sent.stream is None:
+        return Verdict(Outcome.SOURCE_REFUSED, source_messages=sent.messages, decided_by=sent.refused)
+    return replace(load(sent.stream, to_side, trace=trace), source_messages=sent.messages)
+
+
+def _booted(instance: Instance, guest: Guest) -> None:
+    boot(instance, guest)
 
 
 def call_cas(instance: Instance, call: ArchitectureCall) -> Negotiated:
     """Let the guest make this call, and do nothing else."""
     outcome = negotiate(instance, call)
     instance.console.extend(outcome.messages)
+    instance.ended = outcome.ended
     negotiate_compat(instance, outcome.agreed_pvr)  # what it says, the outcome has among its messages
     for device in _devices(instance, "globalstate"):
         device.runstate = b"running".ljust(len(device.runstate), b"\0")

@@ -156,6 +156,8 @@ class Loader:
                 self.fail(r.TypeUnreadable(-EIO), "the stream ends without an end mark", ret=-EIO)
                 return -EIO
             if kind == EOF_MARK:
+                if commands.leave():
+                    continue
                 return 0
             if kind in (START, FULL):
                 ret = self._guard(self._start_full)
@@ -163,8 +165,6 @@ class Loader:
                 ret = self._guard(self._part_end)
             elif kind == COMMAND:
                 ret = self._guard(commands.process)
-                if ret == 0 and commands.quit:
-                    return 0
             else:
                 self.fail(r.UnknownType(kind), "unknown section type", offset=self.cur.pos - 1, found=kind)
                 return -EINVAL

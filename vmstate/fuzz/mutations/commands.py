@@ -10,7 +10,7 @@ from vmstate.fuzz.mutations.places import ANY_SECTION
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.stream.marks import Command, Mark
 
-_DEEPEST = 1 << 12
+_DEEPEST = 1 << 14
 _DATA: dict[int, bytes] = {
     Command.PING: u32(1),
     Command.POSTCOPY_ADVISE: u64(0x1000) * 2,
@@ -82,15 +82,32 @@ def section_packaged(base: Anatomy, section: str, length: str, ended: bool) -> l
     return [Edit(part.start, part.end, packaged(body, _lied(length, len(body))))]
 
 
-@mutation(
-    "commands", before=ANY_SECTION, depth=among(1, 2, 16, 256, 4096), body=among("end", "nothing", "section")
-)
+_DEPTHS = among(1, 2, 16, 256, 16384)
+_BODIES = among("end", "nothing", "section")
+
+
+def _body(base: Anatomy, before: str, body: str) -> bytes:
+    start = base.by_path[before].start
+    return {"end": b"\0", "nothing": b"", "section": base.data[start : start + (1 << 12)]}[body]
+
+
+@mutation("commands", before=ANY_SECTION, depth=_DEPTHS, body=_BODIES)
 def packaged_nested(base: Anatomy, before: str, depth: int, body: str) -> list[Edit]:
     """Packages within packages, so deep; the innermost holds an end mark, nothing, or a section."""
-    part = base.by_path[before]
-    inner = {"end": b"\0", "nothing": b"", "section": base.data[part.start : part.start + (1 << 12)]}[body]
-    wrapped = b"".join(reversed(list(_heads(len(inner), min(max(depth, 0), _DEEPEST))))) + inner
-    return [Edit(part.start, part.start, wrapped)]
+    at, inner = base.by_path[before].start, _body(base, before, body)
+    return [Edit(at, at, b"".join(reversed(_heads(len(inner), min(max(depth, 0), _DEEPEST)))) + inner)]
+
+
+@mutation("commands", before=ANY_SECTION, depth=_DEPTHS, body=_BODIES)
+def packaged_within(base: Anatomy, before: str, depth: int, body: str) -> list[Edit]:
+    """Packages within packages as a destination reads them: lengths and contents from the outermost stream.
+
+    migration/savevm.c loadvm_handle_cmd_packaged reads from the migration's file, whatever it is in.
+    """
+    at, inner = base.by_path[before].start, _body(base, before, body)
+    head = command(Command.PACKAGED, b"", 4)
+    one = u32(len(head) + 1) + head + b"\0"
+    return [Edit(at, at, head + one * min(max(depth - 1, 0), _DEEPEST) + u32(len(inner)) + inner)]
 
 
 def _heads(size: int, depth: int) -> list[bytes]:

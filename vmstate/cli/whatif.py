@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
@@ -27,6 +28,7 @@ _AGAINST = {
     Kind.MENDED: "migrates only with {name}",
     Kind.QUIETER: "says more with {other}",
     Kind.TELLS_KVM: "tells KVM something else",
+    Kind.NEW_OPTION: "with an option that only one of them has: does not migrate",
 }
 _SHOWN = 12  # causes of a kind that are told, unless all are wanted
 
@@ -61,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--with", dest="with_file", metavar="FILE", action="append", default=[],
                         help="proposals that --releases names")  # fmt: skip
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
-    parser.add_argument("--all", action="store_true", help=f"more than {_SHOWN} causes of a kind")
+    parser.add_argument("--all", action="store_true", help="every cause, not only the largest of each kind")
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -87,8 +89,9 @@ def _chosen(options: argparse.Namespace) -> ChosenSet:
     for name in ("releases", "types", "hosts", "cpus"):
         text = getattr(options, name)
         if text is not None:
-            values = ("" if value == "default" else value for value in text.split(","))
-            chosen = replace(chosen, **{name: tuple(values)})
+            values = tuple("" if value == "default" else value for value in text.split(","))
+            narrower: dict[str, Any] = {name: values}
+            chosen = replace(chosen, **narrower)
     return replace(chosen, options=(*chosen.options, *options.option))
 
 
@@ -99,7 +102,7 @@ def _result(answer: WhatIf, found: list[Group], seconds: float) -> object:
         "against": answer.opened.other.name if answer.opened.other else None,
         "pairs": len(answer.rows),
         "tried": answer.tried,
-        "changed": int((answer.rows[:, -1] >= 0).sum()),
+        "changed": sum(group.pairs for group in found),
         "complete": answer.complete,
         "part_done": done / of if of else 1.0,
         "seconds": round(seconds, 1),
@@ -130,7 +133,7 @@ class _Told:
             words = f"{self._words(kind)}: {pairs:,} pairs, {causes} cause{'s' if causes > 1 else ''}"
             yield self.style.paint(_COLOUR.get(kind, "bold"), words)
             mine = [group for group in self.found if group.cause.kind == kind]
-            shown = mine if self.options.all else mine[:_SHOWN]
+            shown = mine if self.options.all else mine[: 3 if kind == Kind.NEW_OPTION else _SHOWN]
             for number, group in enumerate(shown, 1):
                 yield from self._group(number, group)
             if len(mine) > len(shown):
@@ -144,7 +147,7 @@ class _Told:
         program = opened.programs[0]
         against = f", against {opened.other.name}" if opened.other else ""
         yield self.style.paint("bold", f"{program.name(1)}{against}: {opened.proposal.says}")
-        changed = int((self.answer.rows[:, -1] >= 0).sum())
+        changed = sum(group.pairs for group in self.found)
         yield (
             f"{len(self.answer.rows):,} pairs that start on both sides, of {self.answer.tried:,} tried in "
             f"{self.seconds:.0f} s; {changed:,} of them change"
@@ -164,12 +167,13 @@ class _Told:
         name = self.answer.opened.programs[0].name(1)
         way = f"between two {name}" if cause.direction == Direction.BOTH else f"{cause.direction} {name}"
         every = "all" if group.alike == group.pairs else f"of {group.alike:,}"
-        yield f"  {number}. {way}: {group.pairs:,} pairs, {every} with"
+        lost = f", {group.migrated:,} of which migrated before" if cause.kind == Kind.STARTS_NO_MORE else ""
+        yield f"  {number}. {way}: {group.pairs:,} pairs{lost}: {every} with"
         yield f"       {'; '.join(group.common) or 'anything in the set'}"
         check = f" ({cause.check})" if cause.check else ""
-        yield f"     {cause.before} → {cause.after}{check}"
-        yield from (f"     + {side}: {line}" for side, line in cause.new)
-        yield from (f"     - {side}: {line}" for side, line in cause.gone)
+        yield f"     {group.change.before.outcome} → {group.change.after.outcome}{check}"
+        yield from (f"     + {side}: {line}" for side, line in group.new)
+        yield from (f"     - {side}: {line}" for side, line in group.gone)
         yield f"     {self._command(group)}"
 
     def _command(self, group: Group) -> str:

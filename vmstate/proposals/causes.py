@@ -1,14 +1,15 @@
-"""The changes of a what-if by cause: direction, outcome, the check that decided, the lines that are new."""
+"""The changes of a what-if by cause: direction, kind, the check that decided, the lines that tell it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vmstate.proposals.chosen_set import Setting
 from vmstate.proposals.common import common_facts
@@ -18,7 +19,10 @@ from vmstate.simulate.verdict import Outcome
 
 
 class Kind(StrEnum):
-    """What became of a pair, gravest first."""
+    """What became of a pair, gravest first.
+
+    The last is of pairs that use an option which only the one program has; they have no before.
+    """
 
     STARTS_NO_MORE = "starts no more"
     BROKEN = "migrates no more"
@@ -28,6 +32,7 @@ class Kind(StrEnum):
     MENDED = "migrates now"
     QUIETER = "says less"
     TELLS_KVM = "tells KVM something else"
+    NEW_OPTION = "with an option that is new: does not migrate"
 
     @property
     def bad(self) -> bool:
@@ -46,98 +51,148 @@ class Direction(StrEnum):
 #: A line of stderr, or an ioctl, and whose it is: ("destination", "…"), ("source KVM", "…").
 Line = tuple[str, str]
 _REFUSED = {Outcome.SOURCE_REFUSED, Outcome.DESTINATION_REFUSED}
+_STDERR = ("source", "destination")
 
 
 class Cause(NamedTuple):
-    """What a group of changed pairs has in common.  ``new`` and ``gone`` are lines, in order."""
+    """What the pairs of a group have in common: ``lines`` are those that tell it, new or gone."""
 
     kind: Kind
     direction: Direction
-    before: Outcome
-    after: Outcome
     check: str
-    new: tuple[Line, ...]
-    gone: tuple[Line, ...]
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True)
 class Group:
     """The pairs that changed for one cause.
 
-    ``common``: what narrows them down, of the dimensions of the set.  ``alike``: how many pairs of the set
-    are narrowed down so, changed or not.  ``example``: command lines of both sides that show it;
-    ``unchanged_example``: the same without the proposal.
+    ``migrated``: how many of them migrated before.  ``common``: what narrows them down, of the dimensions of
+    the set; ``alike``: how many pairs of the set that narrows down, changed or not.  ``example``: command
+    lines of both sides that show it, ``unchanged`` the same before; ``change`` is theirs.
     """
 
     cause: Cause
     pairs: int
+    migrated: int
     alike: int
     common: tuple[str, ...]
     example: tuple[str, str]
-    unchanged_example: tuple[str, str]
+    unchanged: tuple[str, str]
+    change: Change
+
+    @property
+    def new(self) -> tuple[Line, ...]:
+        """The lines that the example has more than before."""
+        return _lines_beyond(self.change.after, self.change.before)
+
+    @property
+    def gone(self) -> tuple[Line, ...]:
+        """The lines that the example has no more; of no interest where a side does not even start."""
+        if self.change.after.outcome in _REFUSED:
+            return ()
+        return _lines_beyond(self.change.before, self.change.after)
 
     def as_json(self) -> dict[str, object]:
         """The group as a JSON object."""
-        cause = self.cause
         return {
-            "kind": str(cause.kind),
-            "direction": str(cause.direction),
-            "before": str(cause.before),
-            "after": str(cause.after),
-            "check": cause.check,
-            "new_lines": [{"side": side, "line": line} for side, line in cause.new],
-            "gone_lines": [{"side": side, "line": line} for side, line in cause.gone],
+            "kind": str(self.cause.kind),
+            "direction": str(self.cause.direction),
+            "check": self.cause.check,
             "pairs": self.pairs,
+            "migrated_before": self.migrated,
             "pairs_alike": self.alike,
             "common": list(self.common),
+            "before": str(self.change.before.outcome),
+            "after": str(self.change.after.outcome),
+            "new_lines": [{"side": side, "line": line} for side, line in self.new],
+            "gone_lines": [{"side": side, "line": line} for side, line in self.gone],
             "source": self.example[0],
             "destination": self.example[1],
-            "source_without": self.unchanged_example[0],
-            "destination_without": self.unchanged_example[1],
+            "source_before": self.unchanged[0],
+            "destination_before": self.unchanged[1],
         }
 
 
 def groups(answer: WhatIf) -> list[Group]:
     """The changed pairs by cause: gravest kind first, then the largest group."""
-    programs = answer.opened.programs
-    affected = np.array([program.affected for program in programs], bool)
-    source_has, destination_has = affected[answer.rows[:, 0]], affected[answer.rows[:, 1]]
     found: dict[Cause, list[Rows]] = {}
-    ways = {
-        Direction.FROM: source_has & ~destination_has,
-        Direction.TO: ~source_has & destination_has,
-        Direction.BOTH: source_has & destination_has,
-    }
-    pools = {direction: answer.rows[chosen] for direction, chosen in ways.items()}
+    pools = dict(_by_direction(answer))
     for direction, rows in pools.items():
         changed = rows[rows[:, -1] >= 0]
+        own = _with_new_options(answer, changed)
         for number in np.unique(changed[:, -1]):
-            cause = _cause(answer.changes[number], direction)
-            found.setdefault(cause, []).append(changed[changed[:, -1] == number])
-    made = [
-        _group(answer, cause, np.concatenate(parts), pools[cause.direction]) for cause, parts in found.items()
-    ]
+            for new_option in (False, True):
+                some = changed[(changed[:, -1] == number) & (own == new_option)]
+                cause = _cause(answer.changes[number], direction, new_option) if len(some) else None
+                if cause is not None:
+                    found.setdefault(cause, []).append(some)
+    made = [_group(answer, cause, np.concatenate(parts), pools) for cause, parts in found.items()]
     order = {kind: place for place, kind in enumerate(Kind)}
     return sorted(made, key=lambda group: (order[group.cause.kind], -group.pairs, group.cause))
 
 
-def _cause(change: Change, direction: Direction) -> Cause:
+def _by_direction(answer: WhatIf) -> Iterator[tuple[Direction, Rows]]:
+    affected = np.array([program.affected for program in answer.opened.programs], bool)
+    source, destination = affected[answer.rows[:, 0]], affected[answer.rows[:, 1]]
+    yield Direction.FROM, answer.rows[source & ~destination]
+    yield Direction.TO, answer.rows[~source & destination]
+    yield Direction.BOTH, answer.rows[source & destination]
+
+
+def _with_new_options(answer: WhatIf, rows: Rows) -> NDArray[np.bool_]:
+    """Which pairs have an option on a side that its program has only before, or only after."""
+    comparison = answer.opened.comparison
+    new = np.array(
+        [
+            [comparison.option_differs(program, option) for option in range(len(comparison.chosen.options))]
+            for program in range(len(comparison.programs))
+        ],
+        bool,
+    )
+    found: NDArray[np.bool_] = new[rows[:, 0], rows[:, 6]] | new[rows[:, 1], rows[:, 10]]
+    return found
+
+
+def _cause(change: Change, direction: Direction, new_option: bool) -> Cause | None:
+    """None for a pair that has no before and migrates."""
     before, after = change
-    new, gone = _lines_beyond(after, before), _lines_beyond(before, after)
+    kind = Kind.NEW_OPTION if new_option else _kind(before, after)
+    if kind == Kind.NEW_OPTION and after.outcome == Outcome.ACCEPT:
+        return None
     decided = before if after.outcome == Outcome.ACCEPT else after
     check = " ".join(filter(None, (decided.rule, decided.section, decided.path)))
-    return Cause(_kind(before, after), direction, before.outcome, after.outcome, check, new, gone)
+    new, gone = _lines_beyond(after, before), _lines_beyond(before, after)
+    match kind:
+        case Kind.WARNS:
+            telling = [line for line in new if line[0] in _STDERR]
+        case Kind.QUIETER:
+            telling = [line for line in gone if line[0] in _STDERR]
+        case Kind.TELLS_KVM:
+            telling = [*new, *gone]
+        case Kind.MENDED:
+            telling = _errors(gone)
+        case Kind.OTHERWISE:
+            telling = _errors((*new, *gone))
+        case _:
+            telling = _errors(new)
+    return Cause(kind, direction, check, tuple(telling))
+
+
+def _errors(lines: Iterable[Line]) -> list[Line]:
+    return [line for line in lines if line[0] in _STDERR and not line[1].startswith("warning: ")]
 
 
 def _kind(before: Answer, after: Answer) -> Kind:
     was, now = before.outcome, after.outcome
+    if before._replace(ioctls=after.ioctls) == after:
+        return Kind.TELLS_KVM
     if now in _REFUSED and was not in _REFUSED:
         return Kind.STARTS_NO_MORE
     if was == Outcome.ACCEPT:
         if now == Outcome.ACCEPT:
-            same = before._replace(ioctls=after.ioctls) == after
-            said = _lines_beyond(after._replace(ioctls=before.ioctls), before)
-            return Kind.TELLS_KVM if same else Kind.WARNS if said else Kind.QUIETER
+            said = any(side in _STDERR for side, _ in _lines_beyond(after, before))
+            return Kind.WARNS if said else Kind.QUIETER
         return Kind.BROKEN
     if now == Outcome.ACCEPT:
         return Kind.MENDED
@@ -165,31 +220,36 @@ def _lines_beyond(one: Answer, other: Answer) -> tuple[Line, ...]:
     return tuple(more)
 
 
-def _group(answer: WhatIf, cause: Cause, rows: Rows, pool: Rows) -> Group:
+def _group(answer: WhatIf, cause: Cause, rows: Rows, pools: dict[Direction, Rows]) -> Group:
     comparison = answer.opened.comparison
-    common, alike = common_facts(comparison.chosen, answer.opened.programs, rows, pool)
-    row = rows[_simplest(rows)]
-    source, destination, type_, *rest = (int(value) for value in row[:-1])
+    programs = answer.opened.programs
+    common, alike = common_facts(comparison.chosen, programs, rows, pools[cause.direction])
+    accepted = np.array([change.before.outcome == Outcome.ACCEPT for change in answer.changes], bool)
+    migrated = accepted[rows[:, -1]]
+    row = _simplest(rows[migrated] if migrated.any() else rows)
+    source, destination, type_, *rest, number = (int(value) for value in row)
     settings = Setting(type_, *rest[:4]), Setting(type_, *rest[4:])
-    lines = [
+    after, before = (
         (
             comparison.command_line(source, when, settings[0]),
             comparison.command_line(destination, when, settings[1]),
         )
         for when in (AFTER, BEFORE)
-    ]
-    return Group(cause, len(rows), alike, common, lines[0], lines[1])
+    )
+    return Group(cause, len(rows), int(migrated.sum()), alike, common, after, before, answer.changes[number])
 
 
 _SETTINGS = slice(3, len(COLUMNS) - 1)
 
 
-def _simplest(rows: Rows) -> int:
-    """The row with the fewest options, then the newest type, then programs close to each other."""
+def _simplest(rows: Rows) -> Rows:
+    """The row with the fewest options, then the first platforms, the newest type, the closest programs."""
     options = np.count_nonzero(rows[:, _SETTINGS], axis=1)
     named = rows[:, 2] == 0  # "pseries" is a type that means another in each release
     apart = np.abs(rows[:, 0] - rows[:, 1])
-    return int(np.lexsort((apart, rows[:, 2], options, named))[0])
+    late = rows[:, 3] + rows[:, 7]  # platforms as they are listed, TCG first
+    found: Rows = rows[np.lexsort((apart, rows[:, 2], late, options, named))[0]]
+    return found
 
 
 def count(found: Iterable[Group], kind: Kind) -> tuple[int, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 from vmstate.proposals.chosen_set import ChosenSet
 from vmstate.proposals.comparison import Program, Rows
 
-_LISTED = 6  # values that are named; of more, the first and the last
+Values = NDArray[np.int32]
+_LISTED = 4  # values that are named one by one; of more, what is next to each other is a range
+_RANGES = 3
 
 
 def common_facts(
@@ -18,63 +22,88 @@ def common_facts(
 ) -> tuple[tuple[str, ...], int]:
     """What narrows ``rows`` down among ``pool``, and how many rows of the pool it narrows down to."""
     left = np.ones(len(pool), bool)
-    facts: list[str] = []
-    for dimension in _dimensions(chosen, programs):
-        values = [np.unique(rows[:, column]) for column in dimension.columns]
-        all_ = [np.unique(pool[:, column]) for column in dimension.columns]
-        for column, found in zip(dimension.columns, values, strict=True):
-            left &= np.isin(pool[:, column], found)
-        facts += dimension.told(values, all_)
-    return tuple(facts), int(left.sum())
+    dimensions = _dimensions(chosen, programs)
+    seen: list[_Seen] = []
+    for dimension in dimensions:
+        for place, column in enumerate(dimension.columns):
+            some, every = np.unique(rows[:, column]), np.unique(pool[:, column])
+            left &= np.isin(pool[:, column], some)
+            if len(some) < len(every):
+                seen.append(_Seen(dimension, place, some, every))
+    told = [fact for fact in seen if not _implied(fact, seen)]
+    return tuple(_words(told)), int(left.sum())
 
 
+@dataclass(frozen=True, eq=False)
 class _Dimension:
-    """One dimension: its columns (source's, destination's), and its values' names."""
+    """One dimension: its name, columns (source's, destination's), its values' names.
 
-    def __init__(
-        self, name: str, columns: tuple[int, ...], names: Sequence[str], sides: Sequence[str]
-    ) -> None:
-        self.name = name
-        self.columns = columns
-        self.names = names
-        self.sides = sides
+    ``one_of``: only one of these dimensions is not at its default.
+    """
 
-    def told(self, values: list[NDArray[np.int32]], all_: list[NDArray[np.int32]]) -> list[str]:
-        narrower = [len(some) < len(every) for some, every in zip(values, all_, strict=True)]
-        if len(values) == 2 and all(narrower) and np.array_equal(values[0], values[1]):
-            return [f"{self.name} {self._words(values[0], all_[0])} on both sides"]
-        return [
-            f"{side}{self.name} {self._words(some, every)}"
-            for side, some, every, told in zip(self.sides, values, all_, narrower, strict=True)
-            if told
-        ]
+    name: str
+    columns: tuple[int, ...]
+    names: Sequence[str]
+    one_of: bool = False
 
-    def _words(self, some: NDArray[np.int32], every: NDArray[np.int32]) -> str:
+    def listed(self, some: Values, every: Values) -> str:
         missing = np.setdiff1d(every, some)
         if len(missing) < len(some) and len(missing) <= 2 < len(every):
-            return f"any but {self._listed(missing)}"
-        return self._listed(some)
+            return f"any but {', '.join(self.names[value] for value in missing)}"
+        if len(some) <= _LISTED:
+            return ", ".join(self.names[value] for value in some)
+        places = np.searchsorted(every, some)
+        runs = np.split(some, np.nonzero(np.diff(places) > 1)[0] + 1)
+        if len(runs) > _RANGES:
+            return f"{self.names[some[0]]} … {self.names[some[-1]]} ({len(some)} of {len(every)})"
+        return ", ".join(self._range(run) for run in runs)
 
-    def _listed(self, some: NDArray[np.int32]) -> str:
-        names = [self.names[value] for value in some]
-        if len(names) <= _LISTED:
-            return ", ".join(names)
-        return f"{names[0]} … {names[-1]} ({len(names)} of them)"
+    def _range(self, run: Values) -> str:
+        first, last = self.names[run[0]], self.names[run[-1]]
+        return first if len(run) == 1 else f"{first} … {last}"
+
+
+class _Seen(NamedTuple):
+    """The values that a group has of a dimension, on one side (0: source), narrower than the pool's."""
+
+    dimension: _Dimension
+    side: int
+    some: Values
+    every: Values
+
+
+def _implied(fact: _Seen, seen: list[_Seen]) -> bool:
+    """Whether it says nothing but a default, and another dimension is never at its own on that side."""
+    if not fact.dimension.one_of or fact.some.tolist() != [0]:
+        return False
+    return any(one.dimension.one_of and one.side == fact.side and 0 not in one.some for one in seen)
+
+
+def _words(told: list[_Seen]) -> Iterator[str]:
+    for fact in told:
+        dimension = fact.dimension
+        words = f"{dimension.name} {dimension.listed(fact.some, fact.every)}"
+        twin = next((one for one in told if one.dimension is dimension and one.side != fact.side), None)
+        if len(dimension.columns) == 1:
+            yield words
+        elif twin is None or not np.array_equal(twin.some, fact.some):
+            yield f"{('source', 'destination')[fact.side]}: {words}"
+        elif fact.side == 0:
+            yield f"both: {words}"
 
 
 def _dimensions(chosen: ChosenSet, programs: Sequence[Program]) -> list[_Dimension]:
-    sides = ("source: ", "destination: ")
     releases = [f"{one.release}{'+' if one.proposals[1] else ''}{one.proposals[1]}" for one in programs]
     platforms = [platform.words for platform in chosen.platforms]
     return [
-        _Dimension("QEMU", (0, 1), releases, sides),
-        _Dimension("machine type", (2,), chosen.types, ("",)),
-        _Dimension("on", (3, 7), platforms, sides),
-        _Dimension("ic-mode", (4, 8), _named(chosen.ic_modes), sides),
-        _Dimension("max-cpu-compat", (5, 9), _named(chosen.compat_modes), sides),
-        _Dimension("options", (6, 10), _named(chosen.options), sides),
+        _Dimension("QEMU", (0, 1), releases),
+        _Dimension("machine type", (2,), chosen.types),
+        _Dimension("on", (3, 7), platforms),
+        _Dimension("ic-mode", (4, 8), _named(chosen.ic_modes), True),
+        _Dimension("max-cpu-compat", (5, 9), _named(chosen.compat_modes), True),
+        _Dimension("options", (6, 10), _named(chosen.options), True),
     ]
 
 
 def _named(values: Sequence[str]) -> list[str]:
-    return [value or "(none)" for value in values]
+    return [value or "none" for value in values]

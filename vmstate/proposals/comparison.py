@@ -135,6 +135,8 @@ class Comparison:
         self._numbers: dict[object, int] = {}
         self._saved: dict[int, _Saved] = {}
         self._judged: dict[tuple[int, int], _Judged] = {}
+        self._behaviours: dict[int, int] = {}
+        self._running: list[World] = []
 
     def tasks(self) -> list[Task]:
         """All pieces of the work, from each program to the proposal's and back."""
@@ -168,6 +170,12 @@ class Comparison:
         had = self.chosen.had((self._binaries[program][when],), setting)
         return self.chosen.command_line(self.programs[program].name(when), had)
 
+    def option_differs(self, program: int, option: int) -> bool:
+        """Whether the program has this option only before, or only after."""
+        setting = Setting(0, 0, option=option)
+        one, other = (self.chosen.had((binary,), setting) for binary in self._binaries[program])
+        return one != other
+
     def _pairs(self, task: Task) -> Iterator[tuple[int, Setting, Setting]]:
         others = range(len(self.programs)) if task.program == 0 else (0,)
         sides = self._binaries
@@ -194,7 +202,7 @@ class Comparison:
         if not any(_runs(a) and _runs(b) for a, b in zip(senders, receivers, strict=True)):
             return None
         saved = [self._save(sender) for sender in senders]
-        if saved[0].number == saved[1].number and receivers[0] is receivers[1]:
+        if saved[0].number == saved[1].number and receivers[0].number == receivers[1].number:
             return _SAME
         return Change(*(self._answer(a, b) for a, b in zip(saved, receivers, strict=True)))
 
@@ -212,7 +220,7 @@ class Comparison:
             start = build(configuration)
         except ConfigurationError as error:
             return _Started(None, -1, str(error))
-        key = _facts(configuration, start)
+        key = (self._behaviour(configuration.world), *_facts(configuration, start))
         return _Started(start, self._numbers.setdefault(key, len(self._numbers)))
 
     def _save(self, side: _Started) -> _Saved:
@@ -242,6 +250,16 @@ class Comparison:
         told = saved.ioctls, known.ioctls
         return Answer(verdict.outcome, said, tuple(verdict.messages), *_decided(verdict.decided_by), told)
 
+    def _behaviour(self, world: World) -> int:
+        """A number for how machines of a world behave once they are started; equal worlds have the same."""
+        known = self._behaviours.get(id(world))
+        if known is None:
+            runs = replace(world, **_ONLY_WHILE_STARTING, rules=replace(world.rules, **_STARTING_RULES))
+            if runs not in self._running:
+                self._running.append(runs)
+            known = self._behaviours[id(world)] = self._running.index(runs)
+        return known
+
     def _binary(self, program: Program, when: int) -> Binary:
         name = program.proposals[when]
         world = self.world.fork(name) if name else self.world
@@ -264,14 +282,22 @@ def _decided(check: Check | None) -> tuple[str, str, str]:
 _DECIDED = frozenset({"configuration", "compat_table", "capabilities"})
 
 
-def _facts(configuration: Configuration, start: Start) -> object:
-    """All that tells one machine from another: equal facts, equal behaviour."""
-    program = (configuration.release, configuration.world.fork_name)
+#: What decides nothing any more once a machine has started: it stands in the machine's own facts.
+_ONLY_WHILE_STARTING: dict[str, Any] = {
+    "newest": (), "machine_types": (), "default_type": None, "hosts": (), "forks": (), "fork_name": "",
+}  # fmt: skip
+_STARTING_RULES: dict[str, Any] = dict.fromkeys(
+    ("default_levels", "given_levels", "effective_levels", "interrupt_mode")
+)
+
+
+def _facts(configuration: Configuration, start: Start) -> tuple[object, ...]:
+    """All that tells one machine from another of the same world: equal facts, equal behaviour."""
     if start.machine is None:
-        return (program, start.messages)
+        return (configuration.release, start.messages)
     facts: Mapping[str, Any] = vars(start.machine)
     return (
-        program,
+        configuration.release,
         start.messages,
         *(_hashable(value) for name, value in facts.items() if name not in _DECIDED),
     )

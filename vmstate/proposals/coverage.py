@@ -37,7 +37,7 @@ def _releases(answer: WhatIf) -> Iterator[str]:
     if missing:
         yield f"releases: {', '.join(missing)}"
     yield "of each other stable branch, only the releases that were named or are its newest"
-    on = opened.proposal.on
+    on = opened.release
     if opened.later:
         yield f"pairs without QEMU {on} on either side; releases after it have the proposal too"
     else:
@@ -49,7 +49,7 @@ def _values(answer: WhatIf) -> Iterator[str]:
     opened = answer.opened
     chosen = opened.comparison.chosen
     world = opened.world.fork(opened.proposal.name)
-    binary = world.binary(world.release(opened.proposal.on))
+    binary = world.binary(opened.release)
     types = [name for name in binary.machine_types if name not in chosen.types]
     if types:
         yield f"machine types: {', '.join(types)}"

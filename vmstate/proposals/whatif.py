@@ -27,10 +27,11 @@ from vmstate.pseries.world import WORLD, World
 _CHUNK = 8  # tasks that a worker takes at a time: some tenths of a second
 
 
-def find_proposal(text: str) -> Proposal:
+def find_proposal(text: str) -> tuple[Proposal, list[Proposal]]:
     """The proposal that ``text`` names: FILE.py, FILE.py:NAME, or a name that comes with the package.
 
-    Raises ConfigurationError if there is no such proposal, or if the file makes several and none is named.
+    Also all that its file makes, in order.  Raises ConfigurationError if there is no such proposal, or if the
+    file makes several and none is named.
     """
     path, _, name = text.partition(".py:")
     if not text.endswith(".py") and not name:
@@ -40,13 +41,13 @@ def find_proposal(text: str) -> Proposal:
             raise ConfigurationError(
                 f"no such proposal: {text!r}; there are {known}, or the path of a FILE.py"
             )
-        return found[0]
+        return found[0], []
     made = read_proposals(f"{path}.py" if name else text)
     chosen = [one for one in made if name in {"", one.name}]
     if len(chosen) != 1:
         names = ", ".join(f"{path.removesuffix('.py')}.py:{one.name}" for one in made)
         raise ConfigurationError(f"which of these: {names}")
-    return chosen[0]
+    return chosen[0], made
 
 
 @dataclass(frozen=True)
@@ -66,27 +67,30 @@ class Question:
     def opened(self) -> Opened:
         """The files read.  Raises ConfigurationError for what they cannot be, OSError for a missing file."""
         more = [proposal for path in self.beside for proposal in read_proposals(path)]
-        judged = find_proposal(self.proposal)
-        other = find_proposal(self.against) if self.against else None
-        world = with_proposals(WORLD, *more, *([other] if other else []), judged)
+        other, others = find_proposal(self.against) if self.against else (None, [])
+        judged, made = find_proposal(self.proposal)
         if other is not None:
-            _comparable(judged, other, world)
+            _comparable(judged, other)
+        world = with_proposals(WORLD, *more, *others, *made)
         return Opened(self, world, judged, other)
 
 
-def _comparable(judged: Proposal, other: Proposal, world: World) -> None:
+def _comparable(judged: Proposal, other: Proposal) -> None:
     if judged.name == other.name:
         raise ConfigurationError(f"both proposals are called {judged.name}: one needs another name")
-    if world.release(judged.on) != world.release(other.on):
+    if WORLD.release(judged.release) != WORLD.release(other.release):
         raise ConfigurationError(
-            f"{judged.name} is for QEMU {judged.on}, {other.name} for {other.on}: two proposals for the same "
+            f"{judged.name} is for QEMU {judged.release}, {other.name} for {other.release}: two for the same "
             "release can be compared"
         )
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A question with its files read: ``other`` is the proposal that is compared with, if there is one."""
+    """A question with its files read: ``other`` is the proposal that is compared with, if there is one.
+
+    A proposal on top of another is compared with that one.
+    """
 
     question: Question
     world: World
@@ -98,11 +102,19 @@ class Opened:
         """Whether releases after the proposal's have it too."""
         return self.question.later or self.proposal.later
 
+    @property
+    def release(self) -> Release:
+        """The release that the proposal is for."""
+        return self.world.release(self.proposal.release)
+
+    @property
+    def _merged(self) -> tuple[str, str]:
+        return (self.other.name if self.other else self.proposal.base, self.proposal.name)
+
     @cached_property
     def programs(self) -> tuple[Program, ...]:
         """The proposal's own program, then those it is paired with."""
-        on = self.world.release(self.proposal.on)
-        merged = (self.other.name if self.other else "", self.proposal.name)
+        on, merged = self.release, self._merged
         found = [Program(str(on), merged)]
         for text in self.question.chosen.program_names(self.world):
             number, _, name = text.partition("+")
@@ -113,8 +125,8 @@ class Opened:
     @cached_property
     def comparison(self) -> Comparison:
         """What judges the pairs."""
-        before = self.world.fork(self.other.name) if self.other else self.world
-        chosen = self.question.chosen.for_worlds(before, self.world.fork(self.proposal.name))
+        before, after = (self.world.fork(name) if name else self.world for name in self._merged)
+        chosen = self.question.chosen.for_worlds(before, after)
         return Comparison(self.world, self.programs, chosen)
 
 

@@ -19,6 +19,7 @@ RUNS = "runs"
 WITHOUT_CAS = "runs, but its CAS call failed"
 ON_HASH = "runs with a hash table, though it could have radix"
 NO_INVALIDATION = "panics: Radix support requires either GTSE or RPT_INVALIDATE"
+NOT_RADIX = "crashes: it has a hash table, and KVM is told that it is radix"
 TLBIE = "crashes: it uses tlbie, which is privileged where the LPCR has GTSE off"
 
 
@@ -30,7 +31,7 @@ def guest_after(source: Instance | None, destination: Instance) -> str:
     if booted is not None and booted.ended:
         return f"is gone: QEMU exits: {booted.messages[-1]}"
     translation = _translation(source if source is not None else destination, destination)
-    return translation or _mode(destination)
+    return translation or _lost(source, destination) or _mode(destination)
 
 
 def _translation(source: Instance, destination: Instance) -> str | None:
@@ -39,13 +40,26 @@ def _translation(source: Instance, destination: Instance) -> str | None:
     Which of them it takes it decides as it boots, by what was negotiated then.
     """
     spapr: Any = destination.device("spapr")
-    if not spapr.patb_entry & _RADIX or (destination.guest is None and source.guest is None):
+    booted = source.negotiated
+    if booted is None or not spapr.patb_entry & _RADIX:
         return None
+    if booted.mmu == "hash":
+        return NOT_RADIX
     host = destination.host
     if not spapr.ov5_cas.bitmap >> Ov5.MMU_RADIX_GTSE & 1:
         return None if source.level("rpt-invalidate") else NO_INVALIDATION
     # A KVM that itself runs in a guest cannot give its guests another GTSE than it has.
     return TLBIE if host is not None and host.level and not host.lpcr_gtse else None
+
+
+def _lost(source: Instance | None, destination: Instance) -> str | None:
+    """Whether the mode that was negotiated did not arrive: before 2.10 it was not in the stream."""
+    if source is None or source.guest is None:
+        return None
+    mode = int(processors(source)[0].compat_pvr)
+    if not mode or processors(destination)[0].compat_pvr:
+        return None
+    return f"runs without its compat mode {_name(source, mode)}: the destination was not told"
 
 
 def _mode(destination: Instance) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from vmstate.describe import Cursor, Writer
 from vmstate.describe.cursor import signed
-from vmstate.describe.history import Span
+from vmstate.describe.history import History, Span
 from vmstate.describe.reports import EINVAL, LoadFailure, aborts
 from vmstate.pseries.devices.device import LiveDevice
 
@@ -16,6 +16,9 @@ RADIX_KNOWN = Span(since="2.10")  # the header that says that there is no table
 
 MOST_MEMORY = 1 << 46  # more than any host gives; whether it gives less is the host's business
 ASSERTION = "htab_load: Assertion `kvm_enabled()' failed."  # of a table's entries, where there is none
+
+#: Whoever gets a hash table is not radix; 2.10 forgot that a destination may have started so.
+_NOT_RADIX = History(False, ("2.11", True))
 
 _CHUNKS_FOLLOW, _NO_TABLE = bytes(4), b"\xff" * 4
 _END = bytes(8)
@@ -68,6 +71,9 @@ class Htab(LiveDevice):
             what = f"failed to allocate {size} bytes at alignment {size}: Cannot allocate memory"
             raise aborts(cur, f"qemu_memalign: {what}")
         self.shift = shift
+        spapr = self.machine.device("spapr") if hasattr(self.machine, "device") else None
+        if spapr is not None and _NOT_RADIX.at(self.machine.release):
+            spapr.patb_entry = 0
 
     def _chunk(self, cur: Cursor) -> bool:
         at = cur.pos

@@ -22,9 +22,10 @@ from vmstate.describe import (
     VMStateDescription,
     Writer,
     plan_of,
+    scalar,
 )
 from vmstate.describe.history import Span
-from vmstate.describe.infos import Info
+from vmstate.describe.infos import Info, Scalar
 from vmstate.describe.reports import EINVAL, EPERM, LoadFailure
 from vmstate.errors import StreamError
 from vmstate.pseries.devices.pci_device import PCI_DEVICE
@@ -191,6 +192,31 @@ def no_msix(device: Any, version_id: int) -> bool:
     return not device.vectors
 
 
+class QueueCount(Scalar):
+    """How many queues follow: what came before is checked when it is known, before any of them is read."""
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> int:
+        at = cur.pos
+        count: int = super().get(cur, field, state, size, old)
+        if cur.judge and not cur.short:
+            self._check(state, count, at)
+        return count
+
+    @staticmethod
+    def _check(state: Any, count: int, at: int) -> None:
+        """virtio_pci_load_config, virtio_load."""
+        if state.vectors and state.config_vector != NO_VECTOR and state.config_vector >= state.vectors:
+            raise LoadFailure(-EINVAL, "vector of the configuration", offset=at, found=state.config_vector)
+        if state.queue_sel >= MAX_QUEUES:
+            raise LoadFailure(-EPERM, "selected queue", offset=at, found=state.queue_sel)
+        if count > MAX_QUEUES:
+            state.say(f"Invalid number of virtqueues: 0x{count:x}")
+            raise LoadFailure(-EPERM, "number of queues", offset=at, found=count, expected=MAX_QUEUES)
+
+
+QUEUES = scalar(QueueCount("uint32", "I"))
+
+
 def _content(own: VMStateDescription | None) -> VMStateDescription:
     return VMStateDescription(
         CONTENT,
@@ -204,7 +230,7 @@ def _content(own: VMStateDescription | None) -> VMStateDescription:
             UInt32("guest_features", attr="guest_features_low"),
             UInt32("config_len"),
             Buffer("config", "config_len"),
-            UInt32("queues", attr="nr_queues"),
+            QUEUES("queues", attr="nr_queues"),
             Struct("vq", QUEUE, attr="queues", exists=has_msix)["nr_queues"],
             Struct("vq", QUEUE_WITHOUT_VECTOR, attr="queues", exists=no_msix)["nr_queues"],
             *([Struct("device", own, attr=".")] if own is not None else []),
@@ -234,14 +260,7 @@ class VirtioInfo(Info):
             self._check(state, at)
 
     def _check(self, state: Any, at: int) -> None:
-        """virtio_load, virtio_pci_load_config."""
-        if state.vectors and state.config_vector != NO_VECTOR and state.config_vector >= state.vectors:
-            raise LoadFailure(-EINVAL, "vector of the configuration", offset=at, found=state.config_vector)
-        if state.queue_sel >= MAX_QUEUES:
-            raise LoadFailure(-EPERM, "selected queue", offset=at, found=state.queue_sel)
-        if state.nr_queues > MAX_QUEUES:
-            state.say(f"Invalid number of virtqueues: 0x{state.nr_queues:x}")
-            raise LoadFailure(-EPERM, "number of queues", offset=at, found=state.nr_queues)
+        """virtio_load, behind the queues."""
         for i, queue in enumerate(state.queues):
             line, ret = self._queue_error(state, i, queue)
             if line:

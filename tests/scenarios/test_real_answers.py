@@ -1,0 +1,130 @@
+"""What the scenarios say that real QEMU said: against the recordings, and against the QEMUs at hand."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+
+import pytest
+
+from tests.pseries.recorded import rows
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.world import WORLD
+from vmstate.qemu import find_all
+from vmstate.qemu.judging import Judge, Side
+from vmstate.scenarios.files import read_scenario, shipped_scenarios
+from vmstate.simulate.command_line import parse
+
+FILES = shipped_scenarios()
+DIES = "double free or corruption (fasttop)"  # of what the C library says, or says nothing
+NO_CASES_ASKED = "none of the programs of {}'s cases is here; missing: {}"
+CELLS_ASKED = 5  # every fifth cell of a table
+
+
+@cache
+def recordings():
+    """Recorded migrations by source, destination and guest, and starts by their command line."""
+    pairs, starts = {}, {}
+    for row in rows("proposals"):
+        pairs[row["source"], row["destination"], row.get("guest")] = row
+        if row["outcome"] == "source-refused":
+            starts[row["source"]] = ("refused", row["source_messages"])
+        elif "guest" not in row:
+            starts[row["source"]] = ("starts", row["source_messages"])
+    return pairs, starts
+
+
+def recorded(case):
+    """What was recorded of the case: outcome, the source's lines, the destination's; None if it was not."""
+    pairs, starts = recordings()
+    if case.start is not None:
+        found = starts.get(case.start)
+        return found and (found[0], [], found[1])
+    row = None if case.edits or case.events else pairs.get((case.source, case.destination, case.guest))
+    if row is None:
+        return None
+    outcome = "reject" if row["outcome"].startswith("crash") else row["outcome"]
+    return outcome, row["source_messages"], row["messages"]
+
+
+def told(case, ignore):
+    """What the scenario says, in the same form; the last words of a process that died are not compared."""
+
+    def kept(lines):
+        return [line for line in lines or () if not line.startswith(ignore) and line != DIES]
+
+    return kept, (
+        str(case.expected.outcome),
+        kept(case.expected.source_messages),
+        kept(case.expected.messages),
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_cases_agree_with_what_was_recorded(path):
+    scenario = read_scenario(path)
+    wrong = []
+    for case in scenario.cases:
+        answer = recorded(case)
+        kept, expected = told(case, scenario.ignore)
+        if answer is not None and (answer[0], kept(answer[1]), kept(answer[2])) != expected:
+            wrong.append((case.name, answer, expected))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_who_says_the_same_in_every_cell_was_told_so(path):
+    unfounded = [
+        case.name
+        for case in read_scenario(path).cases
+        if case.table and case.real.startswith("the same in every cell") and recorded(case) is None
+    ]
+    assert unfounded == []
+
+
+def side(text):
+    """A command line for a real program; None where there can be none: a proposal, a host."""
+    program, *arguments = shlex.split(text)
+    found = re.fullmatch(r"qemu-([0-9.]+)", program)
+    return Side.of(WORLD.release(found[1]), arguments) if found else None
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_real_qemus_answer_as_the_scenario_says(path, record_property):
+    scenario = read_scenario(path)
+    binaries = {binary.release: binary for binary in find_all()}
+    judge = Judge(binaries)
+    asked, missing, wrong = 0, set(), []
+    for number, case in enumerate(scenario.cases):
+        sides = [side(text) for text in (case.source, case.destination) if text is not None]
+        beyond = case.guest or case.events or case.edits or case.snapshot or len(sides) != 2 or None in sides
+        if beyond or (case.table and number % CELLS_ASKED):
+            continue
+        absent = {str(one.release) for one in sides} - {str(release) for release in binaries}
+        missing |= absent
+        if absent or not modelled(case):
+            continue
+        asked += 1
+        kept, expected = told(case, scenario.ignore)
+        real = judge.pair(*sides).real
+        outcome = "reject" if real.outcome == "crash" else str(real.outcome)
+        # Only what the scenario states is compared.
+        lines = (case.expected.source_messages, case.expected.messages)
+        said = [kept(real_lines) for real_lines in (real.source_messages, real.messages)]
+        answer = (outcome, *([] if own is None else lines for own, lines in zip(lines, said, strict=True)))
+        if answer != expected:
+            wrong.append((case.name, answer, expected))
+    record_property("asked", asked)
+    record_property("missing", sorted(missing))
+    assert wrong == []
+    if not asked:
+        pytest.skip(NO_CASES_ASKED.format(path.stem, ", ".join(sorted(missing)) or "none could be asked"))
+
+
+def modelled(case):
+    try:
+        return all(parse(text) for text in case.command_lines)
+    except ConfigurationError:
+        return False

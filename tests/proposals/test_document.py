@@ -1,0 +1,52 @@
+"""docs/proposals.md: every rule and hook has its example, and each one does what stands under it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vmstate.proposals.files import read_proposals, with_proposals
+from vmstate.pseries.rules import HOOK_NAMES, RULE_NAMES
+from vmstate.pseries.world import WORLD
+from vmstate.simulate.command_line import parse
+from vmstate.simulate.migration import migrate
+
+PAGE = (Path(__file__).parents[2] / "docs" / "proposals.md").read_text("utf-8")
+_TEXTS = re.findall(r"```text\n(.*?)```", PAGE.split("## What a patch")[0], re.DOTALL)
+PRELUDE = next(text for text in _TEXTS if "import" in text)
+DECLARED = {"Capability", "Difference", "MachineType", "Subsection", "Host"}
+EXAMPLES = {
+    section.partition("\n")[0]: section for section in re.split(r"^### ", PAGE, flags=re.MULTILINE)[1:]
+}
+REST = "-nodefaults -m 256"
+
+
+def printed(section, folder):
+    """What the page shows under an example: both command lines, the outcome, what each side says."""
+    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
+    source, destination = re.search(r"^(.+) → (.+)$", section, re.MULTILINE).groups()
+    file = folder / "mine.py"
+    file.write_text(PRELUDE + "\n" + code)
+    world = with_proposals(WORLD, *read_proposals(file))
+    verdict = migrate(*(parse(f"{side} {REST}", world) for side in (source, destination)))
+    lines = [f"{source} → {destination}", str(verdict.outcome)]
+    lines += [f"source: {line}" for line in verdict.source_messages]
+    lines += [f"destination: {line}" for line in verdict.messages]
+    return "".join(f"{line}\n" for line in lines)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_does_what_stands_under_it(name, tmp_path):
+    shown = re.findall(r"```text\n(.*?)```", EXAMPLES[name], re.DOTALL)
+    assert shown == [printed(EXAMPLES[name], tmp_path)]
+
+
+def test_everything_that_can_be_changed_has_its_example():
+    assert set(EXAMPLES) == RULE_NAMES | HOOK_NAMES | DECLARED | {"description"}
+
+
+def test_examples_are_short():
+    for section in EXAMPLES.values():
+        assert re.search(r"```python\n(.*?)```", section, re.DOTALL)[1].count("\n") <= 6

@@ -155,6 +155,18 @@ def connect_presenters(start: Startup) -> None:
         raise Refused("XIVE interrupt controller does not support this CPU bus model")
 
 
+#: From here on nothing may be registered twice, not for a moment.
+_DUPLICATES_REFUSED = History(False, ("8.2", True))
+
+
+def register_presenters(start: Startup) -> None:
+    """``icp_realize`` (hw/intc/xics.c), where a dummy is registered of the same name and instance."""
+    dummies = start.type.flags.pre_2_10_has_unused_icps and start.settings.irq != "xive"
+    if dummies and _DUPLICATES_REFUSED.at(start.release) and not start.rules.presenter_replaces_dummy(start):
+        entry = "id=icp/server, instance_id=0x0"
+        raise Refused(f"savevm_state_handler_insert: Detected duplicate SaveStateEntry: {entry}")
+
+
 _IRQCHIP_IS_KVMS = History(False, ("5.0", True))
 
 
@@ -234,7 +246,8 @@ _OLD_CPUS = (parse_cpu_late, no_vsmt, check_cpus, old_thread_limit, start_vcpus)
 _OLD_END = (check_slots, lay_out_board, check_rma)
 _MEMORY_FIRST = (decide_resize_hpt, old_rma, xics_only, check_memory)
 _CAPABILITIES_FIRST = (check_core_type, init_capabilities, decide_resize_hpt)
-_VSMT_FIRST = (set_vsmt, decide_interrupts, check_memory, check_cpus, start_vcpus, connect_presenters)
+_PRESENTERS = (connect_presenters, register_presenters)
+_VSMT_FIRST = (set_vsmt, decide_interrupts, check_memory, check_cpus, start_vcpus, *_PRESENTERS)
 
 #: The construction of the board, step by step, by release.  Capabilities were part of the reset before 3.0.
 BOARD: History[tuple[Step, ...]] = History(

@@ -37,6 +37,7 @@ class Instance:
         self.nr_servers = built.topology.max_servers
         self.console: list[Report | str] = []
         self.trace = trace
+        self.xive_connected = not built.has_xics
         self.guest: str | None = None
         self.negotiated: Negotiated | None = None
         self.ended = False
@@ -111,7 +112,7 @@ class Instance:
         )
         ret = loader.run()
         return Verdict(
-            outcome=Outcome.ACCEPT if ret == 0 else Outcome.REJECT,
+            outcome=Outcome.REJECT if ret else Outcome.STALLED if loader.stalled else Outcome.ACCEPT,
             messages=lines(self.console, ret, self.release),
             decided_by=self._decided(loader) if ret else None,
             errno=-ret,

@@ -74,7 +74,10 @@ def runs(pages: int) -> list[tuple[int, int]]:
 
 
 class Ram(LiveDevice):
-    """All RAM blocks of a machine; ``blocks`` in any order."""
+    """All RAM blocks of a machine; ``blocks`` in any order.
+
+    ``first_page``: whose the first page is, where the machine puts its firmware as it starts.
+    """
 
     idstr = "ram"
     version_id = 4
@@ -83,6 +86,7 @@ class Ram(LiveDevice):
         super().__init__(machine)
         self.blocks = in_list_order(blocks)
         self.last: RamBlock | None = None
+        self.first_page = "the machine's own firmware"
 
     def block(self, name: str) -> RamBlock | None:
         """The block of that name."""

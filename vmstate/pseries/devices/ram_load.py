@@ -93,6 +93,8 @@ class RamLoader:
         block = self._block(flags)
         if block is None or address >= block.used_length:
             raise self.refuse(f"Illegal RAM offset {address:x}", "page outside its block", found=address)
+        if not address:
+            self.ram.first_page = "the source's"
 
     def _block(self, flags: int) -> RamBlock | None:
         if flags & CONTINUE:

@@ -6,6 +6,7 @@ from typing import Any
 
 from vmstate.describe.history import History
 from vmstate.describe.reports import EINVAL, Aborted, Aborts
+from vmstate.pseries.devices.xive import in_kernel, tell_kvm
 from vmstate.pseries.option_vectors import Ov5
 
 INTERLOCK_FREE = NO_ADDRESS = -1
@@ -107,7 +108,7 @@ def spapr_post_load(spapr: Any, version_id: int) -> int:
             spapr.say(check.message)
     if any(check.fails for check in checks):
         return -EINVAL
-    return configure_mmu(spapr) or resend(spapr)
+    return configure_mmu(spapr) or resend(spapr) or restore_contexts(spapr)
 
 
 def resend(spapr: Any) -> int:
@@ -121,6 +122,17 @@ def resend(spapr: Any) -> int:
     if not servers.issuperset(sources.resent_to()):
         machine.console.append(Aborted(None))
         raise Aborts(None)
+    return 0
+
+
+def restore_contexts(spapr: Any) -> int:
+    """KVM's XIVE is told of the presenters as they are by now (kvmppc_xive_post_load)."""
+    machine = spapr.machine
+    if spapr.board is not None and in_kernel(machine) and (not machine.has_xics or _uses_xive(spapr)):
+        machine.xive_connected = True
+        for entry in spapr.board.entries:
+            if entry.device.idstr == "xive-tctx":
+                tell_kvm(entry.device)
     return 0
 
 

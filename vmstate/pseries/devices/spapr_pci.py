@@ -20,6 +20,7 @@ from vmstate.describe import (
     Until,
     VMStateDescription,
 )
+from vmstate.describe.history import Span
 from vmstate.pseries.devices.device import Device
 from vmstate.pseries.devices.pci_bus import PCI_NUM_PINS
 from vmstate.pseries.devices.spapr_iommu import pci_liobn
@@ -37,9 +38,16 @@ def pre_2_8_migration(phb: Any, version_id: int) -> bool:
     return bool(phb.machine.flags.phb_pre_2_8_migration)
 
 
+OLD_FIELDS = ("mig_liobn", "mig_mem_win_addr", "mig_mem_win_size", "mig_io_win_addr", "mig_io_win_size")
+#: Before, the hook was left where there are no message interrupts, and never came to the old fields.
+FILLED_WITHOUT_MSI = Span(since=("2.9.1", "2.10"))
+
+
 def pre_save(phb: Any) -> None:
-    """Message interrupts go out as a list."""
+    """Message interrupts go out as a list; for old machine types, where the windows are."""
     phb.msi_devs_num = len(phb.msi_devs)
+    if not phb.msi_devs and not FILLED_WITHOUT_MSI.covers(phb.machine.release):
+        vars(phb).update(dict.fromkeys(OLD_FIELDS, 0))
 
 
 def post_save(phb: Any) -> None:

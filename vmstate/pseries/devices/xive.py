@@ -110,11 +110,32 @@ class SpaprXive(Device):
             self._nr_ends = max(0, rest) // _END_LAYOUT.size
 
 
-XIVE_TCTX = VMStateDescription("xive-tctx", 1, 1, fields=[Buffer("regs", 64)])
-
 #: Offsets in the thread's registers: the rings of the OS and of the hypervisor.
 _OS_RING, _PHYSICAL_RING = 0x10, 0x30
 _LEAST_FAVOURED, _ACKNOWLEDGED, _AGE, _PENDING_PRIORITY, _CAM_LINE = 3, 4, 6, 7, 8
+
+
+def in_kernel(machine: Any) -> bool:
+    """Whether KVM plays the controller."""
+    return bool(machine.host is not None and machine.host.xive and machine.has_xive)
+
+
+def tell_kvm(tctx: Any) -> None:
+    """KVM gets the presenter's state, KVM_REG_PPC_VP_STATE (kvmppc_xive_cpu_set_state)."""
+    tctx.kernel_context = bytes(tctx.regs[_OS_RING : _OS_RING + _CAM_LINE]).hex()
+
+
+def tctx_post_load(tctx: Any, version_id: int) -> int:
+    """Once KVM's device is in use: processors that come after the machine have their context set here."""
+    if in_kernel(tctx.machine) and tctx.machine.xive_connected:
+        tell_kvm(tctx)
+    return 0
+
+
+XIVE_TCTX = VMStateDescription(
+    "xive-tctx", 1, 1, post_load=History(None, ("4.1", tctx_post_load)), fields=[Buffer("regs", 64)]
+)
+
 _CAM_VALID = 1 << 31
 _FIRST_SERVER = 0x400  # SPAPR_XIVE_NVT_BASE: notification targets are numbered from here
 
@@ -133,9 +154,10 @@ def _thread_registers(cam_line: int) -> memoryview:
 
 
 class XiveTctx(Device):
-    """The presenter of one processor: nothing pending, all masked."""
+    """The presenter of one processor: nothing pending, all masked; ``kernel_context``: what KVM has of it."""
 
     description = XIVE_TCTX
+    kernel_context = bytes(8).hex()
 
     def __init__(self, machine: Any, index: int) -> None:
         super().__init__(machine, instance_id=index)

@@ -81,13 +81,13 @@ class Table:
     """Cases by row and column; ``letters`` are the endings that cells are abbreviated by."""
 
     name: str
-    about: str
     source: str
     destination: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cells: tuple[tuple[str, ...], ...]
     letters: Mapping[str, Expected]
+    about: str = ""
     real: str = ""
 
 

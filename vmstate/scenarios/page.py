@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -79,7 +80,8 @@ def command(case: Case) -> str:
         return f"{case.source}\n  # the stream is changed on its way:{edits}\n{case.destination}"
     if case.snapshot:
         return f"{case.source}\n  # savevm, and the snapshot is loaded by\n{case.destination}"
-    return f"vmstate migrate '{case.source}' \\\n                '{case.destination}'"
+    options = "" if case.guest is None else f"--guest {shlex.quote(case.guest)} \\\n                "
+    return f"vmstate migrate {options}'{case.source}' \\\n                '{case.destination}'"
 
 
 def _case(case: Case, judged: Judged) -> Iterator[str]:

@@ -142,19 +142,22 @@ def safe_bounds_check(at: Applying, level: int) -> None:
 
 #: 2.12 to 3.1 knew the level "workaround" only to refuse it, and wanted the host's very level.
 _WORKAROUND_INVALID = History(False, ("2.12", True), ("4.0", False))
+#: What was made of the kernel's answer (parse_cap_ppc_safe_indirect_branch): which levels were known.
+_IBS_OF_KVM = History(frozenset({2}), ("2.12", frozenset({2, 3})), ("4.0", frozenset({1, 2, 3, 16})))
 
 
 def safe_indirect_branch(at: Applying, level: int) -> None:
     """Indirect branch speculation."""
-    host = at.host.ibs if at.host else 0
+    host = at.host.ibs if at.host and at.host.ibs in _IBS_OF_KVM.at(at.release) else 0
     if _WORKAROUND_INVALID.at(at.release):
         if level == 1:
             raise CapabilityRefused(
                 'Requested safe indirect branch capability level "workaround" not valid, '
                 f"try cap-ibs={_IBS[host]}"
             )
-        if at.host is not None and level and level != host:
-            host = min(host, level - 1)
+        if at.host is not None and level not in {0, host}:
+            message = "Requested safe indirect branch capability level not supported by kvm"
+            at.refuse(message, f"cap-ibs={_IBS[host]}")
     _protection(at, level, "safe indirect branch", "cap-ibs", _IBS, host)
 
 

@@ -142,12 +142,15 @@ def check_core_type(start: Startup) -> None:
 
 
 def parse_cpu_late(start: Startup) -> None:
-    """2.9 and 2.10: the processor is looked up while the board is built (``ppc_cpu_parse_features``)."""
-    if start.cpu_option is None:
+    """2.9 and 2.10: the processor is looked up while the board is built (``ppc_cpu_parse_features``).
+
+    Under KVM the one that is not named is called host, whether there is such a model or not.
+    """
+    host = start.accelerator.kvm
+    if start.cpu_option is None and host is None:
         start.cpu = _default_cpu(start)
         return
-    name, _, features = start.cpu_option.partition(",")
-    host = start.accelerator.kvm
+    name, _, features = (start.cpu_option or "host").partition(",")
     own = _host_cpu(start, host) if host and _is_host(name, host) else None
     start.cpu = own or find_old_cpu(start, name)
     if features:

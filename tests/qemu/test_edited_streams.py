@@ -44,7 +44,8 @@ def written(tmp_path):
 def machine(name):
     rows = map(json.loads, (STREAMS / "manifest.jsonl").read_text().splitlines())
     row = next(row for row in rows if row["name"] == name)
-    terminal = ["-serial", "null"] if row.get("booted_seconds") else []
+    noted = "-serial" in row["args"]
+    terminal = ["-serial", "null"] if row.get("booted_seconds") and not noted else []
     return Side.of(Release.parse(row["release"]), [*row["args"], *terminal])
 
 

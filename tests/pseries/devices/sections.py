@@ -63,7 +63,7 @@ def names(*, booted: bool | None = None) -> list[str]:
         name
         for name in corpus.names()
         if "pseries-" in " ".join(rows[name]["args"]) and rows[name].get("binary") is None
-        if booted is None or bool(rows[name]["booted_seconds"]) is booted
+        if booted is None or bool(rows[name].get("booted_seconds", True)) is booted
     ]
 
 

@@ -56,7 +56,7 @@ CPU = VMStateDescription(
 )
 
 #: Between these, the boot processor was given its compat mode before its own reset, which cleared the PCR.
-BOOT_PCR_LOST = History(False, (("2.11.1", "2.12"), True), ("4.1", False))
+BOOT_PCR_LOST = History(False, (("2.11.1", "2.12"), True), ("3.0", False))
 #: In 4.1 the others copied the boot processor's mode before it had one.
 OTHERS_START_RAW = History(False, ("4.1", True), ("4.2", False))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.accelerators import host_from, read_host, shipped_host, shipped_hosts
+from vmstate.pseries.accelerators import Host, host_from, read_host, shipped_host, shipped_hosts
 from vmstate.shipped import shipped
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.machine import build
@@ -139,3 +140,10 @@ def test_what_the_ioctls_answer_decides_on_source_and_destination(release, optio
         assert any(says in line for line in start.messages), start.messages
     else:
         assert start.machine is not None, start.messages
+
+
+def test_the_document_of_hosts_names_every_host_and_every_key():
+    text = (TABLE.parents[2] / "docs" / "hosts.md").read_text()
+    assert [name for name in shipped_hosts() if f"- `{name}`: " not in text] == []
+    keys = {field.name for field in fields(Host)} - {"name"}
+    assert [key for key in sorted(keys) if f"`{key}`" not in text] == []

@@ -1,0 +1,125 @@
+"""What KVM is told of compat modes and GTSE, and what becomes of guests: laws, and the places that tell."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmstate.errors import ConfigurationError
+from vmstate.proposals.files import with_proposals
+from vmstate.pseries.cas import platform_support
+from vmstate.pseries.compat import LOGICAL_2_06, LOGICAL_2_07
+from vmstate.pseries.compat_register import KVM_REFUSES, negotiate_compat, processors, set_compat_all
+from vmstate.pseries.guest_kernels import MMU_BYTE, RADIX_BYTE
+from vmstate.pseries.option_vectors import Ov5
+from vmstate.simulate.command_line import parse
+from vmstate.simulate.events import happen
+from vmstate.simulate.instance import Instance
+from vmstate.simulate.machine import build
+
+WORLD = with_proposals()
+MODES = (0, LOGICAL_2_06, LOGICAL_2_07)
+RULES = ("2.10.2", "2.11.2", "2.10.2+arch-compat-unconditional", "2.10.2+arch-compat-if-used", "7.2")
+
+
+def instance(host: str, release: str, options: str = "", more: str = "") -> Instance:
+    kvm = f"{host}: ", ",accel=kvm"
+    before, after = kvm if host else ("", "")
+    old = "pseries-2.10,cap-htm=off" if release >= "2.11" or release == "7.2" else "pseries-2.10"
+    text = f"{before}qemu-{release} -nodefaults -machine {old}{after}{options} {more}"
+    machine = build(parse(text, WORLD)).machine
+    assert machine is not None
+    return Instance(machine)
+
+
+@given(st.sampled_from(RULES), st.lists(st.sampled_from(MODES), max_size=6))
+def test_hv_has_the_mode_that_was_last_told_and_qemu_the_one_that_was_last_set(release, modes):
+    running = instance("p8-hv", release)
+    for mode in modes:
+        assert set_compat_all(running, mode) is None
+    register = running.kvm_compat
+    assert register.mode == (register.written[-1].value if register.written else 0)
+    assert all(cpu.compat_pvr == (modes[-1] if modes else 0) for cpu in processors(running))
+
+
+@given(st.lists(st.sampled_from(MODES), min_size=1, max_size=6))
+def test_told_of_changes_hv_has_the_mode_that_qemu_has(modes):
+    running = instance("p8-hv", "2.11.2")
+    for mode in modes:
+        negotiate_compat(running, mode)
+    assert running.kvm_compat.mode == modes[-1]
+
+
+@given(st.sampled_from(RULES), st.lists(st.sampled_from(MODES), max_size=6))
+def test_tcg_is_told_nothing(release, modes):
+    running = instance("", release, more="-cpu POWER8" if release.startswith("2.10") else "-cpu power8")
+    for mode in modes:
+        set_compat_all(running, mode)
+    assert running.ioctls == []
+    assert running.kvm_compat.mode is None
+
+
+def test_pr_refuses_the_first_processor_and_no_other_is_asked():
+    running = instance("p8-pr", "7.2", more="-smp 2")
+    assert set_compat_all(running, LOGICAL_2_07) == KVM_REFUSES
+    assert running.ioctls == ["KVM_REG_PPC_ARCH_COMPAT = 0x0f000004: Invalid argument"]
+    assert [cpu.compat_pvr for cpu in processors(running)] == [0, 0]
+
+
+def test_every_processor_is_told():
+    running = instance("p8-hv", "7.2", ",max-cpu-compat=power7", "-smp 2")
+    assert running.ioctls == ["KVM_REG_PPC_ARCH_COMPAT = 0x0f000003"] * 2
+
+
+def test_an_instance_does_not_write_into_the_machine_that_it_was_made_of():
+    running = instance("p8-hv", "7.2")
+    set_compat_all(running, LOGICAL_2_07)
+    assert running.built.kvm_compat.written == []
+
+
+def test_a_reset_goes_back_to_the_mode_of_the_command_line():
+    running = instance("p8-hv", "7.2", ",max-cpu-compat=power7")
+    set_compat_all(running, 0)
+    happen(running, "reset")
+    assert [cpu.compat_pvr for cpu in processors(running)] == [LOGICAL_2_06]
+    assert running.ioctls[-1] == "KVM_REG_PPC_ARCH_COMPAT = 0x0f000003"
+
+
+def test_an_event_that_is_none_names_those_that_are():
+    with pytest.raises(ConfigurationError, match="no such event: 'sneeze'; events: reset"):
+        happen(instance("p8-hv", "7.2"), "sneeze")
+
+
+@pytest.mark.parametrize(
+    ("host", "release", "byte", "bit"),
+    [
+        ("", "7.0", 0x40, True),
+        ("", "7.0+gtse-as-posted", 0x40, True),
+        ("p9-hv", "7.0", 0x40, True),
+        ("p9-hv", "7.0+gtse-as-posted", 0x00, False),
+        ("p9-nested-old", "7.0+gtse-as-posted", 0x00, True),
+        ("p9-nested-posted", "7.0+gtse-as-posted", 0x40, True),
+        ("p9-hv", "7.0+gtse-redesigned", 0x40, True),
+        ("p9-nested-redesigned-off", "7.0+gtse-redesigned", 0x00, False),
+        ("p8-hv", "7.0", 0x40, False),
+    ],
+)
+def test_the_property_and_the_vector_say_gtse(host, release, byte, bit):
+    before, after = (f"{host}: ", ",accel=kvm") if host else ("", "")
+    text = f"{before}qemu-{release} -nodefaults -machine pseries-7.0{after}"
+    machine = build(parse(text, WORLD)).machine
+    assert machine is not None
+    assert platform_support(machine)[RADIX_BYTE] == byte
+    assert (Ov5.MMU_RADIX_GTSE in machine.ov5) == bit
+    spapr = Instance(machine).device("spapr")
+    assert bytes([26, byte]) in bytes(spapr.fdt_blob)
+
+
+@pytest.mark.parametrize(("host", "mmu"), [("p9-hv", 0x80), ("p9-nested", 0x40), ("p8-hv", 0x00)])
+def test_what_the_mmu_may_be(host, mmu):
+    machine = build(parse(f"{host}: qemu-7.0 -nodefaults -machine pseries-7.0,accel=kvm")).machine
+    assert machine is not None
+    assert platform_support(machine)[MMU_BYTE] == mmu
+    pairs = bytes([MMU_BYTE, mmu, 25, 0, 26, 0x40])
+    assert pairs in bytes(Instance(machine).device("spapr").fdt_blob)

@@ -1,0 +1,62 @@
+"""Captured streams taken apart, and destinations that take them, built once."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from tests.stream import corpus
+from vmstate.fuzz.anatomy import Anatomy
+from vmstate.fuzz.compact import compact
+from vmstate.fuzz.edits import applied
+from vmstate.fuzz.recipe import Recipe, Step
+from vmstate.simulate.command_line import parse
+from vmstate.simulate.instance import Instance
+from vmstate.simulate.machine import Machine, build
+from vmstate.simulate.verdict import Verdict
+
+#: Streams that have, between them, all that a mutation may need.
+NAMES = (
+    "7.2-pseries-7.2",
+    "7.2-peripherals",
+    "7.2-default",
+    "7.2-booted-power8-hpt-xics",
+    "2.9.1-pseries-2.1",
+    "7.2-ppc64-pseries-postcopy-active",
+    "x86_64-microvm",
+    "s390x-ccw",
+)
+
+
+@cache
+def base(name: str) -> Anatomy:
+    return Anatomy(compact(corpus.load(name)), name)
+
+
+#: Options that the recorded command line lacks: what was given only to see the guest boot.
+MORE = {"7.2-booted-power8-hpt-xics": " -serial null"}
+
+
+@cache
+def destination(name: str) -> Machine:
+    """The machine that the stream was captured from, as a destination."""
+    row = corpus.manifest()[name]
+    release = ".".join(row["release"].split(".")[:2])
+    machine = build(parse(f"qemu-{release} {' '.join(row['args'])}{MORE.get(name, '')}")).machine
+    assert machine is not None
+    return machine
+
+
+def recipe(name: str, *steps: tuple[str, dict[str, object]]) -> Recipe:
+    return Recipe(base(name).sha256, name, tuple(Step(*step) for step in steps))
+
+
+def mutated(name: str, *steps: tuple[str, dict[str, object]]) -> bytes:
+    edits = recipe(name, *steps).edits(base(name))
+    assert edits, f"{steps} change nothing"
+    return applied(base(name).data, edits)
+
+
+def loaded(name: str, *steps: tuple[str, dict[str, object]]) -> Verdict:
+    """What the simulated destination makes of the mutated stream, with all its checks."""
+    trace: list = []
+    return Instance(destination(name), trace).load(memoryview(mutated(name, *steps)))

@@ -28,6 +28,7 @@ _AGAINST = {
     Kind.MENDED: "migrates only with {name}",
     Kind.QUIETER: "says more with {other}",
     Kind.TELLS_KVM: "tells KVM something else",
+    Kind.SENDS: "sends something else, with no other effect",
     Kind.NEW_OPTION: "with an option that only one of them has: does not migrate",
 }
 _SHOWN = 12  # causes of a kind that are told, unless all are wanted
@@ -56,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("cpus", "processors under TCG"),
     ):
         parser.add_argument(f"--{name}", metavar="A,B", help=what)
+    parser.add_argument("--guest", metavar="KERNEL", help="a guest that boots on every source: linux-6.1")
     parser.add_argument(
         "--option", metavar="TEXT", action="append", default=[],
         help="one more variation of -machine, e.g. cap-cfpc=broken",
@@ -92,6 +94,8 @@ def _chosen(options: argparse.Namespace) -> ChosenSet:
             values = tuple("" if value == "default" else value for value in text.split(","))
             narrower: dict[str, Any] = {name: values}
             chosen = replace(chosen, **narrower)
+    if options.guest is not None:
+        chosen = replace(chosen, guest=options.guest)
     return replace(chosen, options=(*chosen.options, *options.option))
 
 
@@ -102,7 +106,7 @@ def _result(answer: WhatIf, found: list[Group], seconds: float) -> object:
         "against": answer.opened.other.name if answer.opened.other else None,
         "pairs": len(answer.rows),
         "tried": answer.tried,
-        "changed": sum(group.pairs for group in found),
+        "changed": sum(group.pairs for group in found if group.cause.kind != Kind.SENDS),
         "complete": answer.complete,
         "part_done": done / of if of else 1.0,
         "seconds": round(seconds, 1),
@@ -147,7 +151,7 @@ class _Told:
         program = opened.programs[0]
         against = f", against {opened.other.name}" if opened.other else ""
         yield self.style.paint("bold", f"{program.name(1)}{against}: {opened.proposal.says}")
-        changed = sum(group.pairs for group in self.found)
+        changed = sum(group.pairs for group in self.found if group.cause.kind != Kind.SENDS)
         yield (
             f"{len(self.answer.rows):,} pairs that start on both sides, of {self.answer.tried:,} tried in "
             f"{self.seconds:.0f} s; {changed:,} of them change"
@@ -182,4 +186,6 @@ class _Told:
         words = ["vmstate", "migrate"]
         for file in dict.fromkeys(os.fspath(text).partition(".py:")[0] for text in files if ".py" in text):
             words += ["--with", shlex.quote(file if file.endswith(".py") else f"{file}.py")]
+        guest = self.answer.opened.comparison.chosen.guest
+        words += ["--guest", shlex.quote(guest)] if guest else []
         return " ".join([*words, *(shlex.quote(side) for side in group.example)])

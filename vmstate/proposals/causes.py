@@ -32,6 +32,7 @@ class Kind(StrEnum):
     MENDED = "migrates now"
     QUIETER = "says less"
     TELLS_KVM = "tells KVM something else"
+    SENDS = "sends something else, with no other effect"
     NEW_OPTION = "with an option that is new: does not migrate"
 
     @property
@@ -168,7 +169,7 @@ def _cause(change: Change, direction: Direction, new_option: bool) -> Cause | No
             telling = [line for line in new if line[0] in _STDERR]
         case Kind.QUIETER:
             telling = [line for line in gone if line[0] in _STDERR]
-        case Kind.TELLS_KVM:
+        case Kind.TELLS_KVM | Kind.SENDS:
             telling = [*new, *gone]
         case Kind.MENDED:
             telling = _errors(gone)
@@ -185,8 +186,8 @@ def _errors(lines: Iterable[Line]) -> list[Line]:
 
 def _kind(before: Answer, after: Answer) -> Kind:
     was, now = before.outcome, after.outcome
-    if before._replace(ioctls=after.ioctls) == after:
-        return Kind.TELLS_KVM
+    if before._replace(ioctls=after.ioctls, sends=after.sends) == after:
+        return Kind.SENDS if before.ioctls == after.ioctls else Kind.TELLS_KVM
     if now in _REFUSED and was not in _REFUSED:
         return Kind.STARTS_NO_MORE
     if was == Outcome.ACCEPT:
@@ -201,6 +202,7 @@ def _kind(before: Answer, after: Answer) -> Kind:
 
 def _said(answer: Answer) -> list[Line]:
     return [
+        *(("source sends", text) for text in answer.sends),
         *(("source", line) for line in answer.source_messages),
         *(("destination", line) for line in answer.messages),
         *(("source KVM", line) for line in answer.ioctls[0]),

@@ -57,7 +57,8 @@ class ChosenSet:
 
     ``releases`` are lines (2.11: its newest), exact numbers, ranges (2.9-4.2), or RELEASE+PROPOSAL.
     ``options`` are appended to ``-machine``, where the release has them; levels of capabilities that a
-    proposal adds are there by themselves.  ``rest`` is the rest of every command line.
+    proposal adds are there by themselves.  ``rest`` is the rest of every command line;
+    ``guest`` boots on every source before it saves (``linux-6.1``).
     """
 
     releases: tuple[str, ...] = ()
@@ -68,6 +69,7 @@ class ChosenSet:
     compat_modes: tuple[str, ...] = ("", "power8", "power9")
     options: tuple[str, ...] = ("", "cap-htm=off")
     rest: str = "-nodefaults -m 256"
+    guest: str = ""
 
     @cached_property
     def platforms(self) -> tuple[Platform, ...]:
@@ -205,6 +207,7 @@ def _values(capability: CapabilityAt) -> tuple[str, ...]:
     return ("off", "on") if capability.kind.value == "bool" else ()
 
 
+_ONE_TEXT = ("rest", "guest")
 _KEYS = {field.name.replace("_", "-"): field.name for field in fields(ChosenSet)}
 
 
@@ -214,13 +217,13 @@ def chosen_from(declared: Mapping[str, Any]) -> ChosenSet:
     for key, value in declared.items():
         if key not in _KEYS:
             raise ConfigurationError(f"a set of configurations has no {key!r}; it has {', '.join(_KEYS)}")
-        if key == "rest":
+        if key in _ONE_TEXT:
             right = isinstance(value, str)
         else:
             right = isinstance(value, list) and all(isinstance(text, str) for text in value)
         if not right:
-            raise ConfigurationError(f"{key} is {'a text' if key == 'rest' else 'a list of texts'}")
-        values[_KEYS[key]] = value if key == "rest" else tuple(value)
+            raise ConfigurationError(f"{key} is {'a text' if key in _ONE_TEXT else 'a list of texts'}")
+        values[_KEYS[key]] = value if key in _ONE_TEXT else tuple(value)
     return ChosenSet(**values)
 
 

@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.chosen_set import ChosenSet, Setting
+from vmstate.proposals.wire import differing
+from vmstate.pseries.guests import guest
 from vmstate.pseries.world import Binary, World
 from vmstate.simulate.command_line import Configuration, parse
+from vmstate.simulate.guest import boot
+from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import Start, build
 from vmstate.simulate.migration import Sent, received_by, sent_by
 from vmstate.simulate.verdict import Check, Outcome, Verdict
@@ -44,7 +48,10 @@ class Program:
 
 
 class Answer(NamedTuple):
-    """A verdict as far as two of them are compared, and what KVM was told (source's, destination's)."""
+    """A verdict as far as two of them are compared, and what KVM was told (source's, destination's).
+
+    ``sends``: of the answer after, how the source's stream differs from that before.
+    """
 
     outcome: Outcome
     source_messages: tuple[str, ...]
@@ -53,6 +60,7 @@ class Answer(NamedTuple):
     section: str = ""
     path: str = ""
     ioctls: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    sends: tuple[str, ...] = ()
 
 
 class Change(NamedTuple):
@@ -135,6 +143,8 @@ class Comparison:
         self._numbers: dict[object, int] = {}
         self._saved: dict[int, _Saved] = {}
         self._judged: dict[tuple[int, int], _Judged] = {}
+        self._guest = guest(chosen.guest) if chosen.guest else None
+        self._differing: dict[tuple[int, int], tuple[str, ...]] = {}
         self._behaviours: dict[int, int] = {}
         self._running: list[World] = []
 
@@ -150,6 +160,7 @@ class Comparison:
             self._numbers.clear()
         self._saved.clear()
         self._judged.clear()
+        self._differing.clear()
         rows: list[tuple[int, ...]] = []
         changes: dict[Change, int] = {}
         done = Done(np.empty((0, len(COLUMNS)), np.int32), [], 0)
@@ -204,7 +215,8 @@ class Comparison:
         saved = [self._save(sender) for sender in senders]
         if saved[0].number == saved[1].number and receivers[0].number == receivers[1].number:
             return _SAME
-        return Change(*(self._answer(a, b) for a, b in zip(saved, receivers, strict=True)))
+        before, after = (self._answer(a, b) for a, b in zip(saved, receivers, strict=True))
+        return Change(before, after._replace(sends=self._sends(*saved)))
 
     def _start(self, program: int, when: int, setting: Setting) -> _Started:
         proposal = self.programs[program].proposals[when]
@@ -228,11 +240,24 @@ class Comparison:
         known = self._saved.get(side.number)
         if known is None:
             assert side.start is not None
-            sent = sent_by(side.start)
+            sent = sent_by(side.start, self._boot)
             ioctls = tuple(sent.instance.ioctls) if sent.instance is not None else ()
             sent = replace(sent, instance=None)
             same = (one.number for one in self._saved.values() if (one.sent, one.ioctls) == (sent, ioctls))
             known = self._saved[side.number] = _Saved(sent, next(same, side.number), ioctls)
+        return known
+
+    def _boot(self, instance: Instance) -> None:
+        if self._guest is not None:
+            boot(instance, self._guest)
+
+    def _sends(self, before: _Saved, after: _Saved) -> tuple[str, ...]:
+        """How the streams differ, where both are there."""
+        known = self._differing.get((before.number, after.number))
+        if known is None:
+            one, other = before.sent.stream, after.sent.stream
+            known = () if one is None or other is None or one == other else differing(one, other)
+            self._differing[before.number, after.number] = known
         return known
 
     def _answer(self, saved: _Saved, side: _Started) -> Answer:

@@ -162,7 +162,8 @@ def _cause(change: Change, direction: Direction, new_option: bool) -> Cause | No
     if kind == Kind.NEW_OPTION and after.outcome == Outcome.ACCEPT:
         return None
     decided = before if after.outcome == Outcome.ACCEPT else after
-    check = " ".join(filter(None, (decided.rule, decided.section, decided.path)))
+    quiet = kind in {Kind.TELLS_KVM, Kind.SENDS}
+    check = "" if quiet else " ".join(filter(None, (decided.rule, decided.section, decided.path)))
     new, gone = _lines_beyond(after, before), _lines_beyond(before, after)
     match kind:
         case Kind.WARNS:

@@ -7,19 +7,20 @@ proposal's, nobody needs to be asked.  The verdicts are those of :func:`vmstate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vmstate.errors import ConfigurationError
+from vmstate.proposals.alike import Alike
 from vmstate.proposals.chosen_set import ChosenSet, Setting
 from vmstate.proposals.wire import differing
 from vmstate.pseries.guests import guest
 from vmstate.pseries.world import Binary, World
-from vmstate.simulate.command_line import Configuration, parse
+from vmstate.simulate.command_line import parse
 from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import Start, build
@@ -140,13 +141,11 @@ class Comparison:
             tuple(self._binary(program, when) for when in (BEFORE, AFTER)) for program in programs
         ]
         self._started: dict[tuple[int, str, Setting], _Started] = {}
-        self._numbers: dict[object, int] = {}
+        self._alike = Alike()
         self._saved: dict[int, _Saved] = {}
         self._judged: dict[tuple[int, int], _Judged] = {}
         self._guest = guest(chosen.guest) if chosen.guest else None
         self._differing: dict[tuple[int, int], tuple[str, ...]] = {}
-        self._behaviours: dict[int, int] = {}
-        self._running: list[World] = []
 
     def tasks(self) -> list[Task]:
         """All pieces of the work, from each program to the proposal's and back."""
@@ -157,7 +156,7 @@ class Comparison:
         """Judge the pairs of a task."""
         if len(self._started) > _KEPT:
             self._started.clear()
-            self._numbers.clear()
+            self._alike.forget()
         self._saved.clear()
         self._judged.clear()
         self._differing.clear()
@@ -232,8 +231,7 @@ class Comparison:
             start = build(configuration)
         except ConfigurationError as error:
             return _Started(None, -1, str(error))
-        key = (self._behaviour(configuration.world), *_facts(configuration, start))
-        return _Started(start, self._numbers.setdefault(key, len(self._numbers)))
+        return _Started(start, self._alike.number(configuration, start))
 
     def _save(self, side: _Started) -> _Saved:
         """What the machine sends; its number is that of the first machine whose stream is the same."""
@@ -275,16 +273,6 @@ class Comparison:
         told = saved.ioctls, known.ioctls
         return Answer(verdict.outcome, said, tuple(verdict.messages), *_decided(verdict.decided_by), told)
 
-    def _behaviour(self, world: World) -> int:
-        """A number for how machines of a world behave once they are started; equal worlds have the same."""
-        known = self._behaviours.get(id(world))
-        if known is None:
-            runs = replace(world, **_ONLY_WHILE_STARTING, rules=replace(world.rules, **_STARTING_RULES))
-            if runs not in self._running:
-                self._running.append(runs)
-            known = self._behaviours[id(world)] = self._running.index(runs)
-        return known
-
     def _binary(self, program: Program, when: int) -> Binary:
         name = program.proposals[when]
         world = self.world.fork(name) if name else self.world
@@ -301,32 +289,3 @@ def _runs(side: _Started) -> bool:
 
 def _decided(check: Check | None) -> tuple[str, str, str]:
     return (check.rule, check.section or "", check.path or "") if check is not None else ("", "", "")
-
-
-#: Facts of a machine that its release and world decide.
-_DECIDED = frozenset({"configuration", "compat_table", "capabilities"})
-
-
-#: What decides nothing any more once a machine has started: it stands in the machine's own facts.
-_ONLY_WHILE_STARTING: dict[str, Any] = {
-    "newest": (), "machine_types": (), "default_type": None, "hosts": (), "forks": (), "fork_name": "",
-}  # fmt: skip
-_STARTING_RULES: dict[str, Any] = dict.fromkeys(
-    ("default_levels", "given_levels", "effective_levels", "interrupt_mode")
-)
-
-
-def _facts(configuration: Configuration, start: Start) -> tuple[object, ...]:
-    """All that tells one machine from another of the same world: equal facts, equal behaviour."""
-    if start.machine is None:
-        return (configuration.release, start.messages)
-    facts: Mapping[str, Any] = vars(start.machine)
-    return (
-        configuration.release,
-        start.messages,
-        *(_hashable(value) for name, value in facts.items() if name not in _DECIDED),
-    )
-
-
-def _hashable(value: Any) -> object:
-    return value if value.__hash__ is not None else repr(value)

@@ -107,12 +107,7 @@ def _mmu_support(machine: Any, power9: bool) -> int:
         return SWITCHABLE if machine.cpu.family.isa >= 300 else NOTHING
     if not host.radix:
         return NOTHING
-    return EITHER if hash_on_radix_host(host) else ONLY_NEW
-
-
-def hash_on_radix_host(host: Any) -> bool:
-    """Whether KVM on a host with radix also runs hash guests (KVM_CAP_PPC_MMU_HASH_V3)."""
-    return bool(host.hash_v3)
+    return EITHER if host.hash_v3 else ONLY_NEW
 
 
 class _Ended(Exception):
@@ -221,7 +216,7 @@ class _Negotiation:
             return
         if radix and not host.radix:
             self._end(NO_MMU.format("radix"))
-        if not radix and host.radix and not hash_on_radix_host(host):
+        if not radix and host.radix and not host.hash_v3:
             self._end(NO_MMU.format("hash"))
 
     def _check_interrupts(self, xive: bool) -> None:

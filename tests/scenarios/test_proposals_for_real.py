@@ -17,7 +17,6 @@ SUBSECTIONS = re.compile(rb"\x05.(spapr/cap/[a-z0-9_]+|cpu/compat)", re.DOTALL)
 
 #: What is known to differ, by a text in the command line or the lines: why.
 KNOWN = {
-    "accel=qtest": "the accelerator of QEMU's own tests, which is neither TCG nor KVM, is not modelled",
     "spapr_irq_find: Assertion `ics' failed.": "old types with cap-xics=off die before they can refuse",
 }
 

@@ -144,7 +144,7 @@ def shipped_host(name: str) -> Host | None:
 
 @dataclass(frozen=True)
 class Accelerator:
-    """``tcg`` or ``kvm``, the latter with its host."""
+    """``tcg``, ``kvm`` with its host, or ``qtest``, QEMU's own for its tests, which runs no guest."""
 
     name: str
     host: Host | None = field(default=None)
@@ -156,3 +156,4 @@ class Accelerator:
 
 
 TCG = Accelerator("tcg")
+QTEST = Accelerator("qtest")

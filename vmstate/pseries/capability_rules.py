@@ -315,3 +315,19 @@ def dawr1(at: Applying, level: int) -> None:
         at.refuse("DAWR1 supported only on POWER10 and later CPUs", "cap-dawr1=off")
     if at.host is not None and not at.host.dawr1:
         at.refuse("DAWR1 not supported by KVM.", "cap-dawr1=off")
+
+
+#: Those on which TCG or KVM have their say; where neither is (qtest), nobody minds.
+ACCELERATORS_SAY = (
+    htm,
+    safe_cache,
+    safe_bounds_check,
+    safe_indirect_branch,
+    nested_hv,
+    nested_papr,
+    large_decrementer,
+    ccf_assist,
+    fwnmi,
+    rpt_invalidate,
+    ail_mode_3,
+)

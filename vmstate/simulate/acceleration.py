@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmstate.describe.history import History
-from vmstate.pseries.accelerators import Accelerator, Host
+from vmstate.pseries.accelerators import QTEST, Accelerator, Host
 from vmstate.simulate.startup import Refused, Startup
 
 #: From 5.0 -accel may be given several times, and every failure is told.
@@ -43,6 +43,9 @@ def select_accelerator(start: Startup) -> None:
             if message is not None:
                 start.say(message.format(name=name, place=place))
             failed |= lists
+        elif name == "qtest":
+            start.accelerator = QTEST
+            break
         elif name == "tcg" or _start_kvm(start, place):
             break
         else:
@@ -56,7 +59,13 @@ def select_accelerator(start: Startup) -> None:
 
 
 def _is_built_in(start: Startup, name: str) -> bool:
+    if name == "qtest":
+        return _QTEST_INSIDE.at(start.release)
     return name == "tcg" or (name == "kvm" and start.configuration.host is not None)
+
+
+#: From 6.0 it may be a module of its own, and mostly is not installed.
+_QTEST_INSIDE = History(True, ("7.0", False))
 
 
 def _start_kvm(start: Startup, place: str) -> bool:

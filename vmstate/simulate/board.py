@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmstate.describe.history import History
-from vmstate.pseries.capability_rules import Applying, CapabilityRefused
+from vmstate.pseries.accelerators import QTEST
+from vmstate.pseries.capability_rules import ACCELERATORS_SAY, Applying, CapabilityRefused
 from vmstate.pseries.compat import LOGICAL_2_07
 from vmstate.simulate.kvm_board import (
     activate_irqchip,
@@ -236,6 +237,8 @@ def apply_capabilities(start: Startup) -> None:
         levels=_levels(start),
     )
     for capability, level in zip(start.binary.capabilities, start.effective_levels, strict=True):
+        if start.accelerator is QTEST and capability.apply in ACCELERATORS_SAY:
+            continue
         try:
             capability.apply(applying, level)
         except CapabilityRefused as refusal:

@@ -135,7 +135,7 @@ class Machine:
     @property
     def tcg(self) -> bool:
         """Whether this is TCG."""
-        return self.accelerator.kvm is None
+        return self.accelerator.name == "tcg"
 
     @property
     def host(self) -> Host | None:

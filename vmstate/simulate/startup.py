@@ -164,7 +164,7 @@ class Startup:
     @property
     def tcg(self) -> bool:
         """Whether this is TCG."""
-        return self.accelerator.kvm is None
+        return self.accelerator.name == "tcg"
 
     @property
     def host(self) -> Host | None:
@@ -180,6 +180,11 @@ class Startup:
     def properties_given(self) -> tuple[str, ...]:
         """The machine properties that were set, in that order."""
         return tuple(self.settings.given)
+
+    @property
+    def kernel_irqchip(self) -> str | None:
+        """The option ``kernel-irqchip`` as given."""
+        return self.settings.kernel_irqchip
 
     def can_run(self, pvr: int) -> bool:
         """Whether the processor can run the mode ``pvr`` under max-cpu-compat."""

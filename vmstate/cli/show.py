@@ -16,7 +16,7 @@ from vmstate.stream.content.meanings import Meanings, named_elements, parts_of
 from vmstate.stream.content.nodes import element, is_open, is_uniform
 from vmstate.stream.content.paths import Place, below, find, inner_owner, joined
 from vmstate.stream.content.readable import text_of_place
-from vmstate.stream.items import Kind
+from vmstate.stream.marks import Kind
 from vmstate.stream.wire import text_of
 
 _SHOWN = 8

@@ -36,7 +36,7 @@ class Part:
 
 
 @runtime_checkable
-class InParts(Protocol):
+class InParts(Words, Protocol):
     """Words that also explain a value part by part."""
 
     def parts(self, value: int) -> Sequence[Part]:

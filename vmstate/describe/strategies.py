@@ -1,4 +1,4 @@
-"""Random states and payloads for any description, as hypothesis strategies (extra ``test``).
+"""Random states and payloads for any description, as hypothesis strategies (extra ``fuzz``).
 
     from vmstate.describe.strategies import payloads, states
     @given(payloads(MY_DEVICE.at("7.2")))
@@ -148,10 +148,13 @@ def _bytes(size: int) -> SearchStrategy[bytes]:
 
 @cache
 def _numbers(code: str) -> SearchStrategy[Any]:
+    """Numbers of a struct format character: those at the edges first, then any."""
     from hypothesis import strategies as st
 
     if code == "?":
         return st.booleans()
     bits = 8 * struct.calcsize(">" + code)
     low = -(1 << bits - 1) if code.islower() else 0
-    return _between(low, low + (1 << bits) - 1)
+    high = low + (1 << bits) - 1
+    edges = (0, 1, high, low, high - 1, low + 1, high // 2, high // 2 + 1)
+    return st.one_of(st.sampled_from(sorted({*edges}, key=abs)), _between(low, high))

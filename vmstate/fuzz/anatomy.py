@@ -113,9 +113,9 @@ class Anatomy:
     def __init__(self, data: bytes | memoryview, name: str = "") -> None:
         self.data = bytes(data)
         self.name = name
-        declarations = PseriesDeclarations()
-        self.stream: Stream = open_stream(self.data, Measured(declarations))
-        self.contents = Contents(self.stream, declarations)
+        self.declarations = PseriesDeclarations()
+        self.stream: Stream = open_stream(self.data, Measured(self.declarations))
+        self.contents = Contents(self.stream, self.declarations)
         self._known: dict[Any, Any] = {}
 
     def remember(self, key: Any, make: Callable[[Anatomy], T]) -> T:

@@ -15,8 +15,11 @@ from vmstate.pseries.guest_kernels import MMU_BYTE, RADIX_BYTE
 from vmstate.pseries.option_vectors import Ov5
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.events import happen
+from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import build
+from vmstate.simulate.migration import receive, send
+from vmstate.simulate.verdict import Outcome
 
 WORLD = with_proposals()
 MODES = (0, LOGICAL_2_06, LOGICAL_2_07)
@@ -123,3 +126,22 @@ def test_what_the_mmu_may_be(host, mmu):
     assert platform_support(machine)[MMU_BYTE] == mmu
     pairs = bytes([MMU_BYTE, mmu, 25, 0, 26, 0x40])
     assert pairs in bytes(Instance(machine).device("spapr").fdt_blob)
+
+
+def test_a_guest_that_chooses_xive_has_qemus_where_kvm_has_none():
+    text = "qemu-7.0 -nodefaults -machine pseries-7.0,accel=kvm{} -m 256"
+    lines = [
+        "warning: kernel_irqchip allowed but unavailable: IRQ_XIVE capability must be present for KVM",
+        "Falling back to kernel-irqchip=off",
+    ]
+
+    def moved(source, destination, option=""):
+        sent = send(f"{source}: {text.format(option)}", lambda running: boot(running, "linux-6.1") and None)
+        assert sent.stream is not None
+        received = receive(sent.stream, f"{destination}: {text.format(option)}").verdict
+        assert received.outcome is Outcome.ACCEPT
+        return sent.messages, received.messages
+
+    assert moved("p9-hv", "p9-nested") == ([], lines)
+    assert moved("p9-nested", "p9-hv") == (lines, [])
+    assert moved("p9-nested", "p9-nested", ",kernel-irqchip=off") == ([], [])

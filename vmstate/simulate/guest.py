@@ -19,6 +19,7 @@ from vmstate.pseries.devices import cpu_reset
 from vmstate.pseries.devices.cpu_reset import SPR_LPCR
 from vmstate.pseries.guest_kernels import Guest
 from vmstate.pseries.guests import guest as named
+from vmstate.pseries.kernel_irqchip import falls_back
 from vmstate.pseries.option_vector_bits import bitmap_of
 from vmstate.pseries.option_vectors import Ov5
 from vmstate.simulate.instance import Instance
@@ -76,6 +77,8 @@ def call_cas(instance: Instance, call: ArchitectureCall) -> Negotiated:
     instance.console.extend(outcome.messages)
     instance.ended = outcome.ended
     negotiate_compat(instance, outcome.agreed_pvr)  # what it says, the outcome has among its messages
+    if not outcome.ended and outcome.interrupts == "xive" and instance.has_xics:
+        instance.console.extend(falls_back(instance, "xive"))
     for device in _devices(instance, "globalstate"):
         device.runstate = b"running".ljust(len(device.runstate), b"\0")
     for device in _devices(instance, "spapr"):

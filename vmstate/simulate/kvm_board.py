@@ -8,6 +8,7 @@ from __future__ import annotations
 from vmstate.describe.history import History
 from vmstate.pseries.accelerators import Host
 from vmstate.pseries.compat_register import new_register, tell_kvm
+from vmstate.pseries.kernel_irqchip import NO_XICS, falls_back, unavailable
 from vmstate.simulate.startup import Refused, Startup
 
 _HV_NEEDS_HOST = (
@@ -53,9 +54,6 @@ def set_kvm_vsmt(start: Startup, host: Host, *, given: bool) -> None:
 _VSMT_MAY_STAY = History(False, (("2.11.2", "2.12"), True))
 _SPACE = History(" ", (("2.11.2", "2.12"), ""))
 
-_NO_XICS = "KVM and IRQ_XICS capability must be present for in-kernel XICS"
-_NO_XIVE = "IRQ_XIVE capability must be present for KVM"
-
 
 def check_irqchip(start: Startup) -> None:
     """``spapr_irq_init``, ``spapr_irq_check``: an interrupt controller in the kernel, if that was demanded.
@@ -77,7 +75,7 @@ def _xics_made(start: Startup, host: Host, *, demanded: bool) -> None:
     if start.settings.irq == "xive":
         raise Refused("kernel_irqchip requested. no KVM XIVE support")
     if not host.irq_xics:
-        raise Refused(f"kernel_irqchip requested but unavailable: {_NO_XICS}")
+        raise Refused(f"kernel_irqchip requested but unavailable: {NO_XICS}")
 
 
 def _xics_made_anew(start: Startup, host: Host, *, demanded: bool) -> None:
@@ -102,16 +100,11 @@ _TOO_OLD: History[tuple[str, ...]] = History(
 
 def activate_irqchip(start: Startup) -> None:
     """``spapr_irq_reset`` (4.1 on): the controller that a guest finds first; the kernel's, if it has one."""
-    host, wanted = start.accelerator.kvm, start.settings.kernel_irqchip
-    if host is None or wanted == "off":
-        return
-    lacks = _NO_XIVE if start.settings.irq == "xive" else _NO_XICS
-    if host.xive if start.settings.irq == "xive" else host.irq_xics:
-        return
-    if wanted == "on":
+    controller = "xive" if start.settings.irq == "xive" else "xics"
+    lacks = unavailable(start, controller)
+    if lacks is not None and start.kernel_irqchip == "on":
         raise Refused(f"kernel_irqchip requested but unavailable: {lacks}")
-    start.warn(f"kernel_irqchip allowed but unavailable: {lacks}")
-    start.say("Falling back to kernel-irqchip=off")
+    start.say(*falls_back(start, controller))
 
 
 def apply_compat(start: Startup) -> None:

@@ -89,6 +89,7 @@ class Machine:
     given: tuple[bool, ...]
     topology: Topology
     ic_mode: str | None
+    kernel_irqchip: str | None
     properties_given: tuple[str, ...]
     irq: str
     nr_irqs: int
@@ -244,6 +245,7 @@ def _machine(start: Startup) -> Machine:
             settings.vsmt,
         ),
         ic_mode=settings.ic_mode,
+        kernel_irqchip=settings.kernel_irqchip,
         properties_given=start.properties_given,
         irq=settings.irq,
         nr_irqs=flags.nr_xirqs,

@@ -7,8 +7,11 @@ from typing import Any
 from vmstate.describe.history import History
 from vmstate.describe.reports import EINVAL, Aborted, Aborts
 from vmstate.pseries.devices.xive import in_kernel, tell_kvm
+from vmstate.pseries.kernel_irqchip import falls_back
 from vmstate.pseries.option_vectors import Ov5
 
+#: Up to 2.9 there is a presenter for each server, whether there is a processor or not.
+ALL_PRESENTERS = History(True, ("2.10", False))
 INTERLOCK_FREE = NO_ADDRESS = -1
 
 #: Bits of option vector 5 that need not be migrated: without others on offer, old streams had none.
@@ -83,8 +86,8 @@ def spapr_pre_save(spapr: Any) -> int:
 
 
 def old_post_load(spapr: Any, version_id: int) -> int:
-    """Before there were capabilities: the clock, which cannot fail, then the MMU."""
-    return configure_mmu(spapr)
+    """Before there were capabilities: interrupts, the clock, which cannot fail, then the MMU."""
+    return resend(spapr) or configure_mmu(spapr)
 
 
 def configure_mmu(spapr: Any) -> int:
@@ -108,7 +111,16 @@ def spapr_post_load(spapr: Any, version_id: int) -> int:
             spapr.say(check.message)
     if any(check.fails for check in checks):
         return -EINVAL
-    return configure_mmu(spapr) or resend(spapr) or restore_contexts(spapr)
+    return configure_mmu(spapr) or activate_irqchip(spapr) or resend(spapr) or restore_contexts(spapr)
+
+
+def activate_irqchip(spapr: Any) -> int:
+    """A guest that uses XIVE goes on with it: the kernel's, if it has one (spapr_irq_update_active_intc)."""
+    machine = spapr.machine
+    if machine.host is not None and machine.has_xics and _uses_xive(spapr):
+        for line in falls_back(machine, "xive"):
+            spapr.say(line)
+    return 0
 
 
 def resend(spapr: Any) -> int:
@@ -119,6 +131,8 @@ def resend(spapr: Any) -> int:
     sources = next(entry.device for entry in spapr.board.entries if entry.device.idstr == "ics")
     topology = machine.topology
     servers = {topology.vcpu_id(index) for index in range(topology.cpus)}
+    if ALL_PRESENTERS.at(machine.release):
+        servers = set(range(topology.max_servers))
     if not servers.issuperset(sources.resent_to()):
         machine.console.append(Aborted(None))
         raise Aborts(None)

@@ -16,6 +16,7 @@ from vmstate.pseries.devices.spapr_drc import Connectors
 from vmstate.pseries.vio_bus import VioDevice
 
 CONNECTORS = Span(since=CONNECTORS_SINCE)
+IRQ_GIVEN = Span(until="4.0")  # the property "irq" of devices on the VIO bus
 
 
 @dataclass(slots=True)
@@ -153,6 +154,10 @@ class Board:
     def next_vio(self) -> tuple[VioDevice, int]:
         """The next device on the VIO bus, and its interrupt number."""
         device = self._vio.pop()
+        option = None if device.option is None else self.machine.devices[device.option]
+        given = option.get("irq") if option is not None and IRQ_GIVEN.covers(self.machine.release) else None
+        if given is not None:
+            return device, self.numbers.given(int(given, 0))
         return device, self.numbers.vio(device.irq)
 
     def sections(self) -> list[Registered]:

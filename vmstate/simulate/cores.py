@@ -16,7 +16,8 @@ def is_core(driver: str) -> bool:
 def plug_core(start: Startup, place: int, device: DeviceOption) -> None:
     """``spapr_core_pre_plug``: a core of the machine's own kind, in a place that exists and is free."""
     name = device.driver.removesuffix(SUFFIX)
-    if all(cpu.name != name for cpu in start.binary.cpus.values()):
+    known = {cpu.name for cpu in start.binary.cpus.values()} | {start.processor.name}  # with KVM: host
+    if name not in known:
         raise Refused(f"{device.text}: '{device.driver}' is not a valid device model name")
     settings = start.settings
     wanted = f"{start.processor.name}{SUFFIX}"

@@ -138,9 +138,10 @@ _TLB_MAS_ENTRY = VMStateDescription(
 )
 
 TLB_6XX = _tlb("cpu/tlb6xx", "env.tlb.tlb6", _TLB_6XX_ENTRY, UInt64("env.tgpr")[4])
-# Up to 7.2 the second one bore the first one's name, and so was never found by a loader.
-TLB_EMB_MISNAMED = Until("8.0", _tlb("cpu/tlb6xx", "env.tlb.tlbe", _TLB_EMB_ENTRY))
-TLB_EMB = Since("8.0", _tlb("cpu/tlbemb", "env.tlb.tlbe", _TLB_EMB_ENTRY))
+# For long the second one bore the first one's name, and so was never found by a loader.
+_NAMED = ("9.0.3", "9.1")
+TLB_EMB_MISNAMED = Until(_NAMED, _tlb("cpu/tlb6xx", "env.tlb.tlbe", _TLB_EMB_ENTRY))
+TLB_EMB = Since(_NAMED, _tlb("cpu/tlbemb", "env.tlb.tlbe", _TLB_EMB_ENTRY))
 TLB_MAS = _tlb("cpu/tlbmas", "env.tlb.tlbm", _TLB_MAS_ENTRY)
 
 COMPAT = Since(

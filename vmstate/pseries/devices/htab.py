@@ -15,6 +15,10 @@ NO_TABLE = 0xFFFFFFFF
 RADIX_KNOWN = Span(since="2.10")  # the header that says that there is no table
 
 MOST_MEMORY = 1 << 46  # more than any host gives; whether it gives less is the host's business
+_NO_MEMORY = History(
+    "Failed to allocate memory: Cannot allocate memory",
+    ("7.0", "qemu_memalign: failed to allocate {size} bytes at alignment {size}: Cannot allocate memory"),
+)
 ASSERTION = "htab_load: Assertion `kvm_enabled()' failed."  # of a table's entries, where there is none
 
 #: Whoever gets a hash table is not radix; 2.10 forgot that a destination may have started so.
@@ -68,8 +72,7 @@ class Htab(LiveDevice):
         """A table of another size (spapr_reallocate_hpt); C shifts by the lower six bits only."""
         size = 1 << (shift & 63)
         if size > MOST_MEMORY:
-            what = f"failed to allocate {size} bytes at alignment {size}: Cannot allocate memory"
-            raise aborts(cur, f"qemu_memalign: {what}")
+            raise aborts(cur, _NO_MEMORY.at(self.machine.release).format(size=size))
         self.shift = shift
         spapr = self.machine.device("spapr") if hasattr(self.machine, "device") else None
         if spapr is not None and _NOT_RADIX.at(self.machine.release):

@@ -32,6 +32,11 @@ class InterruptNumbers:
         """The number of a device on the VIO bus; ``own``: the one that its address stands for."""
         return self._claim(own, lsi=False)
 
+    def given(self, number: int) -> int:
+        """The number that the command line asks for."""
+        self.lsi[number] = False
+        return number
+
     def pci_lsi(self, phb_index: int) -> tuple[int, ...]:
         """The four lines of a host bridge."""
         first = IRQ_PCI_LSI + phb_index * PCI_NUM_PINS

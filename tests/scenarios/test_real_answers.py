@@ -102,15 +102,10 @@ def answer(case, judge, kept):
         contents = run_case(case).contents
         assert contents is not None
         real = judge.load(contents.stream.data, sides[-1], {}).real
-    own = (
-        case.expected.source_messages if real.source_messages or not more else None,
-        case.expected.messages,
-    )
-    said = [
-        [] if stated is None else kept(lines)
-        for stated, lines in zip(own, (real.source_messages, real.messages), strict=True)
-    ]
-    return ("reject" if real.outcome == "crash" else str(real.outcome), *said)
+    stated = (case.expected.source_messages, case.expected.messages)
+    said = (real.source_messages, real.messages)
+    lines = ([] if own is None else kept(heard) for own, heard in zip(stated, said, strict=True))
+    return ("reject" if real.outcome == "crash" else str(real.outcome), *lines)
 
 
 @pytest.mark.qemu

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 
 from vmstate.errors import VmstateError
@@ -15,7 +14,10 @@ from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.readable import meanings
 from vmstate.pseries.world import World
 from vmstate.scenarios.model import Case, Ending
+from vmstate.simulate.aftermath import guest_after
 from vmstate.simulate.command_line import parse
+from vmstate.simulate.events import happen
+from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import build
 from vmstate.simulate.migration import receive, send, take_snapshot
@@ -162,28 +164,24 @@ def _contents(stream: bytes) -> Contents:
     return Contents(open_stream(stream), PseriesDeclarations())
 
 
-# The parts below need what not every case needs; they are imported when a case asks for them.
-
-
 def _before(case: Case) -> Callable[[Instance], None] | None:
     if case.guest is None and not case.events:
         return None
 
-    def happen(instance: Instance) -> None:
+    def before(instance: Instance) -> None:
         if case.guest is not None:
-            import_module("vmstate.simulate.guest").boot(instance, case.guest)
+            boot(instance, case.guest)
         for event in case.events:
-            import_module("vmstate.simulate.events").happen(instance, event)
+            happen(instance, event)
 
-    return happen
+    return before
 
 
 def _ioctls(instance: Instance | None) -> tuple[str, ...]:
-    return () if instance is None else tuple(getattr(instance, "ioctls", ()))
+    return () if instance is None else tuple(instance.ioctls)
 
 
 def _guest_after(case: Case, source: Instance | None, destination: Instance | None) -> str | None:
     if case.expected.guest_after is None or destination is None:
         return None
-    told: str = import_module("vmstate.simulate.aftermath").guest_after(source, destination)
-    return told
+    return guest_after(source, destination)

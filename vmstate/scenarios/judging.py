@@ -18,7 +18,10 @@ from vmstate.stream.items import Section
 
 @dataclass(frozen=True)
 class Judged:
-    """A case that was run; ``wrong`` is a diff of expected (-) and found (+), empty if it passed."""
+    """A case that was run; ``wrong`` is a diff of expected (-) and found (+), empty if it passed.
+
+    ``found`` is what was told: the stream and the machine are megabytes, and gone.
+    """
 
     case: Case
     found: Found
@@ -35,7 +38,8 @@ def run_scenario(scenario: Scenario) -> list[Judged]:
     judged = []
     for case in scenario.cases:
         found = run_case(case, scenario.ignore)
-        judged.append(Judged(case, found, tuple(differences(case.expected, found))))
+        wrong = tuple(differences(case.expected, found))
+        judged.append(Judged(case, found.told(), wrong))
     return judged
 
 

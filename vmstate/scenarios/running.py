@@ -49,6 +49,10 @@ class Found:
     error: str | None = None
     destination: Instance | None = None
 
+    def told(self) -> Found:
+        """The same without the stream and the destination."""
+        return replace(self, contents=None, destination=None)
+
     def state(self, path: str) -> object:
         """A device's state on the destination: ``cpu[1].spr[287]``; text where there is none."""
         found = _PATH.fullmatch(path)

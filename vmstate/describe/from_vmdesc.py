@@ -69,6 +69,8 @@ def _description(entry: Pairs, name: str, depth: int, owner: str = "") -> VMStat
     if depth == 0:
         raise StreamError(f"vmdescription: structs nested deeper than {MAX_DEPTH}", path=name)
     version = member(entry, "version", int, 0)
+    if not -(1 << 31) <= version < 1 << 32:
+        raise StreamError("vmdescription: a version of more than 32 bits", path=name, found=version)
     fields = [_field(f, depth - 1) for f in _objects(entry, "fields")]
     total = Counter(field.name for field in fields)
     single = {f.name for f in fields if f.vmsd is not None and f.count is None}

@@ -64,7 +64,7 @@ class Plan:
         self.subsections = {s.name.encode(): plan_of(s) for s in reversed(vmsd.subsections)}
         self.ordered = [plan_of(s) for s in vmsd.subsections]
         self.header = bytes([SUBSECTION, len(self.prefix) & 0xFF]) + self.prefix
-        self.header += struct.pack(">i", self.version_id)
+        self.header += struct.pack(">I", self.version_id & 0xFFFFFFFF)
 
     # ---- loading
 

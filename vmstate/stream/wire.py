@@ -149,10 +149,21 @@ def _page_bits(win: Window, at: int, facts: _Facts) -> int:
     return at + 4
 
 
+_MOST_CAPABILITIES = 255  # QEMU has some 25; no list of them is worth a search through the whole stream
+
+
 def _capabilities(win: Window, at: int, facts: _Facts) -> int:
     count, at = win.u32(at), at + 4
+    if count > _MOST_CAPABILITIES:
+        raise StreamError(
+            "more capabilities than there are",
+            offset=at - 4,
+            section="configuration",
+            expected=f"at most {_MOST_CAPABILITIES}",
+            found=count,
+        )
     names = []
-    for _ in range(count):  # each takes a byte at least, so a hostile count ends at the stream's end
+    for _ in range(count):
         name, at = win.name(at)
         names.append(name)
     facts.capabilities = tuple(names)

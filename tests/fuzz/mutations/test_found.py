@@ -1,0 +1,94 @@
+"""What campaigns found in our own code, and facts of QEMU that they brought up: each with its recipe."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.fuzz.mutations.bases import base, destination, loaded, mutated
+from vmstate.errors import StreamError
+from vmstate.fuzz.robustness import show
+from vmstate.simulate.command_line import parse
+from vmstate.simulate.commands import DEEPEST
+from vmstate.simulate.instance import Instance
+from vmstate.simulate.machine import build
+from vmstate.stream import open_stream
+from vmstate.stream.content import Contents
+
+SMALL = "7.2-pseries-7.2"
+
+
+def within(depth: int, body: str = "end") -> tuple[str, dict[str, object]]:
+    return "packaged-within", {"before": "timer", "depth": depth, "body": body}
+
+
+def test_a_vmdescs_version_of_many_digits_is_a_finding():
+    numbers = "vmdesc-number", {"number": 207, "value": "9" * 25, "repaired": True}
+    stream = open_stream(mutated("x86_64-microvm", numbers))
+    errors = [decoded.error for decoded in map(Contents(stream).decoded, stream.devices)]
+    assert any("more than 32 bits" in str(error) for error in errors)
+
+
+def test_a_count_of_capabilities_is_no_search_through_the_stream():
+    data = mutated(SMALL, ("capabilities", {"name": "", "times": 2, "count": "0x80000000"}))
+    start = time.process_time()
+    try:
+        show(data)
+    except StreamError as error:
+        assert "capabilities" in str(error)  # noqa: PT017 - found or raised, both are ours
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("depth", [1, 2, 16, 256])
+def test_packages_within_packages_come_from_the_migrations_file(depth):
+    """As asked of QEMU 5.2 to 11.1: the inner one's length and content are in the outermost stream."""
+    assert loaded(SMALL, within(depth)).outcome == "accept"
+
+
+def test_a_package_inside_a_package_as_the_format_nests_them_is_refused():
+    """Real QEMU 7.2 printed this: what it takes for the inner length is the next section's beginning."""
+    inside = "packaged-nested", {"before": "timer", "depth": 2, "body": "end"}
+    assert loaded(SMALL, inside).messages == [
+        "CMD_PACKAGED: Buffer receive fail ret=2302444 length=67108864",
+        "load of migration failed: Resource temporarily unavailable",
+    ]
+
+
+def test_packages_too_deep_for_the_stack_end_qemu():
+    """Real QEMU of every release asked crashed so (signal 11) at a depth of 16384."""
+    verdict = loaded(SMALL, within(16384))
+    assert verdict.decided_by is not None
+    assert verdict.decided_by.rule == "aborted"
+    machine = destination(SMALL)
+    deepest = DEEPEST.at(machine.release)
+    assert deepest < 16384
+
+
+def test_a_return_path_that_is_open_is_open_in_packages_too():
+    twice = "commands-in-turn", {"first": 1, "second": 1, "before": "timer"}
+    assert loaded(SMALL, twice).messages.count("CMD_OPEN_RETURN_PATH called when RP already open") == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("qemu-2.11 -nodefaults -machine pseries-2.1 -m 256", "Unreasonably large packaged state: 16777217"),
+        ("qemu-2.12 -nodefaults -machine pseries-2.1 -m 256", "CMD_PACKAGED: Buffer receive fail ret="),
+    ],
+)
+def test_how_large_a_package_may_be(command, line):
+    name = "2.9.1-pseries-2.1"
+    large = "section-packaged", {"section": "timer", "length": "0x1000001", "ended": True}
+    machine = build(parse(command)).machine
+    assert Instance(machine).load(memoryview(mutated(name, large))).messages[0].startswith(line)
+
+
+def test_virtio_queues_are_counted_before_they_are_read():
+    """A count of millions, and an array as long: refused at once."""
+    name = "7.2-peripherals"
+    queues = "pci@800000020000000:03.0/virtio-rng.virtio.queues"
+    start = time.process_time()
+    verdict = loaded(name, ("count-edge", {"count": queues, "value": "top", "repaired": True}))
+    assert "Invalid number of virtqueues: 0xffffffff" in verdict.messages
+    assert time.process_time() - start < 0.5 + 1e-6 * len(base(name).data)

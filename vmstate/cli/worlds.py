@@ -7,7 +7,7 @@ import runpy
 from typing import Any
 
 from vmstate.errors import ConfigurationError
-from vmstate.proposals.files import shipped_proposals
+from vmstate.proposals.files import all_beside, shipped_proposals
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.world import WORLD, World
 from vmstate.simulate.command_line import Configuration, parse
@@ -39,9 +39,7 @@ def world_of(options: argparse.Namespace, *command_lines: str | None) -> World:
         proposals += made
     if any("+" in text for text in command_lines if text):
         proposals = [*shipped_proposals(), *proposals]
-    for proposal in proposals:
-        world = proposal.beside(world)
-    return world
+    return all_beside(world, proposals)
 
 
 def _declared(file: str) -> tuple[list[Any], list[Proposal]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -32,13 +33,25 @@ def read_proposals(path: str | Path) -> list[Proposal]:
 @cache
 def shipped_proposals() -> tuple[Proposal, ...]:
     """The proposals that come with the package."""
-    # By name, so that what comes on top of another ("NAME-more") comes after it.
-    files = sorted(shipped("proposals").glob("*.py"), key=lambda file: file.stem)
+    files = sorted(shipped("proposals").glob("*.py"))
     return tuple(proposal for file in files for proposal in read_proposals(file))
+
+
+def all_beside(world: World, proposals: Iterable[Proposal]) -> World:
+    """``world`` with all of these beside it; one that comes on top of another comes after it.
+
+    Raises ConfigurationError if one comes on top of what is not there.
+    """
+    waiting = list(proposals)
+    while waiting:
+        names = {proposal.name for proposal in waiting}
+        ready = [p for p in waiting if p.base not in names - {p.name}] or waiting
+        for proposal in ready:
+            world = proposal.beside(world)
+        waiting = [proposal for proposal in waiting if proposal not in ready]
+    return world
 
 
 def with_proposals(world: World = WORLD, *proposals: Proposal) -> World:
     """``world`` with all proposals beside it that come with the package, and these."""
-    for proposal in (*shipped_proposals(), *proposals):
-        world = proposal.beside(world)
-    return world
+    return all_beside(world, (*shipped_proposals(), *proposals))

@@ -12,6 +12,7 @@ from vmstate.simulate.verdict import Check, Outcome, Verdict
 _TOLD = {
     Outcome.ACCEPT: "accepted",
     Outcome.REJECT: "rejected",
+    Outcome.STALLED: "loaded, but the destination waits for ever",
     Outcome.SOURCE_REFUSED: "the source does not start",
     Outcome.DESTINATION_REFUSED: "the destination does not start",
 }

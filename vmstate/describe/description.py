@@ -102,6 +102,7 @@ def _field_at(one: Field, release: Release) -> Field:
     vmsd = one.vmsd.at(release) if one.vmsd else None
     key = one.key.at(release) if one.key else None
     version = value_at(one.version_id, release)
-    if vmsd is one.vmsd and key is one.key and version == one.version_id:
+    allocated = value_at(one.allocated, release)
+    if (vmsd, key, version, allocated) == (one.vmsd, one.key, one.version_id, one.allocated):
         return one
-    return replace(one, vmsd=vmsd, key=key, version_id=version)
+    return replace(one, vmsd=vmsd, key=key, version_id=version, allocated=allocated)

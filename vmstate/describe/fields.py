@@ -53,7 +53,7 @@ class Field:
     size: int | str = 0
     pointers: bool = False
     marked: bool = False
-    allocated: int = 0
+    allocated: int | History[int] = 0
     version_id: int | History[int] = 0
     exists: Exists | None = None
     must_exist: bool = False
@@ -83,8 +83,11 @@ class Field:
 
 
 def Allocated(field: Field, element: int = 1) -> Field:
-    """The destination makes room for what comes: ``element`` bytes of its memory for each (VMS_ALLOC)."""
-    return replace(field, allocated=element)
+    """The destination makes room for what comes: ``element`` bytes of its memory for each (VMS_ALLOC).
+
+    From 11.1 on a count is not negative any more: there is room, or the stream ends before.
+    """
+    return replace(field, allocated=History(element, ("11.1", 0)))
 
 
 T = TypeVar("T", "Field", "VMStateDescription")

@@ -149,6 +149,13 @@ class SubsectionFailed(Report):
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownCapability(Report):
+    """The name of a migration capability that this release does not have (get_capability)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Aborted(Report):
     """QEMU ends here and now, by ``line`` (a failed assertion, no memory); it says nothing more.
 

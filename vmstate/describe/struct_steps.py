@@ -142,7 +142,7 @@ class Allocating(Step):
         if not isinstance(number, str):
             return
         wanted = signed(number_of(field, state, number))
-        if wanted < 0:
+        if wanted < 0 and isinstance(field.allocated, int):
             size = wanted * field.allocated % (1 << 64)
             raise aborts(cur, f"GLib: ../../../glib/gmem.c:136: failed to allocate {size} bytes")
 

@@ -66,6 +66,7 @@ class Answer:
 _NUMBER = re.compile(r"(?<![A-Za-z_])(?:-?0x[0-9a-fA-F]+|-?\d+)\b|\b(?=[a-f]*\d)[0-9a-f]{4,16}\b")
 _ODD = re.compile(r"[^\x20-\x7e]+")
 _LONGEST = 200
+_LONG = 2000  # characters of a line that are looked at: a name in a stream can make it a megabyte long
 
 _ASSERT = re.compile(
     r"(?P<file>[\w./+-]+\.[ch](?:\.inc)?):\d+: (?P<function>\w+): Assertion [`'](?P<what>.*)' failed"
@@ -87,7 +88,7 @@ _OF_SYSTEM = ("__", "raise", "abort", "malloc", "free", "memcpy", "asan", "opera
 
 def template(line: str) -> str:
     """A line with its numbers replaced by ``#``, and characters that no terminal shows by ``?``."""
-    return _NUMBER.sub("#", _ODD.sub("?", line))[:_LONGEST]
+    return _NUMBER.sub("#", _ODD.sub("?", line[:_LONG]))[:_LONGEST]
 
 
 def _place(found: re.Match[str]) -> str:
@@ -101,6 +102,7 @@ def ended(returncode: int | None, messages: Sequence[str]) -> tuple[Fault, ...]:
 
     A migration that is refused ends QEMU with status 1: that is well.
     """
+    messages = [line[:_LONG] for line in messages]
     if returncode is None:
         return (Fault(Kind.HANG, f"hang after: {_last(messages)}", "\n".join(messages[-3:])),)
     text = "\n".join(messages)

@@ -151,10 +151,10 @@ class Worker:
 
 
 def comparison(real: Answer, simulated: Answer) -> Comparison:
-    """Two answers side by side."""
+    """Two answers side by side; a hang is what the simulator calls stalled."""
     return Comparison(
         {},
-        Judged(real.outcome, real.messages),
+        Judged("stalled" if real.outcome == "hang" else real.outcome, real.messages),
         Judged(simulated.outcome, simulated.messages),
         simulated.rule,
     )

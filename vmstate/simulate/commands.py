@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vmstate.describe.history import History
 from vmstate.describe.reports import EINVAL, EIO, aborts
 from vmstate.simulate import reports as r
+from vmstate.simulate.messages import CHAINED
 
 if TYPE_CHECKING:
     from vmstate.describe import Cursor
@@ -26,10 +27,11 @@ DEEPEST = History(7000, ("7.2", 5000), ("10.0", 7000), ("11.0", 2200))
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command's name and data length; None: it varies."""
+    """A command's name and data length (None: it varies); ``named``: its entry in QEMU's table has a name."""
 
     name: str
     length: int | None
+    named: bool = True
 
 
 _FIRST = (
@@ -42,7 +44,7 @@ _FIRST = (
     Command("POSTCOPY_RAM_DISCARD", None),
     Command("PACKAGED", 4),
 )
-_COLO = Command("ENABLE_COLO", 0)
+_COLO = Command("ENABLE_COLO", 0, named=False)
 _RESUME = (Command("POSTCOPY_RESUME", 0), Command("RECV_BITMAP", None))
 # The numbers are positions: ENABLE_COLO went in before two that were there already.
 COMMANDS = History(
@@ -53,15 +55,29 @@ COMMANDS = History(
     ("10.0", (*_FIRST, _COLO, *_RESUME, Command("SWITCHOVER_START", 0))),
 )
 
+#: What becomes of ENABLE_COLO: at first no capability was asked for, and a destination goes over to waiting
+#: for its source's checkpoints; then it refuses; then the command is gone.
+COLO_NEEDS_CAPABILITY, COLO_GONE = "8.1", "11.1"
+COLO = History("begins", (COLO_NEEDS_CAPABILITY, "refused"), (COLO_GONE, "gone"))
+NAMES_FUNCTION = History("loadvm_handle_recv_bitmap: ", (CHAINED, ""))
+RESUME_WARNS = History("", (CHAINED, "warning: "))
+_ILLEGAL_RESUME = "loadvm_postcopy_handle_resume: illegal resume received"
+
 
 class Commands:
-    """Obeys commands for one loader, whose cursor is in the innermost package while one is being loaded."""
+    """Obeys commands for one loader, whose cursor is in the innermost package while one is being loaded.
+
+    ``file``: the stream itself; some commands in a package take their data from there.  ``colo``: set by
+    ENABLE_COLO.
+    """
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
         self.table = COMMANDS.at(loader.release)
         self.file = loader.cur
+        self.colo = False
         self._return_path = False
+        self._postcopy = 0  # PostcopyState: none, advised
         self._around: list[Cursor] = []
 
     def leave(self) -> bool:
@@ -82,13 +98,14 @@ class Commands:
             raise loader.fail(r.CommandUnknown(number, length), "unknown command", offset=start, found=number)
         command = self.table[number]
         if command.length not in (None, length):
-            report = r.CommandLength(command.name, command.length or 0, length)
+            name = command.name if command.named else "(null)"
+            report = r.CommandLength(name, command.length or 0, length)
             raise loader.fail(
                 report, "command length", ret=-ERANGE, offset=start, expected=command.length, found=length
             )
         handler = getattr(self, f"_{command.name.lower()}", None)
         if handler is None:
-            raise self._refuse(f"CMD_{command.name} in wrong postcopy state (0)", -1)
+            raise self._refuse(f"CMD_{command.name} in wrong postcopy state ({self._postcopy})", -1)
         handler(length)
 
     def _refuse(self, text: str, ret: int) -> Exception:
@@ -105,13 +122,59 @@ class Commands:
             raise self._refuse(f"CMD_PING ({value:#x}) received with no return path", -1)
 
     def _postcopy_advise(self, length: int) -> None:
+        if self._postcopy:
+            raise self._refuse(f"CMD_POSTCOPY_ADVISE in wrong postcopy state ({self._postcopy})", -1)
+        self._postcopy = 1
         if length == 16:
             raise self._refuse("RAM postcopy is disabled but have 16 byte advise", -EINVAL)
         if length:
             raise self._refuse(f"CMD_POSTCOPY_ADVISE invalid length ({length})", -EINVAL)
 
+    def _postcopy_ram_discard(self, length: int) -> None:
+        """loadvm_postcopy_ram_handle_discard, up to where there would have to be pages."""
+        name = "CMD_POSTCOPY_RAM_DISCARD"
+        if not self._postcopy:
+            raise self._refuse(f"{name} in wrong postcopy state (0)", -1)
+        if length < 20:
+            raise self._refuse(f"{name} invalid length ({length})", -1)
+        version = self.file.byte()
+        if version:
+            raise self._refuse(f"{name} invalid version ({version})", -1)
+        size = self.file.byte()
+        if not size or size > self.file.end - self.file.pos:
+            raise self._refuse(f"{name} Failed to read RAMBlock ID", -1)
+        self.file.take(size)
+        end = self.file.byte()
+        if end:
+            raise self._refuse(f"{name} missing nil ({end})", -1)
+
     def _postcopy_resume(self, _: int) -> None:
-        self.loader.cur.reports.append("loadvm_postcopy_handle_resume: illegal resume received")
+        self.loader.cur.reports.append(RESUME_WARNS.at(self.loader.release) + _ILLEGAL_RESUME)
+
+    def _recv_bitmap(self, length: int) -> None:
+        """loadvm_handle_recv_bitmap; there is nobody to send the bitmap to."""
+        where = NAMES_FUNCTION.at(self.loader.release)
+        size = self.file.byte()
+        if not size or size > self.file.end - self.file.pos:
+            raise self._refuse(f"{where}failed to read block name", -EINVAL)
+        name = str(self.file.take(size), "utf-8", "replace").split("\0", 1)[0]
+        if length != size + 1:
+            raise self._refuse(f"{where}invalid payload length ({length})", -EINVAL)
+        memory = self.loader.find("ram", 0)
+        if memory is None or memory.block(name) is None:  # type: ignore[attr-defined]
+            raise self._refuse(f"{where}block '{name}' not found", -EINVAL)
+        text = "migrate_send_rp_recv_bitmap: MSG_RP_RECV_BITMAP only used for recovery"
+        self.loader.cur.reports.append(text)
+
+    def _enable_colo(self, length: int) -> None:
+        what = COLO.at(self.loader.release)
+        if what == "gone":
+            number = self.table.index(_COLO)
+            raise self._refuse(f"MIG_CMD {number:#x} deprecated (len {length:#x})", -EINVAL)
+        if what == "refused":
+            text = "ENABLE_COLO command come in migration stream, but x-colo capability is not set"
+            raise self._refuse(text, -EINVAL)
+        self.colo = True
 
     def _switchover_start(self, _: int) -> None:
         return None

@@ -48,7 +48,8 @@ class Loader:
     """One incoming migration.  ``run`` returns 0 or a negative errno; ``cur.reports`` has the rest.
 
     ``entries``: what the destination registered, in QEMU's order.  ``configuration``: the state of the
-    configuration section, if the machine type wants one.
+    configuration section, if the machine type wants one.  ``stalled``: all was loaded, but the destination
+    then waits for a source that it has not.
     """
 
     cur: Cursor
@@ -62,6 +63,7 @@ class Loader:
     decided_by: Check | None = None
     _loading: dict[int, tuple[int, int]] = field(default_factory=dict)
     rare: Callable[[str, int], Entry | None] | None = None
+    stalled: bool = False
     _by_name: dict[str, list[Entry]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -158,6 +160,7 @@ class Loader:
             if kind == EOF_MARK:
                 if commands.leave():
                     continue
+                self.stalled = commands.colo
                 return 0
             if kind in (START, FULL):
                 ret = self._guard(self._start_full)
@@ -184,13 +187,9 @@ class Loader:
         cur = self.cur
         start = cur.pos - 1
         section_id, idstr, instance_id, version = self._section_header()
-        where: dict[str, Any] = {"offset": start, "section": idstr, "instance": instance_id}
         entry = self.find(idstr, instance_id)
-        if entry is None:
-            raise self.fail(r.UnknownSection(idstr, instance_id), "unknown section or instance", **where)
-        if version > entry.version_id:
-            report = r.SectionTooNew(signed(version), idstr, entry.version_id)
-            raise self.fail(report, "section version", expected=entry.version_id, found=version, **where)
+        if entry is None or version > entry.version_id:
+            raise self._unfit(entry, start, idstr, instance_id, version)
         self._loading[id(entry)] = (section_id, version)
         try:
             self._load(entry, version)
@@ -200,17 +199,27 @@ class Loader:
             cur.reports.append(r.SectionFailed(instance_id, idstr))
             raise
         self._footer(entry, section_id)
-        self.note(
-            Check(
-                "section",
-                True,
-                section=idstr,
-                instance=instance_id,
-                offset=start,
-                incoming=version,
-                local=entry.version_id,
+        if self.trace is not None:
+            self.note(
+                Check(
+                    "section",
+                    True,
+                    section=idstr,
+                    instance=instance_id,
+                    offset=start,
+                    incoming=version,
+                    local=entry.version_id,
+                )
             )
-        )
+
+    def _unfit(
+        self, entry: Entry | None, start: int, idstr: str, instance_id: int, version: int
+    ) -> LoadFailure:
+        where: dict[str, Any] = {"offset": start, "section": idstr, "instance": instance_id}
+        if entry is None:
+            return self.fail(r.UnknownSection(idstr, instance_id), "unknown section or instance", **where)
+        report = r.SectionTooNew(signed(version), idstr, entry.version_id)
+        return self.fail(report, "section version", expected=entry.version_id, found=version, **where)
 
     def _section_header(self) -> tuple[int, str, int, int]:
         cur = self.cur

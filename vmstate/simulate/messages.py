@@ -90,6 +90,10 @@ TEXTS: dict[type[Report], History[Saying]] = {
         (TYPES_CHAINED, Set("{field} inconsistent stream when loading the gtree")),
     ),
     # migration/savevm.c
+    d.UnknownCapability: History(
+        Print("Received unknown capability {name}"),
+        (TYPES_CHAINED, Set("Received unknown capability {name}")),
+    ),
     r.NotAStream: History(
         Print("Not a migration stream"),
         (CHAINED, Set("Not a migration stream, magic: {magic:x} != 5145564d")),
@@ -154,7 +158,11 @@ TEXTS: dict[type[Report], History[Saying]] = {
     r.UnknownType: History(
         Print("Unknown savevm section type {type}"), (CHAINED, Set("Unknown section type {type}"))
     ),
-    r.TypeUnreadable: History(None, (CHAINED, Set("Failed to load section ID: stream error: {ret}: "))),
+    r.TypeUnreadable: History(
+        None,
+        (CHAINED, Set("Failed to load section ID: stream error: {ret}: ")),
+        ("11.1", Set("Failed to load section ID: stream error: {ret}: Channel error: Input/output error")),
+    ),
     r.CommandUnknown: History(
         Print("MIG_CMD {command:#x} unknown (len {length:#x})"),
         (CHAINED, Set("MIG_CMD {command:#x} unknown (len {length:#x})")),

@@ -11,6 +11,7 @@ class Outcome(StrEnum):
 
     ACCEPT = "accept"
     REJECT = "reject"
+    STALLED = "stalled"  # it has loaded all, and now waits for ever (COLO)
     SOURCE_REFUSED = "source-refused"
     DESTINATION_REFUSED = "destination-refused"
 

@@ -21,9 +21,9 @@ from vmstate.describe import (
     scalar,
 )
 from vmstate.describe.cursor import signed
-from vmstate.describe.history import Span
+from vmstate.describe.history import ALWAYS, Span
 from vmstate.describe.infos import Info
-from vmstate.describe.reports import EINVAL, LoadFailure, Refused
+from vmstate.describe.reports import EINVAL, LoadFailure, Refused, UnknownCapability
 from vmstate.pseries.devices.device import Device
 
 TARGET_PAGE_BITS = 12  # of every ppc64 machine, and the least that there is
@@ -40,8 +40,8 @@ class CapabilityName(Info):
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> str:
         at = cur.pos
         name = bytes(cur.take(cur.byte())).decode("utf-8", "replace")
-        if cur.judge and name not in KNOWN:
-            state.say(f"Received unknown capability {name}")
+        if cur.judge and not KNOWN.get(name, NEVER).covers(state.machine.release):
+            cur.reports.append(UnknownCapability(name))
             raise LoadFailure(-EINVAL, f"unknown migration capability {name!r}", offset=at, found=name)
         return name
 
@@ -50,16 +50,26 @@ class CapabilityName(Info):
         out.put(bytes([len(raw)]) + raw)
 
 
-#: Every capability that some release calls by this name (QAPI's MigrationCapability).
-# fmt: off
-KNOWN = frozenset((
-    "xbzrle", "rdma-pin-all", "auto-converge", "zero-blocks", "compress", "events", "postcopy-ram",
-    "x-colo", "release-ram", "block", "return-path", "pause-before-switchover", "multifd", "x-multifd",
-    "dirty-bitmaps", "postcopy-blocktime", "late-block-activate", "x-ignore-shared", "validate-uuid",
-    "background-snapshot", "zero-copy-send", "postcopy-preempt", "switchover-ack", "dirty-limit",
-    "mapped-ram",
-))
-# fmt: on
+NEVER = Span(until="0.0")
+_OLD = (
+    *("xbzrle", "rdma-pin-all", "auto-converge", "zero-blocks", "events", "postcopy-ram", "release-ram"),
+    *("return-path", "pause-before-switchover", "multifd", "dirty-bitmaps", "postcopy-blocktime"),
+    *("late-block-activate", "x-ignore-shared"),
+)
+#: The names of capabilities (QAPI's MigrationCapability) from 4.0 on, when streams began to have them.
+KNOWN: dict[str, Span] = {
+    **dict.fromkeys(_OLD, ALWAYS),
+    "compress": Span(until="9.1"),
+    "block": Span(until="9.1"),
+    "x-colo": Span(until="11.1"),
+    "validate-uuid": Span("4.2"),
+    "background-snapshot": Span("6.0"),
+    "zero-copy-send": Span("7.1"),
+    "postcopy-preempt": Span("7.1"),
+    "switchover-ack": Span("8.1"),
+    "dirty-limit": Span("8.1"),
+    "mapped-ram": Span("9.0"),
+}
 
 CAPABILITY = CapabilityName()
 
@@ -120,7 +130,11 @@ def post_load(state: Any, version_id: int) -> int:
     if state.target_page_bits != TARGET_PAGE_BITS:
         bits = signed(state.target_page_bits)
         return _refuse(state, f"Received TARGET_PAGE_BITS is {bits} but local is {TARGET_PAGE_BITS}")
-    return 0 if _validate_capabilities(state) else -EINVAL
+    if _validate_capabilities(state):
+        return 0
+    if HANDS_OVER.covers(state.machine.release):
+        raise Refused("Failed to validate capabilities")
+    return -EINVAL
 
 
 #: From here on the hook hands its message to the loader, which prints it with its own.

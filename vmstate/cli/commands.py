@@ -24,7 +24,10 @@ COMMANDS: dict[str, Command] = {
     "whatif": Command("vmstate.cli.whatif", "what a proposed patch changes, over many pairs of machines"),
     "explain": Command("vmstate.cli.explain", "what a line of QEMU means, or why a migration is refused"),
     "scenario": Command("vmstate.cli.scenario", "questions that were argued about, each run again"),
-    "fuzz": Command("vmstate.cli.fuzz", "changed streams against a destination: crashes, hangs, disagreements"),
+    "fuzz": Command(
+        "vmstate.cli.fuzz", "changed streams against a destination: crashes, hangs, disagreements"
+    ),
+    "minimize": Command("vmstate.cli.minimize", "the smallest recipe of changes that shows a finding"),
     "unwrap": Command("vmstate.cli.unwrap", "take a stream out of what it is wrapped in"),
     "wrap": Command("vmstate.cli.wrap", "compress a stream, or put it into a save image like another"),
     "capture": Command("vmstate.cli.capture", "let a real QEMU save a stream"),

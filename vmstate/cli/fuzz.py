@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from vmstate.cli.campaigns import add_destination, plan_of
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
-from vmstate.errors import ConfigurationError, Finding, Severity
+from vmstate.errors import Finding, Severity
+from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.campaign import Campaign, Limits, local, scheduled
 from vmstate.fuzz.faults import Kind
 from vmstate.fuzz.mutations import MUTATIONS
+from vmstate.fuzz.places import Places
 from vmstate.fuzz.plan import Base, Plan
 from vmstate.fuzz.recipes import read_recipes
 from vmstate.fuzz.summary import agreement_lines, agreements, coverage, coverage_lines, finding_lines
@@ -30,7 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "For the robustness of your own QEMU, or of a device that you are writing: docs/fuzzing.md."
     )
-    add_targets(parser)
+    parser.add_argument("streams", nargs="*", metavar="STREAM", help="streams to be changed")
+    add_destination(parser)
+    parser.add_argument("--whole", action="store_true", help="keep all of guest memory in the streams")
     parser.add_argument(
         "--runs", type=int, metavar="N", help=f"how many streams in all ({_RUNS}, if nothing is said)"
     )
@@ -52,64 +57,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="only list the mutations")
 
 
-def add_targets(parser: argparse.ArgumentParser) -> None:
-    """The streams, and what they are given to."""
-    parser.add_argument("streams", nargs="*", metavar="STREAM", help="streams to be changed")
-    parser.add_argument(
-        "--on", metavar="COMMAND", help="the destination, e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2'"
-    )
-    parser.add_argument(
-        "--against", metavar="PROGRAM", help="a real QEMU, started with the words of --on, and compared"
-    )
-    parser.add_argument(
-        "--device", metavar="FILE", help="a device of your own instead: a Python file (docs/fuzzing.md)"
-    )
-    parser.add_argument(
-        "--timeout", type=float, default=10.0, metavar="S", help="seconds QEMU may take for a stream"
-    )
-    parser.add_argument("--whole", action="store_true", help="keep all of guest memory in the streams")
-
-
-def plan_of(options: argparse.Namespace) -> Plan:
-    """What the options ask for.  Raises ConfigurationError for what does not go together."""
-    device = None
-    bases = tuple(Base.read(path, whole=options.whole) for path in options.streams)
-    if options.device is not None:
-        if options.on is not None or options.against is not None or bases:
-            raise ConfigurationError("--device is its own destination, and has its own stream")
-        from vmstate.fuzz.device import opened_device
-
-        text = Path(options.device).read_text(encoding="utf-8")
-        device = (options.device, text)
-        bases = (Base.of(Path(options.device).stem, opened_device(*device).stream()),)
-    if not bases:
-        raise ConfigurationError("give streams to be changed (or --device FILE)")
-    if device is None and options.on is None:
-        raise ConfigurationError(
-            "say --on which destination, e.g. --on 'qemu-7.2 -machine pseries-7.2 -m 256'"
-        )
-    real = None
-    if options.against is not None:
-        real = (options.against, *shlex.split(options.on)[1:])
-    plan = Plan(
-        bases,
-        on=options.on,
-        real=real,
-        device=device,
-        only=tuple(getattr(options, "only", ())),
-        seed=getattr(options, "seed", 0),
-        timeout=options.timeout,
-        sample=getattr(options, "sample", 0),
-    )
-    plan.mutations()
-    return plan
-
-
 def run(options: argparse.Namespace) -> Report:
     """List mutations, run recipes, or run a campaign."""
     if options.list:
         return _listed()
-    plan = plan_of(options)
+    plan = plan_of(options, [Base.read(path, whole=options.whole) for path in options.streams])
+    plan = replace(plan, only=tuple(options.only), seed=options.seed, sample=options.sample)
+    plan.mutations()
     if options.recipe is not None:
         return _recipes(options, plan)
     runs = options.runs
@@ -216,9 +170,6 @@ def _report(options: argparse.Namespace, plan: Plan, tally: Tally, *, interrupte
 
 
 def _places(plan: Plan) -> set[str]:
-    from vmstate.fuzz.anatomy import Anatomy
-    from vmstate.fuzz.places import Places
-
     return set().union(*(Places(Anatomy(base.data(), base.name)).all for base in plan.bases))
 
 

@@ -1,0 +1,119 @@
+"""``vmstate minimize``: the smallest recipe that shows what a recipe shows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vmstate.cli.campaigns import add_destination, recipes_and_plan
+from vmstate.cli.report import Report
+from vmstate.cli.terminal import progress
+from vmstate.fuzz.edits import applied
+from vmstate.fuzz.faults import Kind
+from vmstate.fuzz.recipe import Recipe
+from vmstate.fuzz.shrinking import Shrinker
+from vmstate.fuzz.tally import Found
+from vmstate.fuzz.worker import Subject, Worker
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.epilog = "A recipe shows a finding; the smallest recipe that shows the same finding is printed."
+    parser.add_argument(
+        "recipes",
+        nargs="+",
+        metavar="RECIPE",
+        help='a campaign\'s folder; or a file of recipes or findings; "-"',
+    )
+    parser.add_argument(
+        "--stream", action="append", default=[], help="the recipes' stream, if not in the campaign's folder"
+    )
+    parser.add_argument("--whole", action="store_true", help="keep all of guest memory in the streams")
+    add_destination(parser)
+    parser.add_argument("--tries", type=int, default=500, metavar="N", help="runs for each recipe, at most")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the recipes there, as JSON, one a line")
+    parser.add_argument(
+        "--streams-to", metavar="FOLDER", help="also write each recipe's stream into that folder"
+    )
+
+
+@dataclass(frozen=True)
+class _Shrunk:
+    """``found``: what the recipe still shows; None if it shows nothing."""
+
+    before: Recipe
+    after: Recipe
+    found: Found | None
+    asked: int
+    bytes: int
+
+    def as_json(self) -> dict[str, Any]:
+        shown = None if self.found is None else self.found.as_json()
+        return {
+            "before": self.before.as_json(),
+            "recipe": self.after.as_json(),
+            "finding": shown,
+            "tries": self.asked,
+            "stream_bytes": self.bytes,
+        }
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Shrink each recipe."""
+    recipes, plan = recipes_and_plan(options)
+    shrunk: list[_Shrunk] = []
+    worker = Worker(plan)
+    try:
+        with progress("shrinking", len(recipes)) as tick:
+            for number, recipe in enumerate(recipes):
+                shrunk.append(_shrunk(worker, recipe, options.tries))
+                _keep(worker.subject(recipe), shrunk[-1], options.streams_to, number)
+                tick(number + 1)
+    finally:
+        worker.close()
+    if options.output is not None:
+        Path(options.output).write_text("".join(f"{one.after}\n" for one in shrunk), encoding="utf-8")
+    shown = all(one.found is not None for one in shrunk)
+    return Report(_lines(shrunk), lambda: [one.as_json() for one in shrunk], ok=shown)
+
+
+def _shrunk(worker: Worker, recipe: Recipe, tries: int) -> _Shrunk:
+    wanted = next(iter(sorted(worker.found(recipe), key=lambda f: list(Kind).index(f.kind))), None)
+    subject = worker.subject(recipe)
+    size = len(applied(subject.anatomy.data, recipe.edits(subject.anatomy)))
+    if wanted is None:
+        return _Shrunk(recipe, recipe, None, 1, size)
+    shrinker = Shrinker(
+        subject.anatomy, lambda one: any(found.key == wanted.key for found in worker.found(one)), tries
+    )
+    after = shrinker.shrink(recipe)
+    size = len(applied(subject.anatomy.data, after.edits(subject.anatomy)))
+    found = next((found for found in worker.found(after) if found.key == wanted.key), wanted)
+    return _Shrunk(recipe, after, found, shrinker.asked, size)
+
+
+def _keep(subject: Subject, one: _Shrunk, folder: str | None, number: int) -> None:
+    if folder is None:
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    stream = applied(subject.anatomy.data, one.after.edits(subject.anatomy))
+    (Path(folder) / f"{number:04}-{one.after.stream}.mig").write_bytes(stream)
+
+
+def _lines(shrunk: Sequence[_Shrunk]) -> Iterator[str]:
+    for one in shrunk:
+        if one.found is None:
+            yield f"shows nothing: {json.dumps(one.before.as_json())}"
+            continue
+        yield f"{one.found.kind}: {one.found.target}: {one.found.signature}"
+        before = "mutation" if len(one.before.steps) == 1 else "mutations"
+        yield f"  {len(one.before.steps)} {before} before, {len(one.after.steps)} now ({one.asked} tries):"
+        yield from (f"  {step}" for step in one.after.steps)
+        if one.after.without:
+            yield f"  without {len(one.after.without)} sections, which are not needed: {one.bytes} bytes left"
+        yield from (f"    {line}" for line in one.found.text.splitlines()[-6:])
+        yield f"  {one.after}"

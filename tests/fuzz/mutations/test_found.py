@@ -92,3 +92,22 @@ def test_virtio_queues_are_counted_before_they_are_read():
     verdict = loaded(name, ("count-edge", {"count": queues, "value": "top", "repaired": True}))
     assert "Invalid number of virtqueues: 0xffffffff" in verdict.messages
     assert time.process_time() - start < 0.5 + 1e-6 * len(base(name).data)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "ends"),
+    [
+        ("7.2-peripherals", "0", True),
+        ("7.2-peripherals", "1", True),
+        ("7.2-peripherals", "2", True),
+        ("7.2-peripherals", "0x80", True),
+        ("10.0-peripherals", "+1", True),
+        ("5.2-peripherals-pseries-2.4", "0", False),
+        ("5.2-peripherals-pseries-2.4", "0x80", False),
+    ],
+)
+def test_a_network_card_with_other_queues_than_its_own_ends_qemu(name, count, ends):
+    """As real 7.2.22 and 10.0.13 did: they make as many queues as come, and look at no limit."""
+    queues = "pci@800000020000000:00.0/virtio-net.virtio.queues"
+    verdict = loaded(name, ("count-edge", {"count": queues, "value": count, "repaired": True}))
+    assert (verdict.decided_by is not None and verdict.decided_by.rule == "aborted") is ends

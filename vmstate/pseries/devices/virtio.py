@@ -200,6 +200,7 @@ class QueueCount(Scalar):
         count: int = super().get(cur, field, state, size, old)
         if cur.judge and not cur.short:
             self._check(state, count, at)
+            state.queues_coming(cur, count)
         return count
 
     @staticmethod
@@ -258,6 +259,7 @@ class VirtioInfo(Info):
             raise
         if cur.judge:
             self._check(state, at)
+            state.queues_came(cur, state.nr_queues)
 
     def _check(self, state: Any, at: int) -> None:
         """virtio_load, behind the queues."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from vmstate.describe import History, WireRecords, plan_of
+from vmstate.describe import Cursor, History, WireRecords, plan_of
 from vmstate.describe.arrays import WireArray, zeros
 from vmstate.pseries.devices.device import Device
 from vmstate.pseries.devices.pci_config import (
@@ -150,6 +150,12 @@ class VirtioDevice(Device):
     def msix_size(self) -> int:
         """Bytes of the vector table and the pending bits."""
         return table_size(self.vectors)
+
+    def queues_coming(self, cur: Cursor, count: int) -> None:
+        """The device makes room for so many queues, if it does (pre_load_queues)."""
+
+    def queues_came(self, cur: Cursor, count: int) -> None:
+        """The device is told which features the guest uses, which may make other queues."""
 
     def refusal(self) -> int:
         """What the device's own loader, written by hand, returns of what it was sent: 0, or -errno."""

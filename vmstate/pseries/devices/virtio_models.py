@@ -23,8 +23,9 @@ from vmstate.describe import (
     WireArray,
     Writer,
 )
+from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
-from vmstate.describe.reports import EINVAL
+from vmstate.describe.reports import EINVAL, aborts
 from vmstate.errors import Unsupported
 from vmstate.pseries.devices.virtio import virtio
 from vmstate.pseries.devices.virtio_device import VirtioDevice, VirtioModel, VirtioOptions
@@ -136,6 +137,14 @@ NET = VMStateDescription(
 _VLANS = History(0, (("7.2.10", "8.1"), 0xFF))
 
 
+#: As many queues are made as come, from here on: virtio_net_pre_load_queues, which looks at no limit.
+PRE_LOADS = Span(since=("7.2.15", "8.2.8", "9.0.4", "9.1.2", "9.2"))
+#: Above this many QEMU writes so far outside that it crashes at once; measured: 4 to 7 go unnoticed in 7.2.
+UNNOTICED = History(7, ("8.0", 3))
+FEWEST = 3  # two for the one pair that there is, and the control queue
+TOO_FEW = "virtio_net_change_num_queues: Assertion `old_num_queues >= 3' failed."
+
+
 class VirtioNet(VirtioDevice):
     """A card with its address, listening to everything."""
 
@@ -150,6 +159,17 @@ class VirtioNet(VirtioDevice):
         """Bytes of addresses that are skipped; QEMU counts them in a signed number, and none below zero."""
         size = (6 * self.macs_in_use) & 0xFFFFFFFF
         return size if size < 1 << 31 else 0
+
+    def queues_coming(self, cur: Cursor, count: int) -> None:
+        """None: a queue is freed twice.  Too many: they are written behind the end of an array."""
+        release = self.machine.release
+        if PRE_LOADS.covers(release) and (not count or count > UNNOTICED.at(release)):
+            raise aborts(cur, None)
+
+    def queues_came(self, cur: Cursor, count: int) -> None:
+        """virtio_net_set_multiqueue: there must be a pair to begin with."""
+        if PRE_LOADS.covers(self.machine.release) and count < FEWEST:
+            raise aborts(cur, TOO_FEW)
 
     def __init__(self, machine: Any, options: VirtioOptions, mac: bytes = bytes(6)) -> None:
         super().__init__(machine, options)

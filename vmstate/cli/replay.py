@@ -6,10 +6,14 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from vmstate.cli.report import Report
-from vmstate.cli.terminal import Style
+from vmstate.cli.terminal import Style, progress
 from vmstate.errors import ConfigurationError, Finding, Severity
+from vmstate.fuzz.corpus import Corpus, Replayed, replayed
+from vmstate.fuzz.junit import junit
+from vmstate.fuzz.targets import Real, Simulated, Target
 from vmstate.qemu import Command, RealOutcome, RealVerdict, identify, replay
 from vmstate.simulate.migration import load
 from vmstate.simulate.verdict import Verdict
@@ -18,7 +22,12 @@ from vmstate.stream.containers import Opened, open_input
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("stream", metavar="STREAM", help="a stream, in whatever it is wrapped in")
+    parser.add_argument("stream", nargs="?", metavar="STREAM", help="a stream, in whatever it is wrapped in")
+    parser.add_argument(
+        "--corpus", metavar="FOLDER", help="instead of a stream: all streams and recipes of a folder"
+    )
+    parser.add_argument("--base", action="append", default=[], metavar="STREAM", help="a stream of recipes")
+    parser.add_argument("--junit", metavar="OUT.xml", help="write the corpus's results as JUnit XML, too")
     parser.add_argument(
         "--capability",
         action="append",
@@ -37,6 +46,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Ask the real QEMU, then the simulated one of its release; where they differ is a finding."""
+    if options.corpus is not None:
+        if options.stream is not None:  # what stands before "--" was meant for the command line
+            options.qemu = [options.stream, *options.qemu]
+        return _corpus(options, Command.parse(options.qemu))
+    if options.stream is None:
+        raise ConfigurationError("a stream is needed, or --corpus FOLDER")
     command = Command.parse(options.qemu)
     with open_input(options.stream) as opened:
         real = replay(
@@ -100,3 +115,44 @@ def _lines(real: RealVerdict, simulated: Verdict | ConfigurationError) -> Iterat
     yield from (f"  {message}" for message in real.messages)
     if isinstance(simulated, Verdict):
         yield f"simulated: {simulated.outcome}"
+
+
+def _corpus(options: argparse.Namespace, command: Command) -> Report:
+    """Every stream and recipe of a folder: a table, and JUnit XML if asked for."""
+    corpus = Corpus(Path(options.corpus), [Path(path) for path in options.base])
+    if not corpus.entries:
+        raise ConfigurationError(f"{options.corpus}: there are no streams and no recipes in it")
+    targets: list[Target] = [Real(command, timeout=options.timeout)]
+    try:
+        release = identify(command.program).release
+        targets.append(Simulated(shlex.join([f"qemu-{release}", *command.arguments])))
+    except ConfigurationError as error:
+        note = Finding(
+            _NOT_COMPARED, Severity.INFO, f"the simulator does not model this command line: {error}"
+        )
+        findings: tuple[Finding, ...] = (note,)
+    else:
+        findings = ()
+    results: list[Replayed] = []
+    with progress("replaying", len(corpus.entries)) as tick:
+        for one in replayed(corpus, targets):
+            results.append(one)
+            tick(len(results))
+    for target in targets:
+        target.close()
+    if options.junit is not None:
+        Path(options.junit).write_bytes(junit(targets[0].name, results))
+    fine = all(one.passed for one in results)
+    return Report(_table(results), [one.as_json() for one in results], findings, ok=fine)
+
+
+def _table(results: Sequence[Replayed]) -> Iterator[str]:
+    style = Style.of(sys.stdout)
+    width = max(len(one.name) for one in results)
+    for one in results:
+        outcomes = ", ".join(f"{answer.target} {answer.outcome}" for answer in one.answers) or one.error
+        line = f"{one.name:<{width}}  {outcomes}"
+        yield line if one.passed else style.paint("red", line)
+        yield from (f"    {fault.kind}: {fault.signature}" for fault in one.faults)
+    passed = sum(one.passed for one in results)
+    yield f"{passed} of {len(results)} passed"

@@ -100,4 +100,5 @@ def _without(steps: Sequence[Step], number: int) -> tuple[Step, ...]:
 
 
 def _touches(edits: Sequence[Edit], start: int, end: int) -> bool:
-    return any((edit.start < end and start < edit.end) or edit.start == edit.end == start for edit in edits)
+    """What is inserted right in front of a section stays, even if the section goes."""
+    return any(edit.start < end and start < edit.end for edit in edits)

@@ -1,0 +1,121 @@
+"""A folder of streams and recipes put to a real and to a simulated QEMU: a regression suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vmstate.errors import VmstateError
+from vmstate.fuzz.anatomy import Anatomy
+from vmstate.fuzz.edits import applied
+from vmstate.fuzz.faults import Answer, Fault, disagreement
+from vmstate.fuzz.plan import Base
+from vmstate.fuzz.recipe import Recipe
+from vmstate.fuzz.recipes import read_recipes
+from vmstate.fuzz.targets import Target
+from vmstate.fuzz.worker import comparison
+
+_RECIPES = (".jsonl", ".recipe", ".recipe.json")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stream of the folder, or a recipe: ``name`` is its file's, with the line for a recipe."""
+
+    name: str
+    path: Path
+    recipe: Recipe | None = None
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """``error``: why there was nothing to ask."""
+
+    name: str
+    answers: tuple[Answer, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    error: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether no program did wrong, and all agreed."""
+        return not self.faults and not self.error
+
+    def as_json(self) -> dict[str, Any]:
+        """The answers and what is wrong, as a JSON object."""
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "answers": {answer.target: answer.as_json() for answer in self.answers},
+            "faults": [{"kind": str(f.kind), "signature": f.signature, "text": f.text} for f in self.faults],
+            **({"error": self.error} if self.error else {}),
+        }
+
+
+def entries(folder: Path) -> list[Entry]:
+    """What is in a folder and those below: streams (``*.mig``, also compressed), recipes (a line each).
+
+    Raises ConfigurationError for a line that is no recipe, OSError.
+    """
+    found: list[Entry] = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = str(path.relative_to(folder))
+        if path.name.endswith(_RECIPES):
+            recipes = read_recipes(str(path))
+            many = len(recipes) > 1
+            found += [Entry(f"{name}:{n}" if many else name, path, r) for n, r in enumerate(recipes, 1)]
+        elif ".mig" in path.suffixes:
+            found.append(Entry(name, path))
+    return found
+
+
+class Corpus:
+    """The streams that a folder's entries mean; a recipe's base is one of the folder, or of ``more``."""
+
+    def __init__(self, folder: Path, more: Sequence[Path] = ()) -> None:
+        self.entries = entries(folder)
+        self._paths = [entry.path for entry in self.entries if entry.recipe is None] + list(more)
+        self._bases: dict[str, Anatomy] | None = None
+
+    def stream(self, entry: Entry) -> bytes:
+        """The stream of an entry.  Raises UnknownBase, and what reading raises."""
+        if entry.recipe is None:
+            return Base.read(str(entry.path), whole=True).data()
+        base = self._base(entry.recipe)
+        return applied(base.data, entry.recipe.edits(base))
+
+    def _base(self, recipe: Recipe) -> Anatomy:
+        """A base is a stream as it is, or with most of its memory left out, as campaigns take it."""
+        if self._bases is None:
+            self._bases = {}
+            for path in self._paths:
+                for whole in (True, False):
+                    base = Base.read(str(path), whole=whole)
+                    if base.sha256 not in self._bases:
+                        self._bases[base.sha256] = Anatomy(base.data(), base.name)
+        if recipe.base not in self._bases:
+            raise UnknownBase(f"the base stream {recipe.stream} ({recipe.base}) is not in the folder")
+        return self._bases[recipe.base]
+
+
+class UnknownBase(VmstateError):
+    """A recipe's base stream is not at hand.  Put it into the folder."""
+
+
+def replayed(corpus: Corpus, targets: Sequence[Target]) -> Iterator[Replayed]:
+    """Each entry's answers, real first; where two differ, that is a fault too."""
+    for entry in corpus.entries:
+        try:
+            stream = corpus.stream(entry)
+        except (VmstateError, OSError) as error:
+            yield Replayed(entry.name, error=str(error))
+            continue
+        answers = tuple(target.run(memoryview(stream)) for target in targets)
+        faults = [fault for answer in answers for fault in answer.faults]
+        if len(answers) == 2:
+            compared = comparison(answers[0], answers[1])
+            if not compared.same and not (compared.same_outcome and answers[0].outcome == "crash"):
+                faults.append(disagreement(*answers, same_outcome=compared.same_outcome))
+        yield Replayed(entry.name, answers, tuple(faults))

@@ -1,0 +1,46 @@
+"""Results as JUnit XML, which continuous integration reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree as Xml
+
+from vmstate.fuzz.corpus import Replayed
+
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(suite: str, results: Sequence[Replayed]) -> bytes:
+    """The results as one test suite: a case for each entry, a failure for each that did not pass."""
+    failed = sum(1 for one in results if one.faults)
+    errors = sum(1 for one in results if one.error)
+    seconds = sum(answer.seconds for one in results for answer in one.answers)
+    root = Xml.Element("testsuites")
+    counts = {"tests": len(results), "failures": failed, "errors": errors}
+    told = {name: str(count) for name, count in counts.items()}
+    element = Xml.SubElement(root, "testsuite", {"name": suite, **told, "time": f"{seconds:.3f}"})
+    for one in results:
+        took = sum(answer.seconds for answer in one.answers)
+        attributes = {"name": _plain(one.name), "classname": suite, "time": f"{took:.3f}"}
+        case = Xml.SubElement(element, "testcase", attributes)
+        if one.error:
+            Xml.SubElement(case, "error", {"message": _plain(one.error)})
+        for fault in one.faults:
+            message = _plain(f"{fault.kind}: {fault.signature}")
+            failure = Xml.SubElement(case, "failure", {"type": str(fault.kind), "message": message})
+            failure.text = _plain(fault.text)
+        out = Xml.SubElement(case, "system-out")
+        out.text = _plain(
+            "\n".join(
+                line
+                for answer in one.answers
+                for line in (f"{answer.target}: {answer.outcome}", *(f"  {m}" for m in answer.messages))
+            )
+        )
+    return bytes(Xml.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _plain(text: str) -> str:
+    """Without the characters that XML cannot have."""
+    return _NOT_XML.sub("?", text)

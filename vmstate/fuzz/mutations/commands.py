@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import among
@@ -95,7 +97,7 @@ def _body(base: Anatomy, before: str, body: str) -> bytes:
 def packaged_nested(base: Anatomy, before: str, depth: int, body: str) -> list[Edit]:
     """Packages within packages, so deep; the innermost holds an end mark, nothing, or a section."""
     at, inner = base.by_path[before].start, _body(base, before, body)
-    return [Edit(at, at, b"".join(reversed(_heads(len(inner), min(max(depth, 0), _DEEPEST)))) + inner)]
+    return [Edit(at, at, _heads(len(inner), min(max(depth, 0), _DEEPEST)) + inner)]
 
 
 @mutation("commands", before=ANY_SECTION, depth=_DEPTHS, body=_BODIES)
@@ -110,13 +112,14 @@ def packaged_within(base: Anatomy, before: str, depth: int, body: str) -> list[E
     return [Edit(at, at, head + one * min(max(depth - 1, 0), _DEEPEST) + u32(len(inner)) + inner)]
 
 
-def _heads(size: int, depth: int) -> list[bytes]:
-    """The commands around a stream of ``size`` bytes, the innermost first."""
+@lru_cache(maxsize=64)
+def _heads(size: int, depth: int) -> bytes:
+    """The commands around a stream of ``size`` bytes."""
     heads = []
     for _ in range(depth):
         heads.append(command(Command.PACKAGED, u32(size)))
         size += len(heads[-1])
-    return heads
+    return b"".join(reversed(heads))
 
 
 @mutation("commands", before=ANY_SECTION, times=among(2, 100, 10000), number=among(1, 2, 11, 8))

@@ -70,8 +70,10 @@ class Structs(Nested):
         if self.layout and (values is None or isinstance(values, WireRecords)):
             names, item = self.layout
             size = count * item.size
-            # An element that begins like a subsection of the struct is one for QEMU: look closely then.
-            if size <= cur.end - cur.pos and not self._ambiguous(cur, size):
+            # An element that begins like a subsection of the struct is one for QEMU: look closely then; also
+            # where the stream ends with the array, as QEMU looks for a subsection behind its last element.
+            ends = cur.judge and size == cur.end - cur.pos
+            if size <= cur.end - cur.pos and not ends and not self._ambiguous(cur, size):
                 return store(field, state, WireRecords(names, item, cur.take(size)))
             if size > cur.end - cur.pos and not cur.judge:
                 # Cut off: a decoder keeps the whole elements as they are, and stops in the next.

@@ -122,9 +122,10 @@ def local(jobs: int) -> Iterator[Executor]:
 
 
 @contextmanager
-def scheduled(address: str) -> Iterator[tuple[Executor, int]]:
+def scheduled(address: str, wait: float = 10.0) -> Iterator[tuple[Executor, int]]:
     """An executor on the Dask cluster at ``address``, and how many workers it has.
 
+    ``wait``: seconds for an answer.  The workers need vmstate, and the QEMU of the plan, at the same places.
     Raises ConfigurationError if ``distributed`` is not installed, or nobody answers.
     """
     try:
@@ -132,7 +133,7 @@ def scheduled(address: str) -> Iterator[tuple[Executor, int]]:
     except ImportError:
         raise ConfigurationError("--scheduler needs Dask: pip install 'vmstate[cluster]'") from None
     try:
-        client: Any = distributed.Client(address, timeout=10)
+        client: Any = distributed.Client(address, timeout=wait)
     except (OSError, TimeoutError, ValueError) as error:
         raise ConfigurationError(f"no Dask scheduler answers at {address}: {error}") from None
     with client:

@@ -82,12 +82,14 @@ class Device:
         device: Callable[[], Any],
         use: Callable[[Any], object] | None = None,
         release: Release | None = None,
+        file: str | None = None,
     ) -> None:
         self.release = release or max(WORLD.newest)
         self.description = description.at(self.release)
         self.name = description.name
         self._device = device
         self._use = use
+        self._file = file
         self._checked = plan_of(_checked(self.description))
 
     def stream(self) -> bytes:
@@ -133,7 +135,7 @@ class Device:
         except VmstateError as error:
             return Answer(self.name, "escaped", (str(error),), (escaped(error),))
         except Exception as error:  # noqa: BLE001 - what the device's own code does is what is looked for
-            fault = escaped(error)
+            fault = escaped(error, self._file)
             error.__traceback__ = None
             return Answer(self.name, "crash", (repr(error),), (fault,))
         decided = loader.decided_by
@@ -200,7 +202,7 @@ def opened_device(path: str, text: str) -> Device:
         exec(compile(text, path, "exec"), made)  # noqa: S102 - the user's own file, which is to be run
         description, device = made["DESCRIPTION"], made["device"]
         release = Release.parse(made["RELEASE"]) if "RELEASE" in made else None
-        opened = Device(description, device, made.get("use"), release)
+        opened = Device(description, device, made.get("use"), release, path)
         answer = opened.run(memoryview(opened.stream()))
     except KeyError as error:
         raise ConfigurationError(f"{path}: there is no {error.args[0]} in it") from None

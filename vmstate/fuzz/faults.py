@@ -145,9 +145,13 @@ def _sanitized(messages: Sequence[str]) -> str | None:
     return None
 
 
-def escaped(error: BaseException) -> Fault:
-    """An exception that should not have got out: its type and the innermost function that it came through."""
-    frames = traceback.extract_tb(error.__traceback__)
+def escaped(error: BaseException, file: str | None = None) -> Fault:
+    """An exception that should not have got out: its type and the innermost function that it came through.
+
+    ``file``: only functions of this one count, if there are any.
+    """
+    frames = list(traceback.extract_tb(error.__traceback__))
+    frames = [frame for frame in frames if frame.filename == file] or frames
     where = frames[-1] if frames else None
     place = f"{PurePath(where.filename).name} {where.name}" if where else "nowhere"
     text = "".join(traceback.format_exception(error)[-4:])

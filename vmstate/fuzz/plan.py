@@ -87,9 +87,7 @@ class Plan:
         for word in self.only:
             if not any(word in (known.name, known.kind) for known in MUTATIONS.values()):
                 kinds = ", ".join(sorted({known.kind for known in MUTATIONS.values()}))
-                raise ConfigurationError(
-                    f"no mutation and no kind of mutations: {word!r}; kinds are: {kinds}"
-                )
+                raise ConfigurationError(f"neither a mutation nor a kind of them: {word!r}; kinds: {kinds}")
         return tuple(m for m in MUTATIONS.values() if {m.name, m.kind} & set(self.only))
 
     def command(self) -> Command | None:

@@ -40,8 +40,9 @@ class CapabilityName(Info):
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> str:
         at = cur.pos
         name = bytes(cur.take(cur.byte())).decode("utf-8", "replace")
-        if cur.judge and not KNOWN.get(name, NEVER).covers(state.machine.release):
-            cur.reports.append(UnknownCapability(name))
+        known = name.split("\0", 1)[0]  # as C reads it
+        if cur.judge and not KNOWN.get(known, NEVER).covers(state.machine.release):
+            cur.reports.append(UnknownCapability(known))
             raise LoadFailure(-EINVAL, f"unknown migration capability {name!r}", offset=at, found=name)
         return name
 

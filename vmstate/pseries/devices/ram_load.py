@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vmstate.describe import Cursor, History
 from vmstate.describe.history import Span
 from vmstate.describe.reports import EINVAL, EIO, LoadFailure
+from vmstate.errors import StreamError
 from vmstate.pseries.devices.ram import (
     CONTINUE,
     EOS,
@@ -18,6 +19,7 @@ from vmstate.pseries.devices.ram import (
     RamBlock,
     zero_run,
 )
+from vmstate.stream import xbzrle
 
 if TYPE_CHECKING:
     from vmstate.pseries.devices.ram import Ram
@@ -154,11 +156,12 @@ class RamLoader:
     def _xbzrle(self, address: int) -> None:
         cur = self.cur
         kind, length = cur.byte(), int.from_bytes(cur.number(2), "big")
-        if kind != 1 or length > PAGE_SIZE:
-            what = "wrong compression!" if kind != 1 else "len overflow!"
+        what = "wrong compression!" if kind != 1 else "len overflow!" if length > PAGE_SIZE else None
+        if what is None:
+            what = _decode_error(cur.take(length))
+        if what is not None:
             self.ram.say(f"Failed to load XBZRLE page - {what}")
             raise self.refuse(f"Failed to decompress XBZRLE page at {address:x}", "XBZRLE page")
-        cur.take(length)
 
     def _compressed(self) -> None:
         length = int.from_bytes(self.cur.number(4), "big", signed=True)
@@ -238,6 +241,15 @@ class RamLoader:
             if same < count:
                 return
             window = min(window * 8, RUN_PAGES)
+
+
+def _decode_error(delta: memoryview) -> str | None:
+    """What is printed of a delta that fits no page, whatever stands in the page."""
+    try:
+        xbzrle.decode(bytes(PAGE_SIZE), delta)
+    except StreamError:
+        return "decode error!"
+    return None
 
 
 #: printf's %#x leaves out the 0x of zero.

@@ -159,8 +159,8 @@ def test_ctrl_c_ends_with_a_report_and_130(tmp_path):
     assert done.returncode == 130, done.stderr
     result = json.loads(done.stdout)["result"]
     assert not result["complete"]
-    assert 0 < result["part_done"] < 1
-    assert result["pairs"]
+    assert result["part_done"] < 1
+    assert bool(result["pairs"]) == (result["part_done"] > 0)  # a busy machine may not have begun
 
 
 def test_the_report_ends_with_what_it_does_not_cover(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +44,20 @@ def test_the_table_has_every_command():
 
 def test_the_readme_is_a_page():
     assert README.count("\n") <= 120
+
+
+def test_the_walk_with_a_device_finds_what_it_says(tmp_path, capsys):
+    walk = re.search(r"## Fuzz your own device.*?```sh\n(.*?)```(.*?)\n## ", README, re.DOTALL)
+    assert walk is not None
+    said = ""
+    for line in walk[1].splitlines():
+        words = shlex.split(line, comments=True)
+        words = words if words[0] == "cp" else [sys.executable, "-m", *words]
+        (tmp_path / "docs").is_symlink() or (tmp_path / "docs").symlink_to(ROOT / "docs")
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode in (0, 1), done.stderr
+        said += done.stdout + done.stderr
+    claims = re.findall(r"`([^`]*\bring\b[^`]*|[^`]*elements come[^`]*)`", walk[2].replace("\n", " "))
+    assert len(claims) == 3
+    for claim in claims:
+        assert claim in said

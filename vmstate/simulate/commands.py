@@ -6,17 +6,18 @@ path or a running postcopy is refused, as QEMU refuses it when the stream comes 
 
 from __future__ import annotations
 
-import copy
+import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
-from vmstate.describe.history import History
+from vmstate.describe import Cursor
+from vmstate.describe.history import History, Release
 from vmstate.describe.reports import EINVAL, EIO, aborts
 from vmstate.simulate import reports as r
 from vmstate.simulate.messages import CHAINED
 
 if TYPE_CHECKING:
-    from vmstate.describe import Cursor
     from vmstate.simulate.loader import Loader
 
 EAGAIN, ERANGE = 11, 34
@@ -64,6 +65,15 @@ RESUME_WARNS = History("", (CHAINED, "warning: "))
 _ILLEGAL_RESUME = "loadvm_postcopy_handle_resume: illegal resume received"
 
 
+_HEAD = struct.Struct(">HH")
+
+
+@cache
+def _limits(release: Release) -> tuple[tuple[Command, ...], int, int]:
+    """The commands of a release, the largest package, and how many may be in one another."""
+    return COMMANDS.at(release), MAX_PACKAGED.at(release), DEEPEST.at(release)
+
+
 class Commands:
     """Obeys commands for one loader, whose cursor is in the innermost package while one is being loaded.
 
@@ -73,7 +83,7 @@ class Commands:
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
-        self.table = COMMANDS.at(loader.release)
+        self.table, self.largest, self.deepest = _limits(loader.release)
         self.file = loader.cur
         self.colo = False
         self._return_path = False
@@ -91,9 +101,11 @@ class Commands:
         """Read one command and do what it says.  Raises LoadFailure."""
         loader, cur = self.loader, self.loader.cur
         start = cur.pos - 1
-        number, length = (int.from_bytes(cur.number(2), "big") for _ in range(2))
-        if cur.short:
+        if cur.end - cur.pos < _HEAD.size:
+            cur.short, cur.pos = True, cur.end
             raise loader.fail(r.CommandUnreadable(-EIO), "command", ret=-EIO)
+        number, length = _HEAD.unpack_from(cur.data, cur.pos)
+        cur.pos += _HEAD.size
         if not 0 < number < len(self.table):
             raise loader.fail(r.CommandUnknown(number, length), "unknown command", offset=start, found=number)
         command = self.table[number]
@@ -183,15 +195,15 @@ class Commands:
         """Enter a package; length and content come from the migration's file, whatever it is in itself."""
         loader, file = self.loader, self.file
         length = int.from_bytes(file.number(4), "big")
-        if length > MAX_PACKAGED.at(loader.release):
+        if length > self.largest:
             raise self._refuse(f"Unreasonably large packaged state: {length}", -1)
         there = file.end - file.pos
         if length > there:
             text = f"CMD_PACKAGED: Buffer receive fail ret={there} length={length}"
             raise self._refuse(text, -EAGAIN)
-        if len(self._around) >= DEEPEST.at(loader.release):
+        if len(self._around) >= self.deepest:
             raise aborts(loader.cur, None)  # each package takes a piece of the stack
-        package = copy.copy(file)
-        package.data, package.pos, package.end = file.take(length), 0, length
+        package = Cursor(file.take(length), judge=True)
+        package.reports = file.reports
         self._around.append(loader.cur)
         loader.cur = package

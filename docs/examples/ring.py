@@ -1,13 +1,13 @@
 """A device with a ring of requests: what its C says, in a dozen lines.
 
-    #define RING_SIZE 16
+#define RING_SIZE 16
 
-    typedef struct RingState {
-        uint32_t used;              /* how many of the requests are in use */
-        uint64_t requests[RING_SIZE];
-        uint32_t next;              /* the one to be served next */
-        uint32_t done;
-    } RingState;
+typedef struct RingState {
+    uint32_t used;              /* how many of the requests are in use */
+    uint64_t requests[RING_SIZE];
+    uint32_t next;              /* the one to be served next */
+    uint32_t done;
+} RingState;
 """
 
 from types import SimpleNamespace

@@ -63,9 +63,13 @@ def plan_of_folder(folder: Path) -> Plan:
         bases = [
             Base.read(str(folder / "streams" / f"{b['name']}.mig.zst"), whole=True) for b in told["bases"]
         ]
-        known = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
-        known.pop("only", None)
-        return replace(Plan(()), **{**known, "bases": tuple(bases), "sample": 0})
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in told.items()
+            if name not in {"bases", "only"}
+        }
+        known["sample"] = 0
+        return replace(Plan(tuple(bases)), **known)
     except FileNotFoundError:
         raise ConfigurationError(f"{folder} is not the folder of a campaign: there is no {STATE}") from None
     except (ValueError, KeyError, TypeError) as error:

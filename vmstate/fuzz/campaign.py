@@ -129,11 +129,12 @@ def scheduled(address: str, wait: float = 10.0) -> Iterator[tuple[Executor, int]
     Raises ConfigurationError if ``distributed`` is not installed, or nobody answers.
     """
     try:
-        import distributed
+        from distributed import Client
     except ImportError:
         raise ConfigurationError("--scheduler needs Dask: pip install 'vmstate[cluster]'") from None
     try:
-        client: Any = distributed.Client(address, timeout=wait)
+        connect: Any = Client
+        client = connect(address, timeout=wait)
     except (OSError, TimeoutError, ValueError) as error:
         raise ConfigurationError(f"no Dask scheduler answers at {address}: {error}") from None
     with client:

@@ -46,8 +46,8 @@ class Fault:
 class Answer:
     """What a target made of a stream.
 
-    ``outcome``: accept, reject, crash, hang or escaped.  ``rule``: what decided, where the target knows.
-    ``rules``: those that ran, if they were traced.
+    ``outcome``: accept, reject, crash, hang or escaped.  ``rule``: what decided, and ``section``: where, if
+    the target knows.  ``rules``: those that ran, if they were traced.
     """
 
     target: str
@@ -55,6 +55,7 @@ class Answer:
     messages: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     rule: str | None = None
+    section: str | None = None
     rules: frozenset[str] = field(default_factory=frozenset)
     seconds: float = 0.0
 
@@ -65,6 +66,7 @@ class Answer:
 
 _NUMBER = re.compile(r"(?<![A-Za-z_])(?:-?0x[0-9a-fA-F]+|-?\d+)\b|\b(?=[a-f]*\d)[0-9a-f]{4,16}\b")
 _ODD = re.compile(r"[^\x20-\x7e]+")
+SILENT = "no line"  # what a program said last, if it said nothing
 _LONGEST = 200
 _LONG = 2000  # characters of a line that are looked at: a name in a stream can make it a megabyte long
 
@@ -128,7 +130,7 @@ def ended(returncode: int | None, messages: Sequence[str]) -> tuple[Fault, ...]:
 
 def _last(messages: Sequence[str]) -> str:
     lines = [line for line in messages if not line.startswith("warning: ")]
-    return template(lines[-1]) if lines else "no line"
+    return template(lines[-1]) if lines else SILENT
 
 
 def _sanitized(messages: Sequence[str]) -> str | None:

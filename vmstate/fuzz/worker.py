@@ -6,14 +6,16 @@ import gc
 import resource
 import signal
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.device import opened_device
 from vmstate.fuzz.edits import Workbench
-from vmstate.fuzz.faults import Answer, disagreement
+from vmstate.fuzz.faults import SILENT, Answer, Fault, disagreement
+from vmstate.fuzz.mutations import Mutation
 from vmstate.fuzz.places import Places
 from vmstate.fuzz.plan import Base, Plan
 from vmstate.fuzz.recipe import Recipe, drawn
@@ -109,7 +111,7 @@ class Worker:
                     tally.rules[f"{step.kind}: {answer.rule}"] += 1
             tally.traced.update(answer.rules)
             for fault in answer.faults:
-                tally.note(Found.of(fault, answer.target, recipe))
+                tally.note(Found.of(_told_apart(fault, answers[0], steps), answer.target, recipe))
         if self.real is not None and self.simulated is not None:
             kinds, names = {step.kind for step in steps}, {step.name for step in steps}
             self._compare(answers[-1], answers[-2], (kinds, names), recipe, tally)
@@ -148,6 +150,17 @@ class Worker:
         tally = Tally()
         self._run(self.subject(recipe), recipe, tally)
         return list(tally.found.values())
+
+
+def _told_apart(fault: Fault, simulated: Answer, steps: Sequence[Mutation]) -> Fault:
+    """A crash without a word is named by where the simulator ends; else by what was done to the stream."""
+    if not fault.signature.endswith(SILENT):
+        return fault
+    if simulated.rule is not None:
+        where = f"{simulated.rule} in {simulated.section}" if simulated.section else simulated.rule
+    else:
+        where = ", ".join(sorted({step.kind for step in steps}))
+    return replace(fault, signature=f"{fault.signature} ({where})")
 
 
 def comparison(real: Answer, simulated: Answer) -> Comparison:

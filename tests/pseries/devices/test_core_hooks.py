@@ -6,10 +6,10 @@ import pytest
 
 from tests.pseries.devices.sections import Running
 from vmstate.describe import WireRecords, decode, encode
+from vmstate.pseries.compat_register import SPR_PCR
 from vmstate.pseries.devices import cpu_reset
 from vmstate.pseries.devices.cpu import Cpu
 from vmstate.pseries.devices.cpu_common import CpuCommon
-from vmstate.pseries.compat_register import SPR_PCR
 from vmstate.pseries.devices.cpu_hooks import SPR_PVR
 from vmstate.pseries.devices.cpu_parts import SLBE
 from vmstate.pseries.devices.spapr import Spapr

@@ -84,6 +84,7 @@ class Simulated:
             (*self._said, *verdict.messages),
             tuple(faults),
             rule=None if decided is None else decided.rule,
+            section=None if decided is None else decided.section,
             rules=frozenset(one.rule for one in verdict.trace),
             seconds=seconds,
         )

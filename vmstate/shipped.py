@@ -1,4 +1,4 @@
-"""Where the files are that come with the package: hosts, guest kernels, proposals, scenarios, findings."""
+"""The files that come with the package: hosts, guest kernels, proposals, scenarios, findings, streams."""
 
 from __future__ import annotations
 
@@ -11,3 +11,9 @@ def shipped(kind: str) -> Path:
     """The folder of the files of one kind: ``fixtures/KIND``, in a checkout or as installed."""
     installed = _HERE / "fixtures" / kind
     return installed if installed.is_dir() else _HERE.parent / "fixtures" / kind
+
+
+def shipped_streams() -> Path:
+    """The folder of captured streams: ``streams``, in a checkout or as installed."""
+    installed = shipped("streams")
+    return installed if installed.is_dir() else _HERE.parent / "streams"

@@ -47,7 +47,9 @@ def test_verdicts_are_those_of_migrate(name, guest):
     chance = random.Random(name)
     chance.shuffle(tasks)
     judged = 0
-    for task in tasks[:25]:
+    for number, task in enumerate(tasks):
+        if number >= 25 and judged:
+            break
         done = comparison.run(task)
         for row in chance.sample(list(done.rows), min(8, len(done.rows))):
             plain = [answers(comparison, row, when) for when in (BEFORE, AFTER)]

@@ -64,7 +64,7 @@ class ChosenSet:
     releases: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     cpus: tuple[str, ...] = ("", "power8", "power9")
-    hosts: tuple[str, ...] = ("tcg", "p8-hv", "p8-pr", "p9-hv", "p9-hv-dd23", "p10-hv")
+    hosts: tuple[str, ...] = ("tcg", "p8-hv", "p8-pr", "p9-hv", "p10-hv")
     ic_modes: tuple[str, ...] = ("", "xics", "xive", "dual")
     compat_modes: tuple[str, ...] = ("", "power8", "power9")
     options: tuple[str, ...] = ("", "cap-htm=off")

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 from vmstate.errors import VmstateError
 from vmstate.proposals.files import with_proposals
@@ -14,6 +13,7 @@ from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.readable import meanings
 from vmstate.pseries.world import World
 from vmstate.scenarios.model import Case, Ending
+from vmstate.shipped import shipped_streams
 from vmstate.simulate.aftermath import guest_after
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.events import happen
@@ -27,7 +27,7 @@ from vmstate.stream.containers import open_input
 from vmstate.stream.content import Contents
 from vmstate.stream.content.changes import Changes
 
-STREAMS = Path(__file__).resolve().parent.parent.parent / "streams"
+STREAMS = shipped_streams()
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster there")
     parser.add_argument("--known", metavar="FILE", help="disagreements that have a reason (a TOML file)")
     parser.add_argument(
-        "--sample", type=int, default=200, metavar="N", help="show and verify one stream of so many"
+        "--sample", type=int, default=1000, metavar="N", help="show and verify one stream of so many"
     )
     parser.add_argument("--list", action="store_true", help="only list the mutations")
 

@@ -23,6 +23,11 @@ def zeros(size: int) -> memoryview:
     return _zero_block(max(16, (size - 1).bit_length() if size else 0))[:size]
 
 
+@cache
+def _item(code: str) -> struct.Struct:
+    return struct.Struct(">" + code)
+
+
 class WireArray(Sequence[Any]):
     """Big-endian numbers of one width (``code`` as in :mod:`struct`), read where they lie.
 
@@ -34,13 +39,13 @@ class WireArray(Sequence[Any]):
 
     def __init__(self, code: str, raw: bytes | bytearray | memoryview) -> None:
         self.code = code
-        self._item = struct.Struct(">" + code)
+        self._item = _item(code)
         self.raw = memoryview(raw)
 
     @classmethod
     def filled(cls, code: str, count: int, value: int = 0) -> WireArray:
         """``count`` elements of one value."""
-        item = struct.Struct(">" + code)
+        item = _item(code)
         return cls(code, item.pack(value) * count if value else zeros(item.size * count))
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from vmstate.describe.reports import Report
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from vmstate.describe.tree import TreeBuilder
 
 _ZERO = bytes(16)
+_WORD = struct.Struct(">I")
 
 
 def signed(number: int, bits: int = 32) -> int:
@@ -71,7 +73,20 @@ class Cursor:
 
     def byte(self) -> int:
         """The next byte."""
+        pos = self.pos
+        if pos < self.end:
+            self.pos = pos + 1
+            return self.data[pos]
         return self.number(1)[0]
+
+    def word(self) -> int:
+        """The next 32 bits."""
+        pos = self.pos
+        if self.end - pos >= _WORD.size:
+            self.pos = pos + _WORD.size
+            number: int = _WORD.unpack_from(self.data, pos)[0]
+            return number
+        return int.from_bytes(self.number(_WORD.size), "big")
 
     def peek(self) -> int:
         """The next byte without consuming it; 0 past the end, where a judge has asked too much."""

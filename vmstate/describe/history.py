@@ -9,7 +9,7 @@ point in history is written as several releases, the main line's last:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Generic, NamedTuple, TypeVar
 
@@ -86,13 +86,21 @@ class History(Generic[T]):
 
     first: T
     changes: tuple[tuple[Points, T], ...] = ()
+    _known: dict[Release, T] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __init__(self, first: T, *changes: tuple[Points, T]) -> None:
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "changes", changes)
+        object.__setattr__(self, "_known", {})  # asked for again and again
 
     def at(self, release: Release) -> T:
         """The value that ``release`` has: the latest change that it reached."""
+        known: dict[Release, T] = self._known
+        if release not in known:
+            known[release] = self._at(release)
+        return known[release]
+
+    def _at(self, release: Release) -> T:
         value = self.first
         for points, later in self.changes:
             if reached(points, release):

@@ -43,13 +43,14 @@ def applied(data: bytes | memoryview, edits: Sequence[Edit]) -> bytes:
 
 
 class Workbench:
-    """A stream that can be changed for a moment: what lies before or after the edits is not copied.
+    """A stream that can be changed for a moment: the largest piece between edits stays where it is.
 
-    With edits that keep the length nothing moves; otherwise the shorter side of the stream does.
+    What lies to its left and right is written again, and only where something has moved.
     """
 
     def __init__(self, data: bytes | memoryview) -> None:
         self.base = bytes(data)
+        self._view = memoryview(self.base)
         self._slack = _SLACK
         self._room()
 
@@ -60,42 +61,44 @@ class Workbench:
     @contextmanager
     def changed(self, edits: Sequence[Edit]) -> Iterator[memoryview]:
         """The stream with ``edits`` (combined) made, for the time of the block; it must not be kept."""
-        if not edits:
-            yield memoryview(self._bytes)[self._slack : self._slack + len(self.base)]
-            return
-        first, last = edits[0].start, edits[-1].end
-        middle = _between(self.base, edits, first, last)
-        growth = len(middle) - (last - first)
-        if abs(growth) > self._slack:
-            self._slack = abs(growth) * 2
+        growth = sum(len(edit.new) for edit in edits)
+        if growth > self._slack:
+            self._slack = growth * 2
             self._room()
-        before_moves = first < len(self.base) - last
-        start = self._slack - growth if before_moves else self._slack
-        moved = (
-            (self._slack, start, first)
-            if before_moves
-            else (self._slack + last, self._slack + last + growth, len(self.base) - last)
-        )
-        if growth:
-            self._move(*moved)
-        at = start + first
-        self._bytes[at : at + len(middle)] = middle
-        view = memoryview(self._bytes)[start : start + len(self.base) + growth]
+        starts = [0, *(edit.end for edit in edits)]
+        ends = [*(edit.start for edit in edits), len(self.base)]
+        sizes = [end - start for start, end in zip(starts, ends, strict=True)]
+        still = sizes.index(max(sizes))
+        written: list[tuple[int, int]] = []
+        last = self._slack + ends[still]
+        for edit, start, end in zip(edits[still:], starts[still + 1 :], ends[still + 1 :], strict=True):
+            written.append((last, len(edit.new)))
+            self._bytes[last : last + len(edit.new)] = edit.new
+            last += len(edit.new)
+            if last != self._slack + start:
+                written.append((last, end - start))
+                self._bytes[last : last + end - start] = self._view[start:end]
+            last += end - start
+        first = self._slack + starts[still]
+        for edit, start, end in zip(
+            edits[:still][::-1], starts[:still][::-1], ends[:still][::-1], strict=True
+        ):
+            first -= len(edit.new)
+            written.append((first, len(edit.new)))
+            self._bytes[first : first + len(edit.new)] = edit.new
+            first -= end - start
+            if first != self._slack + start:
+                written.append((first, end - start))
+                self._bytes[first : first + end - start] = self._view[start:end]
+        view = memoryview(self._bytes)[first:last]
         try:
             yield view
         finally:
             view.release()
-            if growth:
-                self._move(moved[1], moved[0], moved[2])
-            self._bytes[self._slack + first : self._slack + last] = self.base[first:last]
+            for at, size in written:
+                self._restore(at - self._slack, at - self._slack + size)
 
-    def _move(self, start: int, to: int, size: int) -> None:
-        view = memoryview(self._bytes)
-        view[to : to + size] = view[start : start + size]
-
-
-def _between(base: bytes, edits: Sequence[Edit], first: int, last: int) -> bytes:
-    if len(edits) == 1:
-        return edits[0].new
-    moved = [Edit(edit.start - first, edit.end - first, edit.new) for edit in edits]
-    return applied(base[first:last], moved)
+    def _restore(self, start: int, end: int) -> None:
+        start, end = max(start, 0), min(end, len(self.base))
+        if start < end:
+            self._bytes[self._slack + start : self._slack + end] = self._view[start:end]

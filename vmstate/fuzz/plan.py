@@ -63,7 +63,7 @@ class Plan:
     only: tuple[str, ...] = ()
     seed: int = 0
     timeout: float = 10.0
-    sample: int = 200
+    sample: int = 1000
 
     @cached_property
     def key(self) -> str:

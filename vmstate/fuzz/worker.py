@@ -26,6 +26,8 @@ from vmstate.qemu.fast import no_core_files
 from vmstate.qemu.judging import Answer as Judged
 from vmstate.qemu.judging import Comparison
 
+_GARBAGE = 20_000  # objects between two looks for garbage: those of some ten runs
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -192,4 +194,5 @@ def run_batch(plan: Plan, known: tuple[Disagreement, ...], batch: Batch) -> Tall
         worker = _workers[plan.key] = Worker(plan, known)
         gc.collect()
         gc.freeze()  # what is here stays: the collector need not look at it again
+        gc.set_threshold(_GARBAGE)
     return worker.batch(batch)

@@ -100,6 +100,7 @@ class Board:
         self._vio: list[VioDevice] = list(reversed(built.vio))
         self.usb: list[UsbBus] = []
         self._next_id = 0
+        self._prioritized = False
         self._macs = 0
         self._reserved: dict[str, Registered] = {}
         self._instances: Counter[str] = Counter()
@@ -109,6 +110,8 @@ class Board:
         """Register a section."""
         self.entries.append(Registered(self._next_id, device))
         self._next_id += 1
+        if device.priority:
+            self._prioritized = True
 
     def add_at(self, path: str, device: Device) -> None:
         """Register a device that is named by its place on a bus; releases before had its plain name."""
@@ -162,9 +165,9 @@ class Board:
 
     def sections(self) -> list[Registered]:
         """All entries by priority (savevm_state_handler_insert): the higher first, else as they came."""
-        if not any(_priority(entry) for entry in self.entries):
+        if not self._prioritized:
             return self.entries
-        return sorted(self.entries, key=lambda entry: -_priority(entry))
+        return sorted(self.entries, key=lambda entry: -entry.device.priority)
 
 
 def _mac_address(text: str) -> bytes:
@@ -175,8 +178,3 @@ def _mac_address(text: str) -> bytes:
     if len(mac) != 6:
         raise ConfigurationError(f"mac={text}: not modelled")
     return mac
-
-
-def _priority(entry: Registered) -> int:
-    device = entry.device
-    return device.description.priority if isinstance(device, Device) else 0

@@ -74,6 +74,11 @@ def _limits(release: Release) -> tuple[tuple[Command, ...], int, int]:
     return COMMANDS.at(release), MAX_PACKAGED.at(release), DEEPEST.at(release)
 
 
+@cache
+def _handler(name: str) -> str:
+    return f"_{name.lower()}"
+
+
 class Commands:
     """Obeys commands for one loader, whose cursor is in the innermost package while one is being loaded.
 
@@ -115,7 +120,7 @@ class Commands:
             raise loader.fail(
                 report, "command length", ret=-ERANGE, offset=start, expected=command.length, found=length
             )
-        handler = getattr(self, f"_{command.name.lower()}", None)
+        handler = getattr(self, _handler(command.name), None)
         if handler is None:
             raise self._refuse(f"CMD_{command.name} in wrong postcopy state ({self._postcopy})", -1)
         handler(length)
@@ -194,7 +199,7 @@ class Commands:
     def _packaged(self, _: int) -> None:
         """Enter a package; length and content come from the migration's file, whatever it is in itself."""
         loader, file = self.loader, self.file
-        length = int.from_bytes(file.number(4), "big")
+        length = file.word()
         if length > self.largest:
             raise self._refuse(f"Unreasonably large packaged state: {length}", -1)
         there = file.end - file.pos

@@ -29,6 +29,7 @@ class Instance:
     """
 
     def __init__(self, built: Machine, trace: list[Check] | None = None) -> None:
+        self.__dict__.update(vars(built))  # what devices ask for most; __getattr__ has the rest
         self.built = built
         self.release = built.release
         self.flags = built.flags

@@ -120,12 +120,12 @@ class Loader:
         return failure
 
     def _header(self) -> None:
-        magic = self._be32()
+        magic = self.cur.word()
         if magic != MAGIC:
             raise self.fail(
                 r.NotAStream(magic), "not a migration stream", offset=0, expected=MAGIC, found=magic
             )
-        version = self._be32()
+        version = self.cur.word()
         if version != FILE_VERSION:
             old = version == COMPAT_VERSION
             report = r.ObsoleteVersion() if old else r.UnsupportedFileVersion(version)
@@ -145,9 +145,6 @@ class Loader:
             error.within(section="configuration", instance=0)
             self._flatten(error)
             raise
-
-    def _be32(self) -> int:
-        return int.from_bytes(self.cur.number(4), "big")
 
     def sections(self) -> int:
         """Sections and commands up to the end mark (qemu_loadvm_state_main)."""
@@ -223,7 +220,7 @@ class Loader:
 
     def _section_header(self) -> tuple[int, str, int, int]:
         cur = self.cur
-        section_id = self._be32()
+        section_id = self.cur.word()
         length = cur.byte()
         if length > cur.end - cur.pos or cur.short or length == 0:
             raise self.fail(r.IdstrUnreadable(section_id), "section name")
@@ -232,7 +229,7 @@ class Loader:
             instance_id, version = _IDS.unpack_from(cur.data, cur.pos)
             cur.pos += _IDS.size
         else:
-            instance_id, version = self._be32(), self._be32()
+            instance_id, version = self.cur.word(), self.cur.word()
             raise self.fail(r.InstanceUnreadable(-EIO), "section header", ret=-EIO)
         return section_id, idstr, instance_id, version
 
@@ -249,7 +246,7 @@ class Loader:
 
     def _part_end(self) -> None:
         cur = self.cur
-        section_id = self._be32()
+        section_id = self.cur.word()
         if cur.short:
             raise self.fail(r.SectionIdUnreadable(-EIO), "section id", ret=-EIO)
         entry = self._loaded_as(section_id)
@@ -297,7 +294,7 @@ class Loader:
             report = r.FooterUnreadable(-EIO)
         elif mark != FOOTER:
             report = r.FooterMissing(entry.idstr)
-        elif (read := self._be32()) != section_id:
+        elif (read := self.cur.word()) != section_id:
             report = r.FooterMismatch(entry.idstr, read, section_id)
         else:
             return

@@ -84,7 +84,7 @@ def section_packaged(base: Anatomy, section: str, length: str, ended: bool) -> l
     return [Edit(part.start, part.end, packaged(body, _lied(length, len(body))))]
 
 
-_DEPTHS = among(1, 2, 16, 256, 16384)
+_DEPTHS = among(1, 2, 3, 4, 16, 64, 256, 16384)
 _BODIES = among("end", "nothing", "section")
 
 
@@ -122,7 +122,7 @@ def _heads(size: int, depth: int) -> bytes:
     return b"".join(reversed(heads))
 
 
-@mutation("commands", before=ANY_SECTION, times=among(2, 100, 10000), number=among(1, 2, 11, 8))
+@mutation("commands", before=ANY_SECTION, times=among(2, 3, 16, 1000), number=among(1, 2, 11, 8))
 def commands_repeated(base: Anatomy, before: str, times: int, number: int) -> list[Edit]:
     """The same command again and again."""
     at = base.by_path[before].start

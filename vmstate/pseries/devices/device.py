@@ -52,6 +52,11 @@ class Device:
         return _plan(self.description, self.machine.release)
 
     @property
+    def priority(self) -> int:
+        """What is higher is sent and loaded before what was registered earlier."""
+        return self.description.priority
+
+    @property
     def version_id(self) -> int:
         """The version that this device writes, and the newest that it loads."""
         return self.plan.version_id
@@ -84,6 +89,7 @@ class LiveDevice:
     alias_id: int | None = 0
     compat: tuple[str, int] | None = None
     version_id: int = 1
+    priority = 0
     machine: Any
 
     def __init__(self, machine: Any) -> None:

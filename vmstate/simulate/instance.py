@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from vmstate.describe import Cursor
-from vmstate.describe.reports import HookFailed, Report
+from vmstate.describe.reports import Aborted, HookFailed, Report
 from vmstate.pseries.additions import add_subsections, replace_hooks
 from vmstate.pseries.board import Registered
 from vmstate.pseries.cas import Negotiated
@@ -118,6 +118,7 @@ class Instance:
             decided_by=self._decided(loader) if ret else None,
             errno=-ret,
             trace=self.trace or [],
+            aborted=any(isinstance(report, Aborted) for report in self.console),
         )
 
     def _connector(self, idstr: str, instance_id: int) -> Device | None:

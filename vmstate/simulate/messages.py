@@ -212,7 +212,7 @@ def lines(reports: Iterable[Report | str], ret: int, release: Release) -> list[s
 
 
 def _split(printed: list[str]) -> list[str]:
-    return [line for text in printed for line in text.splitlines()]  # a damaged name may hold a line's end
+    return "".join(f"{text}\n" for text in printed).splitlines()  # a damaged name may hold a line's end
 
 
 def _flushes(report: Report, release: Release) -> bool:

@@ -43,7 +43,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``messages``: the destination's stderr lines, start-up first; ``source_messages``: the source's."""
+    """``messages``: the destination's stderr lines, start-up first; ``source_messages``: the source's.
+
+    ``aborted``: loading ends QEMU itself, by an assertion or a crash; the outcome is a reject then.
+    """
 
     outcome: Outcome
     messages: list[str] = field(default_factory=list)
@@ -51,6 +54,7 @@ class Verdict:
     decided_by: Check | None = None
     errno: int = 0
     trace: list[Check] = field(default_factory=list)
+    aborted: bool = False
 
     def as_json(self) -> dict[str, object]:
         """The object that the batch commands write, a line each."""

@@ -81,7 +81,7 @@ class Simulated:
         decided = verdict.decided_by
         return Answer(
             self.name,
-            str(verdict.outcome),
+            "crash" if verdict.aborted else str(verdict.outcome),
             (*self._said, *verdict.messages),
             tuple(faults),
             rule=None if decided is None else decided.rule,

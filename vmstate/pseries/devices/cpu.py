@@ -91,6 +91,7 @@ class Cpu(Device):
     bhrb = WireArray.filled("Q", 32)
     nb_tlb = 0
     quiesced = False
+    overrun = False  # pointers behind the registers were overwritten by a stream (cpu/tm)
 
     def __init__(self, machine: Any, common: CpuCommon) -> None:
         index = common.instance_id

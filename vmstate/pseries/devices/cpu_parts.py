@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vmstate.describe import (
     Bool,
     Field,
@@ -69,11 +71,27 @@ VSX = VMStateDescription(
 
 SR = VMStateDescription("cpu/sr", 1, 1, needed=needed.segment_registers, fields=[UInt64("env.sr")[32]])
 
+#: Which of the 64 vector registers of ``cpu/tm`` lands on the processor's compat mode, in its upper half.
+LANDS_ON_COMPAT_PVR = History(37, ("7.0", 41))
+
+
+def tm_overruns(cpu: Any, version_id: int) -> int:
+    """The registers are written from the 32nd place on: half of them behind the array's end.
+
+    There the compat mode lies, and then pointers, among them that to the interrupt presenter (the structure's
+    layout is that of Debian's 64-bit builds; changed between 6.1 and 7.2).
+    """
+    cpu.compat_pvr = cpu.tm_vsr[LANDS_ON_COMPAT_PVR.at(cpu.machine.release)].high >> 32
+    cpu.overrun = True
+    return 0
+
+
 TM = VMStateDescription(
     "cpu/tm",
     1,
     1,
     needed=needed.transaction,
+    post_load=History(None, (ONE_VSR_FILE, tm_overruns)),
     fields=[
         UInt64("env.tm_gpr")[32],
         Avr("env.tm_vsr")[64],

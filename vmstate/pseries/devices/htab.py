@@ -14,7 +14,7 @@ PTE_SIZE = 16
 NO_TABLE = 0xFFFFFFFF
 RADIX_KNOWN = Span(since="2.10")  # the header that says that there is no table
 
-MOST_MEMORY = 1 << 46  # more than any host gives; whether it gives less is the host's business
+MOST_MEMORY = 1 << 46  # aligned to itself, no process has room for it; less is the host's business
 _NO_MEMORY = History(
     "Failed to allocate memory: Cannot allocate memory",
     ("7.0", "qemu_memalign: failed to allocate {size} bytes at alignment {size}: Cannot allocate memory"),
@@ -71,7 +71,7 @@ class Htab(LiveDevice):
     def _reallocate(self, cur: Cursor, shift: int) -> None:
         """A table of another size (spapr_reallocate_hpt); C shifts by the lower six bits only."""
         size = 1 << (shift & 63)
-        if size > MOST_MEMORY:
+        if size >= MOST_MEMORY:
             raise aborts(cur, _NO_MEMORY.at(self.machine.release).format(size=size))
         self.shift = shift
         spapr = self.machine.device("spapr") if hasattr(self.machine, "device") else None
@@ -95,7 +95,11 @@ class Htab(LiveDevice):
             raise aborts(
                 cur, None
             )  # the sum was cut to 32 bits, so nothing keeps it from writing far outside
-        cur.take(valid * PTE_SIZE)
+        size = valid * PTE_SIZE
+        if size > cur.end - cur.pos:  # what is missing is read as zeros: no more chunks
+            cur.short, cur.pos = True, cur.end
+            return False
+        cur.pos += size
         return True
 
     def _refuse(self, cur: Cursor, line: str, found: object) -> LoadFailure:

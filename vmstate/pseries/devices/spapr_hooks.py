@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.describe.history import History
+from vmstate.describe.history import History, Span
 from vmstate.describe.reports import EINVAL, Aborted, Aborts
 from vmstate.pseries.devices.xive import in_kernel, tell_kvm
 from vmstate.pseries.kernel_irqchip import falls_back
@@ -12,6 +12,8 @@ from vmstate.pseries.option_vectors import Ov5
 
 #: Up to 2.9 there is a presenter for each server, whether there is a processor or not.
 ALL_PRESENTERS = History(True, ("2.10", False))
+#: A source whose server is not there: a null pointer, until it was checked (in 10.0.13, not in 10.2.2).
+SERVER_CHECKED = Span(since=("10.0.13", "11.0"))
 INTERLOCK_FREE = NO_ADDRESS = -1
 
 #: Bits of option vector 5 that need not be migrated: without others on offer, old streams had none.
@@ -124,9 +126,14 @@ def activate_irqchip(spapr: Any) -> int:
 
 
 def resend(spapr: Any) -> int:
-    """XICS in use signals pending interrupts again; a server that there is not is a null pointer to QEMU."""
+    """XICS in use signals pending interrupts again, through the processors' pointers to their presenters."""
     machine = spapr.machine
     if spapr.board is None or not machine.has_xics or _uses_xive(spapr):
+        return 0
+    if any(getattr(entry.device, "overrun", False) for entry in spapr.board.entries):
+        machine.console.append(Aborted(None))
+        raise Aborts(None)
+    if SERVER_CHECKED.covers(machine.release):
         return 0
     sources = next(entry.device for entry in spapr.board.entries if entry.device.idstr == "ics")
     topology = machine.topology

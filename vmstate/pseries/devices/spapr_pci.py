@@ -24,6 +24,7 @@ from vmstate.describe.history import Span
 from vmstate.pseries.devices.device import Device
 from vmstate.pseries.devices.pci_bus import PCI_NUM_PINS
 from vmstate.pseries.devices.spapr_iommu import pci_liobn
+from vmstate.pseries.devices.spapr_pci_msi import msi_post_load
 
 DRIVER = "spapr-pci-host-bridge"
 BASE_BUID = 0x800000020000000
@@ -38,6 +39,7 @@ def pre_2_8_migration(phb: Any, version_id: int) -> bool:
     return bool(phb.machine.flags.phb_pre_2_8_migration)
 
 
+MSI_TABLE = "3.1"  # interrupts are taken from a map since; what older releases end with was not looked at
 OLD_FIELDS = ("mig_liobn", "mig_mem_win_addr", "mig_mem_win_size", "mig_io_win_addr", "mig_io_win_size")
 #: Before, the hook was left where there are no message interrupts, and never came to the old fields.
 FILLED_WITHOUT_MSI = Span(since=("2.9.1", "2.10"))
@@ -76,6 +78,7 @@ SPAPR_PCI = VMStateDescription(
     minimum_version_id=2,
     pre_save=pre_save,
     post_save=History(None, ("6.0", post_save)),
+    post_load=History(None, (MSI_TABLE, msi_post_load)),
     fields=[
         UInt64Equal("buid"),
         _old(UInt32("mig_liobn", exists=pre_2_8_migration)),

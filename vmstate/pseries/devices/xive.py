@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 from vmstate.describe import (
     Buffer,
@@ -21,6 +21,7 @@ from vmstate.describe import (
     VMStateDescription,
     WireRecords,
 )
+from vmstate.describe.reports import Aborted, Aborts
 from vmstate.pseries.devices.device import Device
 
 ENDS_PER_SERVER = 8  # one event queue for each priority
@@ -110,8 +111,10 @@ class SpaprXive(Device):
             self._nr_ends = max(0, rest) // _END_LAYOUT.size
 
 
-#: Offsets in the thread's registers: the rings of the OS and of the hypervisor.
-_OS_RING, _PHYSICAL_RING = 0x10, 0x30
+#: Offsets in the thread's registers: the rings of the OS and of the hypervisor; what each has.
+_OS_RING, _POOL_RING, _PHYSICAL_RING = 0x10, 0x20, 0x30
+_STATUS, _CURRENT_PRIORITY = 0, 1
+_OS_EXCEPTION, _GROUP_LEVEL = 0x80, 0x3F  # bits of the status (NSR)
 _LEAST_FAVOURED, _ACKNOWLEDGED, _AGE, _PENDING_PRIORITY, _CAM_LINE = 3, 4, 6, 7, 8
 
 
@@ -132,8 +135,34 @@ def tctx_post_load(tctx: Any, version_id: int) -> int:
     return 0
 
 
+def tctx_post_load_signals(tctx: Any, version_id: int) -> int:
+    """What is pending is signalled anew; the rings must be as the model itself leaves them, or QEMU ends."""
+    regs = bytes(tctx.regs)
+    for place, name in ((_STATUS, "NSR"), (_PENDING_PRIORITY, "PIPR"), (_CURRENT_PRIORITY, "CPPR")):
+        if regs[_POOL_RING + place]:
+            _assertion(tctx, "xive_tctx_signal_regs", f"(tctx->regs[TM_QW2_HV_POOL + TM_{name}] == 0)")
+    status = regs[_OS_RING + _STATUS]
+    if status & _GROUP_LEVEL:
+        if not status & _OS_EXCEPTION:
+            text = "(xive_nsr_indicates_exception(ring, nsr))"
+            _assertion(tctx, "xive_nsr_indicates_group_exception", text)
+        text = "(!xive_nsr_indicates_group_exception(ring, sig_regs[TM_NSR]))"
+        _assertion(tctx, "xive_tctx_pipr_set", text)
+    return tctx_post_load(tctx, version_id)
+
+
+def _assertion(tctx: Any, function: str, text: str) -> NoReturn:
+    line = f"{function}: assertion failed: {text}"
+    tctx.machine.console.append(Aborted(line))
+    raise Aborts(line)
+
+
 XIVE_TCTX = VMStateDescription(
-    "xive-tctx", 1, 1, post_load=History(None, ("4.1", tctx_post_load)), fields=[Buffer("regs", 64)]
+    "xive-tctx",
+    1,
+    1,
+    post_load=History(None, ("4.1", tctx_post_load), ("11.1", tctx_post_load_signals)),
+    fields=[Buffer("regs", 64)],
 )
 
 _CAM_VALID = 1 << 31

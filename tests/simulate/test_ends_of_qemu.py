@@ -1,0 +1,106 @@
+"""Loads that end QEMU itself: what was asked of 7.2.22, 10.0.13 and 11.1.3, each of them a real run."""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+
+import pytest
+
+from tests.fuzz.mutations.bases import base, destination
+from vmstate.fuzz.edits import Edit, Workbench
+from vmstate.fuzz.recipe import Recipe, Step
+from vmstate.simulate.instance import Instance
+
+RELEASES = ("7.2", "10.0", "11.1")
+
+
+@cache
+def bench(release):
+    return Workbench(base(stream(release)).data)
+
+
+def stream(release):
+    return f"{release}-pseries-{release}"
+
+
+def ends(release, edits):
+    """The line that QEMU ends with, "" for a crash without one; None if it does not end."""
+    instance = Instance(destination(stream(release)))
+    with bench(release).changed(edits) as view:
+        verdict = instance.load(view)
+    if not verdict.aborted:
+        return None
+    return next((line for line in verdict.messages if "ssertion" in line), "")
+
+
+def message_interrupts(release, *entries):
+    at = base(stream(release)).leaves["spapr_pci.msi_devs_num"].start
+    rows = b"".join(struct.pack(">III", *entry) for entry in entries)
+    return [Edit(at, at + 4, struct.pack(">I", len(entries)) + rows)]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ([(1, 1, 1)], None),
+        ([(1, 0x1300, 1)] * 2, None),
+        ([(1, 0x1300, 1), (2, 1, 1), (1, 1, 1)], None),
+        ([(1, 0x12FF, 1)] * 2, "start >= 0"),
+        ([(1, 0x2000, 0)] * 2, None),
+        ([(1, 0x2000, 1)] * 2, "XIRQ_BASE"),
+        ([(1, 0x1300, 0x10000)] * 2, ""),
+        ([(1, 0x7FFFFFFF, 1)] * 2, ""),
+    ],
+)
+def test_message_interrupts_of_a_device_that_comes_twice(release, entries, said):
+    end = ends(release, message_interrupts(release, *entries))
+    assert (end is None) == (said is None)
+    assert said is None or said in end
+
+
+@pytest.mark.parametrize(
+    ("place", "byte", "said"),
+    [
+        (0x20, 0x01, "TM_NSR"),
+        (0x27, 0x01, "TM_PIPR"),
+        (0x21, 0x01, "TM_CPPR"),
+        (0x10, 0x01, "xive_nsr_indicates_exception(ring, nsr)"),
+        (0x10, 0x81, "xive_tctx_pipr_set"),
+        (0x10, 0xC0, None),
+        (0x30, 0x81, None),
+        (0x23, 0x01, None),
+    ],
+)
+def test_a_presenter_whose_pool_ring_signals_ends_11_1(place, byte, said):
+    for release in RELEASES:
+        at = base(stream(release)).by_path["xive-tctx"].section.payload_start + place
+        end = ends(release, [Edit(at, at + 1, bytes([byte]))])
+        if release == "11.1" and said is not None:
+            assert said in end
+        else:
+            assert end is None
+
+
+@pytest.mark.parametrize(("release", "said"), [("7.2", ""), ("10.0", None), ("11.1", None)])
+def test_a_pending_interrupt_for_a_server_that_is_not_there(release, said):
+    at = base(stream(release)).by_path["ics"].section.payload_start + 4 + 8 * 764
+    assert ends(release, [Edit(at, at + 8, bytes([1, 1, 1, 1, 5, 5, 4, 2]))]) == said
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_registers_of_a_transaction_are_written_over_what_is_behind_them(release):
+    """Zeros, as any guest in a transaction might send, make a null pointer of the interrupt presenter."""
+    there = base(stream(release))
+    step = Step("subsection-added", {"subsection": "cpu/tm", "fill": 0, "times": 1})
+    (added,) = Recipe(there.sha256, there.name, (step,)).edits(there)
+    assert ends(release, [added]) == ""
+    payload = added.new.index(b"cpu/tm") + 10
+    marks = bytearray(added.new)
+    for place in range(256):
+        struct.pack_into(">I", marks, payload + 256 + 4 * place, 0x41000000 | place)
+    instance = Instance(destination(stream(release)))
+    with bench(release).changed([Edit(added.start, added.end, bytes(marks))]) as view:
+        verdict = instance.load(view)
+    assert "Unknown compatibility PVR 0x410000a4" in verdict.messages

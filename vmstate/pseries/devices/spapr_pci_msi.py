@@ -1,4 +1,4 @@
-"""The message interrupts of a PCI host bridge as a stream brings them (hw/ppc/spapr_pci.c spapr_pci_post_load).
+"""The message interrupts of a PCI host bridge, as a stream brings them (spapr_pci_post_load).
 
 They go into a table by their device.  If a device comes twice, what its first entry holds is given back
 (spapr_phb_destroy_msi), though nobody has claimed it: numbers that there are not end QEMU.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -204,3 +208,14 @@ def test_words_that_name_no_mutation_are_an_error(device):
         "counts",
         "sections",
     }
+
+
+def test_twenty_thousand_streams_leave_no_memory_behind():
+    """The short form of ``tools/campaign 1000000``; memory is looked at after every 10,000."""
+    campaign = Path(__file__).parents[2] / "tools" / "campaign"
+    done = subprocess.run([sys.executable, campaign, "20000"], capture_output=True, text=True, check=False)
+    now = [int(text.replace(",", "")) for text in re.findall(r"now ([0-9,]+) KiB", done.stdout)]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "20,000 streams" in done.stdout
+    assert len(now) == 2
+    assert now[1] - now[0] < 16 << 10

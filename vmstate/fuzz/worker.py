@@ -156,11 +156,13 @@ class Worker:
 
 
 def _told_apart(fault: Fault, simulated: Answer, steps: Sequence[Mutation]) -> Fault:
-    """A crash without a word is named by where the simulator ends; else by what was done to the stream."""
+    """A crash without a word is named by where the simulator ends, or else by what was done to the stream."""
     if not fault.signature.endswith(SILENT):
         return fault
     if simulated.rule is not None:
         where = f"{simulated.rule} in {simulated.section}" if simulated.section else simulated.rule
+    elif simulated.outcome == "stalled":
+        where = "stalled"
     else:
         where = ", ".join(sorted({step.kind for step in steps}))
     return replace(fault, signature=f"{fault.signature} ({where})")

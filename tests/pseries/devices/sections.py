@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.stream import corpus
 from vmstate.describe import Release
+from vmstate.pseries.declarations import device_classes
 from vmstate.pseries.devices.cpu import Cpu
 from vmstate.pseries.devices.cpu_common import CpuCommon
 from vmstate.pseries.devices.device import Device
@@ -23,6 +24,13 @@ from vmstate.pseries.devices.xive import SpaprXive, XiveSource, XiveTctx
 from vmstate.pseries.world import WORLD
 from vmstate.simulate.command_line import configuration
 from vmstate.simulate.machine import Machine, build
+
+
+def device_class(idstr: str) -> type[Device] | None:
+    """The device that sends sections of this name, with its place on a bus in front or without."""
+    known = device_classes()
+    return next((known[name][0] for name in known if idstr == name or idstr.endswith(f"/{name}")), None)
+
 
 CLASSES: dict[str, type[Device]] = {
     "cpu_common": CpuCommon,

@@ -13,7 +13,6 @@ from tests.pseries.devices.test_registration import arguments, machine
 from tests.stream import corpus
 from vmstate.describe import decode, encode
 from vmstate.pseries.devices.device import LiveDevice
-from vmstate.pseries.devices.index import device_class
 from vmstate.pseries.registration import register
 from vmstate.stream import Kind, open_stream
 
@@ -37,7 +36,8 @@ def payload(name, section):
 
 
 def read(name, section):
-    device = device_class(section.idstr).blank(sections.facts(name), section.idstr, section.instance_id)
+    kind = sections.device_class(section.idstr)
+    device = kind.blank(sections.facts(name), section.idstr, section.instance_id)
     data = memoryview(payload(name, section))
     node, _, error = decode(device.plan.vmsd, data, 0, section.version_id, state=device)
     assert error is None, (section.idstr, error)
@@ -118,4 +118,4 @@ def test_memory_blocks_are_those_of_qemu(name):
 
 def test_every_section_of_every_stream_has_a_device():
     names = {s.idstr for name in sections.names() for s in stream(name).sections if s.kind is Kind.FULL}
-    assert [name for name in sorted(names) if device_class(name) is None] == []
+    assert [name for name in sorted(names) if sections.device_class(name) is None] == []

@@ -5,6 +5,7 @@ QEMU writes it by hand, so the vmdesc has one field of type ``virtio``; here its
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from vmstate.describe import (
@@ -99,6 +100,18 @@ def disabled(device: Any) -> bool:
 def load_64_bits(device: Any) -> None:
     """The 64-bit features come: they count, not the lower half that came before."""
     device.has_64_bits = True
+
+
+def check_queues(device: Any) -> None:
+    """What virtio_load and virtio_pci_load_queue look at in each queue, before what the device has of its own."""
+    for i, queue in enumerate(device.queues):
+        if not queue.desc and queue.last_avail_idx:
+            line = f"VQ {i} address 0x0 inconsistent with Host index 0x{queue.last_avail_idx:x}"
+            device.say(line)
+            raise LoadFailure(-EPERM, line)
+        vector = queue.vector if device.vectors else NO_VECTOR
+        if vector != NO_VECTOR and vector >= device.vectors:
+            raise LoadFailure(-EINVAL, "vector of a queue", found=vector, expected=f"below {device.vectors}")
 
 
 def features_above_64(device: Any) -> bool:
@@ -234,8 +247,8 @@ def _content(own: VMStateDescription | None) -> VMStateDescription:
             QUEUES("queues", attr="nr_queues"),
             Struct("vq", QUEUE, attr="queues", exists=has_msix)["nr_queues"],
             Struct("vq", QUEUE_WITHOUT_VECTOR, attr="queues", exists=no_msix)["nr_queues"],
-            *([Struct("device", own, attr=".")] if own is not None else []),
-            Struct("virtio", VIRTIO, attr="."),
+            *([Struct("device", replace(own, pre_load=check_queues), attr=".")] if own is not None else []),
+            Struct("virtio", VIRTIO if own is not None else replace(VIRTIO, pre_load=check_queues), attr="."),
         ],
     )
 
@@ -289,8 +302,6 @@ class VirtioInfo(Info):
         room = state.allocated[i] if i < len(state.allocated) else 0
         if queue.num > room and SIZES_CHECKED.covers(state.machine.release):
             return f"VQ {i} vring.num {queue.num} exceeds allocated max {room}", -EINVAL
-        if not queue.desc and queue.last_avail_idx:
-            return f"VQ {i} address 0x0 inconsistent with Host index 0x{queue.last_avail_idx:x}", -EPERM
         return "", 0
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:

@@ -119,7 +119,7 @@ NET = VMStateDescription(
         Buffer("mac_table.macs", "macs_in_use", attr="macs", exists=macs_fit).times(6),
         Buffer("unused", "beyond_size", attr="beyond", exists=macs_do_not_fit),
         Buffer("vlans", MAX_VLAN >> 3),
-        UInt32("has_vnet_hdr"),
+        Tmp(NET_VNET, _itself),
         *(
             UInt8(name)
             for name in ("multi_overflow", "uni_overflow", "alluni", "nomulti", "nouni", "nobcast")

@@ -219,7 +219,10 @@ def _flushes(report: Report, release: Release) -> bool:
     if not isinstance(report, d.FieldFailed):
         return False
     composite = report.type in {"tmp", "qtailq", "qlist", "gtree"} and not reached(TYPES_CHAINED, release)
-    return composite or report.type == "virtio"  # read by hand: descriptions inside speak for themselves
+    return composite or report.type in {
+        "virtio",
+        "virtqueue_extra_state",
+    }  # read by hand: descriptions inside speak for themselves
 
 
 def _facts(report: Report, release: Release) -> dict[str, object]:

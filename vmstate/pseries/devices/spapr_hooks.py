@@ -14,6 +14,8 @@ from vmstate.pseries.option_vectors import Ov5
 ALL_PRESENTERS = History(True, ("2.10", False))
 #: A source whose server is not there: a null pointer, until it was checked (in 10.0.13, not in 10.2.2).
 SERVER_CHECKED = Span(since=("10.0.13", "11.0"))
+#: One controller is the active one, whatever the machine has.
+ONE_ACTIVE = Span(since="4.2")
 INTERLOCK_FREE = NO_ADDRESS = -1
 
 #: Bits of option vector 5 that need not be migrated: without others on offer, old streams had none.
@@ -119,6 +121,11 @@ def spapr_post_load(spapr: Any, version_id: int) -> int:
 def activate_irqchip(spapr: Any) -> int:
     """A guest that uses XIVE goes on with it: the kernel's, if it has one (spapr_irq_update_active_intc)."""
     machine = spapr.machine
+    wanted = spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1
+    if wanted and not machine.has_xive and ONE_ACTIVE.covers(machine.release):
+        line = "set_active_intc: Assertion `new_intc' failed."
+        machine.console.append(Aborted(line))
+        raise Aborts(line)
     if machine.host is not None and machine.has_xics and _uses_xive(spapr):
         for line in falls_back(machine, "xive"):
             spapr.say(line)

@@ -103,7 +103,7 @@ def load_64_bits(device: Any) -> None:
 
 
 def check_queues(device: Any) -> None:
-    """What virtio_load and virtio_pci_load_queue look at in each queue, before what the device has of its own."""
+    """What virtio_load and virtio_pci_load_queue look at in each queue, before the device's own part."""
     for i, queue in enumerate(device.queues):
         if not queue.desc and queue.last_avail_idx:
             line = f"VQ {i} address 0x0 inconsistent with Host index 0x{queue.last_avail_idx:x}"
@@ -170,6 +170,19 @@ MODERN_STATE = _sub(
 )
 VIRTIO_PCI = VMStateDescription("virtio_pci", 1, 1, subsections=[MODERN_STATE])
 
+
+class ExtraState(Info):
+    """What the bus has to say, by its own description (get_extra_state, virtio_pci_load_extra_state)."""
+
+    name = "virtqueue_extra_state"
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
+        plan_of(VIRTIO_PCI.at(state.machine.release)).load(cur, state, 1)
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        plan_of(VIRTIO_PCI.at(state.machine.release)).save(out, state)
+
+
 VIRTIO = VMStateDescription(
     "virtio",
     1,
@@ -181,7 +194,7 @@ VIRTIO = VMStateDescription(
         _sub("virtio/virtqueues", modern, Struct("vq", QUEUE_RINGS, attr="rings")[MAX_QUEUES]),
         _sub("virtio/ringsize", other_ring_sizes, Struct("vq", QUEUE_SIZE, attr="sizes")[MAX_QUEUES]),
         _sub("virtio/broken", broken, Bool("broken")),
-        _sub("virtio/extra_state", extra_state, Struct("extra_state", VIRTIO_PCI, attr=".")),
+        _sub("virtio/extra_state", extra_state, Field("extra_state", ExtraState())),
         Since("4.1", _sub("virtio/started", started, Bool("started"))),
         Since(
             "4.2",

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from random import Random
 
 import pytest
 
+from tests.fuzz.mutations.bases import base
 from tests.stream import corpus
 from vmstate.compare.streams import Diff
 from vmstate.errors import VmstateError
 from vmstate.fuzz.bytewise import mutation, spots
 from vmstate.fuzz.compact import compact
+from vmstate.fuzz.edits import applied
+from vmstate.fuzz.recipe import Recipe, Step
+from vmstate.fuzz.robustness import check, show
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import open_stream
 from vmstate.stream.content import Contents
@@ -61,3 +66,15 @@ def test_an_edit_of_a_damaged_stream_is_done_or_refused(name):
                 changed(contents, [change])
             except VmstateError as error:
                 assert str(error)  # noqa: PT017 - whatever is refused, is refused by us
+
+
+def test_half_a_surrogate_pair_in_a_description_is_no_text():
+    """As a campaign found it: JSON may name what UTF-8 cannot."""
+    anatomy = base("7.2-pseries-7.2")
+    for number in range(0, 200, 40):
+        value = {"text": number, "value": '"\\ud800"', "repaired": True}
+        recipe = Recipe(anatomy.sha256, anatomy.name, (Step("vmdesc-text", value),))
+        changed = applied(anatomy.data, recipe.edits(anatomy))
+        for look in (show, check):
+            with suppress(VmstateError):
+                look(changed)

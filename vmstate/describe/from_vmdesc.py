@@ -17,6 +17,7 @@ from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
 from vmstate.describe.fields import Field
 from vmstate.describe.infos import BITMAP, BUFFER, NULLPTR, SCALARS, UINT32, UINT64, UNUSED, Bytes, Info
+from vmstate.describe.json_text import whole_characters
 from vmstate.describe.plan import plan_of
 from vmstate.describe.vmdesc import fixed_size
 from vmstate.errors import StreamError
@@ -31,7 +32,7 @@ def parse_json(text: bytes | bytearray | memoryview) -> Pairs:
     Raises StreamError if it is not a JSON object.
     """
     try:
-        parsed = json.loads(bytes(text), object_pairs_hook=_Object)
+        parsed = json.loads(whole_characters(bytes(text)), object_pairs_hook=_Object)
     except (ValueError, RecursionError) as why:
         raise StreamError(f"the vmdescription is not JSON: {why}") from None
     if not isinstance(parsed, _Object):

@@ -126,7 +126,8 @@ class EntryText:
 
     def _name_at(self, at: int) -> str:
         found = self._member(at, "vmsd_name")
-        return str(json.loads(self._source[found.value : found.end]))
+        name = str(json.loads(self._source[found.value : found.end]))
+        return name.encode("utf-8", "replace").decode()
 
     def _member(self, at: int, key: str) -> json_spans.Member:
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from vmstate.describe.json_text import whole_characters
 from vmstate.errors import StreamError
 from vmstate.stream.items import VmDescription
 from vmstate.stream.marks import PAGE_SIZES, Mark
@@ -131,7 +132,7 @@ class VmDesc:
     def json(self) -> dict[str, Any]:
         """The text as Python objects (of repeated keys the last one)."""
         try:
-            value = json.loads(self.text)
+            value = json.loads(whole_characters(self.text))
         except RecursionError as error:
             raise StreamError(
                 "the description is nested too deep", offset=self.offset, section="vmdescription"

@@ -1,0 +1,90 @@
+"""What campaigns found in real QEMUs: the recipes still make their streams, and their ends are foreseen."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from vmstate.fuzz.anatomy import Anatomy
+from vmstate.fuzz.edits import Workbench
+from vmstate.fuzz.plan import Base
+from vmstate.fuzz.recipe import Recipe
+from vmstate.fuzz.targets import Real, Simulated
+from vmstate.shipped import shipped, shipped_streams
+
+CAMPAIGNS = sorted(shipped("findings").glob("*.jsonl"))
+CASES = [
+    (path, number)
+    for path in CAMPAIGNS
+    for number, _ in enumerate(path.read_text(encoding="utf-8").splitlines()[1:], 1)
+]
+each = pytest.mark.parametrize(("path", "number"), CASES, ids=lambda value: getattr(value, "stem", value))
+
+
+@cache
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@cache
+def bench(stream: str) -> tuple[Anatomy, Workbench]:
+    anatomy = Anatomy(Base.read(str(shipped_streams() / f"{stream}.mig.zst")).data(), stream)
+    return anatomy, Workbench(anatomy.data)
+
+
+@cache
+def simulated(command: str) -> Simulated:
+    return Simulated(command)
+
+
+def answer(target, path, number):
+    head, finding = lines(path)[0], lines(path)[number]
+    anatomy, there = bench(head["stream"])
+    recipe = Recipe.from_json(finding["recipe"])
+    assert recipe.base == anatomy.sha256
+    with there.changed(recipe.edits(anatomy)) as stream:
+        assert len(stream) == finding["stream_bytes"]
+        return target.run(stream)
+
+
+@each
+def test_the_simulator_says_of_a_finding_what_it_said_then(path, number):
+    told = answer(simulated(lines(path)[0]["campaign"]), path, number)
+    assert not told.faults
+    assert told.outcome == lines(path)[number]["simulated"]["outcome"]
+
+
+def test_each_campaign_has_twenty_thousand_runs_and_agrees_on_99_of_100_verdicts():
+    releases = set()
+    for path in CAMPAIGNS:
+        head = lines(path)[0]
+        every = head["agreement"]["all"]
+        assert head["runs"] == every["runs"] >= 20_000
+        assert every["outcome"] / every["runs"] >= 0.99
+        releases.add(head["release"].rsplit(".", 1)[0])
+    assert releases >= {"7.2", "10.0", "11.1"}
+
+
+@pytest.mark.qemu
+@each
+def test_real_qemu_still_ends_so(path, number):
+    finding = lines(path)[number]
+    if finding["kind"].startswith("disagreement") or finding["kind"] == "hang":
+        pytest.skip("no end of QEMU; or one that takes its time")
+    told = answer(real(lines(path)[0]["campaign"]), path, number)
+    assert told.outcome == finding["real"]["outcome"]
+    assert str(told.faults[0].kind) == finding["kind"]
+
+
+@cache
+def real(command: str) -> Real:
+    from vmstate.qemu.binary import find
+
+    program, *words = command.split()
+    try:
+        return Real([str(find(program.removeprefix("qemu-")).path), *words])
+    except Exception as error:  # noqa: BLE001 - whatever keeps us from asking
+        pytest.skip(f"no {program} here: {error}")

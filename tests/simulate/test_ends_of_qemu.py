@@ -104,3 +104,32 @@ def test_registers_of_a_transaction_are_written_over_what_is_behind_them(release
     with bench(release).changed([Edit(added.start, added.end, bytes(marks))]) as view:
         verdict = instance.load(view)
     assert "Unknown compatibility PVR 0x410000a4" in verdict.messages
+
+
+def test_xive_asked_of_a_machine_that_has_none_ends_qemu():
+    """A power8 has XICS only; seen on 11.1.3 with a stream whose option vector was changed so."""
+    name = "11.1-peripherals-pseries-6.0"
+    there = base(name)
+    drawn = {"bitmap": "spapr/spapr_option_vector_ov5_cas.ov5_cas.bitmap", "holes": "all but one"}
+    instance = Instance(destination(name))
+    with Workbench(there.data).changed(
+        Recipe(there.sha256, name, (Step("bitmap-holes", drawn),)).edits(there)
+    ) as view:
+        verdict = instance.load(view)
+    assert verdict.aborted
+    assert verdict.messages[-1] == "set_active_intc: Assertion `new_intc' failed."
+
+
+def test_a_queue_whose_vector_the_device_does_not_have_is_refused_before_the_devices_own_part():
+    """Real 7.2.22 says no more than which field could not be loaded."""
+    name = "7.2-peripherals"
+    there = base(name)
+    step = Step("field-bit", {"field": "pci@800000020000001:00.0/virtio-rng.virtio.queues", "bit": 7})
+    instance = Instance(destination(name))
+    with Workbench(there.data).changed(Recipe(there.sha256, name, (step,)).edits(there)) as view:
+        verdict = instance.load(view)
+    assert verdict.messages[-3:] == [
+        "Failed to load virtio-rng:virtio",
+        "error while loading state for instance 0x0 of device 'pci@800000020000001:00.0/virtio-rng'",
+        "load of migration failed: Invalid argument",
+    ]

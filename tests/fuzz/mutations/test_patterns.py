@@ -266,7 +266,7 @@ CASES = (
         "element-edge",
         {"array": f"{NET}.vq", "index": 0, "field": "last_avail_idx", "value": "1"},
         "field-failed",
-        "virtio",
+        "virtio.vq[0]",
         "VQ 0 address 0x0 inconsistent with Host index 0x1",
     ),
     Case(

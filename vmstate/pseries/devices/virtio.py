@@ -102,16 +102,26 @@ def load_64_bits(device: Any) -> None:
     device.has_64_bits = True
 
 
+class QueueRefused(LoadFailure):
+    """What is wrong with queue ``number``; told when the next part is about to be read."""
+
+    def __init__(self, ret: int, message: str, number: int, **where: object) -> None:
+        super().__init__(ret, message, **where)
+        self.path = f"vq[{number}]"
+
+
 def check_queues(device: Any) -> None:
     """What virtio_load and virtio_pci_load_queue look at in each queue, before the device's own part."""
     for i, queue in enumerate(device.queues):
         if not queue.desc and queue.last_avail_idx:
             line = f"VQ {i} address 0x0 inconsistent with Host index 0x{queue.last_avail_idx:x}"
             device.say(line)
-            raise LoadFailure(-EPERM, line)
+            raise QueueRefused(-EPERM, line, i)
         vector = queue.vector if device.vectors else NO_VECTOR
         if vector != NO_VECTOR and vector >= device.vectors:
-            raise LoadFailure(-EINVAL, "vector of a queue", found=vector, expected=f"below {device.vectors}")
+            raise QueueRefused(
+                -EINVAL, "vector of a queue", i, found=vector, expected=f"below {device.vectors}"
+            )
 
 
 def features_above_64(device: Any) -> bool:
@@ -278,7 +288,9 @@ class VirtioInfo(Info):
         at = cur.pos
         try:
             plan_of(self.content.at(state.machine.release)).load(cur, state, 0)
-        except StreamError:
+        except StreamError as error:
+            if isinstance(error, QueueRefused):
+                error.place = replace(error.place, path=error.path)
             # This description is ours: QEMU reads its fields by hand and has nothing to say of them.
             if cur.reports and getattr(cur.reports[-1], "vmsd", None) == CONTENT:
                 cur.reports.pop()

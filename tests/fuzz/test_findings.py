@@ -12,10 +12,11 @@ from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.edits import Workbench
 from vmstate.fuzz.plan import Base
 from vmstate.fuzz.recipe import Recipe
+from vmstate.fuzz.recipes import read_recipes
 from vmstate.fuzz.targets import Real, Simulated
 from vmstate.shipped import shipped, shipped_streams
 
-CAMPAIGNS = sorted(shipped("findings").glob("*.jsonl"))
+CAMPAIGNS = sorted(shipped("findings").rglob("*.jsonl"))
 CASES = [
     (path, number)
     for path in CAMPAIGNS
@@ -90,3 +91,10 @@ def real(command: str) -> Real:
         return Real([str(find(program.removeprefix("qemu-")).path), *words])
     except Exception as error:  # noqa: BLE001 - whatever keeps us from asking
         pytest.skip(f"no {program} here: {error}")
+
+
+@pytest.mark.parametrize("path", CAMPAIGNS, ids=lambda path: path.stem)
+def test_a_file_of_findings_is_a_file_of_recipes(path):
+    assert [recipe.as_json() for recipe in read_recipes(str(path))] == [
+        line["recipe"] for line in lines(path)[1:]
+    ]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.recipe import Recipe
+
+
+_HEAD = re.compile(r'\s*\{\s*"campaign"\s*:')
 
 
 def recipe_of(line: str) -> Recipe:
@@ -22,6 +26,9 @@ def recipe_of(line: str) -> Recipe:
 
 
 def read_recipes(path: str) -> list[Recipe]:
-    """The recipes of a file; "-" is the standard input.  Raises ConfigurationError, OSError."""
+    """The recipes of a file; "-" is the standard input.  Raises ConfigurationError, OSError.
+
+    A line that tells of the campaign that found them (``{"campaign": …}``) is passed over.
+    """
     text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    return [recipe_of(line) for line in text.splitlines() if line.strip()]
+    return [recipe_of(line) for line in text.splitlines() if line.strip() and not _HEAD.match(line)]

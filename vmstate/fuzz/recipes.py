@@ -10,7 +10,6 @@ from pathlib import Path
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.recipe import Recipe
 
-
 _HEAD = re.compile(r'\s*\{\s*"campaign"\s*:')
 
 

@@ -21,7 +21,9 @@ from vmstate.fuzz.recipes import read_recipes
 def add_destination(parser: argparse.ArgumentParser) -> None:
     """What the streams are given to."""
     parser.add_argument(
-        "--on", metavar="COMMAND", help="the destination, e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2'"
+        "--on",
+        metavar="COMMAND",
+        help="the destination, e.g. 'qemu-7.2 -machine pseries-7.2'; without, streams are only read",
     )
     parser.add_argument(
         "--against", metavar="PROGRAM", help="a real QEMU, started with the words of --on, and compared"
@@ -44,11 +46,11 @@ def plan_of(options: argparse.Namespace, bases: Sequence[Base]) -> Plan:
         bases = (base_of_device(*device),)
     if not bases:
         raise ConfigurationError("give streams to be changed (or --device FILE)")
-    if device is None and options.on is None:
-        text = "say which destination with --on, e.g. --on 'qemu-7.2 -machine pseries-7.2 -m 256'"
+    if options.against is not None and options.on is None:
+        text = "say what that QEMU is started as with --on, e.g. --on 'qemu-7.2 -machine pseries-7.2 -m 256'"
         raise ConfigurationError(text)
     real = None if options.against is None else (options.against, *shlex.split(options.on)[1:])
-    return Plan(tuple(bases), on=options.on, real=real, device=device, timeout=options.timeout, sample=0)
+    return Plan(tuple(bases), on=options.on, real=real, device=device, timeout=options.timeout)
 
 
 def base_of_device(path: str, text: str) -> Base:
@@ -68,7 +70,6 @@ def plan_of_folder(folder: Path) -> Plan:
             for name, value in told.items()
             if name not in {"bases", "only"}
         }
-        known["sample"] = 0
         return replace(Plan(tuple(bases)), **known)
     except FileNotFoundError:
         raise ConfigurationError(f"{folder} is not the folder of a campaign: there is no {STATE}") from None

@@ -82,18 +82,27 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _shrunk(worker: Worker, recipe: Recipe, tries: int) -> _Shrunk:
-    wanted = next(iter(sorted(worker.found(recipe), key=lambda f: list(Kind).index(f.kind))), None)
+    wanted, closely = _worst(worker.found(recipe, closely=False)), False
+    if wanted is None:
+        wanted, closely = _worst(worker.found(recipe)), True
     subject = worker.subject(recipe)
     size = len(applied(subject.anatomy.data, recipe.edits(subject.anatomy)))
     if wanted is None:
         return _Shrunk(recipe, recipe, None, 1, size)
     shrinker = Shrinker(
-        subject.anatomy, lambda one: any(found.key == wanted.key for found in worker.found(one)), tries
+        subject.anatomy,
+        lambda one: any(found.key == wanted.key for found in worker.found(one, closely=closely)),
+        tries,
     )
     after = shrinker.shrink(recipe)
     size = len(applied(subject.anatomy.data, after.edits(subject.anatomy)))
-    found = next((found for found in worker.found(after) if found.key == wanted.key), wanted)
+    again = worker.found(after, closely=closely)
+    found = next((found for found in again if found.key == wanted.key), wanted)
     return _Shrunk(recipe, after, found, shrinker.asked, size)
+
+
+def _worst(found: Sequence[Found]) -> Found | None:
+    return min(found, key=lambda one: list(Kind).index(one.kind), default=None)
 
 
 def _keep(subject: Subject, one: _Shrunk, folder: str | None, number: int) -> None:

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     HANG = "hang"
     OVERFLOW = "overflow"  # of an array of a user's own device
     ESCAPED = "escaped exception"
+    NOWHERE = "no place"  # of an error or a finding of ours
     SLOW = "too slow"
     MEMORY = "too much memory"
     OUTCOME = "disagreement of outcome"

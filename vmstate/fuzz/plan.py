@@ -49,8 +49,9 @@ class Base:
 
 @dataclass(frozen=True)
 class Plan:
-    """``on``: the simulated destination's command line; ``real``: the real one's; either may be None.
+    """``on``: the simulated destination's command line; without one, streams are only read.
 
+    ``real``: the real destination's, which is compared.
     ``device``: a Python file with a device of a user's own, which is then the destination, and its text.
     ``only``: names of mutations, or of kinds of them.  ``sample``: of so many streams one is also shown and
     verified.  ``seed``: that of the first run; each run's is one more.

@@ -86,7 +86,7 @@ def coverage(tally: Tally, places: set[str]) -> dict[str, Any]:
             "counts": dict(tally.fields.most_common()),
         },
         "rules": {rule: dict(kinds.most_common()) for rule, kinds in sorted(decided.items())},
-        "rules_not_reached": sorted(known - set(decided)) if decided else [],
+        "rules_not_reached": sorted(known - set(decided)) if known & set(decided) else [],
         "traced": dict(tally.traced.most_common()),
         "mutations": {name: tally.mutations[name] for name in sorted(MUTATIONS)},
     }

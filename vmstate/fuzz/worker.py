@@ -20,7 +20,8 @@ from vmstate.fuzz.places import Places
 from vmstate.fuzz.plan import Base, Plan
 from vmstate.fuzz.recipe import Recipe, drawn
 from vmstate.fuzz.tally import Found, Tally
-from vmstate.fuzz.targets import Real, Simulated, Target
+from vmstate.fuzz.targets import Reader, Real, Simulated, Target
+from vmstate.fuzz.watch import Watch
 from vmstate.qemu.disagreements import Disagreement, explaining
 from vmstate.qemu.fast import no_core_files
 from vmstate.qemu.judging import Answer as Judged
@@ -64,24 +65,23 @@ class Worker:
         self._mutations = plan.mutations()
         device = opened_device(*plan.device) if plan.device is not None else None
         self.subjects = [Subject(b, Anatomy(b.data(), b.name)) for b in plan.bases]
-        self.simulated: Simulated | None = None
-        self.real: Real | None = None
-        self.targets: list[Target] = [] if device is None else [device]
+        self.ours: Target = Reader() if device is None else device
+        self.sampled: list[Target] = []
         if plan.on is not None:
-            self.simulated = Simulated(plan.on, self.subjects[0].anatomy.data, sample=plan.sample)
-            self.targets.append(self.simulated)
+            self.ours = Simulated(plan.on)
+            self.sampled = [Reader(), Simulated(plan.on, traced=True)]
+        self.real: Real | None = None
         command = plan.command()
         if command is not None:
             self.real = Real(command, timeout=plan.timeout)
             self.real.verify(self.subjects[0].anatomy.data)
-            self.targets.append(self.real)
-        if not self.targets:
-            raise ConfigurationError("nothing to give the streams to: name a destination")
+        self._watch = Watch()
 
     def close(self) -> None:
         """End the targets."""
-        for target in self.targets:
-            target.close()
+        for target in (self.ours, self.real, *self.sampled):
+            if target is not None:
+                target.close()
 
     def recipe(self, number: int) -> tuple[Subject, Recipe]:
         """The recipe of a run: the bases take turns."""
@@ -94,30 +94,35 @@ class Worker:
         start = time.monotonic()
         for number in range(batch.first, batch.first + batch.count):
             subject, recipe = self.recipe(number)
-            self._run(subject, recipe, tally)
+            closely = self.plan.sample > 0 and number % self.plan.sample == 0
+            self._run(subject, recipe, tally, closely=closely)
         tally.seconds = time.monotonic() - start
         tally.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
         return tally
 
-    def _run(self, subject: Subject, recipe: Recipe, tally: Tally) -> None:
+    def _run(self, subject: Subject, recipe: Recipe, tally: Tally, *, closely: bool) -> None:
         edits = recipe.edits(subject.anatomy)
         tally.runs += 1
         steps = [step.known for step in recipe.steps]
         tally.mutations.update(step.name for step in steps)
         tally.fields.update(subject.places.touched(edits))
         with subject.bench.changed(edits) as stream:
-            answers = [target.run(stream) for target in self.targets]
-        for answer in answers:
+            ours = self._watch.run(self.ours, stream, subject.anatomy)
+            closer = [self._watch.run(target, stream, subject.anatomy) for target in self.sampled if closely]
+            real = None if self.real is None else self.real.run(stream)
+        asked = [ours] if real is None else [ours, real]
+        for answer in asked:
             tally.outcomes[f"{answer.target}: {answer.outcome}"] += 1
-            if answer.rule is not None:
-                for step in steps:
-                    tally.rules[f"{step.kind}: {answer.rule}"] += 1
+        if ours.rule is not None:
+            for step in steps:
+                tally.rules[f"{step.kind}: {ours.rule}"] += 1
+        for answer in (*asked, *closer):
             tally.traced.update(answer.rules)
             for fault in answer.faults:
-                tally.note(Found.of(_told_apart(fault, answers[0], steps), answer.target, recipe))
-        if self.real is not None and self.simulated is not None:
+                tally.note(Found.of(_told_apart(fault, ours, steps), answer.target, recipe))
+        if real is not None:
             kinds, names = {step.kind for step in steps}, {step.name for step in steps}
-            self._compare(answers[-1], answers[-2], (kinds, names), recipe, tally)
+            self._compare(real, ours, (kinds, names), recipe, tally)
 
     def _compare(
         self,
@@ -136,10 +141,10 @@ class Worker:
             tally.note(Found.of(fault, f"{real.target} and ours", recipe, known))
 
     def answers(self, recipe: Recipe) -> list[Answer]:
-        """What all targets say of a recipe.  Raises ConfigurationError if it is for no base of the plan."""
+        """What ours and the real QEMU say of a recipe.  Raises ConfigurationError for another's base."""
         subject = self.subject(recipe)
         with subject.bench.changed(recipe.edits(subject.anatomy)) as stream:
-            return [target.run(stream) for target in self.targets]
+            return [target.run(stream) for target in (self.ours, self.real) if target is not None]
 
     def subject(self, recipe: Recipe) -> Subject:
         """The base of a recipe.  Raises ConfigurationError if the plan does not have it."""
@@ -148,10 +153,10 @@ class Worker:
                 return subject
         raise ConfigurationError(f"there is no stream {recipe.stream} ({recipe.base}) here")
 
-    def found(self, recipe: Recipe) -> list[Found]:
-        """The findings of one recipe."""
+    def found(self, recipe: Recipe, *, closely: bool = True) -> list[Found]:
+        """The findings of one recipe; ``closely``: as those runs are looked at that are sampled."""
         tally = Tally()
-        self._run(self.subject(recipe), recipe, tally)
+        self._run(self.subject(recipe), recipe, tally, closely=closely)
         return list(tally.found.values())
 
 

@@ -1,0 +1,83 @@
+"""Our own reading of a stream, whatever machine sent it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vmstate.compare.verify import verify
+from vmstate.errors import Finding, Severity, StreamError, VmstateError
+from vmstate.fuzz.faults import Answer, Fault, Kind, escaped, template
+from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.pseries.readable import meanings
+from vmstate.stream import open_stream
+from vmstate.stream.content import Contents
+from vmstate.stream.content.measuring import Measured
+from vmstate.stream.content.nodes import is_open
+from vmstate.stream.content.paths import walk
+from vmstate.stream.content.readable import text_of_place
+
+
+class Reader:
+    """Does what ``vmstate show`` and ``vmstate verify`` do: findings with offsets, or an error of ours.
+
+    It accepts what has no finding above information; what it cannot read at all it rejects, too.
+    """
+
+    name = "reading"
+
+    def __init__(self) -> None:
+        self._declarations = PseriesDeclarations()  # they keep what they have compiled
+        self._meanings = meanings()
+
+    def run(self, stream: memoryview) -> Answer:
+        """Read all that is in it, and verify it."""
+        start = time.perf_counter()
+        answer = self._read(bytes(stream))
+        return replace(answer, seconds=time.perf_counter() - start)
+
+    def _read(self, data: bytes) -> Answer:
+        try:
+            self.show(data)
+            return _told(self._verified(data))
+        except VmstateError as error:
+            lost = isinstance(error, StreamError) and error.offset is None
+            faults = (_nowhere(str(error)),) if lost else ()
+            return Answer(self.name, "reject", (str(error),), faults, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - whatever escapes is what a campaign looks for
+            fault = escaped(error)
+            error.__traceback__ = None  # its frames hold the stream
+            return Answer(self.name, "escaped", (), (fault,))
+
+    def show(self, data: bytes) -> None:
+        """Write every field of a stream as text.  Raises VmstateError."""
+        stream = open_stream(data, Measured(self._declarations))
+        for place in walk(Contents(stream, self._declarations)):
+            if not is_open(place.node):
+                text_of_place(place, self._meanings)
+
+    def _verified(self, data: bytes) -> tuple[Finding, ...]:
+        stream = open_stream(data, Measured(self._declarations))
+        return verify(Contents(stream, self._declarations)).findings
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _told(findings: Sequence[Finding]) -> Answer:
+    """Each finding as a line; the first above information decides."""
+    serious = [finding for finding in findings if finding.severity != Severity.INFO]
+    faults = tuple(_nowhere(str(finding)) for finding in findings if finding.place.offset is None)
+    return Answer(
+        Reader.name,
+        "reject" if serious else "accept",
+        tuple(str(finding) for finding in findings),
+        faults[:1],
+        rule=serious[0].rule if serious else None,
+        rules=frozenset(finding.rule for finding in findings),
+    )
+
+
+def _nowhere(text: str) -> Fault:
+    return Fault(Kind.NOWHERE, template(text), text)

@@ -154,7 +154,10 @@ class NullPointer(Info):
 
 
 class Bytes(Info):
-    """Raw bytes: buffers, and unused space, of the field's size."""
+    """Raw bytes: buffers, and unused space, of the field's size.
+
+    Of a buffer whose size another field tells, so many are sent; the memory may be larger, as arrays may.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -163,6 +166,8 @@ class Bytes(Info):
         return cur.take(size)
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        if value is not None and len(value) > size and isinstance(field.size, str):
+            value = value[:size]
         if value is None or len(value) != size:
             found = "nothing" if value is None else f"{len(value)} bytes"
             raise EncodeError(f"{field.name}: {found} where the description wants {size} bytes")

@@ -11,13 +11,15 @@ from collections.abc import Callable, Sized
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vmstate.describe import Field, Plan, Validate, VMStateDescription, WireArray, encode, plan_of
+from vmstate.describe import Field, Plan, Validate, VMStateDescription, encode, plan_of
 from vmstate.describe.cursor import Cursor
 from vmstate.describe.history import Release
 from vmstate.describe.steps import count_of, number_of
 from vmstate.describe.vmdesc import VmdescWriter
 from vmstate.errors import ConfigurationError, VmstateError
-from vmstate.fuzz.faults import Answer, Fault, Kind, escaped
+from vmstate.fuzz.endless import Endless, limited
+from vmstate.fuzz.faults import Answer, Fault, Kind, escaped, hanging
+from vmstate.fuzz.in_c import as_in_c
 from vmstate.pseries.world import WORLD
 from vmstate.simulate.loader import Loader
 from vmstate.simulate.messages import lines
@@ -26,6 +28,7 @@ from vmstate.stream.marks import Kind as SectionKind
 from vmstate.stream.marks import Mark
 
 _SECTION_ID = 1
+TIMEOUT = 1.0  # seconds that the device's own code may take
 
 
 class Overflow(Exception):
@@ -41,25 +44,18 @@ class Overflow(Exception):
         return Fault(Kind.OVERFLOW, f"overflow of {self.field} in {self.device}", str(self))
 
 
-class InC(list[Any]):
-    """An array as C has it: an index that is negative is outside, not counted from the end."""
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, int) and index < 0:
-            raise IndexError(f"index {index} of an array")
-        return super().__getitem__(index)
-
-
 @dataclass
 class _Entry:
     """The registered section; ``plan`` loads into ``state``, which is no section itself."""
 
     state: Any
+    reset: Callable[[], Any]
     checked: Plan
     idstr: str
     instance_id: int = 0
     alias_id: int | None = None
     compat: tuple[str, int] | None = None
+    loaded: bool = False
 
     @property
     def version_id(self) -> int:
@@ -70,6 +66,9 @@ class _Entry:
         return self
 
     def load(self, cur: Cursor, _entry: object, version_id: int) -> None:
+        if self.loaded:  # once more: the memory is as large as before
+            as_in_c(self.state, self.reset())
+        self.loaded = True
         self.checked.load(cur, self.state, version_id)
 
 
@@ -83,6 +82,7 @@ class Device:
         use: Callable[[Any], object] | None = None,
         release: Release | None = None,
         file: str | None = None,
+        timeout: float = TIMEOUT,
     ) -> None:
         self.release = release or max(WORLD.newest)
         self.description = description.at(self.release)
@@ -90,6 +90,7 @@ class Device:
         self._device = device
         self._use = use
         self._file = file
+        self._timeout = timeout
         self._checked = plan_of(_checked(self.description))
 
     def stream(self) -> bytes:
@@ -114,11 +115,10 @@ class Device:
     def run(self, stream: memoryview) -> Answer:
         """Load, then use."""
         state = self._device()
-        before = _arrays(state)
         cur = Cursor(stream, judge=True)
         loader = Loader(
             cur=cur,
-            entries=[_Entry(state, self._checked, self.name)],
+            entries=[_Entry(state, self._device, self._checked, self.name)],
             release=self.release,
             configuration=None,
             configuration_plan=None,
@@ -126,10 +126,15 @@ class Device:
             vmdescription=True,
         )
         try:
-            ret = loader.run()
-            if ret == 0 and self._use is not None:
-                _as_in_c(state, before)
-                self._use(state)
+            with limited(self._timeout):
+                ret = loader.run()
+                if ret == 0 and self._use is not None:
+                    as_in_c(state, self._device())
+                    self._use(state)
+        except Endless as error:
+            fault = hanging(error, self._file)
+            error.__traceback__ = None
+            return Answer(self.name, "hang", (f"no end in {self._timeout:g} s",), (fault,))
         except Overflow as overflow:
             return Answer(self.name, "crash", (str(overflow),), (overflow.fault(),), rule="overflow")
         except VmstateError as error:
@@ -184,25 +189,14 @@ def _since(field: Field) -> int:
     return field.version_id if isinstance(field.version_id, int) else 0
 
 
-def _arrays(state: Any) -> dict[str, list[Any]]:
-    return {name: list(value) for name, value in vars(state).items() if isinstance(value, list | WireArray)}
-
-
-def _as_in_c(state: Any, before: dict[str, list[Any]]) -> None:
-    """Arrays keep their length in C: what did not come stays as it was."""
-    for name, old in before.items():
-        new = list(getattr(state, name))
-        setattr(state, name, InC([*new, *old[len(new) :]]))
-
-
-def opened_device(path: str, text: str) -> Device:
+def opened_device(path: str, text: str, timeout: float = TIMEOUT) -> Device:
     """The device of a file.  Raises ConfigurationError for one that fails, or has not what it takes."""
     made: dict[str, Any] = {"__name__": "device", "__file__": path}
     try:
         exec(compile(text, path, "exec"), made)  # noqa: S102 - the user's own file, which is to be run
         description, device = made["DESCRIPTION"], made["device"]
         release = Release.parse(made["RELEASE"]) if "RELEASE" in made else None
-        opened = Device(description, device, made.get("use"), release, path)
+        opened = Device(description, device, made.get("use"), release, path, timeout)
         answer = opened.run(memoryview(opened.stream()))
     except KeyError as error:
         raise ConfigurationError(f"{path}: there is no {error.args[0]} in it") from None
@@ -210,5 +204,5 @@ def opened_device(path: str, text: str) -> Device:
         raise ConfigurationError(f"{path}: {type(error).__name__}: {error}") from error
     if answer.outcome != "accept":
         said = "; ".join(answer.messages)
-        raise ConfigurationError(f"{path}: the device does not load what it sends itself: {said}")
+        raise ConfigurationError(f"{path}: the device fails on what it sends itself after reset: {said}")
     return opened

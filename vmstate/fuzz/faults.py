@@ -153,12 +153,23 @@ def escaped(error: BaseException, file: str | None = None) -> Fault:
 
     ``file``: only functions of this one count, if there are any.
     """
+    place, text = _traced(error, file)
+    return Fault(Kind.ESCAPED, f"{type(error).__name__} in {place}: {template(str(error))}", text)
+
+
+def hanging(error: BaseException, file: str | None = None) -> Fault:
+    """A function that has been interrupted, as it found no end."""
+    place, text = _traced(error, file)
+    return Fault(Kind.HANG, f"no end in {place}", text)
+
+
+def _traced(error: BaseException, file: str | None) -> tuple[str, str]:
+    """The innermost function, and the last of what Python would print."""
     frames = list(traceback.extract_tb(error.__traceback__))
     frames = [frame for frame in frames if frame.filename == file] or frames
-    where = frames[-1] if frames else None
-    place = f"{PurePath(where.filename).name} {where.name}" if where else "nowhere"
-    text = "".join(traceback.format_exception(error)[-4:])
-    return Fault(Kind.ESCAPED, f"{type(error).__name__} in {place}: {template(str(error))}", text)
+    text = [*traceback.format_list(frames[-3:]), *traceback.format_exception_only(error)]
+    place = f"{PurePath(frames[-1].filename).name} {frames[-1].name}" if frames else "nowhere"
+    return place, "".join(text)
 
 
 def disagreement(real: Answer, simulated: Answer, *, same_outcome: bool) -> Fault:

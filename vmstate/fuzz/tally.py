@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.faults import Fault, Kind
 from vmstate.fuzz.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Found:
-    """A finding: what is wrong, on which target, and the recipe that shows it."""
+    """A finding: what is wrong, on which target, and the recipe that shows it.
+
+    ``changed``: how many bytes of the stream the recipe takes away and puts in.
+    """
 
     kind: Kind
     signature: str
@@ -20,16 +25,25 @@ class Found:
     recipe: Recipe
     text: str = ""
     known: str | None = None
+    changed: int = 0
 
     @staticmethod
-    def of(fault: Fault, target: str, recipe: Recipe, known: str | None = None) -> Found:
+    def of(
+        fault: Fault, target: str, recipe: Recipe, edits: Sequence[Edit] = (), known: str | None = None
+    ) -> Found:
         """A finding of a fault."""
-        return Found(fault.kind, fault.signature, target, recipe, fault.text, known)
+        changed = sum(edit.end - edit.start + len(edit.new) for edit in edits)
+        return Found(fault.kind, fault.signature, target, recipe, fault.text, known, changed)
 
     @property
     def key(self) -> str:
         """By what two findings are the same."""
         return f"{self.kind} · {self.target} · {self.signature}"
+
+    @property
+    def effort(self) -> tuple[int, int]:
+        """How much had to be done to show it."""
+        return len(self.recipe.steps), self.changed
 
     def as_json(self) -> dict[str, Any]:
         """The finding as a JSON object; ``known`` names a disagreement that has been explained."""
@@ -40,6 +54,7 @@ class Found:
             "target": self.target,
             **known,
             "recipe": self.recipe.as_json(),
+            "changed": self.changed,
             "text": self.text,
         }
 
@@ -47,8 +62,8 @@ class Found:
     def from_json(told: dict[str, Any]) -> Found:
         """What :meth:`as_json` wrote."""
         recipe = Recipe.from_json(told["recipe"])
-        kind = Kind(told["kind"])
-        return Found(kind, told["signature"], told["target"], recipe, told.get("text", ""), told.get("known"))
+        kind, text, known = Kind(told["kind"]), told.get("text", ""), told.get("known")
+        return Found(kind, told["signature"], told["target"], recipe, text, known, told.get("changed", 0))
 
 
 @dataclass
@@ -72,13 +87,13 @@ class Tally:
     peak: int = 0
 
     def note(self, found: Found) -> None:
-        """Count a finding, and keep the first of its signature; the simplest, if there are several."""
+        """Count a finding; of its signature keep the simplest: fewest mutations, then fewest bytes."""
         self.signatures[found.key] += 1
         self._keep(found)
 
     def _keep(self, found: Found) -> bool:
         there = self.found.get(found.key)
-        if there is not None and len(there.recipe.steps) <= len(found.recipe.steps):
+        if there is not None and there.effort <= found.effort:
             return False
         self.found[found.key] = found
         return there is None

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.device import opened_device
+from vmstate.fuzz.device import TIMEOUT, opened_device
 from vmstate.fuzz.edits import Workbench
 from vmstate.fuzz.faults import SILENT, Answer, Fault, disagreement
 from vmstate.fuzz.mutations import Mutation
@@ -63,7 +63,11 @@ class Worker:
         self.plan = plan
         self.known = known
         self._mutations = plan.mutations()
-        device = opened_device(*plan.device) if plan.device is not None else None
+        device = (
+            opened_device(*plan.device, timeout=min(plan.timeout, TIMEOUT))
+            if plan.device is not None
+            else None
+        )
         self.subjects = [Subject(b, Anatomy(b.data(), b.name)) for b in plan.bases]
         self.ours: Target = Reader() if device is None else device
         self.sampled: list[Target] = []
@@ -119,26 +123,23 @@ class Worker:
         for answer in (*asked, *closer):
             tally.traced.update(answer.rules)
             for fault in answer.faults:
-                tally.note(Found.of(_told_apart(fault, ours, steps), answer.target, recipe))
+                tally.note(Found.of(_told_apart(fault, ours, steps), answer.target, recipe, edits))
         if real is not None:
-            kinds, names = {step.kind for step in steps}, {step.name for step in steps}
-            self._compare(real, ours, (kinds, names), recipe, tally)
+            differs, known = self._compare(real, ours, steps, tally)
+            if differs is not None:
+                tally.note(Found.of(differs, f"{real.target} and ours", recipe, edits, known))
 
     def _compare(
-        self,
-        real: Answer,
-        simulated: Answer,
-        made_by: tuple[set[str], set[str]],
-        recipe: Recipe,
-        tally: Tally,
-    ) -> None:
+        self, real: Answer, simulated: Answer, steps: Sequence[Mutation], tally: Tally
+    ) -> tuple[Fault | None, str | None]:
+        """What they disagree on, and the name of what explains it."""
         compared = comparison(real, simulated)
         same = compared.same_outcome and (compared.same or real.outcome == "crash")
         known = None if same else explaining(compared, self.known)
-        tally.compared(*made_by, outcome=compared.same_outcome, lines=same, known=known is not None)
-        if not same:
-            fault = disagreement(real, simulated, same_outcome=compared.same_outcome)
-            tally.note(Found.of(fault, f"{real.target} and ours", recipe, known))
+        kinds, names = {step.kind for step in steps}, {step.name for step in steps}
+        tally.compared(kinds, names, outcome=compared.same_outcome, lines=same, known=known is not None)
+        fault = None if same else disagreement(real, simulated, same_outcome=compared.same_outcome)
+        return fault, known
 
     def answers(self, recipe: Recipe) -> list[Answer]:
         """What ours and the real QEMU say of a recipe.  Raises ConfigurationError for another's base."""

@@ -19,6 +19,7 @@ from vmstate.pseries.devices.cpu_common import CpuCommon
 from vmstate.pseries.devices.device import Device
 from vmstate.pseries.devices.globalstate import GlobalState
 from vmstate.pseries.devices.htab import Htab
+from vmstate.pseries.devices.libslirp import LibSlirp
 from vmstate.pseries.devices.ram import Ram, RamBlock
 from vmstate.pseries.devices.slirp import Slirp
 from vmstate.pseries.devices.spapr import Spapr
@@ -41,6 +42,7 @@ BLOCK = Span(until=quiet.BLOCK_UNTIL)
 DIRTY_BITMAPS = Span(since=quiet.DIRTY_BITMAP_SINCE)
 NVDIMM = Span(since="5.0")
 SLIRP_NUMBERED = Span(since="8.2")  # before, all stacks had the instance 0
+LIBSLIRP = Span(since="4.0")  # before, the stack was loaded by migration/vmstate.c
 PHB_HOTPLUG = Span(since="4.0")
 CPU_CORE_STATE = Span(since="3.0")
 
@@ -89,7 +91,8 @@ def _network(board: Board) -> None:
         count += 1
     for _ in range(count):
         numbered = SLIRP_NUMBERED.covers(machine.release)
-        board.add(Slirp(machine, board.new_instance("slirp") if numbered else 0))
+        kind = LibSlirp if LIBSLIRP.covers(machine.release) else Slirp
+        board.add(kind(machine, board.new_instance("slirp") if numbered else 0))
 
 
 def _live(board: Board) -> None:

@@ -124,7 +124,8 @@ class GuestForwards(Info):
         sockets: list[Any] = []
         while cur.byte():
             if cur.judge:
-                # No guestfwd can be given, so no socket that comes has a place here.
+                # No guestfwd can be given, so no socket that comes has a place here.  (Up to 3.1; what
+                # libslirp says is in libslirp.py.)
                 raise LoadFailure(-EINVAL, "a guestfwd connection that nobody waits for", offset=cur.pos - 1)
             socket = Record()
             plan_of(SLIRP_SOCKET).load(cur, socket, SLIRP_SOCKET.version_id)  # type: ignore[arg-type]

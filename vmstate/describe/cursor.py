@@ -30,9 +30,10 @@ class Cursor:
 
     ``short`` is QEMU's file error: for a judge, a small read past the end gives zeros and sets it
     (qemu_get_byte, migration/qemu-file.c); the field that was being loaded then fails.
+    ``by_hand``: it does not, as no description is loaded, but code that does not look for that error.
     """
 
-    __slots__ = ("data", "end", "judge", "pos", "reports", "short", "tree")
+    __slots__ = ("by_hand", "data", "end", "judge", "pos", "reports", "short", "tree")
 
     def __init__(
         self,
@@ -50,11 +51,18 @@ class Cursor:
         self.reports: list[Report | str] = []
         self.tree = tree
         self.short = False
+        self.by_hand = False
 
     def take(self, size: int) -> memoryview:
-        """The next ``size`` bytes, not copied.  Raises Truncated if they are not all there."""
+        """The next ``size`` bytes, not copied.  Raises Truncated if they are not all there.
+
+        By hand, what is not there is zero; who reads so takes no ``size`` unseen from the stream.
+        """
         pos = self.pos
         if not 0 <= size <= self.end - pos:
+            if self.by_hand and size >= 0:
+                self.short, self.pos = True, self.end
+                return memoryview(bytes(self.data[pos : self.end]).ljust(size, b"\0"))
             raise Truncated(size, max(0, self.end - pos), offset=pos)
         self.pos = pos + size
         return self.data[pos : pos + size]

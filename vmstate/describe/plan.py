@@ -148,7 +148,7 @@ class Plan:
         start = cur.pos
         try:
             value = step.load(cur, state)
-            if cur.short:
+            if cur.short and not cur.by_hand:
                 cur.take(cur.end - cur.pos + 1)
         except StreamError as error:
             name = step.field.name

@@ -165,6 +165,11 @@ class Aborted(Report):
     line: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Stalled(Report):
+    """QEMU is busy here for minutes, if not for ever, and says nothing more."""
+
+
 class LoadFailure(StreamError):
     """Loading stopped as QEMU's would: ``ret`` is the negative errno that the loader returns."""
 
@@ -185,6 +190,12 @@ def aborts(cur: Cursor, line: str | None) -> Aborts:
     """QEMU's end, told and to be raised."""
     cur.reports.append(Aborted(line))
     return Aborts(line, offset=cur.pos)
+
+
+def stalls(cur: Cursor, message: str) -> LoadFailure:
+    """QEMU comes to no end, told and to be raised."""
+    cur.reports.append(Stalled())
+    return LoadFailure(-EINVAL, message, offset=cur.pos)
 
 
 class Refused(Exception):

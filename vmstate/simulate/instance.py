@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from vmstate.describe import Cursor
-from vmstate.describe.reports import Aborted, HookFailed, Report
+from vmstate.describe.reports import Aborted, HookFailed, Report, Stalled
 from vmstate.pseries.additions import add_subsections, replace_hooks
 from vmstate.pseries.board import Registered
 from vmstate.pseries.cas import Negotiated
@@ -112,8 +112,9 @@ class Instance:
             rare=self._connector,
         )
         ret = loader.run()
+        stalled = loader.stalled or any(isinstance(report, Stalled) for report in self.console)
         return Verdict(
-            outcome=Outcome.REJECT if ret else Outcome.STALLED if loader.stalled else Outcome.ACCEPT,
+            outcome=Outcome.STALLED if stalled else Outcome.REJECT if ret else Outcome.ACCEPT,
             messages=lines(self.console, ret, self.release),
             decided_by=self._decided(loader) if ret else None,
             errno=-ret,

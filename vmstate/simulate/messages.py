@@ -190,6 +190,8 @@ def lines(reports: Iterable[Report | str], ret: int, release: Release) -> list[s
             continue
         if isinstance(report, d.Aborted):
             return [*_split(printed), *([report.line] if report.line else [])]
+        if isinstance(report, d.Stalled):
+            return _split(printed)
         saying = TEXTS[type(report)].at(release)
         if saying is None:
             continue

@@ -13,7 +13,8 @@ from vmstate.describe import (
     Buffer,
     Cursor,
     Field,
-    History,
+    Plan,
+    Release,
     Since,
     Struct,
     UInt8,
@@ -25,28 +26,13 @@ from vmstate.describe import (
     plan_of,
     scalar,
 )
-from vmstate.describe.history import Span
-from vmstate.describe.infos import Info, Scalar
-from vmstate.describe.reports import EINVAL, EPERM, LoadFailure
+from vmstate.describe.infos import Bytes, Info, Scalar
+from vmstate.describe.reports import FieldFailed
 from vmstate.errors import StreamError
 from vmstate.pseries.devices.pci_device import PCI_DEVICE
+from vmstate.pseries.devices.virtio_load import MAX_QUEUES, Parts, check_count, load, skip
 
-MAX_QUEUES = 1024
-NO_VECTOR = 0xFFFF
 CONTENT = "virtio-device"
-
-
-def _features(used: int, offered: int) -> str:
-    return f"Features 0x{used:x} unsupported. Allowed features: 0x{offered:x}"
-
-
-def _wide_features(used: int, offered: int) -> str:
-    """128 bits, and of the guest's features only those that were kept."""
-    return f"Features 0x{used & offered:032x} unsupported. Allowed features: 0x{offered:032x}"
-
-
-FEATURES = History(_features, ("10.2", _wide_features))
-SIZES_CHECKED = Span(since="11.1")  # a queue may not come larger than it was made
 
 
 def has_msix(device: Any, version_id: int) -> bool:
@@ -100,28 +86,6 @@ def disabled(device: Any) -> bool:
 def load_64_bits(device: Any) -> None:
     """The 64-bit features come: they count, not the lower half that came before."""
     device.has_64_bits = True
-
-
-class QueueRefused(LoadFailure):
-    """What is wrong with queue ``number``; told when the next part is about to be read."""
-
-    def __init__(self, ret: int, message: str, number: int, **where: object) -> None:
-        super().__init__(ret, message, **where)
-        self.path = f"vq[{number}]"
-
-
-def check_queues(device: Any) -> None:
-    """What virtio_load and virtio_pci_load_queue look at in each queue, before the device's own part."""
-    for i, queue in enumerate(device.queues):
-        if not queue.desc and queue.last_avail_idx:
-            line = f"VQ {i} address 0x0 inconsistent with Host index 0x{queue.last_avail_idx:x}"
-            device.say(line)
-            raise QueueRefused(-EPERM, line, i)
-        vector = queue.vector if device.vectors else NO_VECTOR
-        if vector != NO_VECTOR and vector >= device.vectors:
-            raise QueueRefused(
-                -EINVAL, "vector of a queue", i, found=vector, expected=f"below {device.vectors}"
-            )
 
 
 def features_above_64(device: Any) -> bool:
@@ -181,13 +145,23 @@ MODERN_STATE = _sub(
 VIRTIO_PCI = VMStateDescription("virtio_pci", 1, 1, subsections=[MODERN_STATE])
 
 
+def _whole(report: FieldFailed) -> FieldFailed:
+    return replace(report, field=report.field.partition("[")[0])
+
+
 class ExtraState(Info):
     """What the bus has to say, by its own description (get_extra_state, virtio_pci_load_extra_state)."""
 
     name = "virtqueue_extra_state"
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
-        plan_of(VIRTIO_PCI.at(state.machine.release)).load(cur, state, 1)
+        told = len(cur.reports)
+        try:
+            plan_of(VIRTIO_PCI.at(state.machine.release)).load(cur, state, 1)
+        except StreamError:
+            halves = cur.reports[told:]  # QEMU's are arrays of two
+            cur.reports[told:] = [_whole(r) if isinstance(r, FieldFailed) else r for r in halves]
+            raise
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         plan_of(VIRTIO_PCI.at(state.machine.release)).save(out, state)
@@ -200,7 +174,12 @@ VIRTIO = VMStateDescription(
     subsections=[
         _sub("virtio/device_endian", other_endian, UInt8("device_endian")),
         Since("10.2", _sub("virtio/128bit_features", features_above_64, UInt64("guest_features_ex_1"))),
-        _sub("virtio/64bit_features", modern, UInt64("guest_features_64"), pre_load=load_64_bits),
+        _sub(
+            "virtio/64bit_features",
+            modern,
+            UInt64("guest_features", attr="guest_features_64"),
+            pre_load=load_64_bits,
+        ),
         _sub("virtio/virtqueues", modern, Struct("vq", QUEUE_RINGS, attr="rings")[MAX_QUEUES]),
         _sub("virtio/ringsize", other_ring_sizes, Struct("vq", QUEUE_SIZE, attr="sizes")[MAX_QUEUES]),
         _sub("virtio/broken", broken, Bool("broken")),
@@ -228,52 +207,44 @@ def no_msix(device: Any, version_id: int) -> bool:
     return not device.vectors
 
 
+class DeviceConfig(Bytes):
+    """The device's configuration; a destination has room for its own, and skips the rest."""
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
+        if cur.judge:
+            skip(cur, state, size)
+            size = min(size, cur.end - cur.pos + len(state.config))
+        return cur.take(size)
+
+
 class QueueCount(Scalar):
     """How many queues follow: what came before is checked when it is known, before any of them is read."""
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> int:
         at = cur.pos
         count: int = super().get(cur, field, state, size, old)
-        if cur.judge and not cur.short:
-            self._check(state, count, at)
+        if cur.judge:
+            check_count(state, count, at)
             state.queues_coming(cur, count)
         return count
 
-    @staticmethod
-    def _check(state: Any, count: int, at: int) -> None:
-        """virtio_pci_load_config, virtio_load."""
-        if state.vectors and state.config_vector != NO_VECTOR and state.config_vector >= state.vectors:
-            raise LoadFailure(-EINVAL, "vector of the configuration", offset=at, found=state.config_vector)
-        if state.queue_sel >= MAX_QUEUES:
-            raise LoadFailure(-EPERM, "selected queue", offset=at, found=state.queue_sel)
-        if count > MAX_QUEUES:
-            state.say(f"Invalid number of virtqueues: 0x{count:x}")
-            raise LoadFailure(-EPERM, "number of queues", offset=at, found=count, expected=MAX_QUEUES)
-
 
 QUEUES = scalar(QueueCount("uint32", "I"))
-
-
-def _content(own: VMStateDescription | None) -> VMStateDescription:
-    return VMStateDescription(
-        CONTENT,
-        fields=[
-            Struct("pci", PCI_DEVICE),
-            Buffer("msix", "msix_size", exists=has_msix),
-            UInt16("config_vector", exists=has_msix),
-            UInt8("status", attr="device_status"),
-            UInt8("isr"),
-            UInt16("queue_sel"),
-            UInt32("guest_features", attr="guest_features_low"),
-            UInt32("config_len"),
-            Buffer("config", "config_len"),
-            QUEUES("queues", attr="nr_queues"),
-            Struct("vq", QUEUE, attr="queues", exists=has_msix)["nr_queues"],
-            Struct("vq", QUEUE_WITHOUT_VECTOR, attr="queues", exists=no_msix)["nr_queues"],
-            *([Struct("device", replace(own, pre_load=check_queues), attr=".")] if own is not None else []),
-            Struct("virtio", VIRTIO if own is not None else replace(VIRTIO, pre_load=check_queues), attr="."),
-        ],
-    )
+_PCI = Struct("pci", PCI_DEVICE)
+_BY_HAND = (
+    Buffer("msix", "msix_size", exists=has_msix),
+    UInt16("config_vector", exists=has_msix),
+    UInt8("status", attr="device_status"),
+    UInt8("isr"),
+    UInt16("queue_sel"),
+    UInt32("guest_features", attr="guest_features_low"),
+    UInt32("config_len"),
+    Field("config", DeviceConfig("buffer"), size="config_len", attr="config"),
+    QUEUES("queues", attr="nr_queues"),
+    Struct("vq", QUEUE, attr="queues", exists=has_msix)["nr_queues"],
+    Struct("vq", QUEUE_WITHOUT_VECTOR, attr="queues", exists=no_msix)["nr_queues"],
+)
+_COMMON = Struct("virtio", VIRTIO, attr=".")
 
 
 class VirtioInfo(Info):
@@ -281,59 +252,39 @@ class VirtioInfo(Info):
 
     name = "virtio"
 
-    def __init__(self, own: VMStateDescription | None) -> None:
-        self.content = _content(own)
+    def __init__(self, own: VMStateDescription | None, *, by_hand: bool) -> None:
+        self.own, self.by_hand = own, by_hand
+        device = [] if own is None else [Struct("device", own, attr=".")]
+        self.content = VMStateDescription(CONTENT, fields=[_PCI, *_BY_HAND, *device, _COMMON])
+        self._parts: dict[Release, Parts] = {}
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
-        at = cur.pos
-        try:
-            plan_of(self.content.at(state.machine.release)).load(cur, state, 0)
-        except StreamError as error:
-            if isinstance(error, QueueRefused):
-                error.place = replace(error.place, path=error.path)
-            # This description is ours: QEMU reads its fields by hand and has nothing to say of them.
-            if cur.reports and getattr(cur.reports[-1], "vmsd", None) == CONTENT:
-                cur.reports.pop()
-            raise
+        release = state.machine.release
         if cur.judge:
-            self._check(state, at)
-            state.queues_came(cur, state.nr_queues)
+            load(cur, state, self._parts.get(release) or self._compiled(release))
+        else:
+            plan_of(self.content.at(release)).load(cur, state, 0)
 
-    def _check(self, state: Any, at: int) -> None:
-        """virtio_load, behind the queues."""
-        for i, queue in enumerate(state.queues):
-            line, ret = self._queue_error(state, i, queue)
-            if line:
-                state.say(line)
-                raise LoadFailure(ret, line, offset=at)
+    def _compiled(self, release: Release) -> Parts:
+        def plan(vmsd: VMStateDescription) -> Plan:
+            return plan_of(vmsd.at(release))
 
-        ret = state.refusal()
-        if ret:
-            raise LoadFailure(ret, "the device refuses its own part", offset=at)
-        self._check_features(state, at)
-
-    def _check_features(self, state: Any, at: int) -> None:
-        """The guest must not use what the device does not offer (virtio_set_features_nocheck)."""
-        offered = state.host_features
-        if offered is None:
-            return
-        used = state.guest_features_64 if state.modern and state.has_64_bits else state.guest_features_low
-        if used & ~offered:
-            line = FEATURES.at(state.machine.release)(used, offered)
-            state.say(line)
-            raise LoadFailure(-EPERM, line, offset=at, found=hex(used), expected=hex(offered))
-
-    def _queue_error(self, state: Any, i: int, queue: Any) -> tuple[str, int]:
-        room = state.allocated[i] if i < len(state.allocated) else 0
-        if queue.num > room and SIZES_CHECKED.covers(state.machine.release):
-            return f"VQ {i} vring.num {queue.num} exceeds allocated max {room}", -EINVAL
-        return "", 0
+        queues = plan(VMStateDescription(CONTENT, fields=list(_BY_HAND)))
+        own = None if self.own is None else plan(self.own)
+        parts = Parts(plan(PCI_DEVICE), queues, own, plan(VIRTIO), self.by_hand)
+        self._parts[release] = parts
+        return parts
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         plan_of(self.content.at(state.machine.release)).save(out, state)
 
 
-def virtio(name: str, version_id: int, own: VMStateDescription | None = None) -> VMStateDescription:
-    """The description of a virtio device whose own part is ``own`` (VMSTATE_VIRTIO_DEVICE)."""
-    field = Field("virtio", VirtioInfo(own), attr="virtio")
+def virtio(
+    name: str, version_id: int, own: VMStateDescription | None = None, *, by_hand: bool = False
+) -> VMStateDescription:
+    """The description of a virtio device whose own part is ``own`` (VMSTATE_VIRTIO_DEVICE).
+
+    ``by_hand``: QEMU reads and writes that part without a description (the device's ``load`` and ``save``).
+    """
+    field = Field("virtio", VirtioInfo(own, by_hand=by_hand), attr="virtio")
     return VMStateDescription(name, version_id=version_id, minimum_version_id=version_id, fields=[field])

@@ -22,14 +22,8 @@ from vmstate.pseries.devices.pci_config import (
     msix,
 )
 from vmstate.pseries.devices.pci_device import MASKED_ENTRY, PciState, table_size
-from vmstate.pseries.devices.virtio import (
-    MAX_QUEUES,
-    MODERN_QUEUE,
-    NO_VECTOR,
-    QUEUE,
-    QUEUE_RINGS,
-    QUEUE_WITHOUT_VECTOR,
-)
+from vmstate.pseries.devices.virtio import MODERN_QUEUE, QUEUE, QUEUE_RINGS, QUEUE_WITHOUT_VECTOR
+from vmstate.pseries.devices.virtio_load import MAX_QUEUES, NO_VECTOR
 
 REDHAT = 0x1AF4
 MODERN_BAR, MSIX_BAR = 4, 1
@@ -136,8 +130,8 @@ class VirtioDevice(Device):
         shape = (options.vectors, options.modern, options.page_per_queue, self.config_len)
         self.pci = PciState(self, identity(model, *shape))
         self.nr_queues = len(options.queues)
-        self.allocated = self._sizes(options.queues)
-        self.queues = _fresh_queues(self.allocated, bool(options.vectors))
+        self.rooms = self._sizes(options.queues)
+        self.queues = _fresh_queues(self.rooms, bool(options.vectors))
         self.virtio = None
         self._modern_state()
 
@@ -156,10 +150,6 @@ class VirtioDevice(Device):
 
     def queues_came(self, cur: Cursor, count: int) -> None:
         """The device is told which features the guest uses, which may make other queues."""
-
-    def refusal(self) -> int:
-        """What the device's own loader, written by hand, returns of what it was sent: 0, or -errno."""
-        return 0
 
     def _sizes(self, queues: Sequence[int]) -> tuple[int, ...]:
         if LARGEST_QUEUES.at(self.machine.release):

@@ -1,0 +1,71 @@
+"""What QEMU reads of virtio devices by hand: no end of the stream, checks in its order (recorded)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fuzz.mutations.bases import loaded
+
+NET = "pci@800000020000000:00.0/virtio-net"
+OLD, NEW = "7.2-peripherals", "11.1-peripherals-pseries-6.0"
+FAILED = "load of migration failed: Invalid argument: error while loading state for instance 0x0 of device"
+
+
+def count(value: str, *, repaired: bool = True) -> tuple[str, dict[str, object]]:
+    return "count-edge", {"count": f"{NET}.virtio.queues", "value": value, "repaired": repaired}
+
+
+def cut(field: str, bytes_in: int = 0) -> tuple[str, dict[str, object]]:
+    return "cut-in-field", {"field": f"{NET}.virtio.{field}", "bytes_in": bytes_in}
+
+
+@pytest.mark.parametrize("value", ["1", "2"])
+def test_a_queue_is_no_larger_than_it_was_made_since_11_1(value):
+    """With fewer queues than a pair, the control queue is the first: it has 64 places."""
+    assert loaded(NEW, count(value)).messages == [
+        "VQ 0 vring.num 256 exceeds allocated max 64",
+        f"{FAILED} '{NET}': Failed to load element of type virtio for virtio",
+    ]
+
+
+def test_a_queue_too_many_has_a_size_too():
+    assert loaded(NEW, count("4", repaired=False)).messages[0].startswith("VQ 3 vring.num ")
+    assert loaded(NEW, count("4", repaired=False)).messages[0].endswith(" exceeds allocated max 256")
+
+
+@pytest.mark.parametrize("name", [OLD, NEW])
+@pytest.mark.parametrize("field", ["config_vector", "isr", "config_len", "queues"])
+def test_behind_the_end_there_are_no_queues_and_a_network_card_without_them_ends_qemu(name, field):
+    assert loaded(name, cut(field)).aborted
+
+
+def test_the_first_description_behind_the_end_finds_it():
+    verdict = loaded(
+        OLD, ("counts-agree", {"array": f"{NET}.virtio.vq", "value": "4"}), cut("device.tx_waiting")
+    )
+    assert verdict.messages == [
+        "Failed to load virtio-net-device:tx_waiting",
+        "Failed to load virtio-net:virtio",
+        f"error while loading state for instance 0x0 of device '{NET}'",
+        "load of migration failed: Input/output error",
+    ]
+
+
+@pytest.mark.parametrize("value", ["half-1", "half", "top"])
+def test_a_configuration_that_is_longer_than_any_stream(value):
+    """Byte by byte for minutes; since a fix it ends where the stream does."""
+    length = "field-edge", {"field": f"{NET}.virtio.config_len", "value": value}
+    verdict = loaded(OLD, length)
+    assert (verdict.outcome, verdict.messages) == ("stalled", [])
+    verdict = loaded(NEW, length)
+    assert verdict.messages == [f"{FAILED} '{NET}': Failed to load element of type virtio for virtio"]
+
+
+def test_ports_that_the_destination_does_not_have_are_refused_without_a_word():
+    path = "pci@800000020000000:04.0/virtio-console.virtio.device.ports_map"
+    verdict = loaded(OLD, ("field-edge", {"field": path, "value": "0"}))
+    assert verdict.messages == [
+        "Failed to load virtio-console:virtio",
+        "error while loading state for instance 0x0 of device 'pci@800000020000000:04.0/virtio-console'",
+        "load of migration failed: Invalid argument",
+    ]

@@ -41,10 +41,11 @@ def test_behind_the_end_there_are_no_queues_and_a_network_card_without_them_ends
 
 def test_the_first_description_behind_the_end_finds_it():
     verdict = loaded(
-        OLD, ("counts-agree", {"array": f"{NET}.virtio.vq", "value": "4"}), cut("device.tx_waiting")
+        OLD, ("counts-agree", {"array": f"{NET}.virtio.vq", "value": "4"}), cut("device.vqs.tx_waiting")
     )
     assert verdict.messages == [
-        "Failed to load virtio-net-device:tx_waiting",
+        "Failed to load virtio-net-queue-tx_waiting:tx_waiting",
+        "Failed to load virtio-net-device:vqs",
         "Failed to load virtio-net:virtio",
         f"error while loading state for instance 0x0 of device '{NET}'",
         "load of migration failed: Input/output error",

@@ -102,6 +102,7 @@ def ufo_post_load(net: Any, version_id: int) -> int:
     return 0
 
 
+NET_QUEUE = VMStateDescription("virtio-net-queue-tx_waiting", fields=[UInt32("tx_waiting")])
 NET_VNET = VMStateDescription("virtio-net-vnet", post_load=vnet_post_load, fields=[UInt32("has_vnet_hdr")])
 NET_UFO = VMStateDescription("virtio-net-ufo", post_load=ufo_post_load, fields=[UInt8("has_ufo")])
 
@@ -111,7 +112,7 @@ NET = VMStateDescription(
     minimum_version_id=11,
     fields=[
         UInt8("mac")[6],
-        UInt32("tx_waiting"),
+        Struct("vqs", NET_QUEUE, attr="."),
         UInt32("mergeable_rx_bufs"),
         UInt16("status", attr="net_status"),
         UInt8("promisc"),

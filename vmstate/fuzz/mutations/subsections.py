@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from vmstate.describe import Node
 from vmstate.describe.vmdesc import Style
-from vmstate.fuzz.anatomy import Anatomy, Subsection
+from vmstate.fuzz.anatomy import Anatomy, Part, Subsection
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Place, among
 from vmstate.fuzz.mutations.edges import EDGES, edge, u32
@@ -134,28 +137,39 @@ def subsection_unmarked(base: Anatomy, subsection: str) -> list[Edit]:
 # ---- those that our declarations know
 
 
-def _absent(base: Anatomy) -> dict[str, bytes]:
-    """Subsections that a device may send and this one did not, by path: header and zeros for its fields."""
-    found: dict[str, bytes] = {}
+def _absent(base: Anatomy) -> dict[str, tuple[int, bytes]]:
+    """Subsections that a device, or a structure in it, may send and this one did not, by path.
+
+    Each: where it would stand; its header and zeros for its fields.
+    """
+    found: dict[str, tuple[int, bytes]] = {}
     for part in base.devices:
-        present = {sub.name for sub in part.subsections}
-        decoded = base.contents.decoded(part.section)
-        if decoded.by is By.NOTHING:
+        if base.contents.decoded(part.section).by is By.NOTHING:
             continue
-        for declaring in declared_subsections(base.contents, part.section, ()):
-            name = declaring.description.name
-            path = f"{part.path}/{name.removeprefix(part.section.idstr + '/')}"
-            if name not in present and path not in found:
-                found[path] = declaring.made(Style.COMPACT).encode()
+        present = {sub.name for sub in part.subsections}
+        for path, chain, end in _structures(base, part):
+            for declaring in declared_subsections(base.contents, part.section, chain):
+                name = declaring.description.name
+                below = f"{path}/{name.removeprefix(part.section.idstr + '/')}"
+                if name not in present and below not in found:
+                    found[below] = end, declaring.made(Style.COMPACT).encode()
     return found
 
 
-def _owner(base: Anatomy, path: str) -> int:
-    """Where the section ends that a subsection of that path belongs to."""
-    owner = max(
-        (part for part in base.devices if path.startswith(part.path + "/")), key=lambda p: len(p.path)
-    )
-    return owner.section.payload_end
+def _structures(base: Anatomy, part: Part) -> Iterator[tuple[str, tuple[Node, ...], int]]:
+    """The section, and the structures in it that our declaration knows: path, nodes that lead there, end."""
+    yield part.path, (), part.section.payload_end
+    declared = base.contents.declared(part.section)
+    if declared is not None and declared.whole:
+        yield from _inner(part.path, (), declared.root)
+
+
+def _inner(path: str, chain: tuple[Node, ...], node: Node) -> Iterator[tuple[str, tuple[Node, ...], int]]:
+    for child in node.nodes:
+        if child.nodes and child.kind in {"field", "struct"}:
+            inner = f"{path}.{child.name}"
+            yield inner, (*chain, child), child.end
+            yield from _inner(inner, (*chain, child), child)
 
 
 ABSENT = Place(lambda base: list(base.remember(_absent, _absent)))
@@ -167,10 +181,9 @@ def subsection_added(base: Anatomy, subsection: str, fill: int, times: int) -> l
 
     With ``fill`` other than 0 and many ``times`` a queue in it does not end.
     """
-    new = base.remember(_absent, _absent)[subsection]
+    at, new = base.remember(_absent, _absent)[subsection]
     header = _NAME + new[1] + 4
     body = bytes([fill % 256]) * (len(new) - header)
     if fill:
         body *= min(max(times, 0), _LONGEST // max(len(body), 1) or 1)
-    at = _owner(base, subsection)
     return [Edit(at, at, new[:header] + body)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vmstate.describe import Node, VMStateDescription, decode, plan_of
+from vmstate.describe import Field, Node, Release, VMStateDescription, decode, plan_of
 from vmstate.describe.vmdesc import Style, VmdescWriter
 from vmstate.errors import EncodeError, Unsupported
 from vmstate.stream import writer
@@ -106,7 +106,7 @@ def declared_subsections(contents: Contents, section: Section, chain: Sequence[N
     for decoded in tried:
         if decoded.declared is None:
             continue
-        owner = inner_description(decoded.declared.description, chain)
+        owner = inner_description(decoded.declared.description, chain, decoded.declared.releases[-1])
         if owner is None:
             continue
         names = [sub.name for sub in owner.subsections]
@@ -117,8 +117,10 @@ def declared_subsections(contents: Contents, section: Section, chain: Sequence[N
                 continue
 
 
-def inner_description(description: VMStateDescription, chain: Sequence[Node]) -> VMStateDescription | None:
-    """The description of the thing that the nodes lead to."""
+def inner_description(
+    description: VMStateDescription, chain: Sequence[Node], release: Release | None = None
+) -> VMStateDescription | None:
+    """The description of the thing that the nodes lead to; ``release``: that of our declaration."""
     here: VMStateDescription | None = description
     for node in chain:
         if here is None:
@@ -127,5 +129,13 @@ def inner_description(description: VMStateDescription, chain: Sequence[Node]) ->
             here = next((sub for sub in here.subsections if sub.name == node.name), None)
         else:
             field = next((field for field in here.fields if field.name == node.name), None)
-            here = field.vmsd if field is not None and field.count is None else None
+            here = _inside(field, release) if field is not None else None
     return here
+
+
+def _inside(field: Field, release: Release | None) -> VMStateDescription | None:
+    """A struct's description; and that of what QEMU reads by hand, where there is one."""
+    if field.count is not None:
+        return None
+    content: VMStateDescription | None = getattr(field.info, "content", None)
+    return field.vmsd if content is None or release is None else content.at(release)

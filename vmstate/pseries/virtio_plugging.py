@@ -12,11 +12,11 @@ from vmstate.pseries.devices.virtio_device import RING_RESET, VERSION_1, VirtioD
 from vmstate.pseries.devices.virtio_models import (
     VirtioBalloon,
     VirtioBlk,
-    VirtioNet,
     VirtioRng,
     VirtioScsi,
     VirtioSerial,
 )
+from vmstate.pseries.devices.virtio_net import VirtioNet
 from vmstate.pseries.plugging import is_on, number_of, place, property_of
 
 NIC_ROM_SIZE = 0x40000

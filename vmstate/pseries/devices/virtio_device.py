@@ -157,7 +157,7 @@ class VirtioDevice(Device):
         return tuple(queues)
 
     def _modern_state(self) -> None:
-        self.guest_features_64 = self.dfselect = self.gfselect = 0
+        self.guest_features_64 = self.guest_features_ex_1 = self.dfselect = self.gfselect = 0
         self.guest_features = WireArray("I", zeros(16))
         self.rings = _records(QUEUE_RINGS, zeros(16 * MAX_QUEUES))
         self.modern_queues = _records(MODERN_QUEUE, zeros(28 * MAX_QUEUES))

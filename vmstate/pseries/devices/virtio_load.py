@@ -134,6 +134,7 @@ def check_features(state: Any, at: int) -> None:
     if offered is None:
         return
     used = state.guest_features_64 if state.modern and state.has_64_bits else state.guest_features_low
+    used |= state.guest_features_ex_1 << 64
     if used & ~offered:
         line = FEATURES.at(state.machine.release)(used, offered)
         state.say(line)

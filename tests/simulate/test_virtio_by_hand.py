@@ -77,19 +77,14 @@ def added(subsection: str, fill: int) -> tuple[str, dict[str, object]]:
 
 
 def test_a_table_of_receive_side_scaling_has_a_size_that_is_checked_since_a_fix():
-    rss = added("device/virtio-net-device/rss", 0)
-    assert loaded(OLD, rss).messages == []
-    assert loaded(NEW, rss).messages == [
-        "virtio-net: saved image has invalid RSS indirections_len: 0",
-        "Loading VM subsection 'virtio-net-device/rss' in 'virtio-net-device' failed: post load hook failed for:"
-        " virtio-net-device/rss, version_id: 2, minimum_version: 1, ret: -22",
-        f"{FAILED} '{NET}': Failed to load element of type virtio for virtio",
-    ]
+    first, second, last = loaded(NEW, added("device/virtio-net-device/rss", 0)).messages
+    assert first == "virtio-net: saved image has invalid RSS indirections_len: 0"
+    assert second.endswith("virtio-net-device/rss, version_id: 2, minimum_version: 1, ret: -22")
+    assert last == f"{FAILED} '{NET}': Failed to load element of type virtio for virtio"
 
 
 def test_a_feature_above_64_counts():
-    assert loaded(NEW, added("virtio/virtio/128bit_features", 1)).messages == [
-        "Features 0x00000000000000000000000000000000 unsupported."
-        " Allowed features: 0x00000000000000000000000179bf8064",
-        f"{FAILED} '{NET}': Failed to load element of type virtio for virtio",
-    ]
+    first, last = loaded(NEW, added("virtio/virtio/128bit_features", 1)).messages
+    offered = "0x00000000000000000000000179bf8064"
+    assert first == f"Features 0x{0:032x} unsupported. Allowed features: {offered}"
+    assert last == f"{FAILED} '{NET}': Failed to load element of type virtio for virtio"

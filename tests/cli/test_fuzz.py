@@ -96,7 +96,7 @@ def test_mutations_are_listed(capsys):
     ("arguments", "words"),
     [
         (["fuzz"], "give streams to be changed"),
-        (["fuzz", STREAM, "--against", "qemu-system-ppc64"], "say what that QEMU"),
+        (["fuzz", STREAM, "--against", "qemu-system-ppc64"], "how is that QEMU started"),
         (["fuzz", STREAM, "--device", RING], "its own destination"),
         (["fuzz", STREAM, "--on", ON, "--only", "nothing"], "neither a mutation nor a kind"),
         (["fuzz", "--device", "no-such-file.py"], "no-such-file.py"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -219,3 +220,13 @@ def test_twenty_thousand_streams_leave_no_memory_behind():
     assert "20,000 streams" in done.stdout
     assert len(now) == 2
     assert now[1] - now[0] < 16 << 10
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(shutil.which("qemu-system-ppc64") is None, reason="no qemu-system-ppc64 here")
+def test_a_qemu_that_is_not_simulated_can_be_asked_alone(machine):
+    real = ("qemu-system-ppc64", *COMMAND.split()[1:])
+    plan = replace(machine, on=None, real=real, only=("footers",))
+    tally = Worker(plan).batch(Batch(0, 10))
+    assert sum(count for key, count in tally.outcomes.items() if key.startswith("QEMU ")) == 10
+    assert tally.agreement == {}, "nothing is compared"

@@ -26,7 +26,9 @@ def add_destination(parser: argparse.ArgumentParser) -> None:
         help="the destination, e.g. 'qemu-7.2 -machine pseries-7.2'; without, streams are only read",
     )
     parser.add_argument(
-        "--against", metavar="PROGRAM", help="a real QEMU, started with the words of --on, and compared"
+        "--against",
+        metavar="PROGRAM",
+        help="a real QEMU, started with the words of --on, and compared; or, alone, a whole command line",
     )
     parser.add_argument(
         "--device", metavar="FILE", help="a device of your own instead: a Python file (docs/fuzzing.md)"
@@ -46,11 +48,19 @@ def plan_of(options: argparse.Namespace, bases: Sequence[Base]) -> Plan:
         bases = (base_of_device(*device),)
     if not bases:
         raise ConfigurationError("give streams to be changed (or --device FILE)")
-    if options.against is not None and options.on is None:
-        text = "say what that QEMU is started as with --on, e.g. --on 'qemu-7.2 -machine pseries-7.2 -m 256'"
-        raise ConfigurationError(text)
-    real = None if options.against is None else (options.against, *shlex.split(options.on)[1:])
+    real = None if options.against is None else _real(options.against, options.on)
     return Plan(tuple(bases), on=options.on, real=real, device=device, timeout=options.timeout)
+
+
+def _real(against: str, on: str | None) -> tuple[str, ...]:
+    """The real QEMU's command line: with the words of the simulated one, or, without it, its own."""
+    if on is not None:
+        return (against, *shlex.split(on)[1:])
+    program, *words = shlex.split(against)
+    if not words:
+        text = "how is that QEMU started?  --on 'qemu-7.2 -machine pseries-7.2 -m 256', which is compared; or"
+        raise ConfigurationError(f"{text} --against 'qemu-system-x86_64 -machine pc', which is not")
+    return program, *words
 
 
 def base_of_device(path: str, text: str) -> Base:

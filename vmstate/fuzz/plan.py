@@ -51,7 +51,7 @@ class Base:
 class Plan:
     """``on``: the simulated destination's command line; without one, streams are only read.
 
-    ``real``: the real destination's, which is compared.
+    ``real``: the real destination's, which is compared with ``on``.
     ``device``: a Python file with a device of a user's own, which is then the destination, and its text.
     ``only``: names of mutations, or of kinds of them.  ``sample``: of so many streams one is also shown and
     verified.  ``seed``: that of the first run; each run's is one more.

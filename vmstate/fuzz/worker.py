@@ -120,12 +120,13 @@ class Worker:
         if ours.rule is not None:
             for step in steps:
                 tally.rules[f"{step.kind}: {ours.rule}"] += 1
+        simulated = None if self.plan.on is None else ours
         for answer in (*asked, *closer):
             tally.traced.update(answer.rules)
             for fault in answer.faults:
-                tally.note(Found.of(_told_apart(fault, ours, steps), answer.target, recipe, edits))
-        if real is not None:
-            differs, known = self._compare(real, ours, steps, tally)
+                tally.note(Found.of(_told_apart(fault, simulated, steps), answer.target, recipe, edits))
+        if real is not None and simulated is not None:
+            differs, known = self._compare(real, simulated, steps, tally)
             if differs is not None:
                 tally.note(Found.of(differs, f"{real.target} and ours", recipe, edits, known))
 
@@ -161,13 +162,13 @@ class Worker:
         return list(tally.found.values())
 
 
-def _told_apart(fault: Fault, simulated: Answer, steps: Sequence[Mutation]) -> Fault:
+def _told_apart(fault: Fault, simulated: Answer | None, steps: Sequence[Mutation]) -> Fault:
     """A crash without a word is named by where the simulator ends, or else by what was done to the stream."""
     if not fault.signature.endswith(SILENT):
         return fault
-    if simulated.rule is not None:
+    if simulated is not None and simulated.rule is not None:
         where = f"{simulated.rule} in {simulated.section}" if simulated.section else simulated.rule
-    elif simulated.outcome == "stalled":
+    elif simulated is not None and simulated.outcome == "stalled":
         where = "stalled"
     else:
         where = ", ".join(sorted({step.kind for step in steps}))

@@ -58,16 +58,17 @@ def test_the_simulator_says_of_a_finding_what_it_said_then(path, number):
     assert told.outcome == lines(path)[number]["simulated"]["outcome"]
 
 
-def test_each_campaign_has_twenty_thousand_runs_and_agrees_on_99_of_100_verdicts():
+def test_each_campaign_agrees_on_99_of_100_verdicts_and_each_release_has_one_of_twenty_thousand_runs():
     releases = set()
     for path in CAMPAIGNS:
         head = lines(path)[0]
         if "only" in head:
             continue
         every = head["agreement"]["all"]
-        assert head["runs"] == every["runs"] >= 20_000
+        assert head["runs"] == every["runs"]
         assert every["outcome"] / every["runs"] >= 0.99
-        releases.add(head["release"].rsplit(".", 1)[0])
+        if head["runs"] >= 20_000:
+            releases.add(head["release"].rsplit(".", 1)[0])
     assert releases >= {"7.2", "10.0", "11.1"}
 
 

@@ -10,6 +10,7 @@ from vmstate.errors import ConfigurationError
 from vmstate.pseries.board import Board, UsbBus
 from vmstate.pseries.devices.e1000 import E1000Card
 from vmstate.pseries.devices.ohci import Ohci
+from vmstate.pseries.devices.pci_config import NIC_ROM
 from vmstate.pseries.devices.ram import RamBlock
 from vmstate.pseries.devices.spapr_pci import DRIVER
 from vmstate.pseries.devices.usb import UsbDevice, UsbKeyboard, UsbPointer
@@ -24,7 +25,7 @@ from vmstate.pseries.plugging import (
     place,
     property_of,
 )
-from vmstate.pseries.virtio_plugging import MAKERS, NIC_ROM_SIZE, add_virtio
+from vmstate.pseries.virtio_plugging import MAKERS, add_virtio, has_rom
 
 #: The property ``init-vet`` is younger than most machine types.
 VLAN_SET = History("off", ("6.1", "on"))
@@ -79,16 +80,18 @@ def plug_usb(board: Board, driver: str, bus: str | None = None) -> None:
 def add_e1000(board: Board, option: Any) -> None:
     """A network card with its boot firmware."""
     path = place(board, option)
+    rom = has_rom(option)
     card = E1000Card(
         board.machine,
         board.mac(option.get("mac")),
         vlan=is_on(property_of(board, "e1000", "init-vet", VLAN_SET.at(board.machine.release))),
         full=is_on(property_of(board, "e1000", "extra_mac_registers", "on")),
         contexts=is_on(property_of(board, "e1000", "migrate_tso_props", "on")),
+        rom=rom,
     )
     board.add_at(path, card)
-    if option.get("romfile") != "":
-        board.ram_blocks.append(RamBlock(f"{path}/e1000.rom", NIC_ROM_SIZE))
+    if rom:
+        board.ram_blocks.append(RamBlock(f"{path}/e1000.rom", NIC_ROM.size))
 
 
 def add_dimm(board: Board, option: Any) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from vmstate.describe.history import History
 from vmstate.pseries.board import Board
+from vmstate.pseries.devices.pci_config import NIC_ROM
 from vmstate.pseries.devices.ram import RamBlock
 from vmstate.pseries.devices.virtio_device import RING_RESET, VERSION_1, VirtioDevice, VirtioOptions
 from vmstate.pseries.devices.virtio_models import (
@@ -19,7 +21,6 @@ from vmstate.pseries.devices.virtio_models import (
 from vmstate.pseries.devices.virtio_net import VirtioNet
 from vmstate.pseries.plugging import is_on, number_of, place, property_of
 
-NIC_ROM_SIZE = 0x40000
 SERIAL_PORTS = 31
 
 #: Properties that are younger than most machine types.
@@ -63,9 +64,14 @@ class _Settings:
         )
 
 
+def has_rom(option: Any) -> bool:
+    """Whether a network card brings its boot firmware."""
+    return bool(option.get("romfile") != "")
+
+
 def _net(settings: _Settings) -> VirtioDevice:
     vectors = settings.number("virtio-net-pci-base", "vectors", 4)
-    options = settings.options([256, 256, 64], vectors)
+    options = replace(settings.options([256, 256, 64], vectors), rom=has_rom(settings.option))
     return VirtioNet(settings.board.machine, options, settings.board.mac(settings.option.get("mac")))
 
 
@@ -118,5 +124,5 @@ def add_virtio(board: Board, option: Any) -> None:
     """A virtio device in the next slot; a network card brings its boot firmware."""
     path = place(board, option)
     board.add_at(path, MAKERS[option.driver](_Settings(board, option)))
-    if option.driver == "virtio-net-pci" and option.get("romfile") != "":
-        board.ram_blocks.append(RamBlock(f"{path}/virtio-net-pci.rom", NIC_ROM_SIZE))
+    if option.driver == "virtio-net-pci" and has_rom(option):
+        board.ram_blocks.append(RamBlock(f"{path}/virtio-net-pci.rom", NIC_ROM.size))

@@ -95,7 +95,7 @@ CASES = (
         "field-edge",
         {"field": f"{NET}.queue_sel", "value": "top"},
         "field-failed",
-        "virtio.queues",
+        "virtio.queue_sel",
         "Failed to load virtio-net:virtio",
     ),
     Case(
@@ -104,7 +104,7 @@ CASES = (
         "field-edge",
         {"field": f"{NET}.config_vector", "value": "0x7f"},
         "field-failed",
-        "virtio.queues",
+        "virtio.config_vector",
         "Failed to load virtio-net:virtio",
     ),
     Case(

@@ -9,6 +9,7 @@ from vmstate.fuzz.mutations import (
     counts,
     footers,
     htab,
+    pci,
     pseries,
     ram,
     ram_setup,
@@ -23,7 +24,7 @@ from vmstate.fuzz.mutations.registry import MUTATIONS, Mutation, mutation
 
 #: The modules that declare mutations: to import them is to know all.
 MODULES = (
-    anywhere, commands, configuration, counts, footers, htab, pseries, ram, ram_setup, sections, strings,
+    anywhere, commands, configuration, counts, footers, htab, pci, pseries, ram, ram_setup, sections, strings,
     subsections, truncation, values, vmdesc,
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Self
 
@@ -23,7 +24,7 @@ from vmstate.describe import (
 )
 from vmstate.describe.arrays import zeros
 from vmstate.pseries.devices.device import Device
-from vmstate.pseries.devices.pci_config import BAR_IO, Bar, PciId
+from vmstate.pseries.devices.pci_config import BAR_IO, NIC_ROM, Bar, PciId
 from vmstate.pseries.devices.pci_device import Pci, PciState
 
 IDENTITY = PciId(
@@ -31,8 +32,9 @@ IDENTITY = PciId(
     0x100E,
     0x020000,
     revision=3,
-    bars=(Bar(0, 0x20000), Bar(1, 64, BAR_IO)),
+    bars=(Bar(0, 0x20000), Bar(1, 64, BAR_IO), NIC_ROM),
 )
+WITHOUT_ROM = replace(IDENTITY, bars=IDENTITY.bars[:-1])
 
 REGISTERS = 0x8000
 TX_SPLIT = "2.12"  # from here on the context of segmentation is kept apart
@@ -208,11 +210,18 @@ class E1000Card(Device):
         return card
 
     def __init__(
-        self, machine: Any, mac: bytes, *, vlan: bool = True, full: bool = True, contexts: bool = True
+        self,
+        machine: Any,
+        mac: bytes,
+        *,
+        vlan: bool = True,
+        full: bool = True,
+        contexts: bool = True,
+        rom: bool = True,
     ) -> None:
         super().__init__(machine)
         self.extra_mac_registers, self.migrate_tso_props = full, contexts
-        self.pci = PciState(self, IDENTITY)
+        self.pci = PciState(self, IDENTITY if rom else WITHOUT_ROM)
         self.rxbuf_size, self.rxbuf_min_shift = 0, 1
         self.val_in = self.bitnum_in = self.bitnum_out = self.reading = self.old_eecd = 0
         for name in (*(name for _, name in _CONTEXT), "ip", "tcp"):

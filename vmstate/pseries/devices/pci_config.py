@@ -12,6 +12,7 @@ QEMU_SUBSYSTEM = (0x1AF4, 0x1100)
 BAR_IO, BAR_MEMORY, BAR_MEMORY_64, BAR_PREFETCH = 1, 0, 4, 8
 ROM_BAR = 6
 MSI_ID, VENDOR_ID, MSIX_ID = 0x05, 0x09, 0x11
+INTERRUPT_PIN = 0x3D
 
 #: Bytes of the header that both sides must have alike: vendor, device, revision, class, header type, first
 #: capability; of the status only whether there are capabilities.
@@ -30,6 +31,9 @@ class Bar:
     number: int
     size: int
     kind: int = BAR_MEMORY
+
+
+NIC_ROM = Bar(ROM_BAR, 0x40000)  # the boot firmware of network cards, unless there is to be none
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +157,23 @@ def config_space(device: PciId) -> ConfigSpace:
 
 def announced_vectors(config: bytes) -> int:
     """How many MSI-X vectors a configuration space speaks of; 0 without the capability."""
+    at = _msix_at(config)
+    return (int.from_bytes(config[at + 2 : at + 4], "little") & 0x7FF) + 1 if at else 0
+
+
+def msix_enabled(config: bytes) -> bool:
+    """Whether the guest has switched to MSI-X."""
+    at = _msix_at(config)
+    return bool(at and config[at + 3] & 0x80)
+
+
+def _msix_at(config: bytes) -> int:
+    """Where the capability is; 0 without it."""
     at = config[0x34]
     for _ in range(HEADER_SIZE):
         if not HEADER_SIZE <= at <= CONVENTIONAL - 4:
             break
         if config[at] == MSIX_ID:
-            return (int.from_bytes(config[at + 2 : at + 4], "little") & 0x7FF) + 1
+            return at
         at = config[at + 1]
     return 0

@@ -5,6 +5,7 @@ QEMU writes it by hand, so the vmdesc has one field of type ``virtio``; here its
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +31,15 @@ from vmstate.describe.infos import Bytes, Info, Scalar
 from vmstate.describe.reports import FieldFailed
 from vmstate.errors import StreamError
 from vmstate.pseries.devices.pci_device import PCI_DEVICE
-from vmstate.pseries.devices.virtio_load import MAX_QUEUES, Parts, check_count, load, skip
+from vmstate.pseries.devices.virtio_load import (
+    MAX_QUEUES,
+    Parts,
+    check_count,
+    check_selected,
+    check_vector,
+    load,
+    skip,
+)
 
 CONTENT = "virtio-device"
 
@@ -217,26 +226,41 @@ class DeviceConfig(Bytes):
         return cur.take(size)
 
 
-class QueueCount(Scalar):
-    """How many queues follow: what came before is checked when it is known, before any of them is read."""
+class Checked(Scalar):
+    """A number that is checked as soon as it is read."""
+
+    def __init__(self, name: str, code: str, check: Callable[[Any, int, int], None]) -> None:
+        super().__init__(name, code)
+        self._check = check
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> int:
         at = cur.pos
-        count: int = super().get(cur, field, state, size, old)
+        number: int = super().get(cur, field, state, size, old)
         if cur.judge:
-            check_count(state, count, at)
+            self._check(state, number, at)
+        return number
+
+
+class QueueCount(Checked):
+    """How many queues follow; a device may make them before any is read."""
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> int:
+        count = super().get(cur, field, state, size, old)
+        if cur.judge:
             state.queues_coming(cur, count)
         return count
 
 
-QUEUES = scalar(QueueCount("uint32", "I"))
+VECTOR = scalar(Checked("uint16", "H", check_vector))
+SELECTED = scalar(Checked("uint16", "H", check_selected))
+QUEUES = scalar(QueueCount("uint32", "I", check_count))
 _PCI = Struct("pci", PCI_DEVICE)
 _BY_HAND = (
     Buffer("msix", "msix_size", exists=has_msix),
-    UInt16("config_vector", exists=has_msix),
+    VECTOR("config_vector", exists=has_msix),
     UInt8("status", attr="device_status"),
     UInt8("isr"),
-    UInt16("queue_sel"),
+    SELECTED("queue_sel"),
     UInt32("guest_features", attr="guest_features_low"),
     UInt32("config_len"),
     Field("config", DeviceConfig("buffer"), size="config_len", attr="config"),

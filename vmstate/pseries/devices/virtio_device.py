@@ -14,6 +14,7 @@ from vmstate.pseries.devices.pci_config import (
     BAR_IO,
     BAR_MEMORY_64,
     BAR_PREFETCH,
+    NIC_ROM,
     VENDOR_ID,
     Bar,
     Capability,
@@ -68,6 +69,7 @@ class VirtioOptions:
     page_per_queue: bool = False
     config_len: int | None = None
     features: int = 0
+    rom: bool = False
 
 
 def _vendor(offset: int, kind: int, at: int, length: int, extra: bytes = b"") -> Capability:
@@ -77,7 +79,9 @@ def _vendor(offset: int, kind: int, at: int, length: int, extra: bytes = b"") ->
 
 
 @lru_cache(maxsize=64)
-def identity(model: VirtioModel, vectors: int, modern: bool, page_per_queue: bool, config_len: int) -> PciId:
+def identity(
+    model: VirtioModel, vectors: int, modern: bool, page_per_queue: bool, config_len: int, rom: bool = False
+) -> PciId:
     """The transitional device of that model."""
     registers = (LEGACY_WITH_VECTORS if vectors else LEGACY_REGISTERS) + config_len
     bars = [Bar(0, 1 << (registers - 1).bit_length(), BAR_IO)]
@@ -100,7 +104,7 @@ def identity(model: VirtioModel, vectors: int, modern: bool, page_per_queue: boo
         model.legacy,
         model.class_code,
         subsystem=(REDHAT, model.number),
-        bars=tuple(bars),
+        bars=(*bars, NIC_ROM) if rom else tuple(bars),
         capabilities=tuple(capabilities),
     )
 
@@ -127,7 +131,7 @@ class VirtioDevice(Device):
         self.device_status = self.isr = self.queue_sel = self.guest_features_low = 0
         self.config_len = model.config_len if options.config_len is None else options.config_len
         self.config = zeros(self.config_len)
-        shape = (options.vectors, options.modern, options.page_per_queue, self.config_len)
+        shape = (options.vectors, options.modern, options.page_per_queue, self.config_len, options.rom)
         self.pci = PciState(self, identity(model, *shape))
         self.nr_queues = len(options.queues)
         self.rooms = self._sizes(options.queues)

@@ -11,13 +11,17 @@ from typing import Any
 
 from vmstate.describe import Cursor, History, Plan
 from vmstate.describe.history import Span
-from vmstate.describe.reports import EINVAL, EPERM, FieldFailed, LoadFailure, stalls
+from vmstate.describe.reports import EINVAL, EPERM, FieldFailed, LoadFailure, aborts, stalls
 from vmstate.errors import StreamError
+from vmstate.pseries.devices.pci_config import INTERRUPT_PIN, msix_enabled
+from vmstate.pseries.devices.pci_device import PINS
 
 MAX_QUEUES = 1024
 NO_VECTOR = 0xFFFF
 SIZES_CHECKED = Span(since="11.1")  # a queue may not come larger than it was made
 SKIPPING_CHECKED = Span(since=("10.0.13", "11.1"))  # skipping ends where the stream ends
+PINS_CHECKED = Span(since="6.0")  # the interrupt pin is not compared, but must be one
+NO_PIN = "pci_irq_handler: Assertion `0 <= irq_num && irq_num < PCI_NUM_PINS' failed."
 PATIENCE = 1 << 25  # bytes behind the end of the stream that QEMU skips in some ten seconds
 
 
@@ -58,6 +62,7 @@ def load(cur: Cursor, state: Any, parts: Parts) -> None:
     _inside("pci", parts.pci, cur, state.pci)
     _by_hand(cur, state, parts.queues)
     check_queues(state, at)
+    _notify(cur, state)
     if parts.own is not None and parts.by_hand:
         _by_hand(cur, state, parts.own)
     elif parts.own is not None:
@@ -86,6 +91,14 @@ def _by_hand(cur: Cursor, state: Any, plan: Plan) -> None:
         cur.reports[told:] = [r for r in cur.reports[told:] if not isinstance(r, FieldFailed)]
 
 
+def _notify(cur: Cursor, state: Any) -> None:
+    """The line of the pin that came is set (virtio_notify_vector, hw/pci/pci.c pci_irq_handler)."""
+    config = bytes(state.pci.config)
+    if PINS_CHECKED.covers(state.machine.release) and not msix_enabled(config):
+        if not 1 <= config[INTERRUPT_PIN] <= PINS:
+            raise aborts(cur, NO_PIN)
+
+
 def skip(cur: Cursor, state: Any, size: int) -> None:
     """What comes of the configuration behind the end of the stream (virtio_load skips it byte by byte)."""
     rest = (size if size < 1 << 31 else size + (1 << 32)) - (cur.end - cur.pos)
@@ -98,12 +111,20 @@ def skip(cur: Cursor, state: Any, size: int) -> None:
             raise stalls(cur, f"{size} bytes of configuration are skipped one by one")
 
 
+def check_vector(state: Any, vector: int, at: int) -> None:
+    """The vector of the configuration (virtio_pci_load_config)."""
+    if state.vectors and vector != NO_VECTOR and vector >= state.vectors:
+        raise LoadFailure(-EINVAL, "vector of the configuration", offset=at, found=vector)
+
+
+def check_selected(state: Any, queue: int, at: int) -> None:
+    """The queue that the guest has selected."""
+    if queue >= MAX_QUEUES:
+        raise LoadFailure(-EPERM, "selected queue", offset=at, found=queue)
+
+
 def check_count(state: Any, count: int, at: int) -> None:
-    """Before any queue is read (virtio_pci_load_config, virtio_load)."""
-    if state.vectors and state.config_vector != NO_VECTOR and state.config_vector >= state.vectors:
-        raise LoadFailure(-EINVAL, "vector of the configuration", offset=at, found=state.config_vector)
-    if state.queue_sel >= MAX_QUEUES:
-        raise LoadFailure(-EPERM, "selected queue", offset=at, found=state.queue_sel)
+    """Before any queue is read."""
     if count > MAX_QUEUES:
         state.say(f"Invalid number of virtqueues: 0x{count:x}")
         raise LoadFailure(-EPERM, "number of queues", offset=at, found=count, expected=MAX_QUEUES)

@@ -22,7 +22,13 @@ CASES = [
     for path in CAMPAIGNS
     for number, _ in enumerate(path.read_text(encoding="utf-8").splitlines()[1:], 1)
 ]
-each = pytest.mark.parametrize(("path", "number"), CASES, ids=lambda value: getattr(value, "stem", value))
+
+
+def named(value: Path | int) -> str:
+    return f"{value.parent.name}-{value.stem}" if isinstance(value, Path) else str(value)
+
+
+each = pytest.mark.parametrize(("path", "number"), CASES, ids=named)
 
 
 @cache
@@ -94,7 +100,7 @@ def real(command: str) -> Real:
         pytest.skip(f"no {program} here: {error}")
 
 
-@pytest.mark.parametrize("path", CAMPAIGNS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CAMPAIGNS, ids=named)
 def test_a_file_of_findings_is_a_file_of_recipes(path):
     assert [recipe.as_json() for recipe in read_recipes(str(path))] == [
         line["recipe"] for line in lines(path)[1:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from vmstate.describe.history import History, Release
@@ -116,14 +117,14 @@ class Machine:
         """The QEMU release that runs it."""
         return self.configuration.release
 
-    @property
+    @cached_property
     def world(self) -> World:
         """Everything that is declared where the machine lives."""
         return self.configuration.world
 
-    # What rules see of a machine that runs (vmstate.pseries.rules.MachineView).
+    # What rules see of a machine that runs (vmstate.pseries.rules.MachineView); kept, as every instance asks.
 
-    @property
+    @cached_property
     def rules(self) -> Rules:
         """The rules of its world."""
         return self.configuration.world.rules
@@ -133,12 +134,12 @@ class Machine:
         """The machine type."""
         return self.name
 
-    @property
+    @cached_property
     def tcg(self) -> bool:
         """Whether this is TCG."""
         return self.accelerator.name == "tcg"
 
-    @property
+    @cached_property
     def host(self) -> Host | None:
         """The KVM host; None under TCG."""
         return self.accelerator.kvm
@@ -151,12 +152,12 @@ class Machine:
         """Whether the machine type is of an older version than this one."""
         return version_of(self.name) < Release.parse(version)
 
-    @property
+    @cached_property
     def has_xics(self) -> bool:
         """Whether there is a XICS interrupt controller."""
         return self.irq != "xive"
 
-    @property
+    @cached_property
     def has_xive(self) -> bool:
         """Whether there is a XIVE interrupt controller."""
         return self.irq in {"xive", "dual"}

@@ -99,8 +99,10 @@ class Ics(Device):
     def resent_to(self) -> Iterator[int]:
         """The servers of the sources that are signalled once more after loading (ics_resend)."""
         raw = self.irqs.raw if isinstance(self.irqs, WireRecords) else None
-        if raw is not None and not any(bytes(raw)[6 :: _IRQ_LAYOUT.size]):
-            return  # no source has a status: looking at each would take too long
+        if raw is not None:
+            statuses = bytes(raw)[6 :: _IRQ_LAYOUT.size]
+            if statuses.count(0) == len(statuses):
+                return  # looking at each would take too long
         for irq in self.irqs:
             level = irq.status & ASSERTED and not irq.status & SENT
             if irq.priority != 0xFF and (level if irq.flags & LSI else irq.status & REJECTED):

@@ -22,11 +22,12 @@ from construct import Computed, Construct, Container, ListContainer
 
 from vmstate.describe.composites import QueueInfo, TmpInfo, TreeInfo
 from vmstate.describe.construct_pieces import Counted, Known, Marked, Maybe, Null, Scope, Window, Words
+from vmstate.describe.cursor import SUBSECTION
 from vmstate.describe.description import VMStateDescription
 from vmstate.describe.fields import Field
 from vmstate.describe.history import settled
 from vmstate.describe.infos import BITMAP, BYTE_ARRAY, Bytes, Group, NullPointer, Scalar
-from vmstate.describe.plan import SUBSECTION, plan_of, type_name
+from vmstate.describe.plan import plan_of, type_name
 from vmstate.describe.steps import EMPTY_ELEMENTS, count_of, fetch, size_of
 from vmstate.errors import DeclarationError
 

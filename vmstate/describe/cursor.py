@@ -11,6 +11,7 @@ from vmstate.errors import Truncated
 if TYPE_CHECKING:
     from vmstate.describe.tree import TreeBuilder
 
+SUBSECTION = 0x05  # QEMU_VM_SUBSECTION
 _ZERO = bytes(16)
 _WORD = struct.Struct(">I")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Any, NoReturn
 
-from vmstate.describe.cursor import Cursor, Writer
+from vmstate.describe.cursor import SUBSECTION, Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
 from vmstate.describe.fields import Field
 from vmstate.describe.history import settled
@@ -34,8 +34,6 @@ from vmstate.describe.steps import Nothing, Run, Step, fusible
 from vmstate.describe.struct_steps import step_of
 from vmstate.describe.tree import Node, TreeBuilder
 from vmstate.errors import DeclarationError, EncodeError, StreamError, Truncated
-
-SUBSECTION = 0x05  # QEMU_VM_SUBSECTION
 
 
 class SaveFailure(EncodeError):

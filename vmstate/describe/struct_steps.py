@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vmstate.describe.arrays import WireRecords
-from vmstate.describe.cursor import Cursor, Writer, signed
+from vmstate.describe.cursor import SUBSECTION, Cursor, Writer, signed
 from vmstate.describe.description import Record
 from vmstate.describe.fields import Field
 from vmstate.describe.infos import NULLPTR, Bytes, Group, Scalar
 from vmstate.describe.reports import aborts
 from vmstate.describe.steps import (
+    EMPTY_ELEMENTS,
     Elements,
     Groups,
     Nothing,
@@ -67,13 +68,13 @@ class Structs(Nested):
         field = self.field
         count = count_of(field, state)
         values = old(field, state)
-        if self.layout and (values is None or isinstance(values, WireRecords)):
+        if self.layout and (not values or isinstance(values, WireRecords)):
             names, item = self.layout
             size = count * item.size
-            # An element that begins like a subsection of the struct is one for QEMU: look closely then; also
-            # where the stream ends with the array, as QEMU looks for a subsection behind its last element.
-            ends = cur.judge and size == cur.end - cur.pos
-            if size <= cur.end - cur.pos and not ends and not self._ambiguous(cur, size):
+            if cur.judge and cur.tree is None and self._ends(cur, size):
+                return self._load_cut(cur, count, item.size)
+            # An element that begins like a subsection of the struct is one for QEMU: look closely then.
+            if size <= cur.end - cur.pos and not self._ambiguous(cur, size):
                 return store(field, state, WireRecords(names, item, cur.take(size)))
             if size > cur.end - cur.pos and not cur.judge:
                 # Cut off: a decoder keeps the whole elements as they are, and stops in the next.
@@ -82,6 +83,26 @@ class Structs(Nested):
                 cur.take(item.size)
             values = None
         return self._load_each(cur, state, values, count)
+
+    def _ends(self, cur: Cursor, size: int) -> bool:
+        """Whether the stream ends in the array, or in the subsection that QEMU looks for behind it."""
+        left = cur.end - cur.pos - size
+        if left <= 0:
+            return size > 0
+        behind = cur.data[cur.pos + size : cur.pos + size + 2]
+        if behind[0] != SUBSECTION:
+            return False
+        return left < 2 or (behind[1] > len(self.mark) and left < 2 + behind[1])
+
+    def _load_cut(self, cur: Cursor, count: int, width: int) -> None:
+        """Load elements until one fails, as it will: all but the last whole one can be passed."""
+        size = max(min(count, (cur.end - cur.pos) // width) - 1, 0) * width
+        if not self._ambiguous(cur, size):
+            cur.take(size)
+        while True:
+            at = cur.pos
+            self.plan.load(cur, Record(), self.version)
+            check(cur, at, EMPTY_ELEMENTS)
 
     def _ambiguous(self, cur: Cursor, size: int) -> bool:
         reach = min(cur.end, cur.pos + size + len(self.mark) + 2)

@@ -108,3 +108,16 @@ def test_a_network_card_with_other_queues_than_its_own_ends_qemu(name, count, en
     queues = "pci@800000020000000:00.0/virtio-net.virtio.queues"
     verdict = loaded(name, ("count-edge", {"count": queues, "value": count, "repaired": True}))
     assert (verdict.decided_by is not None and verdict.decided_by.rule == "aborted") is ends
+
+
+def test_what_may_be_a_subsection_behind_an_array_at_the_streams_end_fails_its_last_element():
+    """As real 7.2.22 said: the byte 5 is there, the length of the name is not."""
+    anatomy = base(SMALL)
+    count = anatomy.leaves["spapr_pci.msi_devs_num"]
+    entries = b"".join(number.to_bytes(4, "big") * 3 for number in (7, 8))
+    changed = anatomy.data[: count.start] + (2).to_bytes(4, "big") + entries + b"\5"
+    assert Instance(destination(SMALL)).load(memoryview(changed)).messages[-3:] == [
+        "Failed to load spapr_pci:msi_devs",
+        "error while loading state for instance 0x0 of device 'spapr_pci'",
+        "load of migration failed: Input/output error",
+    ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fuzz.mutations.bases import loaded
+from tests.fuzz.mutations.bases import base, destination, loaded
+from vmstate.simulate.instance import Instance
 
 NET = "pci@800000020000000:00.0/virtio-net"
 OLD, NEW = "7.2-peripherals", "11.1-peripherals-pseries-6.0"
@@ -46,6 +47,18 @@ def test_the_first_description_behind_the_end_finds_it():
     assert verdict.messages == [
         "Failed to load virtio-net-queue-tx_waiting:tx_waiting",
         "Failed to load virtio-net-device:vqs",
+        "Failed to load virtio-net:virtio",
+        f"error while loading state for instance 0x0 of device '{NET}'",
+        "load of migration failed: Input/output error",
+    ]
+
+
+@pytest.mark.parametrize("left", [0, 3, 16, 24, 48])
+def test_queues_that_the_stream_ends_in_are_zeros_and_the_card_itself_finds_the_end(left):
+    queues = base(OLD).arrays[f"{NET}.virtio.vq"]
+    verdict = Instance(destination(OLD)).load(memoryview(base(OLD).data[: queues.start + left]))
+    assert verdict.messages == [
+        "Failed to load virtio-net-device:mac",
         "Failed to load virtio-net:virtio",
         f"error while loading state for instance 0x0 of device '{NET}'",
         "load of migration failed: Input/output error",

@@ -71,7 +71,7 @@ class Structs(Nested):
         if self.layout and (not values or isinstance(values, WireRecords)):
             names, item = self.layout
             size = count * item.size
-            if cur.judge and cur.tree is None and self._ends(cur, size):
+            if cur.judge and not cur.by_hand and cur.tree is None and self._ends(cur, size):
                 return self._load_cut(cur, count, item.size)
             # An element that begins like a subsection of the struct is one for QEMU: look closely then.
             if size <= cur.end - cur.pos and not self._ambiguous(cur, size):

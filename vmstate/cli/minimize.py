@@ -13,9 +13,8 @@ from vmstate.cli.campaigns import add_destination, recipes_and_plan
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import progress
 from vmstate.fuzz.edits import applied
-from vmstate.fuzz.faults import Kind
+from vmstate.fuzz.minimal import shown, smallest
 from vmstate.fuzz.recipe import Recipe
-from vmstate.fuzz.shrinking import Shrinker
 from vmstate.fuzz.tally import Found
 from vmstate.fuzz.worker import Subject, Worker
 
@@ -52,11 +51,11 @@ class _Shrunk:
     bytes: int
 
     def as_json(self) -> dict[str, Any]:
-        shown = None if self.found is None else self.found.as_json()
+        finding = None if self.found is None else self.found.as_json()
         return {
             "before": self.before.as_json(),
             "recipe": self.after.as_json(),
-            "finding": shown,
+            "finding": finding,
             "tries": self.asked,
             "stream_bytes": self.bytes,
         }
@@ -77,32 +76,21 @@ def run(options: argparse.Namespace) -> Report:
         worker.close()
     if options.output is not None:
         Path(options.output).write_text("".join(f"{one.after}\n" for one in shrunk), encoding="utf-8")
-    shown = all(one.found is not None for one in shrunk)
-    return Report(_lines(shrunk), lambda: [one.as_json() for one in shrunk], ok=shown)
+    fine = all(one.found is not None for one in shrunk)
+    return Report(_lines(shrunk), lambda: [one.as_json() for one in shrunk], ok=fine)
 
 
 def _shrunk(worker: Worker, recipe: Recipe, tries: int) -> _Shrunk:
-    wanted, closely = _worst(worker.found(recipe, closely=False)), False
+    wanted, closely = shown(worker, recipe)
     if wanted is None:
-        wanted, closely = _worst(worker.found(recipe)), True
-    subject = worker.subject(recipe)
-    size = len(applied(subject.anatomy.data, recipe.edits(subject.anatomy)))
-    if wanted is None:
-        return _Shrunk(recipe, recipe, None, 1, size)
-    shrinker = Shrinker(
-        subject.anatomy,
-        lambda one: any(found.key == wanted.key for found in worker.found(one, closely=closely)),
-        tries,
-    )
-    after = shrinker.shrink(recipe)
-    size = len(applied(subject.anatomy.data, after.edits(subject.anatomy)))
-    again = worker.found(after, closely=closely)
-    found = next((found for found in again if found.key == wanted.key), wanted)
-    return _Shrunk(recipe, after, found, shrinker.asked, size)
+        return _Shrunk(recipe, recipe, None, 1, _size(worker, recipe))
+    after, found, asked = smallest(worker, recipe, wanted, tries, closely=closely)
+    return _Shrunk(recipe, after, found, asked, _size(worker, after))
 
 
-def _worst(found: Sequence[Found]) -> Found | None:
-    return min(found, key=lambda one: list(Kind).index(one.kind), default=None)
+def _size(worker: Worker, recipe: Recipe) -> int:
+    base = worker.subject(recipe).anatomy
+    return len(applied(base.data, recipe.edits(base)))
 
 
 def _keep(subject: Subject, one: _Shrunk, folder: str | None, number: int) -> None:

@@ -188,8 +188,13 @@ class Aborts(LoadFailure):
 
 def aborts(cur: Cursor, line: str | None) -> Aborts:
     """QEMU's end, told and to be raised."""
-    cur.reports.append(Aborted(line))
-    return Aborts(line, offset=cur.pos)
+    return ends(cur.reports, line, offset=cur.pos)
+
+
+def ends(reports: list[Report | str], line: str | None, **where: object) -> Aborts:
+    """As :func:`aborts`, of a hook, which has no cursor but a console."""
+    reports.append(Aborted(line))
+    return Aborts(line, **where)
 
 
 def stalls(cur: Cursor, message: str) -> LoadFailure:

@@ -112,14 +112,15 @@ class Instance:
             rare=self._connector,
         )
         ret = loader.run()
-        stalled = loader.stalled or any(isinstance(report, Stalled) for report in self.console)
+        told = set(map(type, self.console))
+        stalled = loader.stalled or Stalled in told
         return Verdict(
             outcome=Outcome.STALLED if stalled else Outcome.REJECT if ret else Outcome.ACCEPT,
             messages=lines(self.console, ret, self.release),
             decided_by=self._decided(loader) if ret else None,
             errno=-ret,
             trace=self.trace or [],
-            aborted=any(isinstance(report, Aborted) for report in self.console),
+            aborted=Aborted in told,
         )
 
     def _connector(self, idstr: str, instance_id: int) -> Device | None:

@@ -221,10 +221,8 @@ def _flushes(report: Report, release: Release) -> bool:
     if not isinstance(report, d.FieldFailed):
         return False
     composite = report.type in {"tmp", "qtailq", "qlist", "gtree"} and not reached(TYPES_CHAINED, release)
-    return composite or report.type in {
-        "virtio",
-        "virtqueue_extra_state",
-    }  # read by hand: descriptions inside speak for themselves
+    # What is read by hand: descriptions inside speak for themselves.
+    return composite or report.type in {"virtio", "virtqueue_extra_state"}
 
 
 def _facts(report: Report, release: Release) -> dict[str, object]:

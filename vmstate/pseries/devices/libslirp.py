@@ -11,10 +11,9 @@ from typing import NoReturn
 
 from vmstate.describe import Cursor, Record
 from vmstate.describe.reports import EINVAL, LoadFailure
-from vmstate.pseries.devices.slirp import BOOTP_CLIENTS, Slirp
+from vmstate.pseries.devices.slirp import AF_INET, BOOTP_CLIENTS, Slirp
 
-FAMILIES = {2: "IPv4", 10: "IPv6", 23: "IPv6 of mingw", 28: "IPv6 of FreeBSD"}
-INET = 2
+FAMILIES = frozenset({AF_INET, 10, 23, 28})  # and IPv6: of Linux, mingw, FreeBSD
 
 
 class LibSlirp(Slirp):
@@ -50,7 +49,7 @@ class LibSlirp(Slirp):
         family = _number(cur, 2)
         if family not in FAMILIES:
             self._fail(f"invalid ss_family type {family:x}", "slirp-socket-addr", name, start)
-        if family == INET:
+        if family == AF_INET:
             cur.number(6)
 
     def _buffer(self, cur: Cursor, name: str) -> None:

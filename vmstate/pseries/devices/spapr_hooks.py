@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.describe.history import History, Span
-from vmstate.describe.reports import EINVAL, Aborted, Aborts
+from vmstate.describe.reports import EINVAL, ends
 from vmstate.pseries.devices.xive import in_kernel, tell_kvm
 from vmstate.pseries.kernel_irqchip import falls_back
 from vmstate.pseries.option_vectors import Ov5
@@ -123,9 +123,7 @@ def activate_irqchip(spapr: Any) -> int:
     machine = spapr.machine
     wanted = spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1
     if wanted and not machine.has_xive and ONE_ACTIVE.covers(machine.release):
-        line = "set_active_intc: Assertion `new_intc' failed."
-        machine.console.append(Aborted(line))
-        raise Aborts(line)
+        raise ends(machine.console, "set_active_intc: Assertion `new_intc' failed.")
     if machine.host is not None and machine.has_xics and _uses_xive(spapr):
         for line in falls_back(machine, "xive"):
             spapr.say(line)
@@ -138,8 +136,7 @@ def resend(spapr: Any) -> int:
     if spapr.board is None or not machine.has_xics or _uses_xive(spapr):
         return 0
     if any(getattr(entry.device, "overrun", False) for entry in spapr.board.entries):
-        machine.console.append(Aborted(None))
-        raise Aborts(None)
+        raise ends(machine.console, None)
     if SERVER_CHECKED.covers(machine.release):
         return 0
     sources = next(entry.device for entry in spapr.board.entries if entry.device.idstr == "ics")
@@ -148,8 +145,7 @@ def resend(spapr: Any) -> int:
     if ALL_PRESENTERS.at(machine.release):
         servers = set(range(topology.max_servers))
     if not servers.issuperset(sources.resent_to()):
-        machine.console.append(Aborted(None))
-        raise Aborts(None)
+        raise ends(machine.console, None)
     return 0
 
 

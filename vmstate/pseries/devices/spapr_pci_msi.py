@@ -6,11 +6,11 @@ They go into a table by their device.  If a device comes twice, what its first e
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from vmstate.describe import History
 from vmstate.describe.cursor import signed
-from vmstate.describe.reports import Aborted, Aborts
+from vmstate.describe.reports import ends
 from vmstate.pseries.devices.interrupts import XIRQ_BASE
 
 _FIRST_MSI = XIRQ_BASE + 0x300
@@ -36,15 +36,10 @@ def _give_back(machine: Any, first: int, count: int) -> None:
     start, size = signed(irq - _FIRST_MSI), machine.nr_irqs - _FIRST_MSI + XIRQ_BASE
     if machine.irq != "xics-legacy":
         if start < 0:
-            _end(machine, "bitmap_clear: Assertion `start >= 0 && nr >= 0' failed.")
+            raise ends(machine.console, "bitmap_clear: Assertion `start >= 0 && nr >= 0' failed.")
         if count and start + count > size + _PAGE:
-            _end(machine, None)  # bits are cleared far behind the map
+            raise ends(machine.console, None)  # bits are cleared far behind the map
     if irq < XIRQ_BASE:
-        _end(machine, "spapr_irq_free: Assertion `irq >= SPAPR_XIRQ_BASE' failed.")
+        raise ends(machine.console, "spapr_irq_free: Assertion `irq >= SPAPR_XIRQ_BASE' failed.")
     if irq + signed(count) > machine.nr_irqs + XIRQ_BASE:
-        _end(machine, BEYOND.at(machine.release))
-
-
-def _end(machine: Any, line: str | None) -> NoReturn:
-    machine.console.append(Aborted(line))
-    raise Aborts(line)
+        raise ends(machine.console, BEYOND.at(machine.release))

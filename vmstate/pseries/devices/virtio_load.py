@@ -6,7 +6,7 @@ is loaded next that looks for one (migration/qemu-file.c qemu_get_byte, migratio
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from vmstate.describe import Cursor, History, Plan
@@ -35,14 +35,6 @@ def _wide_features(used: int, offered: int) -> str:
 
 
 FEATURES = History(_features, ("10.2", _wide_features))
-
-
-class QueueRefused(LoadFailure):
-    """What is wrong with queue ``number``."""
-
-    def __init__(self, ret: int, message: str, number: int, **where: object) -> None:
-        super().__init__(ret, message, **where)
-        self.place = replace(self.place, path=f"vq[{number}]")
 
 
 @dataclass(frozen=True)
@@ -138,15 +130,21 @@ def check_queues(state: Any, at: int) -> None:
         if sized and queue.num > room:
             line = f"VQ {i} vring.num {queue.num} exceeds allocated max {room}"
             state.say(line)
-            raise QueueRefused(-EINVAL, line, i, offset=at)
+            raise LoadFailure(-EINVAL, line, offset=at, path=f"vq[{i}]")
         if not queue.desc and queue.last_avail_idx:
             line = f"VQ {i} address 0x0 inconsistent with Host index 0x{queue.last_avail_idx:x}"
             state.say(line)
-            raise QueueRefused(-EPERM, line, i, offset=at)
+            raise LoadFailure(-EPERM, line, offset=at, path=f"vq[{i}]")
         vector = queue.vector if state.vectors else NO_VECTOR
         if vector != NO_VECTOR and vector >= state.vectors:
-            expected = f"below {state.vectors}"
-            raise QueueRefused(-EINVAL, "vector of a queue", i, offset=at, found=vector, expected=expected)
+            raise LoadFailure(
+                -EINVAL,
+                "vector of a queue",
+                offset=at,
+                path=f"vq[{i}]",
+                found=vector,
+                expected=f"below {state.vectors}",
+            )
 
 
 def check_features(state: Any, at: int) -> None:

@@ -21,7 +21,7 @@ from vmstate.describe import (
     VMStateDescription,
     WireRecords,
 )
-from vmstate.describe.reports import Aborted, Aborts
+from vmstate.describe.reports import ends
 from vmstate.pseries.devices.device import Device
 
 ENDS_PER_SERVER = 8  # one event queue for each priority
@@ -152,9 +152,7 @@ def tctx_post_load_signals(tctx: Any, version_id: int) -> int:
 
 
 def _assertion(tctx: Any, function: str, text: str) -> NoReturn:
-    line = f"{function}: assertion failed: {text}"
-    tctx.machine.console.append(Aborted(line))
-    raise Aborts(line)
+    raise ends(tctx.machine.console, f"{function}: assertion failed: {text}")
 
 
 XIVE_TCTX = VMStateDescription(

@@ -11,8 +11,8 @@ import pytest
 
 from tests.stream import corpus
 from vmstate.cli import main
-from vmstate.stream.containers import rewrap
-from vmstate.stream.containers.registry import layer
+from vmstate.containers import rewrap
+from vmstate.containers.registry import layer
 from vmstate.stream.content.as_json import from_json
 
 NAME = "7.2-booted-power9-compat8"

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from vmstate.cli import main
-from vmstate.stream.containers import open_input, rewrap
-from vmstate.stream.containers.libvirt import save_image
+from vmstate.containers import open_input, rewrap
+from vmstate.containers.libvirt import save_image
 
 STREAM = b"QEVM" + bytes(1000)
 

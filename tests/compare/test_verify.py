@@ -6,11 +6,11 @@ import pytest
 
 from tests.stream import corpus
 from vmstate.compare.verify import verify
+from vmstate.containers import open_input, rewrap
+from vmstate.containers.registry import layer
 from vmstate.errors import Severity
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import open_stream
-from vmstate.stream.containers import open_input, rewrap
-from vmstate.stream.containers.registry import layer
 from vmstate.stream.content import Contents
 from vmstate.stream.content.changes import changed
 from vmstate.stream.content.measuring import Measured

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from vmstate.cli import main
+from vmstate.containers import open_input
 from vmstate.describe.history import Release
 from vmstate.qemu import QemuNotFound, find
 from vmstate.qemu.judging import Judge, Side
 from vmstate.stream import open_stream
-from vmstate.stream.containers import open_input
 
 pytestmark = pytest.mark.qemu
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.pseries.recorded import rows
+from vmstate.containers import open_input
 from vmstate.qemu.recording import edited
 from vmstate.simulate.command_line import configuration
 from vmstate.simulate.migration import load, migrate
-from vmstate.stream.containers import open_input
 
 STREAMS = Path(__file__).resolve().parents[2] / "streams"
 OUTCOMES = {"refused-to-start": "destination-refused"}

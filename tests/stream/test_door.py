@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from vmstate.containers import layer, open_input, rewrap
+from vmstate.containers.libvirt import save_image
 from vmstate.errors import StreamError
-from vmstate.stream.containers import layer, open_input, rewrap
-from vmstate.stream.containers.libvirt import save_image
 from vmstate.stream.door import open_wrapped
 
 CAPTURED = Path(__file__).resolve().parents[2] / "streams" / "7.2-caps-off.mig.zst"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from measure import Row, best_child, best_of
 
-from vmstate.stream.containers import layer, open_input, pieces, rewrap, save
+from vmstate.containers import layer, open_input, pieces, rewrap, save
 
 TITLE = "Taking a stream out of its containers"
 

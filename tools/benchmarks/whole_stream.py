@@ -36,8 +36,8 @@ def rows(*, smoke: bool) -> Iterator[Row]:
 
 
 def _read(path: Path) -> None:
+    from vmstate.containers import open_input
     from vmstate.stream import open_stream
-    from vmstate.stream.containers import open_input
     from vmstate.stream.content import Contents
 
     with open_input(path) as opened:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vmstate.cli.report import Report
+from vmstate.containers import save
 from vmstate.errors import ConfigurationError
 from vmstate.qemu import Command, capture
 from vmstate.stream import open_stream
-from vmstate.stream.containers import save
 from vmstate.stream.strip import strip
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from vmstate.cli.report import Report
 from vmstate.cli.streams import known_meanings, open_named
+from vmstate.containers import save
 from vmstate.errors import ConfigurationError
-from vmstate.stream.containers import save
 from vmstate.stream.content.changes import Changes
 
 _EPILOG = """\

@@ -11,11 +11,11 @@ from vmstate.cli.migrate import batch_lines, batch_report
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.worlds import add_with, command_line, world_of
+from vmstate.containers import open_input
 from vmstate.errors import ConfigurationError
 from vmstate.simulate import batch
 from vmstate.simulate.migration import load
 from vmstate.simulate.verdict import Outcome, Verdict
-from vmstate.stream.containers import open_input
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
+from vmstate.containers import Opened, open_input
 from vmstate.errors import ConfigurationError, Finding, Severity
 from vmstate.fuzz.corpus import Corpus, Replayed, replayed
 from vmstate.fuzz.junit import junit
@@ -17,7 +18,6 @@ from vmstate.fuzz.targets import Real, Simulated, Target
 from vmstate.qemu import Command, RealOutcome, RealVerdict, identify, replay
 from vmstate.simulate.migration import load
 from vmstate.simulate.verdict import Verdict
-from vmstate.stream.containers import Opened, open_input
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vmstate.containers import Opened
 from vmstate.errors import Finding
 from vmstate.stream import Stream
-from vmstate.stream.containers import Opened
 from vmstate.stream.content import Contents, Declarations
 from vmstate.stream.content.meanings import Meanings
 from vmstate.stream.content.measuring import Measured

@@ -6,7 +6,7 @@ import argparse
 
 from vmstate.cli.report import Report
 from vmstate.cli.streams import open_named
-from vmstate.stream.containers import save
+from vmstate.containers import save
 from vmstate.stream.strip import strip
 
 

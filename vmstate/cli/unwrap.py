@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import progress
-from vmstate.stream.containers import Buffer, Layer, open_input, pieces, save
+from vmstate.containers import Buffer, Layer, open_input, pieces, save
 
 _SHOWN = 60
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vmstate.containers import Opened, open_input, pieces, rewrap
 from vmstate.describe import Node
 from vmstate.errors import EncodeError, Finding, Place, Severity, Unsupported
 from vmstate.stream import writer
-from vmstate.stream.containers import Opened, open_input, pieces, rewrap
 from vmstate.stream.content import Contents, Decoded, replayed
 from vmstate.stream.content.as_json import leaf_bytes
 from vmstate.stream.items import (

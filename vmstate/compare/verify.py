@@ -22,9 +22,9 @@ from vmstate.compare.described import (
     vmdesc_findings,
 )
 from vmstate.compare.rewriting import container_findings, framing_findings, live_findings, section_findings
+from vmstate.containers import Opened
 from vmstate.describe import Release
 from vmstate.errors import Finding, Place, Severity
-from vmstate.stream.containers import Opened
 from vmstate.stream.content import By, Contents
 from vmstate.stream.items import Section
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import zstandard
 
+from vmstate.containers import open_input
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.compact import compact
 from vmstate.fuzz.mutations import MUTATIONS, Mutation
 from vmstate.qemu.command_line import Command
-from vmstate.stream.containers import open_input
 
 _LARGEST = 1 << 30
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from vmstate.containers import open_input
 from vmstate.errors import VmstateError
 from vmstate.proposals.files import with_proposals
 from vmstate.pseries.declarations import PseriesDeclarations
@@ -23,7 +24,6 @@ from vmstate.simulate.machine import build
 from vmstate.simulate.migration import receive, send, take_snapshot
 from vmstate.simulate.verdict import Check
 from vmstate.stream import open_stream
-from vmstate.stream.containers import open_input
 from vmstate.stream.content import Contents
 from vmstate.stream.content.changes import Changes
 

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
+from vmstate.containers import Opened, Pipe, open_input, recognise
 from vmstate.errors import StreamError
-from vmstate.stream.containers import Opened, Pipe, open_input, recognise
 from vmstate.stream.pipe import read_chunks
 from vmstate.stream.reader import Stream, open_stream
 from vmstate.stream.resolve import Resolver

@@ -10,11 +10,11 @@ A container damaged or cut short is no error: what could be taken out is there, 
 
 from __future__ import annotations
 
-from vmstate.stream.containers.opening import MAX_LAYERS, Opened, Source, open_input, rewrap
-from vmstate.stream.containers.pipes import Pipe
-from vmstate.stream.containers.protocol import Buffer, Container, Layer, pieces
-from vmstate.stream.containers.registry import CONTAINERS, container, layer, recognise
-from vmstate.stream.containers.saving import save
+from vmstate.containers.opening import MAX_LAYERS, Opened, Source, open_input, rewrap
+from vmstate.containers.pipes import Pipe
+from vmstate.containers.protocol import Buffer, Container, Layer, pieces
+from vmstate.containers.registry import CONTAINERS, container, layer, recognise
+from vmstate.containers.saving import save
 
 __all__ = [
     "CONTAINERS",

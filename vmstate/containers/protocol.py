@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from vmstate.containers.spool import Spool
 from vmstate.errors import Finding, Place, Severity
-from vmstate.stream.containers.spool import Spool
 
 Buffer = bytes | bytearray | memoryview
 

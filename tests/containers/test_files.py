@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
+from vmstate.containers import open_input, save
 from vmstate.errors import StreamError
-from vmstate.stream.containers import open_input, save
 
 READ_STDIN = (
-    "import sys; from vmstate.stream.containers import open_input; o = open_input('-');"
+    "import sys; from vmstate.containers import open_input; o = open_input('-');"
     "print(len(o.data), bytes(o.data[:4]), o.origin)"
 )
 

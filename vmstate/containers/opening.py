@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Self
 
+from vmstate.containers.pipes import Pipe
+from vmstate.containers.protocol import Buffer, Layer, Unwrapped, damage, pieces
+from vmstate.containers.registry import container, recognise
+from vmstate.containers.spool import Spool
 from vmstate.errors import Finding, StreamError
-from vmstate.stream.containers.pipes import Pipe
-from vmstate.stream.containers.protocol import Buffer, Layer, Unwrapped, damage, pieces
-from vmstate.stream.containers.registry import container, recognise
-from vmstate.stream.containers.spool import Spool
 
 Source = str | os.PathLike[str] | Buffer | Pipe | IO[bytes]
 

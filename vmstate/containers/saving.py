@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from vmstate.containers.protocol import Buffer
 from vmstate.errors import StreamError
-from vmstate.stream.containers.protocol import Buffer
 
 
 def save(path: str | os.PathLike[str], chunks: Iterable[Buffer]) -> int:

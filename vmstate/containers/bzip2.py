@@ -10,9 +10,9 @@ import bz2
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from vmstate.stream.containers.compression import Family, Trailer, decompress
-from vmstate.stream.containers.protocol import Buffer, Unwrapped, pieces
-from vmstate.stream.containers.spool import Spool
+from vmstate.containers.compression import Family, Trailer, decompress
+from vmstate.containers.protocol import Buffer, Unwrapped, pieces
+from vmstate.containers.spool import Spool
 
 MAGIC = b"BZh"
 _FAMILY = Family("bzip2", MAGIC, bz2.BZ2Decompressor, (OSError, ValueError))

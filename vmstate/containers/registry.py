@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 
+from vmstate.containers.protocol import Container, Layer
 from vmstate.errors import Unsupported
-from vmstate.stream.containers.protocol import Container, Layer
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Entry:
     module: str
 
 
-_HERE = "vmstate.stream.containers"
+_HERE = "vmstate.containers"
 
 CONTAINERS: dict[str, Entry] = {
     "libvirt": Entry((b"LibvirtQemudSave", b"LibvirtQemudPart"), f"{_HERE}.libvirt"),

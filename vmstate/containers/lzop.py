@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from vmstate.containers.compression import Trailer
+from vmstate.containers.protocol import Buffer, Unwrapped, damage, pieces
+from vmstate.containers.spool import Spool
 from vmstate.errors import Unsupported
-from vmstate.stream.containers.compression import Trailer
-from vmstate.stream.containers.protocol import Buffer, Unwrapped, damage, pieces
-from vmstate.stream.containers.spool import Spool
 
 MAGIC = b"\x89LZO\0\r\n\x1a\n"
 

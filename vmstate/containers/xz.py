@@ -11,10 +11,10 @@ import lzma
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from vmstate.containers.compression import Family, Members, Trailer, decompress
+from vmstate.containers.protocol import Buffer, Unwrapped, pieces
+from vmstate.containers.spool import Spool
 from vmstate.errors import Unsupported
-from vmstate.stream.containers.compression import Family, Members, Trailer, decompress
-from vmstate.stream.containers.protocol import Buffer, Unwrapped, pieces
-from vmstate.stream.containers.spool import Spool
 
 MAGIC = b"\xfd7zXZ\0"
 MEMORY_LIMIT = 256 << 20  # preset 9 needs 65 MiB; a header may claim 4 GiB

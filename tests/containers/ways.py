@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from vmstate.stream.containers import Layer, layer
-from vmstate.stream.containers.libvirt import save_image
+from vmstate.containers import Layer, layer
+from vmstate.containers.libvirt import save_image
 
 HAS_LZOP = shutil.which("lzop") is not None
 COMPRESSIONS = ["gzip", "bzip2", "xz", "zstd", *(["lzop"] if HAS_LZOP else [])]

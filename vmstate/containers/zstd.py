@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import zstandard
 
+from vmstate.containers.compression import Trailer, trailing
+from vmstate.containers.protocol import Buffer, Unwrapped, damage, pieces
+from vmstate.containers.spool import Spool
 from vmstate.errors import Finding, Unsupported
-from vmstate.stream.containers.compression import Trailer, trailing
-from vmstate.stream.containers.protocol import Buffer, Unwrapped, damage, pieces
-from vmstate.stream.containers.spool import Spool
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = tuple(bytes((0x50 + i,)) + b"\x2a\x4d\x18" for i in range(16))

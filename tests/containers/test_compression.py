@@ -14,8 +14,8 @@ import zlib
 import pytest
 import zstandard
 
+from vmstate.containers import layer, open_input, rewrap
 from vmstate.errors import TooLarge, Unsupported
-from vmstate.stream.containers import layer, open_input, rewrap
 
 PYTHON = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "zstd": zstandard.compress}
 PROGRAMS = [name for name in PYTHON if shutil.which(name)]
@@ -153,7 +153,7 @@ def test_a_bombs_content_stays_out_of_resident_memory(tmp_path, name):
     path = tmp_path / "bomb"
     path.write_bytes(b"".join(rewrap([layer(name)], [bytes(1 << 20)] * 96)))
     script = (
-        "import resource, sys, vmstate.stream.containers as c\n"
+        "import resource, sys, vmstate.containers as c\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "opened = c.open_input(sys.argv[1])\n"
         "assert len(opened.data) == 96 << 20\n"

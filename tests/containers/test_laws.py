@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.stream.containers.ways import COMPRESSIONS, nested
+from tests.containers.ways import COMPRESSIONS, nested
+from vmstate.containers import CONTAINERS, Opened, layer, open_input, pieces, rewrap
+from vmstate.containers.libvirt import save_image
 from vmstate.errors import VmstateError
-from vmstate.stream.containers import CONTAINERS, Opened, layer, open_input, pieces, rewrap
-from vmstate.stream.containers.libvirt import save_image
 
 # Without the programs' start-up time and the ambiguity of a stream that looks like a container itself.
 fast = st.sampled_from([name for name in CONTAINERS if name != "lzop"])

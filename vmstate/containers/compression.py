@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from vmstate.containers.protocol import Buffer, damage, oddity, pieces
+from vmstate.containers.spool import Spool
 from vmstate.errors import Finding
-from vmstate.stream.containers.protocol import Buffer, damage, oddity, pieces
-from vmstate.stream.containers.spool import Spool
 
 INPUT = 16 << 10
 OUTPUT = 16 << 10

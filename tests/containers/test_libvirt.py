@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.stream.containers.ways import COMPRESSIONS, XML, needs_lzop
+from tests.containers.ways import COMPRESSIONS, XML, needs_lzop
+from vmstate.containers import layer, open_input, rewrap
+from vmstate.containers.libvirt import FORMATS, HEADER_SIZE, ROOM, save_image
 from vmstate.errors import EncodeError
 from vmstate.stream import open_stream
-from vmstate.stream.containers import layer, open_input, rewrap
-from vmstate.stream.containers.libvirt import FORMATS, HEADER_SIZE, ROOM, save_image
 
-RECORDED = Path(__file__).resolve().parents[3] / "fixtures" / "containers"
+RECORDED = Path(__file__).resolve().parents[2] / "fixtures" / "containers"
 COOKIE = b"<qemuSaveCookie/>"
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
+from vmstate.containers.protocol import Buffer, Unwrapped, damage, oddity, pieces
+from vmstate.containers.spool import Spool
 from vmstate.errors import EncodeError, Finding
-from vmstate.stream.containers.protocol import Buffer, Unwrapped, damage, oddity, pieces
-from vmstate.stream.containers.spool import Spool
 
 COMPLETE = b"LibvirtQemudSave"
 INCOMPLETE = b"LibvirtQemudPart"

@@ -12,9 +12,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from vmstate.stream.containers.compression import Family, Trailer, decompress
-from vmstate.stream.containers.protocol import Buffer, Unwrapped, pieces
-from vmstate.stream.containers.spool import Spool
+from vmstate.containers.compression import Family, Trailer, decompress
+from vmstate.containers.protocol import Buffer, Unwrapped, pieces
+from vmstate.containers.spool import Spool
 
 MAGIC = b"\x1f\x8b"
 _FIXED = 10  # magic, method, flags, modification time, extra flags, operating system

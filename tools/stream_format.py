@@ -14,7 +14,7 @@ from typing import Any
 import construct as c
 
 from vmstate.stream import framing
-from vmstate.stream.marks import COMMAND_LENGTHS, Command, Mark
+from vmstate.stream.constants import COMMAND_LENGTHS, Command, Mark
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "stream-format.md"
 _BLOCK = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)

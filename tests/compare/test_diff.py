@@ -11,7 +11,7 @@ from vmstate.pseries.readable import meanings
 from vmstate.stream import open_stream
 from vmstate.stream.content import Contents
 from vmstate.stream.content.changes import changed
-from vmstate.stream.ram import PageKind
+from vmstate.stream.sections.ram import PageKind
 
 DECLARATIONS = PseriesDeclarations()
 NAME = "7.2-booted-power9-compat8"

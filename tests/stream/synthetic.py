@@ -8,8 +8,9 @@ import zlib
 from collections.abc import Sequence
 from functools import cache
 
-from vmstate.stream import Kind, writer, xbzrle
-from vmstate.stream.marks import Command
+from vmstate.stream import Kind, writer
+from vmstate.stream.constants import Command
+from vmstate.stream.sections import xbzrle
 
 PAGE = 4096
 CONTINUE = 0x20

@@ -13,7 +13,7 @@ import pytest
 from vmstate.containers import layer, open_input, rewrap
 from vmstate.containers.libvirt import save_image
 from vmstate.errors import StreamError
-from vmstate.stream.door import open_wrapped
+from vmstate.stream.opening import open_wrapped
 
 CAPTURED = Path(__file__).resolve().parents[2] / "streams" / "7.2-caps-off.mig.zst"
 

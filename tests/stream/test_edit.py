@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tests.stream import corpus, synthetic
 from vmstate.errors import EncodeError, StreamError, Unsupported
 from vmstate.stream import CommandItem, Edit, open_pipe, open_stream, strip, writer
+from vmstate.stream.constants import Command
 from vmstate.stream.edit import Zeros
-from vmstate.stream.marks import Command
-from vmstate.stream.ram import PageKind
-from vmstate.stream.ram_pages import RamPages
-from vmstate.stream.vmdesc_edit import device_spans, replace_devices
+from vmstate.stream.sections.ram import PageKind
+from vmstate.stream.sections.ram_pages import RamPages
+from vmstate.stream.vmdesc.edit import device_spans, replace_devices
 
 
 def everything():

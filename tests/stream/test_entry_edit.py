@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmstate.errors import StreamError
-from vmstate.stream import json_spans
-from vmstate.stream.entry_edit import EntryText, configuration_text, with_configuration
+from vmstate.stream.vmdesc import json_spans
+from vmstate.stream.vmdesc.entry_edit import EntryText, configuration_text, with_configuration
 
 OLD = (
     b'{ "name" : "cpu", "instance_id" : 0, "vmsd_name" : "cpu", "version" : 5, "fields" : [ '

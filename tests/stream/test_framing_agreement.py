@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.stream import corpus, synthetic
 from vmstate.errors import StreamError
 from vmstate.stream import Kind, framing, open_stream, wire, writer
-from vmstate.stream.marks import COMMAND_LENGTHS, Command
-from vmstate.stream.ram import PageKind
-from vmstate.stream.s390 import StorageAttributes
+from vmstate.stream.constants import COMMAND_LENGTHS, Command
+from vmstate.stream.sections.ram import PageKind
+from vmstate.stream.sections.storage_attributes import StorageAttributes
 from vmstate.stream.wire import Window
 
 u32s = st.integers(0, 0xFFFFFFFF)

@@ -9,9 +9,9 @@ import pytest
 from tests.stream import corpus, synthetic
 from tests.stream.synthetic import section
 from vmstate.stream import Found, Kind, open_stream, writer
-from vmstate.stream.block_migration import BlockMigration
-from vmstate.stream.dirty_bitmap import BitmapFlag
-from vmstate.stream.s390 import StorageAttributes, StorageKeys, TodClock
+from vmstate.stream.sections.block import BlockMigration
+from vmstate.stream.sections.dirty_bitmap import BitmapFlag
+from vmstate.stream.sections.storage_attributes import StorageAttributes, StorageKeys, TodClock
 
 
 def stream_of(*sections: bytes):

@@ -14,7 +14,7 @@ import pytest
 from tests.stream.synthetic import EOS, PAGE, named, ram_setup, section, word
 from vmstate.stream import Kind, open_stream, writer
 from vmstate.stream.pipe import read_chunks
-from vmstate.stream.ram_pages import RamPages
+from vmstate.stream.sections.ram_pages import RamPages
 
 PART_PAGES = 512
 

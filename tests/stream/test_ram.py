@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tests.stream import corpus, synthetic
 from tests.stream.synthetic import EOS, PAGE, named, page, ram_setup, section, word
 from vmstate.errors import StreamError
-from vmstate.stream import Kind, open_stream, writer, xbzrle
-from vmstate.stream.ram import PageKind
-from vmstate.stream.ram_pages import RamPages
+from vmstate.stream import Kind, open_stream, writer
+from vmstate.stream.sections import xbzrle
+from vmstate.stream.sections.ram import PageKind
+from vmstate.stream.sections.ram_pages import RamPages
 
 
 def stream_of(setup: bytes, *parts: bytes, before: bytes = b"", version: int = 4):

@@ -21,7 +21,7 @@ from vmstate.stream import (
     open_stream,
     writer,
 )
-from vmstate.stream.marks import Command
+from vmstate.stream.constants import Command
 
 
 def covered(stream) -> bool:

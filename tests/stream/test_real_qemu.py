@@ -9,9 +9,9 @@ import pytest
 from vmstate.qemu import QemuRefused, QmpUnavailable, Session, capture, replay
 from vmstate.qemu.command_line import Command
 from vmstate.stream import Edit, Found, Kind, open_stream, strip, writer
-from vmstate.stream.ram import PageKind
-from vmstate.stream.ram_pages import RamPages
-from vmstate.stream.vmdesc_edit import replace_devices
+from vmstate.stream.sections.ram import PageKind
+from vmstate.stream.sections.ram_pages import RamPages
+from vmstate.stream.vmdesc.edit import replace_devices
 
 pytestmark = pytest.mark.qemu
 

@@ -9,6 +9,7 @@ from vmstate.cli.report import Report
 from vmstate.cli.streams import Input, known_meanings, open_named
 from vmstate.cli.terminal import Style
 from vmstate.describe import Node
+from vmstate.stream.constants import Kind
 from vmstate.stream.content.as_json import node_json, to_json
 from vmstate.stream.content.decoded import By
 from vmstate.stream.content.hexdump import hexdump
@@ -16,7 +17,6 @@ from vmstate.stream.content.meanings import Meanings, named_elements, parts_of
 from vmstate.stream.content.nodes import element, is_open, is_uniform
 from vmstate.stream.content.paths import Place, below, find, inner_owner, joined
 from vmstate.stream.content.readable import text_of_place
-from vmstate.stream.marks import Kind
 from vmstate.stream.wire import text_of
 
 _SHOWN = 8

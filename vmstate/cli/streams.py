@@ -10,7 +10,7 @@ from vmstate.stream import Stream
 from vmstate.stream.content import Contents, Declarations
 from vmstate.stream.content.meanings import Meanings
 from vmstate.stream.content.measuring import Measured
-from vmstate.stream.door import open_wrapped
+from vmstate.stream.opening import open_wrapped
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from vmstate.compare.difference import Difference
 from vmstate.errors import StreamError
 from vmstate.stream import Stream
-from vmstate.stream.ram import PageKind, Ram
-from vmstate.stream.ram_pages import RamPages
+from vmstate.stream.sections.ram import PageKind, Ram
+from vmstate.stream.sections.ram_pages import RamPages
 
 _SHOWN = 4
 _BATCH = 4096

@@ -8,6 +8,7 @@ from vmstate.containers import Opened, open_input, pieces, rewrap
 from vmstate.describe import Node
 from vmstate.errors import EncodeError, Finding, Place, Severity, Unsupported
 from vmstate.stream import writer
+from vmstate.stream.constants import VERSION_COMPAT, Command, Kind
 from vmstate.stream.content import Contents, Decoded, replayed
 from vmstate.stream.content.as_json import leaf_bytes
 from vmstate.stream.items import (
@@ -19,7 +20,6 @@ from vmstate.stream.items import (
     Section,
     VmDescription,
 )
-from vmstate.stream.marks import VERSION_COMPAT, Command, Kind
 from vmstate.stream.reader import Stream, flat
 
 _CONTAINER_LIMIT = 1 << 26

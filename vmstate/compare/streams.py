@@ -19,7 +19,7 @@ from vmstate.stream.content.nodes import is_open
 from vmstate.stream.content.paths import Place, inner_owner, joined, matches
 from vmstate.stream.content.readable import text_of_place, text_of_value
 from vmstate.stream.items import Section
-from vmstate.stream.ram import Ram
+from vmstate.stream.sections.ram import Ram
 
 _MOST_ELEMENTS = 8
 _QUIET = frozenset({"header", "footer"})

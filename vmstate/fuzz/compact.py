@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmstate.stream import open_stream
 from vmstate.stream.edit import Edit
-from vmstate.stream.ram import Ram
+from vmstate.stream.sections.ram import Ram
 
 _KEPT = 16
 

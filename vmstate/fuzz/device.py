@@ -24,8 +24,8 @@ from vmstate.pseries.world import WORLD
 from vmstate.simulate.loader import Loader
 from vmstate.simulate.messages import lines
 from vmstate.stream import writer
-from vmstate.stream.marks import Kind as SectionKind
-from vmstate.stream.marks import Mark
+from vmstate.stream.constants import Kind as SectionKind
+from vmstate.stream.constants import Mark
 
 _SECTION_ID = 1
 TIMEOUT = 1.0  # seconds that the device's own code may take

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmstate.stream.constants import Command, Kind, Mark
 from vmstate.stream.edit import Edit
 from vmstate.stream.items import (
     CommandItem,
@@ -15,7 +16,6 @@ from vmstate.stream.items import (
     Section,
     VmDescription,
 )
-from vmstate.stream.marks import Command, Kind, Mark
 from vmstate.stream.pipe import Feed, open_pipe
 from vmstate.stream.reader import Stream, flat, open_stream
 from vmstate.stream.resolve import Resolver

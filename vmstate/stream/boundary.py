@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vmstate.errors import Severity, StreamError, finding_of
-from vmstate.stream.facts import Candidate, Facts
+from vmstate.stream.constants import FOOTER_SIZE, Mark
 from vmstate.stream.items import Found
-from vmstate.stream.marks import FOOTER_SIZE, Mark
 from vmstate.stream.recover import find_footer, find_start, is_footer, plausible
+from vmstate.stream.walk_state import Candidate, WalkState
 from vmstate.stream.wire import SectionStart, Window
 
 
@@ -21,62 +21,62 @@ class Payload(NamedTuple):
     damaged: bool = False
 
 
-def measured(facts: Facts, win: Window, start: SectionStart) -> Payload:
+def measured(state: WalkState, win: Window, start: SectionStart) -> Payload:
     """The payload of a full section of a complete window.
 
     Best is a candidate that the section's own footer follows, then one that any item follows.
     """
-    ends = _candidates(facts, win, start)
-    if facts.footers is not False:
+    ends = _candidates(state, win, start)
+    if state.footers is not False:
         for end, found, _ in ends:
             if is_footer(win, end, start.section_id):
                 return Payload(start.payload_start, end, found)
     for end, found, _ in ends:
         footer = win.end - end >= FOOTER_SIZE and win.u8(end) == Mark.FOOTER
-        if plausible(win, end + (FOOTER_SIZE if footer else 0), facts.live):
+        if plausible(win, end + (FOOTER_SIZE if footer else 0), state.live):
             return Payload(start.payload_start, end, found)
-    return _searched(facts, win, start, ends)
+    return _searched(state, win, start, ends)
 
 
-def _candidates(facts: Facts, win: Window, start: SectionStart) -> list[Candidate]:
-    ends = facts.measure(start, win) if facts.measure else []
+def _candidates(state: WalkState, win: Window, start: SectionStart) -> list[Candidate]:
+    ends = state.measure(start, win) if state.measure else []
     ends = [each for each in ends if start.payload_start <= each.end <= win.end]
-    handler = facts.handler(start, whole=True)
+    handler = state.handler(start, whole=True)
     if handler is not None:
         try:
             end, done = handler.scan(win, start.payload_start)
         except StreamError as error:
-            facts.note(finding_of(error.within(section=start.idstr), "section.damaged", Severity.WARNING))
+            state.note(finding_of(error.within(section=start.idstr), "section.damaged", Severity.WARNING))
         else:
             ends += [Candidate(end, Found.LIVE)] if done else []
     return ends
 
 
 def search(
-    facts: Facts, win: Window, start: SectionStart, at: int, whole: bool = False
+    state: WalkState, win: Window, start: SectionStart, at: int, whole: bool = False
 ) -> tuple[int | None, Found]:
     """The section's footer at or after ``at``, else the next named section; None when there is neither.
 
     ``whole``: nothing is wrong with the payload, so that it may be followed by the end mark alone.
     """
-    if facts.footers is not False:
-        end = find_footer(win, at, start.section_id, facts.live, facts.budget)
+    if state.footers is not False:
+        end = find_footer(win, at, start.section_id, state.live, state.budget)
         if end is not None:
             return end, Found.FOOTER
-    lone = whole and not facts.footers
-    return find_start(win, at, facts.live, facts.budget, lone), Found.GUESS
+    lone = whole and not state.footers
+    return find_start(win, at, state.live, state.budget, lone), Found.GUESS
 
 
-def _searched(facts: Facts, win: Window, start: SectionStart, ends: list[Candidate]) -> Payload:
-    end, found = search(facts, win, start, start.payload_start, whole=True)
+def _searched(state: WalkState, win: Window, start: SectionStart, ends: list[Candidate]) -> Payload:
+    end, found = search(state, win, start, start.payload_start, whole=True)
     wrong = next((each for each in ends if each.sure), None)
     if wrong is not None:
         message = f"nothing fits where the payload should end by its {wrong.found}"
-        facts.tell("section.length", message, wrong.end, start)
+        state.tell("section.length", message, wrong.end, start)
     elif end is not None and found == Found.GUESS:
         message = "the payload's end is a guess"
-        facts.tell("section.guessed", message, start.payload_start, start, Severity.WARNING)
+        state.tell("section.guessed", message, start.payload_start, start, Severity.WARNING)
     if end is None:
-        facts.tell("stream.truncated", "the stream ends inside this section", win.end, start)
+        state.tell("stream.truncated", "the stream ends inside this section", win.end, start)
         return Payload(start.payload_start, win.end, found, damaged=True)
     return Payload(start.payload_start, end, found, damaged=wrong is not None)

@@ -13,8 +13,8 @@ from typing import BinaryIO, TypeAlias
 
 from vmstate.errors import EncodeError, Unsupported
 from vmstate.stream import writer
+from vmstate.stream.constants import Command
 from vmstate.stream.items import CommandItem, Item, Section
-from vmstate.stream.marks import Command
 from vmstate.stream.reader import Stream, flat
 
 Bytes: TypeAlias = "bytes | bytearray | memoryview"

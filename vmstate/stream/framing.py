@@ -11,7 +11,7 @@ from typing import Any
 
 import construct as c
 
-from vmstate.stream.marks import MAGIC, VERSION, VERSION_COMPAT, Command, Mark
+from vmstate.stream.constants import MAGIC, VERSION, VERSION_COMPAT, Command, Mark
 
 
 def _mark(mark: Mark) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from vmstate.stream.marks import Command, Kind
+from vmstate.stream.constants import Command, Kind
 
 
 class Found(StrEnum):

@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from vmstate.stream.facts import Facts
+from vmstate.stream.constants import Kind
 from vmstate.stream.items import Item, Section
-from vmstate.stream.marks import Kind
 from vmstate.stream.reader import Reading, Stream, map_whole
 from vmstate.stream.resolve import Resolver
 from vmstate.stream.walk import Need, Walker
+from vmstate.stream.walk_state import WalkState
 from vmstate.stream.wire import Window
 
 _CHUNK = 1 << 20
@@ -30,9 +30,9 @@ class Feed:
     """Takes a stream in pieces of any size: :meth:`feed` them, then :meth:`close` for the whole."""
 
     def __init__(self, resolver: Resolver | None = None) -> None:
-        self.facts = Facts(keep_pages=False)
+        self.state = WalkState(keep_pages=False)
         self._resolver = resolver
-        self._walker = Walker(self.facts)
+        self._walker = Walker(self.state)
         self._items: list[Item] = []
         self._buffer = bytearray()
         self._base = 0
@@ -60,7 +60,7 @@ class Feed:
             self._spool.write(data)
             return []
         self._buffer += data
-        self.facts.budget.earn(len(data))
+        self.state.budget.earn(len(data))
         if len(self._buffer) < self._enough:
             return []
         done = len(self._items)
@@ -97,7 +97,7 @@ class Feed:
         self._keep(view, item.end)
 
     def _is_bulky(self, item: Section) -> bool:
-        live = self.facts.live.get(item.section_id)
+        live = self.state.live.get(item.section_id)
         return live is not None and live.handler is not None and live.handler.bulky
 
     def _keep_open(self, view: memoryview) -> None:
@@ -142,15 +142,15 @@ class Feed:
         self._spool.flush()
         win = map_whole(self._spool.fileno(), size)
         self._spool.close()
-        reading = Reading(win, self._resolver, self.facts)
+        reading = Reading(win, self._resolver, self.state)
         items = reading.run(self._walker, self._items)
-        facts = self.facts
+        state = self.state
         return Stream(
             win,
             tuple(items),
-            facts.all_findings(),
-            tuple(facts.handlers),
-            facts.footers,
+            state.all_findings(),
+            tuple(state.handlers),
+            state.footers,
             elided=tuple(self._elided),
             passed=self._hash.hexdigest() if self._elided else None,
             _vmdesc=reading.vmdesc(),

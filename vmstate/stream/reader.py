@@ -11,17 +11,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from vmstate.errors import Finding, StreamError, finding_of
-from vmstate.stream import block_migration, dirty_bitmap, htab, s390  # noqa: F401  (they register themselves)
-from vmstate.stream.dirty_bitmap import DirtyBitmaps
-from vmstate.stream.facts import Facts
-from vmstate.stream.htab import Htab
+from vmstate.stream.constants import Kind
 from vmstate.stream.items import CommandItem, Configuration, FileHeader, Item, Section, VmDescription
-from vmstate.stream.live import LiveHandler
-from vmstate.stream.marks import Kind
-from vmstate.stream.ram import Ram
 from vmstate.stream.resolve import Measures, Resolver
-from vmstate.stream.vmdesc_index import VmDesc, find_vmdesc
+from vmstate.stream.sections import (
+    block,  # noqa: F401  (handlers register themselves)
+    dirty_bitmap,  # noqa: F401  (they register themselves)
+    htab,  # noqa: F401  (they register themselves)
+    storage_attributes,  # noqa: F401  (handlers register themselves)
+)
+from vmstate.stream.sections.dirty_bitmap import DirtyBitmaps
+from vmstate.stream.sections.handlers import LiveHandler
+from vmstate.stream.sections.htab import Htab
+from vmstate.stream.sections.ram import Ram
+from vmstate.stream.vmdesc.index import VmDesc, find_vmdesc
 from vmstate.stream.walk import Need, Walker
+from vmstate.stream.walk_state import WalkState
 from vmstate.stream.wire import Window
 
 Handler = TypeVar("Handler")
@@ -151,11 +156,11 @@ def _readable(text: memoryview, item: VmDescription) -> VmDesc | None:
 class Reading:
     """Reads a complete window: walks it to the end, with the vmdescription found first if it is needed."""
 
-    def __init__(self, win: Window, resolver: Resolver | None, facts: Facts | None = None) -> None:
+    def __init__(self, win: Window, resolver: Resolver | None, state: WalkState | None = None) -> None:
         self.win = win
-        self.facts = facts or Facts()
-        self.facts.measure = Measures(self._described, resolver)
-        self.facts.budget.earn(len(win.view))
+        self.state = state or WalkState()
+        self.state.measure = Measures(self._described, resolver)
+        self.state.budget.earn(len(win.view))
         self._vmdesc: VmDesc | None = None
         self._looked = False
 
@@ -179,31 +184,31 @@ class Reading:
         try:
             vmdesc.json  # noqa: B018
         except StreamError as error:
-            self.facts.note(finding_of(error, "vmdesc.json"))
+            self.state.note(finding_of(error, "vmdesc.json"))
             self._vmdesc = None
 
     def run(self, walker: Walker, items: list[Item]) -> list[Item]:
         """All items from where the walker is to the window's end."""
         vmdesc = self.vmdesc()
-        if self.facts.page_size is None and vmdesc is not None:
-            self.facts.page_size = vmdesc.page_size
+        if self.state.page_size is None and vmdesc is not None:
+            self.state.page_size = vmdesc.page_size
         while not isinstance(item := walker.step(self.win), Need):
             items.append(item)
-        self.facts.measure = None
+        self.state.measure = None
         return items
 
 
 def read(win: Window, resolver: Resolver | None = None, origin: int = 0) -> Stream:
     """Index the stream of a complete window; StreamError when it is not a migration stream at all."""
-    reading = Reading(win, resolver, Facts(origin=origin))
-    items = reading.run(Walker(reading.facts), [])
-    facts = reading.facts
+    reading = Reading(win, resolver, WalkState(origin=origin))
+    items = reading.run(Walker(reading.state), [])
+    state = reading.state
     return Stream(
         win,
         tuple(items),
-        facts.all_findings(),
-        tuple(facts.handlers),
-        facts.footers,
+        state.all_findings(),
+        tuple(state.handlers),
+        state.footers,
         origin,
         _vmdesc=reading.vmdesc(),
     )

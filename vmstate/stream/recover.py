@@ -13,7 +13,7 @@ from collections.abc import Collection, Container
 from dataclasses import dataclass
 from itertools import islice
 
-from vmstate.stream.marks import COMMAND_LENGTHS, FOOTER_SIZE, Command, Mark
+from vmstate.stream.constants import COMMAND_LENGTHS, FOOTER_SIZE, Command, Mark
 from vmstate.stream.wire import Window
 
 _SANE_VERSION = 1 << 16

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vmstate.errors import StreamError
-from vmstate.stream.facts import Candidate
 from vmstate.stream.items import Found
-from vmstate.stream.vmdesc_index import VmDesc
+from vmstate.stream.vmdesc.index import VmDesc
+from vmstate.stream.walk_state import Candidate
 from vmstate.stream.wire import SectionStart, Window
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from vmstate.stream.edit import Edit, Zeros
-from vmstate.stream.ram import PageKind, Ram, words_at
 from vmstate.stream.reader import Stream
+from vmstate.stream.sections.ram import PageKind, Ram, words_at
 
 _KINDS = np.uint64(PageKind.PAGE | PageKind.XBZRLE | PageKind.COMPRESSED)
 

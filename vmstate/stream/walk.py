@@ -22,11 +22,19 @@ from enum import Enum
 from vmstate.errors import Severity, StreamError, Truncated, finding_of
 from vmstate.stream import wire
 from vmstate.stream.boundary import Payload, measured, search
-from vmstate.stream.facts import Facts, Live
+from vmstate.stream.constants import (
+    COMMAND_LENGTHS,
+    FOOTER_SIZE,
+    PAGE_SIZES,
+    VERSION_COMPAT,
+    Command,
+    Kind,
+    Mark,
+)
 from vmstate.stream.items import CommandItem, EndOfStates, Found, Item, Opaque, Section, VmDescription
-from vmstate.stream.live import LiveHandler
-from vmstate.stream.marks import COMMAND_LENGTHS, FOOTER_SIZE, PAGE_SIZES, VERSION_COMPAT, Command, Kind, Mark
 from vmstate.stream.recover import find_item
+from vmstate.stream.sections.handlers import LiveHandler
+from vmstate.stream.walk_state import Live, WalkState
 from vmstate.stream.wire import SectionStart, Window
 
 MAX_DEPTH = 8
@@ -60,8 +68,8 @@ class Walker:
     ``at``: the offset reached; bytes before ``low`` are no longer needed.
     """
 
-    def __init__(self, facts: Facts, at: int = 0, depth: int = 0) -> None:
-        self.facts = facts
+    def __init__(self, state: WalkState, at: int = 0, depth: int = 0) -> None:
+        self.state = state
         self.at = at
         self.depth = depth
         self._open: _Open | None = None
@@ -124,16 +132,16 @@ class Walker:
         if mark != Mark.CONFIGURATION:
             return self._item(win)
         item = wire.configuration(win, self.at)
-        self.facts.capabilities = frozenset(item.capabilities)
+        self.state.capabilities = frozenset(item.capabilities)
         if item.target_page_bits is not None and 8 <= item.target_page_bits <= 16:
-            self.facts.page_size = 1 << item.target_page_bits
+            self.state.page_size = 1 << item.target_page_bits
         return item
 
     def _at_end(self, win: Window) -> Need:
         if self._step not in (self._after_end, self._trailing, self._record) and not self.depth:
             self._step = self._trailing
-            if not any(finding.rule == "stream.truncated" for finding in self.facts.findings):
-                self.facts.tell("stream.truncated", "the stream has no end mark", self.at)
+            if not any(finding.rule == "stream.truncated" for finding in self.state.findings):
+                self.state.tell("stream.truncated", "the stream has no end mark", self.at)
         return Need.NOTHING
 
     def _after_end(self, win: Window) -> Item:
@@ -148,7 +156,7 @@ class Walker:
         if not win.complete:
             raise Truncated(1, 0, offset=self.at)
         message = f"{win.end - self.at} bytes after the end"
-        self.facts.tell("stream.trailing", message, self.at, severity=Severity.WARNING)
+        self.state.tell("stream.trailing", message, self.at, severity=Severity.WARNING)
         return Opaque(self.at, win.end, "trailing")
 
     # -- sections and commands
@@ -174,14 +182,14 @@ class Walker:
         if kind == Kind.FULL:
             if not win.complete:
                 return Need.REST
-            return self._section(win, self.at, kind, start, measured(self.facts, win, start))
-        live = Live(start, self.facts.handler(start))
-        self.facts.live[start.section_id] = live
+            return self._section(win, self.at, kind, start, measured(self.state, win, start))
+        live = Live(start, self.state.handler(start))
+        self.state.live[start.section_id] = live
         return self._scan(win, kind, start.payload_start, live)
 
     def _continued(self, win: Window, kind: Kind) -> Item | Need:
         section_id = win.u32(self.at + 1)
-        live = self.facts.live.get(section_id)
+        live = self.state.live.get(section_id)
         if live is None:
             raise StreamError(
                 "part of a section that never started", offset=self.at, found=f"{section_id:#x}"
@@ -223,17 +231,17 @@ class Walker:
 
     def _skip(self, win: Window, open_: _Open, error: StreamError | None) -> Item:
         """A live payload that is not known, or not readable from ``open_.at`` on: go to its footer, or on."""
-        start, facts = open_.live.start, self.facts
+        start, state = open_.live.start, self.state
         at = open_.at
-        end, found = search(facts, win, start, at)
+        end, found = search(state, win, start, at)
         if error is not None:
             rule = "stream.truncated" if isinstance(error, Truncated) and end is None else "section.damaged"
-            facts.note(
+            state.note(
                 finding_of(error.within(section=start.idstr, instance=start.instance_id, offset=at), rule)
             )
         elif open_.kind == Kind.START:
             message = "live section of unknown content"
-            facts.tell("section.unknown", message, open_.start, start, Severity.WARNING)
+            state.tell("section.unknown", message, open_.start, start, Severity.WARNING)
         end = win.end if end is None else end
         if open_.live.handler is not None:
             open_.live.handler.skip(at, end)
@@ -258,18 +266,18 @@ class Walker:
         )
 
     def _footer(self, win: Window, start: SectionStart, payload: Payload) -> tuple[int | None, int]:
-        facts, end = self.facts, payload.end
+        state, end = self.state, payload.end
         if win.end - end >= FOOTER_SIZE and win.u8(end) == _FOOTER:
             read = win.u32(end + 1)
-            facts.footers = True
+            state.footers = True
             if read != start.section_id:
                 message = f"the footer has section id {read:#x}, its section {start.section_id:#x}"
-                facts.tell("footer.id", message, end + 1, start)
+                state.tell("footer.id", message, end + 1, start)
             return read, end + FOOTER_SIZE
-        if facts.footers and not payload.damaged:
-            facts.tell("footer.missing", "no footer where the section ends", end, start)
-        elif facts.footers is None and not payload.damaged:
-            facts.footers = False
+        if state.footers and not payload.damaged:
+            state.tell("footer.missing", "no footer where the section ends", end, start)
+        elif state.footers is None and not payload.damaged:
+            state.footers = False
         return None, end
 
     # -- commands, and old records
@@ -280,12 +288,12 @@ class Walker:
         end = data + length
         lengths = COMMAND_LENGTHS.get(number)
         if not 0 < number <= max(Command) or (lengths is not None and length not in lengths):
-            self.facts.tell("command.unknown", f"command {number:#x} with {length} bytes", self.at)
+            self.state.tell("command.unknown", f"command {number:#x} with {length} bytes", self.at)
         if number == Command.POSTCOPY_ADVISE:
-            self.facts.postcopy = length == 16
+            self.state.postcopy = length == 16
             size = int.from_bytes(payload[8:16], "big")
             if size in PAGE_SIZES:
-                self.facts.page_size = self.facts.page_size or size
+                self.state.page_size = self.state.page_size or size
         if number != Command.PACKAGED or length != 4:
             return CommandItem(self.at, data, end, end, number)
         size = win.u32(data)
@@ -294,10 +302,10 @@ class Walker:
 
     def _inside(self, win: Window, start: int, end: int) -> tuple[Item, ...]:
         if self.depth >= MAX_DEPTH:
-            self.facts.tell("command.nested", "packages too deep in each other", start)
+            self.state.tell("command.nested", "packages too deep in each other", start)
             return (Opaque(start, end, "nested"),) if end > start else ()
         inner = Window(win.view[start - win.base : end - win.base], start)
-        walker = Walker(self.facts, start, self.depth + 1)
+        walker = Walker(self.state, start, self.depth + 1)
         items = []
         while not isinstance(item := walker.step(inner), Need):
             items.append(item)
@@ -320,7 +328,7 @@ class Walker:
 
     def _lost(self, win: Window, error: StreamError) -> Item:
         cut = isinstance(error, Truncated)
-        self.facts.note(
+        self.state.note(
             finding_of(error.within(offset=self.at), "stream.truncated" if cut else "stream.lost")
         )
         if self._v2_end:  # its records have no marks to go on at
@@ -328,6 +336,6 @@ class Walker:
         return self._to_next(win, "truncated" if cut else "lost")
 
     def _to_next(self, win: Window, reason: str) -> Item:
-        facts = self.facts
-        end = find_item(win, self.at + 1, facts.live, facts.budget)
+        state = self.state
+        end = find_item(win, self.at + 1, state.live, state.budget)
         return Opaque(self.at, win.end if end is None else end, reason)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from vmstate.errors import StreamError, Truncated, Unsupported
+from vmstate.stream.constants import MAGIC, MULTIFD_MAGIC, VERSION, VERSION_COMPAT, Mark
 from vmstate.stream.items import Configuration, ConfigurationSubsection, FileHeader
-from vmstate.stream.marks import MAGIC, MULTIFD_MAGIC, VERSION, VERSION_COMPAT, Mark
 
 Buffer: TypeAlias = memoryview
 

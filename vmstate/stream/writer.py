@@ -10,8 +10,8 @@ import struct
 from collections.abc import Sequence
 
 from vmstate.errors import EncodeError
-from vmstate.stream.marks import MAGIC, VERSION, Kind, Mark
-from vmstate.stream.marks import Command as CommandNumber
+from vmstate.stream.constants import MAGIC, VERSION, Kind, Mark
+from vmstate.stream.constants import Command as CommandNumber
 from vmstate.stream.wire import bytes_of
 
 Bytes = bytes | bytearray | memoryview

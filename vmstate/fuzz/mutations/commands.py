@@ -10,7 +10,7 @@ from vmstate.fuzz.mutations.domains import among
 from vmstate.fuzz.mutations.edges import u16, u32, u64
 from vmstate.fuzz.mutations.places import ANY_SECTION
 from vmstate.fuzz.mutations.registry import mutation
-from vmstate.stream.marks import Command, Mark
+from vmstate.stream.constants import Command, Mark
 
 _DEEPEST = 1 << 14
 _DATA: dict[int, bytes] = {

@@ -8,8 +8,8 @@ from vmstate.fuzz.mutations.domains import Number, among
 from vmstate.fuzz.mutations.edges import EDGES, edge, u32
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.stream import writer
+from vmstate.stream.constants import Mark
 from vmstate.stream.items import Configuration
-from vmstate.stream.marks import Mark
 
 _NAMES = among(
     "pseries", "p", "pseries-2.9", "pseries-9.9", "pseries-7.2\0", "pseries-7.2x", "powernv9", "pc-q35-7.2"

@@ -8,7 +8,7 @@ from vmstate.fuzz.mutations.domains import among, between
 from vmstate.fuzz.mutations.edges import EDGES, edge, u32
 from vmstate.fuzz.mutations.places import ANY_SECTION, FOOTED
 from vmstate.fuzz.mutations.registry import mutation
-from vmstate.stream.marks import FOOTER_SIZE, Mark
+from vmstate.stream.constants import FOOTER_SIZE, Mark
 
 
 @mutation("footers", section=FOOTED)

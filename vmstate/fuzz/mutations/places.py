@@ -6,7 +6,7 @@ import math
 
 from vmstate.fuzz.anatomy import Anatomy, Array, Leaf, Part
 from vmstate.fuzz.mutations.domains import Place
-from vmstate.stream.marks import Kind
+from vmstate.stream.constants import Kind
 
 _LARGE = 1 << 14
 #: What a field of the stream may at most have to be set as a number.

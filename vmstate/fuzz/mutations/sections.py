@@ -8,7 +8,7 @@ from vmstate.fuzz.mutations.domains import among
 from vmstate.fuzz.mutations.edges import EDGES, edge, u32
 from vmstate.fuzz.mutations.places import ANY_SECTION, NAMED, header, named
 from vmstate.fuzz.mutations.registry import mutation
-from vmstate.stream.marks import Mark
+from vmstate.stream.constants import Mark
 
 
 @mutation("sections", section=ANY_SECTION)

@@ -19,7 +19,7 @@ from vmstate.pseries.devices.ram import (
     RamBlock,
     zero_run,
 )
-from vmstate.stream import xbzrle
+from vmstate.stream.sections import xbzrle
 
 if TYPE_CHECKING:
     from vmstate.pseries.devices.ram import Ram

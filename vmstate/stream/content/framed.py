@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmstate.describe import Node
+from vmstate.stream.constants import MAGIC, VERSION_COMPAT, Command, Kind
 from vmstate.stream.content.nodes import Branch, leaf
 from vmstate.stream.items import (
     CommandItem,
@@ -17,7 +18,6 @@ from vmstate.stream.items import (
     Section,
     VmDescription,
 )
-from vmstate.stream.marks import MAGIC, VERSION_COMPAT, Command, Kind
 from vmstate.stream.reader import Stream
 from vmstate.stream.wire import bytes_of
 

@@ -13,16 +13,16 @@ from typing import Any
 
 from vmstate.describe import Node
 from vmstate.errors import StreamError
-from vmstate.stream.block_migration import BLOCK_SIZE, EOS, BlockMigration
-from vmstate.stream.block_migration import ZERO_BLOCK as ZERO_DISK_BLOCK
 from vmstate.stream.content.live_ram import ram_nodes
 from vmstate.stream.content.nodes import Branch, leaf, tiles
-from vmstate.stream.dirty_bitmap import BitmapChunk, DirtyBitmaps
-from vmstate.stream.htab import HPTE_SIZE, NO_TABLE, Htab
 from vmstate.stream.items import Section
-from vmstate.stream.ram import Ram
 from vmstate.stream.reader import Stream
-from vmstate.stream.s390 import StorageAttributes, StorageKeys, TodClock
+from vmstate.stream.sections.block import BLOCK_SIZE, EOS, BlockMigration
+from vmstate.stream.sections.block import ZERO_BLOCK as ZERO_DISK_BLOCK
+from vmstate.stream.sections.dirty_bitmap import BitmapChunk, DirtyBitmaps
+from vmstate.stream.sections.htab import HPTE_SIZE, NO_TABLE, Htab
+from vmstate.stream.sections.ram import Ram
+from vmstate.stream.sections.storage_attributes import StorageAttributes, StorageKeys, TodClock
 from vmstate.stream.wire import Window
 
 

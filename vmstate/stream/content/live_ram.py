@@ -6,12 +6,12 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 from vmstate.describe import Node
+from vmstate.stream.constants import Kind
 from vmstate.stream.content.nodes import leaf, tiles
 from vmstate.stream.items import Section
-from vmstate.stream.marks import Kind
-from vmstate.stream.ram import WORD, PageKind, Ram, RamFlag
-from vmstate.stream.ram_setup import MAPPED_RAM_HEADER_SIZE, RamBlock
 from vmstate.stream.reader import Stream
+from vmstate.stream.sections.ram import WORD, PageKind, Ram, RamFlag
+from vmstate.stream.sections.ram_setup import MAPPED_RAM_HEADER_SIZE, RamBlock
 
 NOT_KEPT = "(not kept)"
 _MARKS = {

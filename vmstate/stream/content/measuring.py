@@ -5,8 +5,8 @@ from __future__ import annotations
 from vmstate.describe import Cursor, Record, plan_of
 from vmstate.errors import StreamError, Unsupported
 from vmstate.stream import wire
+from vmstate.stream.constants import FOOTER_SIZE, VERSION, Mark
 from vmstate.stream.content.declarations import Declarations, Declared, StreamFacts
-from vmstate.stream.marks import FOOTER_SIZE, VERSION, Mark
 from vmstate.stream.wire import Window
 
 _HEADER_SIZE = 8

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from vmstate.errors import StreamError
-from vmstate.stream.live import LiveContext, records, register
+from vmstate.stream.sections.handlers import LiveContext, records, register
 from vmstate.stream.wire import Window
 
 _PAGE_MASK = 0xFFF

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmstate.errors import StreamError, Truncated
-from vmstate.stream.live import LiveContext
+from vmstate.stream.sections.handlers import LiveContext
 from vmstate.stream.wire import Window, bytes_of
 
 MAPPED_RAM_HEADER_SIZE = 28

@@ -6,7 +6,7 @@ from enum import IntFlag
 from typing import NamedTuple
 
 from vmstate.errors import StreamError
-from vmstate.stream.live import LiveContext, records, register
+from vmstate.stream.sections.handlers import LiveContext, records, register
 from vmstate.stream.wire import Window
 
 MAX_BUFFER = 10 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 from vmstate.errors import StreamError
-from vmstate.stream.live import LiveContext, records, register
+from vmstate.stream.sections.handlers import LiveContext, records, register
 from vmstate.stream.wire import Window
 
 BLOCK_SIZE = 1 << 20

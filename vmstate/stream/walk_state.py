@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from vmstate.errors import Finding, Place, Severity, StreamError, finding_of
 from vmstate.stream.items import Found
-from vmstate.stream.live import LiveContext, LiveHandler, handler_for
 from vmstate.stream.recover import Budget
+from vmstate.stream.sections.handlers import LiveContext, LiveHandler, handler_for
 from vmstate.stream.wire import SectionStart, Window
 
 MAX_FINDINGS = 1000
@@ -37,11 +37,11 @@ class Live:
 
 
 @dataclass
-class Facts:
+class WalkState:
     """``footers``: do sections of this stream have them?  None until the first section ended.
 
-    ``keep_pages``: see :class:`~vmstate.stream.live.LiveContext`.  ``live``: the live devices by section id;
-    ``handlers``: every handler made, with its idstr.
+    ``keep_pages``: see :class:`~vmstate.stream.sections.handlers.LiveContext`.  ``live``: the live devices by
+    section id; ``handlers``: every handler made, with its idstr.
     """
 
     measure: Measure | None = None

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from vmstate.describe.json_text import whole_characters
 from vmstate.errors import StreamError
+from vmstate.stream.constants import PAGE_SIZES, Mark
 from vmstate.stream.items import VmDescription
-from vmstate.stream.marks import PAGE_SIZES, Mark
 from vmstate.stream.wire import Window, bytes_of
 
 _HEADER = 5

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from vmstate.describe.vmdesc import Style
 from vmstate.errors import StreamError, Unsupported
-from vmstate.stream import json_spans
+from vmstate.stream.vmdesc import json_spans
 
 Steps: TypeAlias = Sequence[int | str]
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vmstate.errors import StreamError
-from vmstate.stream import xbzrle
-from vmstate.stream.ram import PageKind, Ram, words_at
-from vmstate.stream.ram_setup import MappedRam, RamBlock
+from vmstate.stream.sections import xbzrle
+from vmstate.stream.sections.ram import PageKind, Ram, words_at
+from vmstate.stream.sections.ram_setup import MappedRam, RamBlock
 from vmstate.stream.wire import Window
 
 U64: TypeAlias = npt.NDArray[np.uint64]

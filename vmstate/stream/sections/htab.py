@@ -6,7 +6,7 @@ import struct
 from array import array
 from dataclasses import dataclass, field
 
-from vmstate.stream.live import LiveContext, records, register
+from vmstate.stream.sections.handlers import LiveContext, records, register
 from vmstate.stream.wire import Window
 
 HPTE_SIZE = 16

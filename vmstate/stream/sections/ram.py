@@ -15,8 +15,8 @@ from enum import IntEnum, IntFlag
 import numpy as np
 
 from vmstate.errors import StreamError, Truncated
-from vmstate.stream.live import LiveContext, register
-from vmstate.stream.ram_setup import RamBlock, read_setup
+from vmstate.stream.sections.handlers import LiveContext, register
+from vmstate.stream.sections.ram_setup import RamBlock, read_setup
 from vmstate.stream.wire import Window
 
 WORD = struct.Struct(">Q")

@@ -1,0 +1,1 @@
+"""Iterative sections (``SaveVMHandlers``): each handler reads one section's own grammar."""

@@ -13,7 +13,7 @@ from tests.stream import corpus
 from vmstate.cli import main
 from vmstate.containers import rewrap
 from vmstate.containers.registry import layer
-from vmstate.stream.content.as_json import from_json
+from vmstate.tree.as_json import from_json
 
 NAME = "7.2-booted-power9-compat8"
 

@@ -9,9 +9,9 @@ from vmstate.compare.streams import Diff
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.readable import meanings
 from vmstate.stream import open_stream
-from vmstate.stream.content import Contents
-from vmstate.stream.content.changes import changed
 from vmstate.stream.sections.ram import PageKind
+from vmstate.tree import Contents
+from vmstate.tree.changes import changed
 
 DECLARATIONS = PseriesDeclarations()
 NAME = "7.2-booted-power9-compat8"

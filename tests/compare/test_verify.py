@@ -11,10 +11,10 @@ from vmstate.containers.registry import layer
 from vmstate.errors import Severity
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import open_stream
-from vmstate.stream.content import Contents
-from vmstate.stream.content.changes import changed
-from vmstate.stream.content.measuring import Measured
-from vmstate.stream.content.paths import find_one
+from vmstate.tree import Contents
+from vmstate.tree.changes import changed
+from vmstate.tree.measuring import Measured
+from vmstate.tree.paths import find_one
 
 DECLARATIONS = PseriesDeclarations()
 #: A hundred thousand small sections: too slow for a test among many.

@@ -13,8 +13,8 @@ from tests.describe.twins import twin
 from vmstate.describe import Cursor, Node, Record, Writer, decode, encode, plan_of
 from vmstate.describe.arrays import WireArray, WireRecord, WireRecords
 from vmstate.describe.as_construct import as_construct, container_of
+from vmstate.describe.nodes import TreeBuilder
 from vmstate.describe.strategies import states
-from vmstate.describe.tree import TreeBuilder
 from vmstate.errors import StreamError, Truncated
 
 AFTER = b"~" * 300  # a stream goes on: a name that is looked for may reach that far

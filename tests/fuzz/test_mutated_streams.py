@@ -16,10 +16,10 @@ from vmstate.fuzz.recipe import Recipe, Step, drawn
 from vmstate.fuzz.targets import Reader
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import open_stream
-from vmstate.stream.content import Contents
-from vmstate.stream.content.as_json import from_json, to_json
-from vmstate.stream.content.changes import changed
-from vmstate.stream.content.paths import walk
+from vmstate.tree import Contents
+from vmstate.tree.as_json import from_json, to_json
+from vmstate.tree.changes import changed
+from vmstate.tree.paths import walk
 
 DECLARATIONS = PseriesDeclarations()
 NAMES = ["x86_64-microvm", "s390x-ccw", "7.2-pseries-7.2"]

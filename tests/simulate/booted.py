@@ -9,8 +9,8 @@ from typing import Any
 from vmstate.describe import Node
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import open_stream
-from vmstate.stream.content import Contents
-from vmstate.stream.content.paths import find
+from vmstate.tree import Contents
+from vmstate.tree.paths import find
 
 RADIX_AND_SIZE = 1 << 63 | 0xFFF
 SPR_LPCR, SPR_PCR = 318, 338

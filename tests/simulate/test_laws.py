@@ -17,7 +17,7 @@ from vmstate.simulate.machine import build
 from vmstate.simulate.migration import SaveRefused, migrate, save
 from vmstate.simulate.verdict import Outcome
 from vmstate.stream import open_stream
-from vmstate.stream.content import Contents
+from vmstate.tree import Contents
 
 RELEASES = sorted(WORLD.newest)
 VERDICTS = Path(__file__).parents[2] / "fixtures" / "verdicts"

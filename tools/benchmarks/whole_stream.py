@@ -38,7 +38,7 @@ def rows(*, smoke: bool) -> Iterator[Row]:
 def _read(path: Path) -> None:
     from vmstate.containers import open_input
     from vmstate.stream import open_stream
-    from vmstate.stream.content import Contents
+    from vmstate.tree import Contents
 
     with open_input(path) as opened:
         stream = open_stream(opened.data)

@@ -10,7 +10,7 @@ from vmstate.cli.report import Report
 from vmstate.cli.streams import known_meanings, open_named
 from vmstate.containers import save
 from vmstate.errors import ConfigurationError
-from vmstate.stream.content.changes import Changes
+from vmstate.tree.changes import Changes
 
 _EPILOG = """\
 changes: PATH=VALUE sets a field (numbers in any base, names of levels and processors, hex:… and text:…);

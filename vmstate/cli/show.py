@@ -10,14 +10,14 @@ from vmstate.cli.streams import Input, known_meanings, open_named
 from vmstate.cli.terminal import Style
 from vmstate.describe import Node
 from vmstate.stream.constants import Kind
-from vmstate.stream.content.as_json import node_json, to_json
-from vmstate.stream.content.decoded import By
-from vmstate.stream.content.hexdump import hexdump
-from vmstate.stream.content.meanings import Meanings, named_elements, parts_of
-from vmstate.stream.content.nodes import element, is_open, is_uniform
-from vmstate.stream.content.paths import Place, below, find, inner_owner, joined
-from vmstate.stream.content.readable import text_of_place
 from vmstate.stream.wire import text_of
+from vmstate.tree.as_json import node_json, to_json
+from vmstate.tree.decoded import By
+from vmstate.tree.display import text_of_place
+from vmstate.tree.hexdump import hexdump
+from vmstate.tree.meanings import Meanings, named_elements, parts_of
+from vmstate.tree.nodes import element, is_open, is_uniform
+from vmstate.tree.paths import Place, below, find, inner_owner, joined
 
 _SHOWN = 8
 _NAME_WIDTH = 34

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from vmstate.containers import Opened
 from vmstate.errors import Finding
 from vmstate.stream import Stream
-from vmstate.stream.content import Contents, Declarations
-from vmstate.stream.content.meanings import Meanings
-from vmstate.stream.content.measuring import Measured
 from vmstate.stream.opening import open_wrapped
+from vmstate.tree import Contents, Declarations
+from vmstate.tree.meanings import Meanings
+from vmstate.tree.measuring import Measured
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from typing import Any
 from vmstate.describe import Release, decode, plan_of
 from vmstate.describe.vmdesc import VmdescWriter
 from vmstate.errors import Finding, Place, Severity, StreamError, Unsupported, VmstateError, finding_of
-from vmstate.stream.content import Contents, Decoded
-from vmstate.stream.content.decoded import By, all_declared, description_of
 from vmstate.stream.items import Section
 from vmstate.stream.vmdesc.entry_edit import configuration_text
+from vmstate.tree import Contents, Decoded
+from vmstate.tree.decoded import By, all_declared, description_of
 
 _MOST_DIFFERENCES = 5
 _PARALLEL_DEPTH = 64

@@ -9,8 +9,6 @@ from vmstate.describe import Node
 from vmstate.errors import EncodeError, Finding, Place, Severity, Unsupported
 from vmstate.stream import writer
 from vmstate.stream.constants import VERSION_COMPAT, Command, Kind
-from vmstate.stream.content import Contents, Decoded, replayed
-from vmstate.stream.content.as_json import leaf_bytes
 from vmstate.stream.items import (
     CommandItem,
     Configuration,
@@ -21,6 +19,8 @@ from vmstate.stream.items import (
     VmDescription,
 )
 from vmstate.stream.reader import Stream, flat
+from vmstate.tree import Contents, Decoded, replayed
+from vmstate.tree.as_json import leaf_bytes
 
 _CONTAINER_LIMIT = 1 << 26
 

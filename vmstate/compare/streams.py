@@ -13,13 +13,13 @@ import numpy as np
 from vmstate.compare.difference import Difference
 from vmstate.compare.memory import memory_differences
 from vmstate.describe import Node, WireArray, WireRecords
-from vmstate.stream.content import By, Contents
-from vmstate.stream.content.meanings import Meanings
-from vmstate.stream.content.nodes import is_open
-from vmstate.stream.content.paths import Place, inner_owner, joined, matches
-from vmstate.stream.content.readable import text_of_place, text_of_value
 from vmstate.stream.items import Section
 from vmstate.stream.sections.ram import Ram
+from vmstate.tree import By, Contents
+from vmstate.tree.display import text_of_place, text_of_value
+from vmstate.tree.meanings import Meanings
+from vmstate.tree.nodes import is_open
+from vmstate.tree.paths import Place, inner_owner, joined, matches
 
 _MOST_ELEMENTS = 8
 _QUIET = frozenset({"header", "footer"})

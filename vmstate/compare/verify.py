@@ -25,8 +25,8 @@ from vmstate.compare.rewriting import container_findings, framing_findings, live
 from vmstate.containers import Opened
 from vmstate.describe import Release
 from vmstate.errors import Finding, Place, Severity
-from vmstate.stream.content import By, Contents
 from vmstate.stream.items import Section
+from vmstate.tree import By, Contents
 
 MAX_FINDINGS = 1000
 Tick = Callable[[int], None]

@@ -41,9 +41,9 @@ from vmstate.describe.fields import (
 )
 from vmstate.describe.history import History, Release, Span
 from vmstate.describe.infos import Info
+from vmstate.describe.nodes import Node
 from vmstate.describe.plan import Plan, SaveFailure, decode, encode, plan_of
 from vmstate.describe.reports import Aborts, LoadFailure
-from vmstate.describe.tree import Node
 
 __all__ = [
     "Aborts",

@@ -9,7 +9,7 @@ from vmstate.describe.reports import Report
 from vmstate.errors import Truncated
 
 if TYPE_CHECKING:
-    from vmstate.describe.tree import TreeBuilder
+    from vmstate.describe.nodes import TreeBuilder
 
 SUBSECTION = 0x05  # QEMU_VM_SUBSECTION
 _ZERO = bytes(16)

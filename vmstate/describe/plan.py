@@ -16,6 +16,7 @@ from vmstate.describe.description import Record, VMStateDescription
 from vmstate.describe.fields import Field
 from vmstate.describe.history import settled
 from vmstate.describe.infos import NULLPTR, Scalar
+from vmstate.describe.nodes import Node, TreeBuilder
 from vmstate.describe.reports import (
     EINVAL,
     ENOENT,
@@ -32,7 +33,6 @@ from vmstate.describe.reports import (
 )
 from vmstate.describe.steps import Nothing, Run, Step, fusible
 from vmstate.describe.struct_steps import step_of
-from vmstate.describe.tree import Node, TreeBuilder
 from vmstate.errors import DeclarationError, EncodeError, StreamError, Truncated
 
 

@@ -13,10 +13,10 @@ from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import Section, Stream, open_stream
 from vmstate.stream.constants import Kind
-from vmstate.stream.content import Contents
-from vmstate.stream.content.measuring import Measured
-from vmstate.stream.content.nodes import is_open, is_uniform
 from vmstate.stream.items import CommandItem, Configuration, EndOfStates, VmDescription
+from vmstate.tree import Contents
+from vmstate.tree.measuring import Measured
+from vmstate.tree.nodes import is_open, is_uniform
 
 T = TypeVar("T")
 LIVE = frozenset({"ram", "spapr/htab", "block", "dirty-bitmap"})

@@ -18,7 +18,7 @@ from vmstate.describe.history import Release
 from vmstate.pseries import devices
 from vmstate.pseries.devices.device import Device
 from vmstate.pseries.world import WORLD, World
-from vmstate.stream.content.declarations import Declared, StreamFacts
+from vmstate.tree.declarations import Declared, StreamFacts
 
 #: What a stream without a configuration section is taken for: it has all that old machine types have.
 OLDEST_TYPE = "pseries-2.1"

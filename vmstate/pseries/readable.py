@@ -15,7 +15,7 @@ from vmstate.pseries.devices.cpu_hooks import SPR_PVR
 from vmstate.pseries.option_vector_bits import VECTOR_5, bits_of_bitmap, vector_bit
 from vmstate.pseries.option_vectors import BITS
 from vmstate.pseries.releases import NEWEST
-from vmstate.stream.content.meanings import Flags, Meanings, Names, Part, Words
+from vmstate.tree.meanings import Flags, Meanings, Names, Part, Words
 
 #: Bits of a 64-bit POWER processor's machine state register (target/ppc/cpu.h MSR_*).
 _MSR = {

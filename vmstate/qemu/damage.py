@@ -13,8 +13,8 @@ from itertools import accumulate
 
 from vmstate.describe import Node
 from vmstate.stream import Section, Stream
-from vmstate.stream.content import Contents
-from vmstate.stream.content.nodes import element, leaves
+from vmstate.tree import Contents
+from vmstate.tree.nodes import element, leaves
 
 Edit = list[object]
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, (1 << 64) - 1)

@@ -10,10 +10,10 @@ from vmstate.describe import Node
 from vmstate.pseries.readable import meanings
 from vmstate.scenarios.model import Case, Expected, Scenario
 from vmstate.scenarios.running import Found, run_case
-from vmstate.stream.content import Contents
-from vmstate.stream.content.paths import PathError, find, find_one
-from vmstate.stream.content.readable import text_of_place
 from vmstate.stream.items import Section
+from vmstate.tree import Contents
+from vmstate.tree.display import text_of_place
+from vmstate.tree.paths import PathError, find, find_one
 
 
 @dataclass(frozen=True)

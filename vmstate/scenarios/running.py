@@ -24,8 +24,8 @@ from vmstate.simulate.machine import build
 from vmstate.simulate.migration import receive, send, take_snapshot
 from vmstate.simulate.verdict import Check
 from vmstate.stream import open_stream
-from vmstate.stream.content import Contents
-from vmstate.stream.content.changes import Changes
+from vmstate.tree import Contents
+from vmstate.tree.changes import Changes
 
 STREAMS = shipped_streams()
 

@@ -16,8 +16,8 @@ from vmstate.stream.items import CommandItem, Configuration, FileHeader, Item, S
 from vmstate.stream.resolve import Measures, Resolver
 from vmstate.stream.sections import (
     block,  # noqa: F401  (handlers register themselves)
-    dirty_bitmap,  # noqa: F401  (they register themselves)
-    htab,  # noqa: F401  (they register themselves)
+    dirty_bitmap,  # noqa: F401  (handlers register themselves)
+    htab,  # noqa: F401  (handlers register themselves)
     storage_attributes,  # noqa: F401  (handlers register themselves)
 )
 from vmstate.stream.sections.dirty_bitmap import DirtyBitmaps

@@ -13,7 +13,7 @@ from vmstate.simulate.commands import DEEPEST
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import build
 from vmstate.stream import open_stream
-from vmstate.stream.content import Contents
+from vmstate.tree import Contents
 
 SMALL = "7.2-pseries-7.2"
 

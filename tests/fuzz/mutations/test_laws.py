@@ -20,9 +20,9 @@ from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.verdict import Outcome
 from vmstate.stream import open_stream
-from vmstate.stream.content import Contents
-from vmstate.stream.content.measuring import Measured
-from vmstate.stream.content.paths import walk
+from vmstate.tree import Contents
+from vmstate.tree.measuring import Measured
+from vmstate.tree.paths import walk
 
 SMALL = "7.2-pseries-7.2"
 each = pytest.mark.parametrize("mutation", list(MUTATIONS.values()), ids=lambda mutation: mutation.name)

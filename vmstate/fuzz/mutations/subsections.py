@@ -13,8 +13,8 @@ from vmstate.fuzz.mutations.edges import EDGES, edge, u32
 from vmstate.fuzz.mutations.places import SECTION, SUBSECTION
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.stream import writer
-from vmstate.stream.content.additions import declared_subsections
-from vmstate.stream.content.decoded import By
+from vmstate.tree.additions import declared_subsections
+from vmstate.tree.decoded import By
 
 _LONGEST = 1 << 16
 _NAME = 2  # behind the mark and the name's length

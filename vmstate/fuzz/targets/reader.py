@@ -12,11 +12,11 @@ from vmstate.fuzz.faults import Answer, Fault, Kind, escaped, template
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.readable import meanings
 from vmstate.stream import open_stream
-from vmstate.stream.content import Contents
-from vmstate.stream.content.measuring import Measured
-from vmstate.stream.content.nodes import is_open
-from vmstate.stream.content.paths import walk
-from vmstate.stream.content.readable import text_of_place
+from vmstate.tree import Contents
+from vmstate.tree.display import text_of_place
+from vmstate.tree.measuring import Measured
+from vmstate.tree.nodes import is_open
+from vmstate.tree.paths import walk
 
 
 class Reader:

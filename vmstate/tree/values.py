@@ -6,10 +6,10 @@ import re
 
 from vmstate.describe import Node, WireArray
 from vmstate.errors import EncodeError
-from vmstate.stream.content.as_json import leaf_bytes
-from vmstate.stream.content.meanings import Meanings, words_for
-from vmstate.stream.content.paths import Place
 from vmstate.stream.wire import bytes_of
+from vmstate.tree.as_json import leaf_bytes
+from vmstate.tree.meanings import Meanings, words_for
+from vmstate.tree.paths import Place
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
 _TRUE, _FALSE = ("true", "on", "yes"), ("false", "off", "no")

@@ -14,9 +14,9 @@ from typing import Any
 
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.errors import EncodeError, VmstateError
-from vmstate.stream.content.contents import Contents
-from vmstate.stream.content.nodes import is_open, marker
 from vmstate.stream.wire import bytes_of
+from vmstate.tree.contents import Contents
+from vmstate.tree.nodes import is_open, marker
 
 Json = dict[str, Any]
 _TEXT_LIMIT = 1 << 24

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from vmstate.describe import Node
 from vmstate.stream.constants import Kind
-from vmstate.stream.content.nodes import leaf, tiles
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
 from vmstate.stream.sections.ram import WORD, PageKind, Ram, RamFlag
 from vmstate.stream.sections.ram_setup import MAPPED_RAM_HEADER_SIZE, RamBlock
+from vmstate.tree.nodes import leaf, tiles
 
 NOT_KEPT = "(not kept)"
 _MARKS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmstate.describe import Node
-from vmstate.stream.content.contents import Contents
-from vmstate.stream.content.nodes import is_open, is_uniform, marker
-from vmstate.stream.content.paths import Place, inner_owner, joined
+from vmstate.tree.contents import Contents
+from vmstate.tree.nodes import is_open, is_uniform, marker
+from vmstate.tree.paths import Place, inner_owner, joined
 
 _ROW = 16
 _ROWS = 4

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from vmstate.describe import Node
 from vmstate.stream.constants import MAGIC, VERSION_COMPAT, Command, Kind
-from vmstate.stream.content.nodes import Branch, leaf
 from vmstate.stream.items import (
     CommandItem,
     Configuration,
@@ -20,6 +19,7 @@ from vmstate.stream.items import (
 )
 from vmstate.stream.reader import Stream
 from vmstate.stream.wire import bytes_of
+from vmstate.tree.nodes import Branch, leaf
 
 Inner = Callable[[tuple[Item, ...]], list[Node]]
 

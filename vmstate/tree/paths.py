@@ -16,9 +16,9 @@ from functools import lru_cache
 
 from vmstate.describe import Node
 from vmstate.errors import VmstateError
-from vmstate.stream.content.contents import Contents
-from vmstate.stream.content.nodes import element, is_uniform
 from vmstate.stream.items import Section
+from vmstate.tree.contents import Contents
+from vmstate.tree.nodes import element, is_uniform
 
 _BRACKET = re.compile(r"\[(0[xX][0-9a-fA-F]+|\d+)\]")
 _ONLY = re.compile(r"^([^.\[]*)\[0\]")

@@ -12,13 +12,13 @@ from tests.stream import corpus
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.readable import meanings
 from vmstate.stream import open_stream
-from vmstate.stream.content import By, Contents
-from vmstate.stream.content.as_json import JsonError, from_json, to_json
-from vmstate.stream.content.hexdump import hexdump
-from vmstate.stream.content.measuring import Measured
-from vmstate.stream.content.nodes import leaves
-from vmstate.stream.content.paths import PathError, find, find_one, matches, walk
-from vmstate.stream.content.readable import text_of_place
+from vmstate.tree import By, Contents
+from vmstate.tree.as_json import JsonError, from_json, to_json
+from vmstate.tree.display import text_of_place
+from vmstate.tree.hexdump import hexdump
+from vmstate.tree.measuring import Measured
+from vmstate.tree.nodes import leaves
+from vmstate.tree.paths import PathError, find, find_one, matches, walk
 
 #: A hundred thousand small sections: read elsewhere, and too slow to be walked leaf by leaf twice.
 MANY = "x86_64-q35-dirty-bitmaps"

@@ -6,8 +6,10 @@ from collections import Counter
 from functools import cached_property
 
 from vmstate.describe import Node
-from vmstate.stream.content.declarations import Declarations, StreamFacts
-from vmstate.stream.content.decoded import (
+from vmstate.stream.items import Item, Section
+from vmstate.stream.reader import Stream, flat
+from vmstate.tree.declarations import Declarations, StreamFacts
+from vmstate.tree.decoded import (
     By,
     Decoded,
     Entries,
@@ -16,11 +18,9 @@ from vmstate.stream.content.decoded import (
     is_device,
     opaque,
 )
-from vmstate.stream.content.framed import framing, section_footer, section_header
-from vmstate.stream.content.live import live_nodes
-from vmstate.stream.content.nodes import Branch
-from vmstate.stream.items import Item, Section
-from vmstate.stream.reader import Stream, flat
+from vmstate.tree.framed import framing, section_footer, section_header
+from vmstate.tree.live_sections import live_nodes
+from vmstate.tree.nodes import Branch
 
 
 def facts_of(stream: Stream) -> StreamFacts:

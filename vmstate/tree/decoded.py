@@ -16,10 +16,10 @@ from vmstate.describe.infos import NULLPTR, Bytes
 from vmstate.describe.vmdesc import fixed_size
 from vmstate.errors import EncodeError, StreamError, Unsupported
 from vmstate.stream.constants import Kind
-from vmstate.stream.content.declarations import Declarations, Declared, StreamFacts
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
 from vmstate.stream.vmdesc.edit import device_spans
+from vmstate.tree.declarations import Declarations, Declared, StreamFacts
 
 _DESCRIPTIONS_KEPT = 512
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from bitstring import Bits
 
-from vmstate.stream.content.paths import Place
+from vmstate.tree.paths import Place
 
 
 class Words(Protocol):

@@ -6,8 +6,8 @@ from vmstate.describe import Cursor, Record, plan_of
 from vmstate.errors import StreamError, Unsupported
 from vmstate.stream import wire
 from vmstate.stream.constants import FOOTER_SIZE, VERSION, Mark
-from vmstate.stream.content.declarations import Declarations, Declared, StreamFacts
 from vmstate.stream.wire import Window
+from vmstate.tree.declarations import Declarations, Declared, StreamFacts
 
 _HEADER_SIZE = 8
 _ITEM_MARKS = frozenset({Mark.EOF, Mark.START, Mark.PART, Mark.END, Mark.FULL, Mark.COMMAND})

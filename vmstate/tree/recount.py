@@ -12,10 +12,10 @@ from typing import Any
 from vmstate.describe import Field, VMStateDescription, WireArray, WireRecords, plan_of
 from vmstate.describe.vmdesc import VmdescWriter
 from vmstate.errors import EncodeError, Unsupported
-from vmstate.stream.content.additions import inner_description
-from vmstate.stream.content.contents import Contents
-from vmstate.stream.content.decoded import Decoded, replayed
-from vmstate.stream.content.paths import Place
+from vmstate.tree.additions import inner_description
+from vmstate.tree.contents import Contents
+from vmstate.tree.decoded import Decoded, replayed
+from vmstate.tree.paths import Place
 
 _MOST = 1 << 24
 

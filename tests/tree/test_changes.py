@@ -14,11 +14,11 @@ from vmstate.errors import EncodeError
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.readable import meanings
 from vmstate.stream import open_stream
-from vmstate.stream.content import Contents
-from vmstate.stream.content.changes import changed
-from vmstate.stream.content.measuring import Measured
-from vmstate.stream.content.paths import PathError, find_one, walk
-from vmstate.stream.content.recount import counted_by
+from vmstate.tree import Contents
+from vmstate.tree.changes import changed
+from vmstate.tree.measuring import Measured
+from vmstate.tree.paths import PathError, find_one, walk
+from vmstate.tree.recount import counted_by
 
 DECLARATIONS = PseriesDeclarations()
 NAME = "7.2-pseries-7.2"

@@ -15,18 +15,18 @@ from vmstate.describe.vmdesc import Style
 from vmstate.errors import StreamError, Unsupported
 from vmstate.stream import writer
 from vmstate.stream.constants import Kind
-from vmstate.stream.content.additions import Addition, Declaring, declared_subsections, raw_addition
-from vmstate.stream.content.contents import Contents
-from vmstate.stream.content.meanings import Meanings
-from vmstate.stream.content.nodes import is_open
-from vmstate.stream.content.paths import PathError, Place, find, find_one
-from vmstate.stream.content.recount import common, counted_by, recount
-from vmstate.stream.content.values import bytes_of_text, hex_bytes, number_of
 from vmstate.stream.edit import Bytes, Edit
 from vmstate.stream.items import EndOfStates, Section
 from vmstate.stream.reader import flat
 from vmstate.stream.vmdesc.edit import replace_devices
 from vmstate.stream.vmdesc.entry_edit import EntryText, configuration_text, with_configuration
+from vmstate.tree.additions import Addition, Declaring, declared_subsections, raw_addition
+from vmstate.tree.contents import Contents
+from vmstate.tree.meanings import Meanings
+from vmstate.tree.nodes import is_open
+from vmstate.tree.paths import PathError, Place, find, find_one
+from vmstate.tree.recount import common, counted_by, recount
+from vmstate.tree.values import bytes_of_text, hex_bytes, number_of
 
 _NEW = re.compile(
     r"(?P<name>[^=@]+?)(?:\[(?P<instance>\w+)\])?@(?P<version>\w+)(?:=(?P<bytes>.*))?", re.DOTALL

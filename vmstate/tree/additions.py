@@ -11,13 +11,13 @@ from vmstate.describe import Field, Node, Release, VMStateDescription, decode, p
 from vmstate.describe.vmdesc import Style, VmdescWriter
 from vmstate.errors import EncodeError, Unsupported
 from vmstate.stream import writer
-from vmstate.stream.content.contents import Contents
-from vmstate.stream.content.declarations import Declared
-from vmstate.stream.content.decoded import all_declared
-from vmstate.stream.content.meanings import Meanings
-from vmstate.stream.content.paths import Place, find_below
-from vmstate.stream.content.values import bytes_of_text
 from vmstate.stream.items import Section
+from vmstate.tree.contents import Contents
+from vmstate.tree.declarations import Declared
+from vmstate.tree.decoded import all_declared
+from vmstate.tree.meanings import Meanings
+from vmstate.tree.paths import Place, find_below
+from vmstate.tree.values import bytes_of_text
 
 _ROOM = 1 << 20
 

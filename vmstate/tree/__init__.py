@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vmstate.stream.content.contents import Contents, facts_of
-from vmstate.stream.content.declarations import Declarations, Declared, StreamFacts
-from vmstate.stream.content.decoded import By, Decoded, replayed
+from vmstate.tree.contents import Contents, facts_of
+from vmstate.tree.declarations import Declarations, Declared, StreamFacts
+from vmstate.tree.decoded import By, Decoded, replayed
 
 __all__ = [
     "By",

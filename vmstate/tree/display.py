@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from vmstate.describe import Node, WireArray, WireRecords
-from vmstate.stream.content.meanings import Meanings, words_for
-from vmstate.stream.content.paths import Place
+from vmstate.tree.meanings import Meanings, words_for
+from vmstate.tree.paths import Place
 
 _SHOWN = 6
 _SHOWN_BYTES = 16

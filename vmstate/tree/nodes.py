@@ -1,6 +1,6 @@
 """Nodes of the tree that a whole stream is: made when someone looks, and every byte in one of them.
 
-The kinds of :class:`vmstate.describe.tree.Node`, and for what is around devices: ``item`` (a part of the
+The kinds of :class:`vmstate.describe.nodes.Node`, and for what is around devices: ``item`` (a part of the
 framing), ``header``, ``footer``, ``pages`` (a run of page records), ``opaque`` (bytes without a meaning).
 """
 

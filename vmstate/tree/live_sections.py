@@ -13,8 +13,6 @@ from typing import Any
 
 from vmstate.describe import Node
 from vmstate.errors import StreamError
-from vmstate.stream.content.live_ram import ram_nodes
-from vmstate.stream.content.nodes import Branch, leaf, tiles
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
 from vmstate.stream.sections.block import BLOCK_SIZE, EOS, BlockMigration
@@ -24,6 +22,8 @@ from vmstate.stream.sections.htab import HPTE_SIZE, NO_TABLE, Htab
 from vmstate.stream.sections.ram import Ram
 from vmstate.stream.sections.storage_attributes import StorageAttributes, StorageKeys, TodClock
 from vmstate.stream.wire import Window
+from vmstate.tree.nodes import Branch, leaf, tiles
+from vmstate.tree.ram import ram_nodes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from vmstate.cli import main
 from vmstate.cli.replay import differences
 from vmstate.errors import ConfigurationError
 from vmstate.qemu import RealOutcome, RealVerdict
-from vmstate.simulate.verdict import Outcome, Verdict
+from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.stream import open_stream
 
 QEMU = "qemu-system-ppc64"

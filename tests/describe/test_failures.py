@@ -30,7 +30,7 @@ from vmstate.describe import (
     VStruct,
     plan_of,
 )
-from vmstate.describe.reports import (
+from vmstate.describe.diagnostics import (
     ElementFailed,
     ElementVersion,
     FieldFailed,

@@ -24,7 +24,7 @@ from vmstate.describe import (
     encode,
     plan_of,
 )
-from vmstate.describe.reports import HookFailed, Refused
+from vmstate.describe.diagnostics import HookFailed, Refused
 from vmstate.errors import EncodeError
 
 

@@ -19,7 +19,7 @@ from vmstate.describe import (
     encode,
     plan_of,
 )
-from vmstate.describe.reports import FieldFailed, SubsectionFailed, TooNew, TooOld, UnknownSubsection
+from vmstate.describe.diagnostics import FieldFailed, SubsectionFailed, TooNew, TooOld, UnknownSubsection
 
 
 def vmsd(name, *fields, version=1, oldest=1, **more):

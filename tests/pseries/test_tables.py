@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.migration import migrate
-from vmstate.simulate.verdict import Outcome
 
 TABLES = Path(__file__).resolve().parents[2] / "fixtures" / "tables"
 PLAIN = "cap-htm=off"

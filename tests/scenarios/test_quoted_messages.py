@@ -7,10 +7,10 @@ from itertools import product
 
 import pytest
 
+from vmstate.savevm.verdict import Outcome
 from vmstate.scenarios.running import world
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.migration import receive, send
-from vmstate.simulate.verdict import Outcome
 
 END = [
     "error while loading state for instance 0x0 of device 'spapr'",

@@ -17,11 +17,11 @@ from vmstate.pseries.cas import NO_XICS, platform_support
 from vmstate.pseries.client_architecture import ArchitectureCall
 from vmstate.pseries.compat import LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
 from vmstate.pseries.option_vector_bits import bitmap_of, bits_of_bitmap
+from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.command_line import configuration, parse
 from vmstate.simulate.guest import boot, call_cas, migrate_guest
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import build
-from vmstate.simulate.verdict import Outcome
 
 BOOTED = sorted(name for name in manifest() if "-booted-" in name)
 PANICKED = "guest-panicked"

@@ -13,13 +13,13 @@ from vmstate.pseries.compat import LOGICAL_2_06, LOGICAL_2_07
 from vmstate.pseries.compat_register import KVM_REFUSES, negotiate_compat, processors, set_compat_all
 from vmstate.pseries.guest_kernels import MMU_BYTE, RADIX_BYTE
 from vmstate.pseries.option_vectors import Ov5
+from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.events import happen
 from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import build
 from vmstate.simulate.migration import receive, send
-from vmstate.simulate.verdict import Outcome
 
 WORLD = with_proposals()
 MODES = (0, LOGICAL_2_06, LOGICAL_2_07)

@@ -10,10 +10,10 @@ from vmstate.cli.judging import explanation_lines, remedy_lines, verdict_lines
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.worlds import add_with, command_line
+from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.explanations import Explanation, explain_line
 from vmstate.simulate.migration import migrate
 from vmstate.simulate.remedies import Remedy, remedies
-from vmstate.simulate.verdict import Outcome, Verdict
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

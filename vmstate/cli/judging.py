@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vmstate.cli.terminal import Style
+from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.simulate.explanations import explain_line
 from vmstate.simulate.remedies import Remedy
-from vmstate.simulate.verdict import Check, Outcome, Verdict
 
 _TOLD = {
     Outcome.ACCEPT: "accepted",

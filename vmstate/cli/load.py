@@ -13,9 +13,9 @@ from vmstate.cli.terminal import Style
 from vmstate.cli.worlds import add_with, command_line, world_of
 from vmstate.containers import open_input
 from vmstate.errors import ConfigurationError
+from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate import batch
 from vmstate.simulate.migration import load
-from vmstate.simulate.verdict import Outcome, Verdict
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -14,12 +14,12 @@ from vmstate.cli.worlds import add_with, world_of
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.guest_kernels import Guest
 from vmstate.pseries.guests import guest as named_guest
+from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate import batch
 from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import Side, migrate
 from vmstate.simulate.remedies import Remedy, remedies
-from vmstate.simulate.verdict import Outcome, Verdict
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -16,8 +16,8 @@ from vmstate.fuzz.corpus import Corpus, Replayed, replayed
 from vmstate.fuzz.junit import junit
 from vmstate.fuzz.targets import Real, Simulated, Target
 from vmstate.qemu import Command, RealOutcome, RealVerdict, identify, replay
+from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.migration import load
-from vmstate.simulate.verdict import Verdict
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from vmstate.describe.arrays import WireArray, WireRecord, WireRecords
 from vmstate.describe.composites import GTree, QList, QTailQ, Tmp
 from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Priority, Record, VMStateDescription
+from vmstate.describe.diagnostics import Aborts, LoadFailure
 from vmstate.describe.fields import (
     Allocated,
     Bitmap,
@@ -43,7 +44,6 @@ from vmstate.describe.history import History, Release, Span
 from vmstate.describe.infos import Info
 from vmstate.describe.nodes import Node
 from vmstate.describe.plan import Plan, SaveFailure, decode, encode, plan_of
-from vmstate.describe.reports import Aborts, LoadFailure
 
 __all__ = [
     "Aborts",

@@ -7,11 +7,11 @@ from typing import Any
 
 from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
+from vmstate.describe.diagnostics import EINVAL, ElementFailed, ElementVersion, LoadFailure, TreeInconsistent
 from vmstate.describe.fields import Field, attribute
 from vmstate.describe.history import settled
 from vmstate.describe.infos import UINT32, UINT64, Info
 from vmstate.describe.plan import Plan, plan_of
-from vmstate.describe.reports import EINVAL, ElementFailed, ElementVersion, LoadFailure, TreeInconsistent
 from vmstate.describe.steps import check
 from vmstate.errors import DeclarationError, EncodeError, StreamError
 

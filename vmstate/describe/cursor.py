@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from vmstate.describe.reports import Report
+from vmstate.describe.diagnostics import Report
 from vmstate.errors import Truncated
 
 if TYPE_CHECKING:

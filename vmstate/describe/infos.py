@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from vmstate.describe.cursor import Cursor, Writer
-from vmstate.describe.reports import EINVAL, LoadFailure, NotEqual, NotPositiveLe, NullMarkerMissing
+from vmstate.describe.diagnostics import EINVAL, LoadFailure, NotEqual, NotPositiveLe, NullMarkerMissing
 from vmstate.errors import EncodeError
 
 if TYPE_CHECKING:

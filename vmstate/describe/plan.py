@@ -13,11 +13,7 @@ from typing import Any, NoReturn
 
 from vmstate.describe.cursor import SUBSECTION, Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
-from vmstate.describe.fields import Field
-from vmstate.describe.history import settled
-from vmstate.describe.infos import NULLPTR, Scalar
-from vmstate.describe.nodes import Node, TreeBuilder
-from vmstate.describe.reports import (
+from vmstate.describe.diagnostics import (
     EINVAL,
     ENOENT,
     FieldFailed,
@@ -31,6 +27,10 @@ from vmstate.describe.reports import (
     UnknownSubsection,
     ValidationFailed,
 )
+from vmstate.describe.fields import Field
+from vmstate.describe.history import settled
+from vmstate.describe.infos import NULLPTR, Scalar
+from vmstate.describe.nodes import Node, TreeBuilder
 from vmstate.describe.steps import Nothing, Run, Step, fusible
 from vmstate.describe.struct_steps import step_of
 from vmstate.errors import DeclarationError, EncodeError, StreamError, Truncated

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from vmstate.describe.arrays import WireRecords
 from vmstate.describe.cursor import SUBSECTION, Cursor, Writer, signed
 from vmstate.describe.description import Record
+from vmstate.describe.diagnostics import aborts
 from vmstate.describe.fields import Field
 from vmstate.describe.infos import NULLPTR, Bytes, Group, Scalar
-from vmstate.describe.reports import aborts
 from vmstate.describe.steps import (
     EMPTY_ELEMENTS,
     Elements,

@@ -21,8 +21,8 @@ from vmstate.fuzz.endless import Endless, limited
 from vmstate.fuzz.faults import Answer, Fault, Kind, escaped, hanging
 from vmstate.fuzz.in_c import as_in_c
 from vmstate.pseries.world import WORLD
-from vmstate.simulate.loader import Loader
-from vmstate.simulate.messages import lines
+from vmstate.savevm.loader import Loader
+from vmstate.savevm.messages import lines
 from vmstate.stream import writer
 from vmstate.stream.constants import Kind as SectionKind
 from vmstate.stream.constants import Mark

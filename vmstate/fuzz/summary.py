@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from vmstate.describe import reports as of_descriptions
-from vmstate.describe.reports import Report
+from vmstate.describe import diagnostics as of_descriptions
+from vmstate.describe.diagnostics import Report
 from vmstate.fuzz.faults import Kind
 from vmstate.fuzz.mutations import MUTATIONS
 from vmstate.fuzz.tally import Tally
-from vmstate.simulate import reports as of_loaders
+from vmstate.savevm import diagnostics as of_loaders
 
 _MODULES = (of_descriptions.__name__, of_loaders.__name__)
 _RANK = {str(kind): number for number, kind in enumerate(Kind)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vmstate.describe import Since, UInt8, UInt16, UInt32, UInt64, VMStateDescription
+from vmstate.describe.diagnostics import Aborted, Aborts
 from vmstate.describe.history import Span
-from vmstate.describe.reports import Aborted, Aborts
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.accelerators import GTSE_OFF, GTSE_ON, Host
 from vmstate.pseries.additions import Subsection

@@ -15,7 +15,7 @@ from vmstate.proposals.chosen_set import Setting
 from vmstate.proposals.common import common_facts
 from vmstate.proposals.comparison import AFTER, BEFORE, COLUMNS, Answer, Change, Rows
 from vmstate.proposals.whatif import WhatIf
-from vmstate.simulate.verdict import Outcome
+from vmstate.savevm.verdict import Outcome
 
 
 class Kind(StrEnum):

@@ -20,12 +20,12 @@ from vmstate.proposals.chosen_set import ChosenSet, Setting
 from vmstate.proposals.wire import differing
 from vmstate.pseries.guests import guest
 from vmstate.pseries.world import Binary, World
+from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import Start, build
 from vmstate.simulate.migration import Sent, received_by, sent_by
-from vmstate.simulate.verdict import Check, Outcome, Verdict
 
 BEFORE, AFTER = 0, 1
 

@@ -14,17 +14,12 @@ from vmstate.pseries.devices.ram import RamBlock
 from vmstate.pseries.devices.spapr_drc import SINCE as CONNECTORS_SINCE
 from vmstate.pseries.devices.spapr_drc import Connectors
 from vmstate.pseries.vio_bus import VioDevice
+from vmstate.savevm.entries import SaveStateEntry
+
+Registered = SaveStateEntry[Device | LiveDevice]
 
 CONNECTORS = Span(since=CONNECTORS_SINCE)
 IRQ_GIVEN = Span(until="4.0")  # the property "irq" of devices on the VIO bus
-
-
-@dataclass(slots=True)
-class Registered:
-    """A section with the id that registration gave it."""
-
-    section_id: int
-    device: Device | LiveDevice
 
 
 class UsbController(Protocol):

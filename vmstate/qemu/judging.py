@@ -16,10 +16,10 @@ from vmstate.qemu.capture import capture
 from vmstate.qemu.command_line import Command
 from vmstate.qemu.failures import QemuRefused, QemuStalled, QmpRefused
 from vmstate.qemu.replay import RealOutcome, replay
+from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.command_line import configuration as configured
 from vmstate.simulate.migration import load, migrate, save
-from vmstate.simulate.verdict import Outcome, Verdict
 
 #: Lines of a program about its own shared modules: they tell how it was installed, not what it judged.
 _INSTALLATION = re.compile(r"failed to (?:initialize|open) module: |Only modules from the same build can be")

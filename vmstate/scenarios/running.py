@@ -13,6 +13,7 @@ from vmstate.proposals.files import with_proposals
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.readable import meanings
 from vmstate.pseries.world import World
+from vmstate.savevm.verdict import Check
 from vmstate.scenarios.model import Case, Ending
 from vmstate.shipped import shipped_streams
 from vmstate.simulate.aftermath import guest_after
@@ -22,7 +23,6 @@ from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import build
 from vmstate.simulate.migration import receive, send, take_snapshot
-from vmstate.simulate.verdict import Check
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 from vmstate.tree.changes import Changes

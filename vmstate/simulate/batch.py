@@ -9,10 +9,10 @@ from typing import Any
 from vmstate.containers import open_input
 from vmstate.errors import VmstateError
 from vmstate.pseries.world import WORLD, World
+from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import load, migrate
-from vmstate.simulate.verdict import Verdict
 
 
 def migrations(lines: Iterable[str], world: World = WORLD) -> Iterator[dict[str, object]]:

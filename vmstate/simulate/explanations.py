@@ -14,9 +14,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from vmstate.describe.diagnostics import Report
 from vmstate.describe.history import ALWAYS, Points, Span
-from vmstate.describe.reports import Report
-from vmstate.simulate.messages import CHAINED, TEXTS
+from vmstate.savevm.messages import CHAINED, TEXTS
 
 _PREFIX = re.compile(r"^(?:\S*qemu\S*: )?(.*)$", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::[^}]*)?\}")

@@ -22,9 +22,9 @@ from vmstate.pseries.guests import guest as named
 from vmstate.pseries.kernel_irqchip import falls_back
 from vmstate.pseries.option_vector_bits import bitmap_of
 from vmstate.pseries.option_vectors import Ov5
+from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import Side, configuration, load, send
-from vmstate.simulate.verdict import Outcome, Verdict
 
 #: LPCR: little-endian interrupts, taken at the alternate location; radix: host radix, process table, tlbie.
 LPCR_ILE, LPCR_AIL_3 = 1 << 25, 3 << 23

@@ -6,18 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 from vmstate.describe import Cursor
-from vmstate.describe.reports import Aborted, HookFailed, Report, Stalled
+from vmstate.describe.diagnostics import Aborted, HookFailed, Report, Stalled
 from vmstate.pseries.additions import add_subsections, replace_hooks
 from vmstate.pseries.board import Registered
 from vmstate.pseries.cas import Negotiated
 from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.device import Device, LiveDevice
 from vmstate.pseries.registration import connector, register
-from vmstate.simulate.loader import Loader
+from vmstate.savevm.loader import Loader
+from vmstate.savevm.messages import lines
+from vmstate.savevm.saver import Saver
+from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.simulate.machine import Machine
-from vmstate.simulate.messages import lines
-from vmstate.simulate.saver import Saver
-from vmstate.simulate.verdict import Check, Outcome, Verdict
 
 
 class Instance:

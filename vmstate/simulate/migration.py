@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from vmstate.describe import SaveFailure
 from vmstate.pseries.devices.device import LiveDevice
+from vmstate.savevm.saver import SourceAborts
+from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import Start, build
-from vmstate.simulate.saver import SourceAborts
-from vmstate.simulate.verdict import Check, Outcome, Verdict
 
 Side = str | Configuration
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.capabilities import CapabilityAt, Kind
+from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.command_line import Configuration, Option
 from vmstate.simulate.machine import Machine, build
 from vmstate.simulate.migration import Side, configuration, migrate
-from vmstate.simulate.verdict import Outcome, Verdict
 
 Judge = Callable[[Configuration, Configuration], Verdict]
 ENOUGH = 6  # proved remedies are found fast, but nobody reads dozens

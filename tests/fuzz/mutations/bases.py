@@ -9,10 +9,10 @@ from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.compact import compact
 from vmstate.fuzz.edits import applied
 from vmstate.fuzz.recipe import Recipe, Step
+from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import Machine, build
-from vmstate.simulate.verdict import Verdict
 
 #: Streams that have, between them, all that a mutation may need.
 NAMES = (

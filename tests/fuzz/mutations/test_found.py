@@ -8,8 +8,8 @@ import pytest
 
 from tests.fuzz.mutations.bases import base, destination, loaded, mutated
 from vmstate.fuzz.targets import Reader
+from vmstate.savevm.commands import DEEPEST
 from vmstate.simulate.command_line import parse
-from vmstate.simulate.commands import DEEPEST
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import build
 from vmstate.stream import open_stream

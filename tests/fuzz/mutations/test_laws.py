@@ -17,8 +17,8 @@ from vmstate.fuzz.edits import Workbench, applied, combined
 from vmstate.fuzz.mutations import MODULES, MUTATIONS, Mutation
 from vmstate.fuzz.recipe import Recipe, Step, drawn
 from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.verdict import Outcome
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 from vmstate.tree.measuring import Measured

@@ -10,7 +10,7 @@ from tests.pseries.devices.test_board_sections import BUILDABLE, stream
 from tests.pseries.devices.test_registration import PSERIES, arguments, machine
 from tests.stream import corpus
 from vmstate.describe import Cursor, Writer
-from vmstate.describe.reports import LoadFailure
+from vmstate.describe.diagnostics import LoadFailure
 from vmstate.pseries.devices.htab import Htab
 from vmstate.pseries.devices.ram import Ram, RamBlock, in_list_order, runs, zero_run
 from vmstate.pseries.registration import register

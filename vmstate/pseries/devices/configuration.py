@@ -21,9 +21,9 @@ from vmstate.describe import (
     scalar,
 )
 from vmstate.describe.cursor import signed
+from vmstate.describe.diagnostics import EINVAL, LoadFailure, Refused, UnknownCapability
 from vmstate.describe.history import ALWAYS, Span
 from vmstate.describe.infos import Info
-from vmstate.describe.reports import EINVAL, LoadFailure, Refused, UnknownCapability
 from vmstate.pseries.devices.device import Device
 
 TARGET_PAGE_BITS = 12  # of every ppc64 machine, and the least that there is

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from vmstate.describe.diagnostics import EINVAL, EPERM
 from vmstate.describe.history import History, reached
-from vmstate.describe.reports import EINVAL, EPERM
 from vmstate.pseries.compat_register import store_compat, tell_kvm
 from vmstate.pseries.devices.cpu_legacy import legacy_words
 from vmstate.pseries.devices.cpu_needed import RTAS_STOPPED_SINCE

@@ -10,7 +10,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Self
 
-from vmstate.describe import Cursor, Plan, Release, VMStateDescription, Writer, plan_of
+from vmstate.describe import Plan, Release, VMStateDescription, plan_of
+from vmstate.savevm.entries import SaveVMHandlers
 
 
 @cache
@@ -78,43 +79,13 @@ class Device:
         return passed
 
 
-class LiveDevice:
-    """A section that is sent while the machine runs, by a protocol of its own (SaveVMHandlers).
+class LiveDevice(SaveVMHandlers):
+    """A section with handlers of its own, on a machine."""
 
-    On the wire: a START section with what ``setup`` writes, PART sections, an END section.
-    """
-
-    idstr: str
-    instance_id: int = 0
-    alias_id: int | None = 0
-    compat: tuple[str, int] | None = None
-    version_id: int = 1
-    priority = 0
     machine: Any
 
     def __init__(self, machine: Any) -> None:
         self.machine = machine
-
-    def active(self) -> bool:
-        """Whether there is anything to send; if not, not even a START section is."""
-        return True
-
-    def setup(self, out: Writer) -> None:
-        """Write the START section's payload (save_setup)."""
-
-    def iterate(self, out: Writer) -> None:
-        """Write a PART section's payload (save_live_iterate)."""
-
-    def pass_ends(self) -> bool:
-        """Whether a pass ever says that nothing is left (a positive return of save_live_iterate)."""
-        return True
-
-    def complete(self, out: Writer) -> None:
-        """Write the END section's payload (save_live_complete_precopy)."""
-
-    def load_state(self, cur: Cursor, version_id: int) -> None:
-        """Load the payload of a START, PART or END section (load_state).  Raises LoadFailure."""
-        raise NotImplementedError
 
     def say(self, line: str) -> None:
         """Print a line on the machine's stderr."""

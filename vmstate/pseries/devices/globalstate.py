@@ -6,7 +6,7 @@ from typing import Any
 
 from vmstate.describe import Buffer, History, Since, UInt8, UInt32, Until, VMStateDescription
 from vmstate.describe.arrays import zeros
-from vmstate.describe.reports import EINVAL
+from vmstate.describe.diagnostics import EINVAL
 from vmstate.pseries.devices.device import Device
 
 #: Where the last 68 of the 100 bytes got a meaning ("migration: preserve suspended runstate").

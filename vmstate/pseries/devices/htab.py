@@ -6,8 +6,8 @@ from typing import Any
 
 from vmstate.describe import Cursor, Writer
 from vmstate.describe.cursor import signed
+from vmstate.describe.diagnostics import EINVAL, LoadFailure, aborts
 from vmstate.describe.history import History, Span
-from vmstate.describe.reports import EINVAL, LoadFailure, aborts
 from vmstate.pseries.devices.device import LiveDevice
 
 PTE_SIZE = 16

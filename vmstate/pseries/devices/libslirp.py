@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from vmstate.describe import Cursor, Record
-from vmstate.describe.reports import EINVAL, LoadFailure
+from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.pseries.devices.slirp import AF_INET, BOOTP_CLIENTS, Slirp
 
 FAMILIES = frozenset({AF_INET, 10, 23, 28})  # and IPv6: of Linux, mingw, FreeBSD

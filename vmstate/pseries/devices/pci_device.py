@@ -6,8 +6,8 @@ from typing import Any
 
 from vmstate.describe import Cursor, Field, Int32PositiveLe, Struct, VMStateDescription, WireArray, Writer
 from vmstate.describe.arrays import zeros
+from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.describe.infos import Info
-from vmstate.describe.reports import EINVAL, LoadFailure
 from vmstate.pseries.devices.device import Device
 from vmstate.pseries.devices.pci_config import CONVENTIONAL, EXPRESS, ConfigSpace, PciId, config_space
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.describe import Bool, Cursor, VMStateDescription
-from vmstate.describe.reports import EINVAL, LoadFailure
+from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.errors import Unsupported
 from vmstate.pseries.devices.device import Device, LiveDevice
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmstate.describe import Cursor, History
+from vmstate.describe.diagnostics import EINVAL, EIO, LoadFailure
 from vmstate.describe.history import Span
-from vmstate.describe.reports import EINVAL, EIO, LoadFailure
 from vmstate.errors import StreamError
 from vmstate.pseries.devices.ram import (
     CONTINUE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.describe.reports import EPERM
+from vmstate.describe.diagnostics import EPERM
 from vmstate.pseries.capability_defaults import ANY_PAGE
 
 MAX_SLB_ENTRIES = 64

@@ -25,8 +25,8 @@ from vmstate.describe import (
     scalar,
 )
 from vmstate.describe.arrays import zeros
+from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.describe.infos import Info
-from vmstate.describe.reports import EINVAL, LoadFailure
 from vmstate.pseries.devices.device import Device
 
 BOOTP_CLIENTS = 16

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from vmstate.describe.diagnostics import EINVAL, ends
 from vmstate.describe.history import History, Span
-from vmstate.describe.reports import EINVAL, ends
 from vmstate.pseries.devices.xive import in_kernel, tell_kvm
 from vmstate.pseries.kernel_irqchip import falls_back
 from vmstate.pseries.option_vectors import Ov5

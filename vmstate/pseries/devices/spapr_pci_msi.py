@@ -10,7 +10,7 @@ from typing import Any
 
 from vmstate.describe import History
 from vmstate.describe.cursor import signed
-from vmstate.describe.reports import ends
+from vmstate.describe.diagnostics import ends
 from vmstate.pseries.devices.interrupts import XIRQ_BASE
 
 _FIRST_MSI = XIRQ_BASE + 0x300

@@ -17,7 +17,7 @@ from vmstate.describe import (
     plan_of,
 )
 from vmstate.describe.arrays import zeros
-from vmstate.describe.reports import EINVAL
+from vmstate.describe.diagnostics import EINVAL
 from vmstate.pseries.devices.device import Device
 
 ATTACHED, DEFAULT = 1, 3

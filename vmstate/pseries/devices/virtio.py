@@ -27,8 +27,8 @@ from vmstate.describe import (
     plan_of,
     scalar,
 )
+from vmstate.describe.diagnostics import FieldFailed
 from vmstate.describe.infos import Bytes, Info, Scalar
-from vmstate.describe.reports import FieldFailed
 from vmstate.errors import StreamError
 from vmstate.pseries.devices.pci_device import PCI_DEVICE
 from vmstate.pseries.devices.virtio_load import (

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmstate.describe import Cursor, History, Plan
+from vmstate.describe.diagnostics import EINVAL, EPERM, FieldFailed, LoadFailure, aborts, stalls
 from vmstate.describe.history import Span
-from vmstate.describe.reports import EINVAL, EPERM, FieldFailed, LoadFailure, aborts, stalls
 from vmstate.errors import StreamError
 from vmstate.pseries.devices.pci_config import INTERRUPT_PIN, msix_enabled
 from vmstate.pseries.devices.pci_device import PINS

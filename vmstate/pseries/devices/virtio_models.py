@@ -17,8 +17,8 @@ from vmstate.describe import (
     Writer,
     scalar,
 )
+from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.describe.infos import Info, Scalar
-from vmstate.describe.reports import EINVAL, LoadFailure
 from vmstate.errors import Unsupported
 from vmstate.pseries.devices.virtio import virtio
 from vmstate.pseries.devices.virtio_device import VirtioDevice, VirtioModel, VirtioOptions

@@ -20,8 +20,8 @@ from vmstate.describe import (
     VMStateDescription,
     WireArray,
 )
+from vmstate.describe.diagnostics import EINVAL, aborts
 from vmstate.describe.history import Span
-from vmstate.describe.reports import EINVAL, aborts
 from vmstate.pseries.devices.virtio import virtio
 from vmstate.pseries.devices.virtio_device import VirtioDevice, VirtioModel, VirtioOptions
 

@@ -21,7 +21,7 @@ from vmstate.describe import (
     VMStateDescription,
     WireRecords,
 )
-from vmstate.describe.reports import ends
+from vmstate.describe.diagnostics import ends
 from vmstate.pseries.devices.device import Device
 
 ENDS_PER_SERVER = 8  # one event queue for each priority

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from vmstate.describe import Plan, Release, Writer
 from vmstate.describe.vmdesc import DESCRIBES_CONFIGURATION, VmdescWriter
-from vmstate.pseries.board import Registered
-from vmstate.pseries.devices.device import LiveDevice
-from vmstate.simulate.loader import (
+from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
+from vmstate.savevm.loader import (
     CONFIGURATION,
     END,
     EOF_MARK,
@@ -49,7 +48,7 @@ class Saver:
     """
 
     release: Release
-    entries: Sequence[Registered]
+    entries: Sequence[SaveStateEntry[Described | SaveVMHandlers]]
     configuration: object | None
     configuration_plan: Plan | None
     footers: bool
@@ -62,7 +61,7 @@ class Saver:
         if self.configuration_plan is not None:
             out.put(bytes([CONFIGURATION]))
             self.configuration_plan.save(out, self.configuration)
-        live = [e for e in self.entries if isinstance(e.device, LiveDevice) and e.device.active()]
+        live = [e for e in self.entries if isinstance(e.device, SaveVMHandlers) and e.device.active()]
         for entry in live:
             self._start(out, START, entry)
             entry.device.setup(out)  # type: ignore[union-attr]
@@ -91,7 +90,7 @@ class Saver:
         writer = VmdescWriter.at(self.release)
         for entry in self.entries:
             device = entry.device
-            if isinstance(device, LiveDevice) or not device.needed():
+            if isinstance(device, SaveVMHandlers) or not device.needed():
                 continue
             self._start(out, FULL, entry)
             plan = device.plan
@@ -100,12 +99,12 @@ class Saver:
             if self.vmdescription:
                 yield writer.device(plan, device.idstr, device.instance_id, device)
 
-    def _start(self, out: Writer, kind: int, entry: Registered) -> None:
+    def _start(self, out: Writer, kind: int, entry: SaveStateEntry[Described | SaveVMHandlers]) -> None:
         name = entry.device.idstr.encode()
         header = _SECTION.pack(kind, entry.section_id) + bytes([len(name)]) + name
         out.put(header + _IDS.pack(entry.device.instance_id & 0xFFFFFFFF, entry.device.version_id))
 
-    def _footer(self, out: Writer, entry: Registered) -> None:
+    def _footer(self, out: Writer, entry: SaveStateEntry[Described | SaveVMHandlers]) -> None:
         if self.footers:
             out.put(_SECTION.pack(FOOTER, entry.section_id))
 

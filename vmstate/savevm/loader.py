@@ -1,7 +1,7 @@
 """A destination loads a stream, as qemu_loadvm_state does: its order, its checks, its errno.
 
 migration/savevm.c qemu_loadvm_state and what it calls.  Which lines come out of the reports is the
-business of :mod:`vmstate.simulate.messages`.
+business of :mod:`vmstate.savevm.messages`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from vmstate.describe import Cursor, History, Plan, Release
 from vmstate.describe.cursor import signed
-from vmstate.describe.reports import EINVAL, EIO, LoadFailure, Report
+from vmstate.describe.diagnostics import EINVAL, EIO, LoadFailure, Report
 from vmstate.errors import StreamError
-from vmstate.simulate import reports as r
-from vmstate.simulate.commands import Commands
-from vmstate.simulate.verdict import Check
+from vmstate.savevm import diagnostics as r
+from vmstate.savevm.commands import Commands
+from vmstate.savevm.entries import Entry
+from vmstate.savevm.verdict import Check
 
 MAGIC, COMPAT_VERSION, FILE_VERSION = 0x5145564D, 2, 3
 EOF_MARK, START, PART, END, FULL, VMDESCRIPTION, CONFIGURATION, COMMAND, FOOTER = 0, 1, 2, 3, 4, 6, 7, 8, 0x7E
@@ -28,19 +29,6 @@ FLATTENED = History(False, ("11.0", True))  # vmstate_load_state only returns 0 
 
 _IDS = struct.Struct(">II")
 _FOOTER = struct.Struct(">BI")
-
-
-class Entry(Protocol):
-    """A registered section (SaveStateEntry): a device, or a live one with a loader of its own."""
-
-    idstr: str
-    instance_id: int
-    alias_id: int | None
-    compat: tuple[str, int] | None
-
-    @property
-    def version_id(self) -> int:
-        """The newest version that the entry loads."""
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmstate.describe.reports import Report
+from vmstate.describe.diagnostics import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from vmstate.describe import Cursor
+from vmstate.describe.diagnostics import EINVAL, EIO, aborts
 from vmstate.describe.history import History, Release
-from vmstate.describe.reports import EINVAL, EIO, aborts
-from vmstate.simulate import reports as r
-from vmstate.simulate.messages import CHAINED
+from vmstate.savevm import diagnostics as r
+from vmstate.savevm.messages import CHAINED
 
 if TYPE_CHECKING:
-    from vmstate.simulate.loader import Loader
+    from vmstate.savevm.loader import Loader
 
 EAGAIN, ERANGE = 11, 34
 MAX_PACKAGED = History(1 << 24, ("2.12", (1 << 32) - 1))  # MAX_VM_CMD_PACKAGED_SIZE

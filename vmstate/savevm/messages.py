@@ -12,11 +12,11 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from vmstate.describe import reports as d
+from vmstate.describe import diagnostics as d
 from vmstate.describe.cursor import signed
+from vmstate.describe.diagnostics import Report
 from vmstate.describe.history import History, Release, reached
-from vmstate.describe.reports import Report
-from vmstate.simulate import reports as r
+from vmstate.savevm import diagnostics as r
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""QEMU's savevm (migration/savevm.c), for any machine: entries, saver, loader, commands, verdict."""

@@ -14,7 +14,7 @@ from typing import Any
 import construct as c
 
 from vmstate.stream import framing
-from vmstate.stream.constants import COMMAND_LENGTHS, Command, Mark
+from vmstate.stream.constants import COMMAND_LENGTHS, Command, SectionType
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "stream-format.md"
 _BLOCK = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -51,7 +51,7 @@ def struct_table(declaration: Any) -> str:
 def marks_table() -> str:
     """The marks that items begin with."""
     lines = ["| byte | begins |", "|---|---|"]
-    return "\n".join([*lines, *(f"| {int(mark):#04x} | {mark.name} |" for mark in Mark)])
+    return "\n".join([*lines, *(f"| {int(mark):#04x} | {mark.name} |" for mark in SectionType)])
 
 
 def commands_table() -> str:

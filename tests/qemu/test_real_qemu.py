@@ -17,7 +17,7 @@ from vmstate.qemu import (
     identify,
     replay,
 )
-from vmstate.qemu.command_line import Command
+from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.recording import Recorder
 
 pytestmark = pytest.mark.qemu
@@ -136,14 +136,14 @@ def test_a_stream_that_never_ends_is_given_up(machine, tmp_path):
 
 
 def test_no_process_outlives_its_session(machine):
-    with Session(Command.parse(machine)) as qemu:
+    with Session(QemuCommand.parse(machine)) as qemu:
         process = qemu._process
         assert process.poll() is None
     assert process.poll() is not None
 
 
 def test_a_qemu_that_dies_is_noticed(machine):
-    with Session(Command.parse(machine)) as qemu:
+    with Session(QemuCommand.parse(machine)) as qemu:
         qemu._process.kill()
         with pytest.raises(QemuRefused) as died:
             qemu.execute("query-status")

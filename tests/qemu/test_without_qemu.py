@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmstate.errors import ConfigurationError
-from vmstate.qemu import Command, QemuNotFound, find, find_all
+from vmstate.qemu import QemuCommand, QemuNotFound, find, find_all
 from vmstate.qemu.binary import parse_version
 from vmstate.qemu.recording import Recorder, edited
 from vmstate.qemu.replay import RealOutcome, RealVerdict
@@ -22,7 +22,7 @@ WORDS = st.lists(
 
 @given(WORDS)
 def test_a_driven_command_line_starts_paused_once_and_waits_only_if_asked(words):
-    command = Command.parse(["qemu-system-ppc64", *words])
+    command = QemuCommand.parse(["qemu-system-ppc64", *words])
     argv = command.argv(qmp="/run/qmp", incoming=False)
     assert argv.count("-S") == 1
     assert not {"-incoming", "--incoming", "-daemonize"} & set(argv)
@@ -31,28 +31,28 @@ def test_a_driven_command_line_starts_paused_once_and_waits_only_if_asked(words)
 
 @given(WORDS)
 def test_reading_a_command_line_again_changes_nothing(words):
-    command = Command.parse(["qemu", *words])
-    assert Command.parse([command.program, *command.arguments]) == command
+    command = QemuCommand.parse(["qemu", *words])
+    assert QemuCommand.parse([command.program, *command.arguments]) == command
 
 
 def test_a_command_line_may_be_one_string():
-    command = Command.parse("qemu-system-ppc64 -name 'a guest' -S -m 256")
+    command = QemuCommand.parse("qemu-system-ppc64 -name 'a guest' -S -m 256")
     assert command.arguments == ("-name", "a guest", "-m", "256")
 
 
 @pytest.mark.parametrize("command", ["", [], ["-m", "256"]])
 def test_a_command_line_without_a_program_is_a_configuration_error(command):
     with pytest.raises(ConfigurationError, match="program"):
-        Command.parse(command)
+        QemuCommand.parse(command)
 
 
 def test_a_display_of_ones_own_is_kept():
-    assert "-display" in Command.parse("qemu").argv(qmp="q", incoming=False)
-    assert "-display" not in Command.parse("qemu -nographic").argv(qmp="q", incoming=False)
+    assert "-display" in QemuCommand.parse("qemu").argv(qmp="q", incoming=False)
+    assert "-display" not in QemuCommand.parse("qemu -nographic").argv(qmp="q", incoming=False)
 
 
 def test_a_comma_in_the_sockets_path_is_doubled():
-    assert "unix:/a,,b" in Command.parse("qemu").argv(qmp="/a,b", incoming=False)
+    assert "unix:/a,,b" in QemuCommand.parse("qemu").argv(qmp="/a,b", incoming=False)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_comma_in_the_sockets_path_is_doubled():
     ],
 )
 def test_the_programs_name_is_taken_off_a_line_and_nothing_else(line, plain):
-    assert Command.parse("/opt/my-qemu").plain(line) == plain
+    assert QemuCommand.parse("/opt/my-qemu").plain(line) == plain
 
 
 @pytest.mark.parametrize(

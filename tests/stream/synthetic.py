@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from functools import cache
 
-from vmstate.stream import Kind, writer
+from vmstate.stream import SectionType, writer
 from vmstate.stream.constants import Command
 from vmstate.stream.sections import xbzrle
 
@@ -66,8 +66,8 @@ def ram_part() -> bytes:
 BLOCKS = [(b"main", 30 * PAGE), (b"rom", 4 * PAGE)]
 
 
-def section(kind: Kind, section_id: int, payload: bytes, name: str = "", version: int = 4) -> bytes:
-    if kind in (Kind.START, Kind.FULL):
+def section(kind: SectionType, section_id: int, payload: bytes, name: str = "", version: int = 4) -> bytes:
+    if kind in (SectionType.START, SectionType.FULL):
         head = writer.section_start(kind, section_id, name, 0, version)
     else:
         head = writer.section_part(kind, section_id)
@@ -148,22 +148,22 @@ def everything(*, with_description: bool = True) -> bytes:
         writer.command(Command.OPEN_RETURN_PATH),
         writer.command(Command.PING, b"\0\0\0\1"),
         writer.command(Command.POSTCOPY_ADVISE, struct.pack(">QQ", 0x1000, PAGE)),
-        section(Kind.START, 2, ram_setup(BLOCKS, [b"", struct.pack(">Q", 0x200000)]), "ram"),
-        section(Kind.START, 3, struct.pack(">I", 18), "spapr/htab", 1),
-        section(Kind.START, 4, b"\1", "dirty-bitmap", 1),
-        section(Kind.START, 5, struct.pack(">Q", 1), "s390-storage_attributes", 0),
-        section(Kind.START, 6, struct.pack(">Q", 2), "block", 1),
-        section(Kind.PART, 2, ram_part()),
-        section(Kind.PART, 3, htab_part()),
-        section(Kind.PART, 4, dirty_bitmap_part()),
-        section(Kind.PART, 6, block_part()),
+        section(SectionType.START, 2, ram_setup(BLOCKS, [b"", struct.pack(">Q", 0x200000)]), "ram"),
+        section(SectionType.START, 3, struct.pack(">I", 18), "spapr/htab", 1),
+        section(SectionType.START, 4, b"\1", "dirty-bitmap", 1),
+        section(SectionType.START, 5, struct.pack(">Q", 1), "s390-storage_attributes", 0),
+        section(SectionType.START, 6, struct.pack(">Q", 2), "block", 1),
+        section(SectionType.PART, 2, ram_part()),
+        section(SectionType.PART, 3, htab_part()),
+        section(SectionType.PART, 4, dirty_bitmap_part()),
+        section(SectionType.PART, 6, block_part()),
         writer.command(Command.POSTCOPY_RAM_DISCARD, discard),
         writer.packaged(inner),
         writer.command(Command.SWITCHOVER_START),
-        section(Kind.END, 2, EOS),
-        section(Kind.END, 3, struct.pack(">I", 0xFFFFFFFF)),
-        section(Kind.END, 5, storage_part()),
-        section(Kind.END, 6, struct.pack(">Q", 2)),
+        section(SectionType.END, 2, EOS),
+        section(SectionType.END, 3, struct.pack(">I", 0xFFFFFFFF)),
+        section(SectionType.END, 5, storage_part()),
+        section(SectionType.END, 6, struct.pack(">Q", 2)),
         writer.full_section(7, "device", 0, 1, DEVICE),
         writer.full_section(8, "old", 3, 2, b"\x7e\0\0\0\x08?"),
         writer.end_of_states(),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.stream import corpus, synthetic
 from vmstate.errors import StreamError
-from vmstate.stream import Kind, framing, open_stream, wire, writer
+from vmstate.stream import SectionType, framing, open_stream, wire, writer
 from vmstate.stream.constants import COMMAND_LENGTHS, Command
 from vmstate.stream.sections.ram import PageKind
 from vmstate.stream.sections.storage_attributes import StorageAttributes
@@ -36,7 +36,7 @@ def test_file_header(data):
         assert framing.FILE_HEADER.build(declared) == writer.file_header(declared.version) == data[:8]
 
 
-@given(st.sampled_from([Kind.START, Kind.FULL]), u32s, idstrs, u32s, u32s)
+@given(st.sampled_from([SectionType.START, SectionType.FULL]), u32s, idstrs, u32s, u32s)
 def test_section_start(kind, section_id, idstr, instance_id, version_id):
     data = writer.section_start(kind, section_id, idstr, instance_id, version_id)
     declared = framing.SECTION_START.parse(data)
@@ -48,7 +48,7 @@ def test_section_start(kind, section_id, idstr, instance_id, version_id):
     assert framing.SECTION_START.build(declared) == data
 
 
-@given(st.sampled_from([Kind.PART, Kind.END]), u32s)
+@given(st.sampled_from([SectionType.PART, SectionType.END]), u32s)
 def test_section_part_and_footer(kind, section_id):
     part, footer = writer.section_part(kind, section_id), writer.footer(section_id)
     assert framing.SECTION_PART.parse(part).section_id == section_id
@@ -157,7 +157,7 @@ def check_declared(data: bytes) -> None:
     stream = open_stream(data)
     for section in stream.sections:
         head = data[section.start : section.payload_start]
-        if section.kind in (Kind.START, Kind.FULL):
+        if section.kind in (SectionType.START, SectionType.FULL):
             declared = framing.SECTION_START.parse(head)
             assert declared.idstr.decode() == section.idstr
             assert declared.instance_id == section.instance_id

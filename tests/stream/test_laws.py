@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.stream import corpus, synthetic
 from vmstate.errors import Finding, StreamError
-from vmstate.stream import Edit, Feed, Found, Kind, flat, open_pipe, open_stream, writer
+from vmstate.stream import Edit, Feed, Found, SectionType, flat, open_pipe, open_stream, writer
 from vmstate.stream.pipe import passed_digest, read_chunks
 
 relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -93,10 +93,10 @@ def test_a_device_section_before_guest_memory_is_read_from_a_pipe_too():
     # 8.0+: devices whose state is needed early (virtio-mem) send it in the setup phase.
     parts = [
         writer.file_header(),
-        synthetic.section(Kind.START, 2, synthetic.ram_setup(synthetic.BLOCKS), "ram"),
+        synthetic.section(SectionType.START, 2, synthetic.ram_setup(synthetic.BLOCKS), "ram"),
         writer.full_section(3, "device", 0, 1, synthetic.DEVICE),
-        synthetic.section(Kind.PART, 2, synthetic.ram_part()),
-        synthetic.section(Kind.END, 2, synthetic.EOS),
+        synthetic.section(SectionType.PART, 2, synthetic.ram_part()),
+        synthetic.section(SectionType.END, 2, synthetic.EOS),
         writer.full_section(4, "old", 3, 2, b"123456"),
         writer.end_of_states(),
         writer.vmdescription(synthetic.described()),

@@ -8,7 +8,7 @@ import pytest
 
 from tests.stream import corpus, synthetic
 from tests.stream.synthetic import section
-from vmstate.stream import Found, Kind, open_stream, writer
+from vmstate.stream import Found, SectionType, open_stream, writer
 from vmstate.stream.sections.block import BlockMigration
 from vmstate.stream.sections.dirty_bitmap import BitmapFlag
 from vmstate.stream.sections.storage_attributes import StorageAttributes, StorageKeys, TodClock
@@ -54,7 +54,8 @@ def test_chunks_say_where_their_entries_are():
 def test_a_chunk_of_more_entries_than_there_are_bytes():
     part = struct.pack(">IIHH", 0, 0, 0xFFFF, 0)
     stream = stream_of(
-        section(Kind.START, 3, struct.pack(">I", 18), "spapr/htab", 1), section(Kind.PART, 3, part)
+        section(SectionType.START, 3, struct.pack(">I", 18), "spapr/htab", 1),
+        section(SectionType.PART, 3, part),
     )
     (finding,) = stream.findings
     assert (finding.rule, finding.place.section) == ("section.damaged", "spapr/htab")
@@ -87,13 +88,15 @@ def test_a_migration_of_fifty_thousand_rounds_with_dirty_bitmaps():
 
 @pytest.mark.parametrize("flags", [b"\x81\x01", b"\x80\x80\x00\x01"])
 def test_dirty_bitmap_flags_of_more_bytes_are_unknown(flags):
-    stream = stream_of(section(Kind.START, 4, flags, "dirty-bitmap", 1))
+    stream = stream_of(section(SectionType.START, 4, flags, "dirty-bitmap", 1))
     assert [finding.rule for finding in stream.findings] == ["section.damaged"]
 
 
 def test_a_dirty_bitmap_buffer_has_a_limit():
     part = b"\x40" + struct.pack(">QIQ", 0, 1, 1 << 60)
-    stream = stream_of(section(Kind.START, 4, b"\1", "dirty-bitmap", 1), section(Kind.PART, 4, part))
+    stream = stream_of(
+        section(SectionType.START, 4, b"\1", "dirty-bitmap", 1), section(SectionType.PART, 4, part)
+    )
     assert "too large" in stream.findings[0].message
 
 

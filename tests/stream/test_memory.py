@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.stream.synthetic import EOS, PAGE, named, ram_setup, section, word
-from vmstate.stream import Kind, open_stream, writer
+from vmstate.stream import SectionType, open_stream, writer
 from vmstate.stream.pipe import read_chunks
 from vmstate.stream.sections.ram_pages import RamPages
 
@@ -22,15 +22,19 @@ PART_PAGES = 512
 def big(parts: int) -> Iterator[bytes]:
     """A stream of so many parts of 2 MiB of memory, piece by piece."""
     total = parts * (PART_PAGES + 1) * PAGE
-    yield writer.file_header() + section(Kind.START, 2, ram_setup([(b"main", total)]), "ram")
+    yield writer.file_header() + section(SectionType.START, 2, ram_setup([(b"main", total)]), "ram")
     content = np.random.default_rng(1).integers(0, 256, (PART_PAGES, PAGE), dtype=np.uint8)
     for part in range(parts):
         first = part * (PART_PAGES + 1)
         addresses = np.arange(first + 1, first + 1 + PART_PAGES, dtype=np.uint64) * PAGE | 0x28
         records = np.hstack([addresses.astype(">u8").view(np.uint8).reshape(-1, 8), content])
         head = named(first * PAGE, 0x02, b"main") if part == 0 else word(first * PAGE, 0x22)
-        yield section(Kind.PART, 2, head + b"\0" + records.tobytes() + EOS)
-    yield section(Kind.END, 2, EOS) + writer.full_section(3, "device", 0, 1, struct.pack(">I", 7)) + b"\0"
+        yield section(SectionType.PART, 2, head + b"\0" + records.tobytes() + EOS)
+    yield (
+        section(SectionType.END, 2, EOS)
+        + writer.full_section(3, "device", 0, 1, struct.pack(">I", 7))
+        + b"\0"
+    )
 
 
 def peak(action) -> int:

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from tests.stream import corpus, synthetic
 from tests.stream.synthetic import EOS, PAGE, named, page, ram_setup, section, word
 from vmstate.errors import StreamError
-from vmstate.stream import Kind, open_stream, writer
+from vmstate.stream import SectionType, open_stream, writer
 from vmstate.stream.sections import xbzrle
 from vmstate.stream.sections.ram import PageKind
 from vmstate.stream.sections.ram_pages import RamPages
 
 
 def stream_of(setup: bytes, *parts: bytes, before: bytes = b"", version: int = 4):
-    pieces = [writer.file_header(), before, section(Kind.START, 2, setup, "ram", version)]
-    pieces += [section(Kind.PART, 2, part) for part in parts]
+    pieces = [writer.file_header(), before, section(SectionType.START, 2, setup, "ram", version)]
+    pieces += [section(SectionType.PART, 2, part) for part in parts]
     return open_stream(b"".join(pieces) + b"\0")
 
 
@@ -107,7 +107,7 @@ def test_block_lists_that_do_not_add_up_are_findings(setup):
     stream = stream_of(setup, EOS)
     assert stream.findings
     assert stream.findings[0].place.section == "ram"
-    assert stream.sections[-1].kind == Kind.PART
+    assert stream.sections[-1].kind == SectionType.PART
 
 
 def test_a_block_of_an_exabyte_costs_nothing():
@@ -123,7 +123,7 @@ def test_a_block_of_an_exabyte_costs_nothing():
 
 def mapped_stream(pages: dict[int, bytes], length: int = 8 * PAGE, origin: int = 0) -> bytes:
     head = writer.file_header() + writer.configuration("m", capabilities=["mapped-ram"])
-    head += writer.section_start(Kind.START, 2, "ram", 0, 4) + word(length, 0x04)
+    head += writer.section_start(SectionType.START, 2, "ram", 0, 4) + word(length, 0x04)
     head += b"\4main" + struct.pack(">Q", length)
     bitmap_at = len(head) + 28
     pages_at = 1 << 16
@@ -131,7 +131,7 @@ def mapped_stream(pages: dict[int, bytes], length: int = 8 * PAGE, origin: int =
     bitmap = sum(1 << number for number in pages).to_bytes(8, "little")
     region = b"".join(pages.get(number, bytes(PAGE)) for number in range(length // PAGE))
     body = head + bitmap + bytes(pages_at - bitmap_at - 8) + region
-    return body + EOS + writer.footer(2) + section(Kind.END, 2, EOS) + b"\0"
+    return body + EOS + writer.footer(2) + section(SectionType.END, 2, EOS) + b"\0"
 
 
 @pytest.mark.parametrize("origin", [0, 4096])

@@ -14,8 +14,8 @@ from vmstate.stream import (
     EndOfStates,
     FileHeader,
     Found,
-    Kind,
     Section,
+    SectionType,
     VmDescription,
     flat,
     open_stream,
@@ -39,7 +39,7 @@ def test_every_byte_of_a_described_stream_has_a_name(name):
     assert stream.findings == []
     for section, device in zip(stream.devices, stream.vmdesc.devices, strict=True):
         assert section.found == (Found.VMDESC if device.size.exact else section.found)
-    assert {section.found for section in stream.sections if section.kind != Kind.FULL} == {Found.LIVE}
+    assert {section.found for section in stream.sections if section.kind != SectionType.FULL} == {Found.LIVE}
     assert isinstance(stream.items[-1], VmDescription)
     assert isinstance(stream.items[-2], EndOfStates)
 

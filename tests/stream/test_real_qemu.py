@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from vmstate.qemu import QemuRefused, QmpUnavailable, Session, capture, replay
-from vmstate.qemu.command_line import Command
-from vmstate.stream import Edit, Found, Kind, open_stream, strip, writer
+from vmstate.qemu.command_line import QemuCommand
+from vmstate.stream import Edit, Found, SectionType, open_stream, strip, writer
 from vmstate.stream.sections.ram import PageKind
 from vmstate.stream.sections.ram_pages import RamPages
 from vmstate.stream.vmdesc.edit import replace_devices
@@ -116,12 +116,12 @@ def test_an_inserted_section_that_nobody_knows_is_refused_where_we_see_it(tmp_pa
     assert any("Unknown savevm section or instance 'nobody' 0" in line for line in verdict.messages)
     changed = open_stream(edit.tobytes())
     assert changed.findings == []
-    assert [section.kind for section in changed.sections if section.idstr == "nobody"] == [Kind.FULL]
+    assert [section.kind for section in changed.sections if section.idstr == "nobody"] == [SectionType.FULL]
 
 
 def loaded_memory(command, path, size, out) -> bytes:
     """The first ``size`` bytes of guest memory as a real QEMU has them after loading the stream."""
-    with Session(Command.parse(command), incoming=True) as qemu:
+    with Session(QemuCommand.parse(command), incoming=True) as qemu:
         qemu.ask("migrate-incoming", uri=f"exec:cat {path}")
         for _ in qemu.naps("the stream to be loaded"):
             if qemu.ask("query-migrate").get("status") == "completed":

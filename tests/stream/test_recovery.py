@@ -11,7 +11,7 @@ from tests.stream import corpus, synthetic
 from tests.stream.mutations import mutate
 from tests.stream.synthetic import EOS, section
 from vmstate.errors import Severity
-from vmstate.stream import Edit, Found, Kind, Opaque, Section, open_stream, writer
+from vmstate.stream import Edit, Found, Opaque, Section, SectionType, open_stream, writer
 from vmstate.stream.pipe import read_chunks
 
 
@@ -136,7 +136,7 @@ def test_damage_in_guest_memory_costs_the_rest_of_its_part_only():
     data = synthetic.everything()
     whole = open_stream(data)
     part = whole.sections[5]
-    assert (part.kind, part.idstr) == (Kind.PART, "ram")
+    assert (part.kind, part.idstr) == (SectionType.PART, "ram")
     stream = check(damage(data, part.payload_start + 194, b"\xff"))
     assert [finding.rule for finding in stream.findings] == ["section.damaged"]
     assert stream.sections[5].damaged
@@ -211,7 +211,7 @@ def test_bytes_after_the_end_do_not_hide_the_sections():
 def test_a_part_of_a_section_that_never_started():
     stream = check(
         writer.file_header()
-        + section(Kind.PART, 77, EOS)
+        + section(SectionType.PART, 77, EOS)
         + writer.full_section(9, "device", 0, 1, b"x")
         + b"\0"
     )
@@ -223,9 +223,9 @@ def test_a_part_of_a_section_that_never_started():
 
 def test_an_unknown_live_section_ends_at_its_footer():
     parts = [
-        section(Kind.START, 5, b"\1\2\3", "pbs-state", 1),
-        section(Kind.PART, 5, b"payload \x7e\0\0\0\5 with a footer's likeness"),
-        section(Kind.END, 5, b""),
+        section(SectionType.START, 5, b"\1\2\3", "pbs-state", 1),
+        section(SectionType.PART, 5, b"payload \x7e\0\0\0\5 with a footer's likeness"),
+        section(SectionType.END, 5, b""),
         writer.full_section(9, "device", 0, 1, b"state"),
     ]
     stream = check(writer.file_header() + b"".join(parts) + b"\0")
@@ -240,11 +240,11 @@ def test_an_unknown_live_section_ends_at_its_footer():
 
 def test_an_unknown_section_between_known_live_ones():
     parts = [
-        section(Kind.START, 2, synthetic.ram_setup(synthetic.BLOCKS), "ram"),
-        section(Kind.START, 5, b"abc", "vfio", 1),
-        section(Kind.PART, 2, synthetic.ram_part()),
-        section(Kind.PART, 5, bytes(range(256)) * 20),
-        section(Kind.END, 2, EOS),
+        section(SectionType.START, 2, synthetic.ram_setup(synthetic.BLOCKS), "ram"),
+        section(SectionType.START, 5, b"abc", "vfio", 1),
+        section(SectionType.PART, 2, synthetic.ram_part()),
+        section(SectionType.PART, 5, bytes(range(256)) * 20),
+        section(SectionType.END, 2, EOS),
     ]
     data = writer.file_header() + b"".join(parts) + b"\0"
     stream = check(data)
@@ -257,7 +257,7 @@ def test_an_unknown_configuration_subsection_is_skipped():
     data = (
         writer.file_header()
         + head
-        + section(Kind.START, 2, synthetic.ram_setup(synthetic.BLOCKS), "ram")
+        + section(SectionType.START, 2, synthetic.ram_setup(synthetic.BLOCKS), "ram")
         + b"\0"
     )
     stream = check(data)
@@ -368,7 +368,7 @@ def test_a_package_longer_than_the_stream():
 
 
 def test_a_thousand_live_sections_are_enough():
-    parts = [section(Kind.START, number, EOS, "ram") for number in range(3000)]
+    parts = [section(SectionType.START, number, EOS, "ram") for number in range(3000)]
     stream = check(writer.file_header() + b"".join(parts) + b"\0")
     assert len(stream.handlers) == 1000
     assert len(stream.sections) == 3000

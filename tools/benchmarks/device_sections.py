@@ -25,7 +25,7 @@ from vmstate.pseries.devices.device import LiveDevice
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import build
-from vmstate.stream import Kind, Section, open_stream
+from vmstate.stream import Section, SectionType, open_stream
 
 TITLE = "Device sections of a default pseries (7.2, 2.3 MB)"
 MACHINE = "qemu-7.2 -machine pseries-7.2,cap-htm=off -cpu power9 -m 256"
@@ -39,7 +39,7 @@ def jobs(stream: Any) -> list[Job]:
     """Every full section with the description that the stream's own vmdesc gives."""
     text = stream.data[stream.description.text_start : stream.description.end]
     entries = iter(member(parse_json(text), "devices", list))
-    full = [s for s in stream.devices if s.kind is Kind.FULL]
+    full = [s for s in stream.devices if s.kind is SectionType.FULL]
     described = {(member(e, "name", str), member(e, "instance_id", int)): from_vmdesc(e) for e in entries}
     return [(s, described[s.idstr, s.instance_id]) for s in full]
 

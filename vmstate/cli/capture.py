@@ -10,7 +10,7 @@ from pathlib import Path
 from vmstate.cli.report import Report
 from vmstate.containers import save
 from vmstate.errors import ConfigurationError
-from vmstate.qemu import Command, capture
+from vmstate.qemu import QemuCommand, capture
 from vmstate.stream import open_stream
 from vmstate.stream.strip import strip
 
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Capture, strip if asked to, and tell what QEMU printed."""
-    command = Command.parse(options.qemu)
+    command = QemuCommand.parse(options.qemu)
     if options.seconds < 0 or options.timeout <= 0:
         raise ConfigurationError("--seconds and --timeout are not negative")
     plain = not options.strip and options.output != "-"

@@ -15,7 +15,7 @@ from vmstate.errors import ConfigurationError, Finding, Severity
 from vmstate.fuzz.corpus import Corpus, Replayed, replayed
 from vmstate.fuzz.junit import junit
 from vmstate.fuzz.targets import Real, Simulated, Target
-from vmstate.qemu import Command, RealOutcome, RealVerdict, identify, replay
+from vmstate.qemu import QemuCommand, RealOutcome, RealVerdict, identify, replay
 from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.migration import load
 
@@ -49,10 +49,10 @@ def run(options: argparse.Namespace) -> Report:
     if options.corpus is not None:
         if options.stream is not None:  # what stands before "--" was meant for the command line
             options.qemu = [options.stream, *options.qemu]
-        return _corpus(options, Command.parse(options.qemu))
+        return _corpus(options, QemuCommand.parse(options.qemu))
     if options.stream is None:
         raise ConfigurationError("a stream is needed, or --corpus FOLDER")
-    command = Command.parse(options.qemu)
+    command = QemuCommand.parse(options.qemu)
     with open_input(options.stream) as opened:
         real = replay(
             _for_qemu(options.stream, opened),
@@ -78,7 +78,7 @@ def _for_qemu(name: str, opened: Opened) -> str | memoryview:
     return opened.data if opened.layers or name == "-" else name
 
 
-def _simulated(opened: Opened, command: Command) -> Verdict | ConfigurationError:
+def _simulated(opened: Opened, command: QemuCommand) -> Verdict | ConfigurationError:
     release = identify(command.program).release
     try:
         return load(opened.data, shlex.join([f"qemu-{release}", *command.arguments]))
@@ -117,7 +117,7 @@ def _lines(real: RealVerdict, simulated: Verdict | ConfigurationError) -> Iterat
         yield f"simulated: {simulated.outcome}"
 
 
-def _corpus(options: argparse.Namespace, command: Command) -> Report:
+def _corpus(options: argparse.Namespace, command: QemuCommand) -> Report:
     """Every stream and recipe of a folder: a table, and JUnit XML if asked for."""
     corpus = Corpus(Path(options.corpus), [Path(path) for path in options.base])
     if not corpus.entries:

@@ -9,7 +9,7 @@ from vmstate.cli.report import Report
 from vmstate.cli.streams import Input, known_meanings, open_named
 from vmstate.cli.terminal import Style
 from vmstate.describe import Node
-from vmstate.stream.constants import Kind
+from vmstate.stream.constants import SectionType
 from vmstate.stream.wire import text_of
 from vmstate.tree.as_json import node_json, to_json
 from vmstate.tree.decoded import By
@@ -72,7 +72,7 @@ def _explained(given: Input, places: list[Place]) -> dict[str, list[dict[str, st
     meanings = known_meanings()
     found: dict[str, list[dict[str, str]]] = {}
     for place in places:
-        if place.section is None or place.section.kind != Kind.FULL:
+        if place.section is None or place.section.kind != SectionType.FULL:
             continue  # guest memory has nothing of the kind, and is large
         for inner in below(place, _owner(given, place)):
             parts = parts_of(meanings, inner)

@@ -8,7 +8,7 @@ from vmstate.containers import Opened, open_input, pieces, rewrap
 from vmstate.describe import Node
 from vmstate.errors import EncodeError, Finding, Place, Severity, Unsupported
 from vmstate.stream import writer
-from vmstate.stream.constants import VERSION_COMPAT, Command, Kind
+from vmstate.stream.constants import VERSION_COMPAT, Command, SectionType
 from vmstate.stream.items import (
     CommandItem,
     Configuration,
@@ -70,7 +70,7 @@ def _configuration(item: Configuration) -> bytes:
 
 
 def _section_header(item: Section) -> bytes:
-    if item.kind in (Kind.START, Kind.FULL):
+    if item.kind in (SectionType.START, SectionType.FULL):
         ids = (item.section_id, item.idstr, item.instance_id, item.version_id)
         return writer.section_start(item.kind, *ids)
     return writer.section_part(item.kind, item.section_id)

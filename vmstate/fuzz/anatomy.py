@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import Section, Stream, open_stream
-from vmstate.stream.constants import Kind
+from vmstate.stream.constants import SectionType
 from vmstate.stream.items import CommandItem, Configuration, EndOfStates, VmDescription
 from vmstate.tree import Contents
 from vmstate.tree.measuring import Measured
@@ -140,7 +140,7 @@ class Anatomy:
         section = self.contents.by_start[node.start]
         part = Part(node.name, section)
         _collect(part, node, node.name)
-        declared = self.contents.declared(section) if section.kind == Kind.FULL else None
+        declared = self.contents.declared(section) if section.kind == SectionType.FULL else None
         if declared is not None and declared.whole:
             ours = Part(node.name, section)
             _collect(ours, declared.root, node.name)

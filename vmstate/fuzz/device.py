@@ -24,8 +24,7 @@ from vmstate.pseries.world import WORLD
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
 from vmstate.stream import writer
-from vmstate.stream.constants import Kind as SectionKind
-from vmstate.stream.constants import Mark
+from vmstate.stream.constants import SectionType
 
 _SECTION_ID = 1
 TIMEOUT = 1.0  # seconds that the device's own code may take
@@ -104,10 +103,10 @@ class Device:
         return b"".join(
             (
                 writer.file_header(),
-                writer.section_start(SectionKind.FULL, _SECTION_ID, self.name, 0, plan.version_id),
+                writer.section_start(SectionType.FULL, _SECTION_ID, self.name, 0, plan.version_id),
                 encode(self.description, state),
                 writer.footer(_SECTION_ID),
-                bytes([Mark.EOF]),
+                bytes([SectionType.EOF]),
                 writer.vmdescription(text),
             )
         )

@@ -14,7 +14,7 @@ from vmstate.containers import open_input
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.compact import compact
 from vmstate.fuzz.mutations import MUTATIONS, Mutation
-from vmstate.qemu.command_line import Command
+from vmstate.qemu.command_line import QemuCommand
 
 _LARGEST = 1 << 30
 
@@ -91,6 +91,6 @@ class Plan:
                 raise ConfigurationError(f"neither a mutation nor a kind of them: {word!r}; kinds: {kinds}")
         return tuple(m for m in MUTATIONS.values() if {m.name, m.kind} & set(self.only))
 
-    def command(self) -> Command | None:
+    def command(self) -> QemuCommand | None:
         """The real QEMU's command line."""
-        return None if self.real is None else Command.parse(self.real)
+        return None if self.real is None else QemuCommand.parse(self.real)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cache
 
 from vmstate.describe.history import History, Release, at
+from vmstate.pseries.board_rules import PATE1_GR
 from vmstate.pseries.capabilities import CAPABILITIES, Capability, Kind
 from vmstate.pseries.compat import COMPAT_MODES
 from vmstate.pseries.cpu_table import CPU_MODELS
@@ -55,7 +56,7 @@ _IRQ_STATUS = {
 
 
 #: The process table that a guest registered (target/ppc/mmu-book3s-v3.h PATE1_*, h_register_process_table).
-_RADIX_TABLE, _TABLE_AT, _TABLE_SIZE = 1 << 63, 0x0FFFFFFFFFFFF000, 0x1F
+_TABLE_AT, _TABLE_SIZE = 0x0FFFFFFFFFFFF000, 0x1F
 _PAGE_SHIFT = 12
 
 
@@ -75,7 +76,7 @@ class ProcessTable:
         """Radix or hash, in a word or two."""
         if not value:
             return "no process table: hash"
-        if not value & _RADIX_TABLE:
+        if not value & PATE1_GR:
             return "hash"
         size = value & _TABLE_SIZE
         if not value & _TABLE_AT:
@@ -88,7 +89,7 @@ class ProcessTable:
 
     def parts(self, value: int) -> list[Part]:
         """Its bits, as H_REGISTER_PROC_TBL puts them together for a radix guest."""
-        if not value & _RADIX_TABLE:
+        if not value & PATE1_GR:
             return [Part("bit 63", "GR = 0", "the guest translates by hash")] if value else []
         size = value & _TABLE_SIZE
         at = value & _TABLE_AT

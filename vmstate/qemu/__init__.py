@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from vmstate.qemu.binary import Binary, find, find_all, identify
 from vmstate.qemu.capture import capture
-from vmstate.qemu.command_line import Command
+from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import (
     QemuError,
     QemuNotFound,
@@ -27,8 +27,8 @@ from vmstate.qemu.session import Ended, Session
 
 __all__ = [
     "Binary",
-    "Command",
     "Ended",
+    "QemuCommand",
     "QemuError",
     "QemuNotFound",
     "QemuRefused",

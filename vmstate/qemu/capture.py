@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vmstate.errors import ConfigurationError
-from vmstate.qemu.command_line import Command
+from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QmpRefused
 from vmstate.qemu.session import Session
 
 
 def capture(
-    command: Command | str | Sequence[str],
+    command: QemuCommand | str | Sequence[str],
     out: str | os.PathLike[str],
     run_seconds: float = 0,
     *,
@@ -31,7 +31,7 @@ def capture(
     migration failed), QemuStalled, QemuNotFound, QmpUnavailable.  ``out`` is then removed.
     """
     target = Path(out).absolute()
-    parsed = command if isinstance(command, Command) else Command.parse(command)
+    parsed = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
     target.touch()  # a place that cannot be written fails here, as OSError, not in the shell QEMU starts
     try:
         return _captured(parsed, target, run_seconds, capabilities, parameters or {}, timeout)
@@ -41,7 +41,7 @@ def capture(
 
 
 def _captured(
-    command: Command,
+    command: QemuCommand,
     target: Path,
     run_seconds: float,
     capabilities: Sequence[str],

@@ -17,19 +17,19 @@ _PREFIX = re.compile(r"(?:\d{4}-\d\d-\d\dT[\d:.]+Z )?(?:qemu-system-[\w-]+|qemu-
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class QemuCommand:
     """``program`` and its arguments, without those that say how it starts (-S, -incoming, -daemonize)."""
 
     program: str
     arguments: tuple[str, ...]
 
     @staticmethod
-    def parse(command: str | Sequence[str]) -> Command:
+    def parse(command: str | Sequence[str]) -> QemuCommand:
         """Read a command line, one string or its words.  Raises ConfigurationError if there is no program."""
         words = shlex.split(command) if isinstance(command, str) else list(command)
         if not words or words[0].startswith("-"):
             raise ConfigurationError("a QEMU command line begins with its program, such as qemu-system-ppc64")
-        return Command(words[0], tuple(_without_ours(words[1:])))
+        return QemuCommand(words[0], tuple(_without_ours(words[1:])))
 
     def argv(self, *, qmp: str, incoming: bool) -> list[str]:
         """The words to start: paused, speaking QMP at the socket ``qmp``, and waiting for a stream or not.

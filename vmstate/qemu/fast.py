@@ -22,7 +22,7 @@ from typing import IO, Any, Self
 
 from vmstate.describe.history import History
 from vmstate.qemu.binary import identify
-from vmstate.qemu.command_line import Command
+from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuNotFound, QemuStalled
 from vmstate.qemu.replay import RealOutcome, RealVerdict, replay
 
@@ -62,7 +62,7 @@ class Fast:
     Raises QemuNotFound if the program is none.
     """
 
-    def __init__(self, command: Command, *, timeout: float = 10.0) -> None:
+    def __init__(self, command: QemuCommand, *, timeout: float = 10.0) -> None:
         self.command = command
         self.timeout = timeout
         self.release = identify(command.program).release

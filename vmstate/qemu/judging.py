@@ -13,7 +13,7 @@ from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.qemu.binary import Binary
 from vmstate.qemu.capture import capture
-from vmstate.qemu.command_line import Command
+from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QemuStalled, QmpRefused
 from vmstate.qemu.replay import RealOutcome, replay
 from vmstate.savevm.verdict import Outcome, Verdict
@@ -106,13 +106,13 @@ class Judge:
         self._binaries = binaries
         self._timeout = timeout
 
-    def command(self, side: Side) -> Command:
+    def command(self, side: Side) -> QemuCommand:
         """The side's real command line.  Raises ConfigurationError if its QEMU is not here."""
         binary = self._binaries.get(side.release)
         if binary is None:
             there = ", ".join(map(str, self._binaries)) or "none"
             raise ConfigurationError(f"no QEMU {side.release} here; there is: {there}")
-        return Command.parse([binary.path, *side.arguments])
+        return QemuCommand.parse([binary.path, *side.arguments])
 
     def load(self, stream: bytes | memoryview, side: Side, question: Mapping[str, object]) -> Comparison:
         """A stream that is there, to a real and to a simulated destination."""

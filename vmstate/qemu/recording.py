@@ -16,7 +16,7 @@ from typing import Any
 from vmstate.errors import ConfigurationError
 from vmstate.qemu.binary import Binary
 from vmstate.qemu.capture import capture
-from vmstate.qemu.command_line import Command
+from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QmpRefused
 from vmstate.qemu.replay import replay
 
@@ -54,7 +54,7 @@ class Recorder:
         with ThreadPoolExecutor(workers) as pool:
             yield from pool.map(self.record, rows)
 
-    def _pair(self, row: Row, source: Command) -> Row:
+    def _pair(self, row: Row, source: QemuCommand) -> Row:
         with tempfile.TemporaryDirectory(prefix="vmstate-") as directory:
             path = Path(directory) / "stream"
             try:
@@ -66,10 +66,10 @@ class Recorder:
                 return saved
             return {**saved, "load": self._load(path, self._command(row, "destination"))}
 
-    def _load(self, stream: bytes | Path, destination: Command) -> dict[str, object]:
+    def _load(self, stream: bytes | Path, destination: QemuCommand) -> dict[str, object]:
         return replay(stream, destination, timeout=self._timeout).recorded()
 
-    def _command(self, row: Row, side: str) -> Command:
+    def _command(self, row: Row, side: str) -> QemuCommand:
         try:
             release, arguments = row[side]["release"], tuple(row[side]["args"])
         except (KeyError, TypeError) as error:
@@ -79,7 +79,7 @@ class Recorder:
             there = ", ".join(self._binaries) or "none"
             raise ConfigurationError(f"no QEMU {release} here; there is: {there}")
         first = () if _FIRST[0] in arguments else _FIRST
-        return Command.parse([binary.path, *first, *arguments])
+        return QemuCommand.parse([binary.path, *first, *arguments])
 
 
 def edited(stream: bytes, edits: Sequence[Sequence[Any]]) -> bytes:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from vmstate.errors import Truncated
-from vmstate.qemu.command_line import Command
+from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QmpRefused
 from vmstate.qemu.session import Gone, Session
 
@@ -52,7 +52,7 @@ class RealVerdict:
 
 def replay(
     stream: str | os.PathLike[str] | bytes | bytearray | memoryview,
-    command: Command | str | Sequence[str],
+    command: QemuCommand | str | Sequence[str],
     *,
     capabilities: Sequence[str] = (),
     timeout: float = 60.0,
@@ -63,7 +63,7 @@ def replay(
     QmpRefused (a capability that this QEMU does not have), OSError (no such stream) and Truncated (an
     empty one).
     """
-    parsed = command if isinstance(command, Command) else Command.parse(command)
+    parsed = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
     with _as_file(stream) as path:
         try:
             with Session(parsed, incoming=True, timeout=timeout) as qemu:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import IO, Any, Self, TypeVar
 
-from vmstate.qemu.command_line import Command
+from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuNotFound, QemuRefused, QemuStalled, QmpRefused, QmpUnavailable
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Session:
     QemuStalled (it was not ready in time).
     """
 
-    def __init__(self, command: Command, *, incoming: bool = False, timeout: float = 60.0) -> None:
+    def __init__(self, command: QemuCommand, *, incoming: bool = False, timeout: float = 60.0) -> None:
         self.command = command
         self._incoming = incoming
         self._timeout = timeout

@@ -7,7 +7,7 @@ path or a running postcopy is refused, as QEMU refuses it when the stream comes 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from vmstate.describe.diagnostics import EINVAL, EIO, aborts
 from vmstate.describe.history import History, Release
 from vmstate.savevm import diagnostics as r
 from vmstate.savevm.messages import CHAINED
+from vmstate.stream.constants import COMMAND_LENGTHS, Command
 
 if TYPE_CHECKING:
     from vmstate.savevm.loader import Loader
@@ -27,33 +28,34 @@ DEEPEST = History(7000, ("7.2", 5000), ("10.0", 7000), ("11.0", 2200))
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A command's name and data length (None: it varies); ``named``: its entry in QEMU's table has a name."""
+class MigCmdArgs:
+    """A row of ``mig_cmd_args``: data length in bytes (None: it varies); ``named``: QEMU's row has a name."""
 
-    name: str
+    command: Command
     length: int | None
     named: bool = True
 
+    @property
+    def name(self) -> str:
+        """The command's name, without ``MIG_CMD_``."""
+        return self.command.name
 
-_FIRST = (
-    Command("INVALID", None),
-    Command("OPEN_RETURN_PATH", 0),
-    Command("PING", 4),
-    Command("POSTCOPY_ADVISE", None),
-    Command("POSTCOPY_LISTEN", 0),
-    Command("POSTCOPY_RUN", 0),
-    Command("POSTCOPY_RAM_DISCARD", None),
-    Command("PACKAGED", 4),
-)
-_COLO = Command("ENABLE_COLO", 0, named=False)
-_RESUME = (Command("POSTCOPY_RESUME", 0), Command("RECV_BITMAP", None))
-# The numbers are positions: ENABLE_COLO went in before two that were there already.
+
+def _row(command: Command, *, named: bool = True) -> MigCmdArgs:
+    lengths = COMMAND_LENGTHS.get(command, frozenset())
+    return MigCmdArgs(command, next(iter(lengths)) if len(lengths) == 1 else None, named)
+
+
+_FIRST = tuple(_row(command) for command in Command if command <= Command.PACKAGED)
+_COLO = _row(Command.ENABLE_COLO, named=False)
+_RESUME = (_row(Command.POSTCOPY_RESUME), _row(Command.RECV_BITMAP))
+# A command's number is its place in the table: ENABLE_COLO went in before two that were there already.
 COMMANDS = History(
-    (*_FIRST[:3], Command("POSTCOPY_ADVISE", 16), *_FIRST[4:]),
+    tuple(replace(row, length=16) if row.command is Command.POSTCOPY_ADVISE else row for row in _FIRST),
     ("2.11", _FIRST),
     ("3.0", (*_FIRST, *_RESUME)),
     ("3.1", (*_FIRST, _COLO, *_RESUME)),
-    ("10.0", (*_FIRST, _COLO, *_RESUME, Command("SWITCHOVER_START", 0))),
+    ("10.0", (*_FIRST, _COLO, *_RESUME, _row(Command.SWITCHOVER_START))),
 )
 
 #: What becomes of ENABLE_COLO: at first no capability was asked for, and a destination goes over to waiting
@@ -69,7 +71,7 @@ _HEAD = struct.Struct(">HH")
 
 
 @cache
-def _limits(release: Release) -> tuple[tuple[Command, ...], int, int]:
+def _limits(release: Release) -> tuple[tuple[MigCmdArgs, ...], int, int]:
     """The commands of a release, the largest package, and how many may be in one another."""
     return COMMANDS.at(release), MAX_PACKAGED.at(release), DEEPEST.at(release)
 

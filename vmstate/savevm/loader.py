@@ -19,16 +19,20 @@ from vmstate.savevm import diagnostics as r
 from vmstate.savevm.commands import Commands
 from vmstate.savevm.entries import Entry
 from vmstate.savevm.verdict import Check
+from vmstate.stream.constants import MAGIC, VERSION, VERSION_COMPAT, SectionType
 
-MAGIC, COMPAT_VERSION, FILE_VERSION = 0x5145564D, 2, 3
-EOF_MARK, START, PART, END, FULL, VMDESCRIPTION, CONFIGURATION, COMMAND, FOOTER = 0, 1, 2, 3, 4, 6, 7, 8, 0x7E
+# Plain numbers for the loop over sections: an enum's operators cost more than the comparison.
+_EOF, _START, _PART = int(SectionType.EOF), int(SectionType.START), int(SectionType.PART)
+_END, _FULL, _FOOTER = int(SectionType.END), int(SectionType.FULL), int(SectionType.FOOTER)
+_VMDESCRIPTION, _COMMAND = int(SectionType.VMDESCRIPTION), int(SectionType.COMMAND)
+_CONFIGURATION = int(SectionType.CONFIGURATION)
 ENOTSUP = 95
 NO_ALIAS = 0xFFFFFFFF  # what an entry has that no alias was given: a stream may name it so
 FLATTENED = History(False, ("11.0", True))  # vmstate_load_state only returns 0 or -EINVAL
 
 
 _IDS = struct.Struct(">II")
-_FOOTER = struct.Struct(">BI")
+_FOOTER_LAYOUT = struct.Struct(">BI")
 
 
 @dataclass
@@ -114,18 +118,16 @@ class Loader:
                 r.NotAStream(magic), "not a migration stream", offset=0, expected=MAGIC, found=magic
             )
         version = self.cur.word()
-        if version != FILE_VERSION:
-            old = version == COMPAT_VERSION
+        if version != VERSION:
+            old = version == VERSION_COMPAT
             report = r.ObsoleteVersion() if old else r.UnsupportedFileVersion(version)
-            raise self.fail(
-                report, "file version", ret=-ENOTSUP, offset=4, expected=FILE_VERSION, found=version
-            )
+            raise self.fail(report, "file version", ret=-ENOTSUP, offset=4, expected=VERSION, found=version)
         if self.configuration_plan is None:
             return
         mark = self.cur.byte()
-        if mark != CONFIGURATION:
+        if mark != _CONFIGURATION:
             raise self.fail(
-                r.ConfigurationMissing(mark), "configuration", offset=8, expected=CONFIGURATION, found=mark
+                r.ConfigurationMissing(mark), "configuration", offset=8, expected=_CONFIGURATION, found=mark
             )
         try:
             self.configuration_plan.load(self.cur, self.configuration, 0)
@@ -142,16 +144,16 @@ class Loader:
             if self.cur.short:
                 self.fail(r.TypeUnreadable(-EIO), "the stream ends without an end mark", ret=-EIO)
                 return -EIO
-            if kind == EOF_MARK:
+            if kind == _EOF:
                 if commands.leave():
                     continue
                 self.stalled = commands.colo
                 return 0
-            if kind in (START, FULL):
+            if kind in (_START, _FULL):
                 ret = self._guard(self._start_full)
-            elif kind in (PART, END):
+            elif kind in (_PART, _END):
                 ret = self._guard(self._part_end)
-            elif kind == COMMAND:
+            elif kind == _COMMAND:
                 ret = self._guard(commands.process)
             else:
                 self.fail(r.UnknownType(kind), "unknown section type", offset=self.cur.pos - 1, found=kind)
@@ -272,15 +274,18 @@ class Loader:
             return
         cur = self.cur
         start = cur.pos
-        if start + _FOOTER.size <= cur.end and _FOOTER.unpack_from(cur.data, start) == (FOOTER, section_id):
-            cur.pos += _FOOTER.size
+        if start + _FOOTER_LAYOUT.size <= cur.end and _FOOTER_LAYOUT.unpack_from(cur.data, start) == (
+            _FOOTER,
+            section_id,
+        ):
+            cur.pos += _FOOTER_LAYOUT.size
             return
         where: dict[str, Any] = {"offset": start, "section": entry.idstr, "instance": entry.instance_id}
         mark = cur.byte()
         report: Report
         if cur.short:
             report = r.FooterUnreadable(-EIO)
-        elif mark != FOOTER:
+        elif mark != _FOOTER:
             report = r.FooterMissing(entry.idstr)
         elif (read := self.cur.word()) != section_id:
             report = r.FooterMismatch(entry.idstr, read, section_id)
@@ -292,5 +297,5 @@ class Loader:
 
     def _vmdescription(self) -> None:
         kind = self.cur.byte()
-        if kind != VMDESCRIPTION:
+        if kind != _VMDESCRIPTION:
             self.cur.reports.append(r.VmdescriptionExpected(kind))

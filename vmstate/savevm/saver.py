@@ -12,18 +12,7 @@ from dataclasses import dataclass
 from vmstate.describe import Plan, Release, Writer
 from vmstate.describe.vmdesc import DESCRIBES_CONFIGURATION, VmdescWriter
 from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
-from vmstate.savevm.loader import (
-    CONFIGURATION,
-    END,
-    EOF_MARK,
-    FILE_VERSION,
-    FOOTER,
-    FULL,
-    MAGIC,
-    PART,
-    START,
-    VMDESCRIPTION,
-)
+from vmstate.stream.constants import MAGIC, VERSION, SectionType
 
 
 class SourceAborts(Exception):
@@ -34,7 +23,6 @@ class SourceAborts(Exception):
         self.line = line
 
 
-PAGE_SIZE = 4096
 _IDS = struct.Struct(">II")
 _SECTION = struct.Struct(">BI")
 
@@ -44,7 +32,7 @@ class Saver:
     """One outgoing migration of a paused machine.
 
     ``entries``: in sending order.  Sections carry footers, and the stream a vmdescription, if the machine
-    type wants them.
+    type wants them.  ``page_size``: a target page's bytes, which the vmdescription gives.
     """
 
     release: Release
@@ -53,26 +41,28 @@ class Saver:
     configuration_plan: Plan | None
     footers: bool
     vmdescription: bool
+    page_size: int
 
     def run(self) -> Writer:
         """Write the whole stream.  Raises SaveFailure if a hook refuses, SourceAborts if QEMU ends."""
         out = Writer()
-        out.put(_IDS.pack(MAGIC, FILE_VERSION))
+        out.put(_IDS.pack(MAGIC, VERSION))
         if self.configuration_plan is not None:
-            out.put(bytes([CONFIGURATION]))
+            out.put(bytes([SectionType.CONFIGURATION]))
             self.configuration_plan.save(out, self.configuration)
-        live = [e for e in self.entries if isinstance(e.device, SaveVMHandlers) and e.device.active()]
-        for entry in live:
-            self._start(out, START, entry)
-            entry.device.setup(out)  # type: ignore[union-attr]
+        live = [(entry, entry.device) for entry in self.entries if isinstance(entry.device, SaveVMHandlers)]
+        live = [(entry, device) for entry, device in live if device.active()]
+        for entry, device in live:
+            self._start(out, SectionType.START, entry)
+            device.setup(out)
             self._footer(out, entry)
-        for kind in (PART, END):
-            for entry in live:
+        for kind in (SectionType.PART, SectionType.END):
+            for entry, device in live:
                 out.put(_SECTION.pack(kind, entry.section_id))
-                (entry.device.iterate if kind == PART else entry.device.complete)(out)  # type: ignore[union-attr]
+                (device.iterate if kind == SectionType.PART else device.complete)(out)
                 self._footer(out, entry)
         described = list(self._full_sections(out))
-        out.put(bytes([EOF_MARK]))
+        out.put(bytes([SectionType.EOF]))
         if (
             self.vmdescription
             and self.configuration_plan is None
@@ -82,7 +72,7 @@ class Saver:
             raise SourceAborts("leave_container: Assertion `depth' failed.")
         if self.vmdescription:
             text = self._vmdesc(described).encode()
-            out.put(bytes([VMDESCRIPTION]) + len(text).to_bytes(4, "big"))
+            out.put(bytes([SectionType.VMDESCRIPTION]) + len(text).to_bytes(4, "big"))
             out.put(text)
         return out
 
@@ -92,7 +82,7 @@ class Saver:
             device = entry.device
             if isinstance(device, SaveVMHandlers) or not device.needed():
                 continue
-            self._start(out, FULL, entry)
+            self._start(out, SectionType.FULL, entry)
             plan = device.plan
             plan.save(out, device)
             self._footer(out, entry)
@@ -106,11 +96,11 @@ class Saver:
 
     def _footer(self, out: Writer, entry: SaveStateEntry[Described | SaveVMHandlers]) -> None:
         if self.footers:
-            out.put(_SECTION.pack(FOOTER, entry.section_id))
+            out.put(_SECTION.pack(SectionType.FOOTER, entry.section_id))
 
     def _vmdesc(self, devices: Iterable[str]) -> str:
         writer = VmdescWriter.at(self.release)
-        pairs = [("page_size", str(PAGE_SIZE)), ("devices", writer.style.array(devices))]
+        pairs = [("page_size", str(self.page_size)), ("devices", writer.style.array(devices))]
         if self.configuration_plan is not None and DESCRIBES_CONFIGURATION.at(self.release):
             plan = self.configuration_plan
             described = writer.style.object(writer.group(plan, self.configuration, plan.version_id))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from vmstate.pseries.board_rules import PATE1_GR
 from vmstate.pseries.compat_register import processors
 from vmstate.pseries.guests import guest
 from vmstate.pseries.option_vectors import Ov5, offers_radix
 from vmstate.simulate.instance import Instance
 
-_RADIX = 1 << 63
 RUNS = "runs"
 WITHOUT_CAS = "runs, but its CAS call failed"
 ON_HASH = "runs with a hash table, though it could have radix"
@@ -41,7 +41,7 @@ def _translation(source: Instance, destination: Instance) -> str | None:
     """
     spapr: Any = destination.device("spapr")
     booted = source.negotiated
-    if booted is None or not spapr.patb_entry & _RADIX:
+    if booted is None or not spapr.patb_entry & PATE1_GR:
         return None
     if booted.mmu == "hash":
         return NOT_RADIX

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from vmstate.describe.history import History
+from vmstate.pseries.board_rules import PATE1_GR
 from vmstate.pseries.cas import Negotiated, negotiate, platform_support
 from vmstate.pseries.client_architecture import ArchitectureCall
 from vmstate.pseries.compat_register import negotiate_compat
@@ -31,7 +32,6 @@ LPCR_ILE, LPCR_AIL_3 = 1 << 25, 3 << 23
 LPCR_HR, LPCR_UPRT, LPCR_GTSE = 1 << 20, 1 << 22, 1 << 10
 
 #: patb_entry: the guest uses radix; Linux makes a table of 16 MiB, aligned to its size.
-PATE1_GR = 1 << 63
 PROCESS_TABLE_SHIFT = 24
 
 _HASH_PROCESS_TABLE = 0

@@ -12,6 +12,7 @@ from vmstate.pseries.board import Registered
 from vmstate.pseries.cas import Negotiated
 from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.device import Device, LiveDevice
+from vmstate.pseries.devices.ram import PAGE_SIZE
 from vmstate.pseries.registration import connector, register
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
@@ -92,6 +93,7 @@ class Instance:
             configuration_plan=configuration.plan if configuration is not None else None,
             footers=self.flags.send_section_footer,
             vmdescription=not self.built.suppress_vmdesc,
+            page_size=PAGE_SIZE,
         )
         return saver.run().join()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmstate.stream.constants import Command, Kind, Mark
+from vmstate.stream.constants import Command, SectionType
 from vmstate.stream.edit import Edit
 from vmstate.stream.items import (
     CommandItem,
@@ -32,11 +32,10 @@ __all__ = [
     "FileHeader",
     "Found",
     "Item",
-    "Kind",
-    "Mark",
     "Opaque",
     "Resolver",
     "Section",
+    "SectionType",
     "Stream",
     "VmDescription",
     "flat",

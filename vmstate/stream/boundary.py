@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vmstate.errors import Severity, StreamError, finding_of
-from vmstate.stream.constants import FOOTER_SIZE, Mark
+from vmstate.stream.constants import FOOTER_SIZE, SectionType
 from vmstate.stream.items import Found
 from vmstate.stream.recover import find_footer, find_start, is_footer, plausible
 from vmstate.stream.walk_state import Candidate, WalkState
@@ -32,7 +32,7 @@ def measured(state: WalkState, win: Window, start: SectionStart) -> Payload:
             if is_footer(win, end, start.section_id):
                 return Payload(start.payload_start, end, found)
     for end, found, _ in ends:
-        footer = win.end - end >= FOOTER_SIZE and win.u8(end) == Mark.FOOTER
+        footer = win.end - end >= FOOTER_SIZE and win.u8(end) == SectionType.FOOTER
         if plausible(win, end + (FOOTER_SIZE if footer else 0), state.live):
             return Payload(start.payload_start, end, found)
     return _searched(state, win, start, ends)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
+
+from vmstate.describe import cursor
 
 MAGIC = 0x5145564D
 """The first four bytes: "QEVM"."""
@@ -23,28 +25,19 @@ FOOTER_SIZE = 5
 """Bytes of a section footer: its mark and the section id again."""
 
 
-class Mark(IntEnum):
-    """The byte that begins each item of a stream, or a part of one."""
+class SectionType(IntEnum):
+    """The byte that begins each item of a stream, or a part of one (QEMU_VM_*)."""
 
     EOF = 0x00
     START = 0x01
     PART = 0x02
     END = 0x03
     FULL = 0x04
-    SUBSECTION = 0x05
+    SUBSECTION = cursor.SUBSECTION
     VMDESCRIPTION = 0x06
     CONFIGURATION = 0x07
     COMMAND = 0x08
     FOOTER = 0x7E
-
-
-class Kind(IntEnum):
-    """What a section is: a live device's beginning, part or end, or a device's whole state."""
-
-    START = Mark.START
-    PART = Mark.PART
-    END = Mark.END
-    FULL = Mark.FULL
 
 
 class Command(IntEnum):
@@ -76,3 +69,18 @@ COMMAND_LENGTHS: dict[int, frozenset[int]] = {
     Command.SWITCHOVER_START: frozenset({0}),
 }
 """Lengths a destination accepts, by command; a command not named here carries any number of bytes."""
+
+
+class RamFlag(IntFlag):
+    """The flags of a record of ``ram``, below the page address (RAM_SAVE_FLAG_*, migration/ram.c)."""
+
+    FULL = 0x01
+    ZERO = 0x02
+    MEM_SIZE = 0x04
+    PAGE = 0x08
+    EOS = 0x10
+    CONTINUE = 0x20
+    XBZRLE = 0x40
+    HOOK = 0x80
+    COMPRESS_PAGE = 0x100
+    MULTIFD_FLUSH = 0x200

@@ -11,10 +11,10 @@ from typing import Any
 
 import construct as c
 
-from vmstate.stream.constants import MAGIC, VERSION, VERSION_COMPAT, Command, Mark
+from vmstate.stream.constants import MAGIC, VERSION, VERSION_COMPAT, Command, SectionType
 
 
-def _mark(mark: Mark) -> Any:
+def _mark(mark: SectionType) -> Any:
     return c.Const(int(mark), c.Int8ub)
 
 
@@ -47,7 +47,7 @@ CONFIGURATION_SUBSECTIONS: dict[bytes, Any] = {
 """The subsections a configuration section may have, in the order QEMU writes them."""
 
 SUBSECTION_HEADER = c.Struct(
-    "mark" / _mark(Mark.SUBSECTION),
+    "mark" / _mark(SectionType.SUBSECTION),
     "name" / COUNTED_NAME * "begins with the name of what it is in",
     "version_id" / c.Int32ub,
 )
@@ -59,13 +59,13 @@ CONFIGURATION_SUBSECTION = c.Struct(
 )
 
 CONFIGURATION = c.Struct(
-    "mark" / _mark(Mark.CONFIGURATION),
+    "mark" / _mark(SectionType.CONFIGURATION),
     "name" / c.Prefixed(c.Int32ub, c.GreedyBytes) * "the machine type",
     "subsections"
     / c.GreedyRange(
         c.Struct(
             "next" / c.Peek(c.Int8ub),
-            "check" / c.Check(c.this.next == Mark.SUBSECTION),
+            "check" / c.Check(c.this.next == SectionType.SUBSECTION),
             "subsection" / CONFIGURATION_SUBSECTION,
         )
     )
@@ -74,7 +74,7 @@ CONFIGURATION = c.Struct(
 """The configuration section (machine types since 2.4): the machine's name, then subsections; no footer."""
 
 SECTION_START = c.Struct(
-    "kind" / c.OneOf(c.Int8ub, [int(Mark.START), int(Mark.FULL)]) * "0x01 START, 0x04 FULL",
+    "kind" / c.OneOf(c.Int8ub, [int(SectionType.START), int(SectionType.FULL)]) * "0x01 START, 0x04 FULL",
     "section_id" / c.Int32ub * "a counter of the source; means nothing to the destination",
     "idstr" / COUNTED_NAME * "the device",
     "instance_id" / c.Int32ub * "which of its instances",
@@ -83,12 +83,12 @@ SECTION_START = c.Struct(
 """save_section_header for START and FULL: they name the device."""
 
 SECTION_PART = c.Struct(
-    "kind" / c.OneOf(c.Int8ub, [int(Mark.PART), int(Mark.END)]) * "0x02 PART, 0x03 END",
+    "kind" / c.OneOf(c.Int8ub, [int(SectionType.PART), int(SectionType.END)]) * "0x02 PART, 0x03 END",
     "section_id" / c.Int32ub * "that of the START",
 )
 """save_section_header for PART and END: they refer to a START by its section id."""
 
-FOOTER = c.Struct("mark" / _mark(Mark.FOOTER), "section_id" / c.Int32ub * "that of the section")
+FOOTER = c.Struct("mark" / _mark(SectionType.FOOTER), "section_id" / c.Int32ub * "that of the section")
 """save_section_footer (machine types since 2.4): after the payload of every section."""
 
 PING = c.Struct("value" / c.Int32ub * "comes back on the return path")
@@ -132,7 +132,7 @@ COMMAND_DATA: dict[int, Any] = {
 """What each command carries."""
 
 COMMAND = c.Struct(
-    "mark" / _mark(Mark.COMMAND),
+    "mark" / _mark(SectionType.COMMAND),
     "command" / c.Int16ub,
     "data" / c.Prefixed(c.Int16ub, c.GreedyBytes) * "by command, see below",
     "inner"
@@ -141,10 +141,10 @@ COMMAND = c.Struct(
 )
 """qemu_savevm_command_send; for PACKAGED with the stream wrapped in it (qemu_savevm_send_packaged)."""
 
-END_OF_STATES = c.Struct("mark" / _mark(Mark.EOF))
+END_OF_STATES = c.Struct("mark" / _mark(SectionType.EOF))
 
 VMDESCRIPTION = c.Struct(
-    "mark" / _mark(Mark.VMDESCRIPTION),
+    "mark" / _mark(SectionType.VMDESCRIPTION),
     "json" / c.Prefixed(c.Int32ub, c.GreedyBytes) * "an object, see below",
 )
 """The JSON description of all device sections, after the end mark (machine types since 2.3)."""

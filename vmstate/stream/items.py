@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from vmstate.stream.constants import Command, Kind
+from vmstate.stream.constants import Command, SectionType
 
 
 class Found(StrEnum):
@@ -77,7 +77,7 @@ class Section:
     payload_start: int
     payload_end: int
     end: int
-    kind: Kind
+    kind: SectionType
     section_id: int
     idstr: str
     instance_id: int

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from vmstate.stream.constants import Kind
+from vmstate.stream.constants import SectionType
 from vmstate.stream.items import Item, Section
 from vmstate.stream.reader import Reading, Stream, map_whole
 from vmstate.stream.resolve import Resolver
@@ -91,7 +91,11 @@ class Feed:
 
     def _pass(self, view: memoryview, item: Item) -> None:
         """A complete item: keep its bytes, but of guest memory only the hash."""
-        if isinstance(item, Section) and item.kind in (Kind.PART, Kind.END) and self._is_bulky(item):
+        if (
+            isinstance(item, Section)
+            and item.kind in (SectionType.PART, SectionType.END)
+            and self._is_bulky(item)
+        ):
             self._keep(view, item.payload_start)
             self._drop(view, item.payload_end)
         self._keep(view, item.end)
@@ -179,10 +183,14 @@ def passed_digest(stream: Stream) -> str | None:
     bulky = {
         section.section_id
         for section in stream.sections
-        if section.kind == Kind.START and section.idstr == "ram"
+        if section.kind == SectionType.START and section.idstr == "ram"
     }
     for section in stream.sections:
-        if section.kind in (Kind.PART, Kind.END) and section.section_id in bulky and not section.depth:
+        if (
+            section.kind in (SectionType.PART, SectionType.END)
+            and section.section_id in bulky
+            and not section.depth
+        ):
             hashed.update(stream.payload(section))
             any_bytes = any_bytes or section.payload_end > section.payload_start
     return hashed.hexdigest() if any_bytes else stream.passed

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vmstate.errors import Finding, StreamError, finding_of
-from vmstate.stream.constants import Kind
+from vmstate.stream.constants import SectionType
 from vmstate.stream.items import CommandItem, Configuration, FileHeader, Item, Section, VmDescription
 from vmstate.stream.resolve import Measures, Resolver
 from vmstate.stream.sections import (
@@ -78,7 +78,7 @@ class Stream:
     @cached_property
     def devices(self) -> tuple[Section, ...]:
         """The full sections: devices whose state is sent at once."""
-        return tuple(section for section in self.sections if section.kind == Kind.FULL)
+        return tuple(section for section in self.sections if section.kind == SectionType.FULL)
 
     @cached_property
     def description(self) -> VmDescription | None:
@@ -119,7 +119,7 @@ class Stream:
             if (
                 section.idstr == idstr
                 and instance_id in (None, section.instance_id)
-                and section.kind in (Kind.START, Kind.FULL)
+                and section.kind in (SectionType.START, SectionType.FULL)
             ):
                 return section
         return None

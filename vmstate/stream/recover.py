@@ -13,7 +13,7 @@ from collections.abc import Collection, Container
 from dataclasses import dataclass
 from itertools import islice
 
-from vmstate.stream.constants import COMMAND_LENGTHS, FOOTER_SIZE, Command, Mark
+from vmstate.stream.constants import COMMAND_LENGTHS, FOOTER_SIZE, Command, SectionType
 from vmstate.stream.wire import Window
 
 _SANE_VERSION = 1 << 16
@@ -50,13 +50,13 @@ def plausible(win: Window, at: int, known: Container[int], tail: bool = True) ->
     if left <= 0:
         return left == 0 and tail
     mark = win.u8(at)
-    if mark in (Mark.START, Mark.FULL):
+    if mark in (SectionType.START, SectionType.FULL):
         return _plausible_start(win, at)
-    if mark in (Mark.PART, Mark.END):
+    if mark in (SectionType.PART, SectionType.END):
         return left >= 5 and win.u32(at + 1) in known
-    if mark == Mark.COMMAND:
+    if mark == SectionType.COMMAND:
         return _plausible_command(win, at)
-    return mark == Mark.EOF and (left == 1 or _plausible_vmdesc(win, at + 1))
+    return mark == SectionType.EOF and (left == 1 or _plausible_vmdesc(win, at + 1))
 
 
 def _plausible_start(win: Window, at: int) -> bool:
@@ -81,19 +81,19 @@ def _plausible_command(win: Window, at: int) -> bool:
 
 def _plausible_vmdesc(win: Window, at: int) -> bool:
     """A description, of which a cut stream may have the first bytes only."""
-    return win.u8(at) == Mark.VMDESCRIPTION and (win.end - at < 6 or win.u8(at + 5) == ord("{"))
+    return win.u8(at) == SectionType.VMDESCRIPTION and (win.end - at < 6 or win.u8(at + 5) == ord("{"))
 
 
 def is_footer(win: Window, at: int, section_id: int) -> bool:
     """Whether the footer of ``section_id`` is at ``at``."""
-    return win.end - at >= FOOTER_SIZE and win.u8(at) == Mark.FOOTER and win.u32(at + 1) == section_id
+    return win.end - at >= FOOTER_SIZE and win.u8(at) == SectionType.FOOTER and win.u32(at + 1) == section_id
 
 
 def find_footer(
     win: Window, start: int, section_id: int, known: Container[int], budget: Budget
 ) -> int | None:
     """The next footer of ``section_id`` at or after ``start`` that an item (or the stream's end) follows."""
-    pattern = re.compile(re.escape(bytes([Mark.FOOTER]) + section_id.to_bytes(4, "big")))
+    pattern = re.compile(re.escape(bytes([SectionType.FOOTER]) + section_id.to_bytes(4, "big")))
     at = max(0, start - win.base)
     if budget.left <= 0:
         return None

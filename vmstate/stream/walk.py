@@ -28,8 +28,7 @@ from vmstate.stream.constants import (
     PAGE_SIZES,
     VERSION_COMPAT,
     Command,
-    Kind,
-    Mark,
+    SectionType,
 )
 from vmstate.stream.items import CommandItem, EndOfStates, Found, Item, Opaque, Section, VmDescription
 from vmstate.stream.recover import find_item
@@ -38,8 +37,8 @@ from vmstate.stream.walk_state import Live, WalkState
 from vmstate.stream.wire import SectionStart, Window
 
 MAX_DEPTH = 8
-_CONTINUED = {int(kind): kind for kind in (Kind.PART, Kind.END)}
-_FOOTER = int(Mark.FOOTER)
+_CONTINUED = {int(kind): kind for kind in (SectionType.PART, SectionType.END)}
+_FOOTER = int(SectionType.FOOTER)
 
 
 class Need(Enum):
@@ -56,7 +55,7 @@ class _Open:
 
     start: int
     payload_start: int
-    kind: Kind
+    kind: SectionType
     live: Live
     at: int
     done: bool = False
@@ -87,7 +86,7 @@ class Walker:
         open_ = self._open
         if (
             open_ is None
-            or open_.kind == Kind.START
+            or open_.kind == SectionType.START
             or open_.live.handler is None
             or not open_.live.handler.bulky
         ):
@@ -129,7 +128,7 @@ class Walker:
     def _configuration(self, win: Window) -> Item | Need:
         mark = win.u8(self.at)
         self._step = self._item
-        if mark != Mark.CONFIGURATION:
+        if mark != SectionType.CONFIGURATION:
             return self._item(win)
         item = wire.configuration(win, self.at)
         self.state.capabilities = frozenset(item.capabilities)
@@ -146,7 +145,7 @@ class Walker:
 
     def _after_end(self, win: Window) -> Item:
         self._step = self._trailing
-        if win.u8(self.at) != Mark.VMDESCRIPTION:
+        if win.u8(self.at) != SectionType.VMDESCRIPTION:
             return self._trailing(win)
         size = win.u32(self.at + 1)
         win.take(self.at + 5, size)
@@ -166,20 +165,20 @@ class Walker:
         kind = _CONTINUED.get(mark)
         if kind is not None:
             return self._continued(win, kind)
-        if mark in (Mark.START, Mark.FULL):
-            return self._started(win, Kind(mark))
-        if mark == Mark.COMMAND:
+        if mark in (SectionType.START, SectionType.FULL):
+            return self._started(win, SectionType(mark))
+        if mark == SectionType.COMMAND:
             return self._command(win)
-        if mark == Mark.EOF:
+        if mark == SectionType.EOF:
             self._step = self._after_end
             return EndOfStates(self.at, self.at + 1)
         raise StreamError("unknown item", offset=self.at, found=f"{mark:#04x}")
 
-    def _started(self, win: Window, kind: Kind) -> Item | Need:
+    def _started(self, win: Window, kind: SectionType) -> Item | Need:
         start = wire.section_start(win, self.at)
         if not start.idstr:
             raise StreamError("section without a name", offset=self.at + 5)
-        if kind == Kind.FULL:
+        if kind == SectionType.FULL:
             if not win.complete:
                 return Need.REST
             return self._section(win, self.at, kind, start, measured(self.state, win, start))
@@ -187,7 +186,7 @@ class Walker:
         self.state.live[start.section_id] = live
         return self._scan(win, kind, start.payload_start, live)
 
-    def _continued(self, win: Window, kind: Kind) -> Item | Need:
+    def _continued(self, win: Window, kind: SectionType) -> Item | Need:
         section_id = win.u32(self.at + 1)
         live = self.state.live.get(section_id)
         if live is None:
@@ -196,7 +195,7 @@ class Walker:
             )
         return self._scan(win, kind, self.at + 5, live)
 
-    def _scan(self, win: Window, kind: Kind, payload_start: int, live: Live) -> Item | Need:
+    def _scan(self, win: Window, kind: SectionType, payload_start: int, live: Live) -> Item | Need:
         self._open = _Open(self.at, payload_start, kind, live, payload_start)
         return self._payload(win, self._open)
 
@@ -239,7 +238,7 @@ class Walker:
             state.note(
                 finding_of(error.within(section=start.idstr, instance=start.instance_id, offset=at), rule)
             )
-        elif open_.kind == Kind.START:
+        elif open_.kind == SectionType.START:
             message = "live section of unknown content"
             state.tell("section.unknown", message, open_.start, start, Severity.WARNING)
         end = win.end if end is None else end
@@ -247,7 +246,9 @@ class Walker:
             open_.live.handler.skip(at, end)
         return self._closed(win, open_, Payload(open_.payload_start, end, found, damaged=error is not None))
 
-    def _section(self, win: Window, at: int, kind: Kind, start: SectionStart, payload: Payload) -> Section:
+    def _section(
+        self, win: Window, at: int, kind: SectionType, start: SectionStart, payload: Payload
+    ) -> Section:
         footer, end = self._footer(win, start, payload)
         return Section(
             start=at,
@@ -322,7 +323,9 @@ class Walker:
         end = pos + 12 + size
         win.take(pos + 12, size)
         start = SectionStart(0, idstr, instance_id, version_id, pos + 12)
-        return Section(self.at, pos + 12, end, end, Kind.FULL, *start[:4], footer=None, found=Found.LIVE)
+        return Section(
+            self.at, pos + 12, end, end, SectionType.FULL, *start[:4], footer=None, found=Found.LIVE
+        )
 
     # -- when something is wrong
 

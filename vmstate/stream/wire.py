@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from vmstate.errors import StreamError, Truncated, Unsupported
-from vmstate.stream.constants import MAGIC, MULTIFD_MAGIC, VERSION, VERSION_COMPAT, Mark
+from vmstate.stream.constants import MAGIC, MULTIFD_MAGIC, VERSION, VERSION_COMPAT, SectionType
 from vmstate.stream.items import Configuration, ConfigurationSubsection, FileHeader
 
 Buffer: TypeAlias = memoryview
@@ -199,7 +199,7 @@ def configuration(win: Window, at: int) -> Configuration:
 
 def _configuration_subsections(win: Window, pos: int, facts: _Facts) -> Iterator[ConfigurationSubsection]:
     # A stream may end right after the machine's name; only a window that is not complete has to wait.
-    while not (win.complete and pos == win.end) and win.u8(pos) == Mark.SUBSECTION:
+    while not (win.complete and pos == win.end) and win.u8(pos) == SectionType.SUBSECTION:
         name, after = win.name(pos + 1)
         version, payload = win.u32(after), after + 4
         read = _SUBSECTIONS.get(name)

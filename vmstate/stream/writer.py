@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 
 from vmstate.errors import EncodeError
-from vmstate.stream.constants import MAGIC, VERSION, Kind, Mark
+from vmstate.stream.constants import MAGIC, VERSION, SectionType
 from vmstate.stream.constants import Command as CommandNumber
 from vmstate.stream.wire import bytes_of
 
@@ -42,7 +42,7 @@ def file_header(version: int = VERSION) -> bytes:
 
 def subsection_header(name: str, version_id: int) -> bytes:
     """What stands in front of a subsection's fields."""
-    return bytes([Mark.SUBSECTION]) + counted(name) + u32(version_id, "version_id")
+    return bytes([SectionType.SUBSECTION]) + counted(name) + u32(version_id, "version_id")
 
 
 def configuration(
@@ -53,7 +53,7 @@ def configuration(
 ) -> bytes:
     """The configuration section, with the subsections that are asked for."""
     name = bytes_of(machine)
-    parts = [bytes([Mark.CONFIGURATION]), u32(len(name)), name]
+    parts = [bytes([SectionType.CONFIGURATION]), u32(len(name)), name]
     if target_page_bits is not None:
         parts += [subsection_header("configuration/target-page-bits", 1), u32(target_page_bits)]
     if capabilities:
@@ -66,27 +66,27 @@ def configuration(
     return b"".join(parts)
 
 
-def section_start(kind: Kind, section_id: int, idstr: str, instance_id: int, version_id: int) -> bytes:
+def section_start(kind: SectionType, section_id: int, idstr: str, instance_id: int, version_id: int) -> bytes:
     """The header of a START or FULL section."""
     ids = u32(instance_id, "instance_id") + u32(version_id, "version_id")
     return bytes([kind]) + u32(section_id, "section_id") + counted(idstr) + ids
 
 
-def section_part(kind: Kind, section_id: int) -> bytes:
+def section_part(kind: SectionType, section_id: int) -> bytes:
     """The header of a PART or END section."""
     return bytes([kind]) + u32(section_id, "section_id")
 
 
 def footer(section_id: int) -> bytes:
     """The footer of a section."""
-    return bytes([Mark.FOOTER]) + u32(section_id, "section_id")
+    return bytes([SectionType.FOOTER]) + u32(section_id, "section_id")
 
 
 def full_section(
     section_id: int, idstr: str, instance_id: int, version_id: int, payload: Bytes, with_footer: bool = True
 ) -> bytes:
     """A whole device section."""
-    head = section_start(Kind.FULL, section_id, idstr, instance_id, version_id)
+    head = section_start(SectionType.FULL, section_id, idstr, instance_id, version_id)
     return b"".join((head, payload, footer(section_id) if with_footer else b""))
 
 
@@ -94,7 +94,7 @@ def command(number: int, data: Bytes = b"") -> bytes:
     """A command with its data; EncodeError beyond 65535 bytes."""
     if len(data) > 0xFFFF:
         raise EncodeError(f"a command carries at most 65535 bytes, not {len(data)}")
-    return struct.pack(">BHH", Mark.COMMAND, number, len(data)) + data
+    return struct.pack(">BHH", SectionType.COMMAND, number, len(data)) + data
 
 
 def packaged(inner: Bytes) -> bytes:
@@ -104,9 +104,9 @@ def packaged(inner: Bytes) -> bytes:
 
 def end_of_states() -> bytes:
     """The end mark."""
-    return bytes([Mark.EOF])
+    return bytes([SectionType.EOF])
 
 
 def vmdescription(text: Bytes) -> bytes:
     """The trailing description."""
-    return bytes([Mark.VMDESCRIPTION]) + u32(len(text), "length of the description") + text
+    return bytes([SectionType.VMDESCRIPTION]) + u32(len(text), "length of the description") + text

@@ -14,7 +14,7 @@ from vmstate.describe import Node
 from vmstate.describe.vmdesc import Style
 from vmstate.errors import StreamError, Unsupported
 from vmstate.stream import writer
-from vmstate.stream.constants import Kind
+from vmstate.stream.constants import SectionType
 from vmstate.stream.edit import Bytes, Edit
 from vmstate.stream.items import EndOfStates, Section
 from vmstate.stream.reader import flat
@@ -164,7 +164,7 @@ class Changes:
             raise PathError(f"{path} cannot be removed: only sections, subsections, footers and items can")
 
     def _remove_section(self, section: Section) -> None:
-        live = section.kind != Kind.FULL
+        live = section.kind != SectionType.FULL
         for other in self.contents.stream.sections:
             if other is section or (live and other.section_id == section.section_id):
                 self.edit.remove(other)

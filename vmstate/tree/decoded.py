@@ -15,7 +15,7 @@ from vmstate.describe.from_vmdesc import from_vmdesc, parse_json
 from vmstate.describe.infos import NULLPTR, Bytes
 from vmstate.describe.vmdesc import fixed_size
 from vmstate.errors import EncodeError, StreamError, Unsupported
-from vmstate.stream.constants import Kind
+from vmstate.stream.constants import SectionType
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
 from vmstate.stream.vmdesc.edit import device_spans
@@ -228,4 +228,4 @@ def replayed(decoded: Decoded) -> bytes | None:
 
 def is_device(section: Section) -> bool:
     """Whether a section's payload is a device's state, described or declared (not a live section's)."""
-    return section.kind == Kind.FULL
+    return section.kind == SectionType.FULL

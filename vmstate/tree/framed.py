@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmstate.describe import Node
-from vmstate.stream.constants import MAGIC, VERSION_COMPAT, Command, Kind
+from vmstate.stream.constants import MAGIC, VERSION_COMPAT, Command, SectionType
 from vmstate.stream.items import (
     CommandItem,
     Configuration,
@@ -150,7 +150,7 @@ def section_header(stream: Stream, section: Section) -> Node:
             leaf("kind", "uint8", at, 1, int(section.kind)),
             leaf("section_id", "uint32", at + 1, 4, section.section_id),
         ]
-        if section.kind in (Kind.START, Kind.FULL):
+        if section.kind in (SectionType.START, SectionType.FULL):
             fields += _ids(section, at + 5)
     return Node("header", "header", "section header", at, section.payload_start, nodes=fields)
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 from vmstate.describe import Cursor, Record, plan_of
 from vmstate.errors import StreamError, Unsupported
 from vmstate.stream import wire
-from vmstate.stream.constants import FOOTER_SIZE, VERSION, Mark
+from vmstate.stream.constants import FOOTER_SIZE, VERSION, SectionType
 from vmstate.stream.wire import Window
 from vmstate.tree.declarations import Declarations, Declared, StreamFacts
 
 _HEADER_SIZE = 8
-_ITEM_MARKS = frozenset({Mark.EOF, Mark.START, Mark.PART, Mark.END, Mark.FULL, Mark.COMMAND})
+_ITEM_MARKS = frozenset(
+    {
+        SectionType.EOF,
+        SectionType.START,
+        SectionType.PART,
+        SectionType.END,
+        SectionType.FULL,
+        SectionType.COMMAND,
+    }
+)
 
 
 class Measured:
@@ -49,7 +58,7 @@ class Measured:
 def _read_facts(data: memoryview) -> StreamFacts:
     win = Window(data)
     try:
-        if wire.file_header(win, 0).version != VERSION or win.u8(_HEADER_SIZE) != Mark.CONFIGURATION:
+        if wire.file_header(win, 0).version != VERSION or win.u8(_HEADER_SIZE) != SectionType.CONFIGURATION:
             return StreamFacts()
         configuration = wire.configuration(win, _HEADER_SIZE)
     except StreamError:
@@ -69,6 +78,6 @@ def _end(declared: Declared, data: memoryview, start: int, version_id: int) -> i
 
 
 def _begins_something(data: memoryview, end: int) -> bool:
-    if len(data) - end >= FOOTER_SIZE and data[end] == Mark.FOOTER:
+    if len(data) - end >= FOOTER_SIZE and data[end] == SectionType.FOOTER:
         return True
     return end == len(data) or data[end] in _ITEM_MARKS

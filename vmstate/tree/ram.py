@@ -6,10 +6,10 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 from vmstate.describe import Node
-from vmstate.stream.constants import Kind
+from vmstate.stream.constants import RamFlag, SectionType
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
-from vmstate.stream.sections.ram import WORD, PageKind, Ram, RamFlag
+from vmstate.stream.sections.ram import WORD, PageKind, Ram
 from vmstate.stream.sections.ram_setup import MAPPED_RAM_HEADER_SIZE, RamBlock
 from vmstate.tree.nodes import leaf, tiles
 
@@ -39,7 +39,7 @@ def ram_nodes(stream: Stream, section: Section, ram: Ram) -> list[Node]:
     """The nodes of one of the ram sections' payloads."""
     start, end = section.payload_start, section.payload_end
     nodes: list[Node] = []
-    if section.kind in (Kind.START, Kind.FULL) and ram.blocks:
+    if section.kind in (SectionType.START, SectionType.FULL) and ram.blocks:
         nodes += _setup(stream, ram, start, end)
     nodes += _runs(stream, ram, nodes[-1].end if nodes else start, end)
     return _named_gaps(stream, nodes, start, end)

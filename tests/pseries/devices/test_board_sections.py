@@ -14,7 +14,7 @@ from tests.stream import corpus
 from vmstate.describe import decode, encode
 from vmstate.pseries.devices.device import LiveDevice
 from vmstate.pseries.registration import register
-from vmstate.stream import Kind, open_stream
+from vmstate.stream import SectionType, open_stream
 
 SUFFIX = r"\[\d+\]$"  # given to names that occur more than once
 NOT_BUILT = {"10.0-devices"}  # a TPM proxy: not modelled
@@ -27,7 +27,7 @@ def stream(name):
 
 def found(name):
     """Sections of devices that the core's tests do not look at."""
-    full = (s for s in stream(name).sections if s.kind is Kind.FULL)
+    full = (s for s in stream(name).sections if s.kind is SectionType.FULL)
     return [s for s in full if s.idstr not in sections.CLASSES]
 
 
@@ -117,5 +117,7 @@ def test_memory_blocks_are_those_of_qemu(name):
 
 
 def test_every_section_of_every_stream_has_a_device():
-    names = {s.idstr for name in sections.names() for s in stream(name).sections if s.kind is Kind.FULL}
+    names = {
+        s.idstr for name in sections.names() for s in stream(name).sections if s.kind is SectionType.FULL
+    }
     assert [name for name in sorted(names) if sections.device_class(name) is None] == []

@@ -14,9 +14,9 @@ from vmstate.describe.diagnostics import LoadFailure
 from vmstate.pseries.devices.htab import Htab
 from vmstate.pseries.devices.ram import Ram, RamBlock, in_list_order, runs, zero_run
 from vmstate.pseries.registration import register
-from vmstate.stream import Kind
+from vmstate.stream import SectionType
 
-PARTS = {Kind.START: "setup", Kind.PART: "iterate", Kind.END: "complete"}
+PARTS = {SectionType.START: "setup", SectionType.PART: "iterate", SectionType.END: "complete"}
 
 
 def written(device, kind):
@@ -27,7 +27,7 @@ def written(device, kind):
 
 def payloads(name, idstr):
     """Payloads by kind; the parts joined: how many there are depends on how fast the host was."""
-    section_names = {s.section_id: s.idstr for s in stream(name).sections if s.kind is Kind.START}
+    section_names = {s.section_id: s.idstr for s in stream(name).sections if s.kind is SectionType.START}
     found = {kind: [] for kind in PARTS}
     for section in stream(name).sections:
         if section.kind in PARTS and section_names[section.section_id] == idstr:
@@ -40,9 +40,9 @@ def test_memory_is_sent_as_qemu_sends_it(name):
     made = register(machine(corpus.manifest()[name]["release"], arguments(name)))
     device = next(e.device for e in made if e.device.idstr == "ram")
     real = payloads(name, "ram")
-    assert [written(device, Kind.START)] == real[Kind.START]
-    assert written(device, Kind.PART)[:-8] == b"".join(part[:-8] for part in real[Kind.PART])
-    assert [written(device, Kind.END)] == real[Kind.END]
+    assert [written(device, SectionType.START)] == real[SectionType.START]
+    assert written(device, SectionType.PART)[:-8] == b"".join(part[:-8] for part in real[SectionType.PART])
+    assert [written(device, SectionType.END)] == real[SectionType.END]
 
 
 @pytest.mark.parametrize("name", BUILDABLE)
@@ -113,22 +113,22 @@ def test_what_is_sent_is_loaded_to_the_last_byte():
     ],
 )
 def test_memory_of_another_size_is_refused(release, line):
-    data = written(ram(release, RamBlock("ppc_spapr.ram", 1 << 29)), Kind.START)
+    data = written(ram(release, RamBlock("ppc_spapr.ram", 1 << 29)), SectionType.START)
     assert refused(ram(release), data) == (-22, [line])
 
 
 def test_a_block_that_is_not_there_is_refused():
-    data = written(ram("7.2.22", RamBlock("m0", 1 << 28)), Kind.START)
+    data = written(ram("7.2.22", RamBlock("m0", 1 << 28)), SectionType.START)
     line = 'Unknown ramblock "m0", cannot accept migration'
     assert refused(ram("7.2.22"), data) == (-22, [line])
 
 
 def test_a_block_that_may_grow_takes_the_length_of_the_source():
     device = ram("7.2.22", RamBlock("rom", 4096, max_length=16384))
-    data = written(ram("7.2.22", RamBlock("rom", 8192)), Kind.START)
+    data = written(ram("7.2.22", RamBlock("rom", 8192)), SectionType.START)
     load(device, data)
     assert device.blocks[0].used_length == 8192
-    assert refused(device, written(ram("7.2.22", RamBlock("rom", 1 << 20)), Kind.START))[1] == [
+    assert refused(device, written(ram("7.2.22", RamBlock("rom", 1 << 20)), SectionType.START))[1] == [
         "Size too large: rom: 0x100000 > 0x4000: Invalid argument"
     ]
 
@@ -165,7 +165,7 @@ def test_a_guest_without_a_hash_table_says_so_since_2_10():
     device = htab()
     load(device, b"\xff" * 4)
     assert device.shift == 0
-    assert written(device, Kind.START) == written(device, Kind.PART) == b"\xff" * 4
+    assert written(device, SectionType.START) == written(device, SectionType.PART) == b"\xff" * 4
 
 
 def test_a_chunk_beyond_the_table_is_refused():

@@ -8,7 +8,7 @@ from tests.pseries.devices import sections
 from tests.stream import corpus
 from vmstate.pseries.devices.device import LiveDevice
 from vmstate.pseries.registration import connector, register
-from vmstate.stream import Kind, open_stream
+from vmstate.stream import SectionType, open_stream
 
 #: Booted guests had a console, which the recorded arguments leave out.
 CONSOLE = ["-serial", "null"]
@@ -55,7 +55,7 @@ def test_sections_have_the_ids_and_the_order_that_qemu_gave_them(name):
     expected = [
         (s.section_id, s.idstr, s.instance_id, s.version_id)
         for s in stream.sections
-        if s.kind in {Kind.START, Kind.FULL}
+        if s.kind in {SectionType.START, SectionType.FULL}
     ]
     assert announced(register(machine(release, arguments(name)))) == expected
 

@@ -10,7 +10,7 @@ from vmstate.fuzz.mutations.domains import among
 from vmstate.fuzz.mutations.edges import u16, u32, u64
 from vmstate.fuzz.mutations.places import ANY_SECTION
 from vmstate.fuzz.mutations.registry import mutation
-from vmstate.stream.constants import Command, Mark
+from vmstate.stream.constants import Command, SectionType
 
 _DEEPEST = 1 << 14
 _DATA: dict[int, bytes] = {
@@ -26,7 +26,7 @@ _LIES = among("right", "0", "+1", "-1", "4", "16", "0x7fff", "0xffff")
 
 def command(number: int, data: bytes, length: int | None = None) -> bytes:
     """A command; ``length`` may lie."""
-    return bytes([Mark.COMMAND]) + u16(number) + u16(len(data) if length is None else length) + data
+    return bytes([SectionType.COMMAND]) + u16(number) + u16(len(data) if length is None else length) + data
 
 
 def _lied(lie: str, length: int) -> int:

@@ -8,7 +8,7 @@ from vmstate.fuzz.mutations.domains import Number, among
 from vmstate.fuzz.mutations.edges import EDGES, edge, u32
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.stream import writer
-from vmstate.stream.constants import Mark
+from vmstate.stream.constants import SectionType
 from vmstate.stream.items import Configuration
 
 _NAMES = among(
@@ -39,7 +39,7 @@ def configuration_item(base: Anatomy, what: str) -> list[Edit]:
         "missing": b"",
         "twice": whole + whole,
         "mark": b"\x04" + whole[1:],
-        "empty": bytes([Mark.CONFIGURATION]) + bytes(4),
+        "empty": bytes([SectionType.CONFIGURATION]) + bytes(4),
     }[what]
     return [Edit(item.start, item.end, new)]
 

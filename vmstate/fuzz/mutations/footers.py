@@ -8,7 +8,7 @@ from vmstate.fuzz.mutations.domains import among, between
 from vmstate.fuzz.mutations.edges import EDGES, edge, u32
 from vmstate.fuzz.mutations.places import ANY_SECTION, FOOTED
 from vmstate.fuzz.mutations.registry import mutation
-from vmstate.stream.constants import FOOTER_SIZE, Mark
+from vmstate.stream.constants import FOOTER_SIZE, SectionType
 
 
 @mutation("footers", section=FOOTED)
@@ -43,7 +43,7 @@ def footer_of_other(base: Anatomy, section: str, other: str) -> list[Edit]:
 def footer_extra(base: Anatomy, section: str, times: int) -> list[Edit]:
     """Behind a section comes a footer more."""
     part = base.by_path[section]
-    footer = bytes([Mark.FOOTER]) + u32(part.section.section_id)
+    footer = bytes([SectionType.FOOTER]) + u32(part.section.section_id)
     return [Edit(part.end, part.end, footer * min(max(times, 0), 1000))]
 
 

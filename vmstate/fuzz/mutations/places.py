@@ -6,7 +6,7 @@ import math
 
 from vmstate.fuzz.anatomy import Anatomy, Array, Leaf, Part
 from vmstate.fuzz.mutations.domains import Place
-from vmstate.stream.constants import Kind
+from vmstate.stream.constants import SectionType
 
 _LARGE = 1 << 14
 #: What a field of the stream may at most have to be set as a number.
@@ -22,7 +22,7 @@ def _weight(base: Anatomy, path: str) -> float:
 
 def named(part: Part) -> bool:
     """Whether the section's header names its device: not so in PART and END."""
-    return part.section.kind in {Kind.START, Kind.FULL}
+    return part.section.kind in {SectionType.START, SectionType.FULL}
 
 
 def is_number(leaf: Leaf) -> bool:

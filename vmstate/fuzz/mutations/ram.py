@@ -10,7 +10,8 @@ from vmstate.fuzz.mutations.domains import Place, among
 from vmstate.fuzz.mutations.edges import u16, u32, u64
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.stream import writer
-from vmstate.stream.sections.ram import Ram, RamFlag
+from vmstate.stream.constants import RamFlag
+from vmstate.stream.sections.ram import Ram
 
 PAGE = 0x1000
 _FLAGS = PAGE - 1

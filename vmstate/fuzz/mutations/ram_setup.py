@@ -10,7 +10,7 @@ from vmstate.fuzz.mutations.domains import Place, among
 from vmstate.fuzz.mutations.edges import WIDE_EDGES, u32, u64, wide_edge
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.stream import writer
-from vmstate.stream.sections.ram import RamFlag
+from vmstate.stream.constants import RamFlag
 
 _PAGE = 0x1000
 _MEM_SIZE = int(RamFlag.MEM_SIZE)

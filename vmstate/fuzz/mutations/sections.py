@@ -8,7 +8,7 @@ from vmstate.fuzz.mutations.domains import among
 from vmstate.fuzz.mutations.edges import EDGES, edge, u32
 from vmstate.fuzz.mutations.places import ANY_SECTION, NAMED, header, named
 from vmstate.fuzz.mutations.registry import mutation
-from vmstate.stream.constants import Mark
+from vmstate.stream.constants import SectionType
 
 
 @mutation("sections", section=ANY_SECTION)
@@ -99,7 +99,7 @@ def section_named_as_other(base: Anatomy, section: str, other: str) -> list[Edit
     return [Edit(part.start + 5, header(part) + 4, base.data[start:end])]
 
 
-_KINDS = among(*(int(mark) for mark in Mark), 5, 9, 0x7F, 0xFF)
+_KINDS = among(*(int(mark) for mark in SectionType), 5, 9, 0x7F, 0xFF)
 
 
 @mutation("sections", section=ANY_SECTION, kind=_KINDS, repaired=among(True, False))
@@ -107,7 +107,7 @@ def section_kind(base: Anatomy, section: str, kind: int, repaired: bool) -> list
     """A section begins as one of another kind; without the names if ``repaired`` and that kind has none."""
     part = base.by_path[section]
     edits = [Edit(part.start, part.start + 1, bytes([kind % 256]))]
-    if repaired and kind in {Mark.PART, Mark.END} and named(part):
+    if repaired and kind in {SectionType.PART, SectionType.END} and named(part):
         edits.append(Edit(part.start + 5, part.section.payload_start, b""))
     return edits
 
@@ -117,7 +117,7 @@ def section_again_as(base: Anatomy, section: str, kind: int) -> list[Edit]:
     """Behind a section its payload comes once more, as PART, END, FULL or START of the same id."""
     part = base.by_path[section]
     names = b""
-    if kind in {Mark.START, Mark.FULL}:
+    if kind in {SectionType.START, SectionType.FULL}:
         start = next(p for p in base.parts if p.section.section_id == part.section.section_id)
         names = base.data[start.start + 5 : start.section.payload_start]
     again = bytes([kind % 256]) + u32(part.section.section_id) + names

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.faults import Answer, ended
-from vmstate.qemu.command_line import Command
+from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuStalled
 from vmstate.qemu.fast import Fast, Ran
 from vmstate.qemu.judging import without_installation
@@ -17,8 +17,8 @@ from vmstate.qemu.replay import RealOutcome, replay
 class Real:
     """``command``: a real QEMU's command line.  ``timeout``: seconds a stream; more is a hang."""
 
-    def __init__(self, command: Command | str | Sequence[str], *, timeout: float = 10.0) -> None:
-        self.command = command if isinstance(command, Command) else Command.parse(command)
+    def __init__(self, command: QemuCommand | str | Sequence[str], *, timeout: float = 10.0) -> None:
+        self.command = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
         self._fast = Fast(self.command, timeout=timeout)
         self.release = self._fast.release
         self.name = f"QEMU {self.release}"

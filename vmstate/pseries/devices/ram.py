@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from vmstate.describe import Cursor, Writer
 from vmstate.pseries.devices.device import LiveDevice
+from vmstate.stream.constants import RamFlag
 
 if TYPE_CHECKING:
     import numpy
 
 PAGE_BITS = 12
 PAGE_SIZE = 1 << PAGE_BITS
-ZERO, MEM_SIZE, PAGE, EOS, CONTINUE = 0x02, 0x04, 0x08, 0x10, 0x20
+# Plain numbers: an enum's operators cost more than the records.
+ZERO, MEM_SIZE, PAGE = int(RamFlag.ZERO), int(RamFlag.MEM_SIZE), int(RamFlag.PAGE)
+EOS, CONTINUE = int(RamFlag.EOS), int(RamFlag.CONTINUE)
 RECORD = 9  # a zero page of the block of the record before: its address with flags, the byte that fills it
 RUN_PAGES = 1 << 16
 

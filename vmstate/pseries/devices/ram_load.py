@@ -19,12 +19,14 @@ from vmstate.pseries.devices.ram import (
     RamBlock,
     zero_run,
 )
+from vmstate.stream.constants import RamFlag
 from vmstate.stream.sections import xbzrle
 
 if TYPE_CHECKING:
     from vmstate.pseries.devices.ram import Ram
 
-XBZRLE, HOOK, COMPRESSED, MULTIFD_FLUSH = 0x40, 0x80, 0x100, 0x200
+XBZRLE, HOOK = int(RamFlag.XBZRLE), int(RamFlag.HOOK)
+COMPRESSED, MULTIFD_FLUSH = int(RamFlag.COMPRESS_PAGE), int(RamFlag.MULTIFD_FLUSH)
 FLAGS = PAGE_SIZE - 1
 COMPRESS_BOUND = PAGE_SIZE + (PAGE_SIZE >> 12) + (PAGE_SIZE >> 14) + (PAGE_SIZE >> 25) + 13  # zlib's
 

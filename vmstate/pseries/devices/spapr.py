@@ -29,7 +29,7 @@ from vmstate.describe import (
     VMStateDescription,
 )
 from vmstate.errors import DeclarationError
-from vmstate.pseries.board_rules import RADIX_BIT
+from vmstate.pseries.board_rules import PATE1_GR
 from vmstate.pseries.capabilities import CAPABILITIES, Capability
 from vmstate.pseries.device_tree.root import device_tree
 from vmstate.pseries.devices import spapr_hooks as hooks
@@ -206,7 +206,7 @@ class Spapr(Device):
         if world is not None:
             self.description = _of_binary(world.binary(machine.release).capability_table)
         self.board = board
-        self.patb_entry = RADIX_BIT if machine.rules.starts_radix(machine) else 0
+        self.patb_entry = PATE1_GR if machine.rules.starts_radix(machine) else 0
         self.tb = Record(guest_timebase=0, time_of_the_day_ns=0)
         self.ov5_cas = Record(bitmap=0)
 

@@ -10,31 +10,17 @@ from __future__ import annotations
 import struct
 from array import array
 from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 import numpy as np
 
 from vmstate.errors import StreamError, Truncated
+from vmstate.stream.constants import RamFlag
 from vmstate.stream.sections.handlers import LiveContext, register
 from vmstate.stream.sections.ram_setup import RamBlock, read_setup
 from vmstate.stream.wire import Window
 
 WORD = struct.Struct(">Q")
-
-
-class RamFlag(IntFlag):
-    """RAM_SAVE_FLAG_*, below the page address."""
-
-    FULL = 0x01
-    ZERO = 0x02
-    MEM_SIZE = 0x04
-    PAGE = 0x08
-    EOS = 0x10
-    CONTINUE = 0x20
-    XBZRLE = 0x40
-    HOOK = 0x80
-    COMPRESS_PAGE = 0x100
-    MULTIFD_FLUSH = 0x200
 
 
 class PageKind(IntEnum):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from vmstate.describe.json_text import whole_characters
 from vmstate.errors import StreamError
-from vmstate.stream.constants import PAGE_SIZES, Mark
+from vmstate.stream.constants import PAGE_SIZES, SectionType
 from vmstate.stream.items import VmDescription
 from vmstate.stream.wire import Window, bytes_of
 
@@ -30,7 +30,7 @@ def find_vmdesc(win: Window) -> VmDescription | None:
     end = win.end
     if end - win.base < _HEADER + 2 or win.u8(end - 1) != ord("}"):
         return None
-    last = _rfind(win, Mark.VMDESCRIPTION, end)
+    last = _rfind(win, SectionType.VMDESCRIPTION, end)
     # The mark's length bytes may themselves be 0x06: try the four bytes in front of the last one too.
     for start in range(last, max(win.base - 1, last - 5), -1):
         if _fits(win, start):
@@ -50,7 +50,7 @@ def _rfind(win: Window, byte: int, end: int) -> int:
 
 
 def _fits(win: Window, start: int) -> bool:
-    if start < win.base or win.u8(start) != Mark.VMDESCRIPTION or win.end - start < _HEADER + 2:
+    if start < win.base or win.u8(start) != SectionType.VMDESCRIPTION or win.end - start < _HEADER + 2:
         return False
     return win.u32(start + 1) == win.end - start - _HEADER and win.u8(start + _HEADER) == ord("{")
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.stream.corpus import STREAMS
 from vmstate.cli import main
-from vmstate.pseries.readable import ProcessTable, meanings
+from vmstate.pseries.meanings import ProcessTable, meanings
 
 RADIX = str(STREAMS / "7.2-booted-power9-radix-xive.mig.zst")
 HASH = str(STREAMS / "7.2-booted-power8-hpt-xics.mig.zst")

@@ -7,7 +7,7 @@ import pytest
 from tests.stream import corpus
 from vmstate.compare.streams import Diff
 from vmstate.pseries.declarations import PseriesDeclarations
-from vmstate.pseries.readable import meanings
+from vmstate.pseries.meanings import meanings
 from vmstate.stream import open_stream
 from vmstate.stream.sections.ram import PageKind
 from vmstate.tree import Contents

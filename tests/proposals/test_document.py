@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from vmstate.proposals.files import read_proposals, with_proposals
-from vmstate.pseries.rules import HOOK_NAMES, RULE_NAMES
-from vmstate.pseries.world import WORLD
+from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.rules.replaceable import HOOK_NAMES, RULE_NAMES
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.migration import migrate
 

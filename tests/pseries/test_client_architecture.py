@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.client_architecture import ArchitectureCall, PvrEntry
-from vmstate.pseries.guest_kernels import Guest
-from vmstate.pseries.guests import guest, kernel, read_kernel, shipped_kernels
-from vmstate.pseries.linux_cas import LINUX_SHOWN
-from vmstate.pseries.option_vector_bits import (
+from vmstate.pseries.cas.client_architecture import ArchitectureCall, PvrEntry
+from vmstate.pseries.cas.guest_kernels import Guest
+from vmstate.pseries.cas.guests import guest, kernel, read_kernel, shipped_kernels
+from vmstate.pseries.cas.linux import LINUX_SHOWN
+from vmstate.pseries.tables.option_vector_bits import (
     VECTOR_5,
     bitmap_of,
     bits_of_bitmap,
@@ -19,7 +19,7 @@ from vmstate.pseries.option_vector_bits import (
     bytes_of_bits,
     vector_bit,
 )
-from vmstate.pseries.option_vectors import Ov5, from_wire, to_wire
+from vmstate.pseries.tables.option_vectors import Ov5, from_wire, to_wire
 
 WORDS = st.integers(0, 0xFFFFFFFF)
 END = PvrEntry(0xFFFFFFFE, 0x0F000001)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.accelerators import Host, host_from, read_host, shipped_host, shipped_hosts
+from vmstate.pseries.tables.accelerators import Host, host_from, read_host, shipped_host, shipped_hosts
 from vmstate.shipped import shipped
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.machine import build

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pseries.test_tables import lines
-from vmstate.pseries.capability_defaults import default_levels, is_sent, post_migration
-from vmstate.pseries.world import WORLD
+from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.rules.capability_levels import default_levels, is_sent, post_migration
 from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.machine import Machine, build
 from vmstate.simulate.startup import Startup

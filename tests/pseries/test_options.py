@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.world import WORLD
+from vmstate.pseries.catalogue import WORLD
 from vmstate.simulate.command_line import configuration
 from vmstate.simulate.machine import build
 from vmstate.simulate.options import BadOption, Opt, parse_keyval, parse_opts, parse_size, qdict_order

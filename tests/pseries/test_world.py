@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from vmstate.describe.history import Span
 from vmstate.errors import ConfigurationError, DeclarationError
-from vmstate.pseries.accelerators import shipped_hosts
-from vmstate.pseries.capabilities import Capability
-from vmstate.pseries.machines import Difference, MachineType
-from vmstate.pseries.option_vectors import Ov5, from_wire, to_wire
-from vmstate.pseries.world import WORLD
+from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.tables.accelerators import shipped_hosts
+from vmstate.pseries.tables.capabilities import Capability
+from vmstate.pseries.tables.machine_class import Difference, MachineType
+from vmstate.pseries.tables.option_vectors import Ov5, from_wire, to_wire
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.machine import Start, build
 

@@ -10,7 +10,7 @@ import pytest
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.world import WORLD
+from vmstate.pseries.catalogue import WORLD
 from vmstate.qemu import find_all
 from vmstate.qemu.campaigns import Base, Campaign
 from vmstate.qemu.damage import Damage

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from tests.pseries.recorded import rows
-from vmstate.pseries.world import WORLD
+from vmstate.pseries.catalogue import WORLD
 from vmstate.qemu import find_all
 from vmstate.qemu.judging import Judge, Side
 from vmstate.scenarios.files import read_scenario, shipped_scenarios

@@ -1,9 +1,9 @@
 """QEMU 11.2, as it might be: a machine type, a capability with a default, a subsection."""
 
 from vmstate.describe import Since, Span, UInt64, VMStateDescription
-from vmstate.pseries.additions import Subsection
-from vmstate.pseries.capabilities import Capability
-from vmstate.pseries.machines import Difference, MachineType
+from vmstate.pseries.changes import Subsection
+from vmstate.pseries.tables.capabilities import Capability
+from vmstate.pseries.tables.machine_class import Difference, MachineType
 
 DEXCR = VMStateDescription(
     "cpu/dexcr", 1, 1, needed=lambda cpu: cpu.machine.level("dexcr") == 1, fields=[UInt64("dexcr")]

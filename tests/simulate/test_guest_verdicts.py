@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.simulate.machines import command
-from vmstate.pseries import cas
-from vmstate.pseries.client_architecture import ArchitectureCall, PvrEntry
-from vmstate.pseries.compat import LOGICAL_2_07, LOGICAL_3_00
-from vmstate.pseries.guest_kernels import Guest, GuestKernel
-from vmstate.pseries.guests import guest
-from vmstate.pseries.option_vector_bits import bytes_of_bits
-from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.cas import negotiation as cas
+from vmstate.pseries.cas.client_architecture import ArchitectureCall, PvrEntry
+from vmstate.pseries.cas.guest_kernels import Guest, GuestKernel
+from vmstate.pseries.cas.guests import guest
+from vmstate.pseries.tables.compat import LOGICAL_2_07, LOGICAL_3_00
+from vmstate.pseries.tables.option_vector_bits import bytes_of_bits
+from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.guest import boot, call_cas
 from vmstate.simulate.instance import Instance

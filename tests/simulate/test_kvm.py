@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.files import with_proposals
-from vmstate.pseries.cas import platform_support
-from vmstate.pseries.compat import LOGICAL_2_06, LOGICAL_2_07
-from vmstate.pseries.compat_register import KVM_REFUSES, negotiate_compat, processors, set_compat_all
-from vmstate.pseries.guest_kernels import MMU_BYTE, RADIX_BYTE
-from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.cas.guest_kernels import MMU_BYTE, RADIX_BYTE
+from vmstate.pseries.cas.negotiation import platform_support
+from vmstate.pseries.rules.compat_register import KVM_REFUSES, negotiate_compat, processors, set_compat_all
+from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07
+from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.events import happen

@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from vmstate.pseries.world import WORLD
+from vmstate.pseries.catalogue import WORLD
 from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.explanations import explain_line

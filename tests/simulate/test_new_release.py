@@ -10,7 +10,7 @@ import pytest
 
 from tests.simulate.machines import TCG
 from vmstate.cli import main
-from vmstate.pseries.world import WORLD
+from vmstate.pseries.catalogue import WORLD
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.migration import migrate
 

@@ -12,7 +12,7 @@ from tests.stream import corpus
 from vmstate.compare.verify import verify
 from vmstate.errors import EncodeError
 from vmstate.pseries.declarations import PseriesDeclarations
-from vmstate.pseries.readable import meanings
+from vmstate.pseries.meanings import meanings
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 from vmstate.tree.changes import changed

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.stream import corpus
 from vmstate.pseries.declarations import PseriesDeclarations
-from vmstate.pseries.readable import meanings
+from vmstate.pseries.meanings import meanings
 from vmstate.stream import open_stream
 from vmstate.tree import By, Contents
 from vmstate.tree.as_json import JsonError, from_json, to_json

@@ -12,8 +12,8 @@ from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.worlds import add_with, world_of
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.guest_kernels import Guest
-from vmstate.pseries.guests import guest as named_guest
+from vmstate.pseries.cas.guest_kernels import Guest
+from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate import batch
 from vmstate.simulate.command_line import Configuration, parse

@@ -48,6 +48,6 @@ def known_declarations() -> Declarations | None:
 
 def known_meanings() -> Meanings:
     """What values are called."""
-    from vmstate.pseries.readable import meanings
+    from vmstate.pseries.meanings import meanings
 
     return meanings()

@@ -9,7 +9,7 @@ from typing import Any
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.files import all_beside, shipped_proposals
 from vmstate.proposals.proposal import Proposal
-from vmstate.pseries.world import WORLD, World
+from vmstate.pseries.catalogue import WORLD, World
 from vmstate.simulate.command_line import Configuration, parse
 
 

@@ -20,7 +20,7 @@ from vmstate.errors import ConfigurationError, VmstateError
 from vmstate.fuzz.endless import Endless, limited
 from vmstate.fuzz.faults import Answer, Fault, Kind, escaped, hanging
 from vmstate.fuzz.in_c import as_in_c
-from vmstate.pseries.world import WORLD
+from vmstate.pseries.catalogue import WORLD
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
 from vmstate.stream import writer

@@ -6,14 +6,14 @@ from vmstate.describe import Since, UInt8, UInt16, UInt32, UInt64, VMStateDescri
 from vmstate.describe.diagnostics import Aborted, Aborts
 from vmstate.describe.history import Span
 from vmstate.proposals.proposal import Proposal
-from vmstate.pseries.accelerators import GTSE_OFF, GTSE_ON, Host
-from vmstate.pseries.additions import Subsection
-from vmstate.pseries.capabilities import Capability, Kind
-from vmstate.pseries.capability_rules import Applying, CapabilityRefused
-from vmstate.pseries.compat import LOGICAL_2_06, LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
-from vmstate.pseries.machines import Difference, MachineType
-from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.changes import Subsection
 from vmstate.pseries.refused import Refused
+from vmstate.pseries.tables.accelerators import GTSE_OFF, GTSE_ON, Host
+from vmstate.pseries.tables.capabilities import Capability, Kind
+from vmstate.pseries.tables.capability_apply import Applying, CapabilityRefused
+from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
+from vmstate.pseries.tables.machine_class import Difference, MachineType
+from vmstate.pseries.tables.option_vectors import Ov5
 
 __all__ = [
     "GTSE_OFF",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vmstate.pseries.world import World
+from vmstate.pseries.catalogue import World
 from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.machine import Start
 

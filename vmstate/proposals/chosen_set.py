@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.capabilities import CapabilityAt
-from vmstate.pseries.world import WORLD, Binary, World
+from vmstate.pseries.catalogue import WORLD, Binary, World
+from vmstate.pseries.tables.capabilities import CapabilityAt
 from vmstate.simulate.properties import PROPERTIES
 
 _OPTION_SPANS = {prop.name: prop.span for prop in PROPERTIES}

@@ -18,8 +18,8 @@ from vmstate.errors import ConfigurationError
 from vmstate.proposals.alike import Alike
 from vmstate.proposals.chosen_set import ChosenSet, Setting
 from vmstate.proposals.wire import differing
-from vmstate.pseries.guests import guest
-from vmstate.pseries.world import Binary, World
+from vmstate.pseries.cas.guests import guest
+from vmstate.pseries.catalogue import Binary, World
 from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.guest import boot

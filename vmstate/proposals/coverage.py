@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmstate.proposals.whatif import WhatIf
-from vmstate.pseries.accelerators import shipped_hosts
+from vmstate.pseries.tables.accelerators import shipped_hosts
 
 _ALWAYS = (
     "two of ic-mode, max-cpu-compat and further options at once, or sides that differ in two things",

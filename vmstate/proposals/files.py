@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.proposal import Proposal
-from vmstate.pseries.world import WORLD, World
+from vmstate.pseries.catalogue import WORLD, World
 from vmstate.shipped import shipped
 
 

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from vmstate.describe import VMStateDescription
 from vmstate.errors import DeclarationError
-from vmstate.pseries.rules import HOOK_NAMES, RULE_NAMES, Hook, Redescribed, Rule
-from vmstate.pseries.world import WORLD, Declaration, World
+from vmstate.pseries.catalogue import WORLD, Declaration, World
+from vmstate.pseries.rules.replaceable import HOOK_NAMES, RULE_NAMES, Hook, Redescribed, Rule
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Redescribe = Callable[[VMStateDescription], VMStateDescription]
@@ -47,7 +47,7 @@ class Proposal:
         self.declarations.extend(declarations)
 
     def rule(self, function: _Function) -> _Function:
-        """Put ``function`` in the place of the rule of its name (vmstate.pseries.rules.Rules).
+        """Put ``function`` in the place of the rule of its name (vmstate.pseries.rules.replaceable.Rules).
 
         Its first argument is the rule as merged; the others are those of the rule.  Raises DeclarationError
         if there is no such rule.

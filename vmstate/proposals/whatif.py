@@ -22,7 +22,7 @@ from vmstate.proposals.chosen_set import ChosenSet
 from vmstate.proposals.comparison import COLUMNS, Change, Comparison, Done, Program, Rows, Task
 from vmstate.proposals.files import read_proposals, shipped_proposals, with_proposals
 from vmstate.proposals.proposal import Proposal
-from vmstate.pseries.world import WORLD, World
+from vmstate.pseries.catalogue import WORLD, World
 
 _CHUNK = 8  # tasks that a worker takes at a time: some tenths of a second
 

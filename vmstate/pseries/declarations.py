@@ -16,8 +16,8 @@ from typing import Any
 
 from vmstate.describe.history import Release
 from vmstate.pseries import devices
+from vmstate.pseries.catalogue import WORLD, World
 from vmstate.pseries.devices.device import Device
-from vmstate.pseries.world import WORLD, World
 from vmstate.tree.declarations import Declared, StreamFacts
 
 #: What a stream without a configuration section is taken for: it has all that old machine types have.

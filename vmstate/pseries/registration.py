@@ -29,9 +29,9 @@ from vmstate.pseries.devices.spapr_rtc import SpaprRtc
 from vmstate.pseries.devices.timer import Timers
 from vmstate.pseries.devices.xics import DummyIcp, Icp, Ics
 from vmstate.pseries.devices.xive import SpaprXive, XiveSource, XiveTctx
-from vmstate.pseries.hash_table import hash_table_shift
 from vmstate.pseries.pci_plugging import add_option
 from vmstate.pseries.plugging import add_host_bridge, add_vio, number_of
+from vmstate.pseries.rules.memory import hash_table_shift
 
 Step = Callable[[Board], None]
 

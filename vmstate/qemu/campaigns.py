@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.world import WORLD
+from vmstate.pseries.catalogue import WORLD
 from vmstate.qemu.damage import Damage
 from vmstate.qemu.guesses import Guesses
 from vmstate.qemu.judging import Comparison, Judge, Side

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from vmstate.describe.history import Release
-from vmstate.pseries.capabilities import CapabilityAt, Kind
-from vmstate.pseries.world import WORLD, Binary
+from vmstate.pseries.catalogue import WORLD, Binary
+from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
 
 #: What TCG lacks and would warn of; with it a machine starts wherever it may.
 PLAIN = {

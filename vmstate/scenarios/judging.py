@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import ndiff
 
 from vmstate.describe import Node
-from vmstate.pseries.readable import meanings
+from vmstate.pseries.meanings import meanings
 from vmstate.scenarios.model import Case, Expected, Scenario
 from vmstate.scenarios.running import Found, run_case
 from vmstate.stream.items import Section

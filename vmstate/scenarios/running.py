@@ -10,9 +10,9 @@ from functools import cache
 from vmstate.containers import open_input
 from vmstate.errors import VmstateError
 from vmstate.proposals.files import with_proposals
+from vmstate.pseries.catalogue import World
 from vmstate.pseries.declarations import PseriesDeclarations
-from vmstate.pseries.readable import meanings
-from vmstate.pseries.world import World
+from vmstate.pseries.meanings import meanings
 from vmstate.savevm.verdict import Check
 from vmstate.scenarios.model import Case, Ending
 from vmstate.shipped import shipped_streams

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.pseries.board_rules import PATE1_GR
-from vmstate.pseries.compat_register import processors
-from vmstate.pseries.guests import guest
-from vmstate.pseries.option_vectors import Ov5, offers_radix
+from vmstate.pseries.cas.guests import guest
+from vmstate.pseries.rules.board import PATE1_GR
+from vmstate.pseries.rules.compat_register import processors
+from vmstate.pseries.tables.option_vectors import Ov5, offers_radix
 from vmstate.simulate.instance import Instance
 
 RUNS = "runs"

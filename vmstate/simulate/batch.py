@@ -8,7 +8,7 @@ from typing import Any
 
 from vmstate.containers import open_input
 from vmstate.errors import VmstateError
-from vmstate.pseries.world import WORLD, World
+from vmstate.pseries.catalogue import WORLD, World
 from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.guest import migrate_guest

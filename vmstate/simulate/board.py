@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmstate.describe.history import History
-from vmstate.pseries.accelerators import QTEST
-from vmstate.pseries.capability_rules import ACCELERATORS_SAY, Applying, CapabilityRefused
-from vmstate.pseries.compat import LOGICAL_2_07
+from vmstate.pseries.tables.accelerators import QTEST
+from vmstate.pseries.tables.capability_apply import ACCELERATORS_SAY, Applying, CapabilityRefused
+from vmstate.pseries.tables.compat import LOGICAL_2_07
 from vmstate.simulate.kvm_board import (
     activate_irqchip,
     apply_compat,

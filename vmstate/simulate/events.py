@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.compat_register import processors, set_compat_all, store_compat
+from vmstate.pseries.rules.compat_register import processors, set_compat_all, store_compat
 from vmstate.simulate.instance import Instance
 
 #: From 2.10 a reset goes back to the mode of the command line; before, the negotiated one stayed.

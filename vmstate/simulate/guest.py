@@ -12,17 +12,17 @@ from dataclasses import replace
 from typing import Any
 
 from vmstate.describe.history import History
-from vmstate.pseries.board_rules import PATE1_GR
-from vmstate.pseries.cas import Negotiated, negotiate, platform_support
-from vmstate.pseries.client_architecture import ArchitectureCall
-from vmstate.pseries.compat_register import negotiate_compat
+from vmstate.pseries.cas.client_architecture import ArchitectureCall
+from vmstate.pseries.cas.guest_kernels import Guest
+from vmstate.pseries.cas.guests import guest as named
+from vmstate.pseries.cas.negotiation import Negotiated, negotiate, platform_support
 from vmstate.pseries.devices import cpu_reset
 from vmstate.pseries.devices.cpu_reset import SPR_LPCR
-from vmstate.pseries.guest_kernels import Guest
-from vmstate.pseries.guests import guest as named
-from vmstate.pseries.kernel_irqchip import falls_back
-from vmstate.pseries.option_vector_bits import bitmap_of
-from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.rules.board import PATE1_GR
+from vmstate.pseries.rules.compat_register import negotiate_compat
+from vmstate.pseries.rules.kernel_irqchip import falls_back
+from vmstate.pseries.tables.option_vector_bits import bitmap_of
+from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import Side, configuration, load, send

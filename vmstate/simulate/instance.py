@@ -7,9 +7,9 @@ from typing import Any
 
 from vmstate.describe import Cursor
 from vmstate.describe.diagnostics import Aborted, HookFailed, Report, Stalled
-from vmstate.pseries.additions import add_subsections, replace_hooks
 from vmstate.pseries.board import Registered
-from vmstate.pseries.cas import Negotiated
+from vmstate.pseries.cas.negotiation import Negotiated
+from vmstate.pseries.changes import add_subsections, replace_hooks
 from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.device import Device, LiveDevice
 from vmstate.pseries.devices.ram import PAGE_SIZE

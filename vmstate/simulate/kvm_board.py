@@ -6,9 +6,9 @@ hw/ppc/spapr.c, hw/ppc/spapr_irq.c, target/ppc/kvm.c; read in QEMU's sources, ne
 from __future__ import annotations
 
 from vmstate.describe.history import History
-from vmstate.pseries.accelerators import Host
-from vmstate.pseries.compat_register import new_register, tell_kvm
-from vmstate.pseries.kernel_irqchip import NO_XICS, falls_back, unavailable
+from vmstate.pseries.rules.compat_register import new_register, tell_kvm
+from vmstate.pseries.rules.kernel_irqchip import NO_XICS, falls_back, unavailable
+from vmstate.pseries.tables.accelerators import Host
 from vmstate.simulate.startup import Refused, Startup
 
 _HV_NEEDS_HOST = (

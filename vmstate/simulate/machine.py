@@ -8,17 +8,17 @@ from functools import cached_property
 from typing import Any
 
 from vmstate.describe.history import History, Release
-from vmstate.pseries.accelerators import Accelerator, Host
-from vmstate.pseries.capabilities import CapabilityAt
-from vmstate.pseries.compat import CompatTable
-from vmstate.pseries.compat_register import CompatRegister
-from vmstate.pseries.cpus import CpuAt
-from vmstate.pseries.hash_table import hash_table_shift
-from vmstate.pseries.machines import ClassFlags, GlobalProperty, version_of
-from vmstate.pseries.option_vectors import Ov5
-from vmstate.pseries.rules import Rules
+from vmstate.pseries.catalogue import World
+from vmstate.pseries.rules.compat_register import CompatRegister
+from vmstate.pseries.rules.memory import hash_table_shift
+from vmstate.pseries.rules.replaceable import Rules
+from vmstate.pseries.tables.accelerators import Accelerator, Host
+from vmstate.pseries.tables.capabilities import CapabilityAt
+from vmstate.pseries.tables.compat import CompatTable
+from vmstate.pseries.tables.cpus import CpuAt
+from vmstate.pseries.tables.machine_class import ClassFlags, GlobalProperty, version_of
+from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.pseries.vio_bus import VioDevice
-from vmstate.pseries.world import World
 from vmstate.simulate.acceleration import select_accelerator
 from vmstate.simulate.board import BOARD, RESET
 from vmstate.simulate.command_line import Configuration
@@ -122,7 +122,7 @@ class Machine:
         """Everything that is declared where the machine lives."""
         return self.configuration.world
 
-    # What rules see of a machine that runs (vmstate.pseries.rules.MachineView); kept, as every instance asks.
+    # What rules see of a machine that runs (MachineView); kept, as every instance asks.
 
     @cached_property
     def rules(self) -> Rules:

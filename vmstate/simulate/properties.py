@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from vmstate.describe.history import ALWAYS, History, Span
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.capabilities import CapabilityAt, Kind
+from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
 from vmstate.simulate.option_phase import KEYVAL_MACHINE
 from vmstate.simulate.options import KeyVal, Opt, parse_number, parse_size, qdict_order
 from vmstate.simulate.startup import Refused, Startup

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.capabilities import CapabilityAt, Kind
+from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.command_line import Configuration, Option
 from vmstate.simulate.machine import Machine, build

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.accelerators import Host
-from vmstate.pseries.cpus import CpuAt
-from vmstate.pseries.other_cpus import is_other_cpu
+from vmstate.pseries.tables.accelerators import Host
+from vmstate.pseries.tables.cpus import CpuAt
+from vmstate.pseries.tables.other_cpus import is_other_cpu
 from vmstate.simulate.options import Opt, parse_opts
 from vmstate.simulate.properties import default_options, machine_option, set_max_compat
 from vmstate.simulate.startup import Global, Refused, Startup

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vmstate.describe.history import Release
-from vmstate.pseries.accelerators import TCG, Accelerator, Host
-from vmstate.pseries.capabilities import CapabilityAt
-from vmstate.pseries.compat_register import CompatRegister
-from vmstate.pseries.cpus import CpuAt
-from vmstate.pseries.machines import ClassFlags, MachineClass, version_of
+from vmstate.pseries.catalogue import Binary
 from vmstate.pseries.refused import Refused
-from vmstate.pseries.rules import Rules
+from vmstate.pseries.rules.compat_register import CompatRegister
+from vmstate.pseries.rules.replaceable import Rules
+from vmstate.pseries.tables.accelerators import TCG, Accelerator, Host
+from vmstate.pseries.tables.capabilities import CapabilityAt
+from vmstate.pseries.tables.cpus import CpuAt
+from vmstate.pseries.tables.machine_class import ClassFlags, MachineClass, version_of
 from vmstate.pseries.vio_bus import VioBus
-from vmstate.pseries.world import Binary
 from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.options import KeyVal, Opt
 
@@ -134,7 +134,7 @@ class Startup:
         assert self.cpu is not None
         return self.cpu
 
-    # What rules see of a machine that starts (vmstate.pseries.rules.MachineView).
+    # What rules see of a machine that starts (vmstate.pseries.rules.replaceable.MachineView).
 
     @property
     def rules(self) -> Rules:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from vmstate.describe.history import History
-from vmstate.pseries.machines import ClassFlags
+from vmstate.pseries.tables.machine_class import ClassFlags
 from vmstate.simulate.options import parse_number, parse_size
 from vmstate.simulate.startup import Refused, Settings, Startup
 

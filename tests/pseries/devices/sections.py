@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.stream import corpus
 from vmstate.describe import Release
+from vmstate.pseries.catalogue import WORLD
 from vmstate.pseries.declarations import device_classes
 from vmstate.pseries.devices.cpu import Cpu
 from vmstate.pseries.devices.cpu_common import CpuCommon
@@ -21,7 +22,6 @@ from vmstate.pseries.devices.spapr import Spapr
 from vmstate.pseries.devices.spapr_cpu import SpaprCpu
 from vmstate.pseries.devices.xics import Icp, Ics
 from vmstate.pseries.devices.xive import SpaprXive, XiveSource, XiveTctx
-from vmstate.pseries.world import WORLD
 from vmstate.simulate.command_line import configuration
 from vmstate.simulate.machine import Machine, build
 

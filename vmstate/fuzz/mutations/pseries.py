@@ -11,7 +11,7 @@ from vmstate.fuzz.mutations.domains import Number, Place, among, between
 from vmstate.fuzz.mutations.edges import FIELD_EDGES, sized_edge, u32
 from vmstate.fuzz.mutations.places import element
 from vmstate.fuzz.mutations.registry import mutation
-from vmstate.pseries.cpu_table import CPU_MODELS
+from vmstate.pseries.tables.cpu_models import CPU_MODELS
 from vmstate.stream import writer
 
 _SPR_PVR = 287

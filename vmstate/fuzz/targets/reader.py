@@ -10,7 +10,7 @@ from vmstate.compare.verify import verify
 from vmstate.errors import Finding, Severity, StreamError, VmstateError
 from vmstate.fuzz.faults import Answer, Fault, Kind, escaped, template
 from vmstate.pseries.declarations import PseriesDeclarations
-from vmstate.pseries.readable import meanings
+from vmstate.pseries.meanings import meanings
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 from vmstate.tree.display import text_of_place

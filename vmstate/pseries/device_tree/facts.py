@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmstate.describe.history import Release
-from vmstate.pseries.compat import LOGICAL_2_06, LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
-from vmstate.pseries.cpus import CpuAt
 from vmstate.pseries.device_tree.pci_facts import PciFacts, pci_facts
 from vmstate.pseries.devices.cpu_common import CpuCommon
 from vmstate.pseries.devices.htab import Htab
 from vmstate.pseries.devices.spapr_drc import Connectors
 from vmstate.pseries.devices.spapr_pci import BASE_BUID, SpaprPci
 from vmstate.pseries.devices.spapr_vio import SpaprVio
-from vmstate.pseries.machines import ClassFlags
-from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
+from vmstate.pseries.tables.cpus import CpuAt
+from vmstate.pseries.tables.machine_class import ClassFlags
+from vmstate.pseries.tables.option_vectors import Ov5
 
 RANDOM_DRIVER = "spapr-rng"
 GRAPHICS_DRIVER = "VGA"

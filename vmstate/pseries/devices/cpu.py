@@ -20,7 +20,6 @@ from vmstate.describe import (
     WireRecords,
 )
 from vmstate.describe.arrays import zeros
-from vmstate.pseries.cpus import CpuAt
 from vmstate.pseries.devices import cpu_hooks, cpu_reset
 from vmstate.pseries.devices.cpu_common import CpuCommon
 from vmstate.pseries.devices.cpu_needed import pre_2_8_migration
@@ -28,6 +27,7 @@ from vmstate.pseries.devices.cpu_parts import AVR, SLBE, SUBSECTIONS
 from vmstate.pseries.devices.device import Device
 from vmstate.pseries.devices.slb import MAX_SLB_ENTRIES
 from vmstate.pseries.real_mode import real_mode_size
+from vmstate.pseries.tables.cpus import CpuAt
 
 CPU = VMStateDescription(
     "cpu",

@@ -6,10 +6,10 @@ from typing import Any
 
 from vmstate.describe.diagnostics import EINVAL, EPERM
 from vmstate.describe.history import History, reached
-from vmstate.pseries.compat_register import store_compat, tell_kvm
 from vmstate.pseries.devices.cpu_legacy import legacy_words
 from vmstate.pseries.devices.cpu_needed import RTAS_STOPPED_SINCE
 from vmstate.pseries.devices.cpu_reset import power_saving_exits
+from vmstate.pseries.rules.compat_register import store_compat, tell_kvm
 
 SPR_DECR, SPR_SDR1, SPR_PVR, SPR_LPCR, SPR_PSSCR = 22, 25, 287, 318, 855
 PSSCR_EC = 1 << 20

@@ -14,7 +14,7 @@ from functools import lru_cache
 from vmstate.describe import WireArray
 from vmstate.describe.arrays import zeros
 from vmstate.describe.history import ALWAYS, History, Release, Span, reached
-from vmstate.pseries.cpus import CpuAt
+from vmstate.pseries.tables.cpus import CpuAt
 
 SPRS = 1024
 GPRS = 32

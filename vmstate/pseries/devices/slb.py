@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.describe.diagnostics import EPERM
-from vmstate.pseries.capability_defaults import ANY_PAGE
+from vmstate.pseries.rules.capability_levels import ANY_PAGE
 
 MAX_SLB_ENTRIES = 64
 ESID_MASK = 0xFFFFFFFFF0000000 | 0x08000000  # the segment's number, and the valid bit

@@ -29,12 +29,12 @@ from vmstate.describe import (
     VMStateDescription,
 )
 from vmstate.errors import DeclarationError
-from vmstate.pseries.board_rules import PATE1_GR
-from vmstate.pseries.capabilities import CAPABILITIES, Capability
 from vmstate.pseries.device_tree.root import device_tree
 from vmstate.pseries.devices import spapr_hooks as hooks
 from vmstate.pseries.devices.device import Device
-from vmstate.pseries.option_vectors import BITS
+from vmstate.pseries.rules.board import PATE1_GR
+from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability
+from vmstate.pseries.tables.option_vectors import BITS
 
 #: Interrupts that can be given out to message-signalled devices.
 IRQ_MAP_BITS = 0xD00

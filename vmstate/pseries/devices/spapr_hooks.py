@@ -7,8 +7,8 @@ from typing import Any
 from vmstate.describe.diagnostics import EINVAL, ends
 from vmstate.describe.history import History, Span
 from vmstate.pseries.devices.xive import in_kernel, tell_kvm
-from vmstate.pseries.kernel_irqchip import falls_back
-from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.rules.kernel_irqchip import falls_back
+from vmstate.pseries.tables.option_vectors import Ov5
 
 #: Up to 2.9 there is a presenter for each server, whether there is a processor or not.
 ALL_PRESENTERS = History(True, ("2.10", False))

@@ -8,14 +8,14 @@ from __future__ import annotations
 from functools import cache
 
 from vmstate.describe.history import History, Release, at
-from vmstate.pseries.board_rules import PATE1_GR
-from vmstate.pseries.capabilities import CAPABILITIES, Capability, Kind
-from vmstate.pseries.compat import COMPAT_MODES
-from vmstate.pseries.cpu_table import CPU_MODELS
 from vmstate.pseries.devices.cpu_hooks import SPR_PVR
-from vmstate.pseries.option_vector_bits import VECTOR_5, bits_of_bitmap, vector_bit
-from vmstate.pseries.option_vectors import BITS
-from vmstate.pseries.releases import NEWEST
+from vmstate.pseries.rules.board import PATE1_GR
+from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability, Kind
+from vmstate.pseries.tables.compat import COMPAT_MODES
+from vmstate.pseries.tables.cpu_models import CPU_MODELS
+from vmstate.pseries.tables.option_vector_bits import VECTOR_5, bits_of_bitmap, vector_bit
+from vmstate.pseries.tables.option_vectors import BITS
+from vmstate.pseries.tables.releases import NEWEST
 from vmstate.tree.meanings import Flags, Meanings, Names, Part, Words
 
 #: Bits of a 64-bit POWER processor's machine state register (target/ppc/cpu.h MSR_*).

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vmstate.describe.history import ALWAYS, Release, Span, reached
-from vmstate.pseries.cpus import (
+from vmstate.pseries.tables.cpus import (
     ISA_2_05,
     ISA_2_06,
     ISA_2_07,

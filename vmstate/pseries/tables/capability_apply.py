@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from vmstate.describe.history import History, Release
-from vmstate.pseries.accelerators import Host
-from vmstate.pseries.compat import LOGICAL_3_00, LOGICAL_3_10, CompatTable
-from vmstate.pseries.cpus import CpuAt
-from vmstate.pseries.machines import ClassFlags
+from vmstate.pseries.tables.accelerators import Host
+from vmstate.pseries.tables.compat import LOGICAL_3_00, LOGICAL_3_10, CompatTable
+from vmstate.pseries.tables.cpus import CpuAt
+from vmstate.pseries.tables.machine_class import ClassFlags
 
 
 class CapabilityRefused(Exception):

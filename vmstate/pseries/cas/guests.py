@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.client_architecture import PvrEntry
-from vmstate.pseries.guest_kernels import Guest, GuestKernel
-from vmstate.pseries.linux_cas import LINUX_SHOWN, linux
+from vmstate.pseries.cas.client_architecture import PvrEntry
+from vmstate.pseries.cas.guest_kernels import Guest, GuestKernel
+from vmstate.pseries.cas.linux import LINUX_SHOWN, linux
 from vmstate.shipped import shipped
 
 _LINUX = "linux-"

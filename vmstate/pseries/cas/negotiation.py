@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vmstate.describe.history import History, Span
-from vmstate.pseries.client_architecture import ArchitectureCall
-from vmstate.pseries.compat import LOGICAL_3_00
-from vmstate.pseries.compat_register import KVM_REFUSES
-from vmstate.pseries.guest_kernels import (
+from vmstate.pseries.cas.client_architecture import ArchitectureCall
+from vmstate.pseries.cas.guest_kernels import (
     EITHER,
     GTSE,
     MMU_BYTE,
@@ -24,8 +22,10 @@ from vmstate.pseries.guest_kernels import (
     XIVE_BYTE,
     Support,
 )
-from vmstate.pseries.hash_table import hash_table_shift
-from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.rules.compat_register import KVM_REFUSES
+from vmstate.pseries.rules.memory import hash_table_shift
+from vmstate.pseries.tables.compat import LOGICAL_3_00
+from vmstate.pseries.tables.option_vectors import Ov5
 
 NO_PVR = "Couldn't negotiate a suitable PVR during CAS"
 NO_VECTOR = "warning: guest didn't provide option vector {}"

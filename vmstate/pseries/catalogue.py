@@ -11,16 +11,16 @@ from typing import Any, Protocol, TypeVar
 
 from vmstate.describe.history import History, Release, at
 from vmstate.errors import ConfigurationError, DeclarationError
-from vmstate.pseries import machine_types, releases
-from vmstate.pseries.accelerators import Host, read_host, shipped_host, shipped_hosts
-from vmstate.pseries.additions import Subsection
-from vmstate.pseries.capabilities import CAPABILITIES, Capability, CapabilityAt, capability_at
-from vmstate.pseries.compat import COMPAT_MODES, CompatMode, CompatTable, compat_table
-from vmstate.pseries.cpu_table import CPU_FAMILIES, CPU_MODELS
-from vmstate.pseries.cpus import CpuAt, CpuFamily, CpuModel, cpu_at
-from vmstate.pseries.lifecycle import Lifecycle
-from vmstate.pseries.machines import Difference, MachineClass, MachineType, machine_class
-from vmstate.pseries.rules import QEMU_RULES, Change, Hook, Redescribed, Rule, Rules, checked_hook
+from vmstate.pseries.changes import Subsection
+from vmstate.pseries.rules.replaceable import QEMU_RULES, Change, Hook, Redescribed, Rule, Rules, checked_hook
+from vmstate.pseries.tables import machine_types, releases
+from vmstate.pseries.tables.accelerators import Host, read_host, shipped_host, shipped_hosts
+from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability, CapabilityAt, capability_at
+from vmstate.pseries.tables.compat import COMPAT_MODES, CompatMode, CompatTable, compat_table
+from vmstate.pseries.tables.cpu_models import CPU_FAMILIES, CPU_MODELS
+from vmstate.pseries.tables.cpus import CpuAt, CpuFamily, CpuModel, cpu_at
+from vmstate.pseries.tables.lifecycle import Lifecycle
+from vmstate.pseries.tables.machine_class import Difference, MachineClass, MachineType, machine_class
 
 Declaration = (
     str

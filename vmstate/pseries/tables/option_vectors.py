@@ -13,7 +13,7 @@ from typing import Any
 from bitstring import BitArray
 
 from vmstate.describe.history import History
-from vmstate.pseries.compat import LOGICAL_3_00
+from vmstate.pseries.tables.compat import LOGICAL_3_00
 
 #: Bits of one option vector (OV_MAXBITS), and bytes on the wire.
 BITS = 256 * 8

@@ -12,8 +12,14 @@ from enum import Enum
 from typing import Any
 
 from vmstate.describe.history import ALWAYS, History, Points, Release, Span, at
-from vmstate.pseries import capability_rules as rules
-from vmstate.pseries.compat import LOGICAL_2_06, LOGICAL_2_06_PLUS, LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
+from vmstate.pseries.tables import capability_apply as rules
+from vmstate.pseries.tables.compat import (
+    LOGICAL_2_06,
+    LOGICAL_2_06_PLUS,
+    LOGICAL_2_07,
+    LOGICAL_3_00,
+    LOGICAL_3_10,
+)
 
 
 class Kind(Enum):

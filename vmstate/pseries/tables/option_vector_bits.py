@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bitstring import Bits
 
-from vmstate.pseries.option_vectors import Ov5
+from vmstate.pseries.tables.option_vectors import Ov5
 
 
 @dataclass(frozen=True, slots=True)

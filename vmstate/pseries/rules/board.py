@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.describe.history import History
-from vmstate.pseries.compat import LOGICAL_3_00
+from vmstate.pseries.tables.compat import LOGICAL_3_00
 
 #: PATE1_GR: the guest translates by radix trees, and has no hash table.
 PATE1_GR = 1 << 63

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmstate.describe.history import Release, reached
-from vmstate.pseries.machines import MachineType, version_of
+from vmstate.pseries.tables.machine_class import MachineType, version_of
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmstate.describe.history import History, Span
-from vmstate.pseries.machines import MachineType
+from vmstate.pseries.tables.machine_class import MachineType
 
 _GIB = 1 << 30
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vmstate.pseries.compat import LOGICAL_3_00
 from vmstate.pseries.refused import Refused
+from vmstate.pseries.tables.compat import LOGICAL_3_00
 
 
 def interrupt_mode(machine: Any, levels: Mapping[str, int]) -> str:

@@ -14,10 +14,8 @@ from typing import Any, NamedTuple, Protocol
 from vmstate.describe import VMStateDescription
 from vmstate.describe.history import History, Release
 from vmstate.errors import DeclarationError
-from vmstate.pseries import board_rules
-from vmstate.pseries.accelerators import Accelerator, Host
-from vmstate.pseries.capabilities import CapabilityAt
-from vmstate.pseries.capability_defaults import (
+from vmstate.pseries.rules import board as board_rules
+from vmstate.pseries.rules.capability_levels import (
     LevelCheck,
     default_levels,
     effective_levels,
@@ -25,10 +23,12 @@ from vmstate.pseries.capability_defaults import (
     is_sent,
     post_migration,
 )
-from vmstate.pseries.compat_register import arch_compat
-from vmstate.pseries.interrupt_modes import interrupt_mode
-from vmstate.pseries.machines import ClassFlags
-from vmstate.pseries.option_vectors import Ov5, offered, offers_gtse, tells_gtse
+from vmstate.pseries.rules.compat_register import arch_compat
+from vmstate.pseries.rules.interrupts import interrupt_mode
+from vmstate.pseries.tables.accelerators import Accelerator, Host
+from vmstate.pseries.tables.capabilities import CapabilityAt
+from vmstate.pseries.tables.machine_class import ClassFlags
+from vmstate.pseries.tables.option_vectors import Ov5, offered, offers_gtse, tells_gtse
 
 
 class MachineView(Protocol):
@@ -90,7 +90,7 @@ class Rules:
     ``arch_compat``: the value that the ioctl for ``KVM_REG_PPC_ARCH_COMPAT`` writes when the mode goes from
     ``old`` to ``new``; None where it is not made.
 
-    Those of :mod:`vmstate.pseries.board_rules` say there what they are: how many dummy presenters there are
+    Those of :mod:`vmstate.pseries.rules.board` say there what they are: how many dummy presenters there are
     and whether a real one replaces its own, a DMA window's instance, whether a guest starts with radix, what
     a destination says of a process table, which PVR a processor goes on with, whether a pass over no hash
     table ends, whether pages of zeros are sent.

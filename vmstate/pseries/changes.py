@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from vmstate.describe import VMStateDescription
-from vmstate.pseries.rules import Change, hooked
+from vmstate.pseries.rules.replaceable import Change, hooked
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmstate.describe.history import ALWAYS, History, Span
-from vmstate.pseries.cpus import (
+from vmstate.pseries.tables.cpus import (
     ISA_2_05,
     ISA_2_06,
     ISA_2_07,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmstate.describe.history import Release
-from vmstate.pseries.accelerators import Host
-from vmstate.pseries.capabilities import CapabilityAt, Kind
-from vmstate.pseries.capability_rules import PAGE_SIZE_ASKED
+from vmstate.pseries.tables.accelerators import Host
+from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
+from vmstate.pseries.tables.capability_apply import PAGE_SIZE_ASKED
 
 #: Everything up to 16 GiB: what machine types to 2.12 allow where the host does not limit page sizes.
 ANY_PAGE = 34

@@ -1,0 +1,1 @@
+"""The pseries machine as data: releases, machine types, capabilities, processors, compat modes, hosts."""

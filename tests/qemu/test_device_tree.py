@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from tests.pseries.device_tree.reader import seed
-from vmstate.pseries.device_tree.facts import facts_of
+from vmstate.pseries.device_tree.inputs import facts_of
 from vmstate.pseries.device_tree.root import build
 from vmstate.pseries.registration import build as board
 from vmstate.qemu import capture

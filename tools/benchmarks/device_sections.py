@@ -21,7 +21,7 @@ from vmstate.describe.arrays import WireRecords
 from vmstate.describe.as_construct import as_construct, container_of
 from vmstate.describe.from_vmdesc import from_vmdesc, member, parse_json
 from vmstate.errors import DeclarationError
-from vmstate.pseries.devices.device import LiveDevice
+from vmstate.pseries.board.device import LiveDevice
 from vmstate.simulate.command_line import parse
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.machine import build

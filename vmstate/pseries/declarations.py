@@ -16,8 +16,8 @@ from typing import Any
 
 from vmstate.describe.history import Release
 from vmstate.pseries import devices
+from vmstate.pseries.board.device import Device
 from vmstate.pseries.catalogue import WORLD, World
-from vmstate.pseries.devices.device import Device
 from vmstate.tree.declarations import Declared, StreamFacts
 
 #: What a stream without a configuration section is taken for: it has all that old machine types have.
@@ -27,7 +27,7 @@ OLDEST_TYPE = "pseries-2.1"
 @cache
 def device_classes() -> dict[str, list[type[Device]]]:
     """Every device that is declared, by the name of its description."""
-    for module in pkgutil.iter_modules(devices.__path__, devices.__name__ + "."):
+    for module in pkgutil.walk_packages(devices.__path__, devices.__name__ + "."):
         import_module(module.name)
     found: dict[str, list[type[Device]]] = {}
     todo: list[type[Device]] = [Device]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vmstate.pseries.board import Board
-from vmstate.pseries.devices.scsi import ScsiDisk
+from vmstate.pseries.board.board import Board
+from vmstate.pseries.devices.vio.scsi_disk import ScsiDisk
 from vmstate.pseries.pci_plugging import add_ohci, add_vga, add_xhci, plug_usb
 from vmstate.pseries.plugging import add_vio
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.board import Board, UsbBus
-from vmstate.pseries.devices.e1000 import E1000Card
-from vmstate.pseries.devices.ohci import Ohci
-from vmstate.pseries.devices.pci_config import NIC_ROM
-from vmstate.pseries.devices.ram import RamBlock
-from vmstate.pseries.devices.spapr_pci import DRIVER
-from vmstate.pseries.devices.usb import UsbDevice, UsbKeyboard, UsbPointer
-from vmstate.pseries.devices.vga import ROM_SIZE, VRAM_SIZE, Vga
-from vmstate.pseries.devices.xhci import NEC, QEMU, Xhci, XhciModel
+from vmstate.pseries.board.board import Board, UsbBus
+from vmstate.pseries.devices.host.ram import RamBlock
+from vmstate.pseries.devices.pci.config_space import NIC_ROM
+from vmstate.pseries.devices.pci.e1000 import E1000Card
+from vmstate.pseries.devices.pci.spapr_pci import DRIVER
+from vmstate.pseries.devices.pci.vga import ROM_SIZE, VRAM_SIZE, Vga
+from vmstate.pseries.devices.usb.hid import UsbDevice, UsbKeyboard, UsbPointer
+from vmstate.pseries.devices.usb.ohci import Ohci
+from vmstate.pseries.devices.usb.xhci import NEC, QEMU, Xhci, XhciModel
 from vmstate.pseries.plugging import (
     VIO_DEVICES,
     add_host_bridge,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.board import Board, PciSlots
-from vmstate.pseries.devices.pci_bus import PciBus
-from vmstate.pseries.devices.spapr_drc import Connectors, DrcType
-from vmstate.pseries.devices.spapr_iommu import PHB_WINDOW_SIZE, SpaprIommu, pci_liobn
-from vmstate.pseries.devices.spapr_llan import SpaprLlan
-from vmstate.pseries.devices.spapr_nvram import SpaprNvram
-from vmstate.pseries.devices.spapr_pci import BASE_BUID, SpaprPci
-from vmstate.pseries.devices.spapr_vio import SpaprVio
-from vmstate.pseries.devices.spapr_vscsi import SpaprVscsi
-from vmstate.pseries.devices.spapr_vty import SpaprVty
+from vmstate.pseries.board.board import Board, PciSlots
+from vmstate.pseries.devices.pci.pci_bus import PciBus
+from vmstate.pseries.devices.pci.spapr_iommu import PHB_WINDOW_SIZE, SpaprIommu, pci_liobn
+from vmstate.pseries.devices.pci.spapr_pci import BASE_BUID, SpaprPci
+from vmstate.pseries.devices.spapr.spapr_drc import Connectors, DrcType
+from vmstate.pseries.devices.vio.spapr_llan import SpaprLlan
+from vmstate.pseries.devices.vio.spapr_nvram import SpaprNvram
+from vmstate.pseries.devices.vio.spapr_vio import SpaprVio
+from vmstate.pseries.devices.vio.spapr_vscsi import SpaprVscsi
+from vmstate.pseries.devices.vio.spapr_vty import SpaprVty
 
 FUNCTIONS = 256  # of a PCI bus: 32 slots of 8 functions
 

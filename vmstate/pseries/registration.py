@@ -11,24 +11,25 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from vmstate.describe.history import History, Span
-from vmstate.pseries.board import Board, Registered
+from vmstate.pseries.board.board import Board, Registered
+from vmstate.pseries.board.device import Device
 from vmstate.pseries.default_devices import add_default_devices
-from vmstate.pseries.devices import quiet, spapr_watchdog
-from vmstate.pseries.devices.cpu import Cpu
-from vmstate.pseries.devices.cpu_common import CpuCommon
-from vmstate.pseries.devices.device import Device
-from vmstate.pseries.devices.globalstate import GlobalState
-from vmstate.pseries.devices.htab import Htab
-from vmstate.pseries.devices.libslirp import LibSlirp
-from vmstate.pseries.devices.ram import Ram, RamBlock
-from vmstate.pseries.devices.slirp import Slirp
-from vmstate.pseries.devices.spapr import Spapr
-from vmstate.pseries.devices.spapr_cpu import SpaprCpu
-from vmstate.pseries.devices.spapr_drc import SPAPR_DRC, Connectors, DrcType
-from vmstate.pseries.devices.spapr_rtc import SpaprRtc
-from vmstate.pseries.devices.timer import Timers
-from vmstate.pseries.devices.xics import DummyIcp, Icp, Ics
-from vmstate.pseries.devices.xive import SpaprXive, XiveSource, XiveTctx
+from vmstate.pseries.devices.cpu.cpu import Cpu
+from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
+from vmstate.pseries.devices.cpu.spapr_cpu import SpaprCpu
+from vmstate.pseries.devices.host import inactive
+from vmstate.pseries.devices.host.globalstate import GlobalState
+from vmstate.pseries.devices.host.libslirp import LibSlirp
+from vmstate.pseries.devices.host.ram import Ram, RamBlock
+from vmstate.pseries.devices.host.slirp import Slirp
+from vmstate.pseries.devices.host.timer import Timers
+from vmstate.pseries.devices.interrupts.xics import DummyIcp, Icp, Ics
+from vmstate.pseries.devices.interrupts.xive import SpaprXive, XiveSource, XiveTctx
+from vmstate.pseries.devices.spapr import spapr_watchdog
+from vmstate.pseries.devices.spapr.htab import Htab
+from vmstate.pseries.devices.spapr.spapr import Spapr
+from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC, Connectors, DrcType
+from vmstate.pseries.devices.spapr.spapr_rtc import SpaprRtc
 from vmstate.pseries.pci_plugging import add_option
 from vmstate.pseries.plugging import add_host_bridge, add_vio, number_of
 from vmstate.pseries.rules.memory import hash_table_shift
@@ -38,8 +39,8 @@ Step = Callable[[Board], None]
 LMB_SIZE = 1 << 28
 MAX_PHBS = 31
 
-BLOCK = Span(until=quiet.BLOCK_UNTIL)
-DIRTY_BITMAPS = Span(since=quiet.DIRTY_BITMAP_SINCE)
+BLOCK = Span(until=inactive.BLOCK_UNTIL)
+DIRTY_BITMAPS = Span(since=inactive.DIRTY_BITMAP_SINCE)
 NVDIMM = Span(since="5.0")
 SLIRP_NUMBERED = Span(since="8.2")  # before, all stacks had the instance 0
 LIBSLIRP = Span(since="4.0")  # before, the stack was loaded by migration/vmstate.c
@@ -80,7 +81,7 @@ def _timers(board: Board) -> None:
 
 
 def _colo(board: Board) -> None:
-    board.add(quiet.ColoState(board.machine))
+    board.add(inactive.ColoState(board.machine))
 
 
 def _network(board: Board) -> None:
@@ -99,10 +100,10 @@ def _live(board: Board) -> None:
     """Disks, memory, bitmaps: what is sent while the machine runs."""
     machine = board.machine
     if BLOCK.covers(machine.release):
-        board.add(quiet.BlockMigration(machine))
+        board.add(inactive.BlockMigration(machine))
     board.reserve("ram")
     if DIRTY_BITMAPS.covers(machine.release):
-        board.add(quiet.DirtyBitmaps(machine))
+        board.add(inactive.DirtyBitmaps(machine))
 
 
 def _options(board: Board) -> None:
@@ -277,7 +278,7 @@ _NEWEST: tuple[Step, ...] = (*_HARDWARE, *_BOARD, _watchdogs, *_END)
 ORDER: History[tuple[Step, ...]] = History(
     (_timers, _colo, _network, _live, *_HARDWARE_2_9, *_BOARD, *_END),
     ("2.10", (_timers, _colo, _network, _live, *_HARDWARE, *_BOARD, *_END)),
-    (quiet.COLO_UNTIL, (_timers, _network, _live, *_HARDWARE, *_BOARD, *_END)),
+    (inactive.COLO_UNTIL, (_timers, _network, _live, *_HARDWARE, *_BOARD, *_END)),
     ("6.0", (_timers, _live, _network, *_HARDWARE, *_BOARD, *_END)),
     (spapr_watchdog.SINCE, (_timers, _live, _network, *_NEWEST)),
     ("10.0", (_timers, _network, _live, *_NEWEST)),

@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from vmstate.describe.history import History
-from vmstate.pseries.board import Board
-from vmstate.pseries.devices.pci_config import NIC_ROM
-from vmstate.pseries.devices.ram import RamBlock
-from vmstate.pseries.devices.virtio_device import RING_RESET, VERSION_1, VirtioDevice, VirtioOptions
-from vmstate.pseries.devices.virtio_models import (
+from vmstate.pseries.board.board import Board
+from vmstate.pseries.devices.host.ram import RamBlock
+from vmstate.pseries.devices.pci.config_space import NIC_ROM
+from vmstate.pseries.devices.virtio.models import (
     VirtioBalloon,
     VirtioBlk,
     VirtioRng,
     VirtioScsi,
     VirtioSerial,
 )
-from vmstate.pseries.devices.virtio_net import VirtioNet
+from vmstate.pseries.devices.virtio.virtio_net import VirtioNet
+from vmstate.pseries.devices.virtio.virtio_pci import RING_RESET, VERSION_1, VirtioDevice, VirtioOptions
 from vmstate.pseries.plugging import is_on, number_of, place, property_of
 
 SERIAL_PORTS = 31

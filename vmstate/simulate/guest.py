@@ -16,8 +16,8 @@ from vmstate.pseries.cas.client_architecture import ArchitectureCall
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named
 from vmstate.pseries.cas.negotiation import Negotiated, negotiate, platform_support
-from vmstate.pseries.devices import cpu_reset
-from vmstate.pseries.devices.cpu_reset import SPR_LPCR
+from vmstate.pseries.devices.cpu import reset as cpu_reset
+from vmstate.pseries.devices.cpu.reset import SPR_LPCR
 from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.rules.compat_register import negotiate_compat
 from vmstate.pseries.rules.kernel_irqchip import falls_back

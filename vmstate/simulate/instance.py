@@ -7,12 +7,12 @@ from typing import Any
 
 from vmstate.describe import Cursor
 from vmstate.describe.diagnostics import Aborted, HookFailed, Report, Stalled
-from vmstate.pseries.board import Registered
+from vmstate.pseries.board.board import Registered
+from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.cas.negotiation import Negotiated
 from vmstate.pseries.changes import add_subsections, replace_hooks
-from vmstate.pseries.devices.configuration import Configuration as ConfigurationSection
-from vmstate.pseries.devices.device import Device, LiveDevice
-from vmstate.pseries.devices.ram import PAGE_SIZE
+from vmstate.pseries.devices.host.configuration import Configuration as ConfigurationSection
+from vmstate.pseries.devices.host.ram import PAGE_SIZE
 from vmstate.pseries.registration import connector, register
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from vmstate.describe.history import History, Release
+from vmstate.pseries.board.vio_bus import VioDevice
 from vmstate.pseries.catalogue import World
 from vmstate.pseries.rules.compat_register import CompatRegister
 from vmstate.pseries.rules.memory import hash_table_shift
@@ -18,7 +19,6 @@ from vmstate.pseries.tables.compat import CompatTable
 from vmstate.pseries.tables.cpus import CpuAt
 from vmstate.pseries.tables.machine_class import ClassFlags, GlobalProperty, version_of
 from vmstate.pseries.tables.option_vectors import Ov5
-from vmstate.pseries.vio_bus import VioDevice
 from vmstate.simulate.acceleration import select_accelerator
 from vmstate.simulate.board import BOARD, RESET
 from vmstate.simulate.command_line import Configuration

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from vmstate.describe import SaveFailure
-from vmstate.pseries.devices.device import LiveDevice
+from vmstate.pseries.board.device import LiveDevice
 from vmstate.savevm.saver import SourceAborts
 from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.simulate.command_line import Configuration, parse

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Mapping
 
 from vmstate.describe.history import ALWAYS, History, Release, Span
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.vio_bus import PATH_NAMES
+from vmstate.pseries.board.vio_bus import PATH_NAMES
 from vmstate.simulate.cores import is_core, plug_core
 from vmstate.simulate.options import parse_number
 from vmstate.simulate.startup import DeviceOption, Global, Refused, Startup

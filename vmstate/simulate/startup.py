@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vmstate.describe.history import Release
+from vmstate.pseries.board.vio_bus import VioBus
 from vmstate.pseries.catalogue import Binary
 from vmstate.pseries.refused import Refused
 from vmstate.pseries.rules.compat_register import CompatRegister
@@ -14,7 +15,6 @@ from vmstate.pseries.tables.accelerators import TCG, Accelerator, Host
 from vmstate.pseries.tables.capabilities import CapabilityAt
 from vmstate.pseries.tables.cpus import CpuAt
 from vmstate.pseries.tables.machine_class import ClassFlags, MachineClass, version_of
-from vmstate.pseries.vio_bus import VioBus
 from vmstate.simulate.command_line import Configuration
 from vmstate.simulate.options import KeyVal, Opt
 

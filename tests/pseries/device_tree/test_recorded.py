@@ -11,7 +11,7 @@ from tests.pseries.device_tree.reader import header, read, seed
 from tests.pseries.devices import sections
 from tests.stream import corpus
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.device_tree.facts import facts_of
+from vmstate.pseries.device_tree.inputs import facts_of
 from vmstate.pseries.device_tree.root import build
 from vmstate.pseries.registration import build as board
 from vmstate.simulate.instance import Instance

@@ -13,15 +13,15 @@ from typing import Any
 
 from tests.stream import corpus
 from vmstate.describe import Release
+from vmstate.pseries.board.device import Device
 from vmstate.pseries.catalogue import WORLD
 from vmstate.pseries.declarations import device_classes
-from vmstate.pseries.devices.cpu import Cpu
-from vmstate.pseries.devices.cpu_common import CpuCommon
-from vmstate.pseries.devices.device import Device
-from vmstate.pseries.devices.spapr import Spapr
-from vmstate.pseries.devices.spapr_cpu import SpaprCpu
-from vmstate.pseries.devices.xics import Icp, Ics
-from vmstate.pseries.devices.xive import SpaprXive, XiveSource, XiveTctx
+from vmstate.pseries.devices.cpu.cpu import Cpu
+from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
+from vmstate.pseries.devices.cpu.spapr_cpu import SpaprCpu
+from vmstate.pseries.devices.interrupts.xics import Icp, Ics
+from vmstate.pseries.devices.interrupts.xive import SpaprXive, XiveSource, XiveTctx
+from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.simulate.command_line import configuration
 from vmstate.simulate.machine import Machine, build
 

@@ -12,7 +12,7 @@ from tests.pseries.devices import sections
 from tests.pseries.devices.test_registration import arguments, machine
 from tests.stream import corpus
 from vmstate.describe import decode, encode
-from vmstate.pseries.devices.device import LiveDevice
+from vmstate.pseries.board.device import LiveDevice
 from vmstate.pseries.registration import register
 from vmstate.stream import SectionType, open_stream
 

@@ -8,9 +8,9 @@ from tests.pseries.devices.sections import device_class
 from tests.pseries.devices.test_registration import PSERIES, machine
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.declarations import device_classes
-from vmstate.pseries.devices.pci_config import announced_vectors, config_space
-from vmstate.pseries.devices.virtio_device import VirtioModel, identity
-from vmstate.pseries.devices.xhci import NEC
+from vmstate.pseries.devices.pci.config_space import announced_vectors, config_space
+from vmstate.pseries.devices.usb.xhci import NEC
+from vmstate.pseries.devices.virtio.virtio_pci import VirtioModel, identity
 from vmstate.pseries.registration import register
 from vmstate.simulate.command_line import configuration
 from vmstate.simulate.migration import load, migrate, save

@@ -6,7 +6,7 @@ import pytest
 
 from tests.pseries.devices import sections
 from tests.stream import corpus
-from vmstate.pseries.devices.device import LiveDevice
+from vmstate.pseries.board.device import LiveDevice
 from vmstate.pseries.registration import connector, register
 from vmstate.stream import SectionType, open_stream
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vmstate.describe.history import reached
-from vmstate.pseries.device_tree.facts import Facts
 from vmstate.pseries.device_tree.fdt import Node
+from vmstate.pseries.device_tree.inputs import Facts
 from vmstate.pseries.device_tree.vdevice import first_terminal
 
 GRAPHICS = (("qemu,graphic-width", 800), ("qemu,graphic-height", 600), ("qemu,graphic-depth", 32))

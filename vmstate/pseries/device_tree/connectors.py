@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from vmstate.pseries.device_tree.fdt import Node, cells
 from vmstate.pseries.device_tree.hash_order import index_order
-from vmstate.pseries.devices.spapr_drc import TYPE_SHIFT, Connectors, DrcType
+from vmstate.pseries.devices.spapr.spapr_drc import TYPE_SHIFT, Connectors, DrcType
 
 _NUMBER_MASK = (1 << TYPE_SHIFT) - 1
 NO_POWER_DOMAIN = 0xFFFFFFFF

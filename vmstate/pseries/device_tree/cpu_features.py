@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from vmstate.describe.history import History
-from vmstate.pseries.device_tree.facts import Facts
 from vmstate.pseries.device_tree.fdt import cells
+from vmstate.pseries.device_tree.inputs import Facts
 
 #: Hash page tables: for each segment page size (shift, SLB encoding) the page sizes (shift, PTE encoding).
 Segments = tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vmstate.pseries.device_tree.facts import Facts
+from vmstate.pseries.board.interrupts import IRQ_EPOW, IRQ_HOTPLUG
 from vmstate.pseries.device_tree.fdt import Node, cells
-from vmstate.pseries.devices.interrupts import IRQ_EPOW, IRQ_HOTPLUG
+from vmstate.pseries.device_tree.inputs import Facts
 
 PHANDLE = 0x1111
 

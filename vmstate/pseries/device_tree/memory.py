@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 from vmstate.describe.history import History
-from vmstate.pseries.device_tree.facts import Facts
 from vmstate.pseries.device_tree.fdt import Node
+from vmstate.pseries.device_tree.inputs import Facts
 from vmstate.pseries.real_mode import real_mode_size
 
 LMB_SIZE = 1 << 28

@@ -7,16 +7,16 @@ from functools import lru_cache
 
 from vmstate.describe.history import History, reached
 from vmstate.pseries.device_tree.connectors import index_of, listed, write_connectors
-from vmstate.pseries.device_tree.facts import BridgeFacts, Facts
 from vmstate.pseries.device_tree.fdt import Node, cells
+from vmstate.pseries.device_tree.inputs import BridgeFacts, Facts
 from vmstate.pseries.device_tree.interrupts import PHANDLE
-from vmstate.pseries.device_tree.pci_facts import PciFacts
+from vmstate.pseries.device_tree.pci_inputs import PciFacts
 from vmstate.pseries.device_tree.pci_names import node_name
 from vmstate.pseries.device_tree.rtas import CREATE_WINDOW, QUERY_WINDOW, REMOVE_WINDOW, RESET_WINDOW
 from vmstate.pseries.device_tree.vdevice import write_dma_window
-from vmstate.pseries.devices.spapr_drc import DrcType
-from vmstate.pseries.devices.spapr_iommu import PHB_WINDOW_SIZE, pci_liobn
-from vmstate.pseries.devices.spapr_pci import BASE_BUID
+from vmstate.pseries.devices.pci.spapr_iommu import PHB_WINDOW_SIZE, pci_liobn
+from vmstate.pseries.devices.pci.spapr_pci import BASE_BUID
+from vmstate.pseries.devices.spapr.spapr_drc import DrcType
 
 SLOTS, PINS, FUNCTIONS = 32, 4, 256
 MESSAGE_INTERRUPTS = 0xD00

@@ -9,14 +9,14 @@ from vmstate.describe.history import History, Release, reached
 from vmstate.pseries.device_tree.chosen import SEED_SIZE, write_chosen
 from vmstate.pseries.device_tree.connectors import listed, write_connectors
 from vmstate.pseries.device_tree.cpus import write_cpu_connectors, write_cpus
-from vmstate.pseries.device_tree.facts import Facts, facts_of
 from vmstate.pseries.device_tree.fdt import Node, Tree
+from vmstate.pseries.device_tree.inputs import Facts, facts_of
 from vmstate.pseries.device_tree.interrupts import write_controller, write_events
 from vmstate.pseries.device_tree.memory import rma_size, write_memory
 from vmstate.pseries.device_tree.pci import write_bridges
 from vmstate.pseries.device_tree.rtas import LOADED_UNTIL, RTAS_IMAGE_SIZE, rtas_address, write_rtas
 from vmstate.pseries.device_tree.vdevice import write_vdevices
-from vmstate.pseries.devices.spapr_drc import DrcType
+from vmstate.pseries.devices.spapr.spapr_drc import DrcType
 
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 

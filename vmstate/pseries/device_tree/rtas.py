@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmstate.describe.history import ALWAYS, History, Release, Span, reached
-from vmstate.pseries.device_tree.facts import Facts
 from vmstate.pseries.device_tree.fdt import Node
+from vmstate.pseries.device_tree.inputs import Facts
 from vmstate.pseries.device_tree.memory import LMB_SIZE, hotplug_end
 
 TOKEN_BASE = 0x2000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vmstate.pseries.device_tree.facts import Facts, VioFacts
 from vmstate.pseries.device_tree.fdt import Node
+from vmstate.pseries.device_tree.inputs import Facts, VioFacts
 
 NVRAM_SIZE = 0x10000
 DEFAULT_MAC = bytes.fromhex("525400123456")

@@ -1,0 +1,1 @@
+"""What devices are plugged into: buses, slots, interrupt numbers, section ids, instances."""

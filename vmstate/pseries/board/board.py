@@ -1,0 +1,175 @@
+"""A board while devices are put on it: section ids, instances, interrupt numbers, buses, memory blocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from vmstate.describe.history import Span
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.device import Device, LiveDevice
+from vmstate.pseries.board.interrupts import InterruptNumbers
+from vmstate.pseries.board.vio_bus import VioDevice
+from vmstate.pseries.devices.host.ram import RamBlock
+from vmstate.pseries.devices.spapr.spapr_drc import SINCE as CONNECTORS_SINCE
+from vmstate.pseries.devices.spapr.spapr_drc import Connectors
+from vmstate.savevm.entries import SaveStateEntry
+
+Registered = SaveStateEntry[Device | LiveDevice]
+
+CONNECTORS = Span(since=CONNECTORS_SINCE)
+IRQ_GIVEN = Span(until="4.0")  # the property "irq" of devices on the VIO bus
+
+
+class UsbController(Protocol):
+    """What USB devices are plugged into."""
+
+    resets_devices: bool
+
+    @property
+    def room(self) -> int:
+        """Ports that are left."""
+
+    def plug(self) -> int:
+        """Take the next port; its number, counted from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsbBus:
+    """A USB bus: the path and names of its controller."""
+
+    path: str
+    names: tuple[str, ...]
+    controller: UsbController
+
+
+@dataclass
+class PciSlots:
+    """A PCI bus while devices are put on it: the path and names of its bridge, the functions taken."""
+
+    path: str
+    names: tuple[str, ...]
+    taken: set[int] = field(default_factory=set)
+
+    def place(self, address: str | None = None) -> int:
+        """The device and function number that a device gets: the one asked for, or the first free slot.
+
+        Raises ConfigurationError if there is none: what QEMU says then is not modelled.
+        """
+        number = self._asked(address) if address is not None else self._free()
+        if number is None or number in self.taken:
+            raise ConfigurationError(f"no PCI slot {address or 'free'} on {self.path}: not modelled")
+        self.taken.add(number)
+        return number
+
+    def _free(self) -> int | None:
+        return next((number for number in range(0, 256, 8) if number not in self.taken), None)
+
+    def _asked(self, address: str) -> int | None:
+        slot, _, function = address.partition(".")
+        try:
+            number = int(slot, 16) << 3 | int(function or "0", 16)
+        except ValueError:
+            return None
+        return number if 0 <= number < 256 else None
+
+
+class Board:
+    """Everything made so far.
+
+    ``machine``: what the devices see as theirs; ``built``: what was decided of it when it started.
+    """
+
+    def __init__(self, machine: Any) -> None:
+        self.machine = machine
+        self.built = built = getattr(machine, "built", machine)
+        self.entries: list[Registered] = []
+        self.connectors: list[Connectors] = []
+        self.ram_blocks: list[RamBlock] = []
+        self.plugged_memory = 0
+        self.numbers = InterruptNumbers(
+            legacy=built.irq == "xics-legacy", hotplug_events=built.modern_hotplug_events
+        )
+        self.buses: list[PciSlots] = []
+        self._vio: list[VioDevice] = list(reversed(built.vio))
+        self.usb: list[UsbBus] = []
+        self._next_id = 0
+        self._prioritized = False
+        self._macs = 0
+        self._reserved: dict[str, Registered] = {}
+        self._instances: Counter[str] = Counter()
+        self._compat: Counter[str] = Counter()
+
+    def add(self, device: Device | LiveDevice) -> None:
+        """Register a section."""
+        self.entries.append(Registered(self._next_id, device))
+        self._next_id += 1
+        if device.priority:
+            self._prioritized = True
+
+    def add_at(self, path: str, device: Device) -> None:
+        """Register a device that is named by its place on a bus; releases before had its plain name."""
+        name = device.description.name
+        device.idstr = f"{path}/{name}"
+        device.compat = (name, self._compat[name])
+        self._compat[name] += 1
+        self.add(device)
+
+    def skip(self, count: int) -> None:
+        """Count registrations that are not listed."""
+        self._next_id += count
+
+    def reserve(self, name: str) -> None:
+        """Register a section whose device depends on what comes later; :meth:`fill` brings it."""
+        entry = Registered(self._next_id, LiveDevice(self.machine))
+        self._reserved[name] = entry
+        self.entries.append(entry)
+        self._next_id += 1
+
+    def fill(self, name: str, device: Device | LiveDevice) -> None:
+        """The device of a reserved section."""
+        self._reserved[name].device = device
+
+    def connect(self, connectors: Connectors) -> None:
+        """Hotplug connectors, of releases that register them (2.10 on)."""
+        if CONNECTORS.covers(self.machine.release):
+            self.connectors.append(connectors)
+            self.skip(connectors.registrations)
+
+    def new_instance(self, idstr: str) -> int:
+        """The next free instance of a section that does not name its own."""
+        self._instances[idstr] += 1
+        return self._instances[idstr] - 1
+
+    def mac(self, given: str | None) -> bytes:
+        """A network card's address: as given, or the next of QEMU's own."""
+        if given is not None:
+            return _mac_address(given)
+        self._macs += 1
+        return bytes.fromhex("525400123456")[:5] + bytes([0x55 + self._macs & 0xFF])
+
+    def next_vio(self) -> tuple[VioDevice, int]:
+        """The next device on the VIO bus, and its interrupt number."""
+        device = self._vio.pop()
+        option = None if device.option is None else self.machine.devices[device.option]
+        given = option.get("irq") if option is not None and IRQ_GIVEN.covers(self.machine.release) else None
+        if given is not None:
+            return device, self.numbers.given(int(given, 0))
+        return device, self.numbers.vio(device.irq)
+
+    def sections(self) -> list[Registered]:
+        """All entries by priority (savevm_state_handler_insert): the higher first, else as they came."""
+        if not self._prioritized:
+            return self.entries
+        return sorted(self.entries, key=lambda entry: -entry.device.priority)
+
+
+def _mac_address(text: str) -> bytes:
+    try:
+        mac = bytes.fromhex(text.replace(":", "").replace("-", ""))
+    except ValueError:
+        mac = b""
+    if len(mac) != 6:
+        raise ConfigurationError(f"mac={text}: not modelled")
+    return mac

@@ -1,0 +1,190 @@
+"""Everything that the device tree of a machine depends on, in one hashable value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vmstate.describe.history import Release
+from vmstate.pseries.device_tree.pci_inputs import PciFacts, pci_facts
+from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
+from vmstate.pseries.devices.pci.spapr_pci import BASE_BUID, SpaprPci
+from vmstate.pseries.devices.spapr.htab import Htab
+from vmstate.pseries.devices.spapr.spapr_drc import Connectors
+from vmstate.pseries.devices.vio.spapr_vio import SpaprVio
+from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
+from vmstate.pseries.tables.cpus import CpuAt
+from vmstate.pseries.tables.machine_class import ClassFlags
+from vmstate.pseries.tables.option_vectors import Ov5
+
+RANDOM_DRIVER = "spapr-rng"
+GRAPHICS_DRIVER = "VGA"
+
+_LEVELS = ((206, LOGICAL_2_06), (207, LOGICAL_2_07), (300, LOGICAL_3_00), (310, LOGICAL_3_10))
+
+
+@dataclass(frozen=True, slots=True)
+class VioFacts:
+    """A device on the VIO bus: the name of its kind, unit address, interrupt, DMA window, MAC address."""
+
+    kind: str
+    reg: int
+    irq: int
+    window: int
+    mac: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeFacts:
+    """A PCI host bridge: index, its four line interrupts, what is plugged in (by device and function)."""
+
+    index: int
+    lsi: tuple[int, ...]
+    devices: tuple[PciFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Processors: the first of every core that is there, the most there may be, threads a core.
+
+    ``seen_threads``: how many of them a guest may see.
+    ``cores`` are those of a socket, ``vsmt`` the ids that a core takes, ``servers`` all ids.
+    """
+
+    present: tuple[int, ...]
+    max_cpus: int
+    threads: int
+    seen_threads: int
+    cores: int
+    vsmt: int
+    servers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a tree is built from.
+
+    ``levels`` are the effective capabilities by name, ``modes`` the ISA levels of the compatibility modes
+    that processors may have, ``vio`` is in order of addresses; sizes are in bytes.
+    """
+
+    release: Release
+    flags: ClassFlags
+    cpu: CpuAt
+    compat_pvr: int
+    cores: Cores
+    ram_size: int
+    maxram_size: int
+    htab_shift: int
+    resize_hpt: bool
+    has_xics: bool
+    has_xive: bool
+    hotplug_events: bool
+    kvm: bool
+    kvm_radix: bool
+    kvm_hash: bool
+    tells_gtse: bool
+    graphics: bool
+    random: bool
+    levels: tuple[tuple[str, int], ...]
+    modes: tuple[int, ...]
+    vio: tuple[VioFacts, ...]
+    bridges: tuple[BridgeFacts, ...]
+    connectors: tuple[Connectors, ...]
+
+    def level(self, name: str) -> int:
+        """The effective level of a capability; 0 where the release has no such capability."""
+        return next((level for known, level in self.levels if known == name), 0)
+
+
+def facts_of(board: Any) -> Facts:
+    """The facts of a machine, with everything that is registered on its board."""
+    machine = board.machine
+    devices = [entry.device for entry in board.entries]
+    host, levels = machine.accelerator.kvm, machine.effective_levels
+    return Facts(
+        release=machine.release,
+        flags=machine.flags,
+        cpu=machine.cpu,
+        compat_pvr=machine.compat_pvr,
+        cores=_cores(machine, devices),
+        ram_size=machine.ram_size,
+        maxram_size=machine.maxram_size,
+        htab_shift=next(one.shift for one in devices if isinstance(one, Htab)),
+        resize_hpt=Ov5.HPT_RESIZE in machine.ov5,
+        has_xics=machine.has_xics,
+        has_xive=machine.has_xive,
+        hotplug_events=machine.modern_hotplug_events,
+        kvm=host is not None,
+        kvm_radix=host is not None and host.radix,
+        kvm_hash=host is None or host.hash_v3 or not host.radix,
+        tells_gtse=machine.rules.tells_gtse(machine),
+        graphics=machine.default_devices or _has_driver(machine, GRAPHICS_DRIVER),
+        random=_has_driver(machine, RANDOM_DRIVER),
+        levels=tuple((one.name, levels[one.index]) for one in machine.capabilities),
+        modes=_modes(machine),
+        vio=_vio(machine, devices),
+        bridges=_bridges(devices, board.ram_blocks),
+        connectors=tuple(board.connectors),
+    )
+
+
+def _has_driver(machine: Any, driver: str) -> bool:
+    return any(option.driver == driver for option in machine.devices)
+
+
+def _vio(machine: Any, devices: Iterable[Any]) -> tuple[VioFacts, ...]:
+    """The bus in order of addresses."""
+    found = {one.reg: one for one in devices if isinstance(one, SpaprVio)}
+    return tuple(
+        VioFacts(
+            one.path.partition("@")[0],
+            one.reg,
+            one.irq,
+            found[one.reg].rtce_window_size,
+            getattr(found[one.reg], "mac", b""),
+        )
+        for one in sorted(machine.vio, key=lambda one: one.reg)
+    )
+
+
+def _modes(machine: Any) -> tuple[int, ...]:
+    """The levels that the processors can run at, and are let run at, oldest first."""
+    check = machine.compat_table.check
+    return tuple(level for level, pvr in _LEVELS if check(machine.cpu, pvr, 0, machine.compat_pvr))
+
+
+def _cores(machine: Any, devices: Iterable[Any]) -> Cores:
+    shape = machine.topology
+    indices = (one.instance_id for one in devices if isinstance(one, CpuCommon))
+    return Cores(
+        present=tuple(index for index in indices if index % shape.threads == 0),
+        max_cpus=shape.max_cpus,
+        threads=shape.threads,
+        seen_threads=_most_threads(machine),
+        cores=shape.cores,
+        vsmt=shape.vsmt,
+        servers=shape.max_servers,
+    )
+
+
+def _most_threads(machine: Any) -> int:
+    """How many threads of a core the mode lets a guest see (ppc_compat_max_vthreads)."""
+    threads: int = machine.topology.threads
+    if not machine.compat_pvr:
+        return threads
+    table = machine.compat_table
+    most: int = table.modes[table.index[machine.compat_pvr]].max_vthreads
+    return min(threads, most)
+
+
+def _bridges(devices: Iterable[Any], memory: Iterable[Any]) -> tuple[BridgeFacts, ...]:
+    plugged = pci_facts(devices, memory)
+    return tuple(
+        BridgeFacts(
+            one.buid - BASE_BUID, tuple(line.irq for line in one.lsi_table), plugged.get(one.buid, ())
+        )
+        for one in devices
+        if isinstance(one, SpaprPci)
+    )

@@ -1,0 +1,125 @@
+"""What the device tree tells of a PCI device, read from its configuration space after reset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vmstate.pseries.devices.pci.config_space import (
+    BAR_IO,
+    BAR_MEMORY_64,
+    EXPRESS,
+    HEADER_SIZE,
+    MSI_ID,
+    MSIX_ID,
+    ROM_BAR,
+)
+
+BARS = 6
+#: Names of types by device and vendor number.
+TYPES = {
+    0x1111_1234: "VGA",
+    0x003F_106B: "pci-ohci",
+    0x0194_1033: "nec-usb-xhci",
+    0x000D_1B36: "qemu-xhci",
+    0x100E_8086: "e1000",
+    0x8139_10EC: "rtl8139",
+    0x1000_1AF4: "virtio-net-pci",
+    0x1001_1AF4: "virtio-blk-pci",
+    0x1002_1AF4: "virtio-balloon-pci",
+    0x1003_1AF4: "virtio-serial-pci",
+    0x1004_1AF4: "virtio-scsi-pci",
+    0x1005_1AF4: "virtio-rng-pci",
+}
+
+_IO_SPACE, _MEMORY_SPACE, _MEMORY_64_SPACE = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class BarFacts:
+    """A window: the offset of its register, the space it is in, its size."""
+
+    register: int
+    space: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PciFacts:
+    """A device: its place (slot and function), type, the header of its configuration space, its windows.
+
+    ``msi`` and ``msix`` count its vectors of either kind.
+    """
+
+    devfn: int
+    type_name: str
+    header: bytes
+    express: bool
+    bars: tuple[BarFacts, ...]
+    msi: int
+    msix: int
+
+    def number(self, offset: int, size: int) -> int:
+        """A number of the header."""
+        return int.from_bytes(self.header[offset : offset + size], "little")
+
+
+def pci_facts(devices: Iterable[Any], memory: Iterable[Any]) -> dict[int, tuple[PciFacts, ...]]:
+    """The devices on the root buses, by the bridge's unit address, in order of their places."""
+    found: dict[int, list[PciFacts]] = {}
+    roms = {one.name.partition("/")[0]: one.used_length for one in memory if one.name.endswith(".rom")}
+    for device in devices:
+        state = getattr(device, "pci", None)
+        if state is None:
+            continue
+        path = device.idstr.partition("/")[0]
+        bus, _, rest = path.removeprefix("pci@").partition(":")
+        slot, _, function = rest.partition(".")
+        devfn = int(slot, 16) << 3 | int(function, 16)
+        found.setdefault(int(bus, 16), []).append(_device(devfn, state.space, roms.get(path, 0)))
+    return {bus: tuple(sorted(there, key=lambda one: one.devfn)) for bus, there in found.items()}
+
+
+def _device(devfn: int, space: Any, rom: int) -> PciFacts:
+    data = space.data
+    vectors = _capabilities(data)
+    return PciFacts(
+        devfn,
+        TYPES.get(int.from_bytes(data[:4], "little"), ""),
+        bytes(data[:HEADER_SIZE]),
+        len(data) == EXPRESS,
+        tuple(_bars(space, rom)),
+        vectors.get(MSI_ID, 0),
+        vectors.get(MSIX_ID, 0),
+    )
+
+
+def _bars(space: Any, rom: int) -> Iterable[BarFacts]:
+    number = 0
+    while number <= ROM_BAR:
+        at = 0x30 if number == ROM_BAR else 0x10 + 4 * number
+        kind = 0 if number == ROM_BAR else space.data[at] & 0xF
+        wide = not kind & BAR_IO and bool(kind & BAR_MEMORY_64)
+        width = 8 if wide else 4
+        mask = int.from_bytes(space.writable[at : at + width], "little") & ~1
+        if number == ROM_BAR and rom:
+            yield BarFacts(at, _MEMORY_SPACE, rom)
+        elif mask:
+            where = _IO_SPACE if kind & BAR_IO else _MEMORY_64_SPACE if wide else _MEMORY_SPACE
+            yield BarFacts(at, where, mask & -mask)
+        number += 2 if wide else 1
+
+
+def _capabilities(data: Any) -> dict[int, int]:
+    """Vectors by kind of capability."""
+    found = {}
+    at = data[0x34] if data[0x06] & 0x10 else 0
+    while at:
+        control = int.from_bytes(data[at + 2 : at + 4], "little")
+        if data[at] == MSI_ID:
+            found[MSI_ID] = 1 << (control >> 4 & 7)
+        elif data[at] == MSIX_ID:
+            found[MSIX_ID] = (control & 0x7FF) + 1
+        at = data[at + 1]
+    return found

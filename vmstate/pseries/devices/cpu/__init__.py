@@ -1,0 +1,1 @@
+"""Processors: the sections ``cpu_common``, ``cpu`` and ``spapr_cpu``."""

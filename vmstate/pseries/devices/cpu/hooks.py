@@ -1,0 +1,96 @@
+"""What happens around saving and loading ``cpu`` (target/ppc/machine.c cpu_pre_save, cpu_post_load)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe.diagnostics import EINVAL, EPERM
+from vmstate.describe.history import History, reached
+from vmstate.pseries.devices.cpu.legacy import legacy_words
+from vmstate.pseries.devices.cpu.needed import RTAS_STOPPED_SINCE
+from vmstate.pseries.devices.cpu.reset import power_saving_exits
+from vmstate.pseries.rules.compat_register import store_compat, tell_kvm
+
+SPR_DECR, SPR_SDR1, SPR_PVR, SPR_LPCR, SPR_PSSCR = 22, 25, 287, 318, 855
+PSSCR_EC = 1 << 20
+
+#: What the hook returns when the processor is not one that the stream may go on.
+REFUSED = History(-EPERM, ("5.2", -EINVAL))
+#: From here on a mode that came in the stream is set as if there had been none before, so KVM is told.
+#: Before, the mode was set already when it was compared with what it should be.
+MODE_SET_AFRESH = "2.11"
+
+
+def cpu_pre_save(cpu: Any) -> int:
+    """Fill in what only old machine types send: flag words of the processor, the size of its SLB."""
+    flags = cpu.machine.flags
+    if flags.cpu_pre_2_8_migration:
+        words = legacy_words(cpu.model.family.isa, cpu.machine.release)
+        cpu.mig_msr_mask = words.msr_mask
+        cpu.mig_insns_flags = words.insns_flags
+        cpu.mig_insns_flags2 = words.insns_flags2
+        cpu.mig_nb_BATs = words.bats
+    if flags.cpu_pre_3_0_migration:
+        cpu.mig_slb_nr = cpu.slb_nr
+    cpu.hflags_compat_nmsr = 0
+    return 0
+
+
+def ignore_pvr(cpu: Any, version_id: int) -> int:
+    """Up to 2.9: whatever processor the stream comes from, it goes on as the local one."""
+    cpu.spr[SPR_PVR] = cpu.model.pvr
+    return 0
+
+
+def cpu_post_load(cpu: Any, version_id: int) -> int:
+    """From 2.10: a compat mode must be one that this processor has; without one, the PVR must match.
+
+    ``compat_pvr`` is what came in the stream, or, if nothing came, what the destination's own reset left
+    there: its max-cpu-compat.  Then the PVR is not looked at.
+    """
+    if cpu.compat_pvr:
+        ret = _set_compat(cpu)
+        if ret:
+            return ret
+    elif not _pvr_matches(cpu):
+        return REFUSED.at(cpu.machine.release)
+    machine = cpu.machine
+    if machine.host is not None:
+        cpu.spr[SPR_PVR] = machine.rules.pvr_after_load(machine, cpu.spr[SPR_PVR], cpu.model.pvr)
+    release = machine.release
+    if reached(RTAS_STOPPED_SINCE, release) and not cpu.machine.flags.rtas_stopped_state:
+        cpu.quiesced = _was_stopped(cpu)
+    return 0
+
+
+def _pvr_matches(cpu: Any) -> bool:
+    pvr, model = cpu.spr[SPR_PVR] & 0xFFFFFFFF, cpu.model
+    local = f"{model.pvr:#010x} ({model.name})"
+    fine = bool(model.matches(pvr))
+    return bool(cpu.compared("pvr_match", f"env.spr[{SPR_PVR}]", f"{pvr:#010x}", local, passed=fine))
+
+
+def _set_compat(cpu: Any) -> int:
+    """ppc_set_compat (target/ppc/compat.c), checked without limits: max-cpu-compat is not looked at."""
+    machine = cpu.machine
+    pvr = cpu.compat_pvr
+    refusal = machine.compat_table.refusal(cpu.model, pvr)
+    if refusal is None and machine.host is not None:
+        old = 0 if reached(MODE_SET_AFRESH, machine.release) else pvr
+        refusal = tell_kvm(machine, machine.kvm_compat, old, pvr)
+    fine = refusal is None
+    cpu.compared("ppc_set_compat", "compat_pvr", f"{pvr:#010x}", cpu.model.name, passed=fine)
+    if refusal is not None:
+        cpu.say(refusal)
+        return REFUSED.at(machine.release)
+    store_compat(cpu, pvr)
+    return 0
+
+
+def _was_stopped(cpu: Any) -> bool:
+    """Whether the guest had stopped this processor through RTAS, guessed from what older streams tell."""
+    if not cpu.common.halted:
+        return False
+    return bool(
+        cpu.spr[SPR_PSSCR] & PSSCR_EC and cpu.spr[SPR_LPCR] & power_saving_exits(cpu.model.family.isa)
+    )

@@ -1,0 +1,1 @@
+"""Sections of QEMU itself: memory, clocks, run state, configuration, user networks."""

@@ -1,0 +1,87 @@
+"""``globalstate``: in which run state the source was (migration/global_state.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe import Buffer, History, Since, UInt8, UInt32, Until, VMStateDescription
+from vmstate.describe.arrays import zeros
+from vmstate.describe.diagnostics import EINVAL
+from vmstate.pseries.board.device import Device
+
+#: Where the last 68 of the 100 bytes got a meaning ("migration: preserve suspended runstate").
+SUSPENDED_SINCE = "9.0"
+
+#: QAPI's RunState, as far as any release goes: a name that is none of them cannot be loaded.
+# fmt: off
+RUN_STATES = frozenset((
+    "debug", "inmigrate", "internal-error", "io-error", "paused", "postmigrate", "prelaunch",
+    "finish-migrate", "restore-vm", "running", "save-vm", "shutdown", "suspended", "watchdog",
+    "guest-panicked", "colo",
+))
+# fmt: on
+#: The state of a machine started with ``--preconfig``.
+PRECONFIG = History(False, ("3.0", True), ("6.0", False))
+
+
+def needed(state: Any) -> bool:
+    """Always, but with ``store-global-state=off`` (types up to 2.3) only in an unusual run state."""
+    if state.machine.flags.store_global_state:
+        return True
+    return _text(state.runstate) not in (b"running", b"paused")
+
+
+def _text(buffer: Any) -> bytes:
+    return bytes(buffer).split(b"\0", 1)[0]
+
+
+def pre_save(state: Any) -> None:
+    """``size`` counts the name's terminator."""
+    state.size = len(_text(state.runstate)) + 1
+
+
+def post_load(state: Any, version_id: int) -> int:
+    """The name must be one of QAPI's RunState (qapi_enum_parse); a name without end loses its last byte."""
+    name = _text(state.runstate)
+    if len(name) == len(state.runstate):
+        name = name[:-1]
+    shown = name.decode("utf-8", "replace")
+    if shown in RUN_STATES or (shown == "preconfig" and PRECONFIG.at(state.machine.release)):
+        return 0
+    state.say(f"invalid parameter value: {shown}")
+    return -EINVAL
+
+
+GLOBALSTATE = VMStateDescription(
+    "globalstate",
+    version_id=1,
+    minimum_version_id=1,
+    needed=needed,
+    pre_save=pre_save,
+    post_load=post_load,
+    fields=[
+        UInt32("size"),
+        Until(SUSPENDED_SINCE, Buffer("runstate", 100)),
+        Since(SUSPENDED_SINCE, Buffer("runstate", 32)),
+        Since(SUSPENDED_SINCE, UInt8("has_vm_was_suspended")),
+        Since(SUSPENDED_SINCE, UInt8("vm_was_suspended")),
+        Since(SUSPENDED_SINCE, Buffer("unused", 66)),
+    ],
+)
+
+_PRELAUNCH = {size: memoryview(b"prelaunch".ljust(size, b"\0")) for size in (32, 100)}
+_BUFFER_SIZE = History(100, (SUSPENDED_SINCE, 32))
+
+
+class GlobalState(Device):
+    """The run state of a machine that was started with ``-S`` and never ran: ``prelaunch``."""
+
+    description = GLOBALSTATE
+
+    def __init__(self, machine: Any) -> None:
+        super().__init__(machine)
+        self.size = 0
+        self.runstate = _PRELAUNCH[_BUFFER_SIZE.at(machine.release)]
+        self.has_vm_was_suspended = 1
+        self.vm_was_suspended = 0
+        self.unused = zeros(66)

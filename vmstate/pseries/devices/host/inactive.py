@@ -1,0 +1,68 @@
+"""Sections that are registered, can be loaded, and send nothing from a machine at rest.
+
+They matter for two reasons: each takes a section id, and a stream that names one is not refused for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe import Bool, Cursor, VMStateDescription
+from vmstate.describe.diagnostics import EINVAL, LoadFailure
+from vmstate.errors import Unsupported
+from vmstate.pseries.board.device import Device, LiveDevice
+
+BLOCK_UNTIL = "9.1"  # migration/block.c, block migration
+DIRTY_BITMAP_SINCE = "2.12"
+COLO_UNTIL = "3.1"  # migration/colo-comm.c
+
+
+class QuietLiveDevice(LiveDevice):
+    """A live section that is not active; its data, should a stream have some, is not modelled."""
+
+    def active(self) -> bool:
+        return False
+
+    def load_state(self, cur: Cursor, version_id: int) -> None:
+        raise Unsupported(f"{self.idstr}: its data is not modelled", offset=cur.pos, section=self.idstr)
+
+
+class BlockMigration(QuietLiveDevice):
+    """``block``: disk contents in the stream (migration/block.c), only with the capability ``block``."""
+
+    idstr = "block"
+
+
+class DirtyBitmaps(QuietLiveDevice):
+    """``dirty-bitmap``: persistent bitmaps of disks (migration/block-dirty-bitmap.c)."""
+
+    idstr = "dirty-bitmap"
+
+    def load_state(self, cur: Cursor, version_id: int) -> None:
+        if version_id != self.version_id:
+            raise LoadFailure(-EINVAL, "version of dirty-bitmap", offset=cur.pos, found=version_id)
+        super().load_state(cur, version_id)
+
+
+def colo_wanted(state: Any) -> bool:
+    """Only with the capability ``x-colo``."""
+    return False
+
+
+COLO_STATE = VMStateDescription(
+    "COLOState",
+    version_id=1,
+    minimum_version_id=1,
+    needed=colo_wanted,
+    fields=[Bool("colo_requested")],
+)
+
+
+class ColoState(Device):
+    """``COLOState``: whether the source wants a fault-tolerant pair (up to 3.0)."""
+
+    description = COLO_STATE
+
+    def __init__(self, machine: Any) -> None:
+        super().__init__(machine)
+        self.colo_requested = False

@@ -1,0 +1,1 @@
+"""PCI: host bridges, DMA windows, buses, what every PCI device sends, and plain PCI devices."""

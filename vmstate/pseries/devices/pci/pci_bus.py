@@ -1,0 +1,28 @@
+"""``PCIBUS``: the interrupt lines of a PCI bus (hw/pci/pci.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe import Int32, Int32Equal, VMStateDescription, WireArray
+from vmstate.pseries.board.device import Device
+
+PCI_NUM_PINS = 4
+
+PCIBUS = VMStateDescription(
+    "PCIBUS",
+    version_id=1,
+    minimum_version_id=1,
+    fields=[Int32Equal("nirq"), Int32("irq_count")["nirq"]],
+)
+
+
+class PciBus(Device):
+    """The root bus of a host bridge: four lines, nobody holds one."""
+
+    description = PCIBUS
+
+    def __init__(self, machine: Any, instance_id: int = 0) -> None:
+        super().__init__(machine, instance_id=instance_id)
+        self.nirq = PCI_NUM_PINS
+        self.irq_count = WireArray.filled("i", PCI_NUM_PINS)

@@ -1,0 +1,131 @@
+"""``PCIDevice``: what every PCI device sends first (hw/pci/pci.c), and ``msix`` (hw/pci/msix.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe import Cursor, Field, Int32PositiveLe, Struct, VMStateDescription, WireArray, Writer
+from vmstate.describe.arrays import zeros
+from vmstate.describe.diagnostics import EINVAL, LoadFailure
+from vmstate.describe.infos import Info
+from vmstate.pseries.board.device import Device
+from vmstate.pseries.devices.pci.config_space import CONVENTIONAL, EXPRESS, ConfigSpace, PciId, config_space
+
+PINS = 4
+MSIX_ENTRY = 16
+USUAL_VECTORS = 16  # of the devices that send their table this way, all have so many
+MASKED_ENTRY = bytes(12) + b"\1\0\0\0"
+
+
+class PciConfig(Info):
+    """Configuration space: read-only bytes must be the local device's."""
+
+    name = "pci config"
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> bytes:
+        at = cur.pos
+        data = bytes(cur.take(size))
+        if cur.judge:
+            space: ConfigSpace = state.space
+            i = space.difference(data)
+            if i is not None:
+                state.say(space.complaint(i, data[i]))
+                raise LoadFailure(-EINVAL, "configuration space differs", offset=at + i, found=data[i])
+        return data
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        out.put(value)
+
+
+class PciIrqState(Info):
+    """The four interrupt lines: each 0 or 1."""
+
+    name = "pci irq state"
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> WireArray:
+        levels = WireArray("I", cur.take(size))
+        if cur.judge:
+            for i, level in enumerate(levels):
+                if level not in (0, 1):
+                    state.say(f"irq state {(level ^ 1 << 31) - (1 << 31)}: must be 0 or 1.")
+                    raise LoadFailure(-EINVAL, "interrupt line", offset=cur.pos - size + 4 * i, found=level)
+        return levels
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        out.put(value.raw)
+
+
+class MsixState(Info):
+    """The MSI-X table and its pending bits; how many vectors there are, the device knows."""
+
+    name = "msix state"
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> memoryview:
+        return cur.take(getattr(state, "msix_size", table_size(USUAL_VECTORS)))
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        out.put(value)
+
+
+def table_size(vectors: int) -> int:
+    """Bytes of the table and the pending bits."""
+    return vectors * MSIX_ENTRY + -(-vectors // 8)
+
+
+def always(pci: Any, version_id: int) -> bool:
+    """This kind of configuration space is the one that the device has."""
+    return True
+
+
+def never(pci: Any, version_id: int) -> bool:
+    """The device has the other kind of configuration space."""
+    return False
+
+
+def _pci_device(*, express: bool) -> VMStateDescription:
+    config, irq_state = PciConfig(), PciIrqState()
+    return VMStateDescription(
+        "PCIDevice",
+        version_id=2,
+        minimum_version_id=1,
+        fields=[
+            Int32PositiveLe("version_id"),
+            Field("config", config, attr="config", size=CONVENTIONAL, exists=never if express else always),
+            Field("config", config, attr="config", size=EXPRESS, exists=always if express else never),
+            Field("irq_state", irq_state, attr="irq_state", size=4 * PINS, version_id=2),
+        ],
+    )
+
+
+PCI_DEVICE = _pci_device(express=False)
+PCIE_DEVICE = _pci_device(express=True)
+
+MSIX = VMStateDescription("msix", fields=[Field("msix", MsixState(), attr="msix")])
+
+
+def Pci(name: str, *, express: bool = False, attr: str = "pci") -> Field:
+    """The common part, under the name that the device's structure gives it (VMSTATE_PCI_DEVICE)."""
+    return Struct(name, PCIE_DEVICE if express else PCI_DEVICE, attr=attr)
+
+
+class PciState:
+    """The PCI side of a device: configuration space after reset, no interrupt line held."""
+
+    def __init__(self, owner: Device, identity: PciId) -> None:
+        self._owner = owner
+        self.space = config_space(identity)
+        self.version_id = 2
+        self.config: Any = self.space.data
+        self.irq_state = WireArray("I", zeros(4 * PINS))
+
+    def say(self, line: str) -> None:
+        """Print a line on the machine's stderr."""
+        self._owner.say(line)
+
+
+class MsixTable:
+    """All vectors masked, none pending."""
+
+    def __init__(self, vectors: int) -> None:
+        self.msix_size = table_size(vectors)
+        self.msix: Any = MASKED_ENTRY * vectors + bytes(-(-vectors // 8))

@@ -1,0 +1,144 @@
+"""``spapr_pci``: a PCI host bridge (hw/ppc/spapr_pci.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vmstate.describe import (
+    Allocated,
+    Field,
+    History,
+    Int32,
+    Record,
+    Struct,
+    UInt32,
+    UInt32Equal,
+    UInt64,
+    UInt64Equal,
+    Until,
+    VMStateDescription,
+)
+from vmstate.describe.history import Span
+from vmstate.pseries.board.device import Device
+from vmstate.pseries.devices.pci.pci_bus import PCI_NUM_PINS
+from vmstate.pseries.devices.pci.spapr_iommu import pci_liobn
+from vmstate.pseries.devices.pci.spapr_pci_msi import msi_post_load
+
+DRIVER = "spapr-pci-host-bridge"
+BASE_BUID = 0x800000020000000
+TYPES_2_7_GONE = "9.2"  # with the machine types up to 2.7, what only they send
+
+_GIB = 1 << 30
+_TIB = 1 << 40
+
+
+def pre_2_8_migration(phb: Any, version_id: int) -> bool:
+    """The property ``pre-2.8-migration`` of the host bridge: machine types up to 2.7."""
+    return bool(phb.machine.flags.phb_pre_2_8_migration)
+
+
+MSI_TABLE = "3.1"  # interrupts are taken from a map since; what older releases end with was not looked at
+OLD_FIELDS = ("mig_liobn", "mig_mem_win_addr", "mig_mem_win_size", "mig_io_win_addr", "mig_io_win_size")
+#: Before, the hook was left where there are no message interrupts, and never came to the old fields.
+FILLED_WITHOUT_MSI = Span(since=("2.9.1", "2.10"))
+
+
+def pre_save(phb: Any) -> None:
+    """Message interrupts go out as a list; for old machine types, where the windows are."""
+    phb.msi_devs_num = len(phb.msi_devs)
+    if not phb.msi_devs and not FILLED_WITHOUT_MSI.covers(phb.machine.release):
+        vars(phb).update(dict.fromkeys(OLD_FIELDS, 0))
+
+
+def post_save(phb: Any) -> None:
+    """The list is thrown away; since 6.0 its length is reset too."""
+    phb.msi_devs_num = 0
+
+
+def _old(field: Field) -> Field:
+    return Until(TYPES_2_7_GONE, field)
+
+
+SPAPR_PCI_LSI = VMStateDescription(
+    "spapr_pci/lsi", version_id=1, minimum_version_id=1, fields=[UInt32Equal("irq")]
+)
+
+SPAPR_PCI_MSI = VMStateDescription(
+    "spapr_pci/msi",
+    version_id=1,
+    minimum_version_id=1,
+    fields=[UInt32("key"), UInt32("value.first_irq"), UInt32("value.num")],
+)
+
+SPAPR_PCI = VMStateDescription(
+    "spapr_pci",
+    version_id=2,
+    minimum_version_id=2,
+    pre_save=pre_save,
+    post_save=History(None, ("6.0", post_save)),
+    post_load=History(None, (MSI_TABLE, msi_post_load)),
+    fields=[
+        UInt64Equal("buid"),
+        _old(UInt32("mig_liobn", exists=pre_2_8_migration)),
+        _old(UInt64("mig_mem_win_addr", exists=pre_2_8_migration)),
+        _old(UInt64("mig_mem_win_size", exists=pre_2_8_migration)),
+        _old(UInt64("mig_io_win_addr", exists=pre_2_8_migration)),
+        _old(UInt64("mig_io_win_size", exists=pre_2_8_migration)),
+        Struct("lsi_table", SPAPR_PCI_LSI)[PCI_NUM_PINS],
+        Int32("msi_devs_num"),
+        Allocated(Struct("msi_devs", SPAPR_PCI_MSI)["msi_devs_num"], 12),
+    ],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a host bridge's memory and I/O windows lie in the guest's physical address space."""
+
+    mem_win_addr: int
+    mem_win_size: int
+    io_win_addr: int
+    io_win_size: int = 0x10000
+
+
+def placement_2_7(index: int, ram_size: int, maxram_size: int, window: int) -> Placement:
+    """phb_placement_2_7: above memory, 64 GiB each; the one window is announced whole (64-bit part too)."""
+    top = ram_size
+    if maxram_size > ram_size:
+        top = -(-ram_size // _GIB) * _GIB + maxram_size - ram_size
+    base = -(-top // _TIB) * _TIB + index * 64 * _GIB
+    return Placement(base + 0xA0000000, window, base + 0x80000000)
+
+
+class SpaprPci(Device):
+    """A host bridge after reset: nobody uses message interrupts; ``lsi`` are its four line interrupts."""
+
+    description = SPAPR_PCI
+
+    def __init__(self, machine: Any, index: int, lsi: Sequence[int], instance_id: int = 0) -> None:
+        super().__init__(machine, instance_id=instance_id)
+        self.buid = BASE_BUID + index
+        self.lsi_table = [Record(irq=irq) for irq in lsi]
+        self.msi_devs: Sequence[Any] = []
+        self.msi_devs_num = 0
+        if machine.flags.phb_pre_2_8_migration:
+            self._place(index)
+
+    def _place(self, index: int) -> None:
+        machine = self.machine
+        where = placement_2_7(index, machine.ram_size, machine.maxram_size, self._window_size())
+        self.mig_liobn = pci_liobn(index, 0)
+        self.mig_mem_win_addr = where.mem_win_addr
+        self.mig_mem_win_size = where.mem_win_size
+        self.mig_io_win_addr = where.io_win_addr
+        self.mig_io_win_size = where.io_win_size
+
+    def _window_size(self) -> int:
+        given = [
+            value
+            for driver, name, value in self.machine.compat_properties
+            if driver == DRIVER and name == "mem_win_size"
+        ]
+        return int(given[-1], 0)

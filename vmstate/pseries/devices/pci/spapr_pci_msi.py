@@ -1,0 +1,45 @@
+"""The message interrupts of a PCI host bridge, as a stream brings them (spapr_pci_post_load).
+
+They go into a table by their device.  If a device comes twice, what its first entry holds is given back
+(spapr_phb_destroy_msi), though nobody has claimed it: numbers that there are not end QEMU.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe import History
+from vmstate.describe.cursor import signed
+from vmstate.describe.diagnostics import ends
+from vmstate.pseries.board.interrupts import XIRQ_BASE
+
+_FIRST_MSI = XIRQ_BASE + 0x300
+_PAGE = 4096 * 8
+_BEYOND = "spapr_irq_free: Assertion `(irq + num) <= ({} + SPAPR_XIRQ_BASE)' failed."
+#: The number became the same for all machine types.
+BEYOND = History(_BEYOND.format("smc->nr_xirqs"), ("10.2", _BEYOND.format("SPAPR_NR_XIRQS")))
+
+
+def msi_post_load(phb: Any, version_id: int) -> int:
+    """Put the list into the table."""
+    kept: dict[int, tuple[int, int]] = {}
+    for entry in phb.msi_devs or ():
+        before = kept.get(entry.key)
+        if before is not None:
+            _give_back(phb.machine, *before)
+        kept[entry.key] = entry.first_irq, entry.num
+    return 0
+
+
+def _give_back(machine: Any, first: int, count: int) -> None:
+    irq = signed(first)
+    start, size = signed(irq - _FIRST_MSI), machine.nr_irqs - _FIRST_MSI + XIRQ_BASE
+    if machine.irq != "xics-legacy":
+        if start < 0:
+            raise ends(machine.console, "bitmap_clear: Assertion `start >= 0 && nr >= 0' failed.")
+        if count and start + count > size + _PAGE:
+            raise ends(machine.console, None)  # bits are cleared far behind the map
+    if irq < XIRQ_BASE:
+        raise ends(machine.console, "spapr_irq_free: Assertion `irq >= SPAPR_XIRQ_BASE' failed.")
+    if irq + signed(count) > machine.nr_irqs + XIRQ_BASE:
+        raise ends(machine.console, BEYOND.at(machine.release))

@@ -1,0 +1,111 @@
+"""``vga``: the graphics card of the default machine (hw/display/vga-pci.c, hw/display/vga.c)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from vmstate.describe import (
+    Bool,
+    Buffer,
+    Int32,
+    Record,
+    Struct,
+    UInt8,
+    UInt8Equal,
+    UInt16,
+    UInt32,
+    VMStateDescription,
+    WireArray,
+)
+from vmstate.describe.arrays import zeros
+from vmstate.pseries.board.device import Device
+from vmstate.pseries.devices.pci.config_space import BAR_PREFETCH, ROM_BAR, Bar, PciId
+from vmstate.pseries.devices.pci.pci_device import Pci, PciState
+
+VRAM_SIZE = 16 << 20
+ROM_SIZE = 64 << 10
+VBE_REGISTERS = 10
+VBE_ID = 0xB0C5
+
+IDENTITY = PciId(
+    0x1234,
+    0x1111,
+    0x030000,
+    revision=2,
+    interrupt_pin=0,
+    bars=(Bar(0, VRAM_SIZE, BAR_PREFETCH), Bar(2, 4096), Bar(ROM_BAR, ROM_SIZE)),
+)
+
+#: The property ``qemu-extended-regs``, which machine type 2.1 clears.
+WITHOUT_EXTENDED_REGISTERS = replace(IDENTITY, revision=0)
+
+
+def other_endian(vga: Any) -> bool:
+    """The guest has switched the frame buffer's byte order."""
+    return bool(vga.big_endian_fb != vga.default_endian_fb)
+
+
+VGA_ENDIAN = VMStateDescription(
+    "vga.endian", version_id=1, minimum_version_id=1, needed=other_endian, fields=[Bool("big_endian_fb")]
+)
+
+VGA_COMMON = VMStateDescription(
+    "vga",
+    version_id=2,
+    minimum_version_id=2,
+    fields=[
+        UInt32("latch"),
+        UInt8("sr_index"),
+        Buffer("sr", 8),
+        UInt8("gr_index"),
+        Buffer("gr", 16),
+        UInt8("ar_index"),
+        Buffer("ar", 21),
+        Int32("ar_flip_flop"),
+        UInt8("cr_index"),
+        Buffer("cr", 256),
+        *(UInt8(name) for name in ("msr", "fcr", "st00", "st01")),
+        *(UInt8(name) for name in ("dac_state", "dac_sub_index", "dac_read_index", "dac_write_index")),
+        Buffer("dac_cache", 3),
+        Buffer("palette", 768),
+        Int32("bank_offset"),
+        UInt8Equal("is_vbe_vmstate"),
+        UInt16("vbe_index"),
+        UInt16("vbe_regs")[VBE_REGISTERS],
+        UInt32("vbe_start_addr"),
+        UInt32("vbe_line_offset"),
+        UInt32("vbe_bank_mask"),
+    ],
+    subsections=[VGA_ENDIAN],
+)
+
+VGA_PCI = VMStateDescription(
+    "vga",
+    version_id=2,
+    minimum_version_id=2,
+    fields=[Pci("dev"), Struct("vga", VGA_COMMON)],
+)
+
+
+@lru_cache(maxsize=1)
+def _reset_registers() -> dict[str, Any]:
+    """All zero, but the identity of the VBE interface and the mask of 256 banks of 64 KiB."""
+    numbers: dict[str, Any] = {}
+    for field in VGA_COMMON.fields:
+        assert isinstance(field.size, int)
+        numbers[str(field.attr)] = zeros(field.size) if field.size else 0
+    regs = WireArray("H", VBE_ID.to_bytes(2, "big") + bytes(2 * (VBE_REGISTERS - 1)))
+    return numbers | {"is_vbe_vmstate": 1, "vbe_regs": regs, "vbe_bank_mask": (VRAM_SIZE >> 16) - 1}
+
+
+class Vga(Device):
+    """A card in text mode that nobody has set up."""
+
+    description = VGA_PCI
+
+    def __init__(self, machine: Any, *, extended: bool = True) -> None:
+        super().__init__(machine)
+        self.pci = PciState(self, IDENTITY if extended else WITHOUT_EXTENDED_REGISTERS)
+        self.vga = Record(**_reset_registers(), big_endian_fb=True, default_endian_fb=True)

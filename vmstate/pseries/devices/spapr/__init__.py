@@ -1,0 +1,1 @@
+"""The machine itself: ``spapr``, its hash table, clock, connectors and watchdogs."""

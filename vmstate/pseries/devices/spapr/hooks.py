@@ -1,0 +1,165 @@
+"""What happens around saving and loading ``spapr`` (hw/ppc/spapr.c, hw/ppc/spapr_caps.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe.diagnostics import EINVAL, ends
+from vmstate.describe.history import History, Span
+from vmstate.pseries.devices.interrupts.xive import in_kernel, tell_kvm
+from vmstate.pseries.rules.kernel_irqchip import falls_back
+from vmstate.pseries.tables.option_vectors import Ov5
+
+#: Up to 2.9 there is a presenter for each server, whether there is a processor or not.
+ALL_PRESENTERS = History(True, ("2.10", False))
+#: A source whose server is not there: a null pointer, until it was checked (in 10.0.13, not in 10.2.2).
+SERVER_CHECKED = Span(since=("10.0.13", "11.0"))
+#: One controller is the active one, whatever the machine has.
+ONE_ACTIVE = Span(since="4.2")
+INTERLOCK_FREE = NO_ADDRESS = -1
+
+#: Bits of option vector 5 that need not be migrated: without others on offer, old streams had none.
+_NOT_WORTH_SENDING = History(
+    frozenset({Ov5.FORM1_AFFINITY, Ov5.DRCONF_MEMORY}),
+    ("3.0", frozenset({Ov5.FORM1_AFFINITY, Ov5.DRCONF_MEMORY, Ov5.DRMEM_V2})),
+)
+
+
+def version_before_3(spapr: Any, version_id: int) -> bool:
+    """Streams of QEMU up to 2.2."""
+    return version_id < 3
+
+
+def ov5_needed(spapr: Any) -> bool:
+    """The machine offers more than what the first versions of option vector 5 had."""
+    return not spapr.machine.ov5 <= _NOT_WORTH_SENDING.at(spapr.machine.release)
+
+
+def patb_needed(spapr: Any) -> bool:
+    """The guest registered a process table (radix)."""
+    return bool(spapr.patb_entry)
+
+
+def pending_events_needed(spapr: Any) -> bool:
+    """There are events that the guest has not fetched."""
+    return bool(spapr.pending_events)
+
+
+def irq_map_needed(spapr: Any) -> bool:
+    """Numbers are given out by a map, and some are."""
+    return bool(spapr.irq_map_nr and spapr.irq_map)
+
+
+def dtb_needed(spapr: Any) -> bool:
+    """The guest may change the device tree: machine types from 4.0 on."""
+    return bool(spapr.machine.flags.update_dt_enabled)
+
+
+def dtb_pre_load(spapr: Any) -> int:
+    """Forget the local tree."""
+    spapr.fdt_blob = b""
+    spapr.fdt_size = 0
+    return 0
+
+
+def fwnmi_needed(spapr: Any) -> bool:
+    """The guest registered handlers of machine checks and system resets."""
+    return bool(spapr.fwnmi_machine_check_addr != (1 << 64) - 1)
+
+
+def fwnmi_pre_save(spapr: Any) -> int:
+    """Warn if a machine check is being handled."""
+    if spapr.fwnmi_machine_check_interlock != INTERLOCK_FREE:
+        spapr.say(
+            "warning: A machine check is being handled during migration. Thehandler may run and log"
+            " hardware error on the destination"
+        )
+    return 0
+
+
+def spapr_pre_load(spapr: Any) -> int:
+    """A level that does not come is taken to be the destination's own default (spapr_caps_pre_load)."""
+    spapr.mig = list(spapr.machine.default_levels)
+    return 0
+
+
+def spapr_pre_save(spapr: Any) -> int:
+    """Levels travel as they are in effect (spapr_caps_pre_save)."""
+    spapr.mig = list(spapr.machine.effective_levels)
+    return 0
+
+
+def old_post_load(spapr: Any, version_id: int) -> int:
+    """Before there were capabilities: interrupts, the clock, which cannot fail, then the MMU."""
+    return resend(spapr) or configure_mmu(spapr)
+
+
+def configure_mmu(spapr: Any) -> int:
+    """KVM is told of the guest's process table, if it has one."""
+    refusal = spapr.machine.rules.process_table_refusal(spapr.machine, spapr.patb_entry)
+    fine = refusal is None
+    spapr.compared("process table", "patb_entry", f"{spapr.patb_entry:#x}", "the host's MMU", passed=fine)
+    if refusal is None:
+        return 0
+    spapr.say(refusal)
+    return -EINVAL
+
+
+def spapr_post_load(spapr: Any, version_id: int) -> int:
+    """Compare all capabilities, telling every difference; then the clock (spapr_post_load)."""
+    machine = spapr.machine
+    checks = machine.rules.post_migration(machine, spapr.mig)
+    for check in checks:
+        spapr.compared("capability", f"cap-{check.name}", check.incoming, check.own, passed=not check.fails)
+        if check.message is not None:
+            spapr.say(check.message)
+    if any(check.fails for check in checks):
+        return -EINVAL
+    return configure_mmu(spapr) or activate_irqchip(spapr) or resend(spapr) or restore_contexts(spapr)
+
+
+def activate_irqchip(spapr: Any) -> int:
+    """A guest that uses XIVE goes on with it: the kernel's, if it has one (spapr_irq_update_active_intc)."""
+    machine = spapr.machine
+    wanted = spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1
+    if wanted and not machine.has_xive and ONE_ACTIVE.covers(machine.release):
+        raise ends(machine.console, "set_active_intc: Assertion `new_intc' failed.")
+    if machine.host is not None and machine.has_xics and _uses_xive(spapr):
+        for line in falls_back(machine, "xive"):
+            spapr.say(line)
+    return 0
+
+
+def resend(spapr: Any) -> int:
+    """XICS in use signals pending interrupts again, through the processors' pointers to their presenters."""
+    machine = spapr.machine
+    if spapr.board is None or not machine.has_xics or _uses_xive(spapr):
+        return 0
+    if any(getattr(entry.device, "overrun", False) for entry in spapr.board.entries):
+        raise ends(machine.console, None)
+    if SERVER_CHECKED.covers(machine.release):
+        return 0
+    sources = next(entry.device for entry in spapr.board.entries if entry.device.idstr == "ics")
+    topology = machine.topology
+    servers = {topology.vcpu_id(index) for index in range(topology.cpus)}
+    if ALL_PRESENTERS.at(machine.release):
+        servers = set(range(topology.max_servers))
+    if not servers.issuperset(sources.resent_to()):
+        raise ends(machine.console, None)
+    return 0
+
+
+def restore_contexts(spapr: Any) -> int:
+    """KVM's XIVE is told of the presenters as they are by now (kvmppc_xive_post_load)."""
+    machine = spapr.machine
+    if spapr.board is not None and in_kernel(machine) and (not machine.has_xics or _uses_xive(spapr)):
+        machine.xive_connected = True
+        for entry in spapr.board.entries:
+            if entry.device.idstr == "xive-tctx":
+                tell_kvm(entry.device)
+    return 0
+
+
+def _uses_xive(spapr: Any) -> bool:
+    """spapr_irq_update_active_intc: what the guest negotiated, where there are both."""
+    return bool(spapr.machine.has_xive and spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1)

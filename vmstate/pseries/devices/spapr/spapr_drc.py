@@ -1,0 +1,143 @@
+"""``spapr_drc``: dynamic reconfiguration connectors, the slots of hotplug (hw/ppc/spapr_drc.c).
+
+A machine has several hundred, and sends none of them at rest; they matter because each takes a section
+id, and because a guest in the middle of a hotplug sends its connector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from vmstate.describe import Bool, Since, UInt32, VMStateDescription
+from vmstate.pseries.board.device import Device
+
+#: The releases from which connectors are registered at all ("spapr_drc" sections).
+SINCE = "2.10"
+TYPE_SHIFT = 28
+
+
+class DrcType(IntEnum):
+    """The kinds (SpaprDrcTypeShift): what hangs on a connector; the upper bits of its index."""
+
+    CPU = 1
+    PHB = 2
+    PCI = 4
+    LMB = 8
+    PMEM = 9
+
+    @property
+    def physical(self) -> bool:
+        """PCI slots have an indicator light, and a second registration for it."""
+        return self is DrcType.PCI
+
+    def index(self, number: int) -> int:
+        """spapr_drc_index: the connector's index, which is its instance."""
+        return self << TYPE_SHIFT | number
+
+
+class DrcState(IntEnum):
+    """The states of logical and physical connectors."""
+
+    LOGICAL_UNUSABLE = 1
+    LOGICAL_AVAILABLE = 2
+    LOGICAL_UNISOLATE = 3
+    LOGICAL_CONFIGURED = 4
+    PHYSICAL_AVAILABLE = 5
+    PHYSICAL_POWERON = 6
+    PHYSICAL_UNISOLATE = 7
+    PHYSICAL_CONFIGURED = 8
+
+
+def unplug_requested(drc: Any) -> bool:
+    """The guest was asked to let go of the device, and has not answered."""
+    return bool(drc.unplug_requested)
+
+
+def transient(drc: Any) -> bool:
+    """A device is attached, and the guest has not finished taking it, or is to give it back."""
+    return bool(drc.attached and (drc.state != drc.ready_state or drc.unplug_requested))
+
+
+def misleading(drc: Any) -> bool:
+    """The light is not what the slot's contents say."""
+    return bool(drc.dr_indicator != drc.rest_indicator)
+
+
+UNPLUG_REQUESTED = VMStateDescription(
+    "spapr_drc/unplug_requested",
+    version_id=1,
+    minimum_version_id=1,
+    needed=unplug_requested,
+    fields=[Bool("unplug_requested")],
+)
+
+SPAPR_DRC = VMStateDescription(
+    "spapr_drc",
+    version_id=1,
+    minimum_version_id=1,
+    needed=transient,
+    fields=[UInt32("state")],
+    subsections=[Since("5.0", UNPLUG_REQUESTED)],
+)
+
+SPAPR_DRC_PHYSICAL = VMStateDescription(
+    "spapr_drc/physical",
+    version_id=1,
+    minimum_version_id=1,
+    needed=misleading,
+    fields=[UInt32("dr_indicator")],
+)
+
+
+class SpaprDrc(Device):
+    """A connector at rest; its instance is its index."""
+
+    description = SPAPR_DRC
+
+    def __init__(self, machine: Any, kind: DrcType, number: int, attached: bool = False) -> None:
+        super().__init__(machine, instance_id=kind.index(number))
+        logical = (DrcState.LOGICAL_UNUSABLE, DrcState.LOGICAL_CONFIGURED)
+        physical = (DrcState.PHYSICAL_POWERON, DrcState.PHYSICAL_CONFIGURED)
+        empty, self.ready_state = physical if kind.physical else logical
+        self.attached = attached
+        self.state = self.ready_state if attached else empty
+        self.unplug_requested = False
+
+
+class SpaprDrcPhysical(Device):
+    """The indicator of a PCI slot: on (1) when something is in it, else off (0)."""
+
+    description = SPAPR_DRC_PHYSICAL
+
+    def __init__(self, machine: Any, kind: DrcType, number: int, attached: bool = False) -> None:
+        super().__init__(machine, instance_id=kind.index(number))
+        self.rest_indicator = int(attached)
+        self.dr_indicator = self.rest_indicator
+
+
+@dataclass(frozen=True, slots=True)
+class Connectors:
+    """``count`` connectors of a kind with consecutive numbers; ``attached``: there is a device on each."""
+
+    kind: DrcType
+    first: int
+    count: int
+    attached: bool = False
+
+    @property
+    def registrations(self) -> int:
+        """Section ids that they take: two for each with an indicator."""
+        return self.count * (2 if self.kind.physical else 1)
+
+    def find(self, machine: Any, idstr: str, instance_id: int) -> SpaprDrc | SpaprDrcPhysical | None:
+        """The connector's section of that name and instance, at rest; None if it is not one of these."""
+        number = instance_id - self.kind.index(0)
+        if not self.first <= number < self.first + self.count:
+            return None
+        if idstr == SPAPR_DRC.name:
+            return SpaprDrc(machine, self.kind, number, self.attached)
+        if idstr == SPAPR_DRC_PHYSICAL.name and self.kind.physical:
+            return SpaprDrcPhysical(machine, self.kind, number, self.attached)
+        return None

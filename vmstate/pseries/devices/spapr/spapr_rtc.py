@@ -1,0 +1,23 @@
+"""``spapr/rtc``: the real-time clock of RTAS (hw/ppc/spapr_rtc.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe import Int64, VMStateDescription
+from vmstate.pseries.board.device import Device
+
+SPAPR_RTC = VMStateDescription("spapr/rtc", version_id=1, minimum_version_id=1, fields=[Int64("ns_offset")])
+
+
+class SpaprRtc(Device):
+    """``ns_offset``: nanoseconds from the guest's clock to the host's.
+
+    It holds the sub-second part of the host's clock when the machine was made: no two runs have the same.
+    """
+
+    description = SPAPR_RTC
+
+    def __init__(self, machine: Any) -> None:
+        super().__init__(machine)
+        self.ns_offset = 0

@@ -1,0 +1,140 @@
+"""USB devices of people: keyboard, mouse, tablet (hw/usb/dev-hid.c, hw/usb/bus.c, hw/input/hid.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe import (
+    History,
+    Int32,
+    Struct,
+    UInt8,
+    UInt16,
+    UInt32,
+    VMStateDescription,
+    WireArray,
+    WireRecords,
+    plan_of,
+)
+from vmstate.describe.arrays import zeros
+from vmstate.describe.diagnostics import EINVAL
+from vmstate.pseries.board.device import Device
+
+ATTACHED, DEFAULT = 1, 3
+REPORT_PROTOCOL = 1
+DATA_SIZE = 4096
+QUEUE_LENGTH = 16
+
+
+def usb_post_load(usb: Any, version_id: int) -> int:
+    """Up to 3.1, a control transfer that was under way must fit its buffer (usb_device_post_load)."""
+    fits = 0 <= usb.setup_index <= usb.setup_len <= DATA_SIZE
+    return 0 if fits else -EINVAL
+
+
+USB_DEVICE = VMStateDescription(
+    "USBDevice",
+    version_id=1,
+    minimum_version_id=1,
+    post_load=History(usb_post_load, ("4.0", None)),
+    fields=[
+        UInt8("addr"),
+        *(Int32(name) for name in ("state", "remote_wakeup", "setup_state", "setup_len", "setup_index")),
+        UInt8("setup_buf")[8],
+    ],
+)
+
+POINTER_EVENT = VMStateDescription(
+    "HIDPointerEventQueue",
+    version_id=1,
+    minimum_version_id=1,
+    fields=[Int32("xdx"), Int32("ydy"), Int32("dz"), Int32("buttons_state")],
+)
+
+POINTER = VMStateDescription(
+    "HIDPointerDevice",
+    version_id=1,
+    minimum_version_id=1,
+    fields=[
+        Struct("ptr.queue", POINTER_EVENT)[QUEUE_LENGTH],
+        UInt32("head"),
+        UInt32("n"),
+        Int32("protocol"),
+        UInt8("idle"),
+    ],
+)
+
+KEYBOARD = VMStateDescription(
+    "HIDKeyboardDevice",
+    version_id=1,
+    minimum_version_id=1,
+    fields=[
+        UInt32("kbd.keycodes")[QUEUE_LENGTH],
+        UInt32("head"),
+        UInt32("n"),
+        UInt16("kbd.modifiers"),
+        UInt8("kbd.leds"),
+        UInt8("kbd.key")[16],
+        Int32("kbd.keys"),
+        Int32("protocol"),
+        UInt8("idle"),
+    ],
+)
+
+USB_KBD = VMStateDescription(
+    "usb-kbd",
+    version_id=1,
+    minimum_version_id=1,
+    fields=[Struct("dev", USB_DEVICE, attr="."), Struct("hid", KEYBOARD, attr=".")],
+)
+
+USB_PTR = VMStateDescription(
+    "usb-ptr",
+    version_id=1,
+    minimum_version_id=1,
+    fields=[Struct("dev", USB_DEVICE, attr="."), Struct("hid", POINTER, attr=".")],
+)
+
+
+class UsbDevice(Device):
+    """A device in its port that the guest has not given an address."""
+
+    def __init__(self, machine: Any) -> None:
+        super().__init__(machine)
+        self.addr = 0
+        self.state = ATTACHED
+        self.remote_wakeup = self.setup_state = self.setup_len = self.setup_index = 0
+        self.setup_buf = WireArray("B", zeros(8))
+        self.head = self.n = 0
+        self.protocol = 0
+        self.idle = 0
+
+    def reset(self) -> None:
+        """A reset over the bus, which some controllers do at once."""
+        self.state = DEFAULT
+        self.protocol = REPORT_PROTOCOL
+
+
+class UsbKeyboard(UsbDevice):
+    """No key pressed."""
+
+    description = USB_KBD
+
+    def __init__(self, machine: Any) -> None:
+        super().__init__(machine)
+        self.keycodes = WireArray.filled("I", QUEUE_LENGTH)
+        self.modifiers = self.leds = self.keys = 0
+        self.key = WireArray("B", zeros(16))
+
+
+class UsbPointer(UsbDevice):
+    """A mouse or a tablet: nothing has moved."""
+
+    description = USB_PTR
+
+    def __init__(self, machine: Any) -> None:
+        super().__init__(machine)
+        layout = plan_of(POINTER_EVENT).layout(1)
+        assert layout is not None
+        names, item = layout
+        self.queue = WireRecords(names, item, zeros(QUEUE_LENGTH * item.size))

@@ -1,0 +1,121 @@
+"""``ohci``: a USB 1 host controller, the default one of machine types up to 2.5 (hw/usb/hcd-ohci*.c)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from vmstate.describe import (
+    Bool,
+    Int32,
+    Int64,
+    Record,
+    Struct,
+    Timer,
+    UInt8,
+    UInt16,
+    UInt32,
+    VMStateDescription,
+    WireArray,
+)
+from vmstate.describe.arrays import zeros
+from vmstate.pseries.board.device import Device
+from vmstate.pseries.devices.pci.config_space import Bar, PciId
+from vmstate.pseries.devices.pci.pci_device import Pci, PciState
+
+MAX_PORTS = 15
+POWERED_PORTS = 3
+BUFFER = 8192
+ROOT_HUB_CHANGED = 0x40
+PORT_TAKEN = 0x10001  # a device connected, its change not yet seen
+
+IDENTITY = PciId(0x106B, 0x003F, 0x0C0310, bars=(Bar(0, 256),))
+
+#: After a reset: no interrupt but the master switch, the frame's length, three ports powered together.
+RESET = {
+    "intr": 0x80000000,
+    "done_count": 7,
+    "fsmps": 0x2778,
+    "fi": 0x2EDF,
+    "lst": 0x628,
+    "rhdesc_a": 0x203,
+}
+
+
+def counting_frames(ohci: Any) -> bool:
+    """The controller was started."""
+    return bool(ohci.eof_timer is not None)
+
+
+OHCI_PORT = VMStateDescription("ohci-core/port", version_id=1, minimum_version_id=1, fields=[UInt32("ctrl")])
+
+EOF_TIMER = VMStateDescription(
+    "ohci-core/eof-timer",
+    version_id=1,
+    minimum_version_id=1,
+    needed=counting_frames,
+    fields=[Timer("eof_timer")],
+)
+
+OHCI_CORE = VMStateDescription(
+    "ohci-core",
+    version_id=1,
+    minimum_version_id=1,
+    fields=[
+        Int64("sof_time"),
+        *(UInt32(name) for name in ("ctl", "status", "intr_status", "intr", "hcca", "ctrl_head", "ctrl_cur")),
+        *(UInt32(name) for name in ("bulk_head", "bulk_cur", "per_cur", "done")),
+        Int32("done_count"),
+        UInt16("fsmps"),
+        UInt8("fit"),
+        UInt16("fi"),
+        UInt8("frt"),
+        UInt16("frame_number"),
+        UInt16("padding"),
+        *(UInt32(name) for name in ("pstart", "lst", "rhdesc_a", "rhdesc_b", "rhstatus")),
+        Struct("rhport", OHCI_PORT)[MAX_PORTS],
+        *(UInt32(name) for name in ("hstatus", "hmask", "hreset", "htest", "old_ctl")),
+        UInt8("usb_buf")[BUFFER],
+        UInt32("async_td"),
+        Bool("async_complete"),
+    ],
+    subsections=[EOF_TIMER],
+)
+
+OHCI = VMStateDescription(
+    "ohci",
+    version_id=1,
+    minimum_version_id=1,
+    fields=[Pci("parent_obj"), Struct("state", OHCI_CORE, 1)],
+)
+
+
+@lru_cache(maxsize=1)
+def _reset_registers() -> dict[str, Any]:
+    numbers: dict[str, Any] = {str(field.attr): 0 for field in OHCI_CORE.fields}
+    return numbers | RESET | {"usb_buf": WireArray("B", zeros(BUFFER)), "eof_timer": None}
+
+
+class Ohci(Device):
+    """A controller that nobody has started.  It resets each device that is plugged in."""
+
+    description = OHCI
+    resets_devices = True
+
+    def __init__(self, machine: Any) -> None:
+        super().__init__(machine)
+        self.used = 0
+        self.pci = PciState(self, IDENTITY)
+        self.state = Record(**_reset_registers() | {"rhport": [Record(ctrl=0) for _ in range(MAX_PORTS)]})
+
+    @property
+    def room(self) -> int:
+        """Ports left before QEMU adds a hub of its own."""
+        return POWERED_PORTS - 1 - self.used
+
+    def plug(self) -> int:
+        """Put a device into the next port; returns the port's number, counted from 1."""
+        self.state.rhport[self.used].ctrl = PORT_TAKEN
+        self.state.intr_status |= ROOT_HUB_CHANGED
+        self.used += 1
+        return self.used

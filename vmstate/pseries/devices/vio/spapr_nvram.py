@@ -1,0 +1,37 @@
+"""``spapr_nvram``: the guest's non-volatile memory (hw/nvram/spapr_nvram.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe import Allocated, Buffer, UInt32, VMStateDescription
+from vmstate.describe.arrays import zeros
+from vmstate.pseries.devices.vio.spapr_vio import SpaprVio
+
+DEFAULT_SIZE = 65536
+
+
+def pre_load(nvram: Any) -> None:
+    """What comes replaces the local memory, whatever its size."""
+    nvram.size = 0
+    nvram.buf = b""
+
+
+SPAPR_NVRAM = VMStateDescription(
+    "spapr_nvram",
+    version_id=1,
+    minimum_version_id=1,
+    pre_load=pre_load,
+    fields=[UInt32("size"), Allocated(Buffer("buf", "size", 1))],
+)
+
+
+class SpaprNvram(SpaprVio):
+    """64 KiB of zeros, unless a drive backs it.  It sends nothing of its place on the bus."""
+
+    description = SPAPR_NVRAM
+
+    def __init__(self, machine: Any, reg: int, irq: int) -> None:
+        super().__init__(machine, reg, irq)
+        self.size = DEFAULT_SIZE
+        self.buf = zeros(DEFAULT_SIZE)

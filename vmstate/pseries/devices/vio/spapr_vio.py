@@ -1,0 +1,45 @@
+"""``spapr_vio``: what every device on the virtual I/O bus sends first (hw/ppc/spapr_vio.c)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from vmstate.describe import Field, Struct, UInt32, UInt32Equal, UInt64, VMStateDescription
+from vmstate.pseries.board.device import Device
+
+SPAPR_VIO = VMStateDescription(
+    "spapr_vio",
+    version_id=1,
+    minimum_version_id=1,
+    fields=[
+        UInt32Equal("reg"),
+        UInt32Equal("irq"),
+        UInt64("signal_state"),
+        UInt64("crq.qladdr"),
+        UInt32("crq.qsize"),
+        UInt32("crq.qnext"),
+    ],
+)
+
+
+def VioDevice(name: str) -> Field:
+    """The common part, under the name that the device's structure gives it (VMSTATE_SPAPR_VIO)."""
+    return Struct(name, SPAPR_VIO, attr=".")
+
+
+class SpaprVio(Device):
+    """A device on the VIO bus: ``reg`` is its unit address, ``irq`` its interrupt number.
+
+    Its section is named by its place: ``vty@71000000/spapr_vty``.
+    """
+
+    rtce_window_size: ClassVar[int] = 0
+
+    def __init__(self, machine: Any, reg: int, irq: int) -> None:
+        super().__init__(machine)
+        self.reg = reg
+        self.irq = irq
+        self.signal_state = 0
+        self.qladdr = 0
+        self.qsize = 0
+        self.qnext = 0

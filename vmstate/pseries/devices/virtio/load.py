@@ -1,0 +1,160 @@
+"""What a destination does with a virtio device (hw/virtio/virtio.c virtio_load).
+
+Much of it is read by hand: behind the end of the stream there are zeros, and no error, until a description
+is loaded next that looks for one (migration/qemu-file.c qemu_get_byte, migration/vmstate.c).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vmstate.describe import Cursor, History, Plan
+from vmstate.describe.diagnostics import EINVAL, EPERM, FieldFailed, LoadFailure, aborts, stalls
+from vmstate.describe.history import Span
+from vmstate.errors import StreamError
+from vmstate.pseries.devices.pci.config_space import INTERRUPT_PIN, msix_enabled
+from vmstate.pseries.devices.pci.pci_device import PINS
+
+MAX_QUEUES = 1024
+NO_VECTOR = 0xFFFF
+SIZES_CHECKED = Span(since="11.1")  # a queue may not come larger than it was made
+SKIPPING_CHECKED = Span(since=("10.0.13", "11.1"))  # skipping ends where the stream ends
+PINS_CHECKED = Span(since="6.0")  # the interrupt pin is not compared, but must be one
+NO_PIN = "pci_irq_handler: Assertion `0 <= irq_num && irq_num < PCI_NUM_PINS' failed."
+PATIENCE = 1 << 25  # bytes behind the end of the stream that QEMU skips in some ten seconds
+
+
+def _features(used: int, offered: int) -> str:
+    return f"Features 0x{used:x} unsupported. Allowed features: 0x{offered:x}"
+
+
+def _wide_features(used: int, offered: int) -> str:
+    """128 bits, and of the guest's features only those that were kept."""
+    return f"Features 0x{used & offered:032x} unsupported. Allowed features: 0x{offered:032x}"
+
+
+FEATURES = History(_features, ("10.2", _wide_features))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A device's parts, compiled; ``by_hand``: ``own``, what it alone has, has no description in QEMU."""
+
+    pci: Plan
+    queues: Plan
+    own: Plan | None
+    common: Plan
+    by_hand: bool
+
+
+def load(cur: Cursor, state: Any, parts: Parts) -> None:
+    """Load and check all parts in QEMU's order.  Raises LoadFailure, Truncated."""
+    at = cur.pos
+    _inside("pci", parts.pci, cur, state.pci)
+    _by_hand(cur, state, parts.queues)
+    check_queues(state, at)
+    _notify(cur, state)
+    if parts.own is not None and parts.by_hand:
+        _by_hand(cur, state, parts.own)
+    elif parts.own is not None:
+        _inside("device", parts.own, cur, state)
+    _inside("virtio", parts.common, cur, state)
+    check_features(state, at)
+    state.queues_came(cur, state.nr_queues)
+
+
+def _inside(name: str, plan: Plan, cur: Cursor, state: Any) -> None:
+    try:
+        plan.load(cur, state, plan.version_id)
+    except StreamError as error:
+        error.inside(name)
+        raise
+
+
+def _by_hand(cur: Cursor, state: Any, plan: Plan) -> None:
+    """Load what QEMU reads by hand: it has nothing to say of these fields, and sees no end of the stream."""
+    told = len(cur.reports)
+    cur.by_hand = True
+    try:
+        plan.load(cur, state, plan.version_id)
+    finally:
+        cur.by_hand = False
+        cur.reports[told:] = [r for r in cur.reports[told:] if not isinstance(r, FieldFailed)]
+
+
+def _notify(cur: Cursor, state: Any) -> None:
+    """The line of the pin that came is set (virtio_notify_vector, hw/pci/pci.c pci_irq_handler)."""
+    config = bytes(state.pci.config)
+    if PINS_CHECKED.covers(state.machine.release) and not msix_enabled(config):
+        if not 1 <= config[INTERRUPT_PIN] <= PINS:
+            raise aborts(cur, NO_PIN)
+
+
+def skip(cur: Cursor, state: Any, size: int) -> None:
+    """What comes of the configuration behind the end of the stream (virtio_load skips it byte by byte)."""
+    rest = (size if size < 1 << 31 else size + (1 << 32)) - (cur.end - cur.pos)
+    if rest > 0 and size > len(state.config):
+        if SKIPPING_CHECKED.covers(state.machine.release):
+            raise LoadFailure(
+                -EPERM, "the configuration is longer than the stream", offset=cur.pos, found=size
+            )
+        if rest > PATIENCE:
+            raise stalls(cur, f"{size} bytes of configuration are skipped one by one")
+
+
+def check_vector(state: Any, vector: int, at: int) -> None:
+    """The vector of the configuration (virtio_pci_load_config)."""
+    if state.vectors and vector != NO_VECTOR and vector >= state.vectors:
+        raise LoadFailure(-EINVAL, "vector of the configuration", offset=at, found=vector)
+
+
+def check_selected(state: Any, queue: int, at: int) -> None:
+    """The queue that the guest has selected."""
+    if queue >= MAX_QUEUES:
+        raise LoadFailure(-EPERM, "selected queue", offset=at, found=queue)
+
+
+def check_count(state: Any, count: int, at: int) -> None:
+    """Before any queue is read."""
+    if count > MAX_QUEUES:
+        state.say(f"Invalid number of virtqueues: 0x{count:x}")
+        raise LoadFailure(-EPERM, "number of queues", offset=at, found=count, expected=MAX_QUEUES)
+
+
+def check_queues(state: Any, at: int) -> None:
+    """What virtio_load and virtio_pci_load_queue look at in each queue, before the device's own part."""
+    sized = SIZES_CHECKED.covers(state.machine.release)
+    for i, queue in enumerate(state.queues):
+        room = state.rooms[i] if i < len(state.rooms) else 0
+        if sized and queue.num > room:
+            line = f"VQ {i} vring.num {queue.num} exceeds allocated max {room}"
+            state.say(line)
+            raise LoadFailure(-EINVAL, line, offset=at, path=f"vq[{i}]")
+        if not queue.desc and queue.last_avail_idx:
+            line = f"VQ {i} address 0x0 inconsistent with Host index 0x{queue.last_avail_idx:x}"
+            state.say(line)
+            raise LoadFailure(-EPERM, line, offset=at, path=f"vq[{i}]")
+        vector = queue.vector if state.vectors else NO_VECTOR
+        if vector != NO_VECTOR and vector >= state.vectors:
+            raise LoadFailure(
+                -EINVAL,
+                "vector of a queue",
+                offset=at,
+                path=f"vq[{i}]",
+                found=vector,
+                expected=f"below {state.vectors}",
+            )
+
+
+def check_features(state: Any, at: int) -> None:
+    """The guest must not use what the device does not offer (virtio_set_features_nocheck)."""
+    offered = state.host_features
+    if offered is None:
+        return
+    used = state.guest_features_64 if state.modern and state.has_64_bits else state.guest_features_low
+    used |= state.guest_features_ex_1 << 64
+    if used & ~offered:
+        line = FEATURES.at(state.machine.release)(used, offered)
+        state.say(line)
+        raise LoadFailure(-EPERM, line, offset=at, found=hex(used), expected=hex(offered))

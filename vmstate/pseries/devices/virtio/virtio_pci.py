@@ -1,0 +1,180 @@
+"""A virtio device on PCI after reset (hw/virtio/virtio-pci.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from vmstate.describe import Cursor, History, WireRecords, plan_of
+from vmstate.describe.arrays import WireArray, zeros
+from vmstate.pseries.board.device import Device
+from vmstate.pseries.devices.pci.config_space import (
+    BAR_IO,
+    BAR_MEMORY_64,
+    BAR_PREFETCH,
+    NIC_ROM,
+    VENDOR_ID,
+    Bar,
+    Capability,
+    PciId,
+    announced_vectors,
+    msix,
+)
+from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, PciState, table_size
+from vmstate.pseries.devices.virtio.load import MAX_QUEUES, NO_VECTOR
+from vmstate.pseries.devices.virtio.virtio import MODERN_QUEUE, QUEUE, QUEUE_RINGS, QUEUE_WITHOUT_VECTOR
+
+REDHAT = 0x1AF4
+MODERN_BAR, MSIX_BAR = 4, 1
+COMMON_FEATURES = 0x79000000  # notify on empty, any layout, indirect and event index rings, and bit 30
+VERSION_1, RING_RESET = 1 << 32, 1 << 40
+LEGACY_REGISTERS, LEGACY_WITH_VECTORS = 20, 24  # before the device's own in the I/O window
+MAX_QUEUE_SIZE = 1024
+
+#: A stable release made every queue as large as it can be (virtio_add_queue).
+LARGEST_QUEUES = History(False, (("10.0.13", "11.1"), True), ("11.1", False))
+
+#: Regions of the modern interface: type, offset and length in the memory window, what follows the length.
+_REGIONS = ((1, 0x0000, 0x1000, b""), (3, 0x1000, 0x1000, b""), (4, 0x2000, 0x1000, b""))
+_NOTIFY = (2, 0x3000)
+
+
+@dataclass(frozen=True, slots=True)
+class VirtioModel:
+    """What sets a device apart: legacy PCI number, virtio number, PCI class, bytes of configuration.
+
+    ``features``: what the device offers beside what all of them do; None if that depends on its backend.
+    """
+
+    legacy: int
+    number: int
+    class_code: int
+    config_len: int
+    features: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VirtioOptions:
+    """What command line and machine type decide: queue sizes, vectors, which interfaces there are.
+
+    ``config_len``: bytes of configuration, where that depends; ``features``: what more is offered.
+    """
+
+    queues: tuple[int, ...]
+    vectors: int
+    modern: bool = True
+    extra: bool = True
+    page_per_queue: bool = False
+    config_len: int | None = None
+    features: int = 0
+    rom: bool = False
+
+
+def _vendor(offset: int, kind: int, at: int, length: int, extra: bytes = b"") -> Capability:
+    body = bytes([16 + len(extra), kind, MODERN_BAR, 0, 0, 0])
+    body += at.to_bytes(4, "little") + length.to_bytes(4, "little") + extra
+    return Capability(offset, VENDOR_ID, body)
+
+
+@lru_cache(maxsize=64)
+def identity(
+    model: VirtioModel, vectors: int, modern: bool, page_per_queue: bool, config_len: int, rom: bool = False
+) -> PciId:
+    """The transitional device of that model."""
+    registers = (LEGACY_WITH_VECTORS if vectors else LEGACY_REGISTERS) + config_len
+    bars = [Bar(0, 1 << (registers - 1).bit_length(), BAR_IO)]
+    capabilities = []
+    if modern:
+        notify = 0x1000 * MAX_QUEUES if page_per_queue else 0x1000
+        bars.append(Bar(MODERN_BAR, 0x4000, BAR_MEMORY_64 | BAR_PREFETCH))
+        places = (0x40, 0x50, 0x60)
+        capabilities = [_vendor(at, *region) for at, region in zip(places, _REGIONS, strict=True)]
+        step = (0x1000 if page_per_queue else 4).to_bytes(4, "little")
+        capabilities.append(_vendor(0x70, *_NOTIFY, notify, step))
+        access = bytes([20, 5, 0, 0, 0, 0]) + bytes(12)
+        capabilities.append(Capability(0x84, VENDOR_ID, access, b"\0\0\xff\0\0\0" + b"\xff" * 12))
+    if vectors:
+        bars.append(Bar(MSIX_BAR, 4096))
+        place = 0x98 if modern else 0x40
+        capabilities.append(msix(place, vectors, MSIX_BAR, 0x800 | MSIX_BAR))
+    return PciId(
+        REDHAT,
+        model.legacy,
+        model.class_code,
+        subsystem=(REDHAT, model.number),
+        bars=(*bars, NIC_ROM) if rom else tuple(bars),
+        capabilities=tuple(capabilities),
+    )
+
+
+class VirtioDevice(Device):
+    """A device that no driver has touched."""
+
+    model: VirtioModel
+    _vectors: int | None = None
+    expected_endian = device_endian = 1  # big, as the target
+    modern = migrate_extra = True
+    has_64_bits = False
+    resized = broken = started = packed = disabled = wide_features = False
+
+    def __init__(self, machine: Any, options: VirtioOptions) -> None:
+        super().__init__(machine)
+        self._vectors = options.vectors
+        self.modern, self.migrate_extra = options.modern, options.extra
+        own = self.model.features
+        self.host_features = None if own is None else own | options.features | COMMON_FEATURES
+        model = self.model
+        self.msix = MASKED_ENTRY * options.vectors + bytes(-(-options.vectors // 8))
+        self.config_vector = NO_VECTOR
+        self.device_status = self.isr = self.queue_sel = self.guest_features_low = 0
+        self.config_len = model.config_len if options.config_len is None else options.config_len
+        self.config = zeros(self.config_len)
+        shape = (options.vectors, options.modern, options.page_per_queue, self.config_len, options.rom)
+        self.pci = PciState(self, identity(model, *shape))
+        self.nr_queues = len(options.queues)
+        self.rooms = self._sizes(options.queues)
+        self.queues = _fresh_queues(self.rooms, bool(options.vectors))
+        self.virtio = None
+        self._modern_state()
+
+    @property
+    def vectors(self) -> int:
+        """Interrupt vectors: the device's own, or, of one that is only decoded, those that it announces."""
+        return announced_vectors(self.pci.config) if self._vectors is None else self._vectors
+
+    @property
+    def msix_size(self) -> int:
+        """Bytes of the vector table and the pending bits."""
+        return table_size(self.vectors)
+
+    def queues_coming(self, cur: Cursor, count: int) -> None:
+        """The device makes room for so many queues, if it does (pre_load_queues)."""
+
+    def queues_came(self, cur: Cursor, count: int) -> None:
+        """The device is told which features the guest uses, which may make other queues."""
+
+    def _sizes(self, queues: Sequence[int]) -> tuple[int, ...]:
+        if LARGEST_QUEUES.at(self.machine.release):
+            return (MAX_QUEUE_SIZE,) * len(queues)
+        return tuple(queues)
+
+    def _modern_state(self) -> None:
+        self.guest_features_64 = self.guest_features_ex_1 = self.dfselect = self.gfselect = 0
+        self.guest_features = WireArray("I", zeros(16))
+        self.rings = _records(QUEUE_RINGS, zeros(16 * MAX_QUEUES))
+        self.modern_queues = _records(MODERN_QUEUE, zeros(28 * MAX_QUEUES))
+
+
+def _records(vmsd: Any, raw: Any) -> WireRecords:
+    layout = plan_of(vmsd).layout(1)
+    assert layout is not None
+    return WireRecords(*layout, raw)
+
+
+@lru_cache(maxsize=64)
+def _fresh_queues(sizes: tuple[int, ...], vectors: bool) -> WireRecords:
+    last = NO_VECTOR.to_bytes(2, "big") if vectors else b""
+    raw = b"".join(size.to_bytes(4, "big") + bytes(10) + last for size in sizes)
+    return _records(QUEUE if vectors else QUEUE_WITHOUT_VECTOR, raw)

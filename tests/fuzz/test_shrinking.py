@@ -13,8 +13,8 @@ from vmstate.fuzz.edits import Workbench
 from vmstate.fuzz.recipe import Recipe, Step
 from vmstate.fuzz.shrinking import Shrinker
 from vmstate.fuzz.targets import Target, Toy
+from vmstate.pseries.startup.build import build
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import build
 from vmstate.simulate.migration import configuration, save
 from vmstate.stream import open_stream
 

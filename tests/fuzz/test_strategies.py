@@ -27,9 +27,9 @@ from vmstate.fuzz.strategies import (
     streams,
     streams_of_sections,
 )
-from vmstate.simulate.command_line import parse
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import build
 from vmstate.stream import open_stream
 
 SMALL = "7.2-pseries-7.2"

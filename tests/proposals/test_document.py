@@ -10,7 +10,7 @@ import pytest
 from vmstate.proposals.files import read_proposals, with_proposals
 from vmstate.pseries.catalogue import WORLD
 from vmstate.pseries.rules.replaceable import HOOK_NAMES, RULE_NAMES
-from vmstate.simulate.command_line import parse
+from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.migration import migrate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "proposals.md").read_text("utf-8")

@@ -17,7 +17,7 @@ from vmstate.proposals.causes import Direction, Kind, groups
 from vmstate.proposals.chosen_set import ChosenSet, Setting, chosen_from
 from vmstate.proposals.comparison import AFTER, BEFORE
 from vmstate.proposals.whatif import Question, what_if
-from vmstate.simulate.command_line import parse
+from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import migrate
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.pseries.tables.accelerators import Host, host_from, read_host, shipped_host, shipped_hosts
 from vmstate.shipped import shipped
-from vmstate.simulate.command_line import parse
-from vmstate.simulate.machine import build
 
 TABLE = Path(__file__).resolve().parents[2] / "fixtures" / "tables" / "kvm-hosts.txt"
 SAYS = {

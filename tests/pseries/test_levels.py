@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.pseries.test_tables import lines
 from vmstate.pseries.catalogue import WORLD
 from vmstate.pseries.rules.capability_levels import default_levels, is_sent, post_migration
-from vmstate.simulate.command_line import Configuration, parse
-from vmstate.simulate.machine import Machine, build
-from vmstate.simulate.startup import Startup
+from vmstate.pseries.startup.build import Machine, build
+from vmstate.pseries.startup.command_line import Configuration, parse
+from vmstate.pseries.startup.startup import Startup
 
 HEAD, *ROWS = lines("default-levels.txt")
 NAMES = {"hpt": "hpt-max-page-size", "nhv": "nested-hv", "ldec": "large-decr", "ccf": "ccf-assist"} | {

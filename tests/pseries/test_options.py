@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.catalogue import WORLD
-from vmstate.simulate.command_line import configuration
-from vmstate.simulate.machine import build
-from vmstate.simulate.options import BadOption, Opt, parse_keyval, parse_opts, parse_size, qdict_order
+from vmstate.pseries.options import BadOption, Opt, parse_keyval, parse_opts, parse_size, qdict_order
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import configuration
 
 PLAIN = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), max_size=8)
 NAME = st.from_regex(r"[a-z][a-z0-9-]{0,6}", fullmatch=True)

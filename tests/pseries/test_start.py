@@ -6,8 +6,8 @@ import pytest
 
 from tests.pseries.recorded import starts
 from vmstate.errors import ConfigurationError
-from vmstate.simulate.command_line import configuration, parse
-from vmstate.simulate.machine import build
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import configuration, parse
 
 RELEASES = tuple(starts())
 

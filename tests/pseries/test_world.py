@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from vmstate.describe.history import Span
 from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.startup.build import Start, build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.pseries.tables.accelerators import shipped_hosts
 from vmstate.pseries.tables.capabilities import Capability
 from vmstate.pseries.tables.machine_class import Difference, MachineType
 from vmstate.pseries.tables.option_vectors import Ov5, from_wire, to_wire
-from vmstate.simulate.command_line import parse
-from vmstate.simulate.machine import Start, build
 
 ALL = [WORLD.binary(release) for release in WORLD.newest]
 TYPES = [(b, name) for b in ALL for name in b.machine_types]

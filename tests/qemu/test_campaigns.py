@@ -11,6 +11,7 @@ import pytest
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.startup.command_line import configuration
 from vmstate.qemu import find_all
 from vmstate.qemu.campaigns import Base, Campaign
 from vmstate.qemu.damage import Damage
@@ -18,7 +19,6 @@ from vmstate.qemu.disagreements import Disagreement, explaining, read_disagreeme
 from vmstate.qemu.guesses import Guesses
 from vmstate.qemu.judging import Answer, Comparison, Judge, Side
 from vmstate.qemu.recording import edited
-from vmstate.simulate.command_line import configuration
 from vmstate.simulate.migration import migrate, save
 from vmstate.stream import open_stream
 

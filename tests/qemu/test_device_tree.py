@@ -10,10 +10,10 @@ from tests.pseries.device_tree.reader import seed
 from vmstate.pseries.device_tree.inputs import facts_of
 from vmstate.pseries.device_tree.root import build
 from vmstate.pseries.registration import build as board
+from vmstate.pseries.startup.build import build as start
+from vmstate.pseries.startup.command_line import configuration
 from vmstate.qemu import capture
-from vmstate.simulate.command_line import configuration
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import build as start
 
 pytestmark = pytest.mark.qemu
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 import pytest
 
 from tests.pseries.recorded import rows
+from vmstate.pseries.startup.command_line import parse
 from vmstate.scenarios.running import world
-from vmstate.simulate.command_line import parse
 from vmstate.simulate.guest import boot
 from vmstate.simulate.migration import receive, send
 

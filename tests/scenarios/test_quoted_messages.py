@@ -7,9 +7,9 @@ from itertools import product
 
 import pytest
 
+from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Outcome
 from vmstate.scenarios.running import world
-from vmstate.simulate.command_line import parse
 from vmstate.simulate.migration import receive, send
 
 END = [

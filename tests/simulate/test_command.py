@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulate.machines import PLAIN, command, stream_of
 from vmstate.cli import main
-from vmstate.simulate.command_line import parse
+from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.migration import migrate
 from vmstate.simulate.remedies import remedies
 

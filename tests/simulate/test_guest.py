@@ -15,13 +15,13 @@ from vmstate.cli import main
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.cas.client_architecture import ArchitectureCall
 from vmstate.pseries.cas.negotiation import NO_XICS, platform_support
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import configuration, parse
 from vmstate.pseries.tables.compat import LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
 from vmstate.pseries.tables.option_vector_bits import bitmap_of, bits_of_bitmap
 from vmstate.savevm.verdict import Outcome
-from vmstate.simulate.command_line import configuration, parse
 from vmstate.simulate.guest import boot, call_cas, migrate_guest
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import build
 
 BOOTED = sorted(name for name in manifest() if "-booted-" in name)
 PANICKED = "guest-panicked"

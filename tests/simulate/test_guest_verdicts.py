@@ -9,13 +9,13 @@ from vmstate.pseries.cas import negotiation as cas
 from vmstate.pseries.cas.client_architecture import ArchitectureCall, PvrEntry
 from vmstate.pseries.cas.guest_kernels import Guest, GuestKernel
 from vmstate.pseries.cas.guests import guest
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.pseries.tables.compat import LOGICAL_2_07, LOGICAL_3_00
 from vmstate.pseries.tables.option_vector_bits import bytes_of_bits
 from vmstate.pseries.tables.option_vectors import Ov5
-from vmstate.simulate.command_line import parse
 from vmstate.simulate.guest import boot, call_cas
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import build
 
 RAW_POWER9 = (PvrEntry(0xFFFF0000, 0x004E0000), PvrEntry(0xFFFFFFFE, 0x0F000001))
 NO_PROCESSOR = (PvrEntry(0xFFFFFFFE, 0x0F000001),)

@@ -11,14 +11,14 @@ from vmstate.proposals.files import with_proposals
 from vmstate.pseries.cas.guest_kernels import MMU_BYTE, RADIX_BYTE
 from vmstate.pseries.cas.negotiation import platform_support
 from vmstate.pseries.rules.compat_register import KVM_REFUSES, negotiate_compat, processors, set_compat_all
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07
 from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.savevm.verdict import Outcome
-from vmstate.simulate.command_line import parse
 from vmstate.simulate.events import happen
 from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import build
 from vmstate.simulate.migration import receive, send
 
 WORLD = with_proposals()

@@ -11,7 +11,7 @@ import pytest
 from tests.simulate.machines import TCG
 from vmstate.cli import main
 from vmstate.pseries.catalogue import WORLD
-from vmstate.simulate.command_line import parse
+from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.migration import migrate
 
 FILE = Path(__file__).with_name("release_11_2.py")

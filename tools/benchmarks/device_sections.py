@@ -22,9 +22,9 @@ from vmstate.describe.as_construct import as_construct, container_of
 from vmstate.describe.from_vmdesc import from_vmdesc, member, parse_json
 from vmstate.errors import DeclarationError
 from vmstate.pseries.board.device import LiveDevice
-from vmstate.simulate.command_line import parse
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import build
 from vmstate.stream import Section, SectionType, open_stream
 
 TITLE = "Device sections of a default pseries (7.2, 2.3 MB)"

@@ -14,9 +14,9 @@ from vmstate.cli.worlds import add_with, world_of
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named_guest
+from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate import batch
-from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import Side, migrate
 from vmstate.simulate.remedies import Remedy, remedies

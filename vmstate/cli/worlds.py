@@ -10,7 +10,7 @@ from vmstate.errors import ConfigurationError
 from vmstate.proposals.files import all_beside, shipped_proposals
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.catalogue import WORLD, World
-from vmstate.simulate.command_line import Configuration, parse
+from vmstate.pseries.startup.command_line import Configuration, parse
 
 
 def add_with(parser: argparse.ArgumentParser) -> None:

@@ -32,9 +32,9 @@ from vmstate.fuzz.mutations import MUTATIONS, Mutation
 from vmstate.fuzz.mutations.edges import FIELD_EDGES, sized_edge
 from vmstate.fuzz.mutations.places import is_number
 from vmstate.fuzz.recipe import Recipe, Step
-from vmstate.simulate.command_line import parse
+from vmstate.pseries.startup.build import Machine, build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import Machine, build
 from vmstate.stream import writer
 
 __all__ = [

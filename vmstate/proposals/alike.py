@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from vmstate.pseries.catalogue import World
-from vmstate.simulate.command_line import Configuration
-from vmstate.simulate.machine import Start
+from vmstate.pseries.startup.build import Start
+from vmstate.pseries.startup.command_line import Configuration
 
 #: Facts of a machine that its release and world decide.
 _DECIDED = frozenset({"configuration", "compat_table", "capabilities"})

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.catalogue import WORLD, Binary, World
+from vmstate.pseries.startup.machine_properties import PROPERTIES
 from vmstate.pseries.tables.capabilities import CapabilityAt
-from vmstate.simulate.properties import PROPERTIES
 
 _OPTION_SPANS = {prop.name: prop.span for prop in PROPERTIES}
 _RANGE = re.compile(r"(?P<first>[0-9.]+)-(?P<last>[0-9.]+)")

@@ -20,11 +20,11 @@ from vmstate.proposals.chosen_set import ChosenSet, Setting
 from vmstate.proposals.wire import differing
 from vmstate.pseries.cas.guests import guest
 from vmstate.pseries.catalogue import Binary, World
+from vmstate.pseries.startup.build import Start, build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Check, Outcome, Verdict
-from vmstate.simulate.command_line import parse
 from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import Start, build
 from vmstate.simulate.migration import Sent, received_by, sent_by
 
 BEFORE, AFTER = 0, 1

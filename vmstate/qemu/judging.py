@@ -11,14 +11,14 @@ from pathlib import Path
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.startup.command_line import Configuration
+from vmstate.pseries.startup.command_line import configuration as configured
 from vmstate.qemu.binary import Binary
 from vmstate.qemu.capture import capture
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QemuStalled, QmpRefused
 from vmstate.qemu.replay import RealOutcome, replay
 from vmstate.savevm.verdict import Outcome, Verdict
-from vmstate.simulate.command_line import Configuration
-from vmstate.simulate.command_line import configuration as configured
 from vmstate.simulate.migration import load, migrate, save
 
 #: Lines of a program about its own shared modules: they tell how it was installed, not what it judged.

@@ -13,15 +13,15 @@ from vmstate.proposals.files import with_proposals
 from vmstate.pseries.catalogue import World
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.meanings import meanings
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Check
 from vmstate.scenarios.model import Case, Ending
 from vmstate.shipped import shipped_streams
-from vmstate.simulate.aftermath import guest_after
-from vmstate.simulate.command_line import parse
 from vmstate.simulate.events import happen
 from vmstate.simulate.guest import boot
+from vmstate.simulate.guest_outcome import guest_after
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import build
 from vmstate.simulate.migration import receive, send, take_snapshot
 from vmstate.stream import open_stream
 from vmstate.tree import Contents

@@ -9,8 +9,8 @@ from typing import Any
 from vmstate.containers import open_input
 from vmstate.errors import VmstateError
 from vmstate.pseries.catalogue import WORLD, World
+from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.savevm.verdict import Verdict
-from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import load, migrate
 

@@ -14,11 +14,11 @@ from vmstate.pseries.changes import add_subsections, replace_hooks
 from vmstate.pseries.devices.host.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.host.ram import PAGE_SIZE
 from vmstate.pseries.registration import connector, register
+from vmstate.pseries.startup.build import Machine
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
 from vmstate.savevm.saver import Saver
 from vmstate.savevm.verdict import Check, Outcome, Verdict
-from vmstate.simulate.machine import Machine
 
 
 class Instance:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from vmstate.describe import SaveFailure
 from vmstate.pseries.board.device import LiveDevice
+from vmstate.pseries.startup.build import Start, build
+from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.savevm.saver import SourceAborts
 from vmstate.savevm.verdict import Check, Outcome, Verdict
-from vmstate.simulate.command_line import Configuration, parse
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import Start, build
 
 Side = str | Configuration
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.startup.build import Machine, build
+from vmstate.pseries.startup.command_line import Configuration, Option
 from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
 from vmstate.savevm.verdict import Outcome, Verdict
-from vmstate.simulate.command_line import Configuration, Option
-from vmstate.simulate.machine import Machine, build
 from vmstate.simulate.migration import Side, configuration, migrate
 
 Judge = Callable[[Configuration, Configuration], Verdict]

@@ -9,10 +9,10 @@ from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.compact import compact
 from vmstate.fuzz.edits import applied
 from vmstate.fuzz.recipe import Recipe, Step
+from vmstate.pseries.startup.build import Machine, build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Verdict
-from vmstate.simulate.command_line import parse
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import Machine, build
 
 #: Streams that have, between them, all that a mutation may need.
 NAMES = (

@@ -8,10 +8,10 @@ import pytest
 
 from tests.fuzz.mutations.bases import base, destination, loaded, mutated
 from vmstate.fuzz.targets import Reader
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.commands import DEEPEST
-from vmstate.simulate.command_line import parse
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import build
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 

@@ -19,10 +19,10 @@ from vmstate.fuzz.compact import compact
 from vmstate.fuzz.edits import applied
 from vmstate.fuzz.mutations import MUTATIONS
 from vmstate.fuzz.recipe import Recipe, Step
+from vmstate.pseries.startup.build import Machine, build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Verdict
-from vmstate.simulate.command_line import parse
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import Machine, build
 from vmstate.stream import open_stream
 
 SMALL, DEVICES, BOOTED, OLD = (

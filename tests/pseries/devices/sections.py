@@ -22,8 +22,8 @@ from vmstate.pseries.devices.cpu.spapr_cpu import SpaprCpu
 from vmstate.pseries.devices.interrupts.xics import Icp, Ics
 from vmstate.pseries.devices.interrupts.xive import SpaprXive, XiveSource, XiveTctx
 from vmstate.pseries.devices.spapr.spapr import Spapr
-from vmstate.simulate.command_line import configuration
-from vmstate.simulate.machine import Machine, build
+from vmstate.pseries.startup.build import Machine, build
+from vmstate.pseries.startup.command_line import configuration
 
 
 def device_class(idstr: str) -> type[Device] | None:

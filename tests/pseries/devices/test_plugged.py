@@ -12,7 +12,7 @@ from vmstate.pseries.devices.pci.config_space import announced_vectors, config_s
 from vmstate.pseries.devices.usb.xhci import NEC
 from vmstate.pseries.devices.virtio.virtio_pci import VirtioModel, identity
 from vmstate.pseries.registration import register
-from vmstate.simulate.command_line import configuration
+from vmstate.pseries.startup.command_line import configuration
 from vmstate.simulate.migration import load, migrate, save
 
 

@@ -6,8 +6,8 @@ import time
 
 from vmstate.errors import ConfigurationError, VmstateError
 from vmstate.fuzz.faults import Answer, escaped
+from vmstate.pseries.startup.build import build
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.machine import build
 from vmstate.simulate.migration import Side, configuration
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from vmstate.describe.history import History
+from vmstate.pseries.options import parse_number, parse_size
+from vmstate.pseries.startup.startup import Refused, Settings, Startup
 from vmstate.pseries.tables.machine_class import ClassFlags
-from vmstate.simulate.options import parse_number, parse_size
-from vmstate.simulate.startup import Refused, Settings, Startup
 
 _MIB = 1 << 20
 _DEFAULT_RAM = 512 * _MIB

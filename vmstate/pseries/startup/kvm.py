@@ -8,8 +8,8 @@ from __future__ import annotations
 from vmstate.describe.history import History
 from vmstate.pseries.rules.compat_register import new_register, tell_kvm
 from vmstate.pseries.rules.kernel_irqchip import NO_XICS, falls_back, unavailable
+from vmstate.pseries.startup.startup import Refused, Startup
 from vmstate.pseries.tables.accelerators import Host
-from vmstate.simulate.startup import Refused, Startup
 
 _HV_NEEDS_HOST = (
     'Register sync failed... If you\'re using kvm-hv.ko, only "-cpu host" is possible'  # kvm_arch_init_vcpu

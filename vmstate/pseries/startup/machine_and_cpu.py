@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.options import Opt, parse_opts
+from vmstate.pseries.startup.machine_properties import default_options, machine_option, set_max_compat
+from vmstate.pseries.startup.startup import Global, Refused, Startup
 from vmstate.pseries.tables.accelerators import Host
 from vmstate.pseries.tables.cpus import CpuAt
 from vmstate.pseries.tables.other_cpus import is_other_cpu
-from vmstate.simulate.options import Opt, parse_opts
-from vmstate.simulate.properties import default_options, machine_option, set_max_compat
-from vmstate.simulate.startup import Global, Refused, Startup
 
 _LIST_HINT = "Use -machine help to list supported machines"
 _UNSUPPORTED = History(

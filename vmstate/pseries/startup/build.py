@@ -13,32 +13,32 @@ from vmstate.pseries.catalogue import World
 from vmstate.pseries.rules.compat_register import CompatRegister
 from vmstate.pseries.rules.memory import hash_table_shift
 from vmstate.pseries.rules.replaceable import Rules
-from vmstate.pseries.tables.accelerators import Accelerator, Host
-from vmstate.pseries.tables.capabilities import CapabilityAt
-from vmstate.pseries.tables.compat import CompatTable
-from vmstate.pseries.tables.cpus import CpuAt
-from vmstate.pseries.tables.machine_class import ClassFlags, GlobalProperty, version_of
-from vmstate.pseries.tables.option_vectors import Ov5
-from vmstate.simulate.acceleration import select_accelerator
-from vmstate.simulate.board import BOARD, RESET
-from vmstate.simulate.command_line import Configuration
-from vmstate.simulate.option_phase import read_options
-from vmstate.simulate.peripherals import (
+from vmstate.pseries.startup.acceleration import select_accelerator
+from vmstate.pseries.startup.command_line import Configuration
+from vmstate.pseries.startup.device_options import (
     apply_cpu_globals,
     check_globals,
     check_modelled,
     check_network,
     create_devices,
 )
-from vmstate.simulate.properties import apply_properties
-from vmstate.simulate.selection import (
+from vmstate.pseries.startup.machine_and_cpu import (
     parse_cpu_early,
     select_machine,
     warn_deprecated_cpu,
     warn_deprecated_machine,
 )
-from vmstate.simulate.startup import DeviceOption, Global, Refused, Startup
-from vmstate.simulate.topology import legacy_memory, legacy_smp
+from vmstate.pseries.startup.machine_init import BOARD, RESET
+from vmstate.pseries.startup.machine_properties import apply_properties
+from vmstate.pseries.startup.read_options import read_options
+from vmstate.pseries.startup.startup import DeviceOption, Global, Refused, Startup
+from vmstate.pseries.startup.topology import legacy_memory, legacy_smp
+from vmstate.pseries.tables.accelerators import Accelerator, Host
+from vmstate.pseries.tables.capabilities import CapabilityAt
+from vmstate.pseries.tables.compat import CompatTable
+from vmstate.pseries.tables.cpus import CpuAt
+from vmstate.pseries.tables.machine_class import ClassFlags, GlobalProperty, version_of
+from vmstate.pseries.tables.option_vectors import Ov5
 
 Phase = Callable[[Startup], None]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vmstate.simulate.options import parse_number
-from vmstate.simulate.startup import DeviceOption, Refused, Startup
+from vmstate.pseries.options import parse_number
+from vmstate.pseries.startup.startup import DeviceOption, Refused, Startup
 
 SUFFIX = "-spapr-cpu-core"
 

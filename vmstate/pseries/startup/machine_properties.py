@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from vmstate.describe.history import ALWAYS, History, Span
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.options import KeyVal, Opt, parse_number, parse_size, qdict_order
+from vmstate.pseries.startup.read_options import KEYVAL_MACHINE
+from vmstate.pseries.startup.startup import Refused, Startup
+from vmstate.pseries.startup.topology import property_memory, property_smp
 from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
-from vmstate.simulate.option_phase import KEYVAL_MACHINE
-from vmstate.simulate.options import KeyVal, Opt, parse_number, parse_size, qdict_order
-from vmstate.simulate.startup import Refused, Startup
-from vmstate.simulate.topology import property_memory, property_smp
 
 #: Sets a property from its text; the second text is the property's name, for messages.
 Setter = Callable[[Startup, str, str], None]

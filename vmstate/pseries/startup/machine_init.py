@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmstate.describe.history import History
-from vmstate.pseries.tables.accelerators import QTEST
-from vmstate.pseries.tables.capability_apply import ACCELERATORS_SAY, Applying, CapabilityRefused
-from vmstate.pseries.tables.compat import LOGICAL_2_07
-from vmstate.simulate.kvm_board import (
+from vmstate.pseries.startup.kvm import (
     activate_irqchip,
     apply_compat,
     check_irqchip,
@@ -19,9 +16,12 @@ from vmstate.simulate.kvm_board import (
     set_kvm_vsmt,
     start_vcpus,
 )
-from vmstate.simulate.selection import check_core_type, parse_cpu_late
-from vmstate.simulate.startup import Refused, Startup
-from vmstate.simulate.vio import lay_out_board
+from vmstate.pseries.startup.machine_and_cpu import check_core_type, parse_cpu_late
+from vmstate.pseries.startup.startup import Refused, Startup
+from vmstate.pseries.startup.vio import lay_out_board
+from vmstate.pseries.tables.accelerators import QTEST
+from vmstate.pseries.tables.capability_apply import ACCELERATORS_SAY, Applying, CapabilityRefused
+from vmstate.pseries.tables.compat import LOGICAL_2_07
 
 _MIB = 1 << 20
 _BLOCK = 256 * _MIB

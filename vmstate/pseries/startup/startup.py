@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from vmstate.describe.history import Release
 from vmstate.pseries.board.vio_bus import VioBus
 from vmstate.pseries.catalogue import Binary
+from vmstate.pseries.options import KeyVal, Opt
 from vmstate.pseries.refused import Refused
 from vmstate.pseries.rules.compat_register import CompatRegister
 from vmstate.pseries.rules.replaceable import Rules
+from vmstate.pseries.startup.command_line import Configuration
 from vmstate.pseries.tables.accelerators import TCG, Accelerator, Host
 from vmstate.pseries.tables.capabilities import CapabilityAt
 from vmstate.pseries.tables.cpus import CpuAt
 from vmstate.pseries.tables.machine_class import ClassFlags, MachineClass, version_of
-from vmstate.simulate.command_line import Configuration
-from vmstate.simulate.options import KeyVal, Opt
 
 __all__ = ["DeviceOption", "Global", "Refused", "Settings", "Startup"]
 

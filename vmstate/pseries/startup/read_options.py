@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
-from vmstate.simulate.command_line import Option
-from vmstate.simulate.option_names import FLAGS, HARMLESS
-from vmstate.simulate.options import BadOption, Opt, parse_keyval, parse_number, parse_opts, parse_size
-from vmstate.simulate.startup import DeviceOption, Global, Refused, Startup
+from vmstate.pseries.options import BadOption, Opt, parse_keyval, parse_number, parse_opts, parse_size
+from vmstate.pseries.startup.command_line import Option
+from vmstate.pseries.startup.option_names import FLAGS, HARMLESS
+from vmstate.pseries.startup.startup import DeviceOption, Global, Refused, Startup
 
 #: ``-machine`` and ``-smp`` became keyval options, checked by the machine, not by the parser.
 KEYVAL_MACHINE = History(False, ("6.1", True))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vmstate.describe.history import History
+from vmstate.pseries.startup.startup import Refused, Startup
 from vmstate.pseries.tables.accelerators import QTEST, Accelerator, Host
-from vmstate.simulate.startup import Refused, Startup
 
 #: From 5.0 -accel may be given several times, and every failure is told.
 _ACCEL_LIST = History(False, ("5.0", True))

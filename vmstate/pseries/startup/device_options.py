@@ -10,10 +10,10 @@ from collections.abc import Callable, Container, Mapping
 from vmstate.describe.history import ALWAYS, History, Release, Span
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.vio_bus import PATH_NAMES
-from vmstate.simulate.cores import is_core, plug_core
-from vmstate.simulate.options import parse_number
-from vmstate.simulate.startup import DeviceOption, Global, Refused, Startup
-from vmstate.simulate.vio import plug_vio
+from vmstate.pseries.options import parse_number
+from vmstate.pseries.startup.cpu_cores import is_core, plug_core
+from vmstate.pseries.startup.startup import DeviceOption, Global, Refused, Startup
+from vmstate.pseries.startup.vio import plug_vio
 
 #: Drivers for -device that the simulator follows.
 DRIVERS: Mapping[str, Span] = {

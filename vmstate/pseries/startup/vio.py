@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vmstate.describe.history import History
-from vmstate.simulate.options import parse_number
-from vmstate.simulate.startup import DeviceOption, Refused, Startup
+from vmstate.pseries.options import parse_number
+from vmstate.pseries.startup.startup import DeviceOption, Refused, Startup
 
 #: Devices of the board that fail said whose initialization failed (``qdev_init_nofail``).
 _BOARD_PREFIX = History("Initialization of device {} failed: ", ("5.1", ""))

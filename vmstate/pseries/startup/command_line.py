@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.catalogue import WORLD, World
+from vmstate.pseries.startup.option_names import FLAGS, HARMLESS, MODELLED, UNMODELLED
 from vmstate.pseries.tables.accelerators import Host
-from vmstate.simulate.option_names import FLAGS, HARMLESS, MODELLED, UNMODELLED
 
 _PROGRAM = re.compile(r"(?:.*/)?qemu(?:-system-ppc64)?-(?P<release>[0-9][0-9.]*)(?:\+(?P<fork>[\w.-]+))?$")
 _QUOTING = re.compile(r"['\"\\]")

@@ -10,15 +10,15 @@ import pytest
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
+from vmstate.judge.campaigns import Base, Campaign
+from vmstate.judge.damage import Damage
+from vmstate.judge.disagreements import Disagreement, explaining, read_disagreements
+from vmstate.judge.judge import Answer, Comparison, Judge, Side
+from vmstate.judge.random_machines import Guesses
+from vmstate.judge.recording import edited
 from vmstate.pseries.catalogue import WORLD
 from vmstate.pseries.startup.command_line import configuration
 from vmstate.qemu import find_all
-from vmstate.qemu.campaigns import Base, Campaign
-from vmstate.qemu.damage import Damage
-from vmstate.qemu.disagreements import Disagreement, explaining, read_disagreements
-from vmstate.qemu.guesses import Guesses
-from vmstate.qemu.judging import Answer, Comparison, Judge, Side
-from vmstate.qemu.recording import edited
 from vmstate.simulate.migration import migrate, save
 from vmstate.stream import open_stream
 

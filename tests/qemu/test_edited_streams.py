@@ -10,8 +10,8 @@ import pytest
 from vmstate.cli import main
 from vmstate.containers import open_input
 from vmstate.describe.history import Release
+from vmstate.judge.judge import Judge, Side
 from vmstate.qemu import QemuNotFound, find
-from vmstate.qemu.judging import Judge, Side
 from vmstate.stream import open_stream
 
 pytestmark = pytest.mark.qemu

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from vmstate.errors import Truncated
+from vmstate.judge.recording import Recorder
 from vmstate.qemu import (
     QemuNotFound,
     QemuRefused,
@@ -18,7 +19,6 @@ from vmstate.qemu import (
     replay,
 )
 from vmstate.qemu.command_line import QemuCommand
-from vmstate.qemu.recording import Recorder
 
 pytestmark = pytest.mark.qemu
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmstate.errors import ConfigurationError
+from vmstate.judge.recording import Recorder, edited
 from vmstate.qemu import QemuCommand, QemuNotFound, find, find_all
 from vmstate.qemu.binary import parse_version
-from vmstate.qemu.recording import Recorder, edited
 from vmstate.qemu.replay import RealOutcome, RealVerdict
 
 WORDS = st.lists(

@@ -9,9 +9,9 @@ from functools import cache
 import pytest
 
 from tests.pseries.recorded import rows
+from vmstate.judge.judge import Judge, Side
 from vmstate.pseries.catalogue import WORLD
 from vmstate.qemu import find_all
-from vmstate.qemu.judging import Judge, Side
 from vmstate.scenarios.files import read_scenario, shipped_scenarios
 from vmstate.scenarios.running import run_case
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.pseries.recorded import rows
 from vmstate.containers import open_input
+from vmstate.judge.recording import edited
 from vmstate.pseries.startup.command_line import configuration
-from vmstate.qemu.recording import edited
 from vmstate.simulate.migration import load, migrate
 
 STREAMS = Path(__file__).resolve().parents[2] / "streams"

@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from vmstate.cli.judging import explanation_lines, remedy_lines, verdict_lines
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
-from vmstate.cli.worlds import add_with, command_line
+from vmstate.cli.verdict_text import explanation_lines, remedy_lines, verdict_lines
+from vmstate.cli.with_option import add_with, command_line
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.explanations import Explanation, explain_line
 from vmstate.simulate.migration import migrate

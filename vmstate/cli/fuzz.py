@@ -23,7 +23,7 @@ from vmstate.fuzz.recipes import read_recipes
 from vmstate.fuzz.summary import agreement_lines, agreements, coverage, coverage_lines, finding_lines
 from vmstate.fuzz.tally import Found, Tally
 from vmstate.fuzz.worker import Worker
-from vmstate.qemu.disagreements import read_disagreements
+from vmstate.judge.disagreements import read_disagreements
 
 _RUNS = 1000
 

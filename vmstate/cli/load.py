@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from vmstate.cli.judging import explanation_lines, verdict_lines
 from vmstate.cli.migrate import batch_lines, batch_report
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
-from vmstate.cli.worlds import add_with, command_line, world_of
+from vmstate.cli.verdict_text import explanation_lines, verdict_lines
+from vmstate.cli.with_option import add_with, command_line, world_of
 from vmstate.containers import open_input
 from vmstate.errors import ConfigurationError
 from vmstate.savevm.verdict import Outcome, Verdict

@@ -7,10 +7,10 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 
-from vmstate.cli.judging import explanation_lines, remedy_lines, verdict_lines
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
-from vmstate.cli.worlds import add_with, world_of
+from vmstate.cli.verdict_text import explanation_lines, remedy_lines, verdict_lines
+from vmstate.cli.with_option import add_with, world_of
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named_guest

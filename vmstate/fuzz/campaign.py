@@ -17,7 +17,7 @@ from vmstate.fuzz.folder import Folder, Progress
 from vmstate.fuzz.plan import Plan
 from vmstate.fuzz.tally import Found, Tally
 from vmstate.fuzz.worker import Batch, prepare, run_batch
-from vmstate.qemu.disagreements import Disagreement
+from vmstate.judge.disagreements import Disagreement
 
 _REAL_BATCH, _SIMULATED_BATCH = 40, 1000  # a few seconds each
 _SAVE_EVERY = 2.0  # seconds

@@ -17,9 +17,9 @@ from vmstate.describe.history import Release
 from vmstate.describe.steps import count_of, number_of
 from vmstate.describe.vmdesc import VmdescWriter
 from vmstate.errors import ConfigurationError, VmstateError
-from vmstate.fuzz.endless import Endless, limited
+from vmstate.fuzz.c_arrays import as_in_c
 from vmstate.fuzz.faults import Answer, Fault, Kind, escaped, hanging
-from vmstate.fuzz.in_c import as_in_c
+from vmstate.fuzz.time_limit import Endless, limited
 from vmstate.pseries.catalogue import WORLD
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines

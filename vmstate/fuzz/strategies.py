@@ -29,7 +29,7 @@ from vmstate.fuzz.compact import compact
 from vmstate.fuzz.descriptions import Author, Draw, between, one_of
 from vmstate.fuzz.edits import Edit, applied, combined
 from vmstate.fuzz.mutations import MUTATIONS, Mutation
-from vmstate.fuzz.mutations.edges import FIELD_EDGES, sized_edge
+from vmstate.fuzz.mutations.edge_values import FIELD_EDGES, sized_edge
 from vmstate.fuzz.mutations.places import is_number
 from vmstate.fuzz.recipe import Recipe, Step
 from vmstate.pseries.startup.build import Machine, build

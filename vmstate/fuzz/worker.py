@@ -12,6 +12,7 @@ from functools import cached_property
 
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
+from vmstate.fuzz.bounds import Watch
 from vmstate.fuzz.device import TIMEOUT, opened_device
 from vmstate.fuzz.edits import Workbench
 from vmstate.fuzz.faults import SILENT, Answer, Fault, disagreement
@@ -21,11 +22,10 @@ from vmstate.fuzz.plan import Base, Plan
 from vmstate.fuzz.recipe import Recipe, drawn
 from vmstate.fuzz.tally import Found, Tally
 from vmstate.fuzz.targets import Reader, Real, Simulated, Target
-from vmstate.fuzz.watch import Watch
-from vmstate.qemu.disagreements import Disagreement, explaining
+from vmstate.judge.disagreements import Disagreement, explaining
+from vmstate.judge.judge import Answer as Judged
+from vmstate.judge.judge import Comparison
 from vmstate.qemu.fast import no_core_files
-from vmstate.qemu.judging import Answer as Judged
-from vmstate.qemu.judging import Comparison
 
 _ENDED = "ended"  # QEMU itself, by a crash; elsewhere a predicted reject is right about that
 _GARBAGE = 20_000  # objects between two looks for garbage: those of some ten runs

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmstate.proposals.chosen_set import Setting
-from vmstate.proposals.common import common_facts
 from vmstate.proposals.comparison import AFTER, BEFORE, COLUMNS, Answer, Change, Rows
+from vmstate.proposals.shared_options import common_facts
 from vmstate.proposals.whatif import WhatIf
 from vmstate.savevm.verdict import Outcome
 

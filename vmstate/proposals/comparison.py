@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmstate.errors import ConfigurationError
-from vmstate.proposals.alike import Alike
 from vmstate.proposals.chosen_set import ChosenSet, Setting
+from vmstate.proposals.equivalence import Alike
 from vmstate.proposals.wire import differing
 from vmstate.pseries.cas.guests import guest
 from vmstate.pseries.catalogue import Binary, World

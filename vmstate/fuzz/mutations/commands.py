@@ -7,7 +7,7 @@ from functools import lru_cache
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import among
-from vmstate.fuzz.mutations.edges import u16, u32, u64
+from vmstate.fuzz.mutations.edge_values import u16, u32, u64
 from vmstate.fuzz.mutations.places import ANY_SECTION
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.stream.constants import Command, SectionType

@@ -7,7 +7,7 @@ from itertools import pairwise
 from vmstate.fuzz.anatomy import Anatomy, Array, Leaf, Part
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Chosen, OneOf, Place, among
-from vmstate.fuzz.mutations.edges import FIELD_EDGES, sized_edge
+from vmstate.fuzz.mutations.edge_values import FIELD_EDGES, sized_edge
 from vmstate.fuzz.mutations.places import ARRAY, COUNT, is_number
 from vmstate.fuzz.mutations.registry import mutation
 

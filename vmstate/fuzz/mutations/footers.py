@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import among, between
-from vmstate.fuzz.mutations.edges import EDGES, edge, u32
+from vmstate.fuzz.mutations.edge_values import EDGES, edge, u32
 from vmstate.fuzz.mutations.places import ANY_SECTION, FOOTED
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.stream.constants import FOOTER_SIZE, SectionType

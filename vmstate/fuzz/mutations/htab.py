@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmstate.fuzz.anatomy import Anatomy, Part
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Place, among
-from vmstate.fuzz.mutations.edges import u16, u32
+from vmstate.fuzz.mutations.edge_values import u16, u32
 from vmstate.fuzz.mutations.registry import mutation
 
 _HEADER = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Place, among
-from vmstate.fuzz.mutations.edges import FIELD_EDGES, sized_edge
+from vmstate.fuzz.mutations.edge_values import FIELD_EDGES, sized_edge
 from vmstate.fuzz.mutations.registry import mutation
 
 #: Registers of the header, little-endian: offset and bytes.

@@ -8,7 +8,7 @@ from vmstate.describe import History
 from vmstate.fuzz.anatomy import Anatomy, Leaf
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Number, Place, among, between
-from vmstate.fuzz.mutations.edges import FIELD_EDGES, sized_edge, u32
+from vmstate.fuzz.mutations.edge_values import FIELD_EDGES, sized_edge, u32
 from vmstate.fuzz.mutations.places import element
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.pseries.tables.cpu_models import CPU_MODELS

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Place, among
-from vmstate.fuzz.mutations.edges import u16, u32, u64
+from vmstate.fuzz.mutations.edge_values import u16, u32, u64
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.stream import writer
 from vmstate.stream.constants import RamFlag

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import among
-from vmstate.fuzz.mutations.edges import EDGES, edge, u32
+from vmstate.fuzz.mutations.edge_values import EDGES, edge, u32
 from vmstate.fuzz.mutations.places import ANY_SECTION, NAMED, header, named
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.stream.constants import SectionType

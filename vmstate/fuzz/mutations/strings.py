@@ -7,7 +7,7 @@ from typing import NamedTuple
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Chosen, OneOf, Place, among
-from vmstate.fuzz.mutations.edges import u32
+from vmstate.fuzz.mutations.edge_values import u32
 from vmstate.fuzz.mutations.places import named
 from vmstate.fuzz.mutations.registry import mutation
 

@@ -9,7 +9,7 @@ from vmstate.describe.vmdesc import Style
 from vmstate.fuzz.anatomy import Anatomy, Part, Subsection
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Place, among
-from vmstate.fuzz.mutations.edges import EDGES, edge, u32
+from vmstate.fuzz.mutations.edge_values import EDGES, edge, u32
 from vmstate.fuzz.mutations.places import SECTION, SUBSECTION
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.stream import writer

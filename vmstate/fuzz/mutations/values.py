@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmstate.fuzz.anatomy import Anatomy, Leaf
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Chosen, Number, OneOf, Place, among, between
-from vmstate.fuzz.mutations.edges import FIELD_EDGES, sized_edge
+from vmstate.fuzz.mutations.edge_values import FIELD_EDGES, sized_edge
 from vmstate.fuzz.mutations.places import ARRAY, FIELD, NUMBER, array_fields, element
 from vmstate.fuzz.mutations.registry import mutation
 

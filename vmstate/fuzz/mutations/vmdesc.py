@@ -7,7 +7,7 @@ import re
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Number, among
-from vmstate.fuzz.mutations.edges import EDGES, edge, u32
+from vmstate.fuzz.mutations.edge_values import EDGES, edge, u32
 from vmstate.fuzz.mutations.registry import mutation
 
 _NUMBER = re.compile(rb"(?<=[ :])\d+")

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.faults import Answer, ended
+from vmstate.judge.judge import without_installation
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuStalled
 from vmstate.qemu.fast import Fast, Ran
-from vmstate.qemu.judging import without_installation
 from vmstate.qemu.replay import RealOutcome, replay
 
 

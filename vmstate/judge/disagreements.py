@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 
 from vmstate.errors import ConfigurationError
-from vmstate.qemu.judging import Comparison
+from vmstate.judge.judge import Comparison
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Series of random questions for :class:`vmstate.qemu.judging.Judge`; the same seed asks the same ones."""
+"""Series of random questions for :class:`vmstate.judge.judge.Judge`; the same seed asks the same ones."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
+from vmstate.judge.damage import Damage
+from vmstate.judge.judge import Comparison, Judge, Side
+from vmstate.judge.random_machines import Guesses
+from vmstate.judge.recording import edited
 from vmstate.pseries.catalogue import WORLD
-from vmstate.qemu.damage import Damage
-from vmstate.qemu.guesses import Guesses
-from vmstate.qemu.judging import Comparison, Judge, Side
-from vmstate.qemu.recording import edited
 from vmstate.stream import open_stream
 
 OWN_SHARE = 0.4  # of the sources are of the destination's own release

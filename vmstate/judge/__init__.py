@@ -1,0 +1,1 @@
+"""Real QEMUs and the simulator, asked the same questions; where they differ."""

@@ -9,7 +9,7 @@ import pytest
 
 from vmstate.proposals.files import read_proposals, with_proposals
 from vmstate.pseries.catalogue import WORLD
-from vmstate.pseries.rules.replaceable import HOOK_NAMES, RULE_NAMES
+from vmstate.pseries.changes import HOOK_NAMES, RULE_NAMES
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.migration import migrate
 

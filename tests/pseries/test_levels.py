@@ -10,8 +10,7 @@ from tests.pseries.test_tables import lines
 from vmstate.pseries.catalogue import WORLD
 from vmstate.pseries.rules.capability_levels import default_levels, is_sent, post_migration
 from vmstate.pseries.startup.build import Machine, build
-from vmstate.pseries.startup.command_line import Configuration, parse
-from vmstate.pseries.startup.startup import Startup
+from vmstate.pseries.startup.command_line import parse
 
 HEAD, *ROWS = lines("default-levels.txt")
 NAMES = {"hpt": "hpt-max-page-size", "nhv": "nested-hv", "ldec": "large-decr", "ccf": "ccf-assist"} | {
@@ -33,13 +32,14 @@ def test_levels_by_release_type_processor_and_limit(row):
     release, kind, cpu, limit, *expected = row
     table = WORLD.binary(WORLD.release(release))
     mode = table.compat.by_name(limit)
-    start = Startup(parse(f"qemu-{release}"), table)
-    start.settings.max_compat = mode.pvr if mode else 0
+    machine = table.machine()
+    machine.max_compat = mode.pvr if mode else 0
     processor = next(
         c for c in table.cpus.values() if cpu in {c.name, *c.aliases} or c.name == _own(release, kind, cpu)
     )
-    start.cpu, start.machine_class = processor, table.machine_class(kind)
-    levels = default_levels(start)
+    machine.cpu = processor
+    machine.become(table.machine_class(kind))
+    levels = default_levels(machine)
     found = {c.name: str(levels[c.name]) for c in table.capabilities}
     assert [found.get(NAMES.get(name, name), "-") for name in HEAD[4:]] == expected
 
@@ -83,8 +83,8 @@ def test_levels_that_did_not_come_never_fail_where_none_was_given(release, data)
     table = WORLD.binary(release)
     kind = table.machine_class(data.draw(st.sampled_from(sorted(table.machine_types))))
     cpu = data.draw(st.sampled_from(sorted(table.cpus)))
-    start = Startup(Configuration(release, ()), table)
-    start.cpu, start.machine_class = table.cpus[cpu], kind
-    levels = list(default_levels(start).values())
-    start.effective_levels = levels
-    assert not any(check.fails for check in post_migration(start, levels))
+    machine = table.machine()
+    machine.cpu = table.cpus[cpu]
+    machine.become(kind)
+    levels = machine.effective_levels = tuple(default_levels(machine).values())
+    assert not any(check.fails for check in post_migration(machine, levels))

@@ -37,8 +37,8 @@ def test_a_made_up_release_has_its_type_its_capability_and_everything_before():
     older = start("qemu-11.2 -machine pseries-11.1").machine
     assert newest is not None
     assert older is not None
-    assert (newest.name, newest.level("turbo")) == ("pseries-11.2", 1)
-    assert (older.name, older.level("turbo"), older.cpu.name) == ("pseries-11.1", 0, "power11_v2.0")
+    assert (newest.type_name, newest.level("turbo")) == ("pseries-11.2", 1)
+    assert (older.type_name, older.level("turbo"), older.cpu.name) == ("pseries-11.1", 0, "power11_v2.0")
     assert start("qemu-11.1 -machine pseries,cap-turbo=on").messages == (
         "Property 'pseries-11.1-machine.cap-turbo' not found",
     )

@@ -13,7 +13,6 @@ from vmstate.pseries.registration import build as board
 from vmstate.pseries.startup.build import build as start
 from vmstate.pseries.startup.command_line import configuration
 from vmstate.qemu import capture
-from vmstate.simulate.instance import Instance
 
 pytestmark = pytest.mark.qemu
 
@@ -38,6 +37,6 @@ def test_qemus_tree_is_ours(binary, machine, arguments, tmp_path):
     _, size = struct.unpack_from(">2I", data, at)
     theirs = bytearray(data[at + 8 : at + 8 + size])
     made = start(configuration(str(binary.release), [*machine[1:], *arguments])).machine
-    ours = bytearray(build(facts_of(board(Instance(made))), seed(bytes(theirs))))
+    ours = bytearray(build(facts_of(board(made.boot())), seed(bytes(theirs))))
     ours[LAST_COMPATIBLE] = theirs[LAST_COMPATIBLE]
     assert ours == theirs

@@ -147,7 +147,10 @@ def test_a_guest_that_negotiated_a_mode_goes_where_one_in_raw_mode_cannot():
 
 
 def test_2_9_does_not_say_what_it_supports_and_4_2_reboots_for_xive():
-    assert platform_support(running("qemu-2.9.1 -nodefaults -machine pseries-2.9 -cpu POWER9 -m 512")) == {}
+    assert (
+        platform_support(running("qemu-2.9.1 -nodefaults -machine pseries-2.9 -cpu POWER9 -m 512").machine)
+        == {}
+    )
     options = "cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off"
     dual = f"-nodefaults -machine pseries-4.1,{options} -cpu power9 -m 512"
     assert after(f"qemu-4.2.1 {dual}", "linux-6.1")[0].rebooted

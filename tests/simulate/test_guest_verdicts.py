@@ -125,7 +125,7 @@ def test_kvm_pr_cannot_set_a_mode_so_the_guest_runs_raw_from_2_11_on():
 
 def test_a_nested_kvm_with_radix_alone_runs_no_hash_guest():
     instance = running(NESTED)
-    assert cas.platform_support(instance)[24] == 0x40
+    assert cas.platform_support(instance.machine)[24] == 0x40
     assert boot(instance, "linux-6.1 disable_radix").mmu == "radix"
     outcome = boot(running(NESTED), "linux-4.9")
     assert (outcome.ended, outcome.messages) == (True, (cas.NO_MMU.format("hash"),))
@@ -142,7 +142,7 @@ def test_a_kernel_that_registers_nothing_leaves_only_what_was_negotiated():
 
 def test_modes_negotiated_are_the_newest_that_both_know():
     table = guest("linux-6.1").kernel.pvrs
-    assert cas.scan_pvrs(power9(), ArchitectureCall(table, ())) == (True, LOGICAL_3_00)
+    assert cas.scan_pvrs(power9().machine, ArchitectureCall(table, ())) == (True, LOGICAL_3_00)
     limited = power9("pseries-7.2,max-cpu-compat=power8")
-    assert cas.scan_pvrs(limited, ArchitectureCall(table, ())) == (True, LOGICAL_2_07)
-    assert cas.scan_pvrs(power9(), ArchitectureCall(tuple(reversed(table)), ())) == (False, 0)
+    assert cas.scan_pvrs(limited.machine, ArchitectureCall(table, ())) == (True, LOGICAL_2_07)
+    assert cas.scan_pvrs(power9().machine, ArchitectureCall(tuple(reversed(table)), ())) == (False, 0)

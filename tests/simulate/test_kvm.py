@@ -40,34 +40,34 @@ def instance(host: str, release: str, options: str = "", more: str = "") -> Inst
 def test_hv_has_the_mode_that_was_last_told_and_qemu_the_one_that_was_last_set(release, modes):
     running = instance("p8-hv", release)
     for mode in modes:
-        assert set_compat_all(running, mode) is None
-    register = running.kvm_compat
+        assert set_compat_all(running.machine, mode) is None
+    register = running.machine.kvm_compat
     assert register.mode == (register.written[-1].value if register.written else 0)
-    assert all(cpu.compat_pvr == (modes[-1] if modes else 0) for cpu in processors(running))
+    assert all(cpu.compat_pvr == (modes[-1] if modes else 0) for cpu in processors(running.machine))
 
 
 @given(st.lists(st.sampled_from(MODES), min_size=1, max_size=6))
 def test_told_of_changes_hv_has_the_mode_that_qemu_has(modes):
     running = instance("p8-hv", "2.11.2")
     for mode in modes:
-        negotiate_compat(running, mode)
-    assert running.kvm_compat.mode == modes[-1]
+        negotiate_compat(running.machine, mode)
+    assert running.machine.kvm_compat.mode == modes[-1]
 
 
 @given(st.sampled_from(RULES), st.lists(st.sampled_from(MODES), max_size=6))
 def test_tcg_is_told_nothing(release, modes):
     running = instance("", release, more="-cpu POWER8" if release.startswith("2.10") else "-cpu power8")
     for mode in modes:
-        set_compat_all(running, mode)
+        set_compat_all(running.machine, mode)
     assert running.ioctls == []
-    assert running.kvm_compat.mode is None
+    assert running.machine.kvm_compat.mode is None
 
 
 def test_pr_refuses_the_first_processor_and_no_other_is_asked():
     running = instance("p8-pr", "7.2", more="-smp 2")
-    assert set_compat_all(running, LOGICAL_2_07) == KVM_REFUSES
+    assert set_compat_all(running.machine, LOGICAL_2_07) == KVM_REFUSES
     assert running.ioctls == ["KVM_REG_PPC_ARCH_COMPAT = 0x0f000004: Invalid argument"]
-    assert [cpu.compat_pvr for cpu in processors(running)] == [0, 0]
+    assert [cpu.compat_pvr for cpu in processors(running.machine)] == [0, 0]
 
 
 def test_every_processor_is_told():
@@ -76,16 +76,16 @@ def test_every_processor_is_told():
 
 
 def test_an_instance_does_not_write_into_the_machine_that_it_was_made_of():
-    running = instance("p8-hv", "7.2")
-    set_compat_all(running, LOGICAL_2_07)
-    assert running.built.kvm_compat.written == []
+    built = build(parse("p8-hv: qemu-7.2 -nodefaults -machine pseries-7.2,accel=kvm -cpu host")).machine
+    set_compat_all(Instance(built).machine, LOGICAL_2_07)
+    assert built.kvm_compat.written == []
 
 
 def test_a_reset_goes_back_to_the_mode_of_the_command_line():
     running = instance("p8-hv", "7.2", ",max-cpu-compat=power7")
-    set_compat_all(running, 0)
+    set_compat_all(running.machine, 0)
     happen(running, "reset")
-    assert [cpu.compat_pvr for cpu in processors(running)] == [LOGICAL_2_06]
+    assert [cpu.compat_pvr for cpu in processors(running.machine)] == [LOGICAL_2_06]
     assert running.ioctls[-1] == "KVM_REG_PPC_ARCH_COMPAT = 0x0f000003"
 
 

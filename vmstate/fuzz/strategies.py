@@ -32,7 +32,8 @@ from vmstate.fuzz.mutations import MUTATIONS, Mutation
 from vmstate.fuzz.mutations.edge_values import FIELD_EDGES, sized_edge
 from vmstate.fuzz.mutations.places import is_number
 from vmstate.fuzz.recipe import Recipe, Step
-from vmstate.pseries.startup.build import Machine, build
+from vmstate.pseries.machine import Machine
+from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.instance import Instance
 from vmstate.stream import writer

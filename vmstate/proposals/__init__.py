@@ -7,7 +7,7 @@ from vmstate.describe.diagnostics import Aborted, Aborts
 from vmstate.describe.history import Span
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.changes import Subsection
-from vmstate.pseries.refused import Refused
+from vmstate.pseries.machine import Refused
 from vmstate.pseries.tables.accelerators import GTSE_OFF, GTSE_ON, Host
 from vmstate.pseries.tables.capabilities import Capability, Kind
 from vmstate.pseries.tables.capability_apply import Applying, CapabilityRefused

@@ -10,8 +10,13 @@ from vmstate.pseries.catalogue import World
 from vmstate.pseries.startup.build import Start
 from vmstate.pseries.startup.command_line import Configuration
 
-#: Facts of a machine that its release and world decide.
-_DECIDED = frozenset({"configuration", "compat_table", "capabilities"})
+#: Facts of a machine that its release and world decide, or that only its start or one process needs.
+_DECIDED = frozenset(
+    {
+        *("release", "rules", "capabilities", "capability_table", "compat_table", "class_levels", "adapt"),
+        *("chardevs", "drives", "entries", "console", "trace", "refused", "xive_connected", "nr_servers"),
+    }
+)
 
 
 #: What decides nothing any more once a machine has started: it stands in the machine's own facts.

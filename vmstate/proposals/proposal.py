@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from vmstate.describe import VMStateDescription
 from vmstate.errors import DeclarationError
 from vmstate.pseries.catalogue import WORLD, Declaration, World
-from vmstate.pseries.rules.replaceable import HOOK_NAMES, RULE_NAMES, Hook, Redescribed, Rule
+from vmstate.pseries.changes import HOOK_NAMES, RULE_NAMES, Hook, Redescribed, Rule
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Redescribe = Callable[[VMStateDescription], VMStateDescription]

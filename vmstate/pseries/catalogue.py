@@ -7,12 +7,23 @@ does not exist yet is an experiment, not a patch.  :meth:`World.binary` is what 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from vmstate.describe.history import History, Release, at
 from vmstate.errors import ConfigurationError, DeclarationError
-from vmstate.pseries.changes import Subsection
-from vmstate.pseries.rules.replaceable import QEMU_RULES, Change, Hook, Redescribed, Rule, Rules, checked_hook
+from vmstate.pseries.changes import (
+    Change,
+    Hook,
+    Redescribed,
+    Rule,
+    Subsection,
+    change_descriptions,
+    checked_hook,
+    with_rule,
+)
+from vmstate.pseries.machine import Machine, Rules
+from vmstate.pseries.rules import QEMU_RULES
 from vmstate.pseries.tables import machine_types, releases
 from vmstate.pseries.tables.accelerators import Host, read_host, shipped_host, shipped_hosts
 from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability, CapabilityAt, capability_at
@@ -138,7 +149,7 @@ def _add(world: World, thing: Declaration) -> World:
         case Difference():
             return replace(world, machine_types=_differing(world.machine_types, thing))
         case Rule():
-            return replace(world, rules=world.rules.replaced(thing))
+            return replace(world, rules=with_rule(world.rules, thing))
         case Hook():
             return replace(world, hooks=(*world.hooks, checked_hook(thing)))
         case Redescribed():
@@ -217,6 +228,15 @@ class Binary:
         models = (m for m in self.world.cpu_models if m.span.covers(self.release))
         cpus = [cpu_at(model, families[model.family], self.release) for model in models]
         return {cpu.name: cpu for cpu in cpus}
+
+    def machine(self) -> Machine:
+        """Return a machine of this program about which nothing is decided yet."""
+        machine = Machine(
+            self.release, self.world.rules, self.capabilities, self.capability_table, self.compat
+        )
+        if self.world.subsections or self.world.hooks:
+            machine.adapt = partial(change_descriptions, self.world.subsections, self.world.hooks)
+        return machine
 
     def machine_class(self, name: str) -> MachineClass:
         """The class of a machine type that this release offers; made once."""

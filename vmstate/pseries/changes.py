@@ -1,14 +1,92 @@
-"""What a world changes in devices: subsections that it adds, hooks that it replaces."""
+"""What a proposal, or a release of one's own, changes in what is declared: rules, hooks, subsections."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 from vmstate.describe import VMStateDescription
-from vmstate.pseries.rules.replaceable import Change, hooked
+from vmstate.describe.history import History
+from vmstate.errors import DeclarationError
+from vmstate.pseries.machine import Rules
+from vmstate.savevm.entries import Entry
+
+RULE_NAMES = frozenset(f.name for f in fields(Rules))
+
+
+class Rule(NamedTuple):
+    """Another rule in the place of that of :class:`Rules` with this name."""
+
+    name: str
+    function: Callable[..., Any]
+
+
+class Hook(NamedTuple):
+    """Another hook (``needed``, ``pre_load``, ``post_load``, ``pre_save``) of the description named so.
+
+    The function gets the hook that was there (or None) as its first argument, then what QEMU gives a hook.
+    """
+
+    description: str
+    name: str
+    function: Callable[..., Any]
+
+
+def with_rule(rules: Rules, rule: Rule) -> Rules:
+    """Return ``rules`` with one of them replaced; the new one gets the old as its first argument.
+
+    Raises DeclarationError if there is no rule of that name.
+    """
+    if rule.name not in RULE_NAMES:
+        raise DeclarationError(f"no such rule: {rule.name!r}; there are {', '.join(sorted(RULE_NAMES))}")
+    return replace(rules, **{rule.name: partial(rule.function, getattr(rules, rule.name))})
+
+
+HOOK_NAMES = frozenset({"needed", "pre_load", "post_load", "pre_save"})
+
+
+class Redescribed(NamedTuple):
+    """Another description in the place of that of this name: what ``function`` makes of the one merged."""
+
+    description: str
+    function: Callable[[VMStateDescription], VMStateDescription]
+
+
+def checked_hook(hook: Hook) -> Hook:
+    """The hook itself; raises DeclarationError if there is none of that name."""
+    if hook.name not in HOOK_NAMES:
+        raise DeclarationError(f"no such hook: {hook.name!r}; there are {', '.join(sorted(HOOK_NAMES))}")
+    return hook
+
+
+Change = Hook | Redescribed
+
+
+@cache
+def hooked(description: VMStateDescription, changes: tuple[Change, ...]) -> VMStateDescription:
+    """``description`` with these changes in it and in its subsections; itself if none of them is its own."""
+    changed: dict[str, Any] = {}
+    own = [change for change in changes if change.description == description.name]
+    for change in own:
+        if isinstance(change, Redescribed):
+            description = change.function(description)
+    for change in own:
+        if isinstance(change, Hook):
+            merged = changed.get(change.name, getattr(description, change.name))
+            changed[change.name] = _over(merged, change.function)
+    parts = [hooked(part, changes) for part in description.subsections]
+    if any(new is not old for new, old in zip(parts, description.subsections, strict=True)):
+        changed["subsections"] = parts
+    return replace(description, **changed) if changed else description
+
+
+def _over(merged: Any, function: Callable[..., Any]) -> Any:
+    if not isinstance(merged, History):
+        return partial(function, merged)
+    changes = ((points, partial(function, value)) for points, value in merged.changes)
+    return History(partial(function, merged.first), *changes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,22 +112,17 @@ def _extended(description: VMStateDescription, more: tuple[VMStateDescription, .
     return replace(description, subsections=[*description.subsections, *more])
 
 
-def add_subsections(devices: Iterable[Any], subsections: Sequence[Subsection]) -> None:
-    """Give every device the subsections that are added to it, and their state."""
-    for device in devices:
-        description = getattr(device, "description", None)
-        if description is None:
+def change_descriptions(
+    subsections: Sequence[Subsection], hooks: tuple[Change, ...], entries: Iterable[Entry]
+) -> None:
+    """Give registered sections the subsections that are added to them, with their state, and other hooks."""
+    for entry in entries:
+        description = getattr(entry, "description", None)
+        if not isinstance(description, VMStateDescription):
             continue
         added = [one for one in subsections if one.to == description.name]
         if added:
-            device.description = _extended(description, tuple(one.description for one in added))
+            description = _extended(description, tuple(one.description for one in added))
             for one in added:
-                vars(device).update(one.reset)
-
-
-def replace_hooks(devices: Iterable[Any], hooks: tuple[Change, ...]) -> None:
-    """Give every device the description, and the hooks, that are in the place of its own."""
-    for device in devices:
-        description = getattr(device, "description", None)
-        if description is not None:
-            device.description = hooked(description, hooks)
+                vars(entry).update(one.reset)
+        vars(entry)["description"] = hooked(description, hooks)

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
-from types import SimpleNamespace
-from typing import Any
 
 from vmstate.describe.history import Release
 from vmstate.pseries import devices
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.catalogue import WORLD, World
+from vmstate.pseries.machine import Machine
 from vmstate.tree.declarations import Declared, StreamFacts
 
 #: What a stream without a configuration section is taken for: it has all that old machine types have.
@@ -45,7 +44,7 @@ class PseriesDeclarations:
     def __init__(self, world: World = WORLD) -> None:
         self.world = world
         self._known: dict[tuple[str, str], list[Declared]] = {}
-        self._machines: dict[tuple[str, Release], Any] = {}
+        self._machines: dict[tuple[str, Release], Machine] = {}
 
     def candidates(
         self, facts: StreamFacts, idstr: str, instance_id: int, version_id: int
@@ -87,16 +86,15 @@ class PseriesDeclarations:
         if context is not None and kind.description.span.covers(release):
             yield release, kind.blank(context)
 
-    def _machine(self, name: str, release: Release) -> Any:
-        """The few facts of a machine that descriptions ask for; None if the release has no such type."""
+    def _machine(self, name: str, release: Release) -> Machine | None:
+        """A machine of that type, of which nothing else is known; None if the release has no such type."""
         binary = self.world.binary(release)
         if name not in binary.machine_types:
             return None
         if (name, release) not in self._machines:
-            flags = binary.machine_class(name).flags
-            self._machines[name, release] = SimpleNamespace(
-                name=name, release=release, flags=flags, world=self.world, console=[]
-            )
+            machine = binary.machine()
+            machine.become(binary.machine_class(name))
+            self._machines[name, release] = machine
         return self._machines[name, release]
 
     def _releases(self) -> list[Release]:

@@ -37,6 +37,37 @@ class Opt:
     short: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A ``-global``: a default for a property of a class.  ``own`` if -cpu made it."""
+
+    driver: str
+    prop: str
+    value: str
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOption:
+    """A ``-device`` or ``-netdev``: its driver (or type), its properties in order, how it was written."""
+
+    driver: str
+    properties: tuple[Opt, ...]
+    text: str
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The last value given for a property."""
+        for opt in reversed(self.properties):
+            if opt.name == name:
+                return opt.value
+        return default
+
+    @property
+    def id(self) -> str | None:
+        """The id given, if any."""
+        return self.get("id")
+
+
 def parse_opts(text: str, implied: str | None = None) -> list[Opt]:
     """``opts_do_parse``: the options of ``text`` in order; ``implied`` names a first one without a name.
 

@@ -97,8 +97,8 @@ def add_e1000(board: Board, option: Any) -> None:
 def add_dimm(board: Board, option: Any) -> None:
     """A memory module: no section of its own, but a block of memory that has its backend's name."""
     backend = next(o for o in board.machine.objects if o.id == option.get("memdev"))
-    size = size_in_bytes(backend.get("size", "0"))
-    board.ram_blocks.append(RamBlock(backend.id, size))
+    size = size_in_bytes(backend.get("size") or "0")
+    board.ram_blocks.append(RamBlock(backend.id or "", size))
     board.plugged_memory += size
 
 

@@ -8,12 +8,12 @@ hw/ppc/spapr.c ``spapr_machine_init``, and softmmu/vl.c around it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from vmstate.describe.history import History, Span
 from vmstate.pseries.board.board import Board, Registered
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.default_devices import add_default_devices
+from vmstate.pseries.device_tree.root import device_tree
 from vmstate.pseries.devices.cpu.cpu import Cpu
 from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
 from vmstate.pseries.devices.cpu.spapr_cpu import SpaprCpu
@@ -30,6 +30,7 @@ from vmstate.pseries.devices.spapr.htab import Htab
 from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC, Connectors, DrcType
 from vmstate.pseries.devices.spapr.spapr_rtc import SpaprRtc
+from vmstate.pseries.machine import Machine
 from vmstate.pseries.pci_plugging import add_option
 from vmstate.pseries.plugging import add_host_bridge, add_vio, number_of
 from vmstate.pseries.rules.memory import hash_table_shift
@@ -48,7 +49,7 @@ PHB_HOTPLUG = Span(since="4.0")
 CPU_CORE_STATE = Span(since="3.0")
 
 
-def register(machine: Any) -> list[Registered]:
+def register(machine: Machine) -> list[Registered]:
     """The sections that a machine may send, in sending order, with their ids.
 
     ``machine``: a built machine with a ``console``.  Connectors, watchdogs and the like, which send
@@ -57,7 +58,7 @@ def register(machine: Any) -> list[Registered]:
     return build(machine).sections()
 
 
-def connector(machine: Any, idstr: str, instance_id: int) -> Device | None:
+def connector(machine: Machine, idstr: str, instance_id: int) -> Device | None:
     """The hotplug connector of that name and instance, should a stream have it; None if there is none."""
     if not idstr.startswith(SPAPR_DRC.name):
         return None
@@ -65,7 +66,7 @@ def connector(machine: Any, idstr: str, instance_id: int) -> Device | None:
     return next((device for device in found if device is not None), None)
 
 
-def build(machine: Any) -> Board:
+def build(machine: Machine) -> Board:
     """The whole board, with all that was made on it."""
     board = Board(machine)
     for step in ORDER.at(machine.release):
@@ -156,7 +157,7 @@ def _dummy_presenters(board: Board) -> None:
             board.add(DummyIcp(machine, index))
 
 
-def _plugged_later(machine: Any) -> Iterator[int]:
+def _plugged_later(machine: Machine) -> Iterator[int]:
     """Indexes of the processors of ``-device …-spapr-cpu-core``."""
     for option in machine.devices:
         if option.driver.endswith("-spapr-cpu-core"):
@@ -165,7 +166,7 @@ def _plugged_later(machine: Any) -> Iterator[int]:
 
 
 def _processors(board: Board) -> None:
-    machine = board.built
+    machine = board.machine
     topology = machine.topology
     presenters = PRESENTERS.at(machine.release)
     for first in range(0, topology.max_cpus, topology.threads):
@@ -182,9 +183,9 @@ def _processor(board: Board, index: int, presenters: tuple[str, ...]) -> None:
     board.add(common)
     board.add(Cpu(machine, common))
     for presenter in presenters:
-        if presenter == "icp" and board.built.has_xics:
+        if presenter == "icp" and board.machine.has_xics:
             board.add(Icp(machine, index))
-        elif presenter == "tctx" and board.built.has_xive:
+        elif presenter == "tctx" and board.machine.has_xive:
             tctx = XiveTctx(machine, index)
             tctx.instance_id = board.new_instance("xive-tctx")
             board.add(tctx)
@@ -204,7 +205,7 @@ PRESENTERS: History[tuple[str, ...]] = History(
 
 
 def _memory_connectors(board: Board) -> None:
-    machine = board.built
+    machine = board.machine
     if machine.flags.dr_lmb_enabled:
         first = -(-machine.ram_size // (1 << 30)) << 2
         count = (machine.maxram_size - machine.ram_size) // LMB_SIZE
@@ -219,7 +220,7 @@ def _rtc(board: Board) -> None:
 
 def _vio(board: Board) -> None:
     """Terminals, then the memory that survives a reboot: what the board puts on the bus up to it."""
-    for placed in board.built.vio:
+    for placed in board.machine.vio.devices:
         add_vio(board)
         if placed.driver == "spapr-nvram":
             return
@@ -236,7 +237,7 @@ def _bridge(board: Board) -> None:
 
 def _spapr(board: Board) -> None:
     machine = board.machine
-    board.add(Spapr(machine, board))
+    board.add(Spapr(machine, lambda: device_tree(board)))
     board.reserve("spapr/htab")
 
 

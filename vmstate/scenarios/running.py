@@ -109,7 +109,7 @@ def _started(case: Case) -> Found:
     return Found(
         Ending.REFUSED if instance.ended else Ending.STARTS,
         messages=(*start.messages, *map(str, instance.console)),
-        machine=start.machine.name,
+        machine=start.machine.type_name,
         kvm_source=_ioctls(instance),
         guest_after=_guest_after(case, instance, instance),
     )
@@ -122,7 +122,7 @@ def _migrated(case: Case) -> Found:
     source = Found(
         Ending.SOURCE_REFUSED,
         source_messages=tuple(sent.messages),
-        machine=None if sent.instance is None else sent.instance.type_name,
+        machine=None if sent.instance is None else sent.instance.machine.type_name,
         kvm_source=_ioctls(sent.instance),
         decided_by=sent.refused,
     )

@@ -27,17 +27,17 @@ def happen(instance: Instance, event: str) -> None:
 
 def reset(instance: Instance) -> None:
     """The guest reboots: every device as after a reset, no guest yet; what was negotiated is forgotten."""
-    boot = next(iter(processors(instance)))
+    boot = next(iter(processors(instance.machine)))
     mode = boot.compat_pvr
     if _RESETS_MODE.at(instance.release):
-        refusal = set_compat_all(instance, instance.max_compat)
+        refusal = set_compat_all(instance.machine, instance.machine.max_compat)
         if refusal is not None:
             instance.console.append(refusal)
             instance.ended = True
             return
     instance.reset()
     if not _RESETS_MODE.at(instance.release):
-        for cpu in processors(instance):
+        for cpu in processors(instance.machine):
             store_compat(cpu, mode)
 
 

@@ -7,20 +7,24 @@ registers.  Addresses are the guest's choice; those here are of the right form, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from vmstate.describe.history import History
 from vmstate.pseries.cas.client_architecture import ArchitectureCall
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named
 from vmstate.pseries.cas.negotiation import Negotiated, negotiate, platform_support
-from vmstate.pseries.devices.cpu import reset as cpu_reset
+from vmstate.pseries.devices.cpu import reset
+from vmstate.pseries.devices.cpu.cpu import Cpu
 from vmstate.pseries.devices.cpu.reset import SPR_LPCR
+from vmstate.pseries.devices.cpu.spapr_cpu import SpaprCpu
+from vmstate.pseries.devices.host.globalstate import GlobalState
+from vmstate.pseries.devices.spapr.htab import Htab
+from vmstate.pseries.devices.spapr.spapr import Spapr
+from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.rules.compat_register import negotiate_compat
-from vmstate.pseries.rules.kernel_irqchip import falls_back
+from vmstate.pseries.rules.interrupts import falls_back
 from vmstate.pseries.tables.option_vector_bits import bitmap_of
 from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.savevm.verdict import Outcome, Verdict
@@ -46,10 +50,10 @@ def boot(instance: Instance, guest: str | Guest) -> Negotiated:
     What QEMU prints goes to the instance's console.  Raises ConfigurationError for a guest of no known name.
     """
     chosen = named(guest) if isinstance(guest, str) else guest
-    outcome = call_cas(instance, chosen.call(platform_support(instance)))
+    outcome = call_cas(instance, chosen.call(platform_support(instance.machine)))
     instance.guest, instance.negotiated, instance.ended = chosen.text, outcome, outcome.ended
     if not outcome.ended and chosen.kernel.registers:
-        _run(instance, outcome)
+        _run(instance.machine, outcome)
     return outcome
 
 
@@ -73,54 +77,52 @@ def _booted(instance: Instance, guest: Guest) -> None:
 
 def call_cas(instance: Instance, call: ArchitectureCall) -> Negotiated:
     """Let the guest make this call, and do nothing else."""
-    outcome = negotiate(instance, call)
-    instance.console.extend(outcome.messages)
+    machine = instance.machine
+    outcome = negotiate(machine, call)
+    machine.console.extend(outcome.messages)
     instance.ended = outcome.ended
-    negotiate_compat(instance, outcome.agreed_pvr)  # what it says, the outcome has among its messages
-    if not outcome.ended and outcome.interrupts == "xive" and instance.has_xics:
-        instance.console.extend(falls_back(instance, "xive"))
-    for device in _devices(instance, "globalstate"):
-        device.runstate = b"running".ljust(len(device.runstate), b"\0")
-    for device in _devices(instance, "spapr"):
-        device.ov5_cas.bitmap = bitmap_of(outcome.ov5)
-    for device in _devices(instance, "spapr/htab"):
-        device.shift = outcome.htab_shift
+    negotiate_compat(machine, outcome.agreed_pvr)  # its error is among the outcome's messages
+    if not outcome.ended and outcome.interrupts == "xive" and machine.has_xics:
+        machine.console.extend(falls_back(machine, "xive"))
+    for state in machine.registered(GlobalState):
+        state.runstate = b"running".ljust(len(state.runstate), b"\0")
+    for spapr in machine.registered(Spapr):
+        spapr.ov5_cas.bitmap = bitmap_of(outcome.ov5)
+    for htab in machine.registered(Htab):
+        htab.shift = outcome.htab_shift
     return outcome
 
 
-def _run(instance: Instance, outcome: Negotiated) -> None:
+def _run(machine: Machine, outcome: Negotiated) -> None:
     radix = outcome.mmu == "radix"
-    for device in _devices(instance, "cpu"):
-        device.spr[SPR_LPCR] = _lpcr(instance, device, outcome)
-        device.quiesced = False
-        device.common.halted = 0
-    for device in _devices(instance, "spapr"):
-        device.patb_entry = process_table(instance.ram_size) if radix else _HASH_PROCESS_TABLE
-        if _FWNMI.at(instance.release) and instance.level("fwnmi"):
-            device.fwnmi_system_reset_addr, device.fwnmi_machine_check_addr = 0x1920, 0x1990
-    for device in _devices(instance, "spapr_cpu"):
-        area = instance.ram_size - (device.instance_id + 2) * 0x10000
-        device.vpa_addr = area
+    for cpu in machine.registered(Cpu):
+        cpu.spr[SPR_LPCR] = _lpcr(machine, outcome)
+        cpu.quiesced = False
+        cpu.common.halted = 0
+    for spapr in machine.registered(Spapr):
+        spapr.patb_entry = process_table(machine.ram_size) if radix else _HASH_PROCESS_TABLE
+        if _FWNMI.at(machine.release) and machine.level("fwnmi"):
+            spapr.fwnmi_system_reset_addr, spapr.fwnmi_machine_check_addr = 0x1920, 0x1990
+    for areas in machine.registered(SpaprCpu):
+        area = machine.ram_size - (areas.instance_id + 2) * 0x10000
+        areas.vpa_addr = area
         if not radix:
-            device.slb_shadow_addr, device.slb_shadow_size = area + 0x8000, 0x280
+            areas.slb_shadow_addr, areas.slb_shadow_size = area + 0x8000, 0x280
     if radix:
-        for device in _devices(instance, "spapr/htab"):
-            device.shift = 0
+        for htab in machine.registered(Htab):
+            htab.shift = 0
 
 
-def _lpcr(instance: Instance, cpu: Any, outcome: Negotiated) -> int:
+def _lpcr(machine: Machine, outcome: Negotiated) -> int:
     """As after reset of the boot processor, with what Linux sets by H_SET_MODE and H_REGISTER_PROC_TBL."""
-    value = cpu_reset.lpcr(
-        cpu.model.family.isa,
-        instance.release,
-        boot=True,
-        large_decrementer=bool(instance.level("large-decr")),
-    )
+    isa = machine.cpu.family.isa
+    large_decrementer = bool(machine.level("large-decr"))
+    value = reset.lpcr(isa, machine.release, boot=True, large_decrementer=large_decrementer)
     value |= LPCR_ILE
-    if cpu.model.family.isa >= 207:
+    if isa >= 207:
         value |= LPCR_AIL_3
     if outcome.mmu == "radix":
-        value |= _RADIX_LPCR.at(instance.release)
+        value |= _RADIX_LPCR.at(machine.release)
         if Ov5.MMU_RADIX_GTSE in outcome.ov5:
             value |= LPCR_GTSE
     return value
@@ -134,7 +136,3 @@ def process_table(ram_size: int) -> int:
     """
     size = 1 << PROCESS_TABLE_SHIFT
     return PATE1_GR | max(size, (ram_size - 2 * size) // size * size) | PROCESS_TABLE_SHIFT - 12
-
-
-def _devices(instance: Instance, idstr: str) -> Iterator[Any]:
-    return (entry.device for entry in instance.entries if entry.device.idstr == idstr)

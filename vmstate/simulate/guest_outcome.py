@@ -7,12 +7,12 @@ and in the threads; never run on KVM.
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.pseries.cas.guests import guest
+from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.rules.board import PATE1_GR
+from vmstate.pseries.rules.client_architecture import offers_radix
 from vmstate.pseries.rules.compat_register import processors
-from vmstate.pseries.tables.option_vectors import Ov5, offers_radix
+from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.simulate.instance import Instance
 
 RUNS = "runs"
@@ -39,15 +39,15 @@ def _translation(source: Instance, destination: Instance) -> str | None:
 
     Which of them it takes it decides as it boots, by what was negotiated then.
     """
-    spapr: Any = destination.device("spapr")
+    spapr = next(destination.machine.registered(Spapr))
     booted = source.negotiated
     if booted is None or not spapr.patb_entry & PATE1_GR:
         return None
     if booted.mmu == "hash":
         return NOT_RADIX
-    host = destination.host
+    host = destination.machine.host
     if not spapr.ov5_cas.bitmap >> Ov5.MMU_RADIX_GTSE & 1:
-        return None if source.level("rpt-invalidate") else NO_INVALIDATION
+        return None if source.machine.level("rpt-invalidate") else NO_INVALIDATION
     # A KVM that itself runs in a guest cannot give its guests another GTSE than it has.
     return TLBIE if host is not None and host.level and not host.lpcr_gtse else None
 
@@ -56,16 +56,16 @@ def _lost(source: Instance | None, destination: Instance) -> str | None:
     """Whether the mode that was negotiated did not arrive: before 2.10 it was not in the stream."""
     if source is None or source.guest is None:
         return None
-    mode = int(processors(source)[0].compat_pvr)
-    if not mode or processors(destination)[0].compat_pvr:
+    mode = int(processors(source.machine)[0].compat_pvr)
+    if not mode or processors(destination.machine)[0].compat_pvr:
         return None
     return f"runs without its compat mode {_name(source, mode)}: the destination was not told"
 
 
 def _mode(destination: Instance) -> str:
     """Whether KVM runs the guest in the mode that QEMU takes it to be in."""
-    real = destination.kvm_compat.mode
-    wanted = int(processors(destination)[0].compat_pvr)
+    real = destination.machine.kvm_compat.mode
+    wanted = int(processors(destination.machine)[0].compat_pvr)
     if real is None or real == wanted:
         return _as_booted(destination)
     if not real:
@@ -81,12 +81,12 @@ def _as_booted(instance: Instance) -> str:
         return RUNS
     if booted.refused:
         return WITHOUT_CAS
-    able = guest(instance.guest).kernel.radix and offers_radix(instance)
+    able = guest(instance.guest).kernel.radix and offers_radix(instance.machine)
     return ON_HASH if able and booted.mmu == "hash" else RUNS
 
 
 def _why(destination: Instance) -> str:
-    host, written = destination.host, destination.kvm_compat.written
+    host, written = destination.machine.host, destination.machine.kvm_compat.written
     if host is not None and host.compat_register == "ignored":
         return "KVM ignores the register"
     if not written:
@@ -95,4 +95,4 @@ def _why(destination: Instance) -> str:
 
 
 def _name(instance: Instance, pvr: int) -> str:
-    return str(instance.compat_table.modes[instance.compat_table.index[pvr]].name)
+    return str(instance.machine.compat_table.modes[instance.machine.compat_table.index[pvr]].name)

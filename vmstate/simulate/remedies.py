@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.startup.build import Machine, build
+from vmstate.pseries.machine import Machine
+from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import Configuration, Option
 from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
 from vmstate.savevm.verdict import Outcome, Verdict
@@ -167,7 +168,7 @@ def _size(half: Half) -> Changes:
 
 def _machine_type(half: Half) -> Changes:
     if half.other is not None:
-        yield f"-machine {half.other.name}", with_property(half.config, "type", half.other.name)
+        yield f"-machine {half.other.type_name}", with_property(half.config, "type", half.other.type_name)
 
 
 def _release(half: Half) -> Changes:

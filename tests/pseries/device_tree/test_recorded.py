@@ -14,7 +14,6 @@ from vmstate.errors import ConfigurationError
 from vmstate.pseries.device_tree.inputs import facts_of
 from vmstate.pseries.device_tree.root import build
 from vmstate.pseries.registration import build as board
-from vmstate.simulate.instance import Instance
 
 TITLE = b"\x05\x09spapr_dtb\0\0\0\x01"
 
@@ -32,7 +31,7 @@ def recorded(name: str) -> bytes | None:
 
 
 def facts(release: str, arguments: list[str]):
-    return facts_of(board(Instance(sections.built(release, arguments))))
+    return facts_of(board(sections.built(release, arguments).boot()))
 
 
 NAMES = [name for name in sections.names(booted=False) if recorded(name) is not None]

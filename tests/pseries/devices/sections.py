@@ -127,12 +127,6 @@ def unpredictable() -> dict[tuple[str, str], str]:
     return {(row["section"], row["path"]): row["reason"] for row in rows}
 
 
-class Running:
-    """A built machine with a stderr, as devices see one."""
-
-    def __init__(self, release: str, *arguments: str) -> None:
-        self._built = built(release, ["-nodefaults", *arguments])
-        self.console: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._built, name)
+def running(release: str, *arguments: str) -> Machine:
+    """A machine of a process, as devices see one."""
+    return built(release, ["-nodefaults", *arguments]).boot()

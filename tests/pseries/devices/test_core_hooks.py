@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pseries.devices.sections import Running
+from tests.pseries.devices.sections import running
 from vmstate.describe import WireRecords, decode, encode
 from vmstate.pseries.devices.cpu import reset as cpu_reset
 from vmstate.pseries.devices.cpu.cpu import Cpu
@@ -34,8 +34,8 @@ def processor(release, machine="pseries", cpu=None, index=0, more=()):
     arguments = ["-machine", machine if release == "2.9.1" else f"{machine},{SAFE}"]
     if release in {"2.9.1", "2.10.2", "2.11.0"}:
         arguments = ["-machine", machine]
-    running = Running(release, *arguments, "-m", "256", *(["-cpu", cpu] if cpu else []), *more)
-    return Cpu(running, CpuCommon(running, index))
+    process = running(release, *arguments, "-m", "256", *(["-cpu", cpu] if cpu else []), *more)
+    return Cpu(process, CpuCommon(process, index))
 
 
 def after(device):
@@ -194,7 +194,7 @@ def test_slots_beyond_the_processors_own_are_not_looked_at():
 
 
 def board(release, machine, *more):
-    return Spapr(Running(release, "-machine", machine, "-m", "256", *more))
+    return Spapr(running(release, "-machine", machine, "-m", "256", *more))
 
 
 def sent(device):
@@ -264,12 +264,12 @@ def test_a_machine_check_in_flight_is_worth_a_warning():
 
 
 def test_the_number_of_event_queues_comes_from_the_machine_or_from_the_size():
-    running = Running("7.2", "-machine", "pseries-7.2", "-m", "256", "-smp", "2")
-    device = SpaprXive(running, [0x1000])
+    machine = running("7.2", "-machine", "pseries-7.2", "-m", "256", "-smp", "2")
+    device = SpaprXive(machine, [0x1000])
     data = memoryview(encode(device.plan.vmsd, device))
 
     class Nothing:
-        release = running.release
+        release = machine.release
 
     lost = SpaprXive.blank(Nothing())
     node, _, error = decode(lost.plan.vmsd, data, 0, 1, state=lost)

@@ -20,17 +20,8 @@ def arguments(name):
     return row["args"] + (CONSOLE if row.get("booted_seconds") and not noted else [])
 
 
-class Machine:
-    def __init__(self, built):
-        self._built = built
-        self.console = []
-
-    def __getattr__(self, name):
-        return getattr(self._built, name)
-
-
 def machine(release, args):
-    return Machine(sections.built(release, args))
+    return sections.built(release, args).boot()
 
 
 def sends(device):

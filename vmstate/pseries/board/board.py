@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from vmstate.describe.history import Span
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.board.interrupts import InterruptNumbers
-from vmstate.pseries.board.vio_bus import VioDevice
 from vmstate.pseries.devices.host.ram import RamBlock
 from vmstate.pseries.devices.spapr.spapr_drc import SINCE as CONNECTORS_SINCE
 from vmstate.pseries.devices.spapr.spapr_drc import Connectors
-from vmstate.savevm.entries import SaveStateEntry
+from vmstate.pseries.machine import Machine
+from vmstate.pseries.vio_bus import VioDevice
+from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
 
-Registered = SaveStateEntry[Device | LiveDevice]
+Registered = SaveStateEntry[Described | SaveVMHandlers]
 
 CONNECTORS = Span(since=CONNECTORS_SINCE)
 IRQ_GIVEN = Span(until="4.0")  # the property "irq" of devices on the VIO bus
@@ -76,23 +77,19 @@ class PciSlots:
 
 
 class Board:
-    """Everything made so far.
+    """Everything made so far on the board of ``machine``."""
 
-    ``machine``: what the devices see as theirs; ``built``: what was decided of it when it started.
-    """
-
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.built = built = getattr(machine, "built", machine)
         self.entries: list[Registered] = []
         self.connectors: list[Connectors] = []
         self.ram_blocks: list[RamBlock] = []
         self.plugged_memory = 0
         self.numbers = InterruptNumbers(
-            legacy=built.irq == "xics-legacy", hotplug_events=built.modern_hotplug_events
+            legacy=machine.irq == "xics-legacy", hotplug_events=machine.modern_hotplug_events
         )
         self.buses: list[PciSlots] = []
-        self._vio: list[VioDevice] = list(reversed(built.vio))
+        self._vio: list[VioDevice] = list(reversed(machine.vio.devices))
         self.usb: list[UsbBus] = []
         self._next_id = 0
         self._prioritized = False

@@ -8,9 +8,10 @@ decoded, the few facts of one that the stream itself tells.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Self
+from typing import Self
 
 from vmstate.describe import Plan, Release, VMStateDescription, plan_of
+from vmstate.pseries.machine import Machine
 from vmstate.savevm.entries import SaveVMHandlers
 
 
@@ -30,15 +31,15 @@ class Device:
     instance_id: int
     alias_id: int | None = None
     compat: tuple[str, int] | None = None  # the name and instance that releases before device paths used
-    machine: Any
+    machine: Machine
 
-    def __init__(self, machine: Any, idstr: str | None = None, instance_id: int = 0) -> None:
+    def __init__(self, machine: Machine, idstr: str | None = None, instance_id: int = 0) -> None:
         self.machine = machine
         self.idstr = idstr if idstr is not None else self.description.name
         self.instance_id = instance_id
 
     @classmethod
-    def blank(cls, machine: Any, idstr: str | None = None, instance_id: int = 0) -> Self:
+    def blank(cls, machine: Machine, idstr: str | None = None, instance_id: int = 0) -> Self:
         """A device without state, for decoding a stream: what its tests need comes from ``machine``."""
         device = cls.__new__(cls)
         Device.__init__(device, machine, idstr, instance_id)
@@ -69,24 +70,21 @@ class Device:
 
     def say(self, line: str) -> None:
         """Print a line on the machine's stderr, as a hook's error_report does."""
-        self.machine.console.append(line)
+        self.machine.say(line)
 
     def compared(self, rule: str, path: str, incoming: object, local: object, *, passed: bool) -> bool:
         """Note that a hook compared both sides' values, for the verdict and the trace; returns ``passed``."""
-        note = getattr(self.machine, "compared", None)
-        if note is not None:
-            note(self, rule, path, incoming, local, passed=passed)
-        return passed
+        return self.machine.compared(self, rule, path, incoming, local, passed=passed)
 
 
 class LiveDevice(SaveVMHandlers):
     """A section with handlers of its own, on a machine."""
 
-    machine: Any
+    machine: Machine
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
 
     def say(self, line: str) -> None:
         """Print a line on the machine's stderr."""
-        self.machine.console.append(line)
+        self.machine.say(line)

@@ -7,7 +7,6 @@ hw/ppc/spapr_hcall.c ``h_client_architecture_support``, ``cas_check_pvr``; hw/pp
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from vmstate.describe.history import History, Span
 from vmstate.pseries.cas.client_architecture import ArchitectureCall
@@ -22,6 +21,7 @@ from vmstate.pseries.cas.guest_kernels import (
     XIVE_BYTE,
     Support,
 )
+from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.compat_register import KVM_REFUSES
 from vmstate.pseries.rules.memory import hash_table_shift
 from vmstate.pseries.tables.compat import LOGICAL_3_00
@@ -87,7 +87,7 @@ class Negotiated:
     rebooted: bool = False
 
 
-def platform_support(machine: Any) -> Support:
+def platform_support(machine: Machine) -> Support:
     """``ibm,arch-vec-5-platform-support``; empty where there was no such property."""
     if not _SAYS_WHAT_IT_SUPPORTS.covers(machine.release):
         return {}
@@ -99,7 +99,7 @@ def platform_support(machine: Any) -> Support:
     return {XIVE_BYTE: xive, MMU_BYTE: _mmu_support(machine, power9), 25: 0, RADIX_BYTE: gtse}
 
 
-def _mmu_support(machine: Any, power9: bool) -> int:
+def _mmu_support(machine: Machine, power9: bool) -> int:
     host = machine.host
     if _SUPPORT_BY_MODE.covers(machine.release) and not power9:
         return NOTHING
@@ -122,7 +122,7 @@ class _Ended(Exception):
 class _Negotiation:
     """One call: what the machine has now, changed step by step as QEMU does."""
 
-    machine: Any
+    machine: Machine
     call: ArchitectureCall
     compat_pvr: int
     htab_shift: int
@@ -250,7 +250,7 @@ class _Negotiation:
         raise _Ended
 
 
-def scan_pvrs(machine: Any, call: ArchitectureCall) -> tuple[bool, int]:
+def scan_pvrs(machine: Machine, call: ArchitectureCall) -> tuple[bool, int]:
     """Whether the table has the processor itself, and the best mode in it (0 for none).
 
     An entry that matches the processor is not looked at as a mode; each mode must be no older than the best
@@ -267,7 +267,7 @@ def scan_pvrs(machine: Any, call: ArchitectureCall) -> tuple[bool, int]:
     return raw, best
 
 
-def negotiate(machine: Any, call: ArchitectureCall) -> Negotiated:
+def negotiate(machine: Machine, call: ArchitectureCall) -> Negotiated:
     """What a machine that has just been reset makes of a guest's call."""
     mode = machine.max_compat
     return _Negotiation(machine, call, mode, machine.htab_shift, agreed_pvr=mode).run()

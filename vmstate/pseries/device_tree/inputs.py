@@ -13,6 +13,7 @@ from vmstate.pseries.devices.pci.spapr_pci import BASE_BUID, SpaprPci
 from vmstate.pseries.devices.spapr.htab import Htab
 from vmstate.pseries.devices.spapr.spapr_drc import Connectors
 from vmstate.pseries.devices.vio.spapr_vio import SpaprVio
+from vmstate.pseries.machine import Machine
 from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
 from vmstate.pseries.tables.cpus import CpuAt
 from vmstate.pseries.tables.machine_class import ClassFlags
@@ -130,11 +131,11 @@ def facts_of(board: Any) -> Facts:
     )
 
 
-def _has_driver(machine: Any, driver: str) -> bool:
+def _has_driver(machine: Machine, driver: str) -> bool:
     return any(option.driver == driver for option in machine.devices)
 
 
-def _vio(machine: Any, devices: Iterable[Any]) -> tuple[VioFacts, ...]:
+def _vio(machine: Machine, devices: Iterable[Any]) -> tuple[VioFacts, ...]:
     """The bus in order of addresses."""
     found = {one.reg: one for one in devices if isinstance(one, SpaprVio)}
     return tuple(
@@ -145,17 +146,17 @@ def _vio(machine: Any, devices: Iterable[Any]) -> tuple[VioFacts, ...]:
             found[one.reg].rtce_window_size,
             getattr(found[one.reg], "mac", b""),
         )
-        for one in sorted(machine.vio, key=lambda one: one.reg)
+        for one in sorted(machine.vio.devices, key=lambda one: one.reg)
     )
 
 
-def _modes(machine: Any) -> tuple[int, ...]:
+def _modes(machine: Machine) -> tuple[int, ...]:
     """The levels that the processors can run at, and are let run at, oldest first."""
     check = machine.compat_table.check
     return tuple(level for level, pvr in _LEVELS if check(machine.cpu, pvr, 0, machine.compat_pvr))
 
 
-def _cores(machine: Any, devices: Iterable[Any]) -> Cores:
+def _cores(machine: Machine, devices: Iterable[Any]) -> Cores:
     shape = machine.topology
     indices = (one.instance_id for one in devices if isinstance(one, CpuCommon))
     return Cores(
@@ -169,7 +170,7 @@ def _cores(machine: Any, devices: Iterable[Any]) -> Cores:
     )
 
 
-def _most_threads(machine: Any) -> int:
+def _most_threads(machine: Machine) -> int:
     """How many threads of a core the mode lets a guest see (ppc_compat_max_vthreads)."""
     threads: int = machine.topology.threads
     if not machine.compat_pvr:

@@ -7,7 +7,7 @@ import struct
 from vmstate.describe.history import History
 from vmstate.pseries.device_tree.fdt import Node
 from vmstate.pseries.device_tree.inputs import Facts
-from vmstate.pseries.real_mode import real_mode_size
+from vmstate.pseries.rules.memory import real_mode_size
 
 LMB_SIZE = 1 << 28
 NODE_ASSOCIATIVITY = (4, 0, 0, 0, 0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe.history import History
+from vmstate.pseries.machine import Machine
 from vmstate.pseries.tables.compat import LOGICAL_3_00
 
 #: PATE1_GR: the guest translates by radix trees, and has no hash table.
@@ -17,7 +16,7 @@ _MMU_CONFIGURED = History(False, ("2.10", True))
 _PVR_OF_THE_HOST = History(False, ("2.10", True))
 
 
-def dummy_presenters(machine: Any) -> int:
+def dummy_presenters(machine: Machine) -> int:
     """How many ``icp/server`` entries that only receive stand ready for machine types up to 2.9.
 
     hw/ppc/spapr.c ``spapr_init_cpus`` (``xics_system_init`` before 2.12): one for each server number.
@@ -25,7 +24,7 @@ def dummy_presenters(machine: Any) -> int:
     return int(machine.topology.max_servers)
 
 
-def presenter_replaces_dummy(machine: Any) -> bool:
+def presenter_replaces_dummy(machine: Machine) -> bool:
     """Whether a processor's presenter takes the place of its dummy as it is registered (8.2 on).
 
     hw/intc/xics.c ``icp_realize``: else both are there for a moment, under the same name and instance.
@@ -34,7 +33,7 @@ def presenter_replaces_dummy(machine: Any) -> bool:
     return True
 
 
-def table_instance(machine: Any, liobn: int, number: int) -> int:
+def table_instance(machine: Machine, liobn: int, number: int) -> int:
     """The instance of a ``spapr_iommu``, the ``number``-th that is made: its logical bus number.
 
     hw/ppc/spapr_iommu.c ``spapr_tce_table_realize``.
@@ -43,7 +42,7 @@ def table_instance(machine: Any, liobn: int, number: int) -> int:
     return liobn
 
 
-def starts_radix(machine: Any) -> bool:
+def starts_radix(machine: Machine) -> bool:
     """Whether a guest starts without a hash table: KVM begins in radix mode where it can.
 
     hw/ppc/spapr.c ``spapr_machine_reset``.
@@ -54,7 +53,7 @@ def starts_radix(machine: Any) -> bool:
     return bool(machine.can_run(LOGICAL_3_00) or not _RADIX_NEEDS_POWER9.at(release))
 
 
-def process_table_refusal(machine: Any, entry: int) -> str | None:
+def process_table_refusal(machine: Machine, entry: int) -> str | None:
     """What a destination says if its KVM cannot have the process table that came; None if it can.
 
     hw/ppc/spapr.c ``spapr_post_load``, ``kvmppc_configure_v3_mmu``; TCG is not asked.
@@ -65,7 +64,7 @@ def process_table_refusal(machine: Any, entry: int) -> str | None:
     return None if host.radix else MMU_REFUSED
 
 
-def pvr_after_load(machine: Any, incoming: int, own: int) -> int:
+def pvr_after_load(machine: Machine, incoming: int, own: int) -> int:
     """The PVR that a processor goes on with: KVM HV takes none but the host's own.
 
     target/ppc/machine.c ``cpu_post_load``, ``kvmppc_pvr_workaround_required``.
@@ -75,13 +74,13 @@ def pvr_after_load(machine: Any, incoming: int, own: int) -> int:
     return own if hv and _PVR_OF_THE_HOST.at(machine.release) else incoming
 
 
-def htab_pass_ends(machine: Any) -> bool:
+def htab_pass_ends(machine: Machine) -> bool:
     """Whether a pass over a hash table that there is not says that it is done (``htab_save_iterate``)."""
     del machine
     return True
 
 
-def sends_zero_pages(machine: Any) -> bool:
+def sends_zero_pages(machine: Machine) -> bool:
     """Whether a page of zeros is sent at all (migration/ram.c, ``ram_save_block``)."""
     del machine
     return True

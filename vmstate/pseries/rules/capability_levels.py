@@ -6,19 +6,18 @@ hw/ppc/spapr_caps.c: ``default_caps_with_cpu``, the ``needed`` hooks, ``spapr_ca
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from vmstate.describe.history import Release
+from vmstate.pseries.machine import Machine
 from vmstate.pseries.tables.accelerators import Host
-from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
+from vmstate.pseries.tables.capabilities import CapabilityAt, Kind, LevelCheck
 from vmstate.pseries.tables.capability_apply import PAGE_SIZE_ASKED
 
 #: Everything up to 16 GiB: what machine types to 2.12 allow where the host does not limit page sizes.
 ANY_PAGE = 34
 
 
-def default_levels(machine: Any) -> dict[str, int]:
+def default_levels(machine: Machine) -> dict[str, int]:
     """``default_caps_with_cpu``: the machine type's levels, less what the processor cannot have."""
     levels = {}
     page = limiting_page(machine.host, machine.release)
@@ -32,13 +31,13 @@ def default_levels(machine: Any) -> dict[str, int]:
     return levels
 
 
-def given_levels(machine: Any, levels: dict[str, int]) -> dict[str, int]:
+def given_levels(machine: Machine, levels: dict[str, int]) -> dict[str, int]:
     """What counts as set on the command line: what ``cap-`` options set, and nothing else."""
     del machine
     return levels
 
 
-def effective_levels(machine: Any, defaults: dict[str, int], given: dict[str, int]) -> dict[str, int]:
+def effective_levels(machine: Machine, defaults: dict[str, int], given: dict[str, int]) -> dict[str, int]:
     """``spapr_caps_init``: the defaults, and on top what was given."""
     del machine
     return {**defaults, **given}
@@ -51,7 +50,7 @@ def limiting_page(host: Host | None, release: Release) -> int | None:
     return PAGE_SIZE_ASKED.at(release)(host.page_sizes)
 
 
-def is_sent(machine: Any, capability: CapabilityAt) -> bool:
+def is_sent(machine: Machine, capability: CapabilityAt) -> bool:
     """The ``needed`` hook: whether the capability's subsection is in a source's stream.
 
     A condition of its own (``migrate_needed``) binds weaker than the usual one, and so replaces it.
@@ -64,33 +63,7 @@ def is_sent(machine: Any, capability: CapabilityAt) -> bool:
     return bool(machine.given[index] and machine.effective_levels[index] != machine.default_levels[index])
 
 
-@dataclass(frozen=True, slots=True)
-class LevelCheck:
-    """One comparison after migration: the level that came (or was assumed) and the destination's own."""
-
-    name: str
-    incoming: int
-    own: int
-
-    @property
-    def message(self) -> str | None:
-        """What the destination prints (a warning is marked as one), or None if the levels are equal."""
-        if self.incoming == self.own:
-            return None
-        higher = self.incoming > self.own
-        text = (
-            f"cap-{self.name} {'higher' if higher else 'lower'} level ({self.incoming}) "
-            f"in incoming stream than on destination ({self.own})"
-        )
-        return text if higher else f"warning: {text}"
-
-    @property
-    def fails(self) -> bool:
-        """Whether this alone makes the load fail (-EINVAL)."""
-        return self.incoming > self.own
-
-
-def post_migration(machine: Any, incoming: Sequence[int]) -> list[LevelCheck]:
+def post_migration(machine: Machine, incoming: Sequence[int]) -> list[LevelCheck]:
     """``spapr_caps_post_migration``: every capability compared, in index order.
 
     ``incoming`` starts as the destination's defaults (pre_load) and has the levels that came in the stream.

@@ -6,10 +6,12 @@ that mode; KVM PR has no handler, so that the ioctl fails.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import MutableSequence
+from typing import Protocol, cast
 
 from vmstate.describe.history import History
+from vmstate.pseries.machine import CompatRegister, Machine
+from vmstate.pseries.tables.cpus import CpuAt
 
 #: What goes into the register when the mode changes: at first the old mode, by mistake.
 _WRITES_OLD = History(False, ("2.10", True), (("2.10.2", "2.11"), False))
@@ -18,7 +20,7 @@ _STORED_FIRST = History(True, ("2.10", False))
 KVM_REFUSES = "Unable to set CPU compatibility mode in KVM: Invalid argument"
 
 
-def arch_compat(machine: Any, old: int, new: int) -> int | None:
+def arch_compat(machine: Machine, old: int, new: int) -> int | None:
     """The value that is written to ``KVM_REG_PPC_ARCH_COMPAT`` as the mode goes from ``old`` to ``new``.
 
     None where there is no ioctl: modes are logical PVRs, 0 for none.  2.9 has no test of its own, but calls
@@ -30,46 +32,21 @@ def arch_compat(machine: Any, old: int, new: int) -> int | None:
     return old if _WRITES_OLD.at(machine.release) else new
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One ioctl: the value, and whether it failed (with EINVAL)."""
+class Processor(Protocol):
+    """A processor as its device has it."""
 
-    value: int
-    failed: bool = False
-
-    def __str__(self) -> str:
-        return f"KVM_REG_PPC_ARCH_COMPAT = 0x{self.value:08x}{': Invalid argument' if self.failed else ''}"
+    machine: Machine
+    model: CpuAt
+    compat_pvr: int
+    spr: MutableSequence[int]
 
 
-@dataclass
-class CompatRegister:
-    """What KVM was told of compat modes, in order, and the mode that its guest really runs in.
-
-    ``mode``: a logical PVR, 0 for none; None under TCG, where the processor is QEMU's own.
-    """
-
-    written: list[Written] = field(default_factory=list)
-    mode: int | None = None
-
-    def copy(self) -> CompatRegister:
-        """Another one that has been told the same."""
-        return CompatRegister(list(self.written), self.mode)
-
-    def write(self, handler: str, value: int) -> bool:
-        """The ioctl, to a kernel whose handler is handled, ignored or absent; whether it succeeded."""
-        failed = handler == "absent"
-        self.written.append(Written(value, failed))
-        if handler == "handled":
-            self.mode = value
-        return not failed
-
-
-def new_register(machine: Any) -> CompatRegister:
+def new_register(machine: Machine) -> CompatRegister:
     """As it is before QEMU has written to it."""
     return CompatRegister(mode=None if machine.host is None else 0)
 
 
-def tell_kvm(machine: Any, register: CompatRegister, old: int, new: int) -> str | None:
+def tell_kvm(machine: Machine, register: CompatRegister, old: int, new: int) -> str | None:
     """Tell KVM, if QEMU does, that the mode goes from ``old`` to ``new``; the error, None without one."""
     if machine.host is None:
         return None
@@ -79,7 +56,7 @@ def tell_kvm(machine: Any, register: CompatRegister, old: int, new: int) -> str 
     return KVM_REFUSES
 
 
-def set_compat(cpu: Any, pvr: int, old: int | None = None) -> str | None:
+def set_compat(cpu: Processor, pvr: int, old: int | None = None) -> str | None:
     """``ppc_set_compat``: put a processor of an instance in a mode, 0 for none; the error, None without one.
 
     ``old``: the mode that QEMU takes it to be in, if not that which is stored.  An error leaves it as it is.
@@ -98,7 +75,7 @@ def set_compat(cpu: Any, pvr: int, old: int | None = None) -> str | None:
     return refusal
 
 
-def store_compat(cpu: Any, pvr: int) -> None:
+def store_compat(cpu: Processor, pvr: int) -> None:
     """The mode and the PCR that goes with it."""
     cpu.compat_pvr = pvr
     cpu.spr[SPR_PCR] = cpu.machine.compat_table.pcr(cpu.model, pvr)
@@ -107,24 +84,24 @@ def store_compat(cpu: Any, pvr: int) -> None:
 SPR_PCR = 338
 
 
-def set_compat_all(instance: Any, pvr: int) -> str | None:
+def set_compat_all(machine: Machine, pvr: int) -> str | None:
     """``ppc_set_compat_all``: every processor in turn; the first error ends it.
 
     A guest's client-architecture-support call prints an error and returns H_HARDWARE; a reset ends QEMU.
     """
-    for cpu in processors(instance):
+    for cpu in processors(machine):
         refusal = set_compat(cpu, pvr)
         if refusal is not None:
             return refusal
     return None
 
 
-def negotiate_compat(instance: Any, pvr: int) -> str | None:
+def negotiate_compat(machine: Machine, pvr: int) -> str | None:
     """What CAS does with the mode that was agreed on: nothing if it is the one that is set already."""
-    boot = next(iter(processors(instance)))
-    return None if boot.compat_pvr == pvr else set_compat_all(instance, pvr)
+    boot = next(iter(processors(machine)))
+    return None if boot.compat_pvr == pvr else set_compat_all(machine, pvr)
 
 
-def processors(instance: Any) -> list[Any]:
-    """The processors of an instance, in order."""
-    return [entry.device for entry in instance.entries if entry.device.idstr == "cpu"]
+def processors(machine: Machine) -> list[Processor]:
+    """Return the processors of a running machine, in order."""
+    return [cast(Processor, entry.device) for entry in machine.entries if entry.device.idstr == "cpu"]

@@ -1,15 +1,19 @@
-"""Which interrupt controllers a machine has: hw/ppc/spapr_irq.c ``spapr_irq_init``, ``spapr_irq_check``."""
+"""Which interrupt controllers a machine has, and whether KVM can play them.
+
+hw/ppc/spapr_irq.c ``spapr_irq_init``, ``spapr_irq_check``, ``spapr_irq_init_kvm``; hw/intc/xics_kvm.c,
+hw/intc/spapr_xive_kvm.c.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from vmstate.pseries.refused import Refused
+from vmstate.describe.history import Span
+from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.tables.compat import LOGICAL_3_00
 
 
-def interrupt_mode(machine: Any, levels: Mapping[str, int]) -> str:
+def interrupt_mode(machine: Machine, levels: Mapping[str, int]) -> str:
     """As asked or as the type has it (4.0 on): without POWER9, dual becomes XICS.
 
     Raises Refused for XIVE alone without POWER9.
@@ -21,3 +25,28 @@ def interrupt_mode(machine: Any, levels: Mapping[str, int]) -> str:
     if mode == "xive":
         raise Refused("XIVE-only machines require a POWER9 CPU")
     return "xics" if mode == "dual" else mode
+
+
+NO_XICS = "KVM and IRQ_XICS capability must be present for in-kernel XICS"
+NO_XIVE = "IRQ_XIVE capability must be present for KVM"
+#: Before, the kernel's was made with the machine, and XIVE had none.
+_MADE_WHEN_USED = Span("4.1")
+
+
+def unavailable(machine: Machine, controller: str) -> str | None:
+    """What KVM lacks to play ``controller`` (xics, xive); None if it can, is not to, or there is no KVM."""
+    host = machine.host
+    if host is None or machine.kernel_irqchip == "off" or not _MADE_WHEN_USED.covers(machine.release):
+        return None
+    if controller == "xive":
+        return None if host.xive else NO_XIVE
+    return None if host.irq_xics else NO_XICS
+
+
+def falls_back(machine: Machine, controller: str) -> tuple[str, ...]:
+    """The lines that say that QEMU plays ``controller`` itself, as a guest begins to use it."""
+    lacks = unavailable(machine, controller)
+    if lacks is None:
+        return ()
+    warning = f"warning: kernel_irqchip allowed but unavailable: {lacks}"
+    return warning, "Falling back to kernel-irqchip=off"

@@ -1,10 +1,29 @@
-"""The size of a guest's hash page table: hw/ppc/spapr.c ``spapr_hpt_shift_for_ramsize``."""
+"""How large a guest's hash page table and its real mode area are (hw/ppc/spapr.c)."""
 
 from __future__ import annotations
 
+from vmstate.describe.history import Release, reached
+
 _SMALLEST, _LARGEST = 18, 46
+
+#: What the one special segment of real mode reaches.
+_REAL_MODE_LIMIT = 1 << 40
+#: Since then there is always a NUMA node, and the real mode area is a power of two within the first.
+_NODE_SINCE = "4.2"
 
 
 def hash_table_shift(ram_size: int) -> int:
-    """log2 of the table's size in bytes: 1/128 of the memory rounded up to a power of two, within limits."""
+    """Return log2 of the hash table's size in bytes (``spapr_hpt_shift_for_ramsize``).
+
+    It is 1/128 of the memory rounded up to a power of two, within limits.
+    """
     return min(max((ram_size - 1).bit_length() - 7, _SMALLEST), _LARGEST)
+
+
+def real_mode_size(ram_size: int, type_limit: int, release: Release) -> int:
+    """Return the real mode area's bytes (``spapr_rma_size``): what a guest reaches before it translates.
+
+    ``type_limit``: the machine type's, 0 for none.
+    """
+    size = 1 << ram_size.bit_length() - 1 if reached(_NODE_SINCE, release) else ram_size
+    return min(size, _REAL_MODE_LIMIT, type_limit or _REAL_MODE_LIMIT)

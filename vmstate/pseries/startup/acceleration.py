@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vmstate.describe.history import History
-from vmstate.pseries.startup.startup import Refused, Startup
+from vmstate.pseries.machine import Refused
+from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.tables.accelerators import QTEST, Accelerator, Host
 
 #: From 5.0 -accel may be given several times, and every failure is told.
@@ -27,7 +28,7 @@ def select_accelerator(start: Startup) -> None:
 
     KVM is part of QEMU if a host was named; it works if that host has it.
     """
-    wanted = start.settings.accel
+    wanted = start.accel
     lists = _ACCEL_LIST.at(start.release)
     if start.accel_opts and wanted is not None and lists:
         raise Refused('The -accel and "-machine accel=" options are incompatible')
@@ -44,7 +45,7 @@ def select_accelerator(start: Startup) -> None:
                 start.say(message.format(name=name, place=place))
             failed |= lists
         elif name == "qtest":
-            start.accelerator = QTEST
+            start.machine.run_on(QTEST)
             break
         elif name == "tcg" or _start_kvm(start, place):
             break
@@ -79,7 +80,7 @@ def _start_kvm(start: Startup, place: str) -> bool:
 
 def _kvm_init(start: Startup, host: Host, place: str) -> str | None:
     """/dev/kvm is opened, the kind of KVM chosen, a VM made.  Returns the error, None if all went well."""
-    irqchip = start.settings.kernel_irqchip
+    irqchip = start.machine.kernel_irqchip
     if irqchip is not None and irqchip not in {"on", "off", "split"}:
         raise Refused(f"Invalid parameter '{irqchip}'")
     prefix = place if _REPORTED.at(start.release) else ""
@@ -88,7 +89,7 @@ def _kvm_init(start: Startup, host: Host, place: str) -> str | None:
         return "No such file or directory"
     wanted = _kvm_type(start)
     if wanted is None:
-        start.say(f"{prefix}Unknown kvm-type specified '{start.settings.kvm_type}'")
+        start.say(f"{prefix}Unknown kvm-type specified '{start.kvm_type}'")
         if not _REPORTED.at(start.release):
             raise Refused
         return "Invalid argument"
@@ -97,7 +98,7 @@ def _kvm_init(start: Startup, host: Host, place: str) -> str | None:
         if _MODULE_HINT.at(start.release):
             start.say(f"PPC KVM module is not loaded. Try modprobe kvm_{wanted}.")
         return "Invalid argument"
-    start.accelerator = Accelerator("kvm", host)
+    start.machine.run_on(Accelerator("kvm", host))
     return None
 
 
@@ -114,7 +115,7 @@ _ANY_CASE = History(False, ("6.0", True))
 
 def _kvm_type(start: Startup) -> str | None:
     """``spapr_kvm_type``: hv, pr or auto; None for another name."""
-    wanted = start.settings.kvm_type
+    wanted = start.kvm_type
     if wanted is None:
         return "auto"
     if not _ANY_CASE.at(start.release):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from vmstate.pseries.options import parse_number
-from vmstate.pseries.startup.startup import DeviceOption, Refused, Startup
+from vmstate.pseries.machine import Refused
+from vmstate.pseries.options import DeviceOption, parse_number
+from vmstate.pseries.startup.startup import Startup
 
 SUFFIX = "-spapr-cpu-core"
 
@@ -16,22 +17,26 @@ def is_core(driver: str) -> bool:
 def plug_core(start: Startup, place: int, device: DeviceOption) -> None:
     """``spapr_core_pre_plug``: a core of the machine's own kind, in a place that exists and is free."""
     name = device.driver.removesuffix(SUFFIX)
-    known = {cpu.name for cpu in start.binary.cpus.values()} | {start.processor.name}  # with KVM: host
+    known = {cpu.name for cpu in start.binary.cpus.values()} | {start.machine.cpu.name}  # with KVM: host
     if name not in known:
         raise Refused(f"{device.text}: '{device.driver}' is not a valid device model name")
-    settings = start.settings
-    wanted = f"{start.processor.name}{SUFFIX}"
-    core, threads = _number(device, "core-id", 0), _number(device, "nr-threads", settings.threads)
+    wanted = f"{start.machine.cpu.name}{SUFFIX}"
+    core, threads = (
+        _number(device, "core-id", 0),
+        _number(device, "nr-threads", start.machine.topology.threads),
+    )
     if device.driver != wanted:
         raise Refused(f"{device.text}: CPU core type should be {wanted}")
-    if core % settings.threads:
+    if core % start.machine.topology.threads:
         raise Refused(f"{device.text}: invalid core id {core}")
-    if threads != settings.threads:
-        raise Refused(f"{device.text}: invalid nr-threads {threads}, must be {settings.threads}")
-    if not 0 <= core < settings.max_cpus:
+    if threads != start.machine.topology.threads:
+        raise Refused(
+            f"{device.text}: invalid nr-threads {threads}, must be {start.machine.topology.threads}"
+        )
+    if not 0 <= core < start.machine.topology.max_cpus:
         raise Refused(f"{device.text}: core id {core} out of range")
-    before = (other for other in start.devices[:place] if is_core(other.driver))
-    if core < settings.cpus or any(_number(other, "core-id", 0) == core for other in before):
+    before = (other for other in start.machine.devices[:place] if is_core(other.driver))
+    if core < start.machine.topology.cpus or any(_number(other, "core-id", 0) == core for other in before):
         raise Refused(f"{device.text}: core {core} already populated")
 
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Container, Mapping
 
 from vmstate.describe.history import ALWAYS, History, Release, Span
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.board.vio_bus import PATH_NAMES
-from vmstate.pseries.options import parse_number
+from vmstate.pseries.machine import Refused
+from vmstate.pseries.options import DeviceOption, Global, parse_number
 from vmstate.pseries.startup.cpu_cores import is_core, plug_core
-from vmstate.pseries.startup.startup import DeviceOption, Global, Refused, Startup
+from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.vio import plug_vio
+from vmstate.pseries.vio_bus import PATH_NAMES
 
 #: Drivers for -device that the simulator follows.
 DRIVERS: Mapping[str, Span] = {
@@ -53,7 +54,7 @@ _NICS = frozenset({"spapr-vlan", "virtio-net-pci", "e1000"})
 
 def create_devices(start: Startup) -> None:
     """Create the devices of all -device options in order; what we do not model is our own error."""
-    for place, device in enumerate(start.devices):
+    for place, device in enumerate(start.machine.devices):
         if is_core(device.driver):
             plug_core(start, place, device)
             continue
@@ -83,16 +84,16 @@ def _connect(start: Startup, place: int, nic: DeviceOption) -> None:
     if wanted is None:
         return
     name = f"{nic.text}: Property '{_NETDEV_OWNERS.get(nic.driver, nic.driver)}.netdev'"
-    if all(netdev.id != wanted for netdev in start.netdevs):
+    if all(netdev.id != wanted for netdev in start.machine.netdevs):
         raise Refused(f"{name} can't find value '{wanted}'")
-    if any(other.get("netdev") == wanted for other in start.devices[:place] if other.driver in _NICS):
+    if any(other.get("netdev") == wanted for other in start.machine.devices[:place] if other.driver in _NICS):
         raise Refused(f"{name} can't take value '{wanted}', it's in use")
 
 
 def _check_usb(start: Startup, place: int, device: DeviceOption) -> None:
     """A USB device needs a controller before it; by default a machine has one, beside its screen."""
-    before = (other.driver for other in start.devices[:place])
-    if not start.default_devices and not any(driver in _USB_CONTROLLERS for driver in before):
+    before = (other.driver for other in start.machine.devices[:place])
+    if not start.machine.default_devices and not any(driver in _USB_CONTROLLERS for driver in before):
         raise Refused(f"{device.text}: No 'usb-bus' bus found for device '{device.driver}'")
 
 
@@ -103,7 +104,7 @@ def _check_terminal(start: Startup, device: DeviceOption) -> None:
     wanted = device.get("chardev")
     if wanted is None:
         raise Refused(f"{device.text}: chardev property not set")
-    if wanted not in start.chardevs:
+    if wanted not in start.machine.chardevs:
         raise Refused(f"{device.text}: Property 'spapr-vty.chardev' can't find value '{wanted}'")
 
 
@@ -111,7 +112,7 @@ def _check_disk(start: Startup, device: DeviceOption) -> None:
     drive = device.get("drive")
     if drive is None:
         raise Refused(f"{device.text}: drive property not set")
-    if drive not in start.drives:
+    if drive not in start.machine.drives:
         raise Refused(f"{device.text}: Property 'virtio-blk-device.drive' can't find value '{drive}'")
 
 
@@ -121,8 +122,8 @@ def _check_balloon(start: Startup, device: DeviceOption) -> None:
 
 
 def _before(start: Startup, device: DeviceOption) -> list[DeviceOption]:
-    place = next(place for place, other in enumerate(start.devices) if other is device)
-    return start.devices[:place]
+    place = next(place for place, other in enumerate(start.machine.devices) if other is device)
+    return start.machine.devices[:place]
 
 
 def _check_rng(start: Startup, device: DeviceOption) -> None:
@@ -139,11 +140,11 @@ _NO_SLOTS = History(
 
 def _check_dimm(start: Startup, device: DeviceOption) -> None:
     """``spapr_memory_pre_plug`` and ``pc_dimm_pre_plug``, as far as sizes do not come into it."""
-    if all(backend.id != device.get("memdev") for backend in start.objects):
+    if all(backend.id != device.get("memdev") for backend in start.machine.objects):
         raise ConfigurationError(f"{device.text}: no such -object memory-backend-ram")
-    if not start.type.flags.dr_lmb_enabled:
+    if not start.machine.flags.dr_lmb_enabled:
         raise Refused(f"{device.text}: Memory hotplug not supported for this machine")
-    if start.settings.ram_slots == 0:
+    if start.machine.ram_slots == 0:
         raise Refused(f"{device.text}: {_NO_SLOTS.at(start.release)}")
 
 
@@ -170,15 +171,19 @@ def _plug_bridge(start: Startup, device: DeviceOption) -> None:
     index = parse_number(given)
     if index is None:
         raise ConfigurationError(f"{device.text}: index is not a number")
-    most = 255 if start.type.flags.phb_placement == "2.7" else _MAX_BRIDGE
+    most = 255 if start.machine.flags.phb_placement == "2.7" else _MAX_BRIDGE
     if index > most:
         raise Refused(f'{device.text}: "index" for PAPR PHB is too large (max {most})')
-    if index in start.bridges and _BRIDGE_CONNECTORS.at(start.release) and start.type.flags.dr_phb_enabled:
+    if (
+        index in start.machine.bridges
+        and _BRIDGE_CONNECTORS.at(start.release)
+        and start.machine.flags.dr_phb_enabled
+    ):
         raise Refused(f"{device.text}: PHB {index} already attached")
-    if index in start.bridges:
-        first, *rest = _BRIDGE_EXISTS.at(start.release)(start.bridges[::-1])
+    if index in start.machine.bridges:
+        first, *rest = _BRIDGE_EXISTS.at(start.release)(start.machine.bridges[::-1])
         raise Refused(f"{device.text}: {first}", *rest)
-    start.bridges.append(index)
+    start.machine.bridges.append(index)
 
 
 #: The connector that a bridge is attached to finds out first.
@@ -196,18 +201,18 @@ _CHECKS: Mapping[str, Callable[[Startup, DeviceOption], None]] = {
 
 def check_network(start: Startup) -> None:
     """``net_check_clients``: hubs without a host or a guest, then ends of a network without another."""
-    if start.default_devices and not start.netdevs:
+    if start.machine.default_devices and not start.machine.netdevs:
         return
-    nics = [device for device in start.devices if device.driver in _NICS]
+    nics = [device for device in start.machine.devices if device.driver in _NICS]
     used = {device.get("netdev") for device in nics}
-    hubs = dict.fromkeys(_hub_of(netdev) for netdev in start.netdevs if netdev.driver == "hubport")
+    hubs = dict.fromkeys(_hub_of(netdev) for netdev in start.machine.netdevs if netdev.driver == "hubport")
     for hub in reversed(hubs):
         _check_hub(start, hub, used)
     message = _NO_PEER.at(start.release)
-    for netdev in start.netdevs:
+    for netdev in start.machine.netdevs:
         if netdev.id not in used:
             start.say(message.format("netdev", netdev.id))
-    known = {netdev.id for netdev in start.netdevs}
+    known = {netdev.id for netdev in start.machine.netdevs}
     for place, nic in enumerate(nics):
         if nic.get("netdev") not in known:
             start.say(message.format("nic", nic.id or _nic_name(start, nics, place)))
@@ -216,8 +221,8 @@ def check_network(start: Startup) -> None:
 def _nic_name(start: Startup, nics: list[DeviceOption], place: int) -> str:
     """A card's name: a VIO device's path, else its model and how many of that came before."""
     nic = nics[place]
-    for device in start.vio.devices:
-        if device.option is not None and start.devices[device.option] is nic:
+    for device in start.machine.vio.devices:
+        if device.option is not None and start.machine.devices[device.option] is nic:
             return device.path
     return f"{nic.driver}.{sum(other.driver == nic.driver for other in nics[:place])}"
 
@@ -227,7 +232,7 @@ def _hub_of(netdev: DeviceOption) -> int:
 
 
 def _check_hub(start: Startup, hub: int, used: Container[str | None]) -> None:
-    ports = [n for n in start.netdevs if n.driver == "hubport" and _hub_of(n) == hub]
+    ports = [n for n in start.machine.netdevs if n.driver == "hubport" and _hub_of(n) == hub]
     for port in reversed(ports):
         if port.id not in used:
             start.say(_NO_PEER.at(start.release).format("hub port", port.id))
@@ -238,7 +243,7 @@ def _check_hub(start: Startup, hub: int, used: Container[str | None]) -> None:
 
 def check_modelled(start: Startup) -> None:
     """A -global of a class that QEMU has and we do not follow is our own error, whatever QEMU says first."""
-    for default in start.globals:
+    for default in start.machine.globals:
         known = GLOBALS.get(default.driver)
         if known is None:
             modelled = _is_class(start, default) or not _plausible(default.driver)
@@ -250,7 +255,7 @@ def check_modelled(start: Startup) -> None:
 
 def check_globals(start: Startup) -> None:
     """``qdev_prop_check_globals``: a -global of a class that there is not."""
-    for default in start.globals:
+    for default in start.machine.globals:
         if not default.own and default.driver not in GLOBALS and not _is_class(start, default):
             start.warn(f"global {default.driver}.{default.prop} has invalid class name")
 
@@ -267,8 +272,8 @@ def _plausible(driver: str) -> bool:
 
 def apply_cpu_globals(start: Startup) -> None:
     """Defaults for the processor's class: a property that it does not have ends the start."""
-    cpu = start.processor
-    for default in start.globals:
+    cpu = start.machine.cpu
+    for default in start.machine.globals:
         if default.driver == cpu.type_name and not _cpu_has(default.prop, start.release):
             name = _CPU_NOT_FOUND.at(start.release).format(type=cpu.type_name, name=default.prop)
             raise Refused(

@@ -6,9 +6,10 @@ hw/ppc/spapr.c, hw/ppc/spapr_irq.c, target/ppc/kvm.c; read in QEMU's sources, ne
 from __future__ import annotations
 
 from vmstate.describe.history import History
+from vmstate.pseries.machine import Refused
 from vmstate.pseries.rules.compat_register import new_register, tell_kvm
-from vmstate.pseries.rules.kernel_irqchip import NO_XICS, falls_back, unavailable
-from vmstate.pseries.startup.startup import Refused, Startup
+from vmstate.pseries.rules.interrupts import NO_XICS, falls_back, unavailable
+from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.tables.accelerators import Host
 
 _HV_NEEDS_HOST = (
@@ -22,14 +23,14 @@ _VCPU_FAILED = History(
 
 def start_vcpus(start: Startup) -> None:
     """KVM HV cannot pretend to be another processor: its kernel takes the host's own PVR alone."""
-    host = start.accelerator.kvm
-    if host is not None and host.flavour == "hv" and start.processor.pvr != host.pvr:
+    host = start.machine.host
+    if host is not None and host.flavour == "hv" and start.machine.cpu.pvr != host.pvr:
         raise Refused(_HV_NEEDS_HOST, _VCPU_FAILED.at(start.release))
 
 
 def set_kvm_vsmt(start: Startup, host: Host, *, given: bool) -> None:
     """The end of ``spapr_set_vsmt_mode``: have KVM space its vcpu ids so, or live with how it does."""
-    mode, threads, current = start.settings.vsmt, start.settings.threads, host.smt_threads
+    mode, threads, current = start.machine.topology.vsmt, start.machine.topology.threads, host.smt_threads
     if mode == current or (host.flavour == "hv" and mode in host.smt_modes):
         return
     text = f"Failed to set KVM's VSMT mode to {mode} (errno -22)"
@@ -60,7 +61,7 @@ def check_irqchip(start: Startup) -> None:
 
     kernel-irqchip is on (demanded), off, or not given: then the kernel's is used where there is one.
     """
-    host, wanted = start.accelerator.kvm, start.settings.kernel_irqchip
+    host, wanted = start.machine.host, start.machine.kernel_irqchip
     if host is None or wanted == "off":
         return
     _IRQCHIP.at(start.release)(start, host, demanded=wanted == "on")
@@ -68,11 +69,11 @@ def check_irqchip(start: Startup) -> None:
 
 def _xics_made(start: Startup, host: Host, *, demanded: bool) -> None:
     """Up to 4.0 the controller in the kernel is made at once; XIVE and dual cannot have one."""
-    if start.settings.irq == "dual":
+    if start.machine.irq == "dual":
         raise Refused("No KVM support for the 'dual' machine")
     if not demanded:
         return
-    if start.settings.irq == "xive":
+    if start.machine.irq == "xive":
         raise Refused("kernel_irqchip requested. no KVM XIVE support")
     if not host.irq_xics:
         raise Refused(f"kernel_irqchip requested but unavailable: {NO_XICS}")
@@ -80,7 +81,7 @@ def _xics_made(start: Startup, host: Host, *, demanded: bool) -> None:
 
 def _xics_made_anew(start: Startup, host: Host, *, demanded: bool) -> None:
     """From 4.1 a dual machine needs a kernel that can make its XICS anew after XIVE was in use."""
-    if demanded and start.settings.irq == "dual" and not host.xics_reconnects:
+    if demanded and start.machine.irq == "dual" and not host.xics_reconnects:
         raise Refused(*_TOO_OLD.at(start.release))
 
 
@@ -100,11 +101,11 @@ _TOO_OLD: History[tuple[str, ...]] = History(
 
 def activate_irqchip(start: Startup) -> None:
     """``spapr_irq_reset`` (4.1 on): the controller that a guest finds first; the kernel's, if it has one."""
-    controller = "xive" if start.settings.irq == "xive" else "xics"
-    lacks = unavailable(start, controller)
-    if lacks is not None and start.kernel_irqchip == "on":
+    controller = "xive" if start.machine.irq == "xive" else "xics"
+    lacks = unavailable(start.machine, controller)
+    if lacks is not None and start.machine.kernel_irqchip == "on":
         raise Refused(f"kernel_irqchip requested but unavailable: {lacks}")
-    start.say(*falls_back(start, controller))
+    start.say(*falls_back(start.machine, controller))
 
 
 def apply_compat(start: Startup) -> None:
@@ -112,17 +113,17 @@ def apply_compat(start: Startup) -> None:
 
     Every processor is told, until one fails.
     """
-    pvr = start.settings.max_compat
-    register = start.kvm_compat = new_register(start)
-    refusal = start.binary.compat.refusal(start.processor, pvr)
-    for _ in range(start.settings.cpus):
-        refusal = refusal or tell_kvm(start, register, 0, pvr)
+    pvr = start.machine.max_compat
+    register = start.machine.kvm_compat = new_register(start.machine)
+    refusal = start.machine.compat_table.refusal(start.machine.cpu, pvr)
+    for _ in range(start.machine.topology.cpus):
+        refusal = refusal or tell_kvm(start.machine, register, 0, pvr)
     if refusal is not None:
         raise Refused(refusal)
 
 
 def old_apply_compat(start: Startup) -> None:
     """2.9: a processor is put in its mode as it is made, if it has one."""
-    start.kvm_compat = new_register(start)
-    if start.settings.max_compat:
+    start.machine.kvm_compat = new_register(start.machine)
+    if start.machine.max_compat:
         apply_compat(start)

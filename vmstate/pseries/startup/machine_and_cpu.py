@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.options import Opt, parse_opts
+from vmstate.pseries.machine import Refused
+from vmstate.pseries.options import Global, Opt, parse_opts
 from vmstate.pseries.startup.machine_properties import default_options, machine_option, set_max_compat
-from vmstate.pseries.startup.startup import Global, Refused, Startup
+from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.tables.accelerators import Host
 from vmstate.pseries.tables.cpus import CpuAt
 from vmstate.pseries.tables.other_cpus import is_other_cpu
@@ -25,15 +26,13 @@ def select_machine(start: Startup) -> None:
     name = machine_option(start, "type")
     binary = start.binary
     if name is None or name == "pseries":
-        start.machine_name = binary.default_type
-    elif name in binary.machine_types:
-        start.machine_name = name
-    else:
+        name = binary.default_type
+    elif name not in binary.machine_types:
         if name in _OTHER_MACHINES:
             raise ConfigurationError(f"machine {name} is not a pseries")
         text = _UNSUPPORTED.at(start.release).format(name=name, option=_machine_option_text(start))
         raise Refused(text, _LIST_HINT)
-    start.machine_class = binary.machine_class(start.machine_name)
+    start.machine.become(binary.machine_class(name))
     default_options(start)
 
 
@@ -52,9 +51,9 @@ def _machine_option_text(start: Startup) -> str:
 
 def warn_deprecated_machine(start: Startup) -> None:
     """A machine type that will go says so."""
-    reason = start.configuration.world.lifecycle.deprecation(start.machine_name, start.release)
+    reason = start.configuration.world.lifecycle.deprecation(start.machine.type_name, start.release)
     if reason is not None:
-        start.warn(f"Machine type '{start.machine_name}' is deprecated: {reason}")
+        start.warn(f"Machine type '{start.machine.type_name}' is deprecated: {reason}")
 
 
 def find_old_cpu(start: Startup, name: str) -> CpuAt:
@@ -83,7 +82,7 @@ def find_cpu(start: Startup, name: str) -> CpuAt | None:
         if wanted == cpu.name or wanted in cpu.aliases:
             return cpu
     if wanted == "max" and _MAX_IS_DEFAULT.at(start.release):
-        return start.binary.cpus[start.type.flags.default_cpu]
+        return start.binary.cpus[start.machine.flags.default_cpu]
     if is_other_cpu(wanted, start.release):
         return None
     raise Refused(f"unable to find CPU model '{name}'")
@@ -95,9 +94,9 @@ _MAX_IS_DEFAULT = History(False, ("7.1", True))
 
 def _default_cpu(start: Startup) -> CpuAt:
     """The machine type's own processor; under KVM the host's, whatever the type."""
-    host = start.accelerator.kvm
+    host = start.machine.host
     own = None if host is None else _host_cpu(start, host)
-    return own or start.binary.cpus[start.type.flags.default_cpu]
+    return own or start.binary.cpus[start.machine.flags.default_cpu]
 
 
 def _host_cpu(start: Startup, host: Host) -> CpuAt | None:
@@ -119,12 +118,12 @@ def _is_host(name: str, host: Host | None) -> bool:
 def parse_cpu_early(start: Startup) -> None:
     """2.11 on: the processor is looked up before the board is built (``parse_cpu_model``)."""
     if start.cpu_option is None:
-        start.cpu = _default_cpu(start)
+        start.take_cpu(_default_cpu(start))
         return
     name, _, features = start.cpu_option.partition(",")
-    host = start.accelerator.kvm
+    host = start.machine.host
     own = _host_cpu(start, host) if host and _is_host(name, host) else None
-    start.cpu = own or find_cpu(start, name)
+    start.take_cpu(own or find_cpu(start, name))
     if features:
         _features(start, features)
 
@@ -146,13 +145,13 @@ def parse_cpu_late(start: Startup) -> None:
 
     Under KVM the one that is not named is called host, whether there is such a model or not.
     """
-    host = start.accelerator.kvm
+    host = start.machine.host
     if start.cpu_option is None and host is None:
-        start.cpu = _default_cpu(start)
+        start.take_cpu(_default_cpu(start))
         return
     name, _, features = (start.cpu_option or "host").partition(",")
     own = _host_cpu(start, host) if host and _is_host(name, host) else None
-    start.cpu = own or find_old_cpu(start, name)
+    start.take_cpu(own or find_old_cpu(start, name))
     if features:
         _features(start, features)
 
@@ -168,7 +167,7 @@ def _features(start: Startup, features: str) -> None:
         if opt.name == "compat" and kind != "gone":
             _compat_feature(start, opt, kind)
         elif start.cpu is not None:
-            start.globals.append(Global(start.processor.type_name, opt.name, opt.value, own=True))
+            start.machine.globals.append(Global(start.machine.cpu.type_name, opt.name, opt.value, own=True))
 
 
 def _compat_feature(start: Startup, opt: Opt, kind: str) -> None:
@@ -177,7 +176,7 @@ def _compat_feature(start: Startup, opt: Opt, kind: str) -> None:
             start.warn("CPU 'compat' property is deprecated; use max-cpu-compat machine property instead")
         set_max_compat(start, "max-cpu-compat", opt.value)
         return
-    mode = start.binary.compat.by_name(opt.value)
+    mode = start.machine.compat_table.by_name(opt.value)
     if mode is None or mode.name not in {"power6", "power7", "power8"}:
         raise Refused(f'Invalid compatibility mode "{opt.value}"')
-    start.settings.max_compat = mode.pvr
+    start.machine.max_compat = mode.pvr

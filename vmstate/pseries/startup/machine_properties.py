@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from vmstate.describe.history import ALWAYS, History, Span
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import KeyVal, Opt, parse_number, parse_size, qdict_order
 from vmstate.pseries.startup.read_options import KEYVAL_MACHINE
-from vmstate.pseries.startup.startup import Refused, Startup
+from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.topology import property_memory, property_smp
 from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
 
@@ -82,7 +83,7 @@ def read_size(start: Startup, name: str, text: str) -> int:
 
 def _set_capability(start: Startup, capability: CapabilityAt, text: str) -> None:
     name = capability.property_name
-    levels = start.settings.levels
+    levels = start.levels
     match capability.kind:
         case Kind.BOOL:
             levels[capability.name] = int(read_bool(start, name, text))
@@ -105,49 +106,49 @@ _HAS_HELP = History(False, ("2.12", True))
 def set_max_compat(start: Startup, name: str, text: str) -> None:
     """``ppc_compat_prop_set``: the newest mode that a guest may choose; empty for no limit."""
     del name
-    mode = start.binary.compat.by_name(text)
+    mode = start.machine.compat_table.by_name(text)
     if text and mode is None:
         raise Refused(f'Invalid compatibility mode "{text}"')
-    start.settings.max_compat = mode.pvr if mode else 0
+    start.machine.max_compat = mode.pvr if mode else 0
 
 
 def _set_ic_mode(start: Startup, name: str, text: str) -> None:
     del name
-    if start.type.flags.legacy_irq_allocation:
+    if start.machine.flags.legacy_irq_allocation:
         raise Refused("This machine only uses the legacy XICS backend, don't pass ic-mode")
     if text not in {"xics", "xive", "dual"}:
         raise Refused('Bad value for "ic-mode" property')
-    start.settings.ic_mode = text
+    start.machine.ic_mode = text
 
 
 def _set_resize_hpt(start: Startup, name: str, text: str) -> None:
     del name
     if text not in {"default", "disabled", "enabled", "required"}:
         raise Refused('Bad value for "resize-hpt" property')
-    start.settings.resize_hpt = text
+    start.machine.resize_hpt = text
 
 
 def _set_vsmt(start: Startup, name: str, text: str) -> None:
-    start.settings.vsmt = read_number(start, name, text)
+    start.machine.topology.vsmt = read_number(start, name, text)
 
 
 def _set_modern_hotplug_events(start: Startup, name: str, text: str) -> None:
-    start.settings.modern_hotplug_events = read_bool(start, name, text)
+    start.machine.modern_hotplug_events = read_bool(start, name, text)
 
 
 def _set_suppress_vmdesc(start: Startup, name: str, text: str) -> None:
-    start.settings.suppress_vmdesc = read_bool(start, name, text)
+    start.machine.suppress_vmdesc = read_bool(start, name, text)
 
 
 def _set_enforce_config_section(start: Startup, name: str, text: str) -> None:
-    start.settings.enforce_config_section = read_bool(start, name, text)
+    start.enforce_config_section = read_bool(start, name, text)
 
 
 def _set_kernel_irqchip(start: Startup, name: str, text: str) -> None:
     del name
     if not _IRQCHIP_IS_KVMS.at(start.release) and text not in {"on", "off", "split"}:
         raise Refused(f"Invalid parameter '{text}'")
-    start.settings.kernel_irqchip = text
+    start.machine.kernel_irqchip = text
 
 
 #: From 5.0 this is a property of KVM: without KVM nobody looks at it.
@@ -156,12 +157,12 @@ _IRQCHIP_IS_KVMS = History(False, ("5.0", True))
 
 def _set_accel(start: Startup, name: str, text: str) -> None:
     del name
-    start.settings.accel = text
+    start.accel = text
 
 
 def _set_kvm_type(start: Startup, name: str, text: str) -> None:
     del name
-    start.settings.kvm_type = text
+    start.kvm_type = text
 
 
 def _any_bool(start: Startup, name: str, text: str) -> None:
@@ -227,14 +228,14 @@ _BY_NAME = {prop.name: prop for prop in PROPERTIES}
 
 def set_property(start: Startup, name: str, text: str) -> None:
     """Set one machine property, as the release's own setter would; raises Refused or ConfigurationError."""
-    start.settings.given.append(name)
+    start.machine.properties_given += (name,)
     capability = start.binary.capability.get(name)
     if capability is not None:
         _set_capability(start, capability, text)
         return
     prop = _BY_NAME.get(name)
     if prop is None or not prop.span.covers(start.release):
-        raise Refused(_NOT_FOUND.at(start.release).format(name=name, type=start.type.name))
+        raise Refused(_NOT_FOUND.at(start.release).format(name=name, type=start.machine.type_name))
     prop.set(start, name, text)
 
 
@@ -350,9 +351,9 @@ def _set_smp(start: Startup, value: str | KeyVal) -> None:
 
 def default_options(start: Startup) -> None:
     """What a machine type sets before the user does (``default_machine_opts``)."""
-    flags = start.type.flags
-    start.settings.modern_hotplug_events = flags.modern_hotplug_events
-    start.settings.suppress_vmdesc = flags.suppress_vmdesc
+    flags = start.machine.flags
+    start.machine.modern_hotplug_events = flags.modern_hotplug_events
+    start.machine.suppress_vmdesc = flags.suppress_vmdesc
 
 
 def machine_option(start: Startup, name: str) -> str | None:

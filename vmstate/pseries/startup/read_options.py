@@ -7,10 +7,20 @@ from collections.abc import Callable
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.options import BadOption, Opt, parse_keyval, parse_number, parse_opts, parse_size
+from vmstate.pseries.machine import Refused
+from vmstate.pseries.options import (
+    BadOption,
+    DeviceOption,
+    Global,
+    Opt,
+    parse_keyval,
+    parse_number,
+    parse_opts,
+    parse_size,
+)
 from vmstate.pseries.startup.command_line import Option
 from vmstate.pseries.startup.option_names import FLAGS, HARMLESS
-from vmstate.pseries.startup.startup import DeviceOption, Global, Refused, Startup
+from vmstate.pseries.startup.startup import Startup
 
 #: ``-machine`` and ``-smp`` became keyval options, checked by the machine, not by the parser.
 KEYVAL_MACHINE = History(False, ("6.1", True))
@@ -128,7 +138,7 @@ def _global(start: Startup, option: Option) -> None:
             raise BadOption("options 'driver', 'property', and 'value' are required")
         driver, prop, value = (parts.get(name, "(null)") for name in ("driver", "property", "value"))
         default = Global(driver, prop, value)
-    start.globals.append(default)
+    start.machine.globals.append(default)
 
 
 _GLOBAL_CHECKED = History(False, ("6.2", True))
@@ -147,9 +157,9 @@ def _device(start: Startup, option: Option) -> None:
         raise ConfigurationError(f"-device without a driver is not modelled: {option.text}")
     rest = tuple(opt for opt in properties if opt.name != "driver")
     device = DeviceOption(driver, rest, option.text)
-    if device.id is not None and any(other.id == device.id for other in start.devices):
+    if device.id is not None and any(other.id == device.id for other in start.machine.devices):
         raise BadOption(f"Duplicate ID '{device.id}' for device")
-    start.devices.append(device)
+    start.machine.devices.append(device)
 
 
 def _netdev(start: Startup, option: Option) -> None:
@@ -157,17 +167,17 @@ def _netdev(start: Startup, option: Option) -> None:
     kind = next((opt.value for opt in properties if opt.name == "type"), "")
     rest = tuple(opt for opt in properties if opt.name != "type")
     netdev = DeviceOption(kind, rest, option.text)
-    if any(other.id == netdev.id for other in start.netdevs):
+    if any(other.id == netdev.id for other in start.machine.netdevs):
         raise BadOption(f"Duplicate ID '{netdev.id}' for netdev")
-    start.netdevs.append(netdev)
+    start.machine.netdevs.append(netdev)
 
 
 def _serial(start: Startup, option: Option) -> None:
-    start.serials.append(option.value)
+    start.machine.serials.append(option.value)
 
 
 def _chardev(start: Startup, option: Option) -> None:
-    start.chardevs.extend(opt.value for opt in _with_id(option.value, "backend") if opt.name == "id")
+    start.machine.chardevs.extend(opt.value for opt in _with_id(option.value, "backend") if opt.name == "id")
 
 
 def _drive(start: Startup, option: Option) -> None:
@@ -176,14 +186,14 @@ def _drive(start: Startup, option: Option) -> None:
     name = properties.get("id") if option.name == "drive" else properties.get("node-name")
     if name is None or (option.name == "drive" and properties.get("if") != "none"):
         raise ConfigurationError(f"only -drive if=none,id=... is modelled: {option.text}")
-    if name in start.drives:
+    if name in start.machine.drives:
         raise BadOption(f"Duplicate ID '{name}' for {option.name}")
-    start.drives.append(name)
+    start.machine.drives.append(name)
 
 
 def _nodefaults(start: Startup, option: Option) -> None:
     del option
-    start.default_devices = False
+    start.machine.default_devices = False
 
 
 def _object(start: Startup, option: Option) -> None:
@@ -192,7 +202,7 @@ def _object(start: Startup, option: Option) -> None:
     if kind not in {"memory-backend-ram", "rng-random", "rng-builtin"}:
         raise ConfigurationError(f"option -object {kind} is not modelled")
     rest = tuple(opt for opt in properties if opt.name != "qom-type")
-    start.objects.append(DeviceOption(kind, rest, option.text))
+    start.machine.objects.append(DeviceOption(kind, rest, option.text))
 
 
 _HANDLERS: dict[str, Callable[[Startup, Option], None]] = {

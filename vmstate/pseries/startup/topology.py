@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from vmstate.describe.history import History
+from vmstate.pseries.machine import Refused, Topology
 from vmstate.pseries.options import parse_number, parse_size
-from vmstate.pseries.startup.startup import Refused, Settings, Startup
+from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.tables.machine_class import ClassFlags
 
 _MIB = 1 << 20
@@ -30,11 +31,12 @@ def legacy_smp(start: Startup) -> None:
     """The topology as its own step, before machine properties (to 6.0)."""
     if start.smp_opts is not None:
         _LEGACY_SMP.at(start.release)(start, _numbers(start.smp_opts))
-    settings = start.settings
     limit = MAX_CPUS.at(start.release)
-    if settings.max_cpus > limit:
+    if start.machine.topology.max_cpus > limit:
         first = _TOO_MANY.at(start.release)
-        raise Refused(first.format(n=settings.max_cpus, machine=start.machine_name, limit=limit))
+        raise Refused(
+            first.format(n=start.machine.topology.max_cpus, machine=start.machine.type_name, limit=limit)
+        )
 
 
 _TOO_MANY = History(
@@ -98,12 +100,11 @@ def _smp_before_6_2(
         if mismatch == "error":
             raise Refused(f"Invalid CPU topology: {text}")
         start.warn(f"Invalid CPU topology deprecated: {text}")
-    _store(start.settings, cpus, sockets, cores, threads, max_cpus)
+    _store(start, cpus, sockets, cores, threads, max_cpus)
 
 
-def _store(settings: Settings, cpus: int, sockets: int, cores: int, threads: int, max_cpus: int) -> None:
-    settings.cpus, settings.sockets, settings.cores = cpus, sockets, cores
-    settings.threads, settings.max_cpus = threads, max_cpus
+def _store(start: Startup, cpus: int, sockets: int, cores: int, threads: int, max_cpus: int) -> None:
+    start.machine.topology = Topology(cpus, max_cpus, threads, cores, sockets, start.machine.topology.vsmt)
 
 
 _ZERO_REFUSED = History(False, ("8.0", True))
@@ -112,11 +113,11 @@ _ZERO_REFUSED = History(False, ("8.0", True))
 def property_smp(start: Startup, given: Mapping[str, int]) -> None:
     """The topology as a machine property (6.1 on)."""
     _PROPERTY_SMP.at(start.release)(start, given)
-    settings, limit = start.settings, MAX_CPUS.at(start.release)
-    if settings.max_cpus > limit:
+    limit = MAX_CPUS.at(start.release)
+    if start.machine.topology.max_cpus > limit:
         raise Refused(
-            f"Invalid SMP CPUs {settings.max_cpus}. "
-            f"The max CPUs supported by machine '{start.machine_name}' is {limit}"
+            f"Invalid SMP CPUs {start.machine.topology.max_cpus}. "
+            f"The max CPUs supported by machine '{start.machine.type_name}' is {limit}"
         )
 
 
@@ -131,7 +132,7 @@ def _smp_from_6_2(start: Startup, given: Mapping[str, int]) -> None:
             above = " > 1" if _ZERO_REFUSED.at(start.release) else ""
             raise Refused(f"{name}{above} not supported by this machine's CPU topology")
     cpus, max_cpus = given.get("cpus", 0), given.get("maxcpus", 0)
-    sockets, cores, threads = _hierarchy(start.type.flags, given)
+    sockets, cores, threads = _hierarchy(start.machine.flags, given)
     count = sockets * cores * threads
     max_cpus = max_cpus or cpus or count
     cpus = cpus or max_cpus
@@ -146,7 +147,7 @@ def _smp_from_6_2(start: Startup, given: Mapping[str, int]) -> None:
             "Invalid CPU topology: maxcpus must be equal to or greater than smp: "
             f"{product} == maxcpus ({max_cpus}) < smp_cpus ({cpus})"
         )
-    _store(start.settings, cpus, sockets, cores, threads, max_cpus)
+    _store(start, cpus, sockets, cores, threads, max_cpus)
 
 
 _UNSUPPORTED_LEVELS = ("modules", "clusters", "dies", "books", "drawers")
@@ -192,14 +193,13 @@ def legacy_memory(start: Startup) -> None:
         if size >= 1 << 64:
             raise refuse("too large 'size' option value")
     size = -(-(size or _DEFAULT_RAM) // 8192) * 8192
-    settings = start.settings
-    settings.ram_size = settings.maxram_size = size
+    start.machine.ram_size = start.machine.maxram_size = size
     maxmem, slots = given.get("maxmem"), parse_number(given.get("slots", "0")) or 0
     both_needed = _BOTH_NEEDED.at(start.release)
     if maxmem is not None and ("slots" in given or not both_needed):
         most = parse_size(maxmem) or 0
         _check_maxmem(refuse, size, most, slots, slots_needed=both_needed)
-        settings.maxram_size, settings.ram_slots = most, slots
+        start.machine.maxram_size, start.machine.ram_slots = most, slots
     elif "slots" in given or maxmem is not None:
         missing = "maxmem" if "slots" in given else "slots"
         raise refuse(f"invalid -m option value: missing '{missing}' option")
@@ -247,6 +247,5 @@ def property_memory(start: Startup, size: int | None, most: int | None, slots: i
             )
     elif slots is not None:
         raise Refused("slots specified but no max-size")
-    settings = start.settings
-    settings.ram_size, settings.ram_slots = size, slots or 0
-    settings.maxram_size = size if most is None else most
+    start.machine.ram_size, start.machine.ram_slots = size, slots or 0
+    start.machine.maxram_size = size if most is None else most

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from vmstate.describe.history import History
-from vmstate.pseries.options import parse_number
-from vmstate.pseries.startup.startup import DeviceOption, Refused, Startup
+from vmstate.pseries.machine import Refused
+from vmstate.pseries.options import DeviceOption, parse_number
+from vmstate.pseries.startup.startup import Startup
 
 #: Devices of the board that fail said whose initialization failed (``qdev_init_nofail``).
 _BOARD_PREFIX = History("Initialization of device {} failed: ", ("5.1", ""))
@@ -12,13 +13,13 @@ _BOARD_PREFIX = History("Initialization of device {} failed: ", ("5.1", ""))
 
 def lay_out_board(start: Startup) -> None:
     """The board's own devices: terminals, the NVRAM, and by default a network card and a disk adapter."""
-    bus = start.vio
-    serials = [serial for serial in start.serials if serial != "none"]
-    if start.default_devices and not start.serials:
+    bus = start.machine.vio
+    serials = [serial for serial in start.machine.serials if serial != "none"]
+    if start.machine.default_devices and not start.machine.serials:
         serials = ["default"]
     drivers = ["spapr-vty"] * len(serials) + ["spapr-nvram"]
-    if start.default_devices:
-        drivers += [] if start.netdevs else ["spapr-vlan"]
+    if start.machine.default_devices:
+        drivers += [] if start.machine.netdevs else ["spapr-vlan"]
         drivers += ["spapr-vscsi"]
     for driver in drivers:
         wanted = _global_address(start, driver)
@@ -29,7 +30,7 @@ def lay_out_board(start: Startup) -> None:
 
 def plug_vio(start: Startup, place: int, device: DeviceOption) -> None:
     """A VIO device of the command line, the ``place``-th -device."""
-    bus = start.vio
+    bus = start.machine.vio
     given = device.get("reg")
     wanted = parse_number(given) if given is not None else _global_address(start, device.driver)
     if bus.add(device.driver, wanted, place) is None and wanted is not None:
@@ -39,8 +40,8 @@ def plug_vio(start: Startup, place: int, device: DeviceOption) -> None:
 
 def _claim(start: Startup, prefix: str) -> None:
     """The newest device's interrupt must not be another's, where it goes by the address (3.1 on)."""
-    *others, newest = start.vio.devices
-    legacy = start.type.flags.legacy_irq_allocation or not _IRQ_BY_ADDRESS.at(start.release)
+    *others, newest = start.machine.vio.devices
+    legacy = start.machine.flags.legacy_irq_allocation or not _IRQ_BY_ADDRESS.at(start.release)
     if not legacy and any(other.irq == newest.irq for other in others):
         raise Refused(f"{prefix}IRQ {newest.irq} is not free")
 
@@ -49,5 +50,5 @@ _IRQ_BY_ADDRESS = History(False, ("3.1", True))
 
 
 def _global_address(start: Startup, driver: str) -> int | None:
-    given = [g.value for g in start.globals if g.driver == driver and g.prop == "reg"]
+    given = [g.value for g in start.machine.globals if g.driver == driver and g.prop == "reg"]
     return parse_number(given[-1]) if given else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from vmstate.describe.history import ALWAYS, History, Points, Release, Span, at
 from vmstate.pseries.tables import capability_apply as rules
@@ -20,6 +19,7 @@ from vmstate.pseries.tables.compat import (
     LOGICAL_3_00,
     LOGICAL_3_10,
 )
+from vmstate.pseries.tables.machine_class import OfType
 
 
 class Kind(Enum):
@@ -31,7 +31,7 @@ class Kind(Enum):
 
 
 #: Whether a machine's stream carries a capability.
-MigrateNeeded = Callable[[Any], bool]
+MigrateNeeded = Callable[[OfType], bool]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,32 @@ def capability_at(capability: Capability, index: int, release: Release) -> Capab
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LevelCheck:
+    """One comparison after migration: the level that came (or was assumed) and the destination's own."""
+
+    name: str
+    incoming: int
+    own: int
+
+    @property
+    def message(self) -> str | None:
+        """What the destination prints (a warning is marked as one), or None if the levels are equal."""
+        if self.incoming == self.own:
+            return None
+        higher = self.incoming > self.own
+        text = (
+            f"cap-{self.name} {'higher' if higher else 'lower'} level ({self.incoming}) "
+            f"in incoming stream than on destination ({self.own})"
+        )
+        return text if higher else f"warning: {text}"
+
+    @property
+    def fails(self) -> bool:
+        """Whether this alone makes the load fail (-EINVAL)."""
+        return self.incoming > self.own
+
+
 #: Capabilities came with 2.12 and, because of Spectre, with the stable 2.11.1.
 _SPECTRE: Points = ("2.11.1", "2.12")
 _TRISTATE = ("broken", "workaround", "fixed")
@@ -111,7 +137,7 @@ _IBS_HELP_4_0 = (
 )
 
 
-def _not_pre_4_1(machine: Any) -> bool:
+def _not_pre_4_1(machine: OfType) -> bool:
     return not machine.flags.pre_4_1_migration
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 from vmstate.describe.history import ALWAYS, Release, Span, at
 from vmstate.errors import DeclarationError
@@ -64,6 +64,12 @@ class ClassFlags:
     phb_pre_2_8_migration: bool = False
     phb_dynamic_reconfiguration: bool = True
     ddw: bool = True
+
+
+class OfType(Protocol):
+    """A machine, as far as its type decides it."""
+
+    flags: ClassFlags
 
 
 _FLAG_NAMES = frozenset(f.name for f in fields(ClassFlags))

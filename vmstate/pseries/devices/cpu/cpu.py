@@ -6,8 +6,6 @@ The registers that QEMU keeps apart and folds into the SPRs before saving (LR, C
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import (
     History,
     Since,
@@ -27,7 +25,8 @@ from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
 from vmstate.pseries.devices.cpu.needed import pre_2_8_migration
 from vmstate.pseries.devices.cpu.parts import AVR, SLBE, SUBSECTIONS
 from vmstate.pseries.devices.cpu.slb import MAX_SLB_ENTRIES
-from vmstate.pseries.real_mode import real_mode_size
+from vmstate.pseries.machine import Machine
+from vmstate.pseries.rules.memory import real_mode_size
 from vmstate.pseries.tables.cpus import CpuAt
 
 CPU = VMStateDescription(
@@ -62,7 +61,7 @@ BOOT_PCR_LOST = History(False, (("2.11.1", "2.12"), True), ("3.0", False))
 OTHERS_START_RAW = History(False, ("4.1", True), ("4.2", False))
 
 
-def _compat_after_reset(machine: Any, boot: bool) -> int:
+def _compat_after_reset(machine: Machine, boot: bool) -> int:
     """The compat mode that machine reset gives a processor: max-cpu-compat (spapr_machine_reset)."""
     if not boot and OTHERS_START_RAW.at(machine.release):
         return 0
@@ -94,7 +93,7 @@ class Cpu(Device):
     quiesced = False
     overrun = False  # pointers behind the registers were overwritten by a stream (cpu/tm)
 
-    def __init__(self, machine: Any, common: CpuCommon) -> None:
+    def __init__(self, machine: Machine, common: CpuCommon) -> None:
         index = common.instance_id
         super().__init__(machine, instance_id=index)
         self.common = common

@@ -6,6 +6,7 @@ from typing import Any
 
 from vmstate.describe import Bool, Int32, UInt32, VMStateDescription
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 INTERRUPT_EXIT = 0x01  # a bit that old QEMU used; cleared when loaded
 
@@ -59,6 +60,6 @@ class CpuCommon(Device):
     crash_occurred = False
     halted = 0
 
-    def __init__(self, machine: Any, index: int) -> None:
+    def __init__(self, machine: Machine, index: int) -> None:
         super().__init__(machine, instance_id=index)
         self.halted = int(index != 0)

@@ -9,6 +9,7 @@ from typing import Any
 
 from vmstate.describe import UInt64, VMStateDescription
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 
 def _has_slb_shadow(cpu: Any) -> bool:
@@ -54,5 +55,5 @@ class SpaprCpu(Device):
     description = SPAPR_CPU
     vpa_addr = slb_shadow_addr = slb_shadow_size = dtl_addr = dtl_size = 0
 
-    def __init__(self, machine: Any, index: int) -> None:
+    def __init__(self, machine: Machine, index: int) -> None:
         super().__init__(machine, instance_id=index)

@@ -25,6 +25,7 @@ from vmstate.describe.diagnostics import EINVAL, LoadFailure, Refused, UnknownCa
 from vmstate.describe.history import ALWAYS, Span
 from vmstate.describe.infos import Info
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 TARGET_PAGE_BITS = 12  # of every ppc64 machine, and the least that there is
 
@@ -211,7 +212,7 @@ class Configuration(Device):
 
     description = CONFIGURATION
 
-    def __init__(self, machine: Any, capabilities: Sequence[str] = ()) -> None:
+    def __init__(self, machine: Machine, capabilities: Sequence[str] = ()) -> None:
         super().__init__(machine)
         self.target_page_bits = TARGET_PAGE_BITS
         self.capabilities: Sequence[str] = capabilities

@@ -8,6 +8,7 @@ from vmstate.describe import Buffer, History, Since, UInt8, UInt32, Until, VMSta
 from vmstate.describe.arrays import zeros
 from vmstate.describe.diagnostics import EINVAL
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 #: Where the last 68 of the 100 bytes got a meaning ("migration: preserve suspended runstate").
 SUSPENDED_SINCE = "9.0"
@@ -78,10 +79,10 @@ class GlobalState(Device):
 
     description = GLOBALSTATE
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.size = 0
-        self.runstate = _PRELAUNCH[_BUFFER_SIZE.at(machine.release)]
+        self.runstate: bytes | memoryview = _PRELAUNCH[_BUFFER_SIZE.at(machine.release)]
         self.has_vm_was_suspended = 1
         self.vm_was_suspended = 0
         self.unused = zeros(66)

@@ -11,6 +11,7 @@ from vmstate.describe import Bool, Cursor, VMStateDescription
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.errors import Unsupported
 from vmstate.pseries.board.device import Device, LiveDevice
+from vmstate.pseries.machine import Machine
 
 BLOCK_UNTIL = "9.1"  # migration/block.c, block migration
 DIRTY_BITMAP_SINCE = "2.12"
@@ -63,6 +64,6 @@ class ColoState(Device):
 
     description = COLO_STATE
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.colo_requested = False

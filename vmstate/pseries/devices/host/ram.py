@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmstate.describe import Cursor, Writer
 from vmstate.pseries.board.device import LiveDevice
+from vmstate.pseries.machine import Machine
 from vmstate.stream.constants import RamFlag
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Ram(LiveDevice):
     idstr = "ram"
     version_id = 4
 
-    def __init__(self, machine: Any, blocks: Sequence[RamBlock]) -> None:
+    def __init__(self, machine: Machine, blocks: Sequence[RamBlock]) -> None:
         super().__init__(machine)
         self.blocks = in_list_order(blocks)
         self.last: RamBlock | None = None

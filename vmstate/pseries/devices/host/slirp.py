@@ -28,6 +28,7 @@ from vmstate.describe.arrays import zeros
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.describe.infos import Info
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 BOOTP_CLIENTS = 16
 SOCKET_FOLLOWS = 42
@@ -158,7 +159,7 @@ class Slirp(Device):
     description = SLIRP
     old_style = True  # registered with functions, not with a description
 
-    def __init__(self, machine: Any, instance_id: int = 0) -> None:
+    def __init__(self, machine: Machine, instance_id: int = 0) -> None:
         super().__init__(machine, instance_id=instance_id)
         self.sockets: list[Any] = []
         self.ip_id = 0

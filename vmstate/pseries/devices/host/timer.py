@@ -6,6 +6,7 @@ from typing import Any
 
 from vmstate.describe import Int16, Int64, Since, Timer, Until, Unused, VMStateDescription
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 
 def counting_instructions(timers: Any) -> bool:
@@ -78,7 +79,7 @@ class Timers(Device):
 
     description = TIMER
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.cpu_ticks_offset = 0
         self.dummy = 0

@@ -20,6 +20,7 @@ from vmstate.describe import (
     WireRecords,
 )
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 ICS_BASE = 0x1000  # the number of the first source
 LSI, MSI = 1, 2  # flags: what an allocated source is
@@ -37,7 +38,7 @@ class Icp(Device):
     xirr = 0
     pending_priority = mfrr = 0xFF
 
-    def __init__(self, machine: Any, index: int) -> None:
+    def __init__(self, machine: Machine, index: int) -> None:
         super().__init__(machine, instance_id=index)
 
 
@@ -54,7 +55,7 @@ class DummyIcp(Device):
 
     description = DUMMY_ICP
 
-    def __init__(self, machine: Any, index: int) -> None:
+    def __init__(self, machine: Machine, index: int) -> None:
         super().__init__(machine, instance_id=index)
 
 
@@ -91,7 +92,7 @@ class Ics(Device):
     description = ICS
     irqs: Sequence[Any]
 
-    def __init__(self, machine: Any, claimed: Mapping[int, bool]) -> None:
+    def __init__(self, machine: Machine, claimed: Mapping[int, bool]) -> None:
         super().__init__(machine)
         self.nr_irqs = machine.nr_irqs
         self.irqs = WireRecords(_IRQ_FIELDS, _IRQ_LAYOUT, _sources(self.nr_irqs, tuple(claimed.items())))

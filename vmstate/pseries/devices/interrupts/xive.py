@@ -23,6 +23,7 @@ from vmstate.describe import (
 )
 from vmstate.describe.diagnostics import ends
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 ENDS_PER_SERVER = 8  # one event queue for each priority
 FIRST_DEVICE_IRQ = 0x1000  # below are the processors' own
@@ -43,7 +44,7 @@ class XiveSource(Device):
 
     description = XIVE_SOURCE
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.nr_irqs = FIRST_DEVICE_IRQ + machine.nr_irqs
         self.status = _all_off(self.nr_irqs)
@@ -90,7 +91,7 @@ class SpaprXive(Device):
     endt: Sequence[Any]
     _nr_ends: int | None = None
 
-    def __init__(self, machine: Any, claimed: Iterable[int]) -> None:
+    def __init__(self, machine: Machine, claimed: Iterable[int]) -> None:
         super().__init__(machine)
         servers = machine.topology.max_servers
         self._nr_ends = ENDS_PER_SERVER * servers
@@ -103,7 +104,9 @@ class SpaprXive(Device):
         """Event queues; raises AttributeError if neither the machine nor the section's size tells."""
         if self._nr_ends is not None:
             return self._nr_ends
-        return ENDS_PER_SERVER * int(self.machine.nr_servers)
+        if not self.machine.nr_servers:
+            raise AttributeError("nr_ends")
+        return ENDS_PER_SERVER * self.machine.nr_servers
 
     def measure(self, payload: memoryview) -> None:
         if len(payload) >= 4:
@@ -118,7 +121,7 @@ _OS_EXCEPTION, _GROUP_LEVEL = 0x80, 0x3F  # bits of the status (NSR)
 _LEAST_FAVOURED, _ACKNOWLEDGED, _AGE, _PENDING_PRIORITY, _CAM_LINE = 3, 4, 6, 7, 8
 
 
-def in_kernel(machine: Any) -> bool:
+def in_kernel(machine: Machine) -> bool:
     """Whether KVM plays the controller."""
     return bool(machine.host is not None and machine.host.xive and machine.has_xive)
 
@@ -186,7 +189,7 @@ class XiveTctx(Device):
     description = XIVE_TCTX
     kernel_context = bytes(8).hex()
 
-    def __init__(self, machine: Any, index: int) -> None:
+    def __init__(self, machine: Machine, index: int) -> None:
         super().__init__(machine, instance_id=index)
         known = not machine.has_xics or CAM_LINE_ALWAYS.at(machine.release)
         server = machine.topology.vcpu_id(index)

@@ -26,6 +26,7 @@ from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.config_space import BAR_IO, NIC_ROM, Bar, PciId
 from vmstate.pseries.devices.pci.pci_device import Pci, PciState
+from vmstate.pseries.machine import Machine
 
 IDENTITY = PciId(
     0x8086,
@@ -203,7 +204,7 @@ class E1000Card(Device):
     mac_reg: WireArray
 
     @classmethod
-    def blank(cls, machine: Any, idstr: str | None = None, instance_id: int = 0) -> Self:
+    def blank(cls, machine: Machine, idstr: str | None = None, instance_id: int = 0) -> Self:
         """A card to decode into: registers come one by one, so there must be an array for them."""
         card = super().blank(machine, idstr, instance_id)
         card.mac_reg = WireArray.filled("I", REGISTERS)
@@ -211,7 +212,7 @@ class E1000Card(Device):
 
     def __init__(
         self,
-        machine: Any,
+        machine: Machine,
         mac: bytes,
         *,
         vlan: bool = True,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import Int32, Int32Equal, VMStateDescription, WireArray
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 PCI_NUM_PINS = 4
 
@@ -22,7 +21,7 @@ class PciBus(Device):
 
     description = PCIBUS
 
-    def __init__(self, machine: Any, instance_id: int = 0) -> None:
+    def __init__(self, machine: Machine, instance_id: int = 0) -> None:
         super().__init__(machine, instance_id=instance_id)
         self.nirq = PCI_NUM_PINS
         self.irq_count = WireArray.filled("i", PCI_NUM_PINS)

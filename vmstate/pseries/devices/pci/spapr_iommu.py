@@ -16,6 +16,7 @@ from vmstate.describe import (
     WireArray,
 )
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 TCE_PAGE_SHIFT = 12
 PHB_WINDOW_SIZE = 0x40000000  # the 1 GiB below which a PHB's default window maps
@@ -80,7 +81,7 @@ class SpaprIommu(Device):
 
     description = SPAPR_IOMMU
 
-    def __init__(self, machine: Any, liobn: int, size: int, default: bool = False) -> None:
+    def __init__(self, machine: Machine, liobn: int, size: int, default: bool = False) -> None:
         super().__init__(machine, instance_id=liobn)
         self.liobn = liobn
         self.bypass = False

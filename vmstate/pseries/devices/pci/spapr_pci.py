@@ -25,6 +25,7 @@ from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.pci_bus import PCI_NUM_PINS
 from vmstate.pseries.devices.pci.spapr_iommu import pci_liobn
 from vmstate.pseries.devices.pci.spapr_pci_msi import msi_post_load
+from vmstate.pseries.machine import Machine
 
 DRIVER = "spapr-pci-host-bridge"
 BASE_BUID = 0x800000020000000
@@ -117,7 +118,7 @@ class SpaprPci(Device):
 
     description = SPAPR_PCI
 
-    def __init__(self, machine: Any, index: int, lsi: Sequence[int], instance_id: int = 0) -> None:
+    def __init__(self, machine: Machine, index: int, lsi: Sequence[int], instance_id: int = 0) -> None:
         super().__init__(machine, instance_id=instance_id)
         self.buid = BASE_BUID + index
         self.lsi_table = [Record(irq=irq) for irq in lsi]

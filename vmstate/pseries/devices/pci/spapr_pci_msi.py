@@ -12,6 +12,7 @@ from vmstate.describe import History
 from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import ends
 from vmstate.pseries.board.interrupts import XIRQ_BASE
+from vmstate.pseries.machine import Machine
 
 _FIRST_MSI = XIRQ_BASE + 0x300
 _PAGE = 4096 * 8
@@ -31,7 +32,7 @@ def msi_post_load(phb: Any, version_id: int) -> int:
     return 0
 
 
-def _give_back(machine: Any, first: int, count: int) -> None:
+def _give_back(machine: Machine, first: int, count: int) -> None:
     irq = signed(first)
     start, size = signed(irq - _FIRST_MSI), machine.nr_irqs - _FIRST_MSI + XIRQ_BASE
     if machine.irq != "xics-legacy":

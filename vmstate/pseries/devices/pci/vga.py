@@ -23,6 +23,7 @@ from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.config_space import BAR_PREFETCH, ROM_BAR, Bar, PciId
 from vmstate.pseries.devices.pci.pci_device import Pci, PciState
+from vmstate.pseries.machine import Machine
 
 VRAM_SIZE = 16 << 20
 ROM_SIZE = 64 << 10
@@ -105,7 +106,7 @@ class Vga(Device):
 
     description = VGA_PCI
 
-    def __init__(self, machine: Any, *, extended: bool = True) -> None:
+    def __init__(self, machine: Machine, *, extended: bool = True) -> None:
         super().__init__(machine)
         self.pci = PciState(self, IDENTITY if extended else WITHOUT_EXTENDED_REGISTERS)
         self.vga = Record(**_reset_registers(), big_endian_fb=True, default_endian_fb=True)

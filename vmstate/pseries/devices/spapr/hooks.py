@@ -6,8 +6,9 @@ from typing import Any
 
 from vmstate.describe.diagnostics import EINVAL, ends
 from vmstate.describe.history import History, Span
-from vmstate.pseries.devices.interrupts.xive import in_kernel, tell_kvm
-from vmstate.pseries.rules.kernel_irqchip import falls_back
+from vmstate.pseries.devices.interrupts.xics import Ics
+from vmstate.pseries.devices.interrupts.xive import XiveTctx, in_kernel, tell_kvm
+from vmstate.pseries.rules.interrupts import falls_back
 from vmstate.pseries.tables.option_vectors import Ov5
 
 #: Up to 2.9 there is a presenter for each server, whether there is a processor or not.
@@ -133,13 +134,13 @@ def activate_irqchip(spapr: Any) -> int:
 def resend(spapr: Any) -> int:
     """XICS in use signals pending interrupts again, through the processors' pointers to their presenters."""
     machine = spapr.machine
-    if spapr.board is None or not machine.has_xics or _uses_xive(spapr):
+    if not machine.entries or not machine.has_xics or _uses_xive(spapr):
         return 0
-    if any(getattr(entry.device, "overrun", False) for entry in spapr.board.entries):
+    if any(getattr(entry.device, "overrun", False) for entry in machine.entries):
         raise ends(machine.console, None)
     if SERVER_CHECKED.covers(machine.release):
         return 0
-    sources = next(entry.device for entry in spapr.board.entries if entry.device.idstr == "ics")
+    sources = next(machine.registered(Ics))
     topology = machine.topology
     servers = {topology.vcpu_id(index) for index in range(topology.cpus)}
     if ALL_PRESENTERS.at(machine.release):
@@ -152,11 +153,10 @@ def resend(spapr: Any) -> int:
 def restore_contexts(spapr: Any) -> int:
     """KVM's XIVE is told of the presenters as they are by now (kvmppc_xive_post_load)."""
     machine = spapr.machine
-    if spapr.board is not None and in_kernel(machine) and (not machine.has_xics or _uses_xive(spapr)):
+    if in_kernel(machine) and (not machine.has_xics or _uses_xive(spapr)):
         machine.xive_connected = True
-        for entry in spapr.board.entries:
-            if entry.device.idstr == "xive-tctx":
-                tell_kvm(entry.device)
+        for tctx in machine.registered(XiveTctx):
+            tell_kvm(tctx)
     return 0
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import Cursor, Writer
 from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import EINVAL, LoadFailure, aborts
 from vmstate.describe.history import History, Span
 from vmstate.pseries.board.device import LiveDevice
+from vmstate.pseries.devices.spapr.spapr import Spapr
+from vmstate.pseries.machine import Machine
 
 PTE_SIZE = 16
 NO_TABLE = 0xFFFFFFFF
@@ -33,7 +33,7 @@ class Htab(LiveDevice):
 
     idstr = "spapr/htab"
 
-    def __init__(self, machine: Any, shift: int) -> None:
+    def __init__(self, machine: Machine, shift: int) -> None:
         super().__init__(machine)
         self.shift = shift
 
@@ -74,9 +74,9 @@ class Htab(LiveDevice):
         if size >= MOST_MEMORY:
             raise aborts(cur, _NO_MEMORY.at(self.machine.release).format(size=size))
         self.shift = shift
-        spapr = self.machine.device("spapr") if hasattr(self.machine, "device") else None
-        if spapr is not None and _NOT_RADIX.at(self.machine.release):
-            spapr.patb_entry = 0
+        if _NOT_RADIX.at(self.machine.release):
+            for spapr in self.machine.registered(Spapr):
+                spapr.patb_entry = 0
 
     def _chunk(self, cur: Cursor) -> bool:
         at = cur.pos

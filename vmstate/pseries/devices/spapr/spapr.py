@@ -30,8 +30,8 @@ from vmstate.describe import (
 )
 from vmstate.errors import DeclarationError
 from vmstate.pseries.board.device import Device
-from vmstate.pseries.device_tree.root import device_tree
 from vmstate.pseries.devices.spapr import hooks
+from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability
 from vmstate.pseries.tables.option_vectors import BITS
@@ -198,14 +198,11 @@ class Spapr(Device):
     fwnmi_system_reset_addr = fwnmi_machine_check_addr = (1 << 64) - 1
     fwnmi_machine_check_interlock = hooks.INTERLOCK_FREE
     mig: Any = None
-    board: Any = None
 
-    def __init__(self, machine: Any, board: Any = None) -> None:
+    def __init__(self, machine: Machine, tree: Callable[[], memoryview] | None = None) -> None:
         super().__init__(machine)
-        world = getattr(machine, "world", None)
-        if world is not None:
-            self.description = _of_binary(world.binary(machine.release).capability_table)
-        self.board = board
+        self.description = _of_binary(machine.capability_table)
+        self._tree = tree
         self.patb_entry = PATE1_GR if machine.rules.starts_radix(machine) else 0
         self.tb = Record(guest_timebase=0, time_of_the_day_ns=0)
         self.ov5_cas = Record(bitmap=0)
@@ -213,7 +210,7 @@ class Spapr(Device):
     @cached_property
     def fdt_blob(self) -> memoryview:
         """The device tree; built when it is asked for, as a destination never is."""
-        return memoryview(b"") if self.board is None else device_tree(self.board)
+        return memoryview(b"") if self._tree is None else self._tree()
 
     @cached_property
     def fdt_size(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from vmstate.describe import Bool, Since, UInt32, VMStateDescription
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 #: The releases from which connectors are registered at all ("spapr_drc" sections).
 SINCE = "2.10"
@@ -96,7 +97,7 @@ class SpaprDrc(Device):
 
     description = SPAPR_DRC
 
-    def __init__(self, machine: Any, kind: DrcType, number: int, attached: bool = False) -> None:
+    def __init__(self, machine: Machine, kind: DrcType, number: int, attached: bool = False) -> None:
         super().__init__(machine, instance_id=kind.index(number))
         logical = (DrcState.LOGICAL_UNUSABLE, DrcState.LOGICAL_CONFIGURED)
         physical = (DrcState.PHYSICAL_POWERON, DrcState.PHYSICAL_CONFIGURED)
@@ -111,7 +112,7 @@ class SpaprDrcPhysical(Device):
 
     description = SPAPR_DRC_PHYSICAL
 
-    def __init__(self, machine: Any, kind: DrcType, number: int, attached: bool = False) -> None:
+    def __init__(self, machine: Machine, kind: DrcType, number: int, attached: bool = False) -> None:
         super().__init__(machine, instance_id=kind.index(number))
         self.rest_indicator = int(attached)
         self.dr_indicator = self.rest_indicator
@@ -131,7 +132,7 @@ class Connectors:
         """Section ids that they take: two for each with an indicator."""
         return self.count * (2 if self.kind.physical else 1)
 
-    def find(self, machine: Any, idstr: str, instance_id: int) -> SpaprDrc | SpaprDrcPhysical | None:
+    def find(self, machine: Machine, idstr: str, instance_id: int) -> SpaprDrc | SpaprDrcPhysical | None:
         """The connector's section of that name and instance, at rest; None if it is not one of these."""
         number = instance_id - self.kind.index(0)
         if not self.first <= number < self.first + self.count:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import Int64, VMStateDescription
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 SPAPR_RTC = VMStateDescription("spapr/rtc", version_id=1, minimum_version_id=1, fields=[Int64("ns_offset")])
 
@@ -18,6 +17,6 @@ class SpaprRtc(Device):
 
     description = SPAPR_RTC
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.ns_offset = 0

@@ -6,6 +6,7 @@ from typing import Any
 
 from vmstate.describe import Timer, UInt8, VMStateDescription
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 SINCE = "7.1"
 TIMERS = 4
@@ -31,7 +32,7 @@ class SpaprWatchdog(Device):
 
     description = SPAPR_WATCHDOG
 
-    def __init__(self, machine: Any, instance_id: int = 0) -> None:
+    def __init__(self, machine: Machine, instance_id: int = 0) -> None:
         super().__init__(machine, instance_id=instance_id)
         self.timer = NEVER
         self.action = 0

@@ -19,6 +19,7 @@ from vmstate.describe import (
 from vmstate.describe.arrays import zeros
 from vmstate.describe.diagnostics import EINVAL
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 ATTACHED, DEFAULT = 1, 3
 REPORT_PROTOCOL = 1
@@ -99,7 +100,7 @@ USB_PTR = VMStateDescription(
 class UsbDevice(Device):
     """A device in its port that the guest has not given an address."""
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.addr = 0
         self.state = ATTACHED
@@ -120,7 +121,7 @@ class UsbKeyboard(UsbDevice):
 
     description = USB_KBD
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.keycodes = WireArray.filled("I", QUEUE_LENGTH)
         self.modifiers = self.leds = self.keys = 0
@@ -132,7 +133,7 @@ class UsbPointer(UsbDevice):
 
     description = USB_PTR
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         layout = plan_of(POINTER_EVENT).layout(1)
         assert layout is not None

@@ -22,6 +22,7 @@ from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.config_space import Bar, PciId
 from vmstate.pseries.devices.pci.pci_device import Pci, PciState
+from vmstate.pseries.machine import Machine
 
 MAX_PORTS = 15
 POWERED_PORTS = 3
@@ -102,7 +103,7 @@ class Ohci(Device):
     description = OHCI
     resets_devices = True
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.used = 0
         self.pci = PciState(self, IDENTITY)

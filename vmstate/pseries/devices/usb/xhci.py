@@ -25,6 +25,7 @@ from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.config_space import BAR_MEMORY_64, EXPRESS, Bar, PciId, msi, msix
 from vmstate.pseries.devices.pci.pci_device import MSIX, MsixTable, Pci, PciState
+from vmstate.pseries.machine import Machine
 
 SPLIT = "5.2"  # from here on the controller is a structure of its own inside the PCI device
 EVENT_QUEUE = 6 * 64
@@ -145,7 +146,7 @@ class Xhci(Device):
     resets_devices = False
     numports, numslots, numintrs = 8, SLOTS, VECTORS
 
-    def __init__(self, machine: Any, model: XhciModel = NEC) -> None:
+    def __init__(self, machine: Machine, model: XhciModel = NEC) -> None:
         super().__init__(machine)
         self.used = 0
         self.pci = PciState(self, model.identity)

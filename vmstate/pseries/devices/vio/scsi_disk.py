@@ -9,6 +9,7 @@ from vmstate.describe.arrays import zeros
 from vmstate.describe.infos import Info
 from vmstate.errors import Unsupported
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 SENSE_SIZE, OLD_SENSE_SIZE = 252, 96
 UNIT_ATTENTION, POWER_ON_OR_RESET = 0x06, 0x29
@@ -76,7 +77,7 @@ class ScsiDisk(Device):
 
     description = SCSI_DISK
 
-    def __init__(self, machine: Any) -> None:
+    def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.key, self.asc, self.ascq = UNIT_ATTENTION, POWER_ON_OR_RESET, 0
         self.sense_is_ua = False

@@ -17,6 +17,7 @@ from vmstate.describe import (
     WireArray,
 )
 from vmstate.pseries.devices.vio.spapr_vio import SpaprVio, VioDevice
+from vmstate.pseries.machine import Machine
 
 MAX_POOLS = 5
 POOL_BUFFERS = 4096
@@ -69,7 +70,7 @@ class SpaprLlan(SpaprVio):
     description = SPAPR_LLAN
     rtce_window_size = 0x10000000
 
-    def __init__(self, machine: Any, reg: int, irq: int, *, pools: bool = True, mac: bytes = b"") -> None:
+    def __init__(self, machine: Machine, reg: int, irq: int, *, pools: bool = True, mac: bytes = b"") -> None:
         super().__init__(machine, reg, irq)
         self.mac = mac
         self.use_rx_buffer_pools = pools

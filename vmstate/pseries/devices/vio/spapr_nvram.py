@@ -7,6 +7,7 @@ from typing import Any
 from vmstate.describe import Allocated, Buffer, UInt32, VMStateDescription
 from vmstate.describe.arrays import zeros
 from vmstate.pseries.devices.vio.spapr_vio import SpaprVio
+from vmstate.pseries.machine import Machine
 
 DEFAULT_SIZE = 65536
 
@@ -31,7 +32,7 @@ class SpaprNvram(SpaprVio):
 
     description = SPAPR_NVRAM
 
-    def __init__(self, machine: Any, reg: int, irq: int) -> None:
+    def __init__(self, machine: Machine, reg: int, irq: int) -> None:
         super().__init__(machine, reg, irq)
         self.size = DEFAULT_SIZE
         self.buf = zeros(DEFAULT_SIZE)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from vmstate.describe import Field, Struct, UInt32, UInt32Equal, UInt64, VMStateDescription
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
 
 SPAPR_VIO = VMStateDescription(
     "spapr_vio",
@@ -35,7 +36,7 @@ class SpaprVio(Device):
 
     rtce_window_size: ClassVar[int] = 0
 
-    def __init__(self, machine: Any, reg: int, irq: int) -> None:
+    def __init__(self, machine: Machine, reg: int, irq: int) -> None:
         super().__init__(machine)
         self.reg = reg
         self.irq = irq

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import Buffer, UInt32, VMStateDescription
 from vmstate.describe.arrays import zeros
 from vmstate.pseries.devices.vio.spapr_vio import SpaprVio, VioDevice
+from vmstate.pseries.machine import Machine
 
 VTERM_BUFSIZE = 16
 
@@ -23,7 +22,7 @@ class SpaprVty(SpaprVio):
 
     description = SPAPR_VTY
 
-    def __init__(self, machine: Any, reg: int, irq: int) -> None:
+    def __init__(self, machine: Machine, reg: int, irq: int) -> None:
         super().__init__(machine, reg, irq)
         setattr(self, "in", 0)
         self.out = 0

@@ -22,6 +22,7 @@ from vmstate.describe.infos import Info, Scalar
 from vmstate.errors import Unsupported
 from vmstate.pseries.devices.virtio.virtio import virtio
 from vmstate.pseries.devices.virtio.virtio_pci import VirtioDevice, VirtioModel, VirtioOptions
+from vmstate.pseries.machine import Machine
 
 STORAGE, SERIAL, OTHER = 0x010000, 0x078000, 0x00FF00
 
@@ -178,6 +179,6 @@ class VirtioSerial(VirtioDevice):
     ports_map = 1
     nr_active_ports = 0
 
-    def __init__(self, machine: Any, options: VirtioOptions) -> None:
+    def __init__(self, machine: Machine, options: VirtioOptions) -> None:
         super().__init__(machine, options)
         self.ports: list[Any] = []

@@ -24,6 +24,7 @@ from vmstate.describe.diagnostics import EINVAL, aborts
 from vmstate.describe.history import Span
 from vmstate.pseries.devices.virtio.virtio import virtio
 from vmstate.pseries.devices.virtio.virtio_pci import VirtioDevice, VirtioModel, VirtioOptions
+from vmstate.pseries.machine import Machine
 
 MAX_VLAN = 4096
 MAC_ENTRIES = 64
@@ -216,7 +217,7 @@ class VirtioNet(VirtioDevice):
         if count > UNNOTICED.at(release):
             raise aborts(cur, None)
 
-    def __init__(self, machine: Any, options: VirtioOptions, mac: bytes = bytes(6)) -> None:
+    def __init__(self, machine: Machine, options: VirtioOptions, mac: bytes = bytes(6)) -> None:
         super().__init__(machine, options)
         self.mac = WireArray("B", mac)
         self.tx_waiting = self.mergeable_rx_bufs = 0

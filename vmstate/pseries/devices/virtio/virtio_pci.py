@@ -25,6 +25,7 @@ from vmstate.pseries.devices.pci.config_space import (
 from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, PciState, table_size
 from vmstate.pseries.devices.virtio.load import MAX_QUEUES, NO_VECTOR
 from vmstate.pseries.devices.virtio.virtio import MODERN_QUEUE, QUEUE, QUEUE_RINGS, QUEUE_WITHOUT_VECTOR
+from vmstate.pseries.machine import Machine
 
 REDHAT = 0x1AF4
 MODERN_BAR, MSIX_BAR = 4, 1
@@ -119,7 +120,7 @@ class VirtioDevice(Device):
     has_64_bits = False
     resized = broken = started = packed = disabled = wide_features = False
 
-    def __init__(self, machine: Any, options: VirtioOptions) -> None:
+    def __init__(self, machine: Machine, options: VirtioOptions) -> None:
         super().__init__(machine)
         self._vectors = options.vectors
         self.modern, self.migrate_extra = options.modern, options.extra

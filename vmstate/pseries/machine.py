@@ -1,0 +1,304 @@
+"""One pseries machine: what its command line asked for, what was decided while it started, how it runs.
+
+Phases of a start fill it in; rules, hooks and devices read it.  Once it has started, nothing changes but
+what a running QEMU changes: :meth:`Machine.boot` gives each process a machine of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from vmstate.describe.diagnostics import Report
+from vmstate.describe.history import Release
+from vmstate.pseries.options import DeviceOption, Global
+from vmstate.pseries.tables.accelerators import TCG, Accelerator, Host
+from vmstate.pseries.tables.capabilities import Capability, CapabilityAt, LevelCheck
+from vmstate.pseries.tables.compat import CompatTable
+from vmstate.pseries.tables.cpus import CpuAt
+from vmstate.pseries.tables.machine_class import ClassFlags, GlobalProperty, MachineClass, version_of
+from vmstate.pseries.tables.option_vectors import Ov5
+from vmstate.pseries.vio_bus import VioBus
+from vmstate.savevm.entries import Described, Entry, SaveStateEntry, SaveVMHandlers
+from vmstate.savevm.verdict import Check
+
+D = TypeVar("D")
+Levels = dict[str, int]
+"""Capability levels by name, without ``cap-``."""
+
+
+class Refused(Exception):
+    """A QEMU that starts gives up: it prints ``lines`` and exits; ``crashed``: by a failed assertion."""
+
+    def __init__(self, *lines: str, crashed: bool = False) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+        self.crashed = crashed
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What QEMU does outside of descriptions; a proposal may replace each rule.
+
+    ``default_levels``: those of the machine type, less what the processor cannot have
+    (``default_caps_with_cpu``).  ``given_levels``: those that count as set on the command line; it gets the
+    levels that ``cap-`` options set.  ``effective_levels``: those in force, from both.  ``cap_needed``: a
+    capability's subsection is sent.  ``post_migration``: the comparisons that a destination makes, of the
+    levels that came (or were assumed) with its own.  ``interrupt_mode``: xics, xive or dual, from the option
+    and the levels in force.  ``offers_gtse``, ``option_vector_5``: the machine's offer at CAS;
+    ``tells_gtse``: the device tree says that the guest may use tlbie.
+    ``arch_compat``: the value that the ioctl for ``KVM_REG_PPC_ARCH_COMPAT`` writes when the mode goes from
+    ``old`` to ``new``; None where there is no ioctl.
+
+    :mod:`vmstate.pseries.rules.board` documents the others: how many dummy presenters there are and whether
+    a real one replaces its own, a DMA window's instance, whether a guest starts with radix, what a
+    destination says of a process table, which PVR a processor goes on with, whether a pass over no hash
+    table ends, whether pages of zeros are sent.
+    """
+
+    default_levels: Callable[[Machine], Levels]
+    given_levels: Callable[[Machine, Levels], Levels]
+    effective_levels: Callable[[Machine, Levels, Levels], Levels]
+    cap_needed: Callable[[Machine, CapabilityAt], bool]
+    post_migration: Callable[[Machine, Sequence[int]], list[LevelCheck]]
+    interrupt_mode: Callable[[Machine, Mapping[str, int]], str]
+    offers_gtse: Callable[[Machine], bool]
+    tells_gtse: Callable[[Machine], bool]
+    option_vector_5: Callable[[Machine], set[Ov5]]
+    arch_compat: Callable[[Machine, int, int], int | None]
+    dummy_presenters: Callable[[Machine], int]
+    presenter_replaces_dummy: Callable[[Machine], bool]
+    table_instance: Callable[[Machine, int, int], int]
+    starts_radix: Callable[[Machine], bool]
+    process_table_refusal: Callable[[Machine, int], str | None]
+    pvr_after_load: Callable[[Machine, int, int], int]
+    htab_pass_ends: Callable[[Machine], bool]
+    sends_zero_pages: Callable[[Machine], bool]
+
+
+@dataclass(slots=True)
+class Topology:
+    """Processors: present ones, the most there may be, threads a core, and vcpu ids a core (``vsmt``)."""
+
+    cpus: int = 1
+    max_cpus: int = 1
+    threads: int = 1
+    cores: int = 1
+    sockets: int = 1
+    vsmt: int = 0
+
+    def vcpu_id(self, index: int) -> int:
+        """``spapr_vcpu_id``: the id, and server number, of the processor with this index."""
+        return index // self.threads * self.vsmt + index % self.threads
+
+    @property
+    def max_servers(self) -> int:
+        """``spapr_max_server_number``: how many server numbers interrupt controllers must have."""
+        return -(-self.max_cpus * self.vsmt // self.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One ioctl: the value, and whether it failed (with EINVAL)."""
+
+    value: int
+    failed: bool = False
+
+    def __str__(self) -> str:
+        return f"KVM_REG_PPC_ARCH_COMPAT = 0x{self.value:08x}{': Invalid argument' if self.failed else ''}"
+
+
+@dataclass
+class CompatRegister:
+    """``KVM_REG_PPC_ARCH_COMPAT``: the values written to it, in order, and the mode that the guest runs in.
+
+    ``mode``: a logical PVR, 0 for none; None under TCG, where the processor is QEMU's own.
+    """
+
+    written: list[Written] = field(default_factory=list)
+    mode: int | None = None
+
+    def copy(self) -> CompatRegister:
+        """Return another register with the same history."""
+        return CompatRegister(list(self.written), self.mode)
+
+    def write(self, handler: str, value: int) -> bool:
+        """Make the ioctl; return True if it succeeds.
+
+        ``handler``: the kernel's, which is handled, ignored or absent.
+        """
+        failed = handler == "absent"
+        self.written.append(Written(value, failed))
+        if handler == "handled":
+            self.mode = value
+        return not failed
+
+
+def keep_descriptions(entries: Iterable[Entry]) -> None:
+    """Leave the descriptions of sections as they are declared."""
+
+
+@dataclass
+class Machine:
+    """A machine of one release.
+
+    From the release's program: ``rules``, ``capabilities`` (by index), ``capability_table`` (as declared),
+    ``compat_table``.  From the machine type: ``type_name``, ``flags``, ``class_levels`` (default capability
+    levels by name), ``compat_properties``.  From the command line, in order: ``devices``, ``netdevs``,
+    ``serials``, ``chardevs`` and ``drives`` (ids), ``objects``, ``globals``; ``properties_given``: machine
+    properties that were set; ``default_devices``: no ``-nodefaults``.
+
+    Decided while it starts: ``cpu``; ``max_compat``, a logical PVR, and ``compat_pvr`` and ``pcr`` after
+    reset; levels and ``given`` (set on the command line) by capability index; ``irq``: xics, xive, dual or
+    xics-legacy, after the check against the processor; ``ov5``: the offer at CAS; ``vio``: the VIO bus;
+    ``bridges``: the indexes of the PCI host bridges.  Sizes are in bytes.
+
+    ``adapt`` gives sections the descriptions that a proposal changes.
+
+    A process's own: ``entries``: what is registered, in sending order; ``console``: what hooks print and the
+    loader reports, in order; ``trace``: every check, if somebody asked for one; ``refused``: the comparison
+    that made a hook refuse; ``kvm_compat``; ``xive_connected``: KVM's XIVE device is in use;
+    ``nr_servers``: server numbers of interrupt controllers.
+    """
+
+    release: Release
+    rules: Rules
+    capabilities: tuple[CapabilityAt, ...]
+    capability_table: tuple[Capability, ...]
+    compat_table: CompatTable
+
+    type_name: str = ""
+    flags: ClassFlags = field(default_factory=ClassFlags)
+    class_levels: Mapping[str, int] = field(default_factory=dict)
+    compat_properties: tuple[GlobalProperty, ...] = ()
+
+    devices: list[DeviceOption] = field(default_factory=list)
+    netdevs: list[DeviceOption] = field(default_factory=list)
+    serials: list[str] = field(default_factory=list)
+    chardevs: list[str] = field(default_factory=list)
+    drives: list[str] = field(default_factory=list)
+    objects: list[DeviceOption] = field(default_factory=list)
+    globals: list[Global] = field(default_factory=list)
+    properties_given: tuple[str, ...] = ()
+    default_devices: bool = True
+    ic_mode: str | None = None
+    kernel_irqchip: str | None = None
+
+    accelerator: Accelerator = TCG
+    host: Host | None = None
+    cpu: CpuAt = field(init=False)
+    max_compat: int = 0
+    compat_pvr: int = 0
+    pcr: int = 0
+    default_levels: tuple[int, ...] = ()
+    effective_levels: tuple[int, ...] = ()
+    given: tuple[bool, ...] = ()
+    topology: Topology = field(default_factory=Topology)
+    irq: str = ""
+    ram_size: int = 512 << 20
+    maxram_size: int = 512 << 20
+    ram_slots: int = 0
+    resize_hpt: str = "default"
+    htab_shift: int = 0
+    ov5: frozenset[Ov5] = frozenset()
+    modern_hotplug_events: bool = True
+    suppress_vmdesc: bool = False
+    vio: VioBus = field(default_factory=VioBus)
+    bridges: list[int] = field(default_factory=lambda: [0])
+
+    adapt: Callable[[Iterable[Entry]], None] = keep_descriptions
+    kvm_compat: CompatRegister = field(default_factory=CompatRegister)
+    entries: list[SaveStateEntry[Described | SaveVMHandlers]] = field(default_factory=list)
+    console: list[Report | str] = field(default_factory=list)
+    trace: list[Check] | None = None
+    refused: Check | None = None
+    xive_connected: bool = False
+    nr_servers: int = 0
+
+    def become(self, machine_class: MachineClass) -> None:
+        """Take a machine type's name, flags and defaults."""
+        self.type_name, self.flags = machine_class.name, machine_class.flags
+        self.class_levels, self.compat_properties = machine_class.default_caps, machine_class.compat
+
+    def run_on(self, accelerator: Accelerator) -> None:
+        """Take an accelerator, and with KVM its host."""
+        self.accelerator, self.host = accelerator, accelerator.kvm
+
+    def boot(self, trace: list[Check] | None = None) -> Machine:
+        """Return the machine of another process, started the same way."""
+        machine = copy(self)
+        machine.kvm_compat = self.kvm_compat.copy()
+        machine.entries, machine.console = [], []
+        machine.trace = trace
+        machine.xive_connected = not self.has_xics
+        machine.nr_servers = self.topology.max_servers
+        return machine
+
+    @property
+    def nr_irqs(self) -> int:
+        """Interrupt numbers that the controllers have."""
+        return self.flags.nr_xirqs
+
+    @property
+    def tcg(self) -> bool:
+        """True under TCG."""
+        return self.accelerator.name == "tcg"
+
+    @property
+    def has_xics(self) -> bool:
+        """True if there is a XICS interrupt controller."""
+        return self.irq != "xive"
+
+    @property
+    def has_xive(self) -> bool:
+        """True if there is a XIVE interrupt controller."""
+        return self.irq in {"xive", "dual"}
+
+    def can_run(self, pvr: int) -> bool:
+        """Return True if the processor can run the mode with this logical PVR, under max-cpu-compat."""
+        return self.compat_table.check(self.cpu, pvr, 0, self.max_compat)
+
+    def older_than(self, version: str) -> bool:
+        """Return True if the machine type is of an older version than this one."""
+        return version_of(self.type_name) < Release.parse(version)
+
+    def level(self, name: str) -> int | None:
+        """Return the effective level of a capability; None if this release does not have it."""
+        return next((self.effective_levels[c.index] for c in self.capabilities if c.name == name), None)
+
+    def levels_by_name(self) -> Levels:
+        """Return the effective levels by a capability's name."""
+        return {c.name: level for c, level in zip(self.capabilities, self.effective_levels, strict=True)}
+
+    def device(self, idstr: str, instance_id: int = 0) -> Described | SaveVMHandlers | None:
+        """Return the registered section with that name and instance, or None."""
+        for entry in self.entries:
+            if (entry.device.idstr, entry.device.instance_id) == (idstr, instance_id):
+                return entry.device
+        return None
+
+    def registered(self, kind: type[D]) -> Iterator[D]:
+        """Yield the registered sections of a class, in sending order."""
+        return (entry.device for entry in self.entries if isinstance(entry.device, kind))
+
+    def say(self, line: str) -> None:
+        """Print a line on stderr (error_report)."""
+        self.console.append(line)
+
+    def compared(
+        self, entry: Entry, rule: str, path: str, incoming: object, local: object, *, passed: bool
+    ) -> bool:
+        """Note that a hook compared both sides' values; return ``passed``.
+
+        The check is kept if it failed, or if a trace is wanted.
+        """
+        if passed and self.trace is None:
+            return True
+        check = Check(rule, passed, "", entry.idstr, entry.instance_id, None, path, incoming, local)
+        if self.trace is not None:
+            self.trace.append(check)
+        if not passed and self.refused is None:
+            self.refused = check
+        return passed

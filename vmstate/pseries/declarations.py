@@ -6,16 +6,14 @@ machine type is a candidate, newest first.
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
-from importlib import import_module
 
 from vmstate.describe.history import Release
-from vmstate.pseries import devices
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.catalogue import WORLD, World
+from vmstate.pseries.devices import modules
 from vmstate.pseries.machine import Machine
 from vmstate.tree.declarations import Declared, StreamFacts
 
@@ -26,8 +24,8 @@ OLDEST_TYPE = "pseries-2.1"
 @cache
 def device_classes() -> dict[str, list[type[Device]]]:
     """Every device that is declared, by the name of its description."""
-    for module in pkgutil.walk_packages(devices.__path__, devices.__name__ + "."):
-        import_module(module.name)
+    for _ in modules():
+        pass
     found: dict[str, list[type[Device]]] = {}
     todo: list[type[Device]] = [Device]
     while todo:

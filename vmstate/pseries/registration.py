@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from vmstate.describe.history import History, Span
-from vmstate.pseries.board.board import Board, Registered
+from vmstate.pseries.board.board import Board, RamBlock, Registered
+from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.device import Device
-from vmstate.pseries.default_devices import add_default_devices
+from vmstate.pseries.board.properties import number_of
 from vmstate.pseries.device_tree.root import device_tree
+from vmstate.pseries.devices import drivers
 from vmstate.pseries.devices.cpu.cpu import Cpu
 from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
 from vmstate.pseries.devices.cpu.spapr_cpu import SpaprCpu
 from vmstate.pseries.devices.host import inactive
 from vmstate.pseries.devices.host.globalstate import GlobalState
 from vmstate.pseries.devices.host.libslirp import LibSlirp
-from vmstate.pseries.devices.host.ram import Ram, RamBlock
+from vmstate.pseries.devices.host.ram import Ram
 from vmstate.pseries.devices.host.slirp import Slirp
 from vmstate.pseries.devices.host.timer import Timers
 from vmstate.pseries.devices.interrupts.xics import DummyIcp, Icp, Ics
@@ -28,11 +30,10 @@ from vmstate.pseries.devices.interrupts.xive import SpaprXive, XiveSource, XiveT
 from vmstate.pseries.devices.spapr import spapr_watchdog
 from vmstate.pseries.devices.spapr.htab import Htab
 from vmstate.pseries.devices.spapr.spapr import Spapr
-from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC, Connectors, DrcType
+from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC
+from vmstate.pseries.devices.spapr.spapr_drc import connector as connector_of
 from vmstate.pseries.devices.spapr.spapr_rtc import SpaprRtc
 from vmstate.pseries.machine import Machine
-from vmstate.pseries.pci_plugging import add_option
-from vmstate.pseries.plugging import add_host_bridge, add_vio, number_of
 from vmstate.pseries.rules.memory import hash_table_shift
 
 Step = Callable[[Board], None]
@@ -62,7 +63,7 @@ def connector(machine: Machine, idstr: str, instance_id: int) -> Device | None:
     """The hotplug connector of that name and instance, should a stream have it; None if there is none."""
     if not idstr.startswith(SPAPR_DRC.name):
         return None
-    found = (c.find(machine, idstr, instance_id) for c in build(machine).connectors)
+    found = (connector_of(c, machine, idstr, instance_id) for c in build(machine).connectors)
     return next((device for device in found if device is not None), None)
 
 
@@ -112,7 +113,7 @@ def _options(board: Board) -> None:
         if option.driver.endswith("-spapr-cpu-core"):
             _plug_core(board, number_of(option, "core-id", 0))
         else:
-            add_option(board, option)
+            drivers()[option.driver].plug(board, option)
 
 
 def _plug_core(board: Board, first: int) -> None:
@@ -221,7 +222,7 @@ def _rtc(board: Board) -> None:
 def _vio(board: Board) -> None:
     """Terminals, then the memory that survives a reboot: what the board puts on the bus up to it."""
     for placed in board.machine.vio.devices:
-        add_vio(board)
+        drivers()[placed.driver].plug(board, None)
         if placed.driver == "spapr-nvram":
             return
 
@@ -232,7 +233,24 @@ def _bridge_connectors(board: Board) -> None:
 
 
 def _bridge(board: Board) -> None:
-    add_host_bridge(board, 0)
+    drivers()["spapr-pci-host-bridge"].plug(board, None)
+
+
+def _default_devices(board: Board) -> None:
+    """Without -nodefaults: a network card, SCSI with a CD drive, a graphics card, USB.
+
+    A graphics card of ``-device`` takes the place of the default one, but comes later.
+    """
+    machine = board.machine
+    if not machine.default_devices:
+        return
+    names = [] if machine.netdevs else ["spapr-vlan"]
+    names.append("spapr-vscsi")
+    if not any(drivers()[option.driver].graphics for option in machine.devices if option.driver in drivers()):
+        names.append("VGA")
+    names.append("pci-ohci" if machine.flags.use_ohci_by_default else "nec-usb-xhci")
+    for name in (*names, "usb-kbd", "usb-mouse"):
+        drivers()[name].plug(board, None)
 
 
 def _spapr(board: Board) -> None:
@@ -270,7 +288,7 @@ def _hash_table_shift(board: Board) -> int:
 _HARDWARE_2_9: tuple[Step, ...] = (_interrupt_controllers, _all_presenters, _processors)
 _HARDWARE: tuple[Step, ...] = (_interrupt_controllers, _dummy_presenters, _processors)
 _BOARD: tuple[Step, ...] = (
-    *(_memory_connectors, _rtc, _vio, _bridge_connectors, _bridge, add_default_devices, _spapr),
+    *(_memory_connectors, _rtc, _vio, _bridge_connectors, _bridge, _default_devices, _spapr),
 )
 _END: tuple[Step, ...] = (_options, _global_state, _finish)
 _NEWEST: tuple[Step, ...] = (*_HARDWARE, *_BOARD, _watchdogs, *_END)

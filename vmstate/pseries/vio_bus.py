@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 FIRST_ADDRESS = 0x71000000
 FIRST_IRQ = 0x1100
 
-#: The name that a device's kind has in its path: ``nvram@71000000``.
-PATH_NAMES = {"spapr-vty": "vty", "spapr-nvram": "nvram", "spapr-vlan": "l-lan", "spapr-vscsi": "v-scsi"}
-
 
 @dataclass(frozen=True, slots=True)
 class VioDevice:
-    """A device on the bus: type, unit address, place among the -device options (None: the board's)."""
+    """A device on the bus: type, the type's name in a path, unit address.
+
+    ``option``: its place among the -device options; None for one of the board's own.
+    """
 
     driver: str
+    name: str
     reg: int
     option: int | None = None
 
@@ -36,7 +37,7 @@ class VioDevice:
     @property
     def path(self) -> str:
         """The device's name on its bus, which begins the idstr of its sections."""
-        return f"{PATH_NAMES[self.driver]}@{self.reg:x}"
+        return f"{self.name}@{self.reg:x}"
 
 
 @dataclass
@@ -46,7 +47,7 @@ class VioBus:
     devices: list[VioDevice] = field(default_factory=list)
     next_address: int = FIRST_ADDRESS
 
-    def add(self, driver: str, wanted: int | None, option: int | None = None) -> VioDevice | None:
+    def add(self, driver: str, name: str, wanted: int | None, option: int | None = None) -> VioDevice | None:
         """Put a device on the bus; None if the address it wants is taken."""
         taken = {device.reg for device in self.devices}
         if wanted is not None and wanted != 0xFFFFFFFF:
@@ -58,7 +59,7 @@ class VioBus:
                 self.next_address += 1
             address = self.next_address
             self.next_address += 1
-        device = VioDevice(driver, address, option)
+        device = VioDevice(driver, name, address, option)
         self.devices.append(device)
         return device
 

@@ -11,7 +11,8 @@ from tests.pseries.devices.test_registration import PSERIES, arguments, machine
 from tests.stream import corpus
 from vmstate.describe import Cursor, Writer
 from vmstate.describe.diagnostics import LoadFailure
-from vmstate.pseries.devices.host.ram import Ram, RamBlock, in_list_order, runs, zero_run
+from vmstate.pseries.board.board import RamBlock
+from vmstate.pseries.devices.host.ram import Ram, in_list_order, runs, zero_run
 from vmstate.pseries.devices.spapr.htab import Htab
 from vmstate.pseries.registration import register
 from vmstate.stream import SectionType

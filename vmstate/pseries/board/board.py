@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from vmstate.describe.history import Span
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.connectors import SINCE as CONNECTORS_SINCE
+from vmstate.pseries.board.connectors import Connectors
 from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.board.interrupts import InterruptNumbers
-from vmstate.pseries.devices.host.ram import RamBlock
-from vmstate.pseries.devices.spapr.spapr_drc import SINCE as CONNECTORS_SINCE
-from vmstate.pseries.devices.spapr.spapr_drc import Connectors
+from vmstate.pseries.board.usb import UsbBus, UsbController, UsbDevice
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
 from vmstate.pseries.vio_bus import VioDevice
 from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
 
@@ -23,26 +23,24 @@ CONNECTORS = Span(since=CONNECTORS_SINCE)
 IRQ_GIVEN = Span(until="4.0")  # the property "irq" of devices on the VIO bus
 
 
-class UsbController(Protocol):
-    """What USB devices are plugged into."""
+@dataclass(frozen=True, slots=True)
+class RamBlock:
+    """A piece of guest memory: ``used_length`` bytes now, ``max_length`` at most if it can grow."""
 
-    resets_devices: bool
+    name: str
+    used_length: int
+    max_length: int = 0
 
     @property
-    def room(self) -> int:
-        """Ports that are left."""
+    def resizeable(self) -> bool:
+        """Firmware images may have another size on the destination; plain memory may not."""
+        return self.max_length > 0
 
-    def plug(self) -> int:
-        """Take the next port; its number, counted from 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class UsbBus:
-    """A USB bus: the path and names of its controller."""
-
-    path: str
-    names: tuple[str, ...]
-    controller: UsbController
+    @property
+    def header(self) -> bytes:
+        """Length byte and name, as they stand in front of a block's first page."""
+        raw = self.name.encode()
+        return bytes([len(raw)]) + raw
 
 
 @dataclass
@@ -113,6 +111,48 @@ class Board:
         self._compat[name] += 1
         self.add(device)
 
+    def plug_pci(self, device: Device, driver: str, option: DeviceOption | None = None) -> str:
+        """Put a PCI device in the slot asked for, or the first free one; return its path.
+
+        Raises ConfigurationError for a bus or a slot that is not modelled.
+        """
+        bus = self._bus(option.get("bus") if option is not None else None)
+        number = bus.place(option.get("addr") if option is not None else None)
+        path = f"{bus.path}:{number >> 3:02x}.{number & 7:x}"
+        device.driver = driver
+        self.add_at(path, device)
+        return path
+
+    def _bus(self, name: str | None) -> PciSlots:
+        """The bus of that name; without one, the newest (qbus_find_recursive goes backwards)."""
+        if name is None:
+            return self.buses[-1]
+        for bus in self.buses:
+            if name in bus.names:
+                return bus
+        raise ConfigurationError(f"bus={name}: no such PCI bus that we model")
+
+    def plug_usb(self, device: UsbDevice, driver: str, option: DeviceOption | None = None) -> None:
+        """Put a USB device in the next port of the controller named, else of the newest.
+
+        Raises ConfigurationError if there is no such bus, or no port free.
+        """
+        name = None if option is None else option.get("bus")
+        where = next((usb for usb in reversed(self.usb) if name is None or name in usb.names), None)
+        if where is None or not where.controller.room:
+            raise ConfigurationError(f"-device {driver}: no USB bus with a free port that we model")
+        if where.controller.resets_devices:
+            device.reset()
+        self.add_at(f"{where.path}/{where.controller.plug()}", device)
+
+    def plug_usb_controller(
+        self, device: UsbController, driver: str, option: DeviceOption | None = None
+    ) -> None:
+        """Put a USB host controller on a PCI bus, and a USB bus behind it."""
+        path = self.plug_pci(device, driver, option)
+        name = option.id if option is not None and option.id else f"usb-bus.{len(self.usb)}"
+        self.usb.append(UsbBus(path, (f"{name}.0", name), device))
+
     def skip(self, count: int) -> None:
         """Count registrations that are not listed."""
         self._next_id += count
@@ -139,8 +179,9 @@ class Board:
         self._instances[idstr] += 1
         return self._instances[idstr] - 1
 
-    def mac(self, given: str | None) -> bytes:
-        """A network card's address: as given, or the next of QEMU's own."""
+    def mac(self, option: DeviceOption | None) -> bytes:
+        """Return a network card's address: as given, or the next of QEMU's own."""
+        given = None if option is None else option.get("mac")
         if given is not None:
             return _mac_address(given)
         self._macs += 1

@@ -31,6 +31,7 @@ class Device:
     instance_id: int
     alias_id: int | None = None
     compat: tuple[str, int] | None = None  # the name and instance that releases before device paths used
+    driver: str = ""  # the QOM type, of a device that is plugged
     machine: Machine
 
     def __init__(self, machine: Machine, idstr: str | None = None, instance_id: int = 0) -> None:

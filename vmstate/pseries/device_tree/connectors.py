@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import lru_cache
 
+from vmstate.pseries.board.connectors import TYPE_SHIFT, Connectors, DrcType
 from vmstate.pseries.device_tree.fdt import Node, cells
 from vmstate.pseries.device_tree.hash_order import index_order
-from vmstate.pseries.devices.spapr.spapr_drc import TYPE_SHIFT, Connectors, DrcType
 
 _NUMBER_MASK = (1 << TYPE_SHIFT) - 1
 NO_POWER_DOMAIN = 0xFFFFFFFF

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmstate.describe.history import reached
+from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.device_tree.connectors import index_of, listed, write_connectors
 from vmstate.pseries.device_tree.cpu_features import features, has_big_segments, page_sizes
 from vmstate.pseries.device_tree.fdt import Node, cells
 from vmstate.pseries.device_tree.inputs import Facts
-from vmstate.pseries.devices.spapr.spapr_drc import DrcType
 
 TIMEBASE_FREQUENCY = 512_000_000
 CLOCK_FREQUENCY = 1_000_000_000

@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmstate.describe.history import Release
+from vmstate.pseries.board.connectors import Connectors
 from vmstate.pseries.device_tree.pci_inputs import PciFacts, pci_facts
+from vmstate.pseries.devices import drivers
 from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
+from vmstate.pseries.devices.host import spapr_rng
 from vmstate.pseries.devices.pci.spapr_pci import BASE_BUID, SpaprPci
 from vmstate.pseries.devices.spapr.htab import Htab
-from vmstate.pseries.devices.spapr.spapr_drc import Connectors
 from vmstate.pseries.devices.vio.spapr_vio import SpaprVio
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
 from vmstate.pseries.tables.cpus import CpuAt
 from vmstate.pseries.tables.machine_class import ClassFlags
 from vmstate.pseries.tables.option_vectors import Ov5
-
-RANDOM_DRIVER = "spapr-rng"
-GRAPHICS_DRIVER = "VGA"
 
 _LEVELS = ((206, LOGICAL_2_06), (207, LOGICAL_2_07), (300, LOGICAL_3_00), (310, LOGICAL_3_10))
 
@@ -121,8 +120,8 @@ def facts_of(board: Any) -> Facts:
         kvm_radix=host is not None and host.radix,
         kvm_hash=host is None or host.hash_v3 or not host.radix,
         tells_gtse=machine.rules.tells_gtse(machine),
-        graphics=machine.default_devices or _has_driver(machine, GRAPHICS_DRIVER),
-        random=_has_driver(machine, RANDOM_DRIVER),
+        graphics=machine.default_devices or any(_graphics(option.driver) for option in machine.devices),
+        random=any(option.driver == spapr_rng.NAME for option in machine.devices),
         levels=tuple((one.name, levels[one.index]) for one in machine.capabilities),
         modes=_modes(machine),
         vio=_vio(machine, devices),
@@ -131,8 +130,8 @@ def facts_of(board: Any) -> Facts:
     )
 
 
-def _has_driver(machine: Machine, driver: str) -> bool:
-    return any(option.driver == driver for option in machine.devices)
+def _graphics(driver: str) -> bool:
+    return driver in drivers() and drivers()[driver].graphics
 
 
 def _vio(machine: Machine, devices: Iterable[Any]) -> tuple[VioFacts, ...]:

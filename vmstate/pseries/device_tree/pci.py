@@ -6,6 +6,7 @@ import struct
 from functools import lru_cache
 
 from vmstate.describe.history import History, reached
+from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.device_tree.connectors import index_of, listed, write_connectors
 from vmstate.pseries.device_tree.fdt import Node, cells
 from vmstate.pseries.device_tree.inputs import BridgeFacts, Facts
@@ -16,7 +17,6 @@ from vmstate.pseries.device_tree.rtas import CREATE_WINDOW, QUERY_WINDOW, REMOVE
 from vmstate.pseries.device_tree.vdevice import write_dma_window
 from vmstate.pseries.devices.pci.spapr_iommu import PHB_WINDOW_SIZE, pci_liobn
 from vmstate.pseries.devices.pci.spapr_pci import BASE_BUID
-from vmstate.pseries.devices.spapr.spapr_drc import DrcType
 
 SLOTS, PINS, FUNCTIONS = 32, 4, 256
 MESSAGE_INTERRUPTS = 0xD00

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from vmstate.pseries.board.board import RamBlock
+from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.config_space import (
     BAR_IO,
     BAR_MEMORY_64,
@@ -14,24 +15,12 @@ from vmstate.pseries.devices.pci.config_space import (
     MSI_ID,
     MSIX_ID,
     ROM_BAR,
+    ConfigSpace,
 )
+from vmstate.pseries.devices.pci.pci_device import PciState
+from vmstate.savevm.entries import Entry
 
 BARS = 6
-#: Names of types by device and vendor number.
-TYPES = {
-    0x1111_1234: "VGA",
-    0x003F_106B: "pci-ohci",
-    0x0194_1033: "nec-usb-xhci",
-    0x000D_1B36: "qemu-xhci",
-    0x100E_8086: "e1000",
-    0x8139_10EC: "rtl8139",
-    0x1000_1AF4: "virtio-net-pci",
-    0x1001_1AF4: "virtio-blk-pci",
-    0x1002_1AF4: "virtio-balloon-pci",
-    0x1003_1AF4: "virtio-serial-pci",
-    0x1004_1AF4: "virtio-scsi-pci",
-    0x1005_1AF4: "virtio-rng-pci",
-}
 
 _IO_SPACE, _MEMORY_SPACE, _MEMORY_64_SPACE = 1, 2, 3
 
@@ -65,28 +54,30 @@ class PciFacts:
         return int.from_bytes(self.header[offset : offset + size], "little")
 
 
-def pci_facts(devices: Iterable[Any], memory: Iterable[Any]) -> dict[int, tuple[PciFacts, ...]]:
+def pci_facts(devices: Iterable[Entry], memory: Iterable[RamBlock]) -> dict[int, tuple[PciFacts, ...]]:
     """The devices on the root buses, by the bridge's unit address, in order of their places."""
     found: dict[int, list[PciFacts]] = {}
     roms = {one.name.partition("/")[0]: one.used_length for one in memory if one.name.endswith(".rom")}
     for device in devices:
         state = getattr(device, "pci", None)
-        if state is None:
+        if not isinstance(device, Device) or not isinstance(state, PciState):
             continue
         path = device.idstr.partition("/")[0]
         bus, _, rest = path.removeprefix("pci@").partition(":")
         slot, _, function = rest.partition(".")
         devfn = int(slot, 16) << 3 | int(function, 16)
-        found.setdefault(int(bus, 16), []).append(_device(devfn, state.space, roms.get(path, 0)))
+        found.setdefault(int(bus, 16), []).append(
+            _device(device.driver, devfn, state.space, roms.get(path, 0))
+        )
     return {bus: tuple(sorted(there, key=lambda one: one.devfn)) for bus, there in found.items()}
 
 
-def _device(devfn: int, space: Any, rom: int) -> PciFacts:
+def _device(driver: str, devfn: int, space: ConfigSpace, rom: int) -> PciFacts:
     data = space.data
     vectors = _capabilities(data)
     return PciFacts(
         devfn,
-        TYPES.get(int.from_bytes(data[:4], "little"), ""),
+        driver,
         bytes(data[:HEADER_SIZE]),
         len(data) == EXPRESS,
         tuple(_bars(space, rom)),
@@ -95,7 +86,7 @@ def _device(devfn: int, space: Any, rom: int) -> PciFacts:
     )
 
 
-def _bars(space: Any, rom: int) -> Iterable[BarFacts]:
+def _bars(space: ConfigSpace, rom: int) -> Iterable[BarFacts]:
     number = 0
     while number <= ROM_BAR:
         at = 0x30 if number == ROM_BAR else 0x10 + 4 * number
@@ -111,7 +102,7 @@ def _bars(space: Any, rom: int) -> Iterable[BarFacts]:
         number += 2 if wide else 1
 
 
-def _capabilities(data: Any) -> dict[int, int]:
+def _capabilities(data: bytes) -> dict[int, int]:
     """Vectors by kind of capability."""
     found = {}
     at = data[0x34] if data[0x06] & 0x10 else 0

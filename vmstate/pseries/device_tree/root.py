@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from vmstate.describe.history import History, Release, reached
+from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.device_tree.chosen import SEED_SIZE, write_chosen
 from vmstate.pseries.device_tree.connectors import listed, write_connectors
 from vmstate.pseries.device_tree.cpus import write_cpu_connectors, write_cpus
@@ -16,7 +17,6 @@ from vmstate.pseries.device_tree.memory import rma_size, write_memory
 from vmstate.pseries.device_tree.pci import write_bridges
 from vmstate.pseries.device_tree.rtas import LOADED_UNTIL, RTAS_IMAGE_SIZE, rtas_address, write_rtas
 from vmstate.pseries.device_tree.vdevice import write_vdevices
-from vmstate.pseries.devices.spapr.spapr_drc import DrcType
 
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 

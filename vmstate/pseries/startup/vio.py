@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from vmstate.describe.history import History
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.devices import drivers
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import DeviceOption, parse_number
 from vmstate.pseries.startup.startup import Startup
@@ -17,23 +19,23 @@ def lay_out_board(start: Startup) -> None:
     serials = [serial for serial in start.machine.serials if serial != "none"]
     if start.machine.default_devices and not start.machine.serials:
         serials = ["default"]
-    drivers = ["spapr-vty"] * len(serials) + ["spapr-nvram"]
+    names = ["spapr-vty"] * len(serials) + ["spapr-nvram"]
     if start.machine.default_devices:
-        drivers += [] if start.machine.netdevs else ["spapr-vlan"]
-        drivers += ["spapr-vscsi"]
-    for driver in drivers:
+        names += [] if start.machine.netdevs else ["spapr-vlan"]
+        names += ["spapr-vscsi"]
+    for driver in names:
         wanted = _global_address(start, driver)
-        if bus.add(driver, wanted) is None and wanted is not None:
+        if bus.add(driver, drivers()[driver].vio_name, wanted) is None and wanted is not None:
             raise Refused(_BOARD_PREFIX.at(start.release).format(driver) + bus.conflict(driver, wanted))
         _claim(start, _BOARD_PREFIX.at(start.release).format(driver))
 
 
-def plug_vio(start: Startup, place: int, device: DeviceOption) -> None:
+def plug_vio(start: Startup, place: int, device: DeviceOption, driver: Driver) -> None:
     """A VIO device of the command line, the ``place``-th -device."""
     bus = start.machine.vio
     given = device.get("reg")
     wanted = parse_number(given) if given is not None else _global_address(start, device.driver)
-    if bus.add(device.driver, wanted, place) is None and wanted is not None:
+    if bus.add(driver.name, driver.vio_name, wanted, place) is None and wanted is not None:
         raise Refused(f"{device.text}: {bus.conflict(device.driver, wanted)}")
     _claim(start, f"{device.text}: ")
 

@@ -6,11 +6,12 @@ START lists the blocks, one PART has every page, END what the guest has written 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from vmstate.describe import Cursor, Writer
+from vmstate.pseries.board.board import RamBlock
 from vmstate.pseries.board.device import LiveDevice
 from vmstate.pseries.machine import Machine
 from vmstate.stream.constants import RamFlag
@@ -27,26 +28,6 @@ RECORD = 9  # a zero page of the block of the record before: its address with fl
 RUN_PAGES = 1 << 16
 
 _END = EOS.to_bytes(8, "big")
-
-
-@dataclass(frozen=True, slots=True)
-class RamBlock:
-    """A piece of guest memory: ``used_length`` bytes now, ``max_length`` at most if it can grow."""
-
-    name: str
-    used_length: int
-    max_length: int = 0
-
-    @property
-    def resizeable(self) -> bool:
-        """Firmware images may have another size on the destination; plain memory may not."""
-        return self.max_length > 0
-
-    @property
-    def header(self) -> bytes:
-        """Length byte and name, as they stand in front of a block's first page."""
-        raw = self.name.encode()
-        return bytes([len(raw)]) + raw
 
 
 def in_list_order(blocks: Sequence[RamBlock]) -> list[RamBlock]:

@@ -8,17 +8,8 @@ from vmstate.describe import Cursor, History
 from vmstate.describe.diagnostics import EINVAL, EIO, LoadFailure
 from vmstate.describe.history import Span
 from vmstate.errors import StreamError
-from vmstate.pseries.devices.host.ram import (
-    CONTINUE,
-    EOS,
-    PAGE,
-    PAGE_SIZE,
-    RECORD,
-    RUN_PAGES,
-    ZERO,
-    RamBlock,
-    zero_run,
-)
+from vmstate.pseries.board.board import RamBlock
+from vmstate.pseries.devices.host.ram import CONTINUE, EOS, PAGE, PAGE_SIZE, RECORD, RUN_PAGES, ZERO, zero_run
 from vmstate.stream.constants import RamFlag
 from vmstate.stream.sections import xbzrle
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from vmstate.pseries.options import DeviceOption
+
 HEADER_SIZE = 0x40
 CONVENTIONAL, EXPRESS = 256, 4096
 QEMU_SUBSYSTEM = (0x1AF4, 0x1100)
@@ -177,3 +179,8 @@ def _msix_at(config: bytes) -> int:
             return at
         at = config[at + 1]
     return 0
+
+
+def has_rom(option: DeviceOption | None) -> bool:
+    """Return True if a network card brings its boot firmware."""
+    return option is None or option.get("romfile") != ""

@@ -23,10 +23,14 @@ from vmstate.describe import (
     WireArray,
 )
 from vmstate.describe.arrays import zeros
+from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.device import Device
-from vmstate.pseries.devices.pci.config_space import BAR_IO, NIC_ROM, Bar, PciId
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.properties import Property
+from vmstate.pseries.devices.pci.config_space import BAR_IO, NIC_ROM, Bar, PciId, has_rom
 from vmstate.pseries.devices.pci.pci_device import Pci, PciState
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
 
 IDENTITY = PciId(
     0x8086,
@@ -234,3 +238,36 @@ class E1000Card(Device):
         self.phy_reg = WireArray("H", _phy())
         self.mac_reg = WireArray("I", registers(mac, vlan))
         self.mit_irq_level = False
+
+
+#: The property is younger than most machine types.
+INIT_VET = Property("e1000", "init-vet", History("off", ("6.1", "on")))
+EXTRA_MAC_REGISTERS = Property("e1000", "extra_mac_registers", "on")
+MIGRATE_TSO_PROPS = Property("e1000", "migrate_tso_props", "on")
+
+
+def plug(board: Board, option: DeviceOption | None) -> None:
+    """Plug a card with its boot firmware."""
+    machine, rom = board.machine, has_rom(option)
+    card = E1000Card(
+        machine,
+        board.mac(option),
+        vlan=INIT_VET.flag(machine, option),
+        full=EXTRA_MAC_REGISTERS.flag(machine, option),
+        contexts=MIGRATE_TSO_PROPS.flag(machine, option),
+        rom=rom,
+    )
+    path = board.plug_pci(card, "e1000", option)
+    if rom:
+        board.ram_blocks.append(RamBlock(f"{path}/e1000.rom", NIC_ROM.size))
+
+
+DRIVERS = (
+    Driver(
+        "e1000",
+        plug,
+        properties=(INIT_VET, EXTRA_MAC_REGISTERS, MIGRATE_TSO_PROPS),
+        netdev_owner="e1000",
+        examples=("-device e1000,romfile=",),
+    ),
+)

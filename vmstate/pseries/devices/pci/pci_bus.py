@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from vmstate.describe import Int32, Int32Equal, VMStateDescription, WireArray
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.board.interrupts import PCI_NUM_PINS
 from vmstate.pseries.machine import Machine
-
-PCI_NUM_PINS = 4
 
 PCIBUS = VMStateDescription(
     "PCIBUS",

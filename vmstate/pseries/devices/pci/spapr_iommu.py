@@ -15,6 +15,7 @@ from vmstate.describe import (
     VMStateDescription,
     WireArray,
 )
+from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
@@ -92,3 +93,10 @@ class SpaprIommu(Device):
         self.page_shift = TCE_PAGE_SHIFT if size else 0
         self.mig_nb_table = 0
         self.mig_table = None
+
+
+def add_window(board: Board, window: SpaprIommu) -> None:
+    """Make a DMA window."""
+    machine, number = board.machine, board.new_instance("spapr_iommu")
+    window.instance_id = machine.rules.table_instance(machine, window.liobn, number)
+    board.add(window)

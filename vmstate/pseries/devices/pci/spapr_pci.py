@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,18 @@ from vmstate.describe import (
     VMStateDescription,
 )
 from vmstate.describe.history import Span
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.board import Board, PciSlots
+from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.device import Device
-from vmstate.pseries.devices.pci.pci_bus import PCI_NUM_PINS
-from vmstate.pseries.devices.pci.spapr_iommu import pci_liobn
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.interrupts import PCI_NUM_PINS
+from vmstate.pseries.board.properties import number_of
+from vmstate.pseries.devices.pci.pci_bus import PciBus
+from vmstate.pseries.devices.pci.spapr_iommu import PHB_WINDOW_SIZE, SpaprIommu, add_window, pci_liobn
 from vmstate.pseries.devices.pci.spapr_pci_msi import msi_post_load
-from vmstate.pseries.machine import Machine
+from vmstate.pseries.machine import Machine, Refused
+from vmstate.pseries.options import DeviceOption, parse_number
 
 DRIVER = "spapr-pci-host-bridge"
 BASE_BUID = 0x800000020000000
@@ -143,3 +150,71 @@ class SpaprPci(Device):
             if driver == DRIVER and name == "mem_win_size"
         ]
         return int(given[-1], 0)
+
+
+FUNCTIONS = 256  # of a PCI bus: 32 slots of 8 functions
+
+_BRIDGE_EXISTS: History[Callable[[list[int]], tuple[str, ...]]] = History(
+    lambda _: ("PCI host bridges must have unique BUIDs",),
+    (
+        "4.1",
+        lambda used: (
+            "PCI host bridges must have unique indexes",
+            f"The following indexes are already in use:{''.join(f' {index}' for index in used)}",
+            "Try another value for the index property",
+        ),
+    ),
+)
+_INDEX_MISSING = History("BUID not specified for PHB", ("2.11", '"index" for PAPR PHB is mandatory'))
+_MAX_BRIDGE = 30
+#: The connector that a bridge is attached to finds out first.
+_BRIDGE_CONNECTORS = History(False, ("6.0", True))
+
+
+def check(machine: Machine, option: DeviceOption) -> None:
+    """``spapr_phb_realize``: an index that is given, in range, and not another bridge's."""
+    given = option.get("index")
+    if given is None:
+        raise Refused(f"{option.text}: {_INDEX_MISSING.at(machine.release)}")
+    index = parse_number(given)
+    if index is None:
+        raise ConfigurationError(f"{option.text}: index is not a number")
+    most = 255 if machine.flags.phb_placement == "2.7" else _MAX_BRIDGE
+    if index > most:
+        raise Refused(f'{option.text}: "index" for PAPR PHB is too large (max {most})')
+    if index in machine.bridges and _BRIDGE_CONNECTORS.at(machine.release) and machine.flags.dr_phb_enabled:
+        raise Refused(f"{option.text}: PHB {index} already attached")
+    if index in machine.bridges:
+        first, *rest = _BRIDGE_EXISTS.at(machine.release)(machine.bridges[::-1])
+        raise Refused(f"{option.text}: {first}", *rest)
+    machine.bridges.append(index)
+
+
+def plug(board: Board, option: DeviceOption | None) -> None:
+    """Plug a host bridge: the connectors of its slots, its DMA windows, itself, its bus."""
+    machine, index = board.machine, number_of(option, "index", 0)
+    lsi = board.numbers.pci_lsi(index)
+    if machine.flags.phb_dynamic_reconfiguration:
+        board.connect(Connectors(DrcType.PCI, index << 16, FUNCTIONS))
+    for window in range(2 if machine.flags.ddw else 1):
+        size = 0 if window else PHB_WINDOW_SIZE
+        add_window(board, SpaprIommu(machine, pci_liobn(index, window), size, default=not window))
+    board.add(SpaprPci(machine, index, lsi, board.new_instance("spapr_pci")))
+    board.add(PciBus(machine, board.new_instance("PCIBUS")))
+    name = None if option is None else option.id
+    names = (f"{name}.0",) if name else (f"pci.{len(board.buses)}",)
+    board.buses.append(PciSlots(f"pci@{BASE_BUID + index:x}", names))
+
+
+DRIVERS = (
+    Driver(
+        DRIVER,
+        plug,
+        bus="",
+        check=check,
+        examples=(
+            "-device spapr-pci-host-bridge,index=1",
+            "-device spapr-pci-host-bridge,index=2,id=two{0}",
+        ),
+    ),
+)

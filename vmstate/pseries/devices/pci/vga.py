@@ -20,10 +20,14 @@ from vmstate.describe import (
     WireArray,
 )
 from vmstate.describe.arrays import zeros
+from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.properties import Property
 from vmstate.pseries.devices.pci.config_space import BAR_PREFETCH, ROM_BAR, Bar, PciId
 from vmstate.pseries.devices.pci.pci_device import Pci, PciState
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
 
 VRAM_SIZE = 16 << 20
 ROM_SIZE = 64 << 10
@@ -110,3 +114,27 @@ class Vga(Device):
         super().__init__(machine)
         self.pci = PciState(self, IDENTITY if extended else WITHOUT_EXTENDED_REGISTERS)
         self.vga = Record(**_reset_registers(), big_endian_fb=True, default_endian_fb=True)
+
+
+EXTENDED_REGISTERS = Property("VGA", "qemu-extended-regs", "on")
+GLOBAL_VMSTATE = Property("VGA", "global-vmstate", "off")
+
+
+def plug(board: Board, option: DeviceOption | None) -> None:
+    """Plug a card with its memory and its firmware."""
+    machine = board.machine
+    card = Vga(machine, extended=EXTENDED_REGISTERS.flag(machine, option))
+    path = board.plug_pci(card, "VGA", option)
+    memory = "vga.vram" if GLOBAL_VMSTATE.flag(machine, option) else f"{path}/vga.vram"
+    board.ram_blocks += [RamBlock(memory, VRAM_SIZE), RamBlock(f"{path}/vga.rom", ROM_SIZE)]
+
+
+DRIVERS = (
+    Driver(
+        "VGA",
+        plug,
+        properties=(EXTENDED_REGISTERS, GLOBAL_VMSTATE),
+        graphics=True,
+        examples=("-device VGA",),
+    ),
+)

@@ -6,36 +6,13 @@ id, and because a guest in the middle of a hotplug sends its connector.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 from vmstate.describe import Bool, Since, UInt32, VMStateDescription
+from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
-
-#: The releases from which connectors are registered at all ("spapr_drc" sections).
-SINCE = "2.10"
-TYPE_SHIFT = 28
-
-
-class DrcType(IntEnum):
-    """The kinds (SpaprDrcTypeShift): what hangs on a connector; the upper bits of its index."""
-
-    CPU = 1
-    PHB = 2
-    PCI = 4
-    LMB = 8
-    PMEM = 9
-
-    @property
-    def physical(self) -> bool:
-        """PCI slots have an indicator light, and a second registration for it."""
-        return self is DrcType.PCI
-
-    def index(self, number: int) -> int:
-        """spapr_drc_index: the connector's index, which is its instance."""
-        return self << TYPE_SHIFT | number
 
 
 class DrcState(IntEnum):
@@ -118,27 +95,15 @@ class SpaprDrcPhysical(Device):
         self.dr_indicator = self.rest_indicator
 
 
-@dataclass(frozen=True, slots=True)
-class Connectors:
-    """``count`` connectors of a kind with consecutive numbers; ``attached``: there is a device on each."""
-
-    kind: DrcType
-    first: int
-    count: int
-    attached: bool = False
-
-    @property
-    def registrations(self) -> int:
-        """Section ids that they take: two for each with an indicator."""
-        return self.count * (2 if self.kind.physical else 1)
-
-    def find(self, machine: Machine, idstr: str, instance_id: int) -> SpaprDrc | SpaprDrcPhysical | None:
-        """The connector's section of that name and instance, at rest; None if it is not one of these."""
-        number = instance_id - self.kind.index(0)
-        if not self.first <= number < self.first + self.count:
-            return None
-        if idstr == SPAPR_DRC.name:
-            return SpaprDrc(machine, self.kind, number, self.attached)
-        if idstr == SPAPR_DRC_PHYSICAL.name and self.kind.physical:
-            return SpaprDrcPhysical(machine, self.kind, number, self.attached)
+def connector(
+    connectors: Connectors, machine: Machine, idstr: str, instance_id: int
+) -> SpaprDrc | SpaprDrcPhysical | None:
+    """Return the connector's section of that name and instance, at rest; None if it is not one of these."""
+    number = connectors.number(instance_id)
+    if number is None:
         return None
+    if idstr == SPAPR_DRC.name:
+        return SpaprDrc(machine, connectors.kind, number, connectors.attached)
+    if idstr == SPAPR_DRC_PHYSICAL.name and connectors.kind.physical:
+        return SpaprDrcPhysical(machine, connectors.kind, number, connectors.attached)
+    return None

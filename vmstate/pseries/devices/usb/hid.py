@@ -18,8 +18,11 @@ from vmstate.describe import (
 )
 from vmstate.describe.arrays import zeros
 from vmstate.describe.diagnostics import EINVAL
-from vmstate.pseries.board.device import Device
+from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.usb import UsbDevice
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
 
 ATTACHED, DEFAULT = 1, 3
 REPORT_PROTOCOL = 1
@@ -97,7 +100,7 @@ USB_PTR = VMStateDescription(
 )
 
 
-class UsbDevice(Device):
+class UsbHid(UsbDevice):
     """A device in its port that the guest has not given an address."""
 
     def __init__(self, machine: Machine) -> None:
@@ -116,7 +119,7 @@ class UsbDevice(Device):
         self.protocol = REPORT_PROTOCOL
 
 
-class UsbKeyboard(UsbDevice):
+class UsbKeyboard(UsbHid):
     """No key pressed."""
 
     description = USB_KBD
@@ -128,7 +131,7 @@ class UsbKeyboard(UsbDevice):
         self.key = WireArray("B", zeros(16))
 
 
-class UsbPointer(UsbDevice):
+class UsbPointer(UsbHid):
     """A mouse or a tablet: nothing has moved."""
 
     description = USB_PTR
@@ -139,3 +142,27 @@ class UsbPointer(UsbDevice):
         assert layout is not None
         names, item = layout
         self.queue = WireRecords(names, item, zeros(QUEUE_LENGTH * item.size))
+
+
+def plug_keyboard(board: Board, option: DeviceOption | None) -> None:
+    """Plug a keyboard."""
+    board.plug_usb(UsbKeyboard(board.machine), "usb-kbd", option)
+
+
+def plug_mouse(board: Board, option: DeviceOption | None) -> None:
+    """Plug a mouse."""
+    board.plug_usb(UsbPointer(board.machine), "usb-mouse", option)
+
+
+def plug_tablet(board: Board, option: DeviceOption | None) -> None:
+    """Plug a tablet."""
+    board.plug_usb(UsbPointer(board.machine), "usb-tablet", option)
+
+
+DRIVERS = (
+    Driver("usb-kbd", plug_keyboard, bus="usb-bus", examples=("-device nec-usb-xhci -device usb-kbd",)),
+    Driver(
+        "usb-mouse", plug_mouse, bus="usb-bus", examples=("-device nec-usb-xhci,id=x{0} -device usb-mouse",)
+    ),
+    Driver("usb-tablet", plug_tablet, bus="usb-bus"),
+)

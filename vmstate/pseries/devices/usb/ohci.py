@@ -19,10 +19,13 @@ from vmstate.describe import (
     WireArray,
 )
 from vmstate.describe.arrays import zeros
-from vmstate.pseries.board.device import Device
+from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.usb import UsbController
 from vmstate.pseries.devices.pci.config_space import Bar, PciId
 from vmstate.pseries.devices.pci.pci_device import Pci, PciState
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
 
 MAX_PORTS = 15
 POWERED_PORTS = 3
@@ -97,7 +100,7 @@ def _reset_registers() -> dict[str, Any]:
     return numbers | RESET | {"usb_buf": WireArray("B", zeros(BUFFER)), "eof_timer": None}
 
 
-class Ohci(Device):
+class Ohci(UsbController):
     """A controller that nobody has started.  It resets each device that is plugged in."""
 
     description = OHCI
@@ -120,3 +123,11 @@ class Ohci(Device):
         self.state.intr_status |= ROOT_HUB_CHANGED
         self.used += 1
         return self.used
+
+
+def plug(board: Board, option: DeviceOption | None) -> None:
+    """Plug a controller."""
+    board.plug_usb_controller(Ohci(board.machine), "pci-ohci", option)
+
+
+DRIVERS = (Driver("pci-ohci", plug, usb_controller=True, examples=("-device pci-ohci",)),)

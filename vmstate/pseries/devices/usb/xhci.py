@@ -22,10 +22,14 @@ from vmstate.describe import (
     plan_of,
 )
 from vmstate.describe.arrays import zeros
-from vmstate.pseries.board.device import Device
+from vmstate.describe.history import Span
+from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.usb import UsbController
 from vmstate.pseries.devices.pci.config_space import BAR_MEMORY_64, EXPRESS, Bar, PciId, msi, msix
 from vmstate.pseries.devices.pci.pci_device import MSIX, MsixTable, Pci, PciState
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
 
 SPLIT = "5.2"  # from here on the controller is a structure of its own inside the PCI device
 EVENT_QUEUE = 6 * 64
@@ -139,7 +143,7 @@ QEMU = XhciModel(
 )
 
 
-class Xhci(Device):
+class Xhci(UsbController):
     """A controller that nobody has started.  The ports of USB 3 come first; slow devices go to the others."""
 
     description = XHCI
@@ -184,3 +188,19 @@ def _idle_interrupter() -> Record:
     zero = dict.fromkeys(("iman", "imod", "erstsz", "erstba_low", "erstba_high", "erdp_low", "erdp_high"), 0)
     flags = {"msix_used": False, "er_pcs": True, "er_full_unused": False}
     return Record(**zero, **flags, er_start=0, er_size=0, er_ep_idx=0)
+
+
+def plug_nec(board: Board, option: DeviceOption | None) -> None:
+    """Plug a ``nec-usb-xhci``, the default controller."""
+    board.plug_usb_controller(Xhci(board.machine, NEC), "nec-usb-xhci", option)
+
+
+def plug_qemu(board: Board, option: DeviceOption | None) -> None:
+    """Plug a ``qemu-xhci``."""
+    board.plug_usb_controller(Xhci(board.machine, QEMU), "qemu-xhci", option)
+
+
+DRIVERS = (
+    Driver("nec-usb-xhci", plug_nec, usb_controller=True, examples=("-device nec-usb-xhci",)),
+    Driver("qemu-xhci", plug_qemu, Span("2.10"), usb_controller=True, examples=("-device qemu-xhci",)),
+)

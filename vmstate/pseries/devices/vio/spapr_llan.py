@@ -16,8 +16,12 @@ from vmstate.describe import (
     VMStateDescription,
     WireArray,
 )
-from vmstate.pseries.devices.vio.spapr_vio import SpaprVio, VioDevice
+from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.properties import Property
+from vmstate.pseries.devices.vio.spapr_vio import VIO_BUS, SpaprVio, VioDevice, plug_vio
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
 
 MAX_POOLS = 5
 POOL_BUFFERS = 4096
@@ -87,3 +91,32 @@ class SpaprLlan(SpaprVio):
 @lru_cache(maxsize=1)
 def _no_buffers() -> WireArray:
     return WireArray.filled("Q", POOL_BUFFERS)
+
+
+USE_RX_BUFFER_POOLS = Property("spapr-vlan", "use-rx-buffer-pools", "on")
+
+
+def plug(board: Board, option: DeviceOption | None) -> None:
+    """Plug a card."""
+    pools, mac = USE_RX_BUFFER_POOLS.flag(board.machine, option), board.mac(option)
+
+    def card(machine: Machine, reg: int, irq: int) -> SpaprLlan:
+        return SpaprLlan(machine, reg, irq, pools=pools, mac=mac)
+
+    plug_vio(board, card)
+
+
+DRIVERS = (
+    Driver(
+        "spapr-vlan",
+        plug,
+        bus=VIO_BUS,
+        properties=(USE_RX_BUFFER_POOLS,),
+        netdev_owner="spapr-vlan",
+        vio_name="l-lan",
+        examples=(
+            "-device spapr-vlan",
+            "-netdev hubport,hubid={0},id=n{0} -device spapr-vlan,netdev=n{0}",
+        ),
+    ),
+)

@@ -6,8 +6,11 @@ from typing import Any
 
 from vmstate.describe import Allocated, Buffer, UInt32, VMStateDescription
 from vmstate.describe.arrays import zeros
-from vmstate.pseries.devices.vio.spapr_vio import SpaprVio
+from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.devices.vio.spapr_vio import VIO_BUS, SpaprVio, plug_vio
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
 
 DEFAULT_SIZE = 65536
 
@@ -36,3 +39,21 @@ class SpaprNvram(SpaprVio):
         super().__init__(machine, reg, irq)
         self.size = DEFAULT_SIZE
         self.buf = zeros(DEFAULT_SIZE)
+
+
+def plug(board: Board, option: DeviceOption | None) -> None:
+    """Plug the memory, which is the board's own."""
+    del option
+    plug_vio(board, SpaprNvram)
+
+
+DRIVERS = (
+    Driver(
+        "spapr-nvram",
+        plug,
+        bus=VIO_BUS,
+        vio_name="nvram",
+        user_creatable=False,
+        followed_globals=frozenset({"reg"}),
+    ),
+)

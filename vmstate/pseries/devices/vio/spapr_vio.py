@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
 
 from vmstate.describe import Field, Struct, UInt32, UInt32Equal, UInt64, VMStateDescription
+from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.devices.pci.spapr_iommu import SpaprIommu, add_window
 from vmstate.pseries.machine import Machine
+
+VIO_BUS = "spapr-vio-bus"
 
 SPAPR_VIO = VMStateDescription(
     "spapr_vio",
@@ -44,3 +49,16 @@ class SpaprVio(Device):
         self.qladdr = 0
         self.qsize = 0
         self.qnext = 0
+
+
+D = TypeVar("D", bound=SpaprVio)
+
+
+def plug_vio(board: Board, make: Callable[[Machine, int, int], D]) -> D:
+    """Plug the next device of the VIO bus, and its DMA window if it has one."""
+    placed, irq = board.next_vio()
+    device = make(board.machine, placed.reg, irq)
+    if device.rtce_window_size:
+        add_window(board, SpaprIommu(board.machine, placed.reg, device.rtce_window_size))
+    board.add_at(placed.path, device)
+    return device

@@ -6,7 +6,13 @@ Requests in flight are not here: they travel with the disks.
 from __future__ import annotations
 
 from vmstate.describe import VMStateDescription
-from vmstate.pseries.devices.vio.spapr_vio import SpaprVio, VioDevice
+from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.devices.vio.scsi_disk import ScsiDisk
+from vmstate.pseries.devices.vio.spapr_vio import VIO_BUS, SpaprVio, VioDevice, plug_vio
+from vmstate.pseries.options import DeviceOption
+
+CD_ADDRESS = "0:2:0"  # channel, target, unit
 
 SPAPR_VSCSI = VMStateDescription(
     "spapr_vscsi", version_id=1, minimum_version_id=1, fields=[VioDevice("vdev")]
@@ -18,3 +24,14 @@ class SpaprVscsi(SpaprVio):
 
     description = SPAPR_VSCSI
     rtce_window_size = 0x10000000
+
+
+def plug(board: Board, option: DeviceOption | None) -> None:
+    """Plug an adapter; the default one of a machine has a CD drive."""
+    adapter = plug_vio(board, SpaprVscsi)
+    if option is None:
+        path = adapter.idstr.rsplit("/", 1)[0]
+        board.add_at(f"{path}/{CD_ADDRESS}", ScsiDisk(board.machine))
+
+
+DRIVERS = (Driver("spapr-vscsi", plug, bus=VIO_BUS, vio_name="v-scsi", examples=("-device spapr-vscsi",)),)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from vmstate.describe import Buffer, UInt32, VMStateDescription
 from vmstate.describe.arrays import zeros
-from vmstate.pseries.devices.vio.spapr_vio import SpaprVio, VioDevice
-from vmstate.pseries.machine import Machine
+from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.devices.vio.spapr_vio import VIO_BUS, SpaprVio, VioDevice, plug_vio
+from vmstate.pseries.machine import Machine, Refused
+from vmstate.pseries.options import DeviceOption
 
 VTERM_BUFSIZE = 16
 
@@ -27,3 +30,21 @@ class SpaprVty(SpaprVio):
         setattr(self, "in", 0)
         self.out = 0
         self.buf = zeros(VTERM_BUFSIZE)
+
+
+def check(machine: Machine, option: DeviceOption) -> None:
+    """``spapr_vty_realize``: a terminal needs a character device that exists."""
+    wanted = option.get("chardev")
+    if wanted is None:
+        raise Refused(f"{option.text}: chardev property not set")
+    if wanted not in machine.chardevs:
+        raise Refused(f"{option.text}: Property 'spapr-vty.chardev' can't find value '{wanted}'")
+
+
+def plug(board: Board, option: DeviceOption | None) -> None:
+    """Plug a terminal."""
+    del option
+    plug_vio(board, SpaprVty)
+
+
+DRIVERS = (Driver("spapr-vty", plug, bus=VIO_BUS, check=check, vio_name="vty"),)

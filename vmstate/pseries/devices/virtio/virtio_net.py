@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from vmstate.describe import (
@@ -22,9 +23,20 @@ from vmstate.describe import (
 )
 from vmstate.describe.diagnostics import EINVAL, aborts
 from vmstate.describe.history import Span
+from vmstate.pseries.board.board import Board, RamBlock
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.properties import Property
+from vmstate.pseries.devices.pci.config_space import NIC_ROM, has_rom
 from vmstate.pseries.devices.virtio.virtio import virtio
-from vmstate.pseries.devices.virtio.virtio_pci import VirtioDevice, VirtioModel, VirtioOptions
+from vmstate.pseries.devices.virtio.virtio_pci import (
+    PROPERTIES,
+    VirtioDevice,
+    VirtioModel,
+    VirtioOptions,
+    options,
+)
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
 
 MAX_VLAN = 4096
 MAC_ENTRIES = 64
@@ -228,3 +240,27 @@ class VirtioNet(VirtioDevice):
         self.has_vnet_hdr = self.has_ufo = 0
         self.multi_overflow = self.uni_overflow = self.alluni = self.nomulti = self.nouni = self.nobcast = 0
         self.tx_waiting_others: list[int] = []
+
+
+VECTORS = Property("virtio-net-pci-base", "vectors", "4")
+
+
+def plug(board: Board, option: DeviceOption | None) -> None:
+    """Plug a card with its boot firmware."""
+    machine, rom = board.machine, has_rom(option)
+    chosen = options(machine, option, [256, 256, CONTROL_SIZE], VECTORS.number(machine, option))
+    card = VirtioNet(machine, replace(chosen, rom=rom), board.mac(option))
+    path = board.plug_pci(card, "virtio-net-pci", option)
+    if rom:
+        board.ram_blocks.append(RamBlock(f"{path}/virtio-net-pci.rom", NIC_ROM.size))
+
+
+DRIVERS = (
+    Driver(
+        "virtio-net-pci",
+        plug,
+        properties=(VECTORS, *PROPERTIES),
+        netdev_owner="virtio-net-device",
+        examples=("-device virtio-net-pci,romfile=", "-device virtio-net-pci,romfile=,addr=4"),
+    ),
+)

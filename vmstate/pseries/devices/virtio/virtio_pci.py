@@ -10,6 +10,7 @@ from typing import Any
 from vmstate.describe import Cursor, History, WireRecords, plan_of
 from vmstate.describe.arrays import WireArray, zeros
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.board.properties import Property
 from vmstate.pseries.devices.pci.config_space import (
     BAR_IO,
     BAR_MEMORY_64,
@@ -26,6 +27,7 @@ from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, PciState, table
 from vmstate.pseries.devices.virtio.load import MAX_QUEUES, NO_VECTOR
 from vmstate.pseries.devices.virtio.virtio import MODERN_QUEUE, QUEUE, QUEUE_RINGS, QUEUE_WITHOUT_VECTOR
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
 
 REDHAT = 0x1AF4
 MODERN_BAR, MSIX_BAR = 4, 1
@@ -179,3 +181,34 @@ def _fresh_queues(sizes: tuple[int, ...], vectors: bool) -> WireRecords:
     last = NO_VECTOR.to_bytes(2, "big") if vectors else b""
     raw = b"".join(size.to_bytes(4, "big") + bytes(10) + last for size in sizes)
     return _records(QUEUE if vectors else QUEUE_WITHOUT_VECTOR, raw)
+
+
+DISABLE_MODERN = Property("virtio-pci", "disable-modern", "off")
+MIGRATE_EXTRA = Property("virtio-pci", "migrate-extra", "on")
+PAGE_PER_VQ = Property("virtio-pci", "page-per-vq", "off")
+#: The property is younger than most machine types.
+QUEUE_RESET = Property("virtio-device", "queue_reset", History("off", ("7.2", "on")))
+PROPERTIES = (DISABLE_MODERN, MIGRATE_EXTRA, PAGE_PER_VQ, QUEUE_RESET)
+
+
+def options(
+    machine: Machine,
+    option: DeviceOption | None,
+    queues: Sequence[int],
+    vectors: int,
+    config_len: int | None = None,
+    features: int = 0,
+) -> VirtioOptions:
+    """Return queues and vectors, with the properties that all virtio devices on PCI have."""
+    modern = not DISABLE_MODERN.flag(machine, option)
+    resets = QUEUE_RESET.flag(machine, option)
+    version = (VERSION_1 if modern else 0) | (RING_RESET if modern and resets else 0)
+    return VirtioOptions(
+        queues=tuple(queues),
+        vectors=vectors,
+        modern=modern,
+        extra=MIGRATE_EXTRA.flag(machine, option),
+        page_per_queue=PAGE_PER_VQ.flag(machine, option),
+        config_len=config_len,
+        features=features | version,
+    )

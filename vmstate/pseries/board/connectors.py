@@ -1,0 +1,49 @@
+"""Dynamic reconfiguration connectors (DRC), the slots of hotplug: kinds, indexes, how many there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+#: The releases from which connectors are registered at all ("spapr_drc" sections).
+SINCE = "2.10"
+TYPE_SHIFT = 28
+
+
+class DrcType(IntEnum):
+    """The kinds (SpaprDrcTypeShift): what hangs on a connector; the upper bits of its index."""
+
+    CPU = 1
+    PHB = 2
+    PCI = 4
+    LMB = 8
+    PMEM = 9
+
+    @property
+    def physical(self) -> bool:
+        """True for PCI slots: they have an indicator light, and a second registration for it."""
+        return self is DrcType.PCI
+
+    def index(self, number: int) -> int:
+        """Return the connector's index (spapr_drc_index), which is its instance."""
+        return self << TYPE_SHIFT | number
+
+
+@dataclass(frozen=True, slots=True)
+class Connectors:
+    """``count`` connectors of a kind with consecutive numbers; ``attached``: there is a device on each."""
+
+    kind: DrcType
+    first: int
+    count: int
+    attached: bool = False
+
+    @property
+    def registrations(self) -> int:
+        """Section ids that they take: two for each with an indicator."""
+        return self.count * (2 if self.kind.physical else 1)
+
+    def number(self, instance_id: int) -> int | None:
+        """Return the number of the connector with this instance; None if it is not one of these."""
+        number = instance_id - self.kind.index(0)
+        return number if self.first <= number < self.first + self.count else None

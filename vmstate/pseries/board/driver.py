@@ -1,0 +1,50 @@
+"""A driver: all that ``-device`` and the board must know of a device, declared beside its section."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vmstate.describe.history import ALWAYS, Span
+from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.properties import Property
+from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
+
+Plug = Callable[[Board, DeviceOption | None], None]
+"""Puts a device on the board: its sections and its memory blocks.  The option is None for the board's own."""
+
+Check = Callable[[Machine, DeviceOption], None]
+"""What the device's realize function refuses while QEMU starts.  Raises Refused."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A kind of device, under the name that ``-device`` has for it.
+
+    ``span``: the releases that have it.  ``bus``: the type of bus it is plugged into (``PCI``, ``usb-bus``,
+    ``spapr-vio-bus``), empty for none.  ``properties``: those that decide what it sends.  ``netdev_owner``:
+    the class that a network card's property ``netdev`` belongs to.  ``usb_controller``: it has a USB bus.
+    ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it takes the place of the default screen.
+    ``user_creatable``: ``-device`` can name it.  ``followed_globals``: properties whose ``-global`` is
+    followed.  ``examples``: options to plug one, for random command lines; ``{0}`` makes names differ.
+    """
+
+    name: str
+    plug: Plug
+    span: Span = ALWAYS
+    bus: str = "PCI"
+    check: Check | None = None
+    properties: tuple[Property, ...] = ()
+    netdev_owner: str = ""
+    usb_controller: bool = False
+    vio_name: str = ""
+    graphics: bool = False
+    user_creatable: bool = True
+    followed_globals: frozenset[str] = frozenset()
+    examples: tuple[str, ...] = ()
+
+
+def plug_nothing(board: Board, option: DeviceOption | None) -> None:
+    """A device that sends nothing."""
+    del board, option

@@ -1,0 +1,60 @@
+"""``pc-dimm``: a memory module (hw/mem/pc-dimm.c).  It sends no section, but its memory is a RAM block."""
+
+from __future__ import annotations
+
+from vmstate.describe.history import History
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.board import Board, RamBlock
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.machine import Machine, Refused
+from vmstate.pseries.options import DeviceOption
+
+UNITS = "BKMGTPE"
+
+_NO_SLOTS = History(
+    "memory hotplug is not enabled, please add maxmem option",
+    ("3.0", "no slots where allocated, please specify the 'slots' option"),
+)
+
+
+def check(machine: Machine, option: DeviceOption) -> None:
+    """``spapr_memory_pre_plug`` and ``pc_dimm_pre_plug``, as far as sizes do not matter."""
+    if all(backend.id != option.get("memdev") for backend in machine.objects):
+        raise ConfigurationError(f"{option.text}: no such -object memory-backend-ram")
+    if not machine.flags.dr_lmb_enabled:
+        raise Refused(f"{option.text}: Memory hotplug not supported for this machine")
+    if machine.ram_slots == 0:
+        raise Refused(f"{option.text}: {_NO_SLOTS.at(machine.release)}")
+
+
+def plug(board: Board, option: DeviceOption | None) -> None:
+    """Plug a module, whose block of memory has its backend's name."""
+    wanted = None if option is None else option.get("memdev")
+    backend = next(backend for backend in board.machine.objects if backend.id == wanted)
+    size = size_in_bytes(backend.get("size") or "0")
+    board.ram_blocks.append(RamBlock(backend.id or "", size))
+    board.plugged_memory += size
+
+
+def size_in_bytes(text: str) -> int:
+    """Return a size as QEMU reads it: a number, perhaps with a unit of powers of 1024.
+
+    Raises ConfigurationError for a text that is not a size.
+    """
+    unit = text[-1:].upper()
+    scale = 1024 ** UNITS.index(unit) if unit and unit in UNITS else 1
+    try:
+        return int(text[:-1], 0) * scale if unit in UNITS else int(text, 0)
+    except ValueError:
+        raise ConfigurationError(f"size={text}: not a size that we model") from None
+
+
+DRIVERS = (
+    Driver(
+        "pc-dimm",
+        plug,
+        bus="",
+        check=check,
+        examples=("-object memory-backend-ram,id=m{0},size=256M -device pc-dimm,memdev=m{0},id=d{0}",),
+    ),
+)

@@ -55,7 +55,7 @@ def failure(description, data, state=None, version_id=None):
     version_id = description.version_id if version_id is None else version_id
     with pytest.raises(StreamError) as caught:
         plan_of(description).load(cur, Record() if state is None else state, version_id)
-    return cur.reports, caught.value
+    return cur.diagnostics, caught.value
 
 
 def refused(*args, **more):

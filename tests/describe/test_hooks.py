@@ -124,7 +124,7 @@ def test_a_hooks_errno_ends_the_loading(hook, ret):
     with pytest.raises(LoadFailure) as failure:
         plan_of(dev).load(cur, Record(), 3)
     assert failure.value.ret == ret
-    assert cur.reports == [
+    assert cur.diagnostics == [
         HookFailed(hook, "d", 4, 2, ret)
     ]  # QEMU prints the local version, not the incoming
     assert cur.pos == (0 if hook == "pre_load" else 1)
@@ -150,7 +150,7 @@ def test_a_hook_may_hand_its_message_to_the_loader():
     cur = Cursor(memoryview(b"\1" + END), judge=True)
     with pytest.raises(LoadFailure):
         plan_of(dev).load(cur, Record(), 1)
-    assert cur.reports == [HookFailed("post_load", "d", 1, 1, -22, "the machine is another one")]
+    assert cur.diagnostics == [HookFailed("post_load", "d", 1, 1, -22, "the machine is another one")]
 
 
 @pytest.mark.parametrize("hook", ["pre_save", "post_save"])

@@ -177,7 +177,7 @@ def test_a_judge_names_a_short_stream_too(case, data):
     payload = encode(vmsd, state)
     cut = data.draw(st.integers(0, max(0, len(payload) - 1)))
     error, cur = outcome(vmsd, payload[:cut], twin(vmsd, state), judge=True)
-    assert error is None or (error.ret < 0 and cur.reports)
+    assert error is None or (error.ret < 0 and cur.diagnostics)
 
 
 @laws
@@ -194,7 +194,7 @@ def test_any_bytes_give_a_tree_or_a_stream_error(description, release, data):
 def test_any_bytes_are_accepted_or_refused_with_a_reason(case, data):
     vmsd, state = case
     error, cur = outcome(vmsd, data, twin(vmsd, state), judge=True)
-    assert error is None or (error.ret < 0 and cur.reports)
+    assert error is None or (error.ret < 0 and cur.diagnostics)
 
 
 @laws
@@ -205,5 +205,5 @@ def test_watched_or_not_the_plan_loads_alike(case, data, judge):
     for tree in (None, TreeBuilder(Node("t", "section", "struct", 0, 0))):
         other = twin(vmsd, state)
         error, cur = outcome(vmsd, data, other, judge=judge, tree=tree)
-        seen.append((str(error), cur.pos, cur.reports, plain(other.__dict__)))
+        seen.append((str(error), cur.pos, cur.diagnostics, plain(other.__dict__)))
     assert seen[0] == seen[1]

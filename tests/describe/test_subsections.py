@@ -39,7 +39,7 @@ def failing(description, data, state=None):
     cur = Cursor(memoryview(data + END), judge=True)
     with pytest.raises(LoadFailure) as failure:
         plan_of(description).load(cur, Record() if state is None else state, description.version_id)
-    return cur.reports, failure.value.ret
+    return cur.diagnostics, failure.value.ret
 
 
 @pytest.mark.parametrize(

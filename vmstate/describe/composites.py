@@ -7,7 +7,7 @@ from typing import Any
 
 from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
-from vmstate.describe.diagnostics import EINVAL, ElementFailed, ElementVersion, LoadFailure, TreeInconsistent
+from vmstate.describe.diagnostics import ElementFailed, ElementVersion, TreeInconsistent
 from vmstate.describe.fields import Field, attribute
 from vmstate.describe.history import settled
 from vmstate.describe.infos import UINT32, UINT64, Info
@@ -27,8 +27,7 @@ def _check_window(cur: Cursor, field: Field, plan: Plan) -> int:
     windows = ((version > plan.version_id, "too new"), (version < plan.minimum_version_id, "too old"))
     for wrong, what in windows:
         if wrong:
-            cur.reports.append(ElementVersion(vmsd.name, what))
-            raise LoadFailure(-EINVAL, f"{vmsd.name} {what}", offset=cur.pos, found=version)
+            raise cur.fail(ElementVersion(vmsd.name, what), f"{vmsd.name} {what}", found=version)
     return version
 
 
@@ -66,7 +65,7 @@ class QueueInfo(Info):
                 with_node(cur, len(elements), plan, element, version)
             except StreamError as error:
                 if self._explains:
-                    cur.reports.append(ElementFailed("list", field.name, plan.vmsd.name, error.ret))
+                    cur.diagnostics.append(ElementFailed("list", field.name, plan.vmsd.name, error.ret))
                 raise
             elements.append(element)
             check(cur, start, len(elements))
@@ -96,8 +95,8 @@ class TreeInfo(Info):
         while cur.byte():
             if len(nodes) >= count:
                 # The loader leaves its loop here, then finds more nodes than were announced.
-                cur.reports.append(TreeInconsistent(field.name))
-                raise LoadFailure(-EINVAL, "more nodes than announced", offset=start, expected=count)
+                message = "more nodes than announced"
+                raise cur.fail(TreeInconsistent(field.name), message, offset=start, expected=count)
             key = UINT64.get(cur, field, state, 0, None) if key_plan is None else Record()
             value = field.make(state) if field.make is not None else Record()
             for each, target in ((key_plan, key), (plan, value)):
@@ -106,9 +105,8 @@ class TreeInfo(Info):
             nodes.append((key, value))
             check(cur, start, len(nodes))
         if len(nodes) != count:
-            cur.reports.append(TreeInconsistent(field.name))
-            raise LoadFailure(
-                -EINVAL,
+            raise cur.fail(
+                TreeInconsistent(field.name),
                 "another number of nodes than announced",
                 offset=start,
                 expected=count,
@@ -120,7 +118,7 @@ class TreeInfo(Info):
         try:
             with_node(cur, index, plan, target, version)
         except StreamError as error:
-            cur.reports.append(ElementFailed("tree", field.name, plan.vmsd.name, error.ret))
+            cur.diagnostics.append(ElementFailed("tree", field.name, plan.vmsd.name, error.ret))
             raise
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from vmstate.describe.diagnostics import Report
+from vmstate.describe.diagnostics import EINVAL, Diagnostic, LoadFailure, Printed
 from vmstate.errors import Truncated
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Cursor:
     """A reading position in ``data``; never reads at or beyond ``end``.
 
     ``judge``: true when a destination loads (hooks run, ``equal`` fields compare), false when a
-    stream is only decoded.  ``reports`` collects what QEMU would have said, in order.
+    stream is only decoded.  ``diagnostics`` collects what happened, in order.
     ``tree``: if set, every field is noted there with its offsets.
 
     ``short`` is QEMU's file error: for a judge, a small read past the end gives zeros and sets it
@@ -34,7 +34,7 @@ class Cursor:
     ``by_hand``: it does not, as no description is loaded, but code that does not look for that error.
     """
 
-    __slots__ = ("by_hand", "data", "end", "judge", "pos", "reports", "short", "tree")
+    __slots__ = ("by_hand", "data", "diagnostics", "end", "judge", "pos", "short", "tree")
 
     def __init__(
         self,
@@ -49,10 +49,21 @@ class Cursor:
         self.pos = pos
         self.end = len(data) if end is None else min(end, len(data))
         self.judge = judge
-        self.reports: list[Report | str] = []
+        self.diagnostics: list[Diagnostic] = []
         self.tree = tree
         self.short = False
         self.by_hand = False
+
+    def fail(
+        self, diagnostic: Diagnostic, message: str, *, ret: int = -EINVAL, **where: object
+    ) -> LoadFailure:
+        """Report ``diagnostic``; return the exception to raise, which says ``message`` and where."""
+        self.diagnostics.append(diagnostic)
+        return LoadFailure(ret, message, **{"offset": self.pos, **where})
+
+    def say(self, line: str) -> None:
+        """Report a line that QEMU prints here."""
+        self.diagnostics.append(Printed(line))
 
     def take(self, size: int) -> memoryview:
         """The next ``size`` bytes, not copied.  Raises Truncated if they are not all there.

@@ -1,15 +1,17 @@
-"""What loading or saving a description has to tell, as values.
+"""Everything that loading or saving reports: a diagnostic, with the line that QEMU prints for it, by release.
 
-QEMU prints these facts as it meets them, each release in its own words.  The codec only states the
-facts, in QEMU's order; the floor that knows releases turns them into lines.
+Up to 10.1 QEMU prints each where it is met, then ``load of migration failed``.  From 10.2 on most travel
+upwards in one Error (include/qapi/error.h): the innermost sets it, outer ones put their words before it, and
+one line comes out at the end; from 11.0 on wire types do so too.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar
 
+from vmstate.describe.history import History, Release, reached
 from vmstate.errors import StreamError
 
 if TYPE_CHECKING:
@@ -18,37 +20,93 @@ if TYPE_CHECKING:
 # errno values as hooks return them, negated (Linux numbers: QEMU prints strerror of them)
 EPERM, ENOENT, EIO, ENOMEM, EINVAL = 1, 2, 5, 12, 22
 
+#: The releases in which migration/vmstate.c and savevm.c, and then wire types, chain their errors.
+CHAINED, TYPES_CHAINED = "10.2", "11.0"
+
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """One fact; its subclasses are all there are."""
+class Print:
+    """A line of its own on stderr, at once."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Becomes the error; QEMU would abort if there was one already."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepend:
+    """Goes before the error's text."""
+
+    text: str
+
+
+Saying = Print | Set | Prepend | None
+_VERSION = "{vmsd}: incoming version_id {incoming} is too "
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing that happened; ``says``: what QEMU makes of it, with the diagnostic's fields in braces."""
+
+    says: ClassVar[History[Saying]] = History(None)
 
     @classmethod
     def rule(cls) -> str:
-        """The stable id of the check that reports it: ``footer-missing``."""
+        """Return the stable id of the check that reports it: ``footer-missing``."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
+
+    def values(self, release: Release) -> dict[str, object]:
+        """Return what the braces in the text stand for."""
+        del release
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
-class TooNew(Report):
+class Printed(Diagnostic):
+    """A line that a hook, or the machine, prints itself (error_report)."""
+
+    line: str
+    says = History[Saying](Print("{line}"))
+
+    def __str__(self) -> str:
+        return self.line
+
+
+@dataclass(frozen=True, slots=True)
+class TooNew(Diagnostic):
     """The incoming version of a description is newer than the local one (vmstate_load_state)."""
 
     vmsd: str
     incoming: int
     local: int
 
+    says = History[Saying](
+        Print(_VERSION + "new for local version_id {local}"),
+        (CHAINED, Set(_VERSION + "new for local version_id {local}")),
+    )
+
 
 @dataclass(frozen=True, slots=True)
-class TooOld(Report):
+class TooOld(Diagnostic):
     """The incoming version is older than the minimum (vmstate_load_state)."""
 
     vmsd: str
     incoming: int
     minimum: int
 
+    says = History[Saying](
+        Print(_VERSION + "old for local minimum version_id  {minimum}"),
+        (CHAINED, Set(_VERSION + "old for local minimum version_id {minimum}")),
+    )
+
 
 @dataclass(frozen=True, slots=True)
-class HookFailed(Report):
+class HookFailed(Diagnostic):
     """``pre_load`` or ``post_load`` returned non-zero, or refused with a text of its own."""
 
     hook: str
@@ -58,9 +116,21 @@ class HookFailed(Report):
     ret: int
     text: str | None = None
 
+    says = History[Saying](None, (CHAINED, Set("{hook_text}")))
+
+    def values(self, release: Release) -> dict[str, object]:
+        del release
+        if self.hook == "pre_load":
+            text = f"pre load hook failed for: '{self.vmsd}', version_id: {self.version_id}, "
+            text += f"minimum version_id: {self.minimum_version_id}"
+        else:
+            text = f"post load hook failed for: {self.vmsd}, version_id: {self.version_id}, "
+            text += f"minimum_version: {self.minimum_version_id}"
+        return {"hook_text": f"{text}: {self.text}" if self.text is not None else f"{text}, ret: {self.ret}"}
+
 
 @dataclass(frozen=True, slots=True)
-class FieldFailed(Report):
+class FieldFailed(Diagnostic):
     """A field could not be loaded; one report per enclosing description, innermost first.
 
     ``type``: its wire type, None for a struct.  ``stream``: the bytes ended inside this very field.
@@ -72,50 +142,82 @@ class FieldFailed(Report):
     stream: bool
     ret: int
 
+    says = History[Saying](Print("Failed to load {vmsd}:{field}"), (CHAINED, Set("{field_text}")))
+
+    def values(self, release: Release) -> dict[str, object]:
+        return {"vmsd": self.vmsd, "field": self.field, "field_text": self._chained(release)}
+
+    def _chained(self, release: Release) -> str:
+        if self.stream:
+            return f"Failed to load {self.vmsd} state: stream error: {self.ret}"
+        if self.type in {None, "struct", "vstruct"}:
+            return ""  # the struct inside has said it already
+        text = f"Failed to load element of type {self.type} for {self.field}"
+        return text if reached(TYPES_CHAINED, release) else f"{text}: {self.ret}"
+
 
 @dataclass(frozen=True, slots=True)
-class ValidationFailed(Report):
+class ValidationFailed(Diagnostic):
     """A ``must exist`` field's test said no (VMS_MUST_EXIST)."""
 
     vmsd: str
     field: str
     version_id: int
 
+    says = History[Saying](
+        Print("Input validation failed: {vmsd}/{field}"),
+        (CHAINED, Set("Input validation failed: {vmsd}/{field} version_id: {version_id}")),
+    )
+
 
 @dataclass(frozen=True, slots=True)
-class NotEqual(Report):
+class NotEqual(Diagnostic):
     """An ``equal`` field differs: hexadecimal digits of both values, and the declaration's hint."""
 
     local: str
     incoming: str
     hint: str | None
 
+    says = History[Saying](Print("{local} != {incoming}"), (TYPES_CHAINED, Set("{local} != {incoming}")))
+
 
 @dataclass(frozen=True, slots=True)
-class NotPositiveLe(Report):
+class NotPositiveLe(Diagnostic):
     """An ``int32 le`` field is negative or above the local value."""
 
     loaded: int
     current: int
 
+    says = History[Saying](
+        Print("Invalid value {loaded} expecting positive value <= {current}"),
+        (TYPES_CHAINED, Set("Invalid value {loaded} expecting positive value <= {current}")),
+    )
+
 
 @dataclass(frozen=True, slots=True)
-class NullMarkerMissing(Report):
+class NullMarkerMissing(Diagnostic):
     """The destination has a null pointer where the stream has no marker, but this byte."""
 
     found: int
 
+    says = History[Saying](
+        Print("vmstate: get_nullptr expected VMS_NULLPTR_MARKER"),
+        (TYPES_CHAINED, Set("Unexpected ptr marker: {found}")),
+    )
+
 
 @dataclass(frozen=True, slots=True)
-class ElementVersion(Report):
+class ElementVersion(Diagnostic):
     """A queue's or tree's element description does not cover the field's version."""
 
     vmsd: str
     what: str
 
+    says = History[Saying](Print("{vmsd} {what}"), (TYPES_CHAINED, Set("{vmsd} {what}")))
+
 
 @dataclass(frozen=True, slots=True)
-class ElementFailed(Report):
+class ElementFailed(Diagnostic):
     """An element of a list or tree (its ``kind``) could not be loaded."""
 
     kind: str
@@ -123,40 +225,65 @@ class ElementFailed(Report):
     vmsd: str
     ret: int
 
+    says = History[Saying](Print("{element_text}"), (CHAINED, None))
+
+    def values(self, release: Release) -> dict[str, object]:
+        del release
+        blank = " " if self.kind == "tree" else ""
+        return {"element_text": f"{self.field}{blank}: failed to load {self.vmsd} ({self.ret})"}
+
 
 @dataclass(frozen=True, slots=True)
-class TreeInconsistent(Report):
+class TreeInconsistent(Diagnostic):
     """A tree has another number of nodes than it announced."""
 
     field: str
 
+    says = History[Saying](
+        Print("{field} inconsistent stream when loading the gtree"),
+        (TYPES_CHAINED, Set("{field} inconsistent stream when loading the gtree")),
+    )
+
 
 @dataclass(frozen=True, slots=True)
-class UnknownSubsection(Report):
+class UnknownSubsection(Diagnostic):
     """A subsection begins with the description's name but is not in its list."""
 
     vmsd: str
     subsection: str
 
+    says = History[Saying](None, (CHAINED, Set("VM subsection '{subsection}' in '{vmsd}' does not exist")))
+
 
 @dataclass(frozen=True, slots=True)
-class SubsectionFailed(Report):
+class SubsectionFailed(Diagnostic):
     """A known subsection could not be loaded."""
 
     vmsd: str
     subsection: str
     ret: int
 
+    says = History[Saying](
+        None,
+        (CHAINED, Prepend("Loading VM subsection '{subsection}' in '{vmsd}' failed: {ret}: ")),
+        (TYPES_CHAINED, Prepend("Loading VM subsection '{subsection}' in '{vmsd}' failed: ")),
+    )
+
 
 @dataclass(frozen=True, slots=True)
-class UnknownCapability(Report):
+class UnknownCapability(Diagnostic):
     """The name of a migration capability that this release does not have (get_capability)."""
 
     name: str
 
+    says = History[Saying](
+        Print("Received unknown capability {name}"),
+        (TYPES_CHAINED, Set("Received unknown capability {name}")),
+    )
+
 
 @dataclass(frozen=True, slots=True)
-class Aborted(Report):
+class Aborted(Diagnostic):
     """QEMU ends here and now, by ``line`` (a failed assertion, no memory); it says nothing more.
 
     Without a line a signal ends it.
@@ -166,7 +293,7 @@ class Aborted(Report):
 
 
 @dataclass(frozen=True, slots=True)
-class Stalled(Report):
+class Stalled(Diagnostic):
     """QEMU is busy here for minutes, if not for ever, and says nothing more."""
 
 
@@ -187,20 +314,19 @@ class Aborts(LoadFailure):
 
 
 def aborts(cur: Cursor, line: str | None) -> Aborts:
-    """QEMU's end, told and to be raised."""
-    return ends(cur.reports, line, offset=cur.pos)
+    """Report QEMU's end; return the exception to raise."""
+    return ends(cur.diagnostics, line, offset=cur.pos)
 
 
-def ends(reports: list[Report | str], line: str | None, **where: object) -> Aborts:
-    """As :func:`aborts`, of a hook, which has no cursor but a console."""
-    reports.append(Aborted(line))
+def ends(diagnostics: list[Diagnostic], line: str | None, **where: object) -> Aborts:
+    """Report QEMU's end from a hook, which has no cursor; return the exception to raise."""
+    diagnostics.append(Aborted(line))
     return Aborts(line, **where)
 
 
 def stalls(cur: Cursor, message: str) -> LoadFailure:
-    """QEMU comes to no end, told and to be raised."""
-    cur.reports.append(Stalled())
-    return LoadFailure(-EINVAL, message, offset=cur.pos)
+    """Report that QEMU comes to no end; return the exception to raise."""
+    return cur.fail(Stalled(), message)
 
 
 class Refused(Exception):

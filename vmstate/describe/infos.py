@@ -77,8 +77,9 @@ class Equal(Scalar):
         incoming = super().get(cur, field, state, size, old)
         if cur.judge and incoming != _local(field, old, at):
             mask = (1 << 8 * self._item.size) - 1
-            cur.reports.append(NotEqual(f"{old & mask:x}", f"{incoming & mask:x}", field.hint))
-            raise LoadFailure(-EINVAL, f"{field.name} must be equal", offset=at, expected=old, found=incoming)
+            differs = NotEqual(f"{old & mask:x}", f"{incoming & mask:x}", field.hint)
+            message = f"{field.name} must be equal"
+            raise cur.fail(differs, message, offset=at, expected=old, found=incoming)
         return incoming
 
 
@@ -89,10 +90,9 @@ class Int32PositiveLe(Scalar):
         at = cur.pos
         loaded = super().get(cur, field, state, size, old)
         if cur.judge and not 0 <= loaded <= _local(field, old, at):
-            cur.reports.append(NotPositiveLe(loaded, old))
-            raise LoadFailure(
-                -EINVAL, f"{field.name} out of range", offset=at, expected=f"0..{old}", found=loaded
-            )
+            message = f"{field.name} out of range"
+            expected = f"0..{old}"
+            raise cur.fail(NotPositiveLe(loaded, old), message, offset=at, expected=expected, found=loaded)
         return loaded
 
 
@@ -147,10 +147,9 @@ class NullPointer(Info):
         return found == NULL_MARKER
 
     def _missing(self, cur: Cursor, at: int, found: int) -> LoadFailure:
-        cur.reports.append(NullMarkerMissing(found))
-        return LoadFailure(
-            -EINVAL, "no null pointer marker", offset=at, expected=f"{NULL_MARKER:#x}", found=f"{found:#x}"
-        )
+        message, expected = "no null pointer marker", f"{NULL_MARKER:#x}"
+        missing = NullMarkerMissing(found)
+        return cur.fail(missing, message, offset=at, expected=expected, found=f"{found:#x}")
 
 
 class Bytes(Info):

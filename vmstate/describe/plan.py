@@ -14,11 +14,9 @@ from typing import Any, NoReturn
 from vmstate.describe.cursor import SUBSECTION, Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
 from vmstate.describe.diagnostics import (
-    EINVAL,
     ENOENT,
     FieldFailed,
     HookFailed,
-    LoadFailure,
     NullMarkerMissing,
     Refused,
     SubsectionFailed,
@@ -69,7 +67,7 @@ class Plan:
     def load(self, cur: Cursor, state: Any, version_id: int) -> None:
         """Load the fields and subsections at the cursor into ``state``.
 
-        Raises LoadFailure (as QEMU's loader fails; ``cur.reports`` says what it would print) or
+        Raises LoadFailure (as QEMU's loader fails; ``cur.diagnostics`` say what it would print) or
         Truncated.  What was loaded before stays in ``state``, and in the tree if there is one.
         """
         if not self.minimum_version_id <= version_id <= self.version_id:
@@ -99,13 +97,9 @@ class Plan:
         vmsd = self.vmsd
         newest, oldest = self.version_id, self.minimum_version_id
         new = version_id > newest
-        cur.reports.append(
-            TooNew(vmsd.name, version_id, newest) if new else TooOld(vmsd.name, version_id, oldest)
-        )
-        raise LoadFailure(
-            -EINVAL,
+        raise cur.fail(
+            TooNew(vmsd.name, version_id, newest) if new else TooOld(vmsd.name, version_id, oldest),
             f"{vmsd.name}: incoming version is too {'new' if new else 'old'}",
-            offset=cur.pos,
             expected=f"{oldest}..{newest}",
             found=version_id,
         )
@@ -118,10 +112,8 @@ class Plan:
             ret, text = refused.ret, refused.text
         # What is positive is no error: only before 11.0 could it have kept outer hooks from running.
         if ret and ret < 0:
-            cur.reports.append(
-                HookFailed(name, self.vmsd.name, self.version_id, self.minimum_version_id, ret, text)
-            )
-            raise LoadFailure(ret, text or f"{name} of {self.vmsd.name} failed with {ret}", offset=cur.pos)
+            failed = HookFailed(name, self.vmsd.name, self.version_id, self.minimum_version_id, ret, text)
+            raise cur.fail(failed, text or f"{name} of {self.vmsd.name} failed with {ret}", ret=ret)
 
     def _steps_of(self, version_id: int) -> list[tuple[Step, bool]]:
         """The steps of a version, and whether a test decides that they are there; kept for next time."""
@@ -138,8 +130,8 @@ class Plan:
         if step.present(state, version_id):
             return self._load_step(cur, state, step)
         if field.must_exist and cur.judge:
-            cur.reports.append(ValidationFailed(self.vmsd.name, field.name, self.version_id))
-            raise LoadFailure(-1, f"validation of {self.vmsd.name} failed", offset=cur.pos, path=field.name)
+            failed = ValidationFailed(self.vmsd.name, field.name, self.version_id)
+            raise cur.fail(failed, f"validation of {self.vmsd.name} failed", ret=-1, path=field.name)
         return None
 
     def _load_step(self, cur: Cursor, state: Any, step: Step) -> Any:
@@ -150,7 +142,7 @@ class Plan:
                 cur.take(cur.end - cur.pos + 1)
         except StreamError as error:
             name = step.field.name
-            cur.reports.append(self._failure(cur, step.field, error))
+            cur.diagnostics.append(self._failure(cur, step.field, error))
             error.within(offset=start)
             error.inside(name)
             raise
@@ -163,10 +155,10 @@ class Plan:
 
     def _failure(self, cur: Cursor, field: Field, error: StreamError) -> FieldFailed:
         kind = None if field.vmsd is not None and field.info is None else type_name(field)
-        if cur.reports and isinstance(cur.reports[-1], NullMarkerMissing):
+        if cur.diagnostics and isinstance(cur.diagnostics[-1], NullMarkerMissing):
             kind = NULLPTR.name
         # Whoever looks first finds the file's error; further out it is only passed on.
-        first = not any(isinstance(r, FieldFailed) and r.stream for r in cur.reports)
+        first = not any(isinstance(r, FieldFailed) and r.stream for r in cur.diagnostics)
         stream = isinstance(error, Truncated) and first
         return FieldFailed(self.vmsd.name, field.name, kind, stream, error.ret)
 
@@ -207,8 +199,9 @@ class Plan:
             shown = name.split(b"\0", 1)[0].decode("utf-8", "replace")
             plan = self.subsections.get(name.split(b"\0", 1)[0])
             if plan is None:
-                cur.reports.append(UnknownSubsection(self.vmsd.name, shown))
-                raise LoadFailure(-ENOENT, f"unknown subsection {shown!r} of {self.vmsd.name}", offset=pos)
+                unknown = UnknownSubsection(self.vmsd.name, shown)
+                message = f"unknown subsection {shown!r} of {self.vmsd.name}"
+                raise cur.fail(unknown, message, ret=-ENOENT, offset=pos)
             self._load_subsection(cur, state, plan, shown, pos + 2 + length)
 
     def _cut_off(self, cur: Cursor, length: int) -> None:
@@ -231,7 +224,7 @@ class Plan:
         try:
             plan.load(cur, state, version & 0xFF)  # QEMU keeps it in a uint8_t
         except StreamError as error:
-            cur.reports.append(SubsectionFailed(self.vmsd.name, name, error.ret))
+            cur.diagnostics.append(SubsectionFailed(self.vmsd.name, name, error.ret))
             error.inside(name)
             raise
         finally:

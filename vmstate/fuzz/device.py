@@ -146,7 +146,7 @@ class Device:
         return Answer(
             self.name,
             "accept" if ret == 0 else "reject",
-            tuple(lines(cur.reports, ret, self.release)),
+            tuple(lines(cur.diagnostics, ret, self.release)),
             rule=decided.rule if ret and decided is not None else None,
         )
 

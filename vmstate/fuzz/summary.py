@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmstate.describe import diagnostics as of_descriptions
-from vmstate.describe.diagnostics import Report
+from vmstate.describe.diagnostics import Diagnostic
 from vmstate.fuzz.faults import Kind
 from vmstate.fuzz.mutations import MUTATIONS
 from vmstate.fuzz.tally import Tally
@@ -67,7 +67,7 @@ def _explained(rest: str) -> tuple[str, str, str]:
 
 def checks() -> list[str]:
     """Every check of the loader and of descriptions that has a name of its own."""
-    kinds = Report.__subclasses__()
+    kinds = Diagnostic.__subclasses__()
     return sorted({kind.rule() for kind in kinds if kind.__module__ in _MODULES})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vmstate.describe import Since, UInt8, UInt16, UInt32, UInt64, VMStateDescription
-from vmstate.describe.diagnostics import Aborted, Aborts
 from vmstate.describe.history import Span
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.changes import Subsection
@@ -22,8 +21,6 @@ __all__ = [
     "LOGICAL_2_07",
     "LOGICAL_3_00",
     "LOGICAL_3_10",
-    "Aborted",
-    "Aborts",
     "Applying",
     "Capability",
     "CapabilityRefused",

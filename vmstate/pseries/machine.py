@@ -11,7 +11,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from vmstate.describe.diagnostics import Report
+from vmstate.describe.diagnostics import Aborts, Diagnostic, Printed, ends
 from vmstate.describe.history import Release
 from vmstate.pseries.options import DeviceOption, Global
 from vmstate.pseries.tables.accelerators import TCG, Accelerator, Host
@@ -21,6 +21,7 @@ from vmstate.pseries.tables.cpus import CpuAt
 from vmstate.pseries.tables.machine_class import ClassFlags, GlobalProperty, MachineClass, version_of
 from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.pseries.vio_bus import VioBus
+from vmstate.savevm.diagnostics import Checked
 from vmstate.savevm.entries import Described, Entry, SaveStateEntry, SaveVMHandlers
 from vmstate.savevm.verdict import Check
 
@@ -157,10 +158,10 @@ class Machine:
 
     ``adapt`` gives sections the descriptions that a proposal changes.
 
-    A process's own: ``entries``: what is registered, in sending order; ``console``: what hooks print and the
-    loader reports, in order; ``trace``: every check, if somebody asked for one; ``refused``: the comparison
-    that made a hook refuse; ``kvm_compat``; ``xive_connected``: KVM's XIVE device is in use;
-    ``nr_servers``: server numbers of interrupt controllers.
+    A process's own: ``entries``: what is registered, in sending order; ``diagnostics``: what hooks and the
+    loader report, in order; ``trace``: every check is among them, not only those that failed;
+    ``kvm_compat``; ``xive_connected``: KVM's XIVE device is in use; ``nr_servers``: server numbers of
+    interrupt controllers.
     """
 
     release: Release
@@ -211,9 +212,8 @@ class Machine:
     adapt: Callable[[Iterable[Entry]], None] = keep_descriptions
     kvm_compat: CompatRegister = field(default_factory=CompatRegister)
     entries: list[SaveStateEntry[Described | SaveVMHandlers]] = field(default_factory=list)
-    console: list[Report | str] = field(default_factory=list)
-    trace: list[Check] | None = None
-    refused: Check | None = None
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    trace: bool = False
     xive_connected: bool = False
     nr_servers: int = 0
 
@@ -226,11 +226,11 @@ class Machine:
         """Take an accelerator, and with KVM its host."""
         self.accelerator, self.host = accelerator, accelerator.kvm
 
-    def boot(self, trace: list[Check] | None = None) -> Machine:
+    def boot(self, *, trace: bool = False) -> Machine:
         """Return the machine of another process, started the same way."""
         machine = copy(self)
         machine.kvm_compat = self.kvm_compat.copy()
-        machine.entries, machine.console = [], []
+        machine.entries, machine.diagnostics = [], []
         machine.trace = trace
         machine.xive_connected = not self.has_xics
         machine.nr_servers = self.topology.max_servers
@@ -283,22 +283,28 @@ class Machine:
         """Yield the registered sections of a class, in sending order."""
         return (entry.device for entry in self.entries if isinstance(entry.device, kind))
 
-    def say(self, line: str) -> None:
-        """Print a line on stderr (error_report)."""
-        self.console.append(line)
+    def say(self, *lines: str) -> None:
+        """Print lines on stderr (error_report)."""
+        self.diagnostics.extend(map(Printed, lines))
+
+    @property
+    def printed(self) -> list[str]:
+        """The lines that hooks and the machine have printed themselves."""
+        return [str(diagnostic) for diagnostic in self.diagnostics if isinstance(diagnostic, Printed)]
+
+    def checks(self) -> list[Check]:
+        """Return the checks that were kept, in order."""
+        return [diagnostic.check for diagnostic in self.diagnostics if isinstance(diagnostic, Checked)]
+
+    def ends(self, line: str | None) -> Aborts:
+        """Report QEMU's end, by ``line`` or a signal; return the exception to raise."""
+        return ends(self.diagnostics, line)
 
     def compared(
         self, entry: Entry, rule: str, path: str, incoming: object, local: object, *, passed: bool
     ) -> bool:
-        """Note that a hook compared both sides' values; return ``passed``.
-
-        The check is kept if it failed, or if a trace is wanted.
-        """
-        if passed and self.trace is None:
-            return True
-        check = Check(rule, passed, "", entry.idstr, entry.instance_id, None, path, incoming, local)
-        if self.trace is not None:
-            self.trace.append(check)
-        if not passed and self.refused is None:
-            self.refused = check
+        """Report that a hook compared both sides' values; return ``passed``."""
+        if self.trace or not passed:
+            check = Check(rule, passed, "", entry.idstr, entry.instance_id, None, path, incoming, local)
+            self.diagnostics.append(Checked(check))
         return passed

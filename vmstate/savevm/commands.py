@@ -12,10 +12,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from vmstate.describe import Cursor
-from vmstate.describe.diagnostics import EINVAL, EIO, aborts
+from vmstate.describe.diagnostics import CHAINED, EINVAL, EIO, aborts
 from vmstate.describe.history import History, Release
 from vmstate.savevm import diagnostics as r
-from vmstate.savevm.messages import CHAINED
 from vmstate.stream.constants import COMMAND_LENGTHS, Command
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ class Commands:
 
     def _open_return_path(self, _: int) -> None:
         if self._return_path:
-            self.loader.cur.reports.append("CMD_OPEN_RETURN_PATH called when RP already open")
+            self.loader.cur.say("CMD_OPEN_RETURN_PATH called when RP already open")
         self._return_path = True
 
     def _ping(self, _: int) -> None:
@@ -168,7 +167,7 @@ class Commands:
             raise self._refuse(f"{name} missing nil ({end})", -1)
 
     def _postcopy_resume(self, _: int) -> None:
-        self.loader.cur.reports.append(RESUME_WARNS.at(self.loader.release) + _ILLEGAL_RESUME)
+        self.loader.cur.say(RESUME_WARNS.at(self.loader.release) + _ILLEGAL_RESUME)
 
     def _recv_bitmap(self, length: int) -> None:
         """loadvm_handle_recv_bitmap; there is nobody to send the bitmap to."""
@@ -183,7 +182,7 @@ class Commands:
         if memory is None or memory.block(name) is None:  # type: ignore[attr-defined]
             raise self._refuse(f"{where}block '{name}' not found", -EINVAL)
         text = "migrate_send_rp_recv_bitmap: MSG_RP_RECV_BITMAP only used for recovery"
-        self.loader.cur.reports.append(text)
+        self.loader.cur.say(text)
 
     def _enable_colo(self, length: int) -> None:
         what = COLO.at(self.loader.release)
@@ -211,6 +210,6 @@ class Commands:
         if len(self._around) >= self.deepest:
             raise aborts(loader.cur, None)  # each package takes a piece of the stack
         package = Cursor(file.take(length), judge=True)
-        package.reports = file.reports
+        package.diagnostics = file.diagnostics
         self._around.append(loader.cur)
         loader.cur = package

@@ -1,6 +1,6 @@
 """A destination loads a stream, as qemu_loadvm_state does: its order, its checks, its errno.
 
-migration/savevm.c qemu_loadvm_state and what it calls.  Which lines come out of the reports is the
+migration/savevm.c qemu_loadvm_state and what it calls.  Which lines come of it is the
 business of :mod:`vmstate.savevm.messages`.
 """
 
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vmstate.describe import Cursor, History, Plan, Release
 from vmstate.describe.cursor import signed
-from vmstate.describe.diagnostics import EINVAL, EIO, LoadFailure, Report
+from vmstate.describe.diagnostics import EINVAL, EIO, Diagnostic, HookFailed, LoadFailure, Printed
 from vmstate.errors import StreamError
 from vmstate.savevm import diagnostics as r
 from vmstate.savevm.commands import Commands
@@ -37,7 +37,7 @@ _FOOTER_LAYOUT = struct.Struct(">BI")
 
 @dataclass
 class Loader:
-    """One incoming migration.  ``run`` returns 0 or a negative errno; ``cur.reports`` has the rest.
+    """One incoming migration.  ``run`` returns 0 or a negative errno; ``cur.diagnostics`` has the rest.
 
     ``entries``: what the destination registered, in QEMU's order.  ``configuration``: the state of the
     configuration section, if the machine type wants one.  ``stalled``: all was loaded, but the destination
@@ -51,7 +51,7 @@ class Loader:
     configuration_plan: Plan | None
     footers: bool
     vmdescription: bool
-    trace: list[Check] | None = None
+    trace: bool = False
     decided_by: Check | None = None
     _loading: dict[int, tuple[int, int]] = field(default_factory=dict)
     rare: Callable[[str, int], Entry | None] | None = None
@@ -88,26 +88,30 @@ class Loader:
         return 0
 
     def _decide(self, error: StreamError) -> None:
-        if self.decided_by is None:
-            place = error.place
-            facts = (r for r in self.cur.reports if isinstance(r, Report))
-            first = next(facts, None)
-            rule = first.rule() if first is not None else "stream"
-            self.decided_by = Check(
-                rule, False, error.message, place.section, place.instance, place.offset, place.path,
-                error.found, error.expected,
-            )  # fmt: skip
-            self.note(self.decided_by)
+        """The first error decides; where a hook refused, what the hook compared says why."""
+        if self.decided_by is not None:
+            return
+        place, diagnostics = error.place, self.cur.diagnostics
+        first = next((d for d in diagnostics if not isinstance(d, Printed | r.Checked)), None)
+        check = Check(
+            first.rule() if first is not None else "stream", False, error.message, place.section,
+            place.instance, place.offset, place.path, error.found, error.expected,
+        )  # fmt: skip
+        compared = (d.check for d in diagnostics if isinstance(d, r.Checked) and not d.check.passed)
+        refused = next(compared, None) if isinstance(first, HookFailed) else None
+        self.decided_by = (
+            check if refused is None else replace(refused, offset=check.offset, message=check.message)
+        )
+        self.note(check)
 
     def note(self, check: Check) -> None:
-        """Keep a check if somebody wants to see them."""
-        if self.trace is not None:
-            self.trace.append(check)
+        """Keep a check if a trace is wanted."""
+        if self.trace:
+            self.cur.diagnostics.append(r.Checked(check))
 
-    def fail(self, report: Report, rule: str, *, ret: int = -EINVAL, **facts: Any) -> LoadFailure:
-        """The failure of a check of the loader itself, told and noted; the caller raises it."""
-        self.cur.reports.append(report)
-        failure = LoadFailure(ret, rule, **{"offset": self.cur.pos, **facts})
+    def fail(self, diagnostic: Diagnostic, rule: str, *, ret: int = -EINVAL, **facts: Any) -> LoadFailure:
+        """Report the failure of a check of the loader itself; return the exception to raise."""
+        failure = self.cur.fail(diagnostic, rule, ret=ret, **facts)
         self._decide(failure)
         return failure
 
@@ -183,10 +187,10 @@ class Loader:
         except StreamError as error:
             error.within(section=idstr, instance=instance_id)
             self._decide(error)
-            cur.reports.append(r.SectionFailed(instance_id, idstr))
+            cur.diagnostics.append(r.SectionFailed(instance_id, idstr))
             raise
         self._footer(entry, section_id)
-        if self.trace is not None:
+        if self.trace:
             self.note(
                 Check(
                     "section",
@@ -250,7 +254,7 @@ class Loader:
         except StreamError as error:
             error.within(section=entry.idstr, instance=entry.instance_id)
             self._decide(error)
-            cur.reports.append(r.PartFailed(signed(section_id), entry.idstr))
+            cur.diagnostics.append(r.PartFailed(signed(section_id), entry.idstr))
             raise
         self._footer(entry, section_id)
 
@@ -266,7 +270,7 @@ class Loader:
         try:
             live(self.cur, signed(version))
         except StreamError as error:
-            self.cur.reports.append(r.LiveStateFailed(signed(version), error.ret))
+            self.cur.diagnostics.append(r.LiveStateFailed(signed(version), error.ret))
             raise
 
     def _footer(self, entry: Entry, section_id: int) -> None:
@@ -282,7 +286,7 @@ class Loader:
             return
         where: dict[str, Any] = {"offset": start, "section": entry.idstr, "instance": entry.instance_id}
         mark = cur.byte()
-        report: Report
+        report: Diagnostic
         if cur.short:
             report = r.FooterUnreadable(-EIO)
         elif mark != _FOOTER:
@@ -292,10 +296,10 @@ class Loader:
         else:
             return
         failure = self.fail(report, "section footer", **where)
-        cur.reports.append(r.FooterFailed(signed(section_id)))
+        cur.diagnostics.append(r.FooterFailed(signed(section_id)))
         raise failure
 
     def _vmdescription(self) -> None:
         kind = self.cur.byte()
         if kind != _VMDESCRIPTION:
-            self.cur.reports.append(r.VmdescriptionExpected(kind))
+            self.cur.diagnostics.append(r.VmdescriptionExpected(kind))

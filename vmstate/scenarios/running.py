@@ -108,7 +108,7 @@ def _started(case: Case) -> Found:
         before(instance)
     return Found(
         Ending.REFUSED if instance.ended else Ending.STARTS,
-        messages=(*start.messages, *map(str, instance.console)),
+        messages=(*start.messages, *instance.machine.printed),
         machine=start.machine.type_name,
         kvm_source=_ioctls(instance),
         guest_after=_guest_after(case, instance, instance),

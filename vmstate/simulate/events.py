@@ -32,7 +32,7 @@ def reset(instance: Instance) -> None:
     if _RESETS_MODE.at(instance.release):
         refusal = set_compat_all(instance.machine, instance.machine.max_compat)
         if refusal is not None:
-            instance.console.append(refusal)
+            instance.machine.say(refusal)
             instance.ended = True
             return
     instance.reset()

@@ -14,9 +14,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from vmstate.describe.diagnostics import Report
+from vmstate.describe import diagnostics as of_descriptions
+from vmstate.describe.diagnostics import CHAINED, Diagnostic, Printed
 from vmstate.describe.history import ALWAYS, Points, Span
-from vmstate.savevm.messages import CHAINED, TEXTS
+from vmstate.savevm import diagnostics as of_savevm
 
 _PREFIX = re.compile(r"^(?:\S*qemu\S*: )?(.*)$", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::[^}]*)?\}")
@@ -101,7 +102,8 @@ def _computed(data: dict[str, Any]) -> Iterator[Explanation]:
 
 
 def _loader(said: dict[str, dict[str, str]]) -> Iterator[Explanation]:
-    for kind, history in TEXTS.items():
+    for kind in _kinds():
+        history = kind.says
         meaning, advice = said[kind.__name__]["meaning"], said[kind.__name__]["advice"]
         steps = [(None, history.first), *history.changes]
         for (since, saying), following in zip(steps, [*steps[1:], (None, None)], strict=True):
@@ -111,12 +113,21 @@ def _loader(said: dict[str, dict[str, str]]) -> Iterator[Explanation]:
             yield Explanation(kind.rule(), _pattern(saying.text), _place(kind), meaning, advice, span)
 
 
+def _kinds() -> Iterator[type[Diagnostic]]:
+    """Yield every diagnostic for which some release has a text."""
+    for module in (of_descriptions, of_savevm):
+        for kind in vars(module).values():
+            if isinstance(kind, type) and issubclass(kind, Diagnostic) and kind.__module__ == module.__name__:
+                if kind is not Printed and (kind.says.first is not None or kind.says.changes):
+                    yield kind
+
+
 def _words(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
 
-def _place(kind: type[Report]) -> str:
-    return "migration/savevm.c" if kind.__module__.endswith("simulate.reports") else "migration/vmstate.c"
+def _place(kind: type[Diagnostic]) -> str:
+    return "migration/savevm.c" if kind.__module__ == of_savevm.__name__ else "migration/vmstate.c"
 
 
 def _pattern(text: str) -> str:

@@ -79,11 +79,11 @@ def call_cas(instance: Instance, call: ArchitectureCall) -> Negotiated:
     """Let the guest make this call, and do nothing else."""
     machine = instance.machine
     outcome = negotiate(machine, call)
-    machine.console.extend(outcome.messages)
+    machine.say(*outcome.messages)
     instance.ended = outcome.ended
     negotiate_compat(machine, outcome.agreed_pvr)  # its error is among the outcome's messages
     if not outcome.ended and outcome.interrupts == "xive" and machine.has_xics:
-        machine.console.extend(falls_back(machine, "xive"))
+        machine.say(*falls_back(machine, "xive"))
     for state in machine.registered(GlobalState):
         state.runstate = b"running".ljust(len(state.runstate), b"\0")
     for spapr in machine.registered(Spapr):

@@ -26,7 +26,7 @@ TLBIE = "crashes: it uses tlbie, which is privileged where the LPCR has GTSE off
 def guest_after(source: Instance | None, destination: Instance) -> str:
     """What becomes of the guest that booted on ``source`` and now is on ``destination`` (maybe the same)."""
     if destination.ended:
-        return f"is gone: QEMU exits: {destination.console[-1]}"
+        return f"is gone: QEMU exits: {destination.machine.printed[-1]}"
     booted = source.negotiated if source is not None else None
     if booted is not None and booted.ended:
         return f"is gone: QEMU exits: {booted.messages[-1]}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from vmstate.describe import Cursor
-from vmstate.describe.diagnostics import Aborted, HookFailed, Report, Stalled
+from vmstate.describe.diagnostics import Aborted, Diagnostic, Stalled
 from vmstate.describe.history import Release
 from vmstate.pseries.cas.negotiation import Negotiated
 from vmstate.pseries.devices.host.configuration import Configuration as ConfigurationSection
@@ -16,7 +14,7 @@ from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
 from vmstate.savevm.saver import Saver
-from vmstate.savevm.verdict import Check, Outcome, Verdict
+from vmstate.savevm.verdict import Outcome, Verdict
 
 
 class Instance:
@@ -25,8 +23,8 @@ class Instance:
     ``guest``: the guest that booted, ``negotiated``: what its call led to; ``ended``: QEMU has exited since.
     """
 
-    def __init__(self, built: Machine, trace: list[Check] | None = None) -> None:
-        self.machine = machine = built.boot(trace)
+    def __init__(self, built: Machine, *, trace: bool = False) -> None:
+        self.machine = machine = built.boot(trace=trace)
         self.guest: str | None = None
         self.negotiated: Negotiated | None = None
         self.ended = False
@@ -57,9 +55,9 @@ class Instance:
         return self.machine.entries
 
     @property
-    def console(self) -> list[Report | str]:
-        """What hooks print and the loader reports, in order."""
-        return self.machine.console
+    def diagnostics(self) -> list[Diagnostic]:
+        """What hooks and the loader report, in order."""
+        return self.machine.diagnostics
 
     @property
     def ioctls(self) -> list[str]:
@@ -84,7 +82,7 @@ class Instance:
         """Load a stream; the verdict's messages are those of the loading only."""
         machine, configuration = self.machine, self.configuration
         cur = Cursor(data, judge=True)
-        cur.reports = machine.console
+        cur.diagnostics = machine.diagnostics
         loader = Loader(
             cur=cur,
             entries=[entry.device for entry in machine.entries],
@@ -97,14 +95,14 @@ class Instance:
             rare=self._connector,
         )
         ret = loader.run()
-        reported = set(map(type, machine.console))
+        reported = set(map(type, machine.diagnostics))
         stalled = loader.stalled or Stalled in reported
         return Verdict(
             outcome=Outcome.STALLED if stalled else Outcome.REJECT if ret else Outcome.ACCEPT,
-            messages=lines(machine.console, ret, machine.release),
-            decided_by=self._decided(loader) if ret else None,
+            messages=lines(machine.diagnostics, ret, machine.release),
+            decided_by=loader.decided_by if ret else None,
             errno=-ret,
-            trace=machine.trace or [],
+            trace=machine.checks() if machine.trace else [],
             aborted=Aborted in reported,
         )
 
@@ -120,10 +118,3 @@ class Instance:
     def device(self, idstr: str, instance_id: int = 0) -> Described | SaveVMHandlers | None:
         """Return the section with that name and instance, or None."""
         return self.machine.device(idstr, instance_id) or self.connectors.get((idstr, instance_id))
-
-    def _decided(self, loader: Loader) -> Check | None:
-        """The loader's own check; where a hook refused, the hook's comparison, at the loader's place."""
-        decided, refused = loader.decided_by, self.machine.refused
-        if decided is None or refused is None or decided.rule != HookFailed.rule():
-            return decided
-        return replace(refused, offset=decided.offset, message=decided.message)

@@ -55,7 +55,7 @@ def sent_by(start: Start, before: Callable[[Instance], None] | None = None) -> S
     instance = Instance(start.machine)
     if before is not None:
         before(instance)
-        said += [str(line) for line in instance.console]
+        said += instance.machine.printed
     if instance.ended:
         return Sent(None, said, Check("ended", False, said[-1]), instance)
     try:
@@ -98,7 +98,7 @@ def received_by(stream: bytes | memoryview, start: Start, *, trace: bool = False
     if start.machine is None:
         refusal = _refusal("destination", start)
         return Received(Verdict(Outcome.DESTINATION_REFUSED, said, decided_by=refusal))
-    instance = Instance(start.machine, [] if trace else None)
+    instance = Instance(start.machine, trace=trace)
     verdict = instance.load(memoryview(stream))
     return Received(replace(verdict, messages=said + verdict.messages), instance)
 

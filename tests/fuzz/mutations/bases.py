@@ -58,5 +58,4 @@ def mutated(name: str, *steps: tuple[str, dict[str, object]]) -> bytes:
 
 def loaded(name: str, *steps: tuple[str, dict[str, object]]) -> Verdict:
     """What the simulated destination makes of the mutated stream, with all its checks."""
-    trace: list = []
-    return Instance(destination(name), trace).load(memoryview(mutated(name, *steps)))
+    return Instance(destination(name), trace=True).load(memoryview(mutated(name, *steps)))

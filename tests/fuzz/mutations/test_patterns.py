@@ -297,7 +297,7 @@ def loaded(case: Case) -> Verdict:
     recipe = Recipe(anatomy.sha256, case.stream, (Step(case.mutation, case.parameters),))
     edits = recipe.edits(anatomy)
     assert edits
-    return Instance(machine, []).load(memoryview(applied(anatomy.data, edits)))
+    return Instance(machine, trace=True).load(memoryview(applied(anatomy.data, edits)))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.pattern}: {case.mutation} of {case.stream}")

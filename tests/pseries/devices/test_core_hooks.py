@@ -68,7 +68,7 @@ def test_in_raw_mode_the_pvr_must_be_the_processors_own_or_its_kins(
     device = processor(release, machine, destination)
     device.spr[SPR_PVR] = PVR[source]
     assert (after(device) or 0) == (ret or 0)
-    assert device.machine.console == []  # a refusal says nothing of its own
+    assert device.machine.printed == []  # a refusal says nothing of its own
 
 
 def test_2_9_goes_on_as_the_local_processor():
@@ -94,7 +94,7 @@ def test_a_mode_that_came_must_be_one_that_the_processor_has(release, cpu, compa
     device.compat_pvr = compat
     device.spr[SPR_PVR] = 0x12345678  # not looked at
     assert after(device) == ret
-    assert device.machine.console == said
+    assert device.machine.printed == said
 
 
 def test_a_mode_above_the_destinations_own_limit_is_not_refused():
@@ -182,7 +182,7 @@ def test_segments_that_the_mmu_cannot_hold_are_refused(cpu, esid, vsid, ret, sai
     lines = [
         f"Bad page size encoding in SLB store: slot 5 esid 0x{esid:016x} vsid 0x{vsid:016x}" for _ in said
     ]
-    assert device.machine.console == lines
+    assert device.machine.printed == lines
 
 
 def test_slots_beyond_the_processors_own_are_not_looked_at():
@@ -206,7 +206,7 @@ def test_all_capabilities_are_compared_and_every_difference_is_told():
     assert device.plan.pre_load(device) == 0
     device.mig[3], device.mig[4], device.mig[5] = 2, 1, 4
     assert device.plan.post_load(device, 3) == -22
-    assert device.machine.console == [
+    assert device.machine.printed == [
         "cap-cfpc higher level (2) in incoming stream than on destination (0)",
         "warning: cap-sbbc lower level (1) in incoming stream than on destination (2)",
         "cap-ibs higher level (4) in incoming stream than on destination (0)",
@@ -218,7 +218,7 @@ def test_a_level_that_did_not_come_is_taken_for_the_destinations_default():
     device = board("4.2.1", "pseries-2.11,cap-htm=off", "-cpu", "power8")
     assert device.plan.pre_load(device) == 0
     assert device.plan.post_load(device, 3) == -22
-    assert device.machine.console == ["cap-htm higher level (1) in incoming stream than on destination (0)"]
+    assert device.machine.printed == ["cap-htm higher level (1) in incoming stream than on destination (0)"]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_machine_check_in_flight_is_worth_a_warning():
     device.fwnmi_machine_check_interlock = 0
     assert "spapr_fwnmi" in sent(device)
     device.plan.subsections[b"spapr_fwnmi"].pre_save(device)
-    assert device.machine.console[0].startswith("warning: A machine check is being handled")
+    assert device.machine.printed[0].startswith("warning: A machine check is being handled")
 
 
 def test_the_number_of_event_queues_comes_from_the_machine_or_from_the_size():

@@ -67,7 +67,7 @@ def load(device, data, version_id=None):
 def refused(device, data, version_id=None):
     with pytest.raises(LoadFailure) as failure:
         load(device, data, version_id)
-    return failure.value.ret, device.machine.console
+    return failure.value.ret, device.machine.printed
 
 
 def ram(release, *blocks):

@@ -31,7 +31,7 @@ class Simulated:
         """Load it."""
         start = time.perf_counter()
         try:
-            verdict = Instance(self._machine, [] if self._traced else None).load(stream)
+            verdict = Instance(self._machine, trace=self._traced).load(stream)
         except VmstateError as error:  # what we do not model, it says
             return Answer(self.name, "unsupported", (str(error),), seconds=time.perf_counter() - start)
         except Exception as error:  # noqa: BLE001 - whatever escapes is what a campaign looks for

@@ -43,7 +43,7 @@ class CapabilityName(Info):
         name = bytes(cur.take(cur.byte())).decode("utf-8", "replace")
         known = name.split("\0", 1)[0]  # as C reads it
         if cur.judge and not KNOWN.get(known, NEVER).covers(state.machine.release):
-            cur.reports.append(UnknownCapability(known))
+            cur.diagnostics.append(UnknownCapability(known))
             raise LoadFailure(-EINVAL, f"unknown migration capability {name!r}", offset=at, found=name)
         return name
 

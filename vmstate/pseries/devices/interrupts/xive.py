@@ -21,7 +21,6 @@ from vmstate.describe import (
     VMStateDescription,
     WireRecords,
 )
-from vmstate.describe.diagnostics import ends
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
@@ -155,7 +154,7 @@ def tctx_post_load_signals(tctx: Any, version_id: int) -> int:
 
 
 def _assertion(tctx: Any, function: str, text: str) -> NoReturn:
-    raise ends(tctx.machine.console, f"{function}: assertion failed: {text}")
+    raise tctx.machine.ends(f"{function}: assertion failed: {text}")
 
 
 XIVE_TCTX = VMStateDescription(

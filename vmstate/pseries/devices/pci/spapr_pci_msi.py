@@ -10,7 +10,6 @@ from typing import Any
 
 from vmstate.describe import History
 from vmstate.describe.cursor import signed
-from vmstate.describe.diagnostics import ends
 from vmstate.pseries.board.interrupts import XIRQ_BASE
 from vmstate.pseries.machine import Machine
 
@@ -37,10 +36,10 @@ def _give_back(machine: Machine, first: int, count: int) -> None:
     start, size = signed(irq - _FIRST_MSI), machine.nr_irqs - _FIRST_MSI + XIRQ_BASE
     if machine.irq != "xics-legacy":
         if start < 0:
-            raise ends(machine.console, "bitmap_clear: Assertion `start >= 0 && nr >= 0' failed.")
+            raise machine.ends("bitmap_clear: Assertion `start >= 0 && nr >= 0' failed.")
         if count and start + count > size + _PAGE:
-            raise ends(machine.console, None)  # bits are cleared far behind the map
+            raise machine.ends(None)  # bits are cleared far behind the map
     if irq < XIRQ_BASE:
-        raise ends(machine.console, "spapr_irq_free: Assertion `irq >= SPAPR_XIRQ_BASE' failed.")
+        raise machine.ends("spapr_irq_free: Assertion `irq >= SPAPR_XIRQ_BASE' failed.")
     if irq + signed(count) > machine.nr_irqs + XIRQ_BASE:
-        raise ends(machine.console, BEYOND.at(machine.release))
+        raise machine.ends(BEYOND.at(machine.release))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.describe.diagnostics import EINVAL, ends
+from vmstate.describe.diagnostics import EINVAL
 from vmstate.describe.history import History, Span
 from vmstate.pseries.devices.interrupts.xics import Ics
 from vmstate.pseries.devices.interrupts.xive import XiveTctx, in_kernel, tell_kvm
@@ -124,7 +124,7 @@ def activate_irqchip(spapr: Any) -> int:
     machine = spapr.machine
     wanted = spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1
     if wanted and not machine.has_xive and ONE_ACTIVE.covers(machine.release):
-        raise ends(machine.console, "set_active_intc: Assertion `new_intc' failed.")
+        raise machine.ends("set_active_intc: Assertion `new_intc' failed.")
     if machine.host is not None and machine.has_xics and _uses_xive(spapr):
         for line in falls_back(machine, "xive"):
             spapr.say(line)
@@ -137,7 +137,7 @@ def resend(spapr: Any) -> int:
     if not machine.entries or not machine.has_xics or _uses_xive(spapr):
         return 0
     if any(getattr(entry.device, "overrun", False) for entry in machine.entries):
-        raise ends(machine.console, None)
+        raise machine.ends(None)
     if SERVER_CHECKED.covers(machine.release):
         return 0
     sources = next(machine.registered(Ics))
@@ -146,7 +146,7 @@ def resend(spapr: Any) -> int:
     if ALL_PRESENTERS.at(machine.release):
         servers = set(range(topology.max_servers))
     if not servers.issuperset(sources.resent_to()):
-        raise ends(machine.console, None)
+        raise machine.ends(None)
     return 0
 
 

@@ -74,13 +74,13 @@ def _inside(name: str, plan: Plan, cur: Cursor, state: Any) -> None:
 
 def _by_hand(cur: Cursor, state: Any, plan: Plan) -> None:
     """Load what QEMU reads by hand: it has nothing to say of these fields, and sees no end of the stream."""
-    told = len(cur.reports)
+    told = len(cur.diagnostics)
     cur.by_hand = True
     try:
         plan.load(cur, state, plan.version_id)
     finally:
         cur.by_hand = False
-        cur.reports[told:] = [r for r in cur.reports[told:] if not isinstance(r, FieldFailed)]
+        cur.diagnostics[told:] = [r for r in cur.diagnostics[told:] if not isinstance(r, FieldFailed)]
 
 
 def _notify(cur: Cursor, state: Any) -> None:

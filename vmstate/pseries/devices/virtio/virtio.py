@@ -164,12 +164,12 @@ class ExtraState(Info):
     name = "virtqueue_extra_state"
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
-        told = len(cur.reports)
+        told = len(cur.diagnostics)
         try:
             plan_of(VIRTIO_PCI.at(state.machine.release)).load(cur, state, 1)
         except StreamError:
-            halves = cur.reports[told:]  # QEMU's are arrays of two
-            cur.reports[told:] = [_whole(r) if isinstance(r, FieldFailed) else r for r in halves]
+            halves = cur.diagnostics[told:]  # QEMU's are arrays of two
+            cur.diagnostics[told:] = [_whole(r) if isinstance(r, FieldFailed) else r for r in halves]
             raise
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:

@@ -1,8 +1,7 @@
-"""What can go wrong, named by who must act.
+"""The package's errors, classified by who must act, and findings.
 
-Every error has one root, :class:`VmstateError`.  Anything else that escapes the package is a bug of
-ours.  A :class:`Finding` is not an error but a value: something worth telling about a stream that
-could still be read.
+All errors derive from :class:`VmstateError`; any other exception that escapes the package is a bug in it.
+A :class:`Finding` is not an error but a value: something to report about a stream that could still be read.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ from typing import Any
 
 
 class VmstateError(Exception):
-    """The root of everything this package raises on purpose."""
+    """The base class of all errors that this package raises on purpose."""
 
 
 class DeclarationError(VmstateError):
-    """A description contradicts itself: its author must mend it."""
+    """A description contradicts itself.  Its author must fix it."""
 
 
 class ConfigurationError(VmstateError):
-    """A command line, release or host that we do not model; names the option.  The caller must change it."""
+    """A command line, release or host is not modelled.  Names the option, which the caller must change."""
 
 
 class EncodeError(VmstateError):
@@ -31,7 +30,7 @@ class EncodeError(VmstateError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a stream something is: absolute byte offset, section idstr, instance id, field path."""
+    """A place in a stream: absolute byte offset, section idstr, instance id, field path."""
 
     offset: int | None = None
     section: str | None = None
@@ -51,10 +50,10 @@ class Place:
 
 
 class StreamError(VmstateError):
-    """The bytes are wrong.  Says where, what was expected, what was found, and what to do.
+    """The bytes are wrong.  Gives the place, the expected and the found value, and a remedy.
 
-    ``place`` may be filled in on the way up: a codec knows the offset, its caller the section.
-    ``ret`` is the negative errno that QEMU's loader would return for it.
+    ``place`` may be completed on the way up: a codec knows the offset, its caller the section.
+    ``ret`` is the negative errno that QEMU's loader would return.
     """
 
     ret: int = -22
@@ -80,17 +79,17 @@ class StreamError(VmstateError):
 
     @property
     def offset(self) -> int | None:
-        """Absolute byte offset in the stream, if known."""
+        """The absolute byte offset in the stream, if known."""
         return self.place.offset
 
     def within(self, **known: Any) -> StreamError:
-        """Fill in what an outer layer knows (offset, section, instance, path); keep what is there already."""
+        """Fill in missing parts of the place (offset, section, instance, path); return the error itself."""
         missing = {k: v for k, v in known.items() if getattr(self.place, k) is None}
         self.place = replace(self.place, **missing)
         return self
 
     def inside(self, name: str) -> StreamError:
-        """Note that the field path so far lies inside ``name``; returns itself."""
+        """Put ``name`` in front of the field path; return the error itself."""
         path = self.place.path
         self.place = replace(self.place, path=f"{name}.{path}" if path else name)
         return self
@@ -115,17 +114,17 @@ class Truncated(StreamError):
     ret = -5
 
     def __init__(self, requested: int, available: int, **where: Any) -> None:
-        super().__init__(f"requested {requested} bytes, but only {available} available", **where)
+        super().__init__(f"requested {quantity(requested, 'byte')}, but only {available} available", **where)
         self.requested = requested
         self.available = available
 
 
 class Unsupported(StreamError):
-    """Legal, but not handled here: never to be confused with wrong."""
+    """Legal, but not handled here: not to be confused with wrong bytes."""
 
 
 class TooLarge(StreamError):
-    """A stream would need more room than the caller allows; ``limit`` counts bytes, and may be raised."""
+    """A stream needs more room than the caller allows; ``limit`` is in bytes, and may be raised."""
 
     def __init__(self, limit: int, **where: Any) -> None:
         super().__init__(f"decompresses to more than {limit} bytes", **where)
@@ -133,7 +132,7 @@ class TooLarge(StreamError):
 
 
 class Severity(StrEnum):
-    """How much a finding matters: an error changes what a destination would do or hides data."""
+    """The severity of a finding: an error changes a destination's behaviour, or hides data."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -142,7 +141,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something worth telling about a stream: a stable rule id, a severity, a place, a remedy."""
+    """An observation about a stream: a stable rule id, a severity, a message, a place, a remedy."""
 
     rule: str
     severity: Severity
@@ -156,8 +155,8 @@ class Finding:
         return f"{text}. {self.remedy}" if self.remedy else text
 
     def as_json(self) -> Mapping[str, object]:
-        """The finding as a JSON object; absent facts are left out."""
-        facts = {
+        """Return the finding as a JSON object, without absent members."""
+        members = {
             "rule": self.rule,
             "severity": str(self.severity),
             "message": self.message,
@@ -167,11 +166,16 @@ class Finding:
             "path": self.place.path,
             "remedy": self.remedy,
         }
-        return {k: v for k, v in facts.items() if v is not None}
+        return {k: v for k, v in members.items() if v is not None}
+
+
+def quantity(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one: "1 byte", "2 bytes"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def finding_of(error: StreamError, rule: str, severity: Severity = Severity.ERROR) -> Finding:
-    """The finding that says what a stream error said."""
+    """Return a finding that reports a stream error."""
     text = error.message
     if error.expected is not None:
         text += f"; expected {error.expected}"

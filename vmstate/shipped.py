@@ -8,12 +8,12 @@ _HERE = Path(__file__).parent
 
 
 def shipped(kind: str) -> Path:
-    """The folder of the files of one kind: ``fixtures/KIND``, in a checkout or as installed."""
+    """Return the folder of one kind of files: ``fixtures/KIND``, in a checkout or as installed."""
     installed = _HERE / "fixtures" / kind
     return installed if installed.is_dir() else _HERE.parent / "fixtures" / kind
 
 
 def shipped_streams() -> Path:
-    """The folder of captured streams: ``streams``, in a checkout or as installed."""
+    """Return the folder of captured streams: ``streams``, in a checkout or as installed."""
     installed = shipped("streams")
     return installed if installed.is_dir() else _HERE.parent / "streams"

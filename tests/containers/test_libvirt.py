@@ -156,7 +156,7 @@ def test_a_damaged_header_is_a_finding_and_rewrites_identically(image, rule):
 def test_xml_that_does_not_fit_is_an_encode_error():
     with pytest.raises(EncodeError, match="take 47 bytes"):
         save_image(XML, data_len=10)
-    with pytest.raises(EncodeError, match="no save format"):
+    with pytest.raises(EncodeError, match="unknown save format"):
         save_image(XML, format_name="rar")
 
 

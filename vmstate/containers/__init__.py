@@ -1,11 +1,12 @@
-"""What a stream comes wrapped in: compression, libvirt's save image, one within another.
+"""Containers of a stream: compression, libvirt's save image, also nested.
 
     with open_input("guest.save") as opened:
         opened.data      # the QEMU stream
-        opened.layers    # what was around it
+        opened.layers    # the containers around it
         save("copy.save", opened.rewrap(changed_stream))
 
-A container damaged or cut short is no error: what could be taken out is there, and ``findings`` tells.
+A damaged or truncated container is not an error: the readable part is returned, and ``findings`` report the
+damage.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""bzip2: the block size stands in the header, and nothing else shapes its output.
+"""bzip2: the block size, in the header, determines the output.
 
-So an unchanged stream that was one member is written identically.  Parallel compressors (pbzip2, lbzip2)
-write many members; there, what is identical is the stream inside.
+So an unchanged stream in a single member is written identically.  Parallel compressors (pbzip2, lbzip2) write
+many members; then only the stream inside is identical.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Bzip2Metadata(Trailer):
     level: int = 9
 
     def as_json(self) -> Mapping[str, object]:
-        """The facts as a JSON object."""
+        """Return the metadata as a JSON object."""
         return {**super().as_json(), "level": self.level}
 
 
@@ -35,7 +35,7 @@ class Bzip2:
     name = "bzip2"
 
     def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
-        """Take the stream out; damage gives findings."""
+        """Decompress the stream; damage gives findings."""
         digit = data[3] - ord("0") if len(data) > 3 else 9
         members = decompress(_FAMILY, data, spool())
         level = digit if 1 <= digit <= 9 else 9
@@ -43,7 +43,7 @@ class Bzip2:
         return Unwrapped(members.data, metadata, members.findings)
 
     def wrap(self, metadata: Bzip2Metadata, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
-        """One member with the block size that there was."""
+        """Compress the stream into one member with the original block size."""
         compressor = bz2.BZ2Compressor(metadata.level)
         for chunk in chunks:
             yield compressor.compress(chunk)
@@ -51,7 +51,7 @@ class Bzip2:
         yield from pieces(metadata.trailer)
 
     def plain_metadata(self) -> Bzip2Metadata:
-        """Blocks of 900 kB."""
+        """Return the default block size, 900 kB."""
         return Bzip2Metadata()
 
 

@@ -1,7 +1,7 @@
-"""What gzip, bzip2 and xz share: members one after another, each decompressed a little at a time.
+"""The common part of gzip, bzip2 and xz: consecutive members, each decompressed a little at a time.
 
-Each call yields at most :data:`OUTPUT` bytes, so a member that expands a thousandfold costs no memory,
-and when one is damaged no more than that is lost before the damage.
+Each step produces at most :data:`OUTPUT` bytes, so a member that expands a thousandfold costs no memory, and
+at most that much is lost before damage.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from vmstate.containers.protocol import Buffer, damage, oddity, pieces
 from vmstate.containers.spool import Spool
-from vmstate.errors import Finding
+from vmstate.errors import Finding, quantity
 
 INPUT = 16 << 10
 OUTPUT = 16 << 10
@@ -32,7 +32,7 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True)
 class Family:
-    """How one format's members are told apart and decoded; ``errors`` are what its decoder raises."""
+    """A format's magic and decoder; ``errors`` are the exceptions that the decoder raises."""
 
     name: str
     magic: bytes
@@ -42,7 +42,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Members:
-    """What decompressing found: how many members, where they ended, what was wrong."""
+    """The result of decompression: the number of members, the offset after the last, and the findings."""
 
     data: memoryview
     count: int
@@ -58,12 +58,12 @@ class Trailer:
     trailer: Buffer = b""
 
     def as_json(self) -> Mapping[str, object]:
-        """The facts as a JSON object."""
+        """Return the metadata as a JSON object."""
         return {"members": self.members, "trailing_bytes": len(self.trailer)}
 
 
 def decompress(family: Family, data: memoryview, spool: Spool) -> Members:
-    """Every member's content, up to the first damage.  Raises what the spool raises."""
+    """Decompress every member, up to the first damage.  Raises the spool's errors."""
     position = 0
     count = 0
     findings: list[Finding] = []
@@ -79,13 +79,13 @@ def decompress(family: Family, data: memoryview, spool: Spool) -> Members:
     rest = data[position:]
     if any(
         piece.count(0) != len(piece) for piece in pieces(rest)
-    ):  # zeros are padding, as tapes and xz have it
+    ):  # zeros are padding, as on tapes and in xz
         findings.append(trailing(family.name, position, len(rest)))
     return Members(spool.finish(), count, position, tuple(findings))
 
 
 def _member(family: Family, data: memoryview, position: int, spool: Spool) -> tuple[int, str | None]:
-    """Decompress one member.  Returns where it ended, and what was wrong: "" is being cut short."""
+    """Decompress one member.  Return the offset after it, and its fault: "" if it is truncated."""
     decoder = family.decoder()
     while not decoder.eof:
         chunk = bytes(data[position : position + INPUT]) if decoder.needs_input else b""
@@ -101,7 +101,7 @@ def _member(family: Family, data: memoryview, position: int, spool: Spool) -> tu
 
 
 def _trouble(name: str, trouble: str, position: int, start: int, size: int) -> Finding:
-    kept = f"{size} bytes of the stream kept"
+    kept = f"{quantity(size, 'byte')} of the stream kept"
     if trouble:
         text = f"damaged {name} data ({trouble}) in the member at {start:#x}; {kept}"
         return damage(name, "damaged", text, position)
@@ -111,5 +111,5 @@ def _trouble(name: str, trouble: str, position: int, start: int, size: int) -> F
 
 
 def trailing(name: str, position: int, size: int) -> Finding:
-    """The finding that bytes follow the compressed data, which no decompressor would look at."""
-    return oddity(name, "trailing", f"{size} bytes after the end of the {name} data", position)
+    """Return a finding for bytes after the compressed data, which decompressors ignore."""
+    return oddity(name, "trailing", f"{quantity(size, 'byte')} after the end of the {name} data", position)

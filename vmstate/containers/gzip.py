@@ -1,8 +1,8 @@
-"""gzip (RFC 1952): members with a header that we keep, raw deflate, CRC-32 and length.
+"""gzip (RFC 1952): members of a header, which is kept, raw deflate data, CRC-32 and length.
 
-An unchanged stream is written identically when zlib made it at level 1, 6 or 9 (the header tells which)
-as a single member; other compressors do not leave enough in the file for that: there, what is identical
-is the stream inside.
+An unchanged stream is written identically when zlib made it as a single member at level 1, 6 or 9 (recorded
+in the header).  Other compressors do not leave enough information in the file: then only the stream inside is
+identical.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class GzipMetadata(Trailer):
 
     @property
     def level(self) -> int:
-        """zlib's compression level, as far as the header tells."""
+        """zlib's compression level, as far as the header records it."""
         return _LEVELS.get(self.header[8], 6)
 
     def as_json(self) -> Mapping[str, object]:
-        """The facts as a JSON object."""
+        """Return the metadata as a JSON object."""
         return {**super().as_json(), "header": self.header.hex(), "level": self.level}
 
 
 class _Decoder:
-    """zlib's decompressor with the interface of bz2's and lzma's."""
+    """zlib's decompressor, with the interface of bz2's and lzma's."""
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(wbits=31)
@@ -52,7 +52,7 @@ class _Decoder:
 
     @property
     def needs_input(self) -> bool:
-        # Output may be held back though all input is taken: when the last call filled its allowance.
+        # Output may still be pending after all input is consumed, if the last call filled its limit.
         return not self._zlib.unconsumed_tail and not self._full
 
     @property
@@ -69,7 +69,7 @@ _FAMILY = Family("gzip", MAGIC, _Decoder, (zlib.error,))
 
 
 def header_length(data: memoryview) -> int | None:
-    """How long a member's header is; None if it is cut short."""
+    """Return the length of a member's header; None if it is truncated."""
     if len(data) < _FIXED:
         return None
     flags = data[3]
@@ -80,7 +80,7 @@ def header_length(data: memoryview) -> int | None:
         position += 2 + int(struct.unpack_from("<H", data, position)[0])
     for flag in (_NAME, _COMMENT):
         if flags & flag:
-            # Names are short: one that does not end within the first 64 KiB is damage.
+            # Names are short: one that does not end within 64 KiB is damaged.
             end = bytes(data[position : position + (1 << 16)]).find(b"\0")
             if end < 0:
                 return None
@@ -96,7 +96,7 @@ class Gzip:
     name = "gzip"
 
     def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
-        """Take the stream out; damage gives findings."""
+        """Decompress the stream; damage gives findings."""
         length = header_length(data)
         header = _PLAIN_HEADER if length is None else bytes(data[:length])
         members = decompress(_FAMILY, data, spool())
@@ -104,7 +104,7 @@ class Gzip:
         return Unwrapped(members.data, metadata, members.findings)
 
     def wrap(self, metadata: GzipMetadata, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
-        """One member with the header that there was."""
+        """Compress the stream into one member with the original header."""
         compressor = zlib.compressobj(metadata.level, wbits=-15)
         yield metadata.header
         checksum = length = 0
@@ -117,7 +117,7 @@ class Gzip:
         yield from pieces(metadata.trailer)
 
     def plain_metadata(self) -> GzipMetadata:
-        """No name, no time, level 6."""
+        """Return a header without name or time, level 6."""
         return GzipMetadata()
 
 

@@ -1,7 +1,7 @@
-"""libvirt's save image: what `virsh save` and `virsh managedsave` write.
+"""libvirt's save image, as written by `virsh save` and `virsh managedsave`.
 
 A header, the domain's XML, a cookie, padding, and then QEMU's stream, possibly compressed.  The header is in
-the byte order of the host that wrote it; its version number tells which (libvirt's qemu_saveimage.c).
+the byte order of the host that wrote it, which its version number reveals (libvirt's qemu_saveimage.c).
 Everything before the stream is kept verbatim, so rewriting is identical.
 """
 
@@ -24,23 +24,23 @@ FORMATS = ("raw", "gzip", "bzip2", "xz", "lzop", "zstd", "sparse")
 _INSIDE = {
     "raw": "",
     "sparse": "",
-}  # "sparse" is QEMU's mapped-ram: a plain stream with room for the pages in it
+}  # "sparse" is QEMU's mapped-ram: a plain stream that contains room for the pages
 ByteOrder = Literal["little", "big"]
 _ORDERS: tuple[ByteOrder, ByteOrder] = ("little", "big")
-ROOM = 64 << 10  # libvirt leaves so much after the XML, for `virsh save-image-edit`
+ROOM = 64 << 10  # left free by libvirt after the XML, for `virsh save-image-edit`
 
 
 @lru_cache
 def _header(byte_order: ByteOrder) -> Any:
-    """The header's declaration; ``byte_order`` is "little" or "big"."""
-    import construct  # takes longer to import than most streams to read
+    """Return the header's declaration; ``byte_order`` is "little" or "big"."""
+    import construct  # importing it takes longer than reading most streams
 
     u32 = construct.Int32ul if byte_order == "little" else construct.Int32ub
     return construct.Struct(
         "magic" / construct.Bytes(16),
         "version" / u32,
-        "data_len" / u32,  # of XML, cookie and padding: the stream starts so many bytes after the header
-        "was_running" / u32,  # whether `virsh restore` starts the guest
+        "data_len" / u32,  # of XML, cookie and padding, from the header to the stream
+        "was_running" / u32,  # if set, `virsh restore` starts the guest
         "format" / u32,  # an index into FORMATS
         "cookie_offset" / u32,  # from the header's end; 0 if there is no cookie
         "unused" / construct.Bytes(14 * 4),
@@ -49,7 +49,7 @@ def _header(byte_order: ByteOrder) -> Any:
 
 @dataclass(frozen=True)
 class LibvirtMetadata:
-    """A save image's header, XML and cookie, and all of it verbatim (``prefix``)."""
+    """A save image's header, XML and cookie, and their verbatim bytes (``prefix``)."""
 
     byte_order: ByteOrder
     complete: bool
@@ -63,13 +63,13 @@ class LibvirtMetadata:
 
     @property
     def format_name(self) -> str:
-        """The compression's name; libvirt before version 2 of the header knew none."""
+        """The name of the compression; before version 2 of the header there was none."""
         if self.version < VERSION:
             return "raw"
         return FORMATS[self.format] if self.format < len(FORMATS) else f"unknown ({self.format})"
 
     def as_json(self) -> Mapping[str, object]:
-        """The facts as a JSON object."""
+        """Return the metadata as a JSON object."""
         return {
             "byte_order": self.byte_order,
             "complete": self.complete,
@@ -92,16 +92,16 @@ def save_image(
     complete: bool = True,
     data_len: int | None = None,
 ) -> LibvirtMetadata:
-    """What precedes the stream in a new save image, as libvirt lays it out.
+    """Lay out the part of a new save image before the stream, as libvirt does.
 
     Raises EncodeError for an unknown format, or when XML and cookie do not fit into ``data_len`` bytes.
     """
     if format_name not in FORMATS:
-        raise EncodeError(f"libvirt knows no save format {format_name!r}; it knows {', '.join(FORMATS)}")
+        raise EncodeError(f"unknown save format {format_name!r}; libvirt has {', '.join(FORMATS)}")
     texts = xml + b"\0" + (cookie + b"\0" if cookie else b"")
     length = len(texts) + ROOM if data_len is None else data_len
     if len(texts) > length or length >= 1 << 32:
-        raise EncodeError(f"XML and cookie take {len(texts)} bytes, but the save image has {length} for them")
+        raise EncodeError(f"XML and cookie take {len(texts)} bytes, but the save image has room for {length}")
     header: bytes = _header(byte_order).build(
         {
             "magic": COMPLETE if complete else INCOMPLETE,
@@ -117,7 +117,7 @@ def save_image(
 
 
 def _byte_order(data: memoryview) -> ByteOrder | None:
-    """The order in which the version is 2 or less, as libvirt decides; None if there is none."""
+    """Return the byte order in which the version is 2 or less, as libvirt does; None if neither is."""
     for order in _ORDERS:
         if int.from_bytes(data[16:20], order) <= VERSION:
             return order
@@ -142,19 +142,19 @@ def _metadata(data: memoryview, byte_order: ByteOrder) -> LibvirtMetadata:
 
 
 def _unreadable(data: memoryview, rule: str, message: str, offset: int) -> Unwrapped:
-    """All of it kept verbatim as what precedes an empty stream."""
+    """Keep all bytes verbatim in front of an empty stream."""
     metadata = LibvirtMetadata("little", bytes(data[:16]) == COMPLETE, 0, 0, 0, 0, b"", b"", bytes(data))
     return Unwrapped(data[len(data) :], metadata, (damage("libvirt", rule, message, offset),), len(data), "")
 
 
-def _judge(metadata: LibvirtMetadata, available: int) -> Iterator[Finding]:
-    """What libvirt would refuse, and what makes no sense."""
+def _check(metadata: LibvirtMetadata, available: int) -> Iterator[Finding]:
+    """Yield findings for headers that libvirt would refuse, or that make no sense."""
     if not metadata.complete:
         yield damage("libvirt", "incomplete", "libvirt did not finish writing this save image", 0)
     if metadata.data_len == 0:
         yield damage("libvirt", "libvirt.header", "the save image has no domain XML", 20)
     if metadata.format >= len(FORMATS):
-        text = f"unknown save format {metadata.format}: libvirt refuses it; looking at the bytes instead"
+        text = f"unknown save format {metadata.format}: libvirt refuses it; recognised by the bytes instead"
         yield damage("libvirt", "libvirt.format", text, 28)
     cookie_offset = int.from_bytes(metadata.prefix[32:36], metadata.byte_order)
     if cookie_offset > metadata.data_len:
@@ -173,7 +173,7 @@ class Libvirt:
     name = "libvirt"
 
     def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
-        """The stream, verbatim, and all that precedes it; damage gives findings."""
+        """Return the verbatim stream and the part before it; damage gives findings."""
         if len(data) < HEADER_SIZE:
             return _unreadable(data, "truncated", "the save image ends within its header", len(data))
         byte_order = _byte_order(data)
@@ -184,17 +184,17 @@ class Libvirt:
         start = min(HEADER_SIZE + metadata.data_len, len(data))
         name = metadata.format_name
         inside = _INSIDE.get(name, name if name in FORMATS else None)
-        findings = tuple(_judge(metadata, len(data) - HEADER_SIZE))
+        findings = tuple(_check(metadata, len(data) - HEADER_SIZE))
         return Unwrapped(data[start:], metadata, findings, start, inside)
 
     def wrap(self, metadata: LibvirtMetadata, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
-        """What preceded the stream, verbatim, and the stream."""
+        """Yield the verbatim part before the stream, then the stream."""
         yield metadata.prefix
         for chunk in chunks:
             yield from pieces(chunk)
 
     def plain_metadata(self) -> LibvirtMetadata:
-        """An empty domain, uncompressed; :func:`save_image` says more."""
+        """Return an empty, uncompressed domain; see :func:`save_image` for others."""
         return save_image(b"<domain type='qemu'/>")
 
 

@@ -1,7 +1,7 @@
 """lzop: read and written by the `lzop` program, which must be installed.
 
-libvirt itself runs the program (``lzop -c``, and ``lzop -dc --ignore-warn``); so do we.  The file's header
-holds the time and the program's version: rewriting is not identical, the stream inside is.
+libvirt runs the program too (``lzop -c`` and ``lzop -dc --ignore-warn``).  The file's header holds the time
+and the program's version: rewriting is not identical, but the stream inside is.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import IO
 from vmstate.containers.compression import Trailer
 from vmstate.containers.protocol import Buffer, Unwrapped, damage, pieces
 from vmstate.containers.spool import Spool
-from vmstate.errors import Unsupported
+from vmstate.errors import Unsupported, quantity
 
 MAGIC = b"\x89LZO\0\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
 class LzopMetadata(Trailer):
-    """Nothing that could be given back to the program."""
+    """Nothing but the trailer: the program accepts no metadata."""
 
 
 def _program() -> str:
@@ -34,15 +34,15 @@ def _program() -> str:
 
 
 @dataclass
-class _Ended:
-    """How the program ended: its status, the last line that it complained with."""
+class _Outcome:
+    """The outcome of the program: its status, and the last line of its errors."""
 
     status: int = 0
     complaint: str = ""
 
 
-def _run(arguments: list[str], chunks: Iterable[Buffer], ended: _Ended) -> Iterator[bytes]:
-    """The program's output for some input, piece by piece; memory does not grow with either."""
+def _run(arguments: list[str], chunks: Iterable[Buffer], outcome: _Outcome) -> Iterator[bytes]:
+    """Yield the program's output for some input in pieces; memory does not grow with either."""
     with subprocess.Popen(
         [_program(), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -57,13 +57,13 @@ def _run(arguments: list[str], chunks: Iterable[Buffer], ended: _Ended) -> Itera
         try:
             while piece := process.stdout.read(1 << 16):
                 yield piece
-            ended.status = process.wait()
+            outcome.status = process.wait()
         finally:
             process.kill()
             feeder.join()
             listener.join()
     lines = b"".join(complaints).decode(errors="replace").splitlines()
-    ended.complaint = lines[-1].strip() if lines else f"status {ended.status}"
+    outcome.complaint = lines[-1].strip() if lines else f"status {outcome.status}"
 
 
 def _feed(chunks: Iterable[Buffer], pipe: IO[bytes]) -> None:
@@ -73,7 +73,7 @@ def _feed(chunks: Iterable[Buffer], pipe: IO[bytes]) -> None:
                 pipe.write(piece)
         pipe.close()
     except BrokenPipeError:
-        pass  # the program gave up: its status tells
+        pass  # the program gave up: its status shows why
 
 
 def _listen(pipe: IO[bytes], complaints: list[bytes]) -> None:
@@ -87,26 +87,27 @@ class Lzop:
     name = "lzop"
 
     def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
-        """Take the stream out; damage gives findings.  Raises Unsupported without the program."""
+        """Decompress the stream; damage gives findings.  Raises Unsupported without the program."""
         content = spool()
-        ended = _Ended()
-        for piece in _run(["-dc", "--ignore-warn"], [data], ended):
+        outcome = _Outcome()
+        for piece in _run(["-dc", "--ignore-warn"], [data], outcome):
             content.write(piece)
         findings = []
-        if ended.status != 0:
-            text = f"lzop could not read it all ({ended.complaint}); {content.size} bytes of the stream kept"
+        if outcome.status != 0:
+            kept = f"{quantity(content.size, 'byte')} of the stream kept"
+            text = f"lzop could not read all of the data ({outcome.complaint}); {kept}"
             findings.append(damage("lzop", "damaged", text, 0))
         return Unwrapped(content.finish(), LzopMetadata(), tuple(findings))
 
     def wrap(self, metadata: LzopMetadata, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
-        """What ``lzop -c`` makes of it.  Raises Unsupported without the program."""
-        ended = _Ended()
-        yield from _run(["-c"], chunks, ended)
-        if ended.status != 0:
-            raise Unsupported(f"lzop failed: {ended.complaint}")
+        """Compress the stream with ``lzop -c``.  Raises Unsupported without the program."""
+        outcome = _Outcome()
+        yield from _run(["-c"], chunks, outcome)
+        if outcome.status != 0:
+            raise Unsupported(f"lzop failed: {outcome.complaint}")
 
     def plain_metadata(self) -> LzopMetadata:
-        """The program's defaults."""
+        """Return the program's defaults."""
         return LzopMetadata()
 
 

@@ -1,4 +1,4 @@
-"""Opening whatever a stream comes in, layer by layer, and writing it again in the same layers."""
+"""Take a stream out of its containers, layer by layer, and write it again in the same layers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vmstate.errors import Finding, StreamError
 
 Source = str | os.PathLike[str] | Buffer | Pipe | IO[bytes]
 
-MAX_LAYERS = 8  # a file within a file within a file: more is an attack, not a stream
+MAX_LAYERS = 8  # deeper nesting is an attack, not a stream
 _PIPE_CHUNK = 1 << 20
 
 
@@ -27,9 +27,9 @@ _PIPE_CHUNK = 1 << 20
 class Opened:
     """A stream taken out of its containers.
 
-    ``data`` is the stream itself, read-only; ``layers`` what was around it, outermost first;
-    ``findings`` what was wrong with that.  ``origin`` is the offset in the outermost file at which the
-    stream lies verbatim, None if it does not.  ``wrapped`` is the whole file.
+    ``data`` is the stream itself, read-only; ``layers`` are the containers around it, outermost first;
+    ``findings`` report their faults.  ``origin`` is the offset of the verbatim stream in the outermost
+    file, None if it was decompressed.  ``wrapped`` is the whole file.
     """
 
     data: memoryview
@@ -39,7 +39,7 @@ class Opened:
     wrapped: memoryview
 
     def rewrap(self, stream: Buffer | Iterable[Buffer]) -> Iterator[bytes]:
-        """The whole file again, around another stream; around the same stream, the very bytes of the file.
+        """Yield the whole file around another stream; around the same stream, the file's own bytes.
 
         Raises Unsupported where a layer cannot be written.
         """
@@ -50,11 +50,11 @@ class Opened:
         return rewrap(self.layers, pieces(stream), len(stream))
 
     def close(self) -> None:
-        """Let go of the map.  Views taken from ``data`` keep it alive for as long as they need it."""
+        """Release the map.  Views taken from ``data`` keep it alive as long as they exist."""
         for view in (self.data, self.wrapped):
             try:
                 view.release()
-            except BufferError:  # an array still looks at it; the garbage collector closes it then
+            except BufferError:  # an array still uses it; the garbage collector will close it
                 continue
 
     def __enter__(self) -> Self:
@@ -67,12 +67,12 @@ class Opened:
 
 
 def open_input(source: Source, *, limit: int | None = None) -> Opened:
-    """Open a stream, whatever it is wrapped in.
+    """Open a stream in any containers.
 
-    ``source`` is a path, "-" for the standard input, bytes, or a binary file.  Regular files are mapped;
-    what comes from a pipe or is decompressed goes to an unlinked temporary file when it is large.
-    ``limit`` bounds, in bytes, what each of these may grow to.  Raises StreamError if the source cannot be
-    read, TooLarge at the limit, Unsupported for what cannot be decompressed here.
+    ``source`` is a path, "-" for standard input, bytes, or a binary file.  Regular files are mapped; large
+    data from a pipe or a decompressor is kept in an unlinked temporary file.  ``limit`` bounds the size of
+    each of these in bytes.  Raises StreamError if the source cannot be read, TooLarge at the limit,
+    Unsupported for data that cannot be decompressed here.
     """
     wrapped, origin = _read(source, limit)
     data = wrapped
@@ -81,11 +81,11 @@ def open_input(source: Source, *, limit: int | None = None) -> Opened:
     expected: str | None = None
     while True:
         name = recognise(bytes(data[:32]))
-        findings += _surprise(layers, expected, name, data)
+        findings += _contradiction(layers, expected, name, data)
         if name is None:
             break
         if len(layers) == MAX_LAYERS:
-            findings.append(damage(name, "nested", f"more than {MAX_LAYERS} containers in one another", 0))
+            findings.append(damage(name, "nested", f"more than {MAX_LAYERS} nested containers", 0))
             break
         unwrapped = container(name).unwrap(data, lambda: Spool(limit))
         layers.append(Layer(name, unwrapped.metadata))
@@ -96,11 +96,11 @@ def open_input(source: Source, *, limit: int | None = None) -> Opened:
 
 
 def rewrap(layers: Iterable[Layer], chunks: Iterable[Buffer], size: int | None = None) -> Iterator[bytes]:
-    """A stream of ``size`` bytes, in pieces, with these layers around it, outermost first."""
+    """Wrap a stream of ``size`` bytes, given in pieces, in these layers, listed outermost first."""
     wrapped: Iterable[Buffer] = chunks
     for layer in reversed(tuple(layers)):
         wrapped = container(layer.container).wrap(layer.metadata, wrapped, size)
-        size = None  # how large a compressed layer gets is known at its end
+        size = None  # the size of a compressed layer is known only at its end
     for chunk in wrapped:
         yield bytes(chunk)
 
@@ -111,13 +111,13 @@ def _add(origin: int | None, unwrapped: Unwrapped) -> int | None:
     return origin + unwrapped.verbatim
 
 
-def _surprise(
+def _contradiction(
     layers: list[Layer], expected: str | None, found: str | None, data: memoryview
 ) -> list[Finding]:
-    """What a container says of its content, against what the content looks like."""
+    """Compare the content that a container declares with the content found."""
     if expected is None or (found or "") == expected or not data:
         return []
-    text = f"says that it holds {expected or 'a raw stream'}, but holds {found or 'something else'}"
+    text = f"declares that it holds {expected or 'a raw stream'}, but holds {found or 'something else'}"
     return [damage(layers[-1].container, f"{layers[-1].container}.format", text, 0)]
 
 
@@ -128,7 +128,7 @@ def _same(one: memoryview, other: memoryview) -> bool:
 
 
 def _read(source: Source, limit: int | None) -> tuple[memoryview, int | None]:
-    """All bytes of the source as a view, and 0 if they are a file's or the caller's, None if from a pipe."""
+    """Return all bytes of the source as a view, and their offset in the file; None if from a pipe."""
     if isinstance(source, Buffer):
         return memoryview(source).toreadonly().cast("B"), 0
     try:
@@ -147,12 +147,12 @@ def _read(source: Source, limit: int | None) -> tuple[memoryview, int | None]:
 
 def _name(source: object) -> str:
     if source == "-":
-        return "the standard input"
+        return "standard input"
     return str(source if isinstance(source, str | os.PathLike) else getattr(source, "name", "the given file"))
 
 
 def _from_file(file: IO[bytes], limit: int | None) -> tuple[memoryview, int | None]:
-    """Map a regular file from where it stands; read anything else to its end."""
+    """Map a regular file from its current position; read anything else to its end."""
     try:
         descriptor = file.fileno()
     except (AttributeError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A pipe whose first bytes can be looked at before it is read."""
+"""A pipe whose first bytes can be examined before it is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import IO
 
 
 class Pipe:
-    """A binary file that cannot seek: :meth:`head` looks ahead, :meth:`read` reads all, those bytes first."""
+    """A binary file that cannot seek: :meth:`head` looks ahead, and :meth:`read` starts with those bytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -14,7 +14,7 @@ class Pipe:
         self.name = getattr(file, "name", "a pipe")
 
     def head(self, size: int) -> bytes:
-        """The next ``size`` bytes (fewer at the end), which :meth:`read` gives again."""
+        """Return the next ``size`` bytes (fewer at the end), which :meth:`read` returns again."""
         while len(self._ahead) < size:
             more = self._file.read(size - len(self._ahead))
             if not more:
@@ -23,7 +23,7 @@ class Pipe:
         return self._ahead[:size]
 
     def read(self, size: int = -1) -> bytes:
-        """Up to ``size`` bytes, all with a negative one; none at the end."""
+        """Read up to ``size`` bytes, or all if ``size`` is negative; nothing at the end."""
         if size < 0:
             ahead, self._ahead = self._ahead, b""
             return ahead + self._file.read()

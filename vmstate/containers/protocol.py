@@ -1,4 +1,4 @@
-"""What a container is: it unwraps to a stream and what must be remembered, and wraps a stream again."""
+"""The protocol of a container: it unwraps to a stream and metadata, and wraps a stream again."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Buffer = bytes | bytearray | memoryview
 
 
 class Metadata(Protocol):
-    """What a container tells beside its stream, enough to write it again."""
+    """A container's data besides its stream, enough to write it again."""
 
     def as_json(self) -> Mapping[str, object]:
-        """The facts as a JSON object."""
+        """Return the metadata as a JSON object."""
 
 
 @dataclass(frozen=True)
 class Unwrapped:
-    """What was in a container: the bytes, what to remember, what was wrong.
+    """The contents of a container: the bytes, its metadata, and the findings.
 
-    ``verbatim`` is the offset in the container at which the bytes lie as they are, None when they were
-    decompressed.  ``inside`` names the container that the outer one says comes next ("" for a plain
-    stream), None when it does not say.
+    ``verbatim`` is the offset of the bytes in the container, None when they were decompressed.  ``inside``
+    names the container that this one declares to be inside ("" for a plain stream), None if it declares
+    nothing.
     """
 
     data: memoryview
@@ -36,47 +36,47 @@ class Unwrapped:
 
 
 class Container(Protocol):
-    """One kind of wrapping.  Damaged content gives findings, never an exception."""
+    """One kind of container.  Damaged content gives findings, never an exception."""
 
     name: str
 
     def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
-        """Take the stream out.  Raises Unsupported for what is not handled, TooLarge at the limit."""
+        """Take the stream out.  Raises Unsupported for variants not handled here, TooLarge at the limit."""
 
     def wrap(self, metadata: Any, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
-        """The container's bytes around a stream of ``size`` bytes (None: not known before its end)."""
+        """Wrap a stream of ``size`` bytes (None: not known before its end); yield the container's bytes."""
 
     def plain_metadata(self) -> Metadata:
-        """What to remember of a container that did not exist before, all at its defaults."""
+        """Return the metadata of a new container, all at its defaults."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One container around a stream: its name in the registry, and what it remembers."""
+    """One container around a stream: its name in the registry, and its metadata."""
 
     container: str
     metadata: Metadata
 
     def as_json(self) -> dict[str, object]:
-        """The layer as a JSON object."""
+        """Return the layer as a JSON object."""
         return {"container": self.container, **self.metadata.as_json()}
 
 
 def damage(container: str, rule: str, message: str, offset: int) -> Finding:
-    """The finding that a container's bytes are wrong from ``offset`` (counted in the container) on."""
+    """Return a finding for bytes that are wrong from ``offset`` (counted in the container) on."""
     place = Place(offset, path=f"container/{container}")
-    remedy = "copy the file again from where it came"
+    remedy = "copy the file again from its source"
     return Finding(f"container.{rule}", Severity.ERROR, message, place, remedy)
 
 
 def oddity(container: str, rule: str, message: str, offset: int) -> Finding:
-    """The finding that a container holds something that no one asked for, which does no harm."""
+    """Return a finding for unexpected but harmless content of a container."""
     place = Place(offset, path=f"container/{container}")
     return Finding(f"container.{rule}", Severity.WARNING, message, place)
 
 
 def pieces(data: Buffer, size: int = 1 << 20) -> Iterator[bytes]:
-    """A buffer in pieces that fit in memory however large it is."""
+    """Yield a buffer in pieces of at most ``size`` bytes, so that a large one need not fit in memory."""
     view = memoryview(data)
     for start in range(0, len(view), size):
         yield bytes(view[start : start + size])

@@ -1,4 +1,4 @@
-"""Which containers there are, and what each begins with.  A container's module is imported when it is met."""
+"""The registry of containers and their magic numbers.  A container's module is imported on first use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vmstate.errors import Unsupported
 
 @dataclass(frozen=True)
 class Entry:
-    """A container's magic numbers, all at its very beginning, and the module that has its ``CONTAINER``."""
+    """A container's magic numbers, all at its beginning, and the module that defines its ``CONTAINER``."""
 
     magics: tuple[bytes, ...]
     module: str
@@ -25,7 +25,7 @@ CONTAINERS: dict[str, Entry] = {
     "bzip2": Entry((b"BZh",), f"{_HERE}.bzip2"),
     "xz": Entry((b"\xfd7zXZ\0",), f"{_HERE}.xz"),
     "zstd": Entry(
-        # A frame, or a skippable frame, whose magic's first byte is free in its low half.
+        # A frame, or a skippable frame; the low half of the latter's first magic byte is arbitrary.
         (b"\x28\xb5\x2f\xfd", *(bytes((0x50 + i,)) + b"\x2a\x4d\x18" for i in range(16))),
         f"{_HERE}.zstd",
     ),
@@ -34,7 +34,7 @@ CONTAINERS: dict[str, Entry] = {
 
 
 def recognise(head: bytes) -> str | None:
-    """The container whose magic a file begins with; None for a plain stream, or something unknown."""
+    """Return the container whose magic a file begins with; None for a plain stream or unknown data."""
     for name, entry in CONTAINERS.items():
         if head.startswith(entry.magics):
             return name
@@ -42,13 +42,13 @@ def recognise(head: bytes) -> str | None:
 
 
 def container(name: str) -> Container:
-    """The container of that name.  Raises Unsupported if there is none."""
+    """Return the container of that name.  Raises Unsupported if it does not exist."""
     if name not in CONTAINERS:
-        raise Unsupported(f"no container is called {name!r}", expected=", ".join(CONTAINERS), found=name)
+        raise Unsupported(f"unknown container {name!r}", expected=", ".join(CONTAINERS), found=name)
     found: Container = import_module(CONTAINERS[name].module).CONTAINER
     return found
 
 
 def layer(name: str) -> Layer:
-    """A new layer of that kind, all at its defaults.  Raises Unsupported if there is none."""
+    """Return a new layer of that kind, all at its defaults.  Raises Unsupported if it does not exist."""
     return Layer(name, container(name).plain_metadata())

@@ -1,4 +1,4 @@
-"""Writing a file in pieces: all of it or nothing, also when it is the very file that is being read."""
+"""Write a file in pieces, all or nothing, even over the file that is being read."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from vmstate.errors import StreamError
 
 
 def save(path: str | os.PathLike[str], chunks: Iterable[Buffer]) -> int:
-    """Write the pieces to ``path`` ("-" is the standard output).  Returns how many bytes they were.
+    """Write the pieces to ``path`` ("-" is standard output).  Return the number of bytes written.
 
     A regular file is replaced once the new one is complete: readers, and maps of the old one, never see half
-    a file.  Raises StreamError if that fails; what the pieces' iterator raises passes through, the old
-    file untouched.
+    a file.  Raises StreamError if that fails.  Exceptions of the pieces' iterator pass through, and leave the
+    old file untouched.
     """
     if path == "-":
         return _copy(chunks, sys.stdout.buffer.write)

@@ -1,7 +1,7 @@
-"""Where a stream goes that is not in a file: a little in memory, the rest in an unlinked temporary file.
+"""Storage for a stream that is not in a file: in memory while small, then in an unlinked temporary file.
 
-Resident memory stays bounded however large the stream is: what is over :data:`IN_MEMORY` bytes is
-mapped from the temporary file, which vanishes with the process whatever happens.
+Resident memory stays bounded however large the stream is: more than :data:`IN_MEMORY` bytes are mapped from
+the temporary file, which always disappears with the process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ IN_MEMORY = 16 << 20  # device state is a few MB: most streams without guest mem
 
 
 class Spool:
-    """Bytes arriving in pieces, to be looked at as one memory view once they are all there."""
+    """Bytes that arrive in pieces and are read as one memory view once complete."""
 
     def __init__(self, limit: int | None = None) -> None:
         self.size = 0
@@ -28,7 +28,7 @@ class Spool:
         """Append some bytes.  Raises TooLarge beyond the limit, StreamError when the disk is full."""
         self.size += len(chunk)
         if self._limit is not None and self.size > self._limit:
-            raise TooLarge(self._limit, remedy="allow more, if this is no decompression bomb")
+            raise TooLarge(self._limit, remedy="raise the limit if this is not a decompression bomb")
         if self._file is None and self.size <= IN_MEMORY:
             self._memory += chunk
             return
@@ -48,7 +48,7 @@ class Spool:
         self._file.write(chunk)
 
     def finish(self) -> memoryview:
-        """All bytes, read-only.  The spool is used up."""
+        """Return all bytes, read-only.  The spool cannot be used again."""
         if self._file is None:
             return memoryview(self._memory).toreadonly()
         try:

@@ -1,8 +1,8 @@
-"""xz: the check and the dictionary size stand in the headers; the rest of the preset does not.
+"""xz: the headers record the check and the dictionary size, but not the rest of the preset.
 
 An unchanged stream is written identically when the same liblzma made it as one block at preset 0, 1, 2, 3,
-6, 7, 8 or 9 (libvirt uses 3): a dictionary size tells the preset, but for 4 and 5, which share theirs with 3
-and 6.  Otherwise what is identical is the stream inside.
+6, 7, 8 or 9 (libvirt uses 3).  The dictionary size identifies these presets; 4 and 5 share theirs with 3 and
+6.  Otherwise only the stream inside is identical.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _FAMILY = Family("xz", MAGIC, _decoder, (lzma.LZMAError, EOFError))
 
 @dataclass(frozen=True)
 class XzMetadata(Trailer):
-    """The integrity check (an lzma.CHECK_… number) and the preset, as far as the headers tell."""
+    """The integrity check (an lzma.CHECK_… number) and the preset, as far as the headers record it."""
 
     check: int = lzma.CHECK_CRC64
     preset: int = 6
 
     def as_json(self) -> Mapping[str, object]:
-        """The facts as a JSON object."""
+        """Return the metadata as a JSON object."""
         return {**super().as_json(), "check": self.check, "preset": self.preset}
 
 
 def _preset(data: memoryview) -> int:
-    """The preset that fits the first block's dictionary size; 6 if the block has other filters than LZMA2."""
-    # Block header after the 12 bytes of the stream's: size, flags (filter count, sizes present), filter id,
-    # length of its properties, and for LZMA2 one byte that codes the dictionary size.
+    """Return the preset for the first block's dictionary size; 6 if the block has filters besides LZMA2."""
+    # The block header follows the stream header of 12 bytes: size, flags (filter count, sizes present),
+    # filter id, length of its properties, and for LZMA2 one byte that codes the dictionary size.
     if len(data) < 17 or data[13] & 0xC3 or data[14] != _LZMA2 or data[15] != 1:
         return 6
     code = data[16]
@@ -58,7 +58,7 @@ class Xz:
     name = "xz"
 
     def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
-        """Take the stream out; damage gives findings.  Raises Unsupported for a huge dictionary."""
+        """Decompress the stream; damage gives findings.  Raises Unsupported for a huge dictionary."""
         members = decompress(_FAMILY, data, spool())
         self._refuse_memory(members)
         check = data[7] & 0x0F if len(data) > 7 else lzma.CHECK_CRC64
@@ -76,7 +76,7 @@ class Xz:
             )
 
     def wrap(self, metadata: XzMetadata, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
-        """One stream of one block with the check and preset that there were."""
+        """Compress the stream into one xz stream of one block, with the original check and preset."""
         compressor = lzma.LZMACompressor(lzma.FORMAT_XZ, check=metadata.check, preset=metadata.preset)
         for chunk in chunks:
             yield compressor.compress(chunk)
@@ -84,7 +84,7 @@ class Xz:
         yield from pieces(metadata.trailer)
 
     def plain_metadata(self) -> XzMetadata:
-        """CRC-64, preset 6."""
+        """Return the defaults: CRC-64, preset 6."""
         return XzMetadata()
 
 

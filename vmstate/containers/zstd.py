@@ -1,9 +1,9 @@
-"""Zstandard (RFC 8878), read block by block: the walk over the block headers bounds what one step can yield.
+"""Zstandard (RFC 8878), read block by block, which bounds the output of each step.
 
-A block decompresses to at most 128 KiB, so however dense the data is, memory stays bounded; and what was
-decompressed before a damaged or missing block is kept.  The level is not in the file: an unchanged stream
-is written identically only if it was made at level 3 by the same library; otherwise what is identical is the
-stream inside.  Kept are the content size and the checksum, present or not.
+A block decompresses to at most 128 KiB, so memory stays bounded however dense the data is, and everything
+before a damaged or missing block is kept.  The level is not in the file: an unchanged stream is written
+identically only if the same library made it at level 3; otherwise only the stream inside is identical.  A
+content size or checksum is written again if it was present.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ import zstandard
 from vmstate.containers.compression import Trailer, trailing
 from vmstate.containers.protocol import Buffer, Unwrapped, damage, pieces
 from vmstate.containers.spool import Spool
-from vmstate.errors import Finding, Unsupported
+from vmstate.errors import Finding, Unsupported, quantity
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = tuple(bytes((0x50 + i,)) + b"\x2a\x4d\x18" for i in range(16))
-MAX_WINDOW = 128 << 20  # what the zstd program accepts without being asked for more
+MAX_WINDOW = 128 << 20  # the largest that the zstd program accepts by default
 _LEVEL = 3
 
 
 @dataclass(frozen=True)
 class ZstdMetadata(Trailer):
-    """Whether the first frame states its content's size, and whether it ends with a checksum."""
+    """Flags of the first frame: it states its content's size, and it ends with a checksum."""
 
     content_size: bool = True
     checksum: bool = True
 
     def as_json(self) -> Mapping[str, object]:
-        """The facts as a JSON object."""
+        """Return the metadata as a JSON object."""
         return {**super().as_json(), "content_size": self.content_size, "checksum": self.checksum}
 
 
@@ -60,7 +60,7 @@ def _integer(data: memoryview, position: int, size: int) -> int:
 
 
 def _frame_header(data: memoryview, position: int) -> _FrameHeader:
-    """RFC 8878, section 3.1.1.1: descriptor, window, dictionary id, content size."""
+    """Read a frame header: descriptor, window, dictionary id, content size (RFC 8878, section 3.1.1.1)."""
     descriptor = _integer(data, position + 4, 1)
     single_segment = bool(descriptor & 0x20)
     at = position + 5
@@ -80,14 +80,14 @@ def _frame_header(data: memoryview, position: int) -> _FrameHeader:
 
 
 def _steps(data: memoryview, position: int, header: _FrameHeader) -> Iterator[tuple[int, int]]:
-    """The pieces of a frame to feed one by one, as (start, end): header, each block, checksum."""
+    """Yield the pieces of a frame to decompress one by one, as (start, end): header, each block, checksum."""
     start, position = position, position + header.length
     yield start, position
     last = False
     while not last:
         head = _integer(data, position, 3)
         last = bool(head & 1)
-        size = 1 if head >> 1 & 3 == 1 else head >> 3  # one byte, repeated; otherwise so many bytes
+        size = 1 if head >> 1 & 3 == 1 else head >> 3  # one byte, repeated, or the block's size
         yield position, min(position + 3 + size, len(data))
         position += 3 + size
         if position > len(data):
@@ -98,7 +98,7 @@ def _steps(data: memoryview, position: int, header: _FrameHeader) -> Iterator[tu
 
 
 class _Reader:
-    """Frames one after another, into a spool."""
+    """A reader of consecutive frames into a spool."""
 
     def __init__(self, data: memoryview, spool: Spool) -> None:
         self.data = data
@@ -109,7 +109,7 @@ class _Reader:
         self._context = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
 
     def run(self) -> list[Finding]:
-        """Read all frames.  Returns what was wrong; the position is then where it went wrong."""
+        """Read all frames and return the findings; after damage, the position is that of the damage."""
         try:
             while self._at_frame():
                 self._frame()
@@ -124,7 +124,7 @@ class _Reader:
         return [trailing("zstd", self.position, rest)] if rest else []
 
     def _where(self) -> str:
-        return f"frame {self.frames}; {self._spool.size} bytes of the stream kept"
+        return f"frame {self.frames}; {quantity(self._spool.size, 'byte')} of the stream kept"
 
     def _at_frame(self) -> bool:
         magic = bytes(self.data[self.position : self.position + 4])
@@ -162,7 +162,7 @@ class Zstd:
     name = "zstd"
 
     def unwrap(self, data: memoryview, spool: Callable[[], Spool]) -> Unwrapped:
-        """Take the stream out; damage gives findings.  Raises Unsupported for dictionaries, huge windows."""
+        """Decompress the stream; damage gives findings.  Unsupported for a dictionary or a huge window."""
         content = spool()
         reader = _Reader(data, content)
         findings = reader.run()
@@ -173,7 +173,7 @@ class Zstd:
         return Unwrapped(content.finish(), metadata, tuple(findings))
 
     def wrap(self, metadata: ZstdMetadata, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
-        """One frame; it states its content's size only if that is known beforehand."""
+        """Compress the stream into one frame, which states its content's size only if known beforehand."""
         compressor = zstandard.ZstdCompressor(
             level=_LEVEL, write_checksum=metadata.checksum, write_content_size=metadata.content_size
         )
@@ -184,7 +184,7 @@ class Zstd:
         yield from pieces(metadata.trailer)
 
     def plain_metadata(self) -> ZstdMetadata:
-        """Level 3, with a checksum, as the zstd program does."""
+        """Return the zstd program's defaults: level 3, with a checksum."""
         return ZstdMetadata()
 
 

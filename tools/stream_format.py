@@ -32,7 +32,7 @@ def wire_type(field: Any) -> str:
     if isinstance(field, c.Bytes):
         return f"{field.length} bytes" if isinstance(field.length, int) else "bytes"
     if isinstance(field, (c.GreedyRange, c.Array)):
-        return "any number" if isinstance(field, c.GreedyRange) else f"so many of ({wire_type(field.subcon)})"
+        return "any number" if isinstance(field, c.GreedyRange) else f"that many ({wire_type(field.subcon)})"
     if hasattr(field, "thensubcon"):
         return "bytes"
     return wire_type(field.subcon)

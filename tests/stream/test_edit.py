@@ -27,7 +27,7 @@ def test_another_payload_in_a_section():
     stream = everything()
     edit = Edit(stream)
     edit.replace_payload(stream.find("device"), b"changed")
-    edit.describe(None)
+    edit.replace_vmdescription(None)
     changed = open_stream(edit.tobytes())
     assert bytes(changed.payload(changed.find("device"))) == b"changed"
     assert changed.findings == []
@@ -61,7 +61,7 @@ def test_the_description_carries_its_own_length():
     stream = everything()
     edit = Edit(stream)
     text = stream.vmdesc.text.replace(b'"old"', b'"older"')
-    edit.describe(text)
+    edit.replace_vmdescription(text)
     changed = open_stream(edit.tobytes())
     assert changed.vmdesc.text == text
     assert changed.vmdesc.devices[1].name == "older"
@@ -70,7 +70,7 @@ def test_the_description_carries_its_own_length():
 def test_a_description_can_be_added():
     stream = open_stream(synthetic.everything(with_description=False))
     edit = Edit(stream)
-    edit.describe(synthetic.described())
+    edit.replace_vmdescription(synthetic.described())
     assert edit.tobytes() == synthetic.everything()
 
 
@@ -80,7 +80,7 @@ def test_sections_can_be_removed_and_inserted():
     old = stream.find("old")
     edit.remove(old)
     edit.insert(old.end, writer.full_section(20, "new", 0, 1, b"n"))
-    edit.describe(None)
+    edit.replace_vmdescription(None)
     changed = open_stream(edit.tobytes())
     assert [section.idstr for section in changed.devices] == ["inner", "device", "new"]
 

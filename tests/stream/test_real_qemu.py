@@ -91,7 +91,7 @@ def test_edits_that_mean_nothing_are_accepted(tmp_path):
     stream = taken(PSERIES, tmp_path / "stream")
     edit = Edit(stream)
     text = stream.vmdesc.text
-    edit.describe(replace_devices(text, {0: None}))  # a destination never reads it
+    edit.replace_vmdescription(replace_devices(text, {0: None}))  # a destination never reads it
     assert replay(edit.tobytes(), PSERIES).outcome == "accept"
 
 

@@ -1,4 +1,4 @@
-"""Where a full section's payload ends: the candidates, what makes one fit, and the search when none does."""
+"""Find the end of a full section's payload: measure it, check each candidate, and search if none fits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vmstate.stream.wire import SectionStart, Window
 
 
 class Payload(NamedTuple):
-    """A section's payload: where it is, how its end was found, and whether it could not be read to there."""
+    """A section's payload: its bounds, how its end was found, and whether it is unreadable before that."""
 
     start: int
     end: int
@@ -21,10 +21,10 @@ class Payload(NamedTuple):
     damaged: bool = False
 
 
-def measured(state: WalkState, win: Window, start: SectionStart) -> Payload:
-    """The payload of a full section of a complete window.
+def measure_payload(state: WalkState, win: Window, start: SectionStart) -> Payload:
+    """Return the payload of a full section in a complete window.
 
-    Best is a candidate that the section's own footer follows, then one that any item follows.
+    The best candidate end is one that the section's own footer follows, then one that any item follows.
     """
     ends = _candidates(state, win, start)
     if state.footers is not False:
@@ -35,13 +35,13 @@ def measured(state: WalkState, win: Window, start: SectionStart) -> Payload:
         footer = win.end - end >= FOOTER_SIZE and win.u8(end) == SectionType.FOOTER
         if plausible(win, end + (FOOTER_SIZE if footer else 0), state.live):
             return Payload(start.payload_start, end, found)
-    return _searched(state, win, start, ends)
+    return _search_end(state, win, start, ends)
 
 
 def _candidates(state: WalkState, win: Window, start: SectionStart) -> list[Candidate]:
     ends = state.measure(start, win) if state.measure else []
     ends = [each for each in ends if start.payload_start <= each.end <= win.end]
-    handler = state.handler(start, whole=True)
+    handler = state.handler(start, full=True)
     if handler is not None:
         try:
             end, done = handler.scan(win, start.payload_start)
@@ -53,30 +53,30 @@ def _candidates(state: WalkState, win: Window, start: SectionStart) -> list[Cand
 
 
 def search(
-    state: WalkState, win: Window, start: SectionStart, at: int, whole: bool = False
+    state: WalkState, win: Window, start: SectionStart, at: int, intact: bool = False
 ) -> tuple[int | None, Found]:
-    """The section's footer at or after ``at``, else the next named section; None when there is neither.
+    """Return the offset of the section's footer at or after ``at``, else of the next named section, or None.
 
-    ``whole``: nothing is wrong with the payload, so that it may be followed by the end mark alone.
+    ``intact``: the payload is undamaged, so the end mark alone may follow it.
     """
     if state.footers is not False:
         end = find_footer(win, at, start.section_id, state.live, state.budget)
         if end is not None:
             return end, Found.FOOTER
-    lone = whole and not state.footers
+    lone = intact and not state.footers
     return find_start(win, at, state.live, state.budget, lone), Found.GUESS
 
 
-def _searched(state: WalkState, win: Window, start: SectionStart, ends: list[Candidate]) -> Payload:
-    end, found = search(state, win, start, start.payload_start, whole=True)
+def _search_end(state: WalkState, win: Window, start: SectionStart, ends: list[Candidate]) -> Payload:
+    end, found = search(state, win, start, start.payload_start, intact=True)
     wrong = next((each for each in ends if each.sure), None)
     if wrong is not None:
         message = f"nothing fits where the payload should end by its {wrong.found}"
-        state.tell("section.length", message, wrong.end, start)
+        state.report("section.length", message, wrong.end, start)
     elif end is not None and found == Found.GUESS:
         message = "the payload's end is a guess"
-        state.tell("section.guessed", message, start.payload_start, start, Severity.WARNING)
+        state.report("section.guessed", message, start.payload_start, start, Severity.WARNING)
     if end is None:
-        state.tell("stream.truncated", "the stream ends inside this section", win.end, start)
+        state.report("stream.truncated", "the stream ends inside this section", win.end, start)
         return Payload(start.payload_start, win.end, found, damaged=True)
     return Payload(start.payload_start, end, found, damaged=wrong is not None)

@@ -10,19 +10,19 @@ MAGIC = 0x5145564D
 """The first four bytes: "QEVM"."""
 
 MULTIFD_MAGIC = 0x11223344
-"""What a multifd channel begins with, in the place of a stream's magic (migration/multifd.c)."""
+"""The magic of a multifd channel, in the place of a stream's (migration/multifd.c)."""
 
 VERSION_COMPAT = 2
-"""File version of QEMU 0.9 to 0.10; today's QEMU refuses it as obsolete."""
+"""File version of QEMU 0.9 to 0.10; current releases refuse it as obsolete."""
 
 VERSION = 3
 """File version of every QEMU since 0.10.50."""
 
 PAGE_SIZES = tuple(1 << bits for bits in range(8, 17))
-"""Bytes a target page may have: 256 (avr) to 65536."""
+"""Possible sizes of a target page in bytes: 256 (avr) to 65536."""
 
 FOOTER_SIZE = 5
-"""Bytes of a section footer: its mark and the section id again."""
+"""Size of a section footer in bytes: its mark and the repeated section id."""
 
 
 class SectionType(IntEnum):
@@ -68,7 +68,7 @@ COMMAND_LENGTHS: dict[int, frozenset[int]] = {
     Command.POSTCOPY_RESUME: frozenset({0}),
     Command.SWITCHOVER_START: frozenset({0}),
 }
-"""Lengths a destination accepts, by command; a command not named here carries any number of bytes."""
+"""The data lengths that a destination accepts, by command; commands not listed accept any length."""
 
 
 class RamFlag(IntFlag):

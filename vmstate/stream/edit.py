@@ -1,6 +1,6 @@
-"""Changing a stream: replaced spans, between which the bytes stay what they were.
+"""Edit a stream: replace spans of bytes and keep everything between them.
 
-Lengths that must follow do: a PACKAGED command's around a change inside it, the vmdescription's own.
+Dependent lengths are updated: that of a PACKAGED command around a change, and the vmdescription's own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import BinaryIO, TypeAlias
 
-from vmstate.errors import EncodeError, Unsupported
+from vmstate.errors import EncodeError, Unsupported, quantity
 from vmstate.stream import writer
 from vmstate.stream.constants import Command
 from vmstate.stream.items import CommandItem, Item, Section
@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Zeros:
-    """So many zero bytes, without holding them."""
+    """A run of ``size`` zero bytes, not held in memory."""
 
     size: int
 
@@ -41,8 +41,8 @@ class _Change:
 class Edit:
     """Changes to a stream, applied when it is written.
 
-    Offsets are those of the unchanged stream.  Changes may touch but not overlap (EncodeError); insertions at
-    one offset keep the order in which they were made.
+    Offsets refer to the unchanged stream.  Changes may touch but not overlap (EncodeError); insertions at one
+    offset keep the order in which they were made.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -51,27 +51,28 @@ class Edit:
         self._sorted = True
 
     def replace(self, start: int, end: int, data: Bytes | Zeros) -> None:
-        """Put ``data`` in the place of the bytes from ``start`` to ``end``."""
+        """Replace the bytes from ``start`` to ``end`` with ``data``."""
         if not 0 <= start <= end <= len(self.stream.data):
-            raise EncodeError(f"no bytes {start} to {end} in a stream of {len(self.stream.data)}")
+            size = quantity(len(self.stream.data), "byte")
+            raise EncodeError(f"bytes {start} to {end} are outside the stream of {size}")
         if self._changes and start < self._changes[-1].end:
             self._sorted = False
         self._changes.append(_Change(start, end, data))
 
     def replace_payload(self, section: Section, payload: Bytes) -> None:
-        """Give a section another payload."""
+        """Replace a section's payload."""
         self.replace(section.payload_start, section.payload_end, payload)
 
     def insert(self, at: int, data: Bytes) -> None:
-        """Put ``data`` in front of the byte at ``at``."""
+        """Insert ``data`` in front of the byte at ``at``."""
         self.replace(at, at, data)
 
     def remove(self, item: Item) -> None:
-        """Leave an item out."""
+        """Remove an item."""
         self.replace(item.start, item.end, b"")
 
-    def describe(self, text: Bytes | None) -> None:
-        """Give the stream another vmdescription, or none."""
+    def replace_vmdescription(self, text: Bytes | None) -> None:
+        """Replace the stream's vmdescription, or remove it (None)."""
         item = self.stream.description
         new = b"" if text is None else writer.vmdescription(text)
         if item is not None:
@@ -80,11 +81,11 @@ class Edit:
             self.insert(len(self.stream.data), new)
 
     def chunks(self) -> Iterator[Bytes]:
-        """The changed stream: views of what stayed, and what is new, in order."""
+        """Yield the changed stream in order: views of the kept bytes, and the new data."""
         data, at = self.stream.data, 0
         for change in self._ordered():
             if change.start > at:
-                self._kept(at, change.start)
+                self._require_kept(at, change.start)
                 yield data[at : change.start]
             if isinstance(change.data, Zeros):
                 yield from _zeros(change.data.size)
@@ -92,19 +93,19 @@ class Edit:
                 yield change.data
             at = change.end
         if at < len(data):
-            self._kept(at, len(data))
+            self._require_kept(at, len(data))
             yield data[at:]
 
     def write(self, out: BinaryIO) -> int:
-        """Write the changed stream; the number of bytes written."""
+        """Write the changed stream; return the number of bytes written."""
         return sum(out.write(chunk) for chunk in self.chunks())
 
     def tobytes(self) -> bytes:
-        """The changed stream in memory."""
+        """Return the changed stream as bytes."""
         return b"".join(self.chunks())
 
     def __len__(self) -> int:
-        """Bytes of the changed stream."""
+        """Return the length of the changed stream in bytes."""
         return len(self.stream.data) + sum(_growth(change) for change in self._changes)
 
     def _ordered(self) -> list[_Change]:
@@ -117,11 +118,11 @@ class Edit:
         packages = [item for item in flat(self.stream.items) if _is_package(item)]
         return _with_lengths(changes, packages) if packages else changes
 
-    def _kept(self, start: int, end: int) -> None:
+    def _require_kept(self, start: int, end: int) -> None:
         elided = self.stream.elided
         index = bisect_right(elided, start, key=_end)
         if index < len(elided) and elided[index][0] < end:
-            message = "guest memory that came through a pipe is not kept, and cannot be written again"
+            message = "guest memory read through a pipe is not kept and cannot be written"
             raise Unsupported(message, offset=max(start, elided[index][0]))
 
 
@@ -138,7 +139,7 @@ def _is_package(item: Item) -> bool:
 
 
 def _with_lengths(changes: list[_Change], packages: list[Item]) -> list[_Change]:
-    """Add the changes of the lengths of packages that have changes inside (at their end is outside)."""
+    """Add a length change for each package with changes inside it (a change at its end is outside)."""
     starts = [change.start for change in changes]
     grown = list(accumulate((_growth(change) for change in changes), initial=0))
     lengths = []

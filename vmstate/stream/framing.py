@@ -1,8 +1,8 @@
-"""The stream format, declared: every whole-file structure as a ``construct`` declaration.
+"""The stream format: every whole-file structure as a ``construct`` declaration.
 
-This module is the specification (``docs/stream-format.md`` is made from it), and a second codec: the plain
-``struct`` readers of :mod:`vmstate.stream.wire` are held to it by tests.  All integers are big endian.
-What is inside a section's payload is not declared here: that is the device's business.
+This module is the specification (``docs/stream-format.md`` is generated from it), and a second codec: tests
+compare the plain ``struct`` readers of :mod:`vmstate.stream.wire` with it.  All integers are big endian.
+The contents of device sections are not declared here: each device describes its own.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ def _mark(mark: SectionType) -> Any:
 
 
 COUNTED_NAME = c.Prefixed(c.Int8ub, c.GreedyBytes)
-"""A length byte and as many bytes, no terminator (qemu_put_counted_string)."""
+"""A length byte and that many bytes, without a terminator (qemu_put_counted_string)."""
 
 FILE_HEADER = c.Struct(
     "magic" / c.Const(MAGIC, c.Int32ub) * '"QEVM"',
-    "version" / c.OneOf(c.Int32ub, [VERSION_COMPAT, VERSION]) * "3; 2 before 0.10, refused today",
+    "version" / c.OneOf(c.Int32ub, [VERSION_COMPAT, VERSION]) * "3; 2 before 0.10, now refused",
 )
 """qemu_savevm_state_header."""
 
@@ -34,7 +34,7 @@ CAPABILITIES = c.Struct(
     "caps_count" / c.Int32ub * "how many follow",
     "capabilities" / c.Array(c.this.caps_count, COUNTED_NAME) * "names as in QAPI",
 )
-"""configuration/capabilities: those of x-ignore-shared (4.0+) and mapped-ram (9.0+) that are on."""
+"""configuration/capabilities: x-ignore-shared (4.0+) and mapped-ram (9.0+), if enabled."""
 
 UUID = c.Struct("uuid" / c.Bytes(16) * "the guest's")
 """configuration/uuid: only with the capability validate-uuid (4.2+) and a uuid set."""
@@ -48,7 +48,7 @@ CONFIGURATION_SUBSECTIONS: dict[bytes, Any] = {
 
 SUBSECTION_HEADER = c.Struct(
     "mark" / _mark(SectionType.SUBSECTION),
-    "name" / COUNTED_NAME * "begins with the name of what it is in",
+    "name" / COUNTED_NAME * "begins with its parent's name",
     "version_id" / c.Int32ub,
 )
 """vmstate_subsection_save: in front of the fields of every subsection, at every depth."""
@@ -69,7 +69,7 @@ CONFIGURATION = c.Struct(
             "subsection" / CONFIGURATION_SUBSECTION,
         )
     )
-    * "those that are needed, each as below",
+    * "those needed, each as below",
 )
 """The configuration section (machine types since 2.4): the machine's name, then subsections; no footer."""
 
@@ -97,7 +97,7 @@ POSTCOPY_ADVISE = c.Struct(
     "pagesize_summary" / c.Int64ub * "the host page sizes of all blocks, or-ed",
     "target_page_size" / c.Int64ub,
 )
-"""Absent altogether (length 0) when only dirty bitmaps go by postcopy."""
+"""Absent altogether (length 0) when postcopy sends only dirty bitmaps."""
 
 DISCARD_RANGE = c.Struct("start" / c.Int64ub, "length" / c.Int64ub)
 
@@ -129,7 +129,7 @@ COMMAND_DATA: dict[int, Any] = {
     Command.RECV_BITMAP: RECV_BITMAP,
     Command.SWITCHOVER_START: NOTHING,
 }
-"""What each command carries."""
+"""The data of each command."""
 
 COMMAND = c.Struct(
     "mark" / _mark(SectionType.COMMAND),
@@ -139,7 +139,7 @@ COMMAND = c.Struct(
     / c.If(c.this.command == Command.PACKAGED, c.Bytes(lambda ctx: PACKAGED.parse(ctx.data).length))
     * "PACKAGED only",
 )
-"""qemu_savevm_command_send; for PACKAGED with the stream wrapped in it (qemu_savevm_send_packaged)."""
+"""qemu_savevm_command_send; for PACKAGED, with the wrapped stream (qemu_savevm_send_packaged)."""
 
 END_OF_STATES = c.Struct("mark" / _mark(SectionType.EOF))
 
@@ -155,7 +155,7 @@ RAM_SETUP_BLOCK = c.Struct("idstr" / COUNTED_NAME * "never empty", "used_length"
 MAPPED_RAM_HEADER = c.Struct(
     "version" / c.Const(1, c.Int32ub),
     "page_size" / c.Int64ub * "the target's",
-    "bitmap_offset" / c.Int64ub * "from the beginning of the file; a bit for each page, host's longs",
+    "bitmap_offset" / c.Int64ub * "from the beginning of the file; one bit per page, in the host's longs",
     "pages_offset" / c.Int64ub * "from the beginning of the file; page n at n times the page size",
 )
 """MappedRamHeader (9.0+): where in the file a block's bitmap and pages are."""
@@ -166,17 +166,17 @@ HTAB_CHUNK = c.Struct(
     "n_invalid" / c.Int16ub * "entries after those, to be cleared",
     "entries" / c.Bytes(c.this.n_valid * 16) * "16 bytes each",
 )
-"""Some hash page table entries of pseries: from ``index`` on, valid ones, then only invalid ones."""
+"""Consecutive hash page table entries of pseries, from ``index`` on: valid ones, then invalid ones."""
 
 XBZRLE_PAGE = c.Struct(
     "encoding" / c.Const(1, c.Int8ub),
-    "data" / c.Prefixed(c.Int16ub, c.GreedyBytes) * "a delta to what the page was",
+    "data" / c.Prefixed(c.Int16ub, c.GreedyBytes) * "a delta from the page's previous content",
 )
 
 COMPRESSED_PAGE = c.Struct("data" / c.Prefixed(c.Int32sb, c.GreedyBytes) * "zlib")
 
 DIRTY_BITMAP_START = c.Struct(
-    "granularity" / c.Int32ub * "bytes for each bit",
+    "granularity" / c.Int32ub * "bytes per bit",
     "flags" / c.Int8ub * "1 enabled, 2 persistent, 4 autoload (ignored today)",
 )
 
@@ -189,6 +189,6 @@ DIRTY_BITMAP_BITS = c.Struct(
 STORAGE_RANGE = c.Struct(
     "address" / c.Int64ub * "of the first page, or-ed with 2",
     "count" / c.Int64ub * "pages",
-    "values" / c.Bytes(c.this.count) * "a byte for each page",
+    "values" / c.Bytes(c.this.count) * "one byte per page",
 )
 """s390x storage attributes and storage keys."""

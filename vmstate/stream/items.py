@@ -1,6 +1,6 @@
-"""What a stream is made of: items, in order, that together cover every byte exactly once.
+"""The items of a stream, which in order cover every byte exactly once.
 
-Offsets are absolute (byte 0 is the first of the stream).  An item does not hold bytes, only where they are.
+Offsets are absolute (byte 0 is the first of the stream).  Items hold offsets, not bytes.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ class Found(StrEnum):
     """How the end of a section's payload was found, the surest first."""
 
     LIVE = "live"
-    """The section's own grammar says it (ram, spapr/htab, …)."""
+    """By the section's own grammar (ram, spapr/htab, …)."""
     VMDESC = "vmdesc"
-    """The sizes in the stream's own description."""
+    """By the sizes in the stream's own description."""
     DECLARED = "declared"
-    """Our declaration of the device."""
+    """By our declaration of the device."""
     FOOTER = "footer"
-    """The next fitting footer: we do not know the payload's grammar."""
+    """By the next fitting footer: the payload's grammar is unknown."""
     GUESS = "guess"
-    """The next thing that looks like an item; there were no footers to find."""
+    """By the next bytes that look like an item; the stream has no footers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class FileHeader:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationSubsection:
-    """A subsection of the configuration section; ``payload_start`` is after its header."""
+    """A subsection of the configuration section; ``payload_start`` is the offset after its header."""
 
     start: int
     payload_start: int
@@ -49,7 +49,7 @@ class ConfigurationSubsection:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The configuration section: machine type and what both sides must agree on.
+    """The configuration section: the machine type and settings on which both sides must agree.
 
     ``target_page_bits`` and ``uuid`` (16 bytes) are None without their subsection, ``capabilities`` empty.
     """
@@ -68,9 +68,9 @@ class Section:
     """A device's section.
 
     ``payload_start`` … ``payload_end`` is the device's own data; the footer, if there is one, is from
-    ``payload_end`` to ``end``.  For PART and END the names are those of the START they refer to.
-    ``footer`` is the section id the footer repeats, None without a footer.  ``damaged`` is set when the
-    payload could not be read to its end.  ``depth`` counts the PACKAGED commands around it.
+    ``payload_end`` to ``end``.  PART and END have the names of the START they refer to.  ``footer`` is the
+    section id in the footer, None without a footer.  ``damaged`` is set when the payload could not be read
+    to its end.  ``depth`` counts the PACKAGED commands around the section.
     """
 
     start: int
@@ -97,7 +97,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class CommandItem:
-    """A command; ``inner`` are the items of the stream that PACKAGED wraps (``inner_start`` … ``end``)."""
+    """A command; ``inner`` holds the items of the stream in a PACKAGED (``inner_start`` … ``end``)."""
 
     start: int
     data_start: int
@@ -108,7 +108,7 @@ class CommandItem:
 
     @property
     def name(self) -> str:
-        """QEMU's name of the command, or its number."""
+        """QEMU's name for the command, or its number."""
         try:
             return Command(self.command).name
         except ValueError:
@@ -116,7 +116,7 @@ class CommandItem:
 
     @property
     def inner_start(self) -> int:
-        """Where the wrapped stream begins."""
+        """The offset of the wrapped stream."""
         return self.data_end
 
 
@@ -139,7 +139,7 @@ class VmDescription:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """Bytes that could not be given a meaning; a finding says why."""
+    """Bytes that could not be interpreted; a finding says why."""
 
     start: int
     end: int

@@ -1,4 +1,4 @@
-"""The door for whatever holds a stream: a file, a pipe, the standard input, in any containers."""
+"""Open a stream from a file, a pipe or standard input, in any containers."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def open_wrapped(
     limit: int | None = None,
     whole: bool = False,
 ) -> tuple[Opened, Stream]:
-    """Take a stream out of its containers and index it; "-" is the standard input.
+    """Take a stream out of its containers and index it; "-" is standard input.
 
-    A bare stream from a pipe is read without keeping guest memory (``elided`` of the stream), unless
-    ``whole`` asks for every byte, to write it again.  ``limit`` bounds in bytes what is decompressed.
-    Raises StreamError when it cannot be read or is no migration stream, TooLarge, Unsupported.
+    A bare stream from a pipe is read without keeping guest memory (see :attr:`Stream.elided`) unless
+    ``whole`` asks for every byte, as needed to write it again.  ``limit`` bounds the decompressed bytes.
+    Raises StreamError when it cannot be read or is not a migration stream, TooLarge, Unsupported.
     """
     with ExitStack() as stack:
         pipe = None if whole else _pipe(name, stack)
@@ -42,7 +42,7 @@ def open_wrapped(
 
 
 def _pipe(name: str | os.PathLike[str], stack: ExitStack) -> Pipe | None:
-    """The named file as a pipe; None when it is a regular file, which is mapped, or none at all."""
+    """Open the named file as a pipe; None when it is not one (a regular file is mapped instead)."""
     if name == "-":
         return None if _is_regular(sys.stdin.buffer) else Pipe(sys.stdin.buffer)
     try:

@@ -1,9 +1,9 @@
-"""A stream from a pipe, in memory that does not grow with the guest.
+"""Read a stream from a pipe in memory that does not grow with the guest.
 
-Bytes are fed as they come; items come out as they are complete.  Guest memory is counted and hashed while it
-passes and not kept.  Everything else goes to a sparse temporary file at its own offset, which in the end is
-mapped: the stream then reads like one from a file, with zeros where guest memory was.  Device sections wait
-for the stream's end, because the description there says how long they are.
+Bytes are fed in as they arrive, and items come out as they complete.  Guest memory is counted and hashed as
+it passes, but not kept.  Everything else is written at its own offset to a sparse temporary file, which is
+mapped at the end: the stream then reads like one from a file, with zeros where guest memory was.  Device
+sections wait for the stream's end, because the description there gives their lengths.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COMPACT = 1 << 18
 
 
 class Feed:
-    """Takes a stream in pieces of any size: :meth:`feed` them, then :meth:`close` for the whole."""
+    """A stream read in pieces of any size: :meth:`feed` them, then :meth:`close` to get the stream."""
 
     def __init__(self, resolver: Resolver | None = None) -> None:
         self.state = WalkState(keep_pages=False)
@@ -52,9 +52,9 @@ class Feed:
         self._spool.close()
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Item]:
-        """Take the next bytes; the items that they complete.
+        """Take the next bytes; return the items that they complete.
 
-        StreamError when the stream does not begin like one.
+        StreamError when they do not begin a migration stream.
         """
         if self._rest:
             self._spool.write(data)
@@ -76,7 +76,7 @@ class Feed:
         if self._kept - self._base >= _COMPACT:
             del self._buffer[: self._kept - self._base]
             self._base = self._kept
-        # What needs more is read from its beginning again: when much was there already, wait for much more.
+        # An incomplete item is read again from its beginning: when much of it is here, wait for much more.
         size = len(self._buffer)
         self._enough = size + size // 4 if self._base + size - self._walker.low > _COMPACT else 0
 
@@ -85,12 +85,12 @@ class Feed:
             win = Window(seen, self._base, complete=False)
             while not isinstance(item := self._walker.step(win), Need):
                 self._items.append(item)
-                self._pass(view, item)
-            self._keep_open(view)
+                self._store(view, item)
+            self._store_open(view)
         return item
 
-    def _pass(self, view: memoryview, item: Item) -> None:
-        """A complete item: keep its bytes, but of guest memory only the hash."""
+    def _store(self, view: memoryview, item: Item) -> None:
+        """Keep the bytes of a complete item, but only the hash of guest memory."""
         if (
             isinstance(item, Section)
             and item.kind in (SectionType.PART, SectionType.END)
@@ -104,8 +104,8 @@ class Feed:
         live = self.state.live.get(item.section_id)
         return live is not None and live.handler is not None and live.handler.bulky
 
-    def _keep_open(self, view: memoryview) -> None:
-        """The part of a payload that was scanned already need not stay in the buffer."""
+    def _store_open(self, view: memoryview) -> None:
+        """Drop the scanned part of a payload that is still incomplete from the buffer."""
         payload_start = self._walker.bulk_start
         if payload_start is not None:
             self._keep(view, payload_start)
@@ -133,9 +133,9 @@ class Feed:
         self._buffer = bytearray()
 
     def close(self) -> Stream:
-        """No more bytes: the whole stream.
+        """End the input and return the whole stream.
 
-        StreamError when it does not begin like one.
+        StreamError when it does not begin like a migration stream.
         """
         if not self._rest:
             self._advance()
@@ -162,7 +162,7 @@ class Feed:
 
 
 def read_chunks(chunks: Iterable[bytes | memoryview], resolver: Resolver | None = None) -> Stream:
-    """Read a stream that comes in pieces."""
+    """Read a stream that arrives in pieces."""
     with Feed(resolver) as feed:
         for chunk in chunks:
             feed.feed(chunk)
@@ -172,13 +172,13 @@ def read_chunks(chunks: Iterable[bytes | memoryview], resolver: Resolver | None 
 def open_pipe(file: BinaryIO, resolver: Resolver | None = None) -> Stream:
     """Read a stream from a pipe to its end; memory does not grow with the guest.
 
-    ``elided`` of the result says where guest memory was, ``passed`` is a hash of it as it was sent.
+    In the result, ``elided`` lists where guest memory was, and ``passed`` is a hash of it as it was sent.
     """
     return read_chunks(iter(lambda: file.read(_CHUNK), b""), resolver)
 
 
 def passed_digest(stream: Stream) -> str | None:
-    """What ``passed`` would be, had this stream come by a pipe; None without guest memory."""
+    """Return the ``passed`` hash of this stream as if read from a pipe; None without guest memory."""
     hashed, any_bytes = hashlib.sha256(), False
     bulky = {
         section.section_id

@@ -1,4 +1,4 @@
-"""A stream, read: the lossless sequence of its items, over a memory map."""
+"""Read a stream as a lossless sequence of items over a memory map."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ Handler = TypeVar("Handler")
 class Stream:
     """A whole stream.
 
-    ``data``: all its bytes (a view of the map).  Of a pipe guest memory is not kept: it is zero in the ranges
-    of ``elided``, and ``passed`` is its hash.  ``items`` cover every byte exactly once, in order.
-    ``findings``: what is wrong with the structure, each with its offset.
-    ``handlers``: what the live sections say, by idstr in order of appearance.
+    ``data``: all its bytes (a view of the map).  Guest memory read from a pipe is not kept: it is zero in the
+    ranges of ``elided``, and ``passed`` is its hash.  ``items`` cover every byte exactly once, in order.
+    ``findings``: the faults in the structure, each with its offset.
+    ``handlers``: the idstr and contents of each live device, in order of appearance.
     """
 
     window: Window = field(repr=False)
@@ -60,7 +60,7 @@ class Stream:
 
     @property
     def header(self) -> FileHeader:
-        """The file header (every stream has one, or it could not be opened)."""
+        """The file header (a stream without one cannot be opened)."""
         header = self.items[0]
         assert isinstance(header, FileHeader)
         return header
@@ -72,12 +72,12 @@ class Stream:
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
-        """Every section in stream order, those of packaged streams among them."""
+        """Every section in stream order, including those of packaged streams."""
         return tuple(item for item in flat(self.items) if isinstance(item, Section))
 
     @cached_property
     def devices(self) -> tuple[Section, ...]:
-        """The full sections: devices whose state is sent at once."""
+        """The full sections: devices whose state is sent in one piece."""
         return tuple(section for section in self.sections if section.kind == SectionType.FULL)
 
     @cached_property
@@ -87,7 +87,7 @@ class Stream:
 
     @cached_property
     def vmdesc(self) -> VmDesc | None:
-        """The vmdescription's contents; None without one, or when it is not readable (a finding says so)."""
+        """The vmdescription's contents; None without one, or when it is unreadable (a finding says so)."""
         if self._vmdesc is None and self.description is not None:
             self._vmdesc = _readable(
                 self.view(self.description.text_start, self.description.end), self.description
@@ -110,11 +110,11 @@ class Stream:
         return self.live(DirtyBitmaps)
 
     def live(self, kind: type[Handler]) -> Handler | None:
-        """The first live device that is read by this kind of handler."""
+        """Return the first live device's handler of this kind."""
         return next((handler for _, handler in self.handlers if isinstance(handler, kind)), None)
 
     def find(self, idstr: str, instance_id: int | None = None) -> Section | None:
-        """The first START or FULL section of that name (and instance)."""
+        """Return the first START or FULL section with that name (and instance)."""
         for section in self.sections:
             if (
                 section.idstr == idstr
@@ -125,11 +125,11 @@ class Stream:
         return None
 
     def view(self, start: int, end: int) -> memoryview:
-        """The bytes from ``start`` to ``end``, not copied."""
+        """Return the bytes from ``start`` to ``end``, not copied."""
         return self.data[start:end]
 
     def payload(self, section: Section) -> memoryview:
-        """A section's payload, not copied."""
+        """Return a section's payload, not copied."""
         return self.data[section.payload_start : section.payload_end]
 
     def __len__(self) -> int:
@@ -137,7 +137,7 @@ class Stream:
 
 
 def flat(items: tuple[Item, ...]) -> Iterator[Item]:
-    """Items in order, after each PACKAGED command those inside it."""
+    """Yield the items in order, each PACKAGED command followed by the items inside it."""
     for item in items:
         yield item
         if isinstance(item, CommandItem):
@@ -147,14 +147,14 @@ def flat(items: tuple[Item, ...]) -> Iterator[Item]:
 def _readable(text: memoryview, item: VmDescription) -> VmDesc | None:
     vmdesc = VmDesc(bytes(text), item.text_start)
     try:
-        vmdesc.json  # noqa: B018  (parsed here, to know whether it can be)
+        vmdesc.json  # noqa: B018  (raises if it cannot be parsed)
     except StreamError:
         return None
     return vmdesc
 
 
 class Reading:
-    """Reads a complete window: walks it to the end, with the vmdescription found first if it is needed."""
+    """A walk through a complete window, with the vmdescription at its end found first."""
 
     def __init__(self, win: Window, resolver: Resolver | None, state: WalkState | None = None) -> None:
         self.win = win
@@ -166,11 +166,11 @@ class Reading:
 
     def _described(self, win: Window) -> VmDesc | None:
         if win.end != self.win.end or win.base != self.win.base:
-            return None  # a packaged stream: the description does not speak of it
+            return None  # a packaged stream: the description does not cover it
         return self.vmdesc()
 
     def vmdesc(self) -> VmDesc | None:
-        """The description at the end of the window, looked for once."""
+        """Return the description at the end of the window; it is searched for only once."""
         if not self._looked:
             self._looked = True
             item = find_vmdesc(self.win)
@@ -188,7 +188,7 @@ class Reading:
             self._vmdesc = None
 
     def run(self, walker: Walker, items: list[Item]) -> list[Item]:
-        """All items from where the walker is to the window's end."""
+        """Append all items from the walker's position to the window's end to ``items``, and return them."""
         vmdesc = self.vmdesc()
         if self.state.page_size is None and vmdesc is not None:
             self.state.page_size = vmdesc.page_size
@@ -199,7 +199,7 @@ class Reading:
 
 
 def read(win: Window, resolver: Resolver | None = None, origin: int = 0) -> Stream:
-    """Index the stream of a complete window; StreamError when it is not a migration stream at all."""
+    """Index the stream in a complete window; StreamError when it is not a migration stream."""
     reading = Reading(win, resolver, WalkState(origin=origin))
     items = reading.run(Walker(reading.state), [])
     state = reading.state
@@ -215,13 +215,13 @@ def read(win: Window, resolver: Resolver | None = None, origin: int = 0) -> Stre
 
 
 def map_file(path: str | os.PathLike[str]) -> Window:
-    """A file's bytes as a window on a read-only map; an empty file's as an empty one."""
+    """Map a file read-only and return a window on it (an empty one for an empty file)."""
     with Path(path).open("rb") as file:
         return map_whole(file.fileno(), os.fstat(file.fileno()).st_size)
 
 
 def map_whole(descriptor: int, size: int) -> Window:
-    """A window on the map of a whole open file."""
+    """Map a whole open file and return a window on it."""
     if not size:
         return Window(memoryview(b""))
     mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
@@ -229,7 +229,7 @@ def map_whole(descriptor: int, size: int) -> Window:
 
 
 def _window(view: memoryview) -> Window:
-    """A window on bytes; of a map that nobody writes to, one that may give memory back."""
+    """Return a window on bytes; over a whole read-only map, one that can release memory."""
     mapped = view.obj
     if isinstance(mapped, mmap.mmap) and view.readonly and len(mapped) == len(view):
         return Window(view, mapped=mapped)
@@ -245,7 +245,7 @@ def open_stream(
 
     ``resolver`` measures device payloads where the stream has no description.  ``origin`` is the offset of
     the stream's first byte in the file it was taken from (only mapped-ram needs it).  StreamError when the
-    bytes do not begin like a migration stream; anything else wrong with them becomes a finding.
+    bytes do not begin like a migration stream; any other fault becomes a finding.
     """
     if isinstance(source, (bytes, bytearray, memoryview, mmap.mmap)):
         return read(_window(memoryview(source).cast("B")), resolver, origin)

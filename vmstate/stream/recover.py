@@ -1,9 +1,8 @@
-"""Finding the way again: what can begin an item, and where the next one is.
+"""Find the next item after unknown or damaged content.
 
-After a section of unknown or damaged content the stream is searched for the section's own footer (0x7e and
-its id), and without one for the next thing that looks like an item.  What is found must make sense with what
-follows it.  All searches together may look at each byte a few times only (:class:`Budget`), so that a hostile
-stream costs no more than its length.
+The stream is searched for the section's own footer (0x7e and its id), or without one for the next bytes that
+look like an item.  A match must be plausible together with the bytes after it.  All searches together may
+look at each byte only a few times (:class:`Budget`), so that a hostile stream costs no more than its length.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from vmstate.stream.wire import Window
 
 _SANE_VERSION = 1 << 16
 _NAME = re.compile(rb"[!-~][ -~]*")
-# What a search stops at must be rare in any data: it is looked at in Python, byte patterns are not.
+# These patterns must be rare in any data: each match is examined in Python.
 _DESCRIBED = re.compile(rb"\x00\x06[\x00-\xff]{4}\{")
 _NAMED = rb"[\x01\x04]\x00[\x00-\xff]{3}[\x02-\xff][!-~][ -~]"
 _COMMANDED = rb"\x08\x00[\x01-\x0b]"
@@ -28,23 +27,23 @@ _STARTS = re.compile(_NAMED)
 
 @dataclass
 class Budget:
-    """How many bytes searches may still look at."""
+    """The number of bytes that searches may still look at."""
 
     left: int = 1 << 16
 
     def earn(self, size: int) -> None:
-        """``size`` more bytes came."""
+        """Allow for ``size`` more bytes of the stream."""
         self.left += 4 * size
 
     def spend(self, size: int) -> None:
-        """Searching looked at ``size`` bytes."""
+        """Deduct ``size`` bytes that a search looked at."""
         self.left -= size
 
 
 def plausible(win: Window, at: int, known: Container[int], tail: bool = True) -> bool:
-    """Whether an item can begin at ``at``.  ``known``: section ids of live sections so far.
+    """Return True if an item can begin at ``at``.  ``known``: the ids of the live sections so far.
 
-    Needs the item's first bytes in the window; the window's end counts as the stream's end if ``tail``.
+    The item's first bytes must be in the window; the window's end counts as the stream's end if ``tail``.
     """
     left = win.end - at
     if left <= 0:
@@ -80,19 +79,19 @@ def _plausible_command(win: Window, at: int) -> bool:
 
 
 def _plausible_vmdesc(win: Window, at: int) -> bool:
-    """A description, of which a cut stream may have the first bytes only."""
+    """Return True if a description begins at ``at``, perhaps cut short by the stream's end."""
     return win.u8(at) == SectionType.VMDESCRIPTION and (win.end - at < 6 or win.u8(at + 5) == ord("{"))
 
 
 def is_footer(win: Window, at: int, section_id: int) -> bool:
-    """Whether the footer of ``section_id`` is at ``at``."""
+    """Return True if the footer of ``section_id`` is at ``at``."""
     return win.end - at >= FOOTER_SIZE and win.u8(at) == SectionType.FOOTER and win.u32(at + 1) == section_id
 
 
 def find_footer(
     win: Window, start: int, section_id: int, known: Container[int], budget: Budget
 ) -> int | None:
-    """The next footer of ``section_id`` at or after ``start`` that an item (or the stream's end) follows."""
+    """Find the next footer of ``section_id`` from ``start`` on that an item or the stream's end follows."""
     pattern = re.compile(re.escape(bytes([SectionType.FOOTER]) + section_id.to_bytes(4, "big")))
     at = max(0, start - win.base)
     if budget.left <= 0:
@@ -107,16 +106,16 @@ def find_footer(
 
 
 def find_item(win: Window, start: int, known: Collection[int], budget: Budget) -> int | None:
-    """The next offset at or after ``start`` that looks like an item of any kind; None if there is none."""
+    """Find the next offset at or after ``start`` that looks like an item of any kind, or None."""
     return _find(win, start, known, budget, _any_item(known))
 
 
 def find_start(
     win: Window, start: int, known: Collection[int], budget: Budget, lone: bool = False
 ) -> int | None:
-    """The next section that carries a name, or end mark with a description: the surest signs there are.
+    """Find the next named section, or end mark with a description: the most reliable signs.
 
-    ``lone``: without any of them, a zero as the last byte may be an end mark.
+    ``lone``: if there is neither, a zero as the last byte may be an end mark.
     """
     found = _find(win, start, known, budget, _STARTS)
     if found is None and lone and budget.left > 0 and win.end > start and not win.u8(win.end - 1):
@@ -139,7 +138,7 @@ def _find(
 def _first(
     win: Window, start: int, end: int, pattern: re.Pattern[bytes], known: Container[int]
 ) -> int | None:
-    """The first match of ``pattern`` from ``start`` to ``end`` that makes sense as an item."""
+    """Return the first match of ``pattern`` from ``start`` to ``end`` that is plausible as an item."""
     base = win.base
     for match in pattern.finditer(win.view[: end - base], max(0, start - base)):
         if plausible(win, base + match.start(), known):

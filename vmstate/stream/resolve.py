@@ -1,4 +1,4 @@
-"""Where a device's payload ends: by the stream's own description, then by our declarations."""
+"""Measure devices' payloads: by the stream's own description, then by our declarations."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from vmstate.stream.wire import SectionStart, Window
 
 
 class Resolver(Protocol):
-    """Knows devices' payloads: what a caller with declarations gives to the reader."""
+    """A caller's declarations of devices, which the reader uses to measure payloads."""
 
     def measure(
         self, idstr: str, instance_id: int, version_id: int, data: memoryview, payload_start: int
     ) -> int | None:
-        """The index in ``data`` where the payload that begins at ``payload_start`` ends.
+        """Return the index in ``data`` where the payload that begins at ``payload_start`` ends.
 
-        None for a device it does not know; StreamError for a payload that does not fit its declaration.
+        None for an unknown device; StreamError for a payload that does not fit its declaration.
         """
 
 
@@ -33,9 +33,9 @@ class Measures:
         self._asked: dict[tuple[str, int], int] = {}
 
     def __call__(self, start: SectionStart, win: Window) -> list[Candidate]:
-        """Offsets where the payload may end, and who says so.
+        """Return the offsets where the payload may end, each with its source.
 
-        The declarations are asked only where the description does not tell: compiling them takes time.
+        The declarations are used only where the description is not conclusive: compiling them takes time.
         """
         described = self._described(start, win)
         if described and described[0].sure:

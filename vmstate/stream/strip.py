@@ -1,8 +1,8 @@
-"""Guest memory out of a stream: every page becomes a zero page, all else keeps its bytes.
+"""Strip guest memory from a stream: every page becomes a zero page, and all other bytes are kept.
 
-The result is a stream that QEMU loads like the first; only the guest's memory is empty.  But some devices
-look into guest memory when they are loaded (virtio at its queues, kvm-tpr-opt at its option ROM): when the
-guest had set them up, a destination refuses them with empty memory.
+QEMU loads the result like the original, but with empty guest memory.  Some devices read guest memory when
+they are loaded (virtio its queues, kvm-tpr-opt its option ROM): if the guest had set them up, a destination
+refuses them with empty memory.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _KINDS = np.uint64(PageKind.PAGE | PageKind.XBZRLE | PageKind.COMPRESSED)
 
 
 def strip(stream: Stream) -> Edit:
-    """The edit that makes every page record a zero-page record (ram_save_page's flag 0x02, one byte of zero).
+    """Return an edit that makes every page record a zero-page record (flag 0x02, one byte of zero).
 
-    Records stay in their order, addresses and block names stay; with mapped-ram the bitmaps and the pages
-    become zero.  Unsupported, when it is written, for a stream whose memory is not kept (it came by a pipe).
+    Records keep their order, addresses and block names; with mapped-ram, the bitmaps and pages become zero.
+    Writing it raises Unsupported for a stream whose memory is not kept (it was read from a pipe).
     """
     edit = Edit(stream)
     for _, handler in stream.handlers:

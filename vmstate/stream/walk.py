@@ -1,8 +1,8 @@
-"""The core: a state machine that turns the bytes it is shown into items, and does no input of its own.
+"""The core: a state machine that turns bytes into items and does no input of its own.
 
-It is shown a :class:`~vmstate.stream.wire.Window`, and answers each step with an item, or with what it needs:
-more bytes, or the whole rest (a device section's length may be written only at the stream's end).  Over a
-map the window is everything, so the answer is always an item.  Every byte goes into exactly one item.
+Each step takes a :class:`~vmstate.stream.wire.Window` and returns an item, or its need: more bytes, or the
+whole rest (a device section's length may be written only at the stream's end).  Over a map the window is
+complete, so the result is always an item.  Every byte goes into exactly one item.
 
 Rules of the walk:
 
@@ -10,7 +10,7 @@ Rules of the walk:
    mark, then perhaps the vmdescription.
 2. A live section's own grammar says where its payload ends; a full section's end is measured (resolve.py).
 3. A footer after a payload is recognised by its mark, which no item begins with.
-4. What cannot be read is skipped to the section's footer or the next item; a finding tells it.
+4. Unreadable bytes are skipped up to the section's footer or the next item, and reported as a finding.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from vmstate.errors import Severity, StreamError, Truncated, finding_of
+from vmstate.errors import Severity, StreamError, Truncated, finding_of, quantity
 from vmstate.stream import wire
-from vmstate.stream.boundary import Payload, measured, search
+from vmstate.stream.boundary import Payload, measure_payload, search
 from vmstate.stream.constants import (
     COMMAND_LENGTHS,
     FOOTER_SIZE,
@@ -42,7 +42,7 @@ _FOOTER = int(SectionType.FOOTER)
 
 
 class Need(Enum):
-    """Answers of a step that are not items."""
+    """Results of a step that are not items."""
 
     DATA = "more bytes"
     REST = "all bytes to the stream's end"
@@ -62,7 +62,7 @@ class _Open:
 
 
 class Walker:
-    """Walks one stream (or the inside of a package): call :meth:`step` until it answers ``Need.NOTHING``.
+    """A walk over a stream or the inside of a package: call :meth:`step` until it returns ``Need.NOTHING``.
 
     ``at``: the offset reached; bytes before ``low`` are no longer needed.
     """
@@ -77,12 +77,12 @@ class Walker:
 
     @property
     def low(self) -> int:
-        """The first byte that a later step may still look at."""
+        """The offset of the first byte that a later step may still read."""
         return self._open.at if self._open else self.at
 
     @property
     def bulk_start(self) -> int | None:
-        """Where the payload began of whose guest memory some was scanned, which a pipe need not keep."""
+        """The start of the open payload if it is guest memory, which a pipe need not keep; else None."""
         open_ = self._open
         if (
             open_ is None
@@ -94,7 +94,7 @@ class Walker:
         return open_.payload_start
 
     def step(self, win: Window) -> Item | Need:
-        """The next item of the window, or what is needed for it."""
+        """Return the next item of the window, or the need that prevents it."""
         state = self._step
         try:
             if self._open:
@@ -114,7 +114,7 @@ class Walker:
             self.at = item.end
         return item
 
-    # -- what a stream begins and ends with
+    # -- the beginning and the end of a stream
 
     def _header(self, win: Window) -> Item:
         header = wire.file_header(win, self.at)
@@ -140,7 +140,7 @@ class Walker:
         if self._step not in (self._after_end, self._trailing, self._record) and not self.depth:
             self._step = self._trailing
             if not any(finding.rule == "stream.truncated" for finding in self.state.findings):
-                self.state.tell("stream.truncated", "the stream has no end mark", self.at)
+                self.state.report("stream.truncated", "the stream has no end mark", self.at)
         return Need.NOTHING
 
     def _after_end(self, win: Window) -> Item:
@@ -154,8 +154,8 @@ class Walker:
     def _trailing(self, win: Window) -> Item:
         if not win.complete:
             raise Truncated(1, 0, offset=self.at)
-        message = f"{win.end - self.at} bytes after the end"
-        self.state.tell("stream.trailing", message, self.at, severity=Severity.WARNING)
+        message = f"{quantity(win.end - self.at, 'byte')} after the end"
+        self.state.report("stream.trailing", message, self.at, severity=Severity.WARNING)
         return Opaque(self.at, win.end, "trailing")
 
     # -- sections and commands
@@ -181,7 +181,7 @@ class Walker:
         if kind == SectionType.FULL:
             if not win.complete:
                 return Need.REST
-            return self._section(win, self.at, kind, start, measured(self.state, win, start))
+            return self._section(win, self.at, kind, start, measure_payload(self.state, win, start))
         live = Live(start, self.state.handler(start))
         self.state.live[start.section_id] = live
         return self._scan(win, kind, start.payload_start, live)
@@ -218,7 +218,7 @@ class Walker:
         return self._closed(win, open_, Payload(open_.payload_start, open_.at, Found.LIVE))
 
     def _scan_on(self, win: Window, open_: _Open, handler: LiveHandler) -> None:
-        """As far as the window and the payload's sense go."""
+        """Scan until the payload ends, or the handler can read no further."""
         before = -1
         while not open_.done and open_.at != before:
             before = open_.at
@@ -229,7 +229,7 @@ class Walker:
         return self._section(win, open_.start, open_.kind, open_.live.start, payload)
 
     def _skip(self, win: Window, open_: _Open, error: StreamError | None) -> Item:
-        """A live payload that is not known, or not readable from ``open_.at`` on: go to its footer, or on."""
+        """Skip an unknown or unreadable live payload, from ``open_.at`` to its footer or the next section."""
         start, state = open_.live.start, self.state
         at = open_.at
         end, found = search(state, win, start, at)
@@ -240,7 +240,7 @@ class Walker:
             )
         elif open_.kind == SectionType.START:
             message = "live section of unknown content"
-            state.tell("section.unknown", message, open_.start, start, Severity.WARNING)
+            state.report("section.unknown", message, open_.start, start, Severity.WARNING)
         end = win.end if end is None else end
         if open_.live.handler is not None:
             open_.live.handler.skip(at, end)
@@ -273,10 +273,10 @@ class Walker:
             state.footers = True
             if read != start.section_id:
                 message = f"the footer has section id {read:#x}, its section {start.section_id:#x}"
-                state.tell("footer.id", message, end + 1, start)
+                state.report("footer.id", message, end + 1, start)
             return read, end + FOOTER_SIZE
         if state.footers and not payload.damaged:
-            state.tell("footer.missing", "no footer where the section ends", end, start)
+            state.report("footer.missing", "no footer where the section ends", end, start)
         elif state.footers is None and not payload.damaged:
             state.footers = False
         return None, end
@@ -289,7 +289,8 @@ class Walker:
         end = data + length
         lengths = COMMAND_LENGTHS.get(number)
         if not 0 < number <= max(Command) or (lengths is not None and length not in lengths):
-            self.state.tell("command.unknown", f"command {number:#x} with {length} bytes", self.at)
+            message = f"command {number:#x} with {quantity(length, 'byte')}"
+            self.state.report("command.unknown", message, self.at)
         if number == Command.POSTCOPY_ADVISE:
             self.state.postcopy = length == 16
             size = int.from_bytes(payload[8:16], "big")
@@ -303,7 +304,7 @@ class Walker:
 
     def _inside(self, win: Window, start: int, end: int) -> tuple[Item, ...]:
         if self.depth >= MAX_DEPTH:
-            self.state.tell("command.nested", "packages too deep in each other", start)
+            self.state.report("command.nested", "packages nested too deep", start)
             return (Opaque(start, end, "nested"),) if end > start else ()
         inner = Window(win.view[start - win.base : end - win.base], start)
         walker = Walker(self.state, start, self.depth + 1)
@@ -313,7 +314,7 @@ class Walker:
         return tuple(items)
 
     def _record(self, win: Window) -> Item | Need:
-        """A record of file version 2: name, instance, version, length, payload."""
+        """Read a record of file version 2: name, instance, version, length, payload."""
         if self.at >= self._v2_end:
             return self._trailing(win)
         idstr, pos = win.name(self.at)
@@ -327,14 +328,14 @@ class Walker:
             self.at, pos + 12, end, end, SectionType.FULL, *start[:4], footer=None, found=Found.LIVE
         )
 
-    # -- when something is wrong
+    # -- recovery
 
     def _lost(self, win: Window, error: StreamError) -> Item:
         cut = isinstance(error, Truncated)
         self.state.note(
             finding_of(error.within(offset=self.at), "stream.truncated" if cut else "stream.lost")
         )
-        if self._v2_end:  # its records have no marks to go on at
+        if self._v2_end:  # records of version 2 have no marks at which to resume
             return Opaque(self.at, win.end, "truncated" if cut else "lost")
         return self._to_next(win, "truncated" if cut else "lost")
 

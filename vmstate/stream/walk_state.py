@@ -1,4 +1,4 @@
-"""What a walk over a stream has learnt so far; shared with the walks of the streams packaged in it."""
+"""The state of a walk over a stream, shared with the walks over the streams packaged in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from vmstate.errors import Finding, Place, Severity, StreamError, finding_of
+from vmstate.errors import Finding, Place, Severity, StreamError, finding_of, quantity
 from vmstate.stream.items import Found
 from vmstate.stream.recover import Budget
 from vmstate.stream.sections.handlers import LiveContext, LiveHandler, handler_for
@@ -17,7 +17,7 @@ MAX_HANDLERS = 1000
 
 
 class Candidate(NamedTuple):
-    """Where a payload may end, and who says so; ``sure``: if nothing fits there, something is wrong."""
+    """A possible end of a payload and its source; ``sure``: if nothing fits there, the stream is faulty."""
 
     end: int
     found: Found
@@ -25,7 +25,7 @@ class Candidate(NamedTuple):
 
 
 Measure = Callable[[SectionStart, Window], list[Candidate]]
-"""Where a full section's payload may end, the surest first."""
+"""A function that returns the possible ends of a full section's payload, the surest first."""
 
 
 @dataclass
@@ -38,8 +38,9 @@ class Live:
 
 @dataclass
 class WalkState:
-    """``footers``: do sections of this stream have them?  None until the first section ended.
+    """The state of a walk over a stream.
 
+    ``footers``: True if the stream's sections have footers, None until the first section has ended.
     ``keep_pages``: see :class:`~vmstate.stream.sections.handlers.LiveContext`.  ``live``: the live devices by
     section id; ``handlers``: every handler made, with its idstr.
     """
@@ -58,20 +59,20 @@ class WalkState:
     budget: Budget = field(default_factory=Budget)
 
     def all_findings(self) -> list[Finding]:
-        """The findings, and if there were too many, one that says how many more."""
+        """Return the findings; if there were too many, the last one counts the rest."""
         if not self.suppressed:
             return self.findings
-        more = Finding("findings.more", Severity.WARNING, f"{self.suppressed} findings more")
+        more = Finding("findings.more", Severity.WARNING, quantity(self.suppressed, "more finding"))
         return [*self.findings, more]
 
     def note(self, finding: Finding) -> None:
-        """Keep a finding; after a thousand only count."""
+        """Keep a finding; after a thousand, only count it."""
         if len(self.findings) < MAX_FINDINGS:
             self.findings.append(finding)
         else:
             self.suppressed += 1
 
-    def tell(
+    def report(
         self,
         rule: str,
         message: str,
@@ -79,14 +80,14 @@ class WalkState:
         start: SectionStart | None = None,
         severity: Severity = Severity.ERROR,
     ) -> None:
-        """Make a finding at ``offset``, in the section that ``start`` names."""
+        """Add a finding at ``offset``, in the section that ``start`` names."""
         section, instance = (start.idstr, start.instance_id) if start else (None, None)
         self.note(Finding(rule, severity, message, Place(offset, section, instance)))
 
-    def handler(self, start: SectionStart, whole: bool = False) -> LiveHandler | None:
-        """A new handler for a START (``whole``: FULL) section; None when nobody knows its grammar.
+    def handler(self, start: SectionStart, full: bool = False) -> LiveHandler | None:
+        """Make a handler for a START (``full``: FULL) section; None when its grammar is unknown.
 
-        After a thousand there are no more: a handler is heavy, and a section that starts one may be tiny.
+        At most a thousand are made: a handler is large, and a section that starts one may be tiny.
         """
         if len(self.handlers) >= MAX_HANDLERS:
             return None
@@ -94,7 +95,7 @@ class WalkState:
             start, self.page_size, self.capabilities, self.postcopy, self.origin, self.keep_pages
         )
         try:
-            handler = handler_for(context, whole)
+            handler = handler_for(context, full)
         except StreamError as error:
             self.note(
                 finding_of(error.within(section=start.idstr, instance=start.instance_id), "section.version")

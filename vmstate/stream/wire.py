@@ -1,6 +1,6 @@
 """Plain ``struct`` readers for the framing, at absolute offsets of a window on the stream.
 
-They read what :mod:`vmstate.stream.framing` declares, without its cost, and say where bytes are missing.
+They read the structures that :mod:`vmstate.stream.framing` declares, at less cost, and report missing bytes.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _COMMAND = struct.Struct(">BHH")
 
 
 class Window:
-    """What can be seen of a stream: ``view`` begins at absolute offset ``base``.
+    """The visible part of a stream: ``view`` begins at absolute offset ``base``.
 
-    ``complete`` says that no bytes come after the view.  Over a map the window is the whole stream.
-    ``mapped``: the map of a file that ``view`` is all of; only such a one may be told what is needed.
+    ``complete``: no bytes come after the view.  Over a map the window is the whole stream.
+    ``mapped``: the map, if ``view`` is all of one; the kernel is then advised which pages are needed.
     """
 
     __slots__ = ("_map", "base", "complete", "end", "view")
@@ -45,60 +45,60 @@ class Window:
         self._map = mapped
 
     def ahead(self, start: int, end: int) -> None:
-        """Many bytes from ``start`` to ``end`` are read next: map them at once, not page by page."""
+        """Map the bytes from ``start`` to ``end``, which are read next, at once instead of page by page."""
         self._advise(_POPULATE_READ, start & -mmap.PAGESIZE, end)
 
     def behind(self, start: int, end: int) -> None:
-        """They were read: they need not stay in memory (they do in the system's cache)."""
+        """Release the bytes from ``start`` to ``end``, which were read (the page cache keeps them)."""
         self._advise(mmap.MADV_DONTNEED, -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, end & -mmap.PAGESIZE)
 
     def _advise(self, advice: int, start: int, end: int) -> None:
         if self._map is not None and end - start >= _WORTH_ADVICE:
-            with suppress(OSError):  # an older system does not know it: then it is only slower
+            with suppress(OSError):  # unknown to older kernels; reading is then only slower
                 self._map.madvise(advice, start, end - start)
 
     def take(self, at: int, size: int) -> memoryview:
-        """``size`` bytes at ``at``; Truncated if they are not there (yet)."""
+        """Return ``size`` bytes at ``at``; Truncated if they are not there (yet)."""
         if size > self.end - at:
             raise Truncated(size, max(0, self.end - at), offset=at)
         return self.view[at - self.base : at - self.base + size]
 
     def u8(self, at: int) -> int:
-        """The byte at ``at``."""
+        """Return the byte at ``at``."""
         if at >= self.end:
             raise Truncated(1, 0, offset=at)
         return self.view[at - self.base]
 
     def u32(self, at: int) -> int:
-        """The big-endian 32-bit number at ``at``."""
+        """Return the big-endian 32-bit number at ``at``."""
         if self.end - at < 4:
             raise Truncated(4, max(0, self.end - at), offset=at)
         return int(_U32.unpack_from(self.view, at - self.base)[0])
 
     def u64(self, at: int) -> int:
-        """The big-endian 64-bit number at ``at``."""
+        """Return the big-endian 64-bit number at ``at``."""
         if self.end - at < 8:
             raise Truncated(8, max(0, self.end - at), offset=at)
         return int(_U64.unpack_from(self.view, at - self.base)[0])
 
     def name(self, at: int) -> tuple[str, int]:
-        """A counted name and the offset after it; bytes that are not UTF-8 survive as surrogates."""
+        """Return a counted name and the offset after it; bytes that are not UTF-8 become surrogates."""
         size = self.u8(at)
         return text_of(self.take(at + 1, size)), at + 1 + size
 
 
 def text_of(data: memoryview) -> str:
-    """Bytes of a name as text; lossless for any bytes."""
+    """Decode the bytes of a name; lossless for any bytes."""
     return bytes(data).decode("utf-8", "surrogateescape")
 
 
 def bytes_of(text: str) -> bytes:
-    """The bytes that :func:`text_of` made a text from."""
+    """Encode a name that :func:`text_of` decoded."""
     return text.encode("utf-8", "surrogateescape")
 
 
 class SectionStart(NamedTuple):
-    """START or FULL: what names the device, and where its payload begins."""
+    """The header of a START or FULL section, which names the device; the payload follows it."""
 
     section_id: int
     idstr: str
@@ -108,7 +108,7 @@ class SectionStart(NamedTuple):
 
 
 def file_header(win: Window, at: int) -> FileHeader:
-    """The file header (qemu_loadvm_state_header).
+    """Read the file header (qemu_loadvm_state_header).
 
     StreamError when it is not a migration stream, Unsupported when it is a multifd channel beside one.
     """
@@ -123,40 +123,40 @@ def file_header(win: Window, at: int) -> FileHeader:
 
 
 def section_start(win: Window, at: int) -> SectionStart:
-    """The header of a START or FULL section, from its kind byte."""
+    """Read the header of a START or FULL section, from its kind byte on."""
     section_id = win.u32(at + 1)
     idstr, pos = win.name(at + 5)
     return SectionStart(section_id, idstr, win.u32(pos), win.u32(pos + 4), pos + 8)
 
 
 def command_header(win: Window, at: int) -> tuple[int, int, int]:
-    """Command number, length of its data, and where the data begins."""
+    """Return the command number, the length of its data, and the offset of the data."""
     _, number, length = _COMMAND.unpack(win.take(at, 5))
     return number, length, at + 5
 
 
 @dataclass
-class _Facts:
-    """What the configuration's subsections said."""
+class _Settings:
+    """The values in the configuration's subsections."""
 
     target_page_bits: int | None = None
     capabilities: tuple[str, ...] = ()
     uuid: bytes | None = None
 
 
-def _page_bits(win: Window, at: int, facts: _Facts) -> int:
-    facts.target_page_bits = win.u32(at)
+def _page_bits(win: Window, at: int, settings: _Settings) -> int:
+    settings.target_page_bits = win.u32(at)
     return at + 4
 
 
-_MOST_CAPABILITIES = 255  # QEMU has some 25; no list of them is worth a search through the whole stream
+_MOST_CAPABILITIES = 255  # QEMU has about 25; a false count must not cost a scan of the whole stream
 
 
-def _capabilities(win: Window, at: int, facts: _Facts) -> int:
+def _capabilities(win: Window, at: int, settings: _Settings) -> int:
     count, at = win.u32(at), at + 4
     if count > _MOST_CAPABILITIES:
         raise StreamError(
-            "more capabilities than there are",
+            "too many capabilities",
             offset=at - 4,
             section="configuration",
             expected=f"at most {_MOST_CAPABILITIES}",
@@ -166,12 +166,12 @@ def _capabilities(win: Window, at: int, facts: _Facts) -> int:
     for _ in range(count):
         name, at = win.name(at)
         names.append(name)
-    facts.capabilities = tuple(names)
+    settings.capabilities = tuple(names)
     return at
 
 
-def _uuid(win: Window, at: int, facts: _Facts) -> int:
-    facts.uuid = bytes(win.take(at, 16))
+def _uuid(win: Window, at: int, settings: _Settings) -> int:
+    settings.uuid = bytes(win.take(at, 16))
     return at + 16
 
 
@@ -183,21 +183,23 @@ _SUBSECTIONS = {
 
 
 def configuration(win: Window, at: int) -> Configuration:
-    """The configuration section; StreamError at a subsection that we do not know (nor its length)."""
+    """Read the configuration section; StreamError at an unknown subsection, whose length is unknown too."""
     size = win.u32(at + 1)
     machine = text_of(win.take(at + 5, size))
     pos = at + 5 + size
-    facts = _Facts()
+    settings = _Settings()
     subsections = []
-    for sub in _configuration_subsections(win, pos, facts):
+    for sub in _configuration_subsections(win, pos, settings):
         subsections.append(sub)
         pos = sub.end
     return Configuration(
-        at, pos, machine, tuple(subsections), facts.target_page_bits, facts.capabilities, facts.uuid
+        at, pos, machine, tuple(subsections), settings.target_page_bits, settings.capabilities, settings.uuid
     )
 
 
-def _configuration_subsections(win: Window, pos: int, facts: _Facts) -> Iterator[ConfigurationSubsection]:
+def _configuration_subsections(
+    win: Window, pos: int, settings: _Settings
+) -> Iterator[ConfigurationSubsection]:
     # A stream may end right after the machine's name; only a window that is not complete has to wait.
     while not (win.complete and pos == win.end) and win.u8(pos) == SectionType.SUBSECTION:
         name, after = win.name(pos + 1)
@@ -205,6 +207,6 @@ def _configuration_subsections(win: Window, pos: int, facts: _Facts) -> Iterator
         read = _SUBSECTIONS.get(name)
         if read is None:
             raise StreamError("unknown subsection", offset=pos, section="configuration", found=name)
-        end = read(win, payload, facts)
+        end = read(win, payload, settings)
         yield ConfigurationSubsection(pos, payload, end, name, version)
         pos = end

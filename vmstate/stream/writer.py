@@ -1,6 +1,6 @@
-"""Writing the framing: each function gives the bytes of one item, as QEMU's savevm.c puts them.
+"""Write the framing: each function returns the bytes of one item, as QEMU's savevm.c writes them.
 
-:func:`vmstate.stream.reader.open_stream` reads them back; to change a stream that exists, use
+:func:`vmstate.stream.reader.open_stream` reads them back; to change an existing stream, use
 :class:`vmstate.stream.edit.Edit`.
 """
 
@@ -21,27 +21,27 @@ _MAX_U32 = 0xFFFFFFFF
 
 
 def counted(name: str) -> bytes:
-    """A counted name; EncodeError beyond 255 bytes."""
+    """Encode a counted name; EncodeError beyond 255 bytes."""
     data = bytes_of(name)
     if len(data) > 255:
-        raise EncodeError(f"a name has at most 255 bytes on the wire, this one {len(data)}: {name[:40]!r}…")
+        raise EncodeError(f"a name has at most 255 bytes on the wire, not {len(data)}: {name[:40]!r}…")
     return bytes([len(data)]) + data
 
 
 def u32(value: int, what: str = "number") -> bytes:
-    """Four bytes, big endian; EncodeError for a value that does not fit."""
+    """Encode four bytes, big endian; EncodeError for a value that does not fit."""
     if not 0 <= value <= _MAX_U32:
-        raise EncodeError(f"{what} {value} does not fit 32 bits")
+        raise EncodeError(f"{what} {value} does not fit in 32 bits")
     return _U32.pack(value)
 
 
 def file_header(version: int = VERSION) -> bytes:
-    """Magic and version."""
+    """Encode magic and version."""
     return _U32.pack(MAGIC) + u32(version, "version")
 
 
 def subsection_header(name: str, version_id: int) -> bytes:
-    """What stands in front of a subsection's fields."""
+    """Encode the header in front of a subsection's fields."""
     return bytes([SectionType.SUBSECTION]) + counted(name) + u32(version_id, "version_id")
 
 
@@ -51,7 +51,7 @@ def configuration(
     capabilities: Sequence[str] = (),
     uuid: bytes | None = None,
 ) -> bytes:
-    """The configuration section, with the subsections that are asked for."""
+    """Encode the configuration section, with a subsection for each value given."""
     name = bytes_of(machine)
     parts = [bytes([SectionType.CONFIGURATION]), u32(len(name)), name]
     if target_page_bits is not None:
@@ -67,46 +67,46 @@ def configuration(
 
 
 def section_start(kind: SectionType, section_id: int, idstr: str, instance_id: int, version_id: int) -> bytes:
-    """The header of a START or FULL section."""
+    """Encode the header of a START or FULL section."""
     ids = u32(instance_id, "instance_id") + u32(version_id, "version_id")
     return bytes([kind]) + u32(section_id, "section_id") + counted(idstr) + ids
 
 
 def section_part(kind: SectionType, section_id: int) -> bytes:
-    """The header of a PART or END section."""
+    """Encode the header of a PART or END section."""
     return bytes([kind]) + u32(section_id, "section_id")
 
 
 def footer(section_id: int) -> bytes:
-    """The footer of a section."""
+    """Encode the footer of a section."""
     return bytes([SectionType.FOOTER]) + u32(section_id, "section_id")
 
 
 def full_section(
     section_id: int, idstr: str, instance_id: int, version_id: int, payload: Bytes, with_footer: bool = True
 ) -> bytes:
-    """A whole device section."""
+    """Encode a whole device section."""
     head = section_start(SectionType.FULL, section_id, idstr, instance_id, version_id)
     return b"".join((head, payload, footer(section_id) if with_footer else b""))
 
 
 def command(number: int, data: Bytes = b"") -> bytes:
-    """A command with its data; EncodeError beyond 65535 bytes."""
+    """Encode a command with its data; EncodeError beyond 65535 bytes."""
     if len(data) > 0xFFFF:
         raise EncodeError(f"a command carries at most 65535 bytes, not {len(data)}")
     return struct.pack(">BHH", SectionType.COMMAND, number, len(data)) + data
 
 
 def packaged(inner: Bytes) -> bytes:
-    """A stream wrapped in a PACKAGED command."""
+    """Encode a stream wrapped in a PACKAGED command."""
     return command(CommandNumber.PACKAGED, u32(len(inner), "packaged length")) + inner
 
 
 def end_of_states() -> bytes:
-    """The end mark."""
+    """Encode the end mark."""
     return bytes([SectionType.EOF])
 
 
 def vmdescription(text: Bytes) -> bytes:
-    """The trailing description."""
+    """Encode the trailing description."""
     return bytes([SectionType.VMDESCRIPTION]) + u32(len(text), "length of the description") + text

@@ -281,7 +281,7 @@ class Changes:
         self._pending.clear()
         text = self._vmdesc()
         if text is not None:
-            self.edit.describe(text)
+            self.edit.replace_vmdescription(text)
             self._entries.clear()
             self._configuration = None
             self._inserted.clear()

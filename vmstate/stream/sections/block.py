@@ -15,7 +15,7 @@ DEVICE_BLOCK, EOS, PROGRESS, ZERO_BLOCK = 0x01, 0x02, 0x04, 0x08
 
 @register("block")
 class BlockMigration:
-    """Blocks by device: the sector each begins at, and the offset of its data (0 for a zero block)."""
+    """Blocks by device: the first sector of each, and the offset of its data (0 for a zero block)."""
 
     bulky = False
 
@@ -25,10 +25,10 @@ class BlockMigration:
         self.progress = 0
 
     def skip(self, start: int, end: int) -> None:
-        """Unreadable bytes leave no state behind."""
+        """Ignore unreadable bytes: no state carries over."""
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
-        """Records up to the end mark (block_load)."""
+        """Read records up to the end mark (block_load)."""
         return records(self._record, win, at)
 
     def _record(self, win: Window, at: int) -> tuple[int, bool]:
@@ -43,7 +43,7 @@ class BlockMigration:
         return at + 8, bool(flags & EOS)
 
     def _block(self, win: Window, at: int, sector: int, zero: bool) -> int:
-        """The offset after a block's record."""
+        """Read a block's record; return the offset after it."""
         name, pos = win.name(at + 8)
         size = 0 if zero else BLOCK_SIZE
         win.take(pos, size)

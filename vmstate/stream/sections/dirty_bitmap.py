@@ -10,7 +10,7 @@ from vmstate.stream.sections.handlers import LiveContext, records, register
 from vmstate.stream.wire import Window
 
 MAX_BUFFER = 10 * 1024
-"""QEMU refuses larger buffers; it sends at most a tenth of it."""
+"""QEMU refuses larger buffers; it sends at most a tenth of this."""
 
 
 class BitmapFlag(IntFlag):
@@ -32,9 +32,9 @@ _KNOWN = 0x7F
 
 
 class BitmapChunk(NamedTuple):
-    """One chunk: its flags as a number, the names in force, and for bits where they are.
+    """One chunk: its flags as a number, the names in force, and the place of its bits.
 
-    ``sector`` and ``sectors`` count 512 bytes; ``data`` … ``data_end`` are the bits (equal for zeroes).
+    Sectors are of 512 bytes; ``data`` … ``data_end`` is the span of the bits (empty for zeroes).
     """
 
     start: int
@@ -50,7 +50,7 @@ class BitmapChunk(NamedTuple):
 
     @property
     def flags(self) -> BitmapFlag:
-        """What the chunk's flags say."""
+        """The chunk's flags."""
         return BitmapFlag(self.number)
 
 
@@ -65,15 +65,15 @@ class DirtyBitmaps:
         self._node = self._bitmap = ""
 
     def skip(self, start: int, end: int) -> None:
-        """Unreadable bytes: names carry over from chunk to chunk, and are unknown now."""
+        """Forget the names, which carry over from chunk to chunk and are now unknown."""
         self._node = self._bitmap = ""
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
-        """Chunks up to one that says EOS."""
+        """Read chunks up to one with EOS."""
         return records(self._record, win, at)
 
     def _record(self, win: Window, at: int) -> tuple[int, bool]:
-        if win.u8(at) == _EOS:  # alone in most payloads, of which a stream may have very many
+        if win.u8(at) == _EOS:  # all that most payloads hold, and a stream may have very many
             return at + 1, True
         chunk, after = self._chunk(win, at)
         self._node, self._bitmap = chunk.node, chunk.bitmap
@@ -97,9 +97,9 @@ class DirtyBitmaps:
 
 
 def _flags(win: Window, at: int) -> tuple[int, int]:
-    """One byte; with its top bit set two, and with the second's top bit set four (never sent so far).
+    """Read one byte; two if its top bit is set, and four if the second's is too (never sent so far).
 
-    QEMU's own reader keeps the value in eight bits and so loses what it shifts up; we keep it.
+    QEMU's own reader keeps the value in eight bits and so loses the bits it shifts up; we keep them.
     """
     flags, pos = win.u8(at), at + 1
     if flags & 0x80:

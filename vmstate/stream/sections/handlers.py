@@ -1,7 +1,7 @@
-"""Sections that say themselves where they end: the registry of handlers for iterative sections.
+"""The registry of handlers for iterative sections, which end by their own grammar.
 
-A handler is made at a device's START (or FULL) section, keeps what the device's sections say, and is asked to
-scan each payload in turn.  It works on whatever window there is, so one handler serves a map and a pipe.
+A handler is made at a device's START (or FULL) section, keeps the contents of the device's sections, and
+scans each payload in turn.  It works on any window, so one handler serves both a map and a pipe.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from vmstate.stream.wire import SectionStart, Window
 
 @dataclass(frozen=True)
 class LiveContext:
-    """What the stream said before a live section started.
+    """The properties of the stream known when a live section starts.
 
-    ``page_size``: the target's, in bytes, if the configuration, the vmdesc or a postcopy advice told it.
+    ``page_size``: the target's, in bytes, if the configuration, the vmdesc or a postcopy advice gave it.
     ``capabilities``: names from the configuration section.  ``origin``: absolute file offset of the stream's
-    first byte (mapped-ram counts from the file's start).  ``keep_pages``: whether handlers shall note where
-    guest pages are, or only count them.
+    first byte (mapped-ram counts from the file's start).  ``keep_pages``: True if handlers record the places
+    of guest pages, False if they only count them.
     """
 
     start: SectionStart
@@ -33,7 +33,7 @@ class LiveContext:
 
 
 class LiveHandler(Protocol):
-    """Reads the payloads of one live device.
+    """A reader of the payloads of one live device.
 
     ``bulky``: its PART and END payloads are guest memory, which a pipe need not keep.
     """
@@ -41,19 +41,19 @@ class LiveHandler(Protocol):
     bulky: bool
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
-        """Read records from ``at``; the offset reached, and whether the payload ended there.
+        """Read records from ``at``; return the offset reached, and True if the payload ended there.
 
-        Not ended means that the window ends inside the record at that offset, or that it makes no sense:
-        asked again from there, a StreamError says why.  So an error never comes after something was read, and
-        nothing is read twice.  :meth:`skip` is called before the next payload.
+        False means that the window ends inside the record at that offset, or that the record is invalid: a
+        second scan from there raises a StreamError.  So an error is raised only at the first record of a
+        scan, and nothing is read twice.  :meth:`skip` is called before the next payload.
         """
 
     def skip(self, start: int, end: int) -> None:
-        """The bytes from ``start`` to ``end`` belong to the device, but could not be read."""
+        """Skip the bytes from ``start`` to ``end``, which belong to the device but could not be read."""
 
 
 def records(read: Callable[[Window, int], tuple[int, bool]], win: Window, at: int) -> tuple[int, bool]:
-    """Scan with a function that reads one record: gives the offset after it and whether it was the last."""
+    """Scan with ``read``, which reads one record and returns the offset after it, and True if it was last."""
     start = at
     try:
         done = False
@@ -69,23 +69,23 @@ def records(read: Callable[[Window, int], tuple[int, bool]], win: Window, at: in
 Factory = Callable[[LiveContext], LiveHandler]
 
 _LIVE: dict[str, Factory] = {}
-_WHOLE: dict[str, Factory] = {}
+_FULL: dict[str, Factory] = {}
 
 
-def register(idstr: str, whole: bool = False) -> Callable[[Factory], Factory]:
-    """Class decorator: this handler reads the sections named ``idstr``.
+def register(idstr: str, full: bool = False) -> Callable[[Factory], Factory]:
+    """Class decorator: register a handler for the sections named ``idstr``.
 
-    ``whole``: an old-style device, whose state is in a FULL section, not a live one.
+    ``full``: an old-style device, whose state is in a FULL section, not a live one.
     """
 
     def add(factory: Factory) -> Factory:
-        (_WHOLE if whole else _LIVE)[idstr] = factory
+        (_FULL if full else _LIVE)[idstr] = factory
         return factory
 
     return add
 
 
-def handler_for(context: LiveContext, whole: bool = False) -> LiveHandler | None:
-    """A handler for a START (``whole``: FULL) section, or None when nobody knows its grammar."""
-    factory = (_WHOLE if whole else _LIVE).get(context.start.idstr)
+def handler_for(context: LiveContext, full: bool = False) -> LiveHandler | None:
+    """Make a handler for a START (``full``: FULL) section; None when its grammar is unknown."""
+    factory = (_FULL if full else _LIVE).get(context.start.idstr)
     return factory(context) if factory else None

@@ -16,7 +16,7 @@ _CHUNK = struct.Struct(">IHH")
 
 @dataclass
 class HtabChunks:
-    """Chunks in stream order, as parallel arrays: first entry, valid and invalid entries, data's offset."""
+    """Chunks in stream order, as parallel arrays: first entry, valid and invalid entries, data offset."""
 
     index: array[int] = field(default_factory=lambda: array("L"))
     n_valid: array[int] = field(default_factory=lambda: array("H"))
@@ -26,10 +26,10 @@ class HtabChunks:
 
 @register("spapr/htab")
 class Htab:
-    """What the htab sections say.
+    """The contents of the htab sections.
 
     ``shift``: log2 of the table's size in bytes, None when the guest has none (radix; 2.10+);
-    ``chunks``: what was sent of it.
+    ``chunks``: the parts of the table that were sent.
     """
 
     bulky = False
@@ -40,11 +40,11 @@ class Htab:
         self._in_chunks = False
 
     def skip(self, start: int, end: int) -> None:
-        """Unreadable bytes: the next payload begins with its header again."""
+        """Forget unfinished chunks: the next payload begins with a header again."""
         self._in_chunks = False
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
-        """htab_load: a header (size, none, or zero), and after zero the chunks up to the empty one."""
+        """Read a header (size, none, or zero), and after zero the chunks up to an empty one (htab_load)."""
         return records(self._record, win, at)
 
     def _record(self, win: Window, at: int) -> tuple[int, bool]:

@@ -1,8 +1,8 @@
 """The ``ram`` section (QEMU migration/ram.c): block list and page records, found in bulk.
 
 A page record begins with a 64-bit word, page address | flags.  Without CONTINUE a counted block name follows,
-then what the flags call for.  Records are kept as *runs* (same kind, same size, one after another), so that a
-run of a million pages costs no more than one of two; addresses and contents stay in the stream.
+then the data that the flags call for.  Records are kept as *runs* (same kind, same size, one after another),
+so that a run of a million pages costs no more than one of two; addresses and contents stay in the stream.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PageKind(IntEnum):
     COMPRESSED = RamFlag.COMPRESS_PAGE
 
 
-# Plain numbers for the loop over records: an enum's operators cost more than all the rest.
+# Plain numbers for the loop over records: an enum's operators cost more than everything else there.
 CONTINUE, _EOS, _MEM_SIZE = int(RamFlag.CONTINUE), int(RamFlag.EOS), int(RamFlag.MEM_SIZE)
 _HOOK, _FLUSH = int(RamFlag.HOOK), int(RamFlag.MULTIFD_FLUSH)
 _ZERO, _PAGE, _XBZRLE = int(PageKind.ZERO), int(PageKind.PAGE), int(PageKind.XBZRLE)
@@ -46,7 +46,7 @@ _NO_BLOCK = -1
 _USUAL_SMALLEST = 1024
 _SMALLEST = 256
 _SHORT_RUN = 4
-_LONGEST_STEP = 1024  # 4 MiB of pages: little is read in vain where a run ends
+_LONGEST_STEP = 1024  # 4 MiB of pages: not much is wasted where a run ends
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Runs:
     block: array[int] = field(default_factory=lambda: array("l"))
 
     def add(self, kind: int, start: int, count: int, stride: int, lead: int, block: int) -> None:
-        """Append a run; it continues the one before when it can."""
+        """Append a run, or extend the last one if it continues it."""
         last = len(self.kind) - 1
         if (
             last >= 0
@@ -91,10 +91,10 @@ class Runs:
 
 @register("ram")
 class Ram:
-    """Everything the ram sections of a stream say.
+    """The contents of a stream's ram sections.
 
     ``blocks``: the block list; ``runs``: every page record; ``counts``: page records by kind;
-    ``page_size``: bytes per page, known at the latest when the first whole page was met;
+    ``page_size``: bytes per page, known at the latest after the first whole page;
     ``hooks`` and ``flushes``: records that carry no page.
     """
 
@@ -122,7 +122,7 @@ class Ram:
 
     @property
     def page_size(self) -> int:
-        """Bytes per target page; 4096 until something said otherwise."""
+        """Bytes per target page; 4096 until the stream shows otherwise."""
         return self._page_size or 4096
 
     @property
@@ -136,7 +136,7 @@ class Ram:
         return sum(self.counts.values())
 
     def skip(self, start: int, end: int) -> None:
-        """Unreadable bytes; that CONTINUE still means the same block is the best guess."""
+        """Ignore unreadable bytes: the best guess is that CONTINUE still means the same block."""
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """Read page records up to the end mark of this payload (ram_load_precopy)."""
@@ -197,7 +197,7 @@ class Ram:
             if self._block == _NO_BLOCK:
                 raise StreamError(f"page of an unknown RAM block {name!r}", offset=at + 8, section="ram")
         elif self._block == _NO_BLOCK:
-            raise StreamError("page of the same block, but there was none before", offset=at, section="ram")
+            raise StreamError("page with CONTINUE, but no block was named before", offset=at, section="ram")
         if kind == _PAGE and self._page_size is None:
             self._page_size = detect_page_size(win, at + lead)
         stride = lead + self._data_size(win, at + lead, kind)
@@ -244,7 +244,7 @@ class Ram:
         return 4 + size
 
     def _run(self, win: Window, at: int, flags: int, stride: int) -> int:
-        """How many records like this one follow each other, with addresses inside the block."""
+        """Count consecutive records like this one, with addresses inside the block."""
         view, pos, mask = win.view, at - win.base, self._mask
         self._check(WORD.unpack_from(view, pos)[0] & ~mask, at)
         most = (win.end - at) // stride
@@ -271,13 +271,13 @@ class Ram:
 
 
 def words_at(win: Window, at: int, count: int, stride: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """The 64-bit words of ``count`` records that are ``stride`` bytes apart."""
+    """Return the 64-bit words of ``count`` records that are ``stride`` bytes apart."""
     shape = np.ndarray((count,), ">u8", win.view, at - win.base, (stride,))
     return shape.astype(np.uint64)
 
 
 def detect_page_size(win: Window, at: int) -> int:
-    """The size of the page that begins at ``at``: the first one after which a legal record comes."""
+    """Return the size of the page at ``at``: the first size after which a legal record follows, or 4096."""
     for size in _PAGE_SIZES:
         if at + size + 8 > win.end:
             if win.complete:

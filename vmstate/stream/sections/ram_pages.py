@@ -1,6 +1,6 @@
-"""What guest memory is after all page records were applied: contents by address, and a hash of each block.
+"""Guest memory after all page records are applied: contents by address, and a hash of each block.
 
-Pages stay in the stream: a whole page's content is a view of it, others are made when asked for.
+Pages stay in the stream: the content of a whole page is a view of it; others are built on demand.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Records:
     kind: U16
 
     def last_of_each(self) -> npt.NDArray[np.intp]:
-        """The index of the last record of each page."""
+        """Return the index of the last record of each page."""
         if not len(self.address):
             return np.zeros(0, np.intp)
         return np.flatnonzero(np.append(self.address[1:] != self.address[:-1], True))
@@ -55,7 +55,7 @@ class RamPages:
         self._records: dict[int, Records] = {}
 
     def records(self, index: int) -> Records:
-        """The page records of the block with that index in the block list."""
+        """Return the page records of the block with that index in the block list."""
         if index not in self._records:
             self._records[index] = self._collect(index)
         return self._records[index]
@@ -78,7 +78,7 @@ class RamPages:
         return Records(address[order], np.concatenate(offsets)[order], np.concatenate(kinds)[order])
 
     def page(self, index: int, address: int) -> Content:
-        """The content of the page at ``address`` of a block; zeros for a page that was never sent.
+        """Return the content of the page at ``address`` in a block; zeros for a page that was never sent.
 
         StreamError when a delta or compressed page in the stream cannot be decoded.
         """
@@ -90,7 +90,7 @@ class RamPages:
         return self._content(records, low, high)
 
     def _content(self, records: Records, low: int, high: int) -> Content:
-        """The content after the records ``low`` … ``high`` - 1, all of one page."""
+        """Return the content after the records ``low`` … ``high`` - 1, all of one page."""
         first = high - 1
         while first > low and records.kind[first] == PageKind.XBZRLE:
             first -= 1
@@ -121,7 +121,7 @@ class RamPages:
         except zlib.error as error:
             raise StreamError(f"bad compressed page: {error}", offset=at, section="ram") from None
         if len(page) != self.page_size:
-            message = "compressed page of another size"
+            message = "compressed page of the wrong size"
             raise StreamError(message, offset=at, section="ram", expected=self.page_size, found=len(page))
         return page
 
@@ -131,13 +131,13 @@ class RamPages:
     def _mapped_page(self, mapped: MappedRam, address: int) -> Content:
         number = address // mapped.page_size
         at = mapped.bitmap_offset + number // 8
-        # The source's own byte order: little-endian hosts, in practice all.
+        # In the source's byte order; in practice every host is little-endian.
         if number // 8 >= mapped.bitmap_size or not self._win.u8(at) >> number % 8 & 1:
             return bytes(self.page_size)
         return self._win.take(mapped.pages_offset + address, mapped.page_size)
 
     def pages(self, index: int) -> Iterator[tuple[int, Content]]:
-        """Address and content of every page that was sent, by address; of each only the final content."""
+        """Yield address and final content of every page that was sent, by address."""
         mapped = self._block(index).mapped
         if mapped is not None:
             yield from self._mapped_pages(mapped)
@@ -157,7 +157,7 @@ class RamPages:
                     yield address, self._win.take(mapped.pages_offset + address, mapped.page_size)
 
     def digest(self, index: int) -> str:
-        """The SHA-256 of a block's content, however it was sent; a zero page is as good as none."""
+        """Return the SHA-256 of a block's content, however it was sent; a zero page equals an unsent one."""
         hashed = hashlib.sha256()
         zero = bytes(self.page_size)
         for address, content in self._filled(index):
@@ -167,7 +167,7 @@ class RamPages:
         return hashed.hexdigest()
 
     def _filled(self, index: int) -> Iterator[tuple[int, Content]]:
-        """Like :meth:`pages`, without those whose last record says that they are zero."""
+        """Yield the same as :meth:`pages`, without pages whose last record is a zero page."""
         if self._block(index).mapped is not None:
             yield from self.pages(index)
             return

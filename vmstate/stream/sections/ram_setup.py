@@ -1,13 +1,13 @@
 """The block list at the start of the ``ram`` section (ram_save_setup), with its optional extras.
 
-What stands in the list depends on the source's migration capabilities, of which the stream tells only some:
+The list's format depends on the source's migration capabilities, only some of which the stream records:
 
 * postcopy-ram (2.9+): a block whose host pages are not of the usual size carries that size;
 * x-ignore-shared (4.0+): each block carries its guest physical address, in 4.0 also a byte (ignored or not);
-* mapped-ram (9.0+): each block carries a header, then its bitmap and its pages at fixed places of the file.
+* mapped-ram (9.0+): each block carries a header, then its bitmap and its pages at fixed places in the file.
 
 A page size begins with a zero byte and a block name is never empty, so the list can be read without guessing;
-the byte of 4.0 is tried when the list does not fit without.
+the byte of 4.0 is tried when the list does not fit without it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LONG_BITS = 64
 
 @dataclass(frozen=True, slots=True)
 class MappedRam:
-    """Where a block's bitmap and pages are, as absolute offsets in the stream (mapped-ram)."""
+    """The places of a block's bitmap and pages, as absolute offsets in the stream (mapped-ram)."""
 
     page_size: int
     bitmap_offset: int
@@ -34,7 +34,7 @@ class MappedRam:
 
 @dataclass(frozen=True, slots=True)
 class RamBlock:
-    """One block of the list: ``length`` in bytes; the rest only with the capability that sends it."""
+    """One block of the list: ``length`` in bytes; other values only with the capability that sends them."""
 
     name: str
     length: int
@@ -52,7 +52,7 @@ class RamBlock:
 def read_setup(
     win: Window, at: int, total: int, context: LiveContext, legal: frozenset[int]
 ) -> tuple[list[RamBlock], int]:
-    """The blocks that add up to ``total`` bytes, and the offset after the list.
+    """Read the blocks that add up to ``total`` bytes; return them and the offset after the list.
 
     ``legal``: the flags that the record after the list may have.  StreamError when nothing fits.
     """
@@ -118,7 +118,7 @@ class _SetupReader:
         return RamBlock(name, length, host_page_size, guest_address, ignored, mapped), pos
 
     def _extra_follows(self, at: int, last: bool) -> bool:
-        """Whether one number more stands here; after the last block, the next record's word is none."""
+        """Return True if a page size is here; after the last block, the next record's word is not one."""
         if self.win.u8(at) != 0:
             return False
         if not last:

@@ -14,7 +14,7 @@ _PAGE_MASK = 0xFFF
 
 @dataclass(frozen=True, slots=True)
 class StorageRange:
-    """Consecutive pages' attributes or keys, a byte each: guest address, pages, offset of the bytes."""
+    """Attributes or keys of consecutive pages, a byte each: guest address, pages, offset of the bytes."""
 
     address: int
     count: int
@@ -39,7 +39,7 @@ class _StorageBytes:
         """Unreadable bytes leave no state behind."""
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
-        """Records up to the one that ends the payload."""
+        """Read records up to the one that ends the payload."""
         return records(self._record, win, at)
 
     def _record(self, win: Window, at: int) -> tuple[int, bool]:
@@ -61,16 +61,16 @@ class _StorageBytes:
 
 @register("s390-storage_attributes")
 class StorageAttributes(_StorageBytes):
-    """CMMA states; marks: 4 the source could not read them (ERROR), 8 all were sent (DONE)."""
+    """CMMA states; marks: 4 if the source could not read them (ERROR), 8 when all were sent (DONE)."""
 
     EOS = 0x01
     MORE = 0x02
     PLAIN = frozenset({0x04, 0x08})
 
 
-@register("s390-skeys", whole=True)
+@register("s390-skeys", full=True)
 class StorageKeys(_StorageBytes):
-    """Storage keys; mark 4 (ERROR) stands in the place of the end mark."""
+    """Storage keys; mark 4 (ERROR) replaces the end mark."""
 
     EOS = 0x01
     MORE = 0x02
@@ -78,9 +78,9 @@ class StorageKeys(_StorageBytes):
     LAST = frozenset({0x04})
 
 
-@register("todclock", whole=True)
+@register("todclock", full=True)
 class TodClock:
-    """The time-of-day clock (hw/s390x/tod.c): a byte says whether epoch and clock follow; old style."""
+    """The time-of-day clock (hw/s390x/tod.c), old style: a byte, and if it is 1, epoch and clock."""
 
     bulky = False
 
@@ -92,7 +92,7 @@ class TodClock:
         """Unreadable bytes leave no state behind."""
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
-        """One byte, and nine more if it is one."""
+        """Read one byte, and nine more if it is 1."""
         return records(self._record, win, at)
 
     def _record(self, win: Window, at: int) -> tuple[int, bool]:

@@ -1,4 +1,4 @@
-"""XBZRLE, QEMU's page delta (migration/xbzrle.c): runs of unchanged bytes, then of new ones, by turns."""
+"""XBZRLE, QEMU's page delta (migration/xbzrle.c): alternating runs of unchanged bytes and new ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MAX_COUNT = 0x3FFF
 
 
 def decode(old: bytes | memoryview, delta: bytes | memoryview) -> bytes:
-    """The page that ``delta`` makes of ``old``; StreamError for a delta that QEMU refuses too."""
+    """Apply ``delta`` to ``old`` and return the page; StreamError for a delta that QEMU refuses too."""
     page = bytearray(old)
     size, at, done = len(delta), 0, 0
     while at < size:
@@ -26,7 +26,7 @@ def decode(old: bytes | memoryview, delta: bytes | memoryview) -> bytes:
 
 
 def _count(delta: bytes | memoryview, at: int) -> tuple[int, int]:
-    """A count of one or two bytes, the low seven bits first (uleb128_decode_small)."""
+    """Read a count of one or two bytes, low seven bits first (uleb128_decode_small)."""
     if len(delta) - at < 2:
         raise StreamError("XBZRLE: the delta ends early")
     first = delta[at]
@@ -39,7 +39,7 @@ def _count(delta: bytes | memoryview, at: int) -> tuple[int, int]:
 
 
 def encode(old: bytes | memoryview, new: bytes | memoryview) -> bytes:
-    """A delta from one page to another of the same size; empty when they are equal."""
+    """Return a delta from one page to another of the same size; empty when they are equal."""
     parts, at, size = [], 0, len(new)
     while at < size:
         start = at
@@ -57,5 +57,5 @@ def encode(old: bytes | memoryview, new: bytes | memoryview) -> bytes:
 
 def _uleb(count: int) -> bytes:
     if count > _MAX_COUNT:
-        raise EncodeError(f"XBZRLE: a run of {count} bytes does not fit 14 bits")
+        raise EncodeError(f"XBZRLE: a run of {count} bytes does not fit in 14 bits")
     return bytes([count]) if count < 0x80 else bytes([count & 0x7F | 0x80, count >> 7])

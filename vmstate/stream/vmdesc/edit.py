@@ -1,4 +1,4 @@
-"""Changing single devices in a vmdescription's text, every other byte of which stays as QEMU wrote it."""
+"""Change single devices in a vmdescription's text; every other byte stays as QEMU wrote it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def device_spans(text: bytes) -> list[tuple[int, int]]:
-    """Where in the text each device's JSON object is, in order.
+    """Return the span of each device's JSON object in the text, in order.
 
     StreamError when the text is not an object with a list of devices.
     """
-    # JSON's own signs are ASCII, so that in Latin-1 every index is a byte's.
+    # JSON's own characters are ASCII, so in Latin-1 every index is a byte offset.
     source = text.decode("latin-1")
     try:
         return _top(source)
@@ -60,9 +60,9 @@ def _expect(source: str, at: int, sign: str) -> int:
 
 
 def replace_devices(text: bytes, changes: Mapping[int, bytes | None]) -> bytes:
-    """The text with the objects of some devices, by index, replaced by other JSON text, or left out (None).
+    """Return the text with the objects of some devices, by index, replaced or removed (None).
 
-    Index -1 - n inserts in front of device n (of the end, if there is no such device).
+    Index -1 - n inserts in front of device n (at the end if there is no such device).
     """
     spans = device_spans(text)
     separator = _separator(text, spans)
@@ -84,5 +84,5 @@ def replace_devices(text: bytes, changes: Mapping[int, bytes | None]) -> bytes:
 
 
 def _separator(text: bytes, spans: list[tuple[int, int]]) -> bytes:
-    """What QEMU put between two devices: a comma, before 6.0 a comma and a blank."""
+    """Return QEMU's separator between two devices: a comma; before 6.0 a comma and a space."""
     return text[spans[0][1] : spans[1][0]] if len(spans) > 1 else b","

@@ -1,6 +1,6 @@
-"""Changing one device's entry in a vmdescription: what is not changed keeps its bytes.
+"""Change one device's entry in a vmdescription; unchanged text keeps its bytes.
 
-A thing in the entry is named by steps from the top: a field's number (a struct's), or a subsection's name.
+Steps from the top lead to an object in the entry: the number of a struct field, or the name of a subsection.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ Steps: TypeAlias = Sequence[int | str]
 
 
 class EntryText:
-    """The text of a device's entry while it is changed.  StreamError when it is not what QEMU writes."""
+    """The editable text of a device's entry.  StreamError when it is not in the form that QEMU writes."""
 
     def __init__(self, text: bytes) -> None:
         self._source = text.decode("latin-1")
 
     def encode(self) -> bytes:
-        """The text as it is now."""
+        """Return the current text."""
         return self._source.encode("latin-1")
 
     def set_member(self, steps: Steps, key: str, value: object) -> None:
-        """Give a member of what the steps lead to another value (``name``, ``instance_id``, ``version``)."""
+        """Set a member of the object that the steps lead to (``name``, ``instance_id``, ``version``)."""
         found = self._member(self._object(steps), key)
         self._put(found.value, found.end, json.dumps(value))
 
     @property
     def signed(self) -> bool:
-        """Whether instance ids are written as ints: by QEMU before 5.0, whose text also has more blanks."""
+        """True if instance ids are signed, as QEMU before 5.0 writes them in its more spacious text."""
         return self._source.startswith("{ ")
 
     def add_subsection(self, steps: Steps, text: str, before: str | None) -> None:
-        """Insert a subsection's object in front of the one named ``before``, or as the last."""
+        """Insert a subsection's object in front of the one named ``before``, or at the end."""
         at = self._object(steps)
         array = json_spans.member(self._source, at, "subsections")
         separator = ", "
@@ -55,13 +55,13 @@ class EntryText:
         self._put(end, end, (separator if inside.spans else "") + text)
 
     def remove_subsection(self, steps: Steps, name: str) -> None:
-        """Leave a subsection out, and the list of them if it was the only one."""
+        """Remove a subsection, and the list of subsections if it was the only one."""
         at = self._object(steps)
         array = self._member(at, "subsections")
         spans = json_spans.items(self._source, array.value).spans
         place = next((i for i, (start, _) in enumerate(spans) if self._name_at(start) == name), None)
         if place is None:
-            raise StreamError(f"the vmdescription knows no subsection {name}", section="vmdescription")
+            raise StreamError(f"the vmdescription has no subsection {name}", section="vmdescription")
         start, end = spans[place]
         if len(spans) == 1:
             start, end = json_spans.members(self._source, at)[-2].end, array.end
@@ -72,7 +72,7 @@ class EntryText:
         self._put(start, end, "")
 
     def grow(self, steps: Steps, by: int) -> None:
-        """Add ``by`` bytes to the sizes of the structs around what the steps lead to, and of that itself."""
+        """Add ``by`` bytes to the size of the struct that the steps lead to, and of all structs around it."""
         for count in range(1, len(steps) + 1):
             if isinstance(steps[count - 1], int):
                 size = self._member(self._field(steps[:count]), "size")
@@ -80,7 +80,7 @@ class EntryText:
                 self._put(size.value, size.end, str(value))
 
     def set_size(self, name: str, size: int) -> None:
-        """Give a field of the entry itself another size."""
+        """Set the size of a field of the entry itself."""
         for start, _ in self._items(0, "fields"):
             called = self._member(start, "name")
             if json.loads(self._source[called.value : called.end]) == name:
@@ -89,7 +89,7 @@ class EntryText:
                 return
 
     def _object(self, steps: Steps) -> int:
-        """Where the object with ``fields`` and ``subsections`` begins that the steps lead to."""
+        """Return the start of the object with ``fields`` and ``subsections`` that the steps lead to."""
         at = 0
         for step in steps:
             at = self._nth_field(at, step) if isinstance(step, int) else self._subsection(at, step)
@@ -116,7 +116,7 @@ class EntryText:
         for start, _ in spans:
             if self._name_at(start) == name:
                 return start
-        raise StreamError(f"the vmdescription knows no subsection {name}", section="vmdescription")
+        raise StreamError(f"the vmdescription has no subsection {name}", section="vmdescription")
 
     def _items(self, at: int, key: str) -> list[tuple[int, int]]:
         try:
@@ -140,7 +140,7 @@ class EntryText:
 
     @property
     def style(self) -> Style:
-        """How the text is written (QEMU's writer changed in 6.0)."""
+        """The text's style (QEMU's writer changed in 6.0)."""
         return Style.SPACED if self._source.startswith("{ ") else Style.COMPACT
 
     def _put(self, start: int, end: int, text: str) -> None:
@@ -148,12 +148,12 @@ class EntryText:
 
 
 def configuration_text(vmdesc: bytes) -> bytes | None:
-    """The text of the configuration's entry in a vmdescription (written from 8.0 on); None without one."""
+    """Return the text of the configuration's entry in a vmdescription (since 8.0); None without one."""
     found = json_spans.member(vmdesc.decode("latin-1"), 0, "configuration")
     return None if found is None else vmdesc[found.value : found.end]
 
 
 def with_configuration(vmdesc: bytes, text: bytes) -> bytes:
-    """The vmdescription with another entry of the configuration."""
+    """Return the vmdescription with the configuration's entry replaced."""
     found = json_spans.member(vmdesc.decode("latin-1"), 0, "configuration")
     return vmdesc if found is None else vmdesc[: found.value] + text + vmdesc[found.end :]

@@ -1,9 +1,9 @@
-"""The trailing vmdescription: where it is, and how long each device's payload is by it.
+"""Find and index the trailing vmdescription, which gives the length of each device's payload.
 
-It can be found by walking, but streams without our declarations can only be walked with it.  So it is
-looked for from the end: the JSON text reaches to the last byte, and in front of it stand its length, the mark
-and the end mark.  QEMU's JSON holds no byte below 0x20, so the last 0x06 of the stream is the mark, or one of
-the four bytes after it.
+A walk would reach it, but without our declarations a stream can be walked only with its help.  So it is
+searched for from the end: the JSON text reaches the last byte, preceded by its length, the mark and the end
+mark.  QEMU's JSON holds no byte below 0x20, so the last 0x06 of the stream is the mark, or one of the four
+bytes after it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STEP = 1 << 20
 
 
 def find_vmdesc(win: Window) -> VmDescription | None:
-    """The vmdescription that reaches to the end of a complete window; None when there is none."""
+    """Return the vmdescription that reaches the end of a complete window; None without one."""
     end = win.end
     if end - win.base < _HEADER + 2 or win.u8(end - 1) != ord("}"):
         return None
@@ -39,7 +39,7 @@ def find_vmdesc(win: Window) -> VmDescription | None:
 
 
 def _rfind(win: Window, byte: int, end: int) -> int:
-    """The last offset of ``byte`` before ``end``; one before the window if there is none."""
+    """Return the last offset of ``byte`` before ``end``; one before the window if there is none."""
     while end > win.base:
         start = max(win.base, end - _STEP)
         found = bytes(win.view[start - win.base : end - win.base]).rfind(byte)
@@ -57,7 +57,7 @@ def _fits(win: Window, start: int) -> bool:
 
 @dataclass(frozen=True)
 class DeviceEntry:
-    """A device of the vmdescription: its JSON object, and where its text is (absolute offsets)."""
+    """A device of the vmdescription: its place in the list, its identity and its JSON object."""
 
     index: int
     name: str
@@ -66,17 +66,17 @@ class DeviceEntry:
 
     @cached_property
     def size(self) -> Size | None:
-        """The device's payload by the description; None when its sizes make no sense."""
+        """The size of the device's payload as described; None when its sizes make no sense."""
         if "fields" not in self.object and isinstance(self.object.get("size"), int):
             return _sane(self.object["size"], exact=True)
         return size_of(self.object)
 
 
 class Size(NamedTuple):
-    """``bytes`` of a payload; not ``exact`` where elements of an array may be of other sizes than the first.
+    """A payload's size in ``bytes``; not ``exact`` where an array's elements may differ in size.
 
-    QEMU describes an array by its first element.  Elements that are structs with arrays of a counted length
-    inside, or pointers of which some are NULL (s390_css, before 10.0), are longer or shorter than that.
+    QEMU describes an array by its first element.  Other elements may be longer or shorter if they are structs
+    with arrays of a counted length, or pointers and some are NULL (s390_css, before 10.0).
     """
 
     bytes: int
@@ -84,7 +84,7 @@ class Size(NamedTuple):
 
 
 def size_of(description: dict[str, Any]) -> Size | None:
-    """The size of the fields and subsections of a description's JSON object (without its own header)."""
+    """Return the size of the fields and subsections of a description's JSON object, without its header."""
     total, exact = 0, True
     todo = [description]
     while todo:
@@ -119,7 +119,7 @@ def _sane(size: int, exact: bool) -> Size | None:
 
 
 class VmDesc:
-    """A vmdescription's contents, parsed when first asked for.
+    """A vmdescription's contents, parsed on first use.
 
     StreamError when the text is not the JSON of a vmdescription.
     """
@@ -130,7 +130,7 @@ class VmDesc:
 
     @cached_property
     def json(self) -> dict[str, Any]:
-        """The text as Python objects (of repeated keys the last one)."""
+        """The text as Python objects (the last of repeated keys wins)."""
         try:
             value = json.loads(whole_characters(self.text))
         except RecursionError as error:
@@ -147,7 +147,7 @@ class VmDesc:
 
     @property
     def page_size(self) -> int | None:
-        """Bytes per target page, when the description says something possible."""
+        """Bytes per target page, if the description gives a valid size."""
         size = self.json.get("page_size")
         return size if isinstance(size, int) and size in PAGE_SIZES else None
 
@@ -165,7 +165,7 @@ class VmDesc:
         return found
 
     def device(self, idstr: str, instance_id: int, nth: int = 0) -> DeviceEntry | None:
-        """The ``nth`` device of that name; None if there is none."""
+        """Return the ``nth`` device of that name; None if there is none."""
         entries = self.by_name.get((idstr, instance_id), [])
         return entries[nth] if nth < len(entries) else None
 

@@ -1,6 +1,6 @@
-"""Where things are in JSON text: spans of members and items, for edits that keep the rest.
+"""Find the spans of members and items in JSON text, for edits that keep the rest.
 
-Texts are decoded as Latin-1 by the caller, so that an index is a byte's; JSON's own signs are ASCII.
+The caller decodes the text as Latin-1, so that an index is a byte offset; JSON's own characters are ASCII.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 class Member(NamedTuple):
-    """A member of an object: its key, where the key begins, and where its value is."""
+    """A member of an object: its key, the start of the key, and the span of its value."""
 
     key: str
     start: int
@@ -23,7 +23,7 @@ class Member(NamedTuple):
 
 
 class Items(NamedTuple):
-    """What is in an array: a span for each item; ``inside`` … ``close`` is between its brackets."""
+    """The items of an array: a span for each; ``inside`` … ``close`` is the text between its brackets."""
 
     spans: list[tuple[int, int]]
     inside: int
@@ -31,7 +31,7 @@ class Items(NamedTuple):
 
 
 def members(source: str, at: int) -> list[Member]:
-    """The members of the object that begins at ``at``.  ValueError if it is none."""
+    """Return the members of the object that begins at ``at``.  ValueError if it is not an object."""
     found: list[Member] = []
     at = expect(source, at, "{")
     while source[skip(source, at)] != "}":
@@ -47,7 +47,7 @@ def members(source: str, at: int) -> list[Member]:
 
 
 def items(source: str, at: int) -> Items:
-    """The items of the array that begins at ``at``.  ValueError if it is none."""
+    """Return the items of the array that begins at ``at``.  ValueError if it is not an array."""
     inside = at = expect(source, at, "[")
     spans: list[tuple[int, int]] = []
     while source[skip(source, at)] != "]":
@@ -61,18 +61,18 @@ def items(source: str, at: int) -> Items:
 
 
 def member(source: str, at: int, key: str) -> Member | None:
-    """The first member of that name of the object at ``at``."""
+    """Return the first member of that name in the object at ``at``."""
     return next((one for one in members(source, at) if one.key == key), None)
 
 
 def skip(source: str, at: int) -> int:
-    """The next sign that is no blank."""
+    """Return the index of the next character that is not white space."""
     match = _SPACE.match(source, at)
     return match.end() if match else at
 
 
 def expect(source: str, at: int, sign: str) -> int:
-    """The index after ``sign``, which must come next.  ValueError if it does not."""
+    """Return the index after ``sign``, which must come next.  ValueError if it does not."""
     at = skip(source, at)
     if at >= len(source) or source[at] != sign:
         raise ValueError(f"expected {sign!r} at {at}")

@@ -1,1 +1,1 @@
-"""Two things side by side: a stream and its rewriting, its description and our declarations, two streams."""
+"""Compare a stream with its rewriting, its description with our declarations, and one stream with another."""

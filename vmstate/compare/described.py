@@ -1,4 +1,4 @@
-"""A stream's own description against its bytes, and against our declarations.
+"""Compare a stream's own description with its bytes, and with our declarations.
 
 Rules: ``vmdesc.missing``, ``vmdesc.extra``, ``vmdesc.order``, ``vmdesc.unreadable``, ``vmdesc.mismatch``,
 ``vmdesc.understated``; ``declared.fields``, ``declared.vmdesc``, ``declared.unknown``, ``declared.mismatch``.
@@ -13,7 +13,16 @@ from typing import Any
 
 from vmstate.describe import Release, decode, plan_of
 from vmstate.describe.vmdesc import VmdescWriter
-from vmstate.errors import Finding, Place, Severity, StreamError, Unsupported, VmstateError, finding_of
+from vmstate.errors import (
+    Finding,
+    Place,
+    Severity,
+    StreamError,
+    Unsupported,
+    VmstateError,
+    finding_of,
+    quantity,
+)
 from vmstate.stream.items import Section
 from vmstate.stream.vmdesc.entry_edit import configuration_text
 from vmstate.tree import Contents, Decoded
@@ -24,7 +33,7 @@ _PARALLEL_DEPTH = 64
 
 
 def entry_findings(contents: Contents) -> Iterator[Finding]:
-    """The list of devices in the vmdesc against the sections in the stream."""
+    """Compare the list of devices in the vmdesc with the sections in the stream."""
     stream, index = contents.stream, contents.entries.index
     vmdesc = stream.vmdesc
     if vmdesc is None:
@@ -36,7 +45,8 @@ def entry_findings(contents: Contents) -> Iterator[Finding]:
         if entry is None:
             yield Finding("vmdesc.missing", Severity.ERROR, "the vmdesc has no entry for this section", place)
         elif entry < last:
-            yield Finding("vmdesc.order", Severity.ERROR, "the vmdesc has this entry elsewhere", place)
+            message = "the vmdesc has the entry for this section in another place"
+            yield Finding("vmdesc.order", Severity.ERROR, message, place)
         else:
             last = entry
     described = set(index.values())
@@ -44,13 +54,13 @@ def entry_findings(contents: Contents) -> Iterator[Finding]:
     for device in vmdesc.devices:
         if device.index not in described and (device.name, device.instance_id) not in live:
             at = vmdesc.offset + contents.entries.spans[device.index][0]
-            message = "the vmdesc describes a section that is not there"
+            message = "the vmdesc describes a section that is not in the stream"
             place = Place(at, device.name, device.instance_id)
             yield Finding("vmdesc.extra", Severity.ERROR, message, place)
 
 
 def configuration_findings(contents: Contents) -> Iterator[Finding]:
-    """The configuration section against what the vmdesc says of it, from 8.0 on (``vmdesc.mismatch``)."""
+    """Compare the configuration section with its entry in the vmdesc, from 8.0 on (``vmdesc.mismatch``)."""
     item, text = contents.stream.configuration, contents.entries.text
     entry = configuration_text(text) if text else None
     if item is None or entry is None:
@@ -67,18 +77,17 @@ def configuration_findings(contents: Contents) -> Iterator[Finding]:
     if error is not None:
         yield finding_of(error.within(section="configuration"), "vmdesc.mismatch")
     elif root.end != item.end:
-        message = (
-            f"the vmdesc describes {root.end - item.start - 1} bytes, there are {item.end - item.start - 1}"
-        )
+        described = quantity(root.end - item.start - 1, "byte")
+        message = f"the vmdesc describes {described}, but there are {item.end - item.start - 1}"
         yield Finding("vmdesc.mismatch", Severity.ERROR, message, place)
 
 
 def vmdesc_findings(decoded: Decoded, described: bool) -> Iterator[Finding]:
-    """What decoding a section by the vmdesc had to tell; ``described``: it has an entry."""
+    """Yield the findings of decoding a section by the vmdesc; ``described``: it has an entry."""
     section = decoded.section
     error = decoded.error
     if decoded.understated is not None:
-        message = "the vmdesc describes this array by its first element, a null pointer; there are others"
+        message = "the vmdesc describes this array by its first element, a null pointer; not all are null"
         place = replace(_place(section), path=decoded.understated)
         yield Finding("vmdesc.understated", Severity.INFO, message, place)
     if decoded.by is By.NOTHING:
@@ -90,18 +99,18 @@ def vmdesc_findings(decoded: Decoded, described: bool) -> Iterator[Finding]:
 
 
 def could_not_compare(section: Section, error: StreamError | None) -> Finding:
-    """The finding that nothing is known of a section's payload (rule ``section.opaque``)."""
-    message = "not compared: neither a description nor a declaration of ours reads it"
+    """Return a finding for a payload about which nothing is known (rule ``section.opaque``)."""
+    message = "not compared: no description or declaration reads it"
     if error is not None:
         message += f" ({error.message})"
     return Finding("section.opaque", Severity.WARNING, message, _place(section))
 
 
 class DeclaredFindings:
-    """Our declarations against the vmdesc: one release must have described every device as it stands there.
+    """Compare our declarations with the vmdesc: a single release must have described every device.
 
     ``releases``: those that may have written the stream, by all sections so far; None before the first.
-    ``unknown``: names of sections that we have no declaration for.
+    ``unknown``: names of sections without a declaration.
     """
 
     def __init__(self, contents: Contents) -> None:
@@ -111,7 +120,7 @@ class DeclaredFindings:
         self.agreed = 0
 
     def section(self, section: Section, entry: bytes) -> Iterator[Finding]:
-        """Compare one section's entry with what our declarations would have written for it."""
+        """Compare one section's entry with the text of our declarations for it."""
         contents = self.contents
         if contents.declarations is None:
             return
@@ -171,22 +180,22 @@ class DeclaredFindings:
         for path, message in differences[:_MOST_DIFFERENCES]:
             yield Finding("declared.fields", Severity.ERROR, message, replace(place, path=path or None))
         if not differences:
-            message = "our declaration agrees, but does not give the vmdesc's very text"
+            message = "our declaration agrees, but does not give the vmdesc's exact text"
             yield Finding("declared.vmdesc", Severity.ERROR, message, place)
 
     def summary(self) -> Iterator[Finding]:
-        """What could not be compared, and whether one release fits all that could."""
+        """Yield findings for sections that could not be compared, and if no release fits the others."""
         if self.unknown:
             names = ", ".join(sorted(self.unknown))
-            message = f"compared with the vmdesc only, we have no declaration of: {names}"
+            message = f"compared with the vmdesc only, for lack of a declaration: {names}"
             yield Finding("declared.unknown", Severity.INFO, message, Place(min(self.unknown.values())))
         if self.releases is not None and not self.releases:
-            message = "each section is described as some release does, but no release describes all so"
+            message = "each section is described as by some release, but no release describes all of them so"
             yield Finding("declared.releases", Severity.WARNING, message, Place(self.contents.entries.offset))
 
 
 def _agreement(text: bytes, entry: bytes) -> int:
-    """How many bytes at the beginning are the same."""
+    """Return the length of the common prefix."""
     low, high = 0, min(len(text), len(entry))
     while low < high:
         middle = (low + high + 1) // 2
@@ -200,7 +209,7 @@ def _agreement(text: bytes, entry: bytes) -> int:
 def _differences(
     theirs: Any, ours: Any, path: str, depth: int = _PARALLEL_DEPTH
 ) -> Iterator[tuple[str, str]]:
-    """Where two descriptions differ: the field's path, and what each side says."""
+    """Yield the differences between two descriptions: the field's path, and a message."""
     if not depth or type(theirs) is not type(ours):
         yield path, f"the vmdesc has {theirs!r:.60}, our declaration {ours!r:.60}"
     elif isinstance(theirs, dict):
@@ -217,9 +226,9 @@ def _differences(
             if one != other:
                 yield from _differences(one, other, path, depth - 1)
         if len(theirs) != len(ours):
-            yield path, f"the vmdesc lists {len(theirs)} things, our declaration {len(ours)}"
+            yield path, f"the vmdesc lists {quantity(len(theirs), 'item')}, our declaration {len(ours)}"
     elif theirs != ours:
-        yield path, f"the vmdesc says {theirs!r:.60}, our declaration {ours!r:.60}"
+        yield path, f"the vmdesc has {theirs!r:.60}, our declaration {ours!r:.60}"
 
 
 def _place(section: Section) -> Place:

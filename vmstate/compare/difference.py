@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where two streams differ, and what each side has there (None: nothing).
+    """The place where two streams differ, and the content of each side there (None: nothing).
 
     Rules: ``diff.missing``, ``diff.extra``, ``diff.value``, ``diff.type``, ``diff.order``, ``diff.ram``.
     """
@@ -30,6 +30,6 @@ class Difference:
         return f"{self.path}: {self.left} | {self.right}"
 
     def as_json(self) -> dict[str, object]:
-        """As a JSON object, without what is absent."""
-        facts = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
-        return {name: value for name, value in facts.items() if value is not None}
+        """Return the difference as a JSON object, without absent members."""
+        members = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
+        return {name: value for name, value in members.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Guest memory of two streams: which pages differ, found in bulk."""
+"""Compare the guest memory of two streams, many pages at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Side:
     pages: RamPages
 
     def block(self, name: str) -> int | None:
-        """The index of a block by its name."""
+        """Return the index of the block of that name."""
         return next((i for i, block in enumerate(self.ram.blocks) if block.name == name), None)
 
 
@@ -39,9 +39,9 @@ def _side(stream: Stream) -> _Side | None:
 def memory_differences(
     left: Stream, right: Stream, tick: Callable[[int], None] = lambda _: None
 ) -> Iterator[Difference]:
-    """Where guest memory differs; a page that was never sent is as good as a zero page.
+    """Yield the differences in guest memory; a page that was never sent equals a zero page.
 
-    ``tick`` is told how many bytes of memory are done.
+    ``tick`` is called with the number of bytes of memory done.
     """
     done = 0
     one, other = _side(left), _side(right)
@@ -53,24 +53,24 @@ def memory_differences(
         path = f"ram.{block.name}"
         theirs = other.block(block.name)
         if theirs is None:
-            continue  # the block lists differ: that is told as such
+            continue  # reported as a difference of the block lists
         if one.pages.page_size != other.pages.page_size:
             sizes = (f"pages of {one.pages.page_size} bytes", f"pages of {other.pages.page_size} bytes")
             yield Difference("diff.ram", path, *sizes)
             continue
         try:
-            addresses = _differing(one, index, other, theirs, partial(_forward, tick, before))
+            addresses = _differing_pages(one, index, other, theirs, partial(_forward, tick, before))
         except StreamError as error:
             yield Difference("diff.ram", path, f"not compared: {error}")
             continue
-        yield from _told(path, addresses, one.pages.page_size)
+        yield from _page_difference(path, addresses, one.pages.page_size)
 
 
 def _forward(tick: Callable[[int], None], before: int, at: int) -> None:
     tick(before + at)
 
 
-def _told(path: str, addresses: npt.NDArray[np.uint64], page_size: int) -> Iterator[Difference]:
+def _page_difference(path: str, addresses: npt.NDArray[np.uint64], page_size: int) -> Iterator[Difference]:
     if not len(addresses):
         return
     shown = ", ".join(f"{int(address):#x}" for address in addresses[:_SHOWN])
@@ -79,10 +79,10 @@ def _told(path: str, addresses: npt.NDArray[np.uint64], page_size: int) -> Itera
     yield Difference("diff.ram", path, f"{len(addresses)} {pages} (of {page_size} bytes): {shown}{more}")
 
 
-def _differing(
+def _differing_pages(
     one: _Side, block: int, other: _Side, theirs: int, tick: Callable[[int], None]
 ) -> npt.NDArray[np.uint64]:
-    """The addresses of the pages that differ, in order.
+    """Return the addresses of the pages that differ, in order.
 
     StreamError if a compressed or delta page cannot be decoded.
     """
@@ -103,7 +103,7 @@ def _differing(
 
 
 class _Final:
-    """The final content of each page of a block that was sent; pages never sent are zeros."""
+    """The final content of a block's pages; pages never sent are zeros."""
 
     def __init__(self, pages: RamPages, view: memoryview, block: int) -> None:
         self.pages = pages
@@ -120,7 +120,7 @@ class _Final:
         self.address, self._data, self._kind = records.address[last], records.data[last], records.kind[last]
 
     def zero(self, addresses: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-        """Which of these pages are zeros as far as their records tell: not sent, or sent as such."""
+        """Return a mask of the pages that are zero by their records: not sent, or sent as zero pages."""
         if not len(self.address):
             return np.ones(len(addresses), np.bool_)
         place = np.minimum(np.searchsorted(self.address, addresses), len(self.address) - 1)
@@ -133,7 +133,7 @@ class _Final:
         return absent | empty[place]
 
     def rows(self, batch: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
-        """The contents of the pages at these addresses, a row each."""
+        """Return the contents of the pages at these addresses, one per row."""
         rows = np.zeros((len(batch), self.size), np.uint8)
         if not len(self.address):
             return rows
@@ -148,16 +148,16 @@ class _Final:
         return rows
 
     def _plain(self, places: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-        """Which of these pages lie in the stream whole."""
+        """Return a mask of the pages whose content is in the stream as such."""
         if self.mapped:
             return np.zeros(len(places), np.bool_)
-        whole: npt.NDArray[np.bool_] = self._kind[places] == PageKind.PAGE
-        return whole
+        plain: npt.NDArray[np.bool_] = self._kind[places] == PageKind.PAGE
+        return plain
 
     def _copy_runs(
         self, rows: npt.NDArray[np.uint8], to: npt.NDArray[np.intp], data: npt.NDArray[np.uint64]
     ) -> None:
-        """Copy whole pages; those that follow each other in the stream and in memory at once."""
+        """Copy plain pages; those that are consecutive in the stream and in memory are copied at once."""
         offsets = data.astype(np.int64)
         steps = np.diff(offsets)
         cuts = np.flatnonzero((np.diff(to) != 1) | (np.append(steps[:1], steps[:-1]) != steps)) + 1

@@ -1,4 +1,4 @@
-"""Rewrite and compare: what was read, written again from its values, must be the bytes it was read from."""
+"""Rewrite and compare: the values read from a stream, written again, must give the same bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vmstate.containers import Opened, open_input, pieces, rewrap
 from vmstate.describe import Node
-from vmstate.errors import EncodeError, Finding, Place, Severity, Unsupported
+from vmstate.errors import EncodeError, Finding, Place, Severity, Unsupported, quantity
 from vmstate.stream import writer
 from vmstate.stream.constants import VERSION_COMPAT, Command, SectionType
 from vmstate.stream.items import (
@@ -26,25 +26,25 @@ _CONTAINER_LIMIT = 1 << 26
 
 
 def framing_findings(stream: Stream) -> Iterator[Finding]:
-    """Every item of the framing, written again from what was read of it (rule ``rewrite.framing``)."""
+    """Rewrite every item of the framing from its values, and compare (rule ``rewrite.framing``)."""
     at = 0
     for item in stream.items:
         if item.start != at:
-            yield _finding("rewrite.framing", "bytes that belong to no item", at)
+            yield _finding("rewrite.framing", "bytes outside any item", at)
         at = item.end
     if at != len(stream.data):
-        yield _finding("rewrite.framing", "bytes that belong to no item", at)
+        yield _finding("rewrite.framing", "bytes outside any item", at)
     if stream.header.version == VERSION_COMPAT:
         return
     for item in flat(stream.items):
         for start, again in _written(stream, item):
             if bytes(stream.data[start : start + len(again)]) != again:
-                message = "this part of the framing is not written again as it was read"
+                message = "this part of the framing differs when rewritten"
                 yield _finding("rewrite.framing", message, start, item)
 
 
 def _written(stream: Stream, item: Item) -> Iterator[tuple[int, bytes]]:
-    """What the item's framing would be written as, and where it was."""
+    """Yield the parts of the item's framing as rewritten, each with its offset."""
     match item:
         case FileHeader():
             yield item.start, writer.file_header(item.version)
@@ -84,7 +84,7 @@ def _finding(
 
 
 def section_findings(contents: Contents, decoded: Decoded) -> Iterator[Finding]:
-    """A decoded section, written again from its values (rules ``rewrite.section``, ``value.*``)."""
+    """Rewrite a decoded section from its values, and compare (rules ``rewrite.section``, ``value.*``)."""
     section = decoded.section
     payload = bytes(contents.stream.payload(section))
     try:
@@ -95,23 +95,23 @@ def section_findings(contents: Contents, decoded: Decoded) -> Iterator[Finding]:
     if again is None or again == payload:
         return
     if len(again) != len(payload):
-        message = f"written again the payload has {len(again)} bytes instead of {len(payload)}"
+        message = f"rewritten, the payload has {quantity(len(again), 'byte')} instead of {len(payload)}"
         yield _finding("rewrite.section", message, section.payload_start, section)
         return
     patched = bytearray(again)
     for node in decoded.root.walk():
-        told = _not_canonical(node, patched, payload, section)
-        if told is not None:
-            yield told
+        finding = _not_canonical(node, patched, payload, section)
+        if finding is not None:
+            yield finding
     if patched != payload:
         first = next(i for i in range(len(payload)) if patched[i] != payload[i])
         at = section.payload_start + first
-        message = f"written again {patched[first]:#04x} instead of {payload[first]:#04x}"
+        message = f"rewritten as {patched[first]:#04x} instead of {payload[first]:#04x}"
         yield _finding("rewrite.section", message, at, section, _path_at(decoded.root, at))
 
 
 def _not_canonical(node: Node, patched: bytearray, payload: bytes, section: Section) -> Finding | None:
-    """Bytes that QEMU reads but does not keep: unused ones, and true as another byte than 1."""
+    """Find bytes that QEMU reads but does not keep: unused ones, and a true that is not 1; patch them."""
     low, high = node.start - section.payload_start, node.end - section.payload_start
     if node.nodes or node.type not in ("unused_buffer", "bool") or patched[low:high] == payload[low:high]:
         return None
@@ -130,7 +130,7 @@ def _path_at(root: Node, offset: int) -> str | None:
 
 
 def live_findings(contents: Contents, section: Section) -> Iterator[Finding]:
-    """The numbers and names of a live section, written again (rule ``rewrite.live``)."""
+    """Rewrite the numbers and names of a live section, and compare (rule ``rewrite.live``)."""
     data = contents.stream.data
     for node in contents.decoded(section).root.walk():
         if node.nodes or not isinstance(node.value, int | str) or node.kind not in ("field", "header"):
@@ -141,23 +141,23 @@ def live_findings(contents: Contents, section: Section) -> Iterator[Finding]:
         except EncodeError:
             same = False
         if not same:
-            yield _finding("rewrite.live", "not written again as it was read", node.start, section, node.name)
+            yield _finding("rewrite.live", "differs when rewritten", node.start, section, node.name)
 
 
 def container_findings(opened: Opened) -> Iterator[Finding]:
-    """The containers, made again around the stream, must give it back (rule ``rewrite.container``)."""
+    """Rewrite the containers, which must then contain the same stream (rule ``rewrite.container``)."""
     if not opened.layers:
         return
     size = len(opened.data)
     if size > _CONTAINER_LIMIT:
-        message = f"not made again: the stream has more than {_CONTAINER_LIMIT} bytes"
+        message = f"not rewritten: the stream has more than {_CONTAINER_LIMIT} bytes"
         yield Finding("rewrite.container", Severity.INFO, message)
         return
     try:
         with open_input(b"".join(rewrap(opened.layers, pieces(opened.data), size))) as again:
             same = bytes(again.data) == bytes(opened.data) and again.layers == opened.layers
     except Unsupported as error:
-        yield Finding("rewrite.container", Severity.INFO, f"not made again: {error.message}", error.place)
+        yield Finding("rewrite.container", Severity.INFO, f"not rewritten: {error.message}", error.place)
         return
     if not same:
-        yield _finding("rewrite.container", "the containers do not give back what is put into them", 0)
+        yield _finding("rewrite.container", "the rewritten containers do not contain the same stream", 0)

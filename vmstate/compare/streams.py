@@ -1,7 +1,7 @@
-"""Two streams, side by side: sections, fields, guest memory.
+"""Compare two streams: sections, fields, guest memory.
 
-Sections are matched by name, instance and how often that came before; what is inside by name.  Guest memory
-is compared page by page as it is after all records, however it was sent.
+Sections are matched by name, instance and occurrence, their contents by name.  Guest memory is compared page
+by page after all records are applied, however it was sent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from vmstate.compare.difference import Difference
 from vmstate.compare.memory import memory_differences
 from vmstate.describe import Node, WireArray, WireRecords
+from vmstate.errors import quantity
 from vmstate.stream.items import Section
 from vmstate.stream.sections.ram import Ram
 from vmstate.tree import By, Contents
@@ -29,9 +30,9 @@ Key = tuple[str, int, int]
 
 
 class Diff:
-    """Compares two streams; ``ignore``: globs of paths that do not count.
+    """A comparison of two streams; ``ignore``: globs of paths to leave out.
 
-    ``tick`` is told how many bytes of guest memory are compared.
+    ``tick`` is called with the number of bytes of guest memory compared so far.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Diff:
         self.tick = tick
 
     def differences(self) -> Iterator[Difference]:
-        """All differences that count, in the left stream's order, then what only the right one has."""
+        """Yield all differences not ignored, in the left stream's order, then those only in the right one."""
         for difference in self._all():
             if not any(matches(pattern, difference.path) for pattern in self.ignore):
                 yield difference
@@ -109,7 +110,7 @@ class Diff:
             yield difference
         if not found and sides[0].by is not By.LIVE:
             at = (one.payload_start, other.payload_start)
-            yield Difference("diff.value", label, "other bytes of the same values", None, *at)
+            yield Difference("diff.value", label, "different bytes for the same values", None, *at)
 
     # ---- nodes
 
@@ -148,7 +149,10 @@ class Diff:
         if one.type != other.type:
             rule, texts = "diff.type", (f"{one.type} {texts[0]}", f"{other.type} {texts[1]}")
         elif texts[0] == texts[1]:
-            texts = (f"{one.end - one.start} bytes", f"{other.end - other.start} other bytes")
+            texts = (
+                quantity(one.end - one.start, "byte"),
+                quantity(other.end - other.start, "different byte"),
+            )
         yield Difference(rule, path, *texts, one.start, other.start)
 
     def _text(self, node: Node, path: str, owner: str) -> str:
@@ -158,7 +162,7 @@ class Diff:
     def _numbers(self, one: Node, other: Node, path: str, owner: str) -> Iterator[Difference]:
         a, b = one.value, other.value
         if len(a) != len(b) or a.code != b.code:
-            texts = (f"{len(a)} elements", f"{len(b)} elements")
+            texts = (quantity(len(a), "element"), quantity(len(b), "element"))
             yield Difference("diff.value", path, *texts, one.start, other.start)
             return
         places = np.flatnonzero(a.numpy() != b.numpy()).tolist()
@@ -178,7 +182,7 @@ class Diff:
             texts = (self._text(nodes[0], path, owner), self._text(nodes[1], path, owner))
             yield Difference("diff.value", f"{path}[{index}]", *texts, nodes[0].start, nodes[1].start)
         if len(places) > _MOST_ELEMENTS:
-            more = f"{len(places) - _MOST_ELEMENTS} more of {len(a)} elements differ"
+            more = _more(len(places) - _MOST_ELEMENTS, len(a))
             yield Difference("diff.value", path, more, None, one.start, other.start)
 
     def _records(self, one: Node, other: Node, path: str) -> Iterator[Difference]:
@@ -199,12 +203,16 @@ class Diff:
                     at = (one.start + index * size, other.start + index * size)
                     yield Difference("diff.value", f"{path}[{index}].{name}", *values, *at)
         if len(places) > _MOST_ELEMENTS:
-            more = f"{len(places) - _MOST_ELEMENTS} more of {len(a)} elements differ"
+            more = _more(len(places) - _MOST_ELEMENTS, len(a))
             yield Difference("diff.value", path, more, None, one.start, other.start)
 
 
+def _more(number: int, total: int) -> str:
+    return f"{number} more of {total} elements {'differs' if number == 1 else 'differ'}"
+
+
 def _keyed(contents: Contents) -> dict[Key, Section]:
-    """Sections by name, instance and number; of guest memory only the first, the pages count elsewhere."""
+    """Return sections by name, instance and occurrence; only the first of guest memory, compared by page."""
     found: dict[Key, Section] = {}
     seen: dict[tuple[str, int], int] = {}
     ram = {idstr for idstr, handler in contents.stream.handlers if isinstance(handler, Ram)}
@@ -223,4 +231,6 @@ def _without_pages(root: Node) -> Node:
 
 
 def _summary(node: Node) -> str:
-    return f"{node.kind} of {node.end - node.start} bytes" if is_open(node) else text_of_value(node)
+    if not is_open(node):
+        return text_of_value(node)
+    return f"{node.kind} of {quantity(node.end - node.start, 'byte')}"

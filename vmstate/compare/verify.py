@@ -1,12 +1,12 @@
-"""Everything about a stream that can be checked without a destination.
+"""Check everything about a stream that needs no destination.
 
-1. Structure: what reading the container and the stream found (rules ``container.*``, ``stream.*``,
+1. Structure: the findings of reading the container and the stream (rules ``container.*``, ``stream.*``,
    ``section.*``, ``footer.*``, ``command.*``).
 2. The vmdesc against the sections, and against the bytes (``vmdesc.*``).
-3. Our declarations against the vmdesc: names, types, sizes, and the very text (``declared.*``).
-4. All that was read, written again, against the bytes (``rewrite.*``, ``value.*``).
+3. Our declarations against the vmdesc: names, types, sizes, and the exact text (``declared.*``).
+4. Everything that was read, written again, against the bytes (``rewrite.*``, ``value.*``).
 
-What could not be compared is a finding too, never silence.
+Parts that could not be compared are findings too.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Tick = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Verified:
-    """What verifying found.
+    """The result of a verification.
 
-    ``sections``: how many; ``described``: by the vmdesc; ``agreed``: with the very text of a declaration of
-    ours; ``releases``: those that would have described every one of these just so.
+    ``sections``: their number; ``described``: those in the vmdesc; ``agreed``: those whose entry is exactly
+    the text of one of our declarations; ``releases``: those that would have written all of these entries.
     """
 
     findings: tuple[Finding, ...]
@@ -48,12 +48,12 @@ class Verified:
 
     @property
     def fine(self) -> bool:
-        """Whether there is nothing above information."""
+        """True if no finding is above *info*."""
         return all(finding.severity == Severity.INFO for finding in self.findings)
 
 
 def verify(contents: Contents, opened: Opened | None = None, tick: Tick = lambda _: None) -> Verified:
-    """Check a stream; ``opened`` is what it came in.  ``tick`` is told the offset reached."""
+    """Check a stream; ``opened`` has its containers.  ``tick`` is called with the offset reached."""
     stream = contents.stream
     declared = DeclaredFindings(contents)
     findings = list(opened.findings) if opened is not None else []
@@ -61,43 +61,43 @@ def verify(contents: Contents, opened: Opened | None = None, tick: Tick = lambda
     findings += configuration_findings(contents)
     findings += entry_findings(contents)
     described = 0
-    mended: set[int] = set()
+    understated: set[int] = set()
     for section in stream.sections:
         tick(section.start)
         entry = contents.entries.text_of(section)
         described += entry is not None
         found = _Section(contents, section, entry)
         findings += found.findings()
-        if found.mended:
-            mended.add(section.payload_start)
+        if found.understated:
+            understated.add(section.payload_start)
         if entry is not None:
             findings += declared.section(section, entry)
         if len(findings) > MAX_FINDINGS:
             break
     findings += declared.summary()
     if stream.elided:
-        message = "guest memory came through a pipe and was not kept: only its records were checked"
+        message = "guest memory was read through a pipe and not kept: only its records were checked"
         findings.append(Finding("ram.elided", Severity.INFO, message, Place(stream.elided[0][0])))
     if opened is not None:
         findings += container_findings(opened)
-    structure = [f for f in stream.findings if not _explained(f, contents, mended)]
+    structure = [f for f in stream.findings if not _explained(f, contents, understated)]
     releases = tuple(sorted(declared.releases or ()))
     everything = tuple((structure + findings)[: MAX_FINDINGS + 1])
     return Verified(everything, len(stream.sections), described, declared.agreed, releases)
 
 
 class _Section:
-    """The findings of one section; ``mended``: it is longer than its description says, and we know why."""
+    """The findings of one section; ``understated``: it is longer than described, for a known reason."""
 
     def __init__(self, contents: Contents, section: Section, entry: bytes | None) -> None:
         self.contents = contents
         self.section = section
         self.entry = entry
-        self.mended = False
+        self.understated = False
 
     def findings(self) -> Iterator[Finding]:
         decoded = self.contents.decoded(self.section)
-        self.mended = decoded.understated is not None
+        self.understated = decoded.understated is not None
         if decoded.by is By.LIVE:
             yield from live_findings(self.contents, self.section)
             yield from self._opaque_parts()
@@ -113,9 +113,9 @@ class _Section:
                 return
 
 
-def _explained(finding: Finding, contents: Contents, mended: set[int]) -> bool:
-    """Whether a finding about a payload's length is explained by how its vmdesc was mended."""
-    if finding.rule != "section.length" or not mended or finding.place.offset is None:
+def _explained(finding: Finding, contents: Contents, understated: set[int]) -> bool:
+    """Return True if a finding about a payload's length is explained by an understated array."""
+    if finding.rule != "section.length" or not understated or finding.place.offset is None:
         return False
     section = contents.section_at(finding.place.offset)
-    return section is not None and section.payload_start in mended
+    return section is not None and section.payload_start in understated

@@ -109,9 +109,7 @@ def test_qemus_are_found_by_path_and_by_the_variable_and_by_release(tmp_path, mo
     assert [str(binary.release) for binary in find_all()] == ["7.2.22", "10.0.13", "2.9.1"]
     assert str(find().release) == "7.2.22"
     assert str(find("10.0").release) == "10.0.13"
-    with pytest.raises(
-        QemuNotFound, match=r"of release 10\.0\.2 here; there is: 7\.2\.22, 10\.0\.13, 2\.9\.1"
-    ):
+    with pytest.raises(QemuNotFound, match=r"of release 10\.0\.2; found: 7\.2\.22, 10\.0\.13, 2\.9\.1"):
         find("10.0.2")
 
 

@@ -123,7 +123,7 @@ def loaded_memory(command, path, size, out) -> bytes:
     """The first ``size`` bytes of guest memory as a real QEMU has them after loading the stream."""
     with Session(QemuCommand.parse(command), incoming=True) as qemu:
         qemu.ask("migrate-incoming", uri=f"exec:cat {path}")
-        for _ in qemu.naps("the stream to be loaded"):
+        for _ in qemu.polls("the stream to be loaded"):
             if qemu.ask("query-migrate").get("status") == "completed":
                 break
         qemu.ask("pmemsave", val=0, size=size, filename=str(out))

@@ -1,4 +1,4 @@
-"""A real QEMU at hand: find it, start it paused, let it save a stream, let it load one.
+"""Drive a real QEMU: find it, start it paused, let it save or load a stream.
 
     from vmstate.qemu import capture, replay
 
@@ -6,7 +6,7 @@
     capture(command, "guest.mig")
     replay("guest.mig", command).outcome        # "accept"
 
-Needs the extra ``vmstate[qemu]`` (``qemu.qmp``), which is imported only when a QEMU is really started.
+Needs the extra ``vmstate[qemu]`` (``qemu.qmp``), which is imported only when a QEMU is started.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The QEMU system emulators on this machine, and which release each one is."""
+"""Find the QEMU system emulators on this machine, and their releases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vmstate.describe.history import Release
 from vmstate.qemu.failures import QemuNotFound
 
 PROGRAM = "qemu-system-ppc64"
-VARIABLE = "VMSTATE_QEMU"  # further programs, or directories of such, separated like PATH
+VARIABLE = "VMSTATE_QEMU"  # further programs, or directories with programs, separated as in PATH
 
 _VERSION = re.compile(r"QEMU emulator version (\d+(?:\.\d+){1,3})(?:\S*)?(?: \((.*?)\))?")
 _NAME = re.compile(r"qemu(-system-\w+)?(-[\w.]+)?")
@@ -24,7 +24,7 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """A program: its path, the release it says it is, and the packager's own version (or "")."""
+    """A program: its path, the release that it reports, and the packager's own version (or "")."""
 
     path: str
     release: Release
@@ -32,20 +32,20 @@ class Binary:
 
 
 def parse_version(text: str) -> tuple[Release, str] | None:
-    """Read what ``--version`` prints: release and packager's version; None if it is not QEMU's."""
+    """Parse the output of ``--version``: release and packager's version; None if it is not QEMU's."""
     found = _VERSION.search(text)
     return None if found is None else (Release.parse(found[1]), found[2] or "")
 
 
 def identify(program: str | os.PathLike[str]) -> Binary:
-    """The program (a path, or a name in PATH) with its release.
+    """Return the program (a path, or a name in PATH) with its release.
 
-    Raises QemuNotFound if it is not there, cannot be run, or does not answer ``--version`` as QEMU does.
+    Raises QemuNotFound if it does not exist, cannot be run, or does not answer ``--version`` as QEMU does.
     """
     name = os.fspath(program)
     path = shutil.which(name)
     if path is None:
-        raise QemuNotFound(f"there is no program {name!r} here; install QEMU, or name its path")
+        raise QemuNotFound(f"no program {name!r}; install QEMU, or give its path")
     status = Path(path).stat()
     return _identify(path, status.st_mtime_ns, status.st_size)
 
@@ -58,10 +58,10 @@ def _identify(path: str, _changed: int, _size: int) -> Binary:
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise QemuNotFound(f"{path} cannot be asked for its version: {error}") from error
+        raise QemuNotFound(f"cannot ask {path} for its version: {error}") from error
     version = parse_version(answer.stdout.decode("utf-8", "replace"))
     if version is None:
-        raise QemuNotFound(f"{path} does not say that it is a QEMU emulator", _lines(answer.stderr))
+        raise QemuNotFound(f"{path} is not a QEMU emulator by its --version", _lines(answer.stderr))
     return Binary(path, *version)
 
 
@@ -70,7 +70,7 @@ def _lines(output: bytes) -> list[str]:
 
 
 def _candidates(program: str) -> Iterator[Path]:
-    """``program`` in PATH, then what the variable names: programs, or directories with QEMUs in them."""
+    """Yield ``program`` in PATH, then the programs in the variable, and those in its directories."""
     in_path = shutil.which(program)
     if in_path is not None:
         yield Path(in_path)
@@ -83,7 +83,7 @@ def _candidates(program: str) -> Iterator[Path]:
 
 
 def find_all(program: str = PROGRAM) -> list[Binary]:
-    """Every QEMU found, by PATH and the variable VMSTATE_QEMU; one of each release and package."""
+    """Return every QEMU in PATH and the variable VMSTATE_QEMU, one of each release and package."""
     found: dict[tuple[Release, str], Binary] = {}
     for path in _candidates(program):
         try:
@@ -95,9 +95,9 @@ def find_all(program: str = PROGRAM) -> list[Binary]:
 
 
 def find(release: str | Release | None = None, program: str = PROGRAM) -> Binary:
-    """The QEMU of ``release`` ("7.2" takes any 7.2.x, "7.2.22" just that); without one, that in PATH.
+    """Return the QEMU of ``release`` ("7.2": any 7.2.x, "7.2.22": only that one); by default, that in PATH.
 
-    Raises QemuNotFound, naming those there are.
+    Raises QemuNotFound, listing those found.
     """
     known = find_all(program)
     for binary in known:
@@ -105,7 +105,7 @@ def find(release: str | Release | None = None, program: str = PROGRAM) -> Binary
             return binary
     there = ", ".join(str(binary.release) for binary in known) or "none"
     wanted = program if release is None else f"{program} of release {release}"
-    raise QemuNotFound(f"no {wanted} here; there is: {there}")
+    raise QemuNotFound(f"no {wanted}; found: {there}")
 
 
 def _matches(there: Release, wanted: str | Release) -> bool:

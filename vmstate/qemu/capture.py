@@ -22,17 +22,17 @@ def capture(
     parameters: Mapping[str, object] | None = None,
     timeout: float = 60.0,
 ) -> tuple[str, ...]:
-    """Start ``command`` paused, let the guest run for ``run_seconds``, save its stream into ``out``.
+    """Start ``command`` paused, let the guest run for ``run_seconds``, and save its stream to ``out``.
 
-    Returns QEMU's lines on stderr, without the program's name.  ``capabilities`` and ``parameters`` are
-    set by QMP before.  ``timeout``: seconds, those that the guest runs not counted.
+    Return QEMU's lines on stderr, without the program's name.  ``capabilities`` and ``parameters`` are first
+    set by QMP.  ``timeout``: seconds, not counting ``run_seconds``.
 
     Raises QemuRefused (it did not start, or ended), QmpRefused (it does not migrate this machine, or the
     migration failed), QemuStalled, QemuNotFound, QmpUnavailable.  ``out`` is then removed.
     """
     target = Path(out).absolute()
     parsed = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
-    target.touch()  # a place that cannot be written fails here, as OSError, not in the shell QEMU starts
+    target.touch()  # an unwritable path fails here with OSError, not in the shell that QEMU starts
     try:
         return _captured(parsed, target, run_seconds, capabilities, parameters or {}, timeout)
     except BaseException:
@@ -64,7 +64,7 @@ def _captured(
 
 
 def _wait_until_saved(qemu: Session) -> None:
-    for _ in qemu.naps("the stream to be saved"):
+    for _ in qemu.polls("the stream to be saved"):
         answer = qemu.execute("query-migrate")
         status = answer.get("status")
         if status == "completed":
@@ -75,7 +75,7 @@ def _wait_until_saved(qemu: Session) -> None:
 
 
 def _quoted(path: Path) -> str:
-    """For ``exec:``, whose command the shell reads."""
+    """Quote the path for ``exec:``, whose command is run by the shell."""
     if "\0" in str(path) or "\n" in str(path):
-        raise ConfigurationError(f"not a name for a stream: {str(path)!r}")
+        raise ConfigurationError(f"not a valid name for a stream: {str(path)!r}")
     return shlex.quote(str(path))

@@ -1,4 +1,4 @@
-"""What can go wrong with a real QEMU."""
+"""Errors about a real QEMU."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vmstate.errors import VmstateError
 
 
 class QemuError(VmstateError):
-    """Something about a real QEMU.  ``messages``: its lines on stderr, so far as known."""
+    """An error about a real QEMU.  ``messages``: its lines on stderr, as far as known."""
 
     def __init__(self, message: str, messages: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -20,7 +20,7 @@ class QemuError(VmstateError):
 
 
 class QemuNotFound(QemuError):
-    """There is no such program, or it is no QEMU system emulator.  Install one, or name another."""
+    """The program does not exist, or is not a QEMU system emulator.  Install one, or name another."""
 
 
 class QmpUnavailable(QemuError):
@@ -39,11 +39,11 @@ class QemuRefused(QemuError):
 
 
 class QemuStalled(QemuError):
-    """QEMU did not answer or finish in time, and was killed.  Give it longer, or see its messages."""
+    """QEMU did not answer or finish in time, and was killed.  Allow more time, or see its messages."""
 
 
 class QmpRefused(QemuError):
-    """QEMU answered a QMP command with an error: ``command``, and its ``reason`` in QEMU's words."""
+    """QEMU answered the QMP ``command`` with an error; ``reason`` is in QEMU's words."""
 
     def __init__(self, command: str, reason: str, messages: Sequence[str] = ()) -> None:
         super().__init__(f"QEMU refuses {command}: {reason}", messages)

@@ -1,8 +1,8 @@
-"""A real QEMU's verdict on a stream in one go: for campaigns of many thousand streams.
+"""Get a real QEMU's verdict on a stream without waiting, for campaigns of many thousands of streams.
 
-QEMU reads the stream from a regular file.  Such a read never waits, so the whole load is over before QEMU
-looks at its first QMP command; all commands are in its standard input from the start, and nobody waits for
-an answer.  :mod:`vmstate.qemu.replay` is the careful way; where this one leaves doubts, it is asked.
+QEMU reads the stream from a regular file.  Such a read never waits, so the load is over before QEMU looks at
+its first QMP command; all commands are in its standard input from the start, and no step waits for an answer.
+:mod:`vmstate.qemu.replay` is the careful way, used where this one is not conclusive.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuNotFound, QemuStalled
 from vmstate.qemu.replay import RealOutcome, RealVerdict, replay
 
-#: How a destination is told to read a file: by descriptor, or (migration/file.c) by name; 11.1 takes no
-#: file for ``fd:`` any more.
+#: True if a destination reads a file by name (migration/file.c), else by descriptor; 11.1 no longer accepts a
+#: file for ``fd:``.
 _BY_NAME = History(False, ("9.0", True))
 _COMMANDS = b"".join(
     json.dumps({"execute": name}).encode() + b"\n"
@@ -37,8 +37,8 @@ _ENDING = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """One run: ``returncode`` is minus the signal's number, None if the time was over."""
+class RunResult:
+    """The result of one run: ``returncode`` is minus the signal's number, None after a timeout."""
 
     returncode: int | None
     messages: tuple[str, ...]
@@ -46,20 +46,20 @@ class Ran:
 
     @property
     def completed(self) -> bool:
-        """Whether QMP said that the migration came to its end."""
+        """True if QMP reported the migration as completed."""
         return "completed" in self.statuses
 
     @property
-    def doubtful(self) -> bool:
-        """Whether QEMU quit before it had decided: before 2.12 it does not say."""
+    def undecided(self) -> bool:
+        """True if QEMU quit without a verdict; before 2.12 it reports none."""
         return self.returncode == 0 and not self.completed
 
 
 class Fast:
-    """Runs ``command`` on many streams, each in a process of its own.
+    """A runner of ``command`` on many streams, each in a process of its own.
 
-    ``timeout``: seconds a run.  A context manager: it has a file in memory, where there is such a place.
-    Raises QemuNotFound if the program is none.
+    ``timeout``: seconds per run.  A context manager, since it keeps a file (in memory if possible).
+    Raises QemuNotFound if the program is not a QEMU.
     """
 
     def __init__(self, command: QemuCommand, *, timeout: float = 10.0) -> None:
@@ -83,11 +83,11 @@ class Fast:
         self._file.close()
 
     def replay(self, stream: bytes | memoryview) -> RealVerdict:
-        """The verdict on a stream.  Raises QemuStalled if there was none in time."""
+        """Return the verdict on a stream.  Raises QemuStalled after a timeout."""
         ran = self.run(stream)
         if ran.returncode is None:
             raise QemuStalled(f"{self.command.program}: no verdict in {self.timeout:g} s", ran.messages)
-        if ran.doubtful:
+        if ran.undecided:
             return replay(stream, self.command, timeout=self.timeout)
         if ran.completed and ran.returncode == 0:
             return RealVerdict(RealOutcome.ACCEPT, ran.messages)
@@ -95,8 +95,8 @@ class Fast:
         outcome = RealOutcome.CRASH if crashed else RealOutcome.REJECT
         return RealVerdict(outcome, ran.messages, ran.returncode)
 
-    def run(self, stream: bytes | memoryview) -> Ran:
-        """Start QEMU on a stream, and hear how it ended."""
+    def run(self, stream: bytes | memoryview) -> RunResult:
+        """Start QEMU on a stream, and return the result."""
         self._file.seek(0)
         self._file.truncate()
         self._file.write(stream)
@@ -110,11 +110,11 @@ class Fast:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     pass_fds=descriptors,
-                    start_new_session=True,  # an interrupt from the keyboard is ours, not its
+                    start_new_session=True,  # an interrupt from the keyboard must not reach QEMU
                 )
             except OSError as error:
                 raise QemuNotFound(f"{self.command.program} cannot be started: {error.strerror}") from error
-            return self._heard(process)
+            return self._communicate(process)
 
     @contextlib.contextmanager
     def _incoming(self) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -124,7 +124,7 @@ class Fast:
         with Path(self._file.name).open("rb") as opened:
             yield f"fd:{opened.fileno()}", (opened.fileno(),)
 
-    def _heard(self, process: subprocess.Popen[bytes]) -> Ran:
+    def _communicate(self, process: subprocess.Popen[bytes]) -> RunResult:
         returncode: int | None
         try:
             out, err = process.communicate(_COMMANDS, timeout=self.timeout)
@@ -138,13 +138,13 @@ class Fast:
             process.communicate()
             raise
         if returncode is not None and returncode > 128:
-            returncode = 128 - returncode  # a shell in between says so
+            returncode = 128 - returncode  # reported by a shell in between
         lines = err.decode("utf-8", "replace").splitlines()
-        return Ran(returncode, tuple(map(self.command.plain, lines)), tuple(_statuses(out)))
+        return RunResult(returncode, tuple(map(self.command.plain, lines)), tuple(_statuses(out)))
 
 
 def _statuses(out: bytes) -> Iterator[str]:
-    """What ``query-status`` and ``query-migrate`` answered."""
+    """Yield the statuses in the answers to ``query-status`` and ``query-migrate``."""
     for line in out.splitlines():
         try:
             answer: Any = json.loads(line)
@@ -156,13 +156,13 @@ def _statuses(out: bytes) -> Iterator[str]:
 
 
 def no_core_files() -> None:
-    """Programs started from here on leave no core files: a campaign crashes hundreds."""
+    """Disable core files for programs started from now on: a campaign crashes hundreds of them."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def signal_name(returncode: int) -> str:
-    """``SIGSEGV`` for -11."""
+    """Return the signal's name: ``SIGSEGV`` for -11."""
     try:
         return signal.Signals(-returncode).name
     except ValueError:

@@ -1,4 +1,4 @@
-"""Let a real QEMU load a stream, and hear its verdict."""
+"""Let a real QEMU load a stream, and return its verdict."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vmstate.qemu.session import Gone, Session
 
 
 class RealOutcome(StrEnum):
-    """How it ended; the first three as a simulated verdict spells them."""
+    """The outcome of a load; the first three are spelled as in a simulated verdict."""
 
     ACCEPT = "accept"
     REJECT = "reject"
@@ -28,7 +28,7 @@ class RealOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RealVerdict:
-    """What a real QEMU said: ``messages`` are its lines on stderr, start-up first, without its name.
+    """A real QEMU's verdict: ``messages`` are its lines on stderr, those of the start first, without prefix.
 
     ``returncode`` is minus the signal's number for a crash by a signal.
     """
@@ -38,11 +38,11 @@ class RealVerdict:
     returncode: int = 0
 
     def as_json(self) -> dict[str, object]:
-        """The verdict as a JSON object."""
+        """Return the verdict as a JSON object."""
         return {"outcome": str(self.outcome), "messages": list(self.messages), "returncode": self.returncode}
 
     def recorded(self) -> dict[str, object]:
-        """The object that recordings of verdicts have, in their words."""
+        """Return the verdict in the form of the recorded verdicts."""
         words = {
             RealOutcome.DESTINATION_REFUSED: "refused-to-start",
             RealOutcome.CRASH: f"crash rc={self.returncode}",
@@ -57,11 +57,10 @@ def replay(
     capabilities: Sequence[str] = (),
     timeout: float = 60.0,
 ) -> RealVerdict:
-    """Start ``command`` waiting for a stream, give it ``stream`` (a path, or the bytes), return its verdict.
+    """Start ``command``, let it load ``stream`` (a path, or the bytes), and return its verdict.
 
     The guest does not run.  ``timeout`` is in seconds.  Raises QemuStalled, QemuNotFound, QmpUnavailable,
-    QmpRefused (a capability that this QEMU does not have), OSError (no such stream) and Truncated (an
-    empty one).
+    QmpRefused (this QEMU lacks a capability), OSError (no such stream) and Truncated (an empty stream).
     """
     parsed = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
     with _as_file(stream) as path:
@@ -76,7 +75,7 @@ def replay(
 
 
 def _loaded(qemu: Session, path: Path) -> RealVerdict:
-    """A load that fails ends QEMU with status 1 (migration.c, ``process_incoming_migration_co``)."""
+    """Load the stream.  QEMU exits with status 1 if it fails (``process_incoming_migration_co``)."""
     accepted = False
     try:
         qemu.ask("migrate-incoming", uri=f"exec:cat {shlex.quote(str(path))}")
@@ -91,18 +90,18 @@ def _loaded(qemu: Session, path: Path) -> RealVerdict:
 
 
 def _wait_until_loaded(qemu: Session) -> bool:
-    for _ in qemu.naps("the stream to be loaded"):
+    for _ in qemu.polls("the stream to be loaded"):
         status = qemu.ask("query-migrate").get("status", "none")
         if status in ("completed", "failed", "cancelled"):
             return bool(status == "completed")
-        # Before 2.12 the destination's query-migrate says nothing; its run state does.
+        # Before 2.12 query-migrate on the destination has no status; the run state shows the end.
         if status == "none" and qemu.ask("query-status").get("status") != "inmigrate":
             return True
     return False
 
 
-def _some(size: int) -> None:
-    """QEMU waits for ever on a pipe from ``exec:`` that ends before its first byte."""
+def _refuse_empty(size: int) -> None:
+    """Refuse an empty stream: QEMU waits for ever on a pipe from ``exec:`` that ends without a byte."""
     if not size:
         raise Truncated(8, 0, offset=0)
 
@@ -111,13 +110,13 @@ def _some(size: int) -> None:
 def _as_file(stream: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Iterator[Path]:
     if not isinstance(stream, bytes | bytearray | memoryview):
         path = Path(stream).absolute()
-        with path.open("rb"):  # its own error, rather than that of the shell that QEMU starts
+        with path.open("rb"):  # raises here, rather than in the shell that QEMU starts
             pass
         if path.is_file():
-            _some(path.stat().st_size)
+            _refuse_empty(path.stat().st_size)
         yield path
         return
-    _some(len(stream))
+    _refuse_empty(len(stream))
     with tempfile.NamedTemporaryFile(prefix="vmstate-", suffix=".mig") as file:
         file.write(stream)
         file.flush()

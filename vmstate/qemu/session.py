@@ -1,6 +1,6 @@
-"""One run of a real QEMU: started paused, spoken to by QMP, always ended; a small synchronous face.
+"""A synchronous interface to one run of a real QEMU: started paused, controlled by QMP, always ended.
 
-``qemu.qmp`` is asyncio; it lives in a thread of the session, so that a caller may have a loop of its own.
+``qemu.qmp`` uses asyncio; it runs in a thread of the session, so that the caller may have a loop of its own.
 Nothing waits for ever: every step ends by its deadline, or the process is killed.
 """
 
@@ -25,13 +25,13 @@ from vmstate.qemu.failures import QemuNotFound, QemuRefused, QemuStalled, QmpRef
 
 T = TypeVar("T")
 
-_ENDING = 5.0  # seconds that QEMU may take to end once told to
-_FIRST_NAP, _LONGEST_NAP = 0.001, 0.02
+_ENDING = 5.0  # seconds that QEMU may take to end after it is asked to quit
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a QEMU ended: its return code (minus the signal's number), and its lines on stderr."""
+    """The end of a QEMU: its return code (minus the signal's number), and its lines on stderr."""
 
     returncode: int
     messages: tuple[str, ...]
@@ -46,13 +46,13 @@ def _qmp() -> ModuleType:
 
 
 class Gone(Exception):
-    """QEMU hung up: it has ended, or is about to.  Stays inside ``vmstate.qemu``."""
+    """QEMU closed the connection: it has ended, or is about to.  Never leaves ``vmstate.qemu``."""
 
 
 class Session:
     """A running, paused QEMU.
 
-    ``with Session(command, incoming=True) as qemu:`` starts it, and it never outlives the block.
+    ``with Session(command, incoming=True) as qemu:`` starts it; it never outlives the block.
     ``timeout``: seconds for everything up to :meth:`finish`.
 
     Entering raises QmpUnavailable, QemuNotFound, QemuRefused (it ended before it was ready) or
@@ -103,7 +103,7 @@ class Session:
             raise QemuRefused(f"QEMU ended at {name}", ended.returncode, ended.messages) from None
 
     def ask(self, name: str, /, **arguments: object) -> Any:
-        """As :meth:`execute`, but :class:`Gone` tells that QEMU hung up: for commands that may end it."""
+        """Like :meth:`execute`, but raise :class:`Gone` if QEMU ends: for commands that may end it."""
         qmp = _qmp()
         try:
             return self._await(self._client.execute(name, arguments or None), f"an answer to {name}")
@@ -113,37 +113,37 @@ class Session:
             raise Gone from None
 
     def enable(self, capabilities: Iterable[str]) -> None:
-        """Switch on migration capabilities by name; raises as :meth:`execute`."""
+        """Enable migration capabilities by name.  Raises the errors of :meth:`execute`."""
         for name in capabilities:
             switch = {"capability": name, "state": True}
             self.execute("migrate-set-capabilities", capabilities=[switch])
 
-    def naps(self, what: str) -> Iterator[None]:
-        """Short waits, growing, between questions; raises QemuStalled, naming ``what``, at the deadline."""
-        nap = _FIRST_NAP
+    def polls(self, what: str) -> Iterator[None]:
+        """Yield at growing intervals, to poll QEMU; raise QemuStalled, naming ``what``, at the deadline."""
+        pause = _FIRST_PAUSE
         while True:
             yield
             if time.monotonic() > self._deadline:
                 raise self._stalled(what)
-            time.sleep(nap)
-            nap = min(nap * 1.3, _LONGEST_NAP)
+            time.sleep(pause)
+            pause = min(pause * 1.3, _LONGEST_PAUSE)
 
     def sleep(self, seconds: float) -> None:
-        """Let the guest run for so long; the deadline moves on by as much."""
+        """Let the guest run for some seconds; the deadline moves by the same time."""
         self._deadline += seconds
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(seconds)
 
     def finish(self) -> Ended:
-        """Tell QEMU to quit, if it has not ended yet, and return how it ended and all that it printed."""
+        """Ask QEMU to quit, if it has not ended yet, and return its status and all its output."""
         with contextlib.suppress(Gone, QmpRefused, QemuStalled):
             if self._process is not None and self._process.poll() is None:
                 self.ask("quit")
         return self.ended()
 
     def ended(self) -> Ended:
-        """Wait for QEMU to end by itself, briefly; it is killed if it does not."""
+        """Wait briefly for QEMU to end by itself, and kill it if it does not."""
         if self._process is None:
             return Ended(-signal.SIGKILL, self._messages or ())
         try:
@@ -172,13 +172,13 @@ class Session:
         self._await(self._connect(listener), "QEMU to get ready")
 
     async def _connect(self, listener: socket.socket) -> None:
-        """Take QEMU's call; Gone if it ends before it calls, or before it answers.
+        """Accept QEMU's connection; Gone if it ends before it connects, or before it answers.
 
         QEMU greets early, but answers the negotiation only when its machine is built.
         """
         calling = asyncio.ensure_future(asyncio.get_running_loop().sock_accept(listener))
         while not calling.done():
-            await asyncio.wait([calling], timeout=_LONGEST_NAP)
+            await asyncio.wait([calling], timeout=_LONGEST_PAUSE)
             if self._process is not None and self._process.poll() is not None and not calling.done():
                 calling.cancel()
                 raise Gone
@@ -227,7 +227,7 @@ class Session:
         self._kill()
         if self._loop is not None and self._client is not None:
             hanging_up = asyncio.run_coroutine_threadsafe(self._client.disconnect(), self._loop)
-            with contextlib.suppress(Exception):  # the other end is dead: however this ends, it has ended
+            with contextlib.suppress(Exception):  # the other end is dead: any error is irrelevant
                 hanging_up.result(_ENDING)
         self._loop = None
         self._stack.close()
@@ -247,7 +247,7 @@ def _loop_in_thread() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def _short_enough(path: Path) -> str:
-    """A socket's path has room for 107 bytes."""
+    """Return the path as a string; a socket's path has room for 107 bytes."""
     if len(str(path).encode()) > 107:
         raise QemuNotFound(f"{path} is too long for a socket; set TMPDIR to a shorter directory")
     return str(path)

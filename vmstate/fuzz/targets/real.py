@@ -10,7 +10,7 @@ from vmstate.fuzz.faults import Answer, ended
 from vmstate.judge.judge import without_installation
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuStalled
-from vmstate.qemu.fast import Fast, Ran
+from vmstate.qemu.fast import Fast, RunResult
 from vmstate.qemu.replay import RealOutcome, replay
 
 
@@ -42,25 +42,25 @@ class Real:
         start = time.monotonic()
         ran = self._fast.run(stream)
         outcome = _outcome(ran)
-        if ran.doubtful:
+        if ran.undecided:
             ran, outcome = self._careful(stream)
         faults = ended(ran.returncode, ran.messages)
         seconds = time.monotonic() - start
         return Answer(self.name, outcome, without_installation(ran.messages), faults, seconds=seconds)
 
-    def _careful(self, stream: memoryview) -> tuple[Ran, str]:
+    def _careful(self, stream: memoryview) -> tuple[RunResult, str]:
         try:
             verdict = replay(stream, self.command, timeout=self._fast.timeout)
         except QemuStalled as stalled:
-            return Ran(None, stalled.messages), "hang"
-        return Ran(verdict.returncode, verdict.messages), str(verdict.outcome)
+            return RunResult(None, stalled.messages), "hang"
+        return RunResult(verdict.returncode, verdict.messages), str(verdict.outcome)
 
     def close(self) -> None:
         """Remove its file."""
         self._fast.close()
 
 
-def _outcome(ran: Ran) -> str:
+def _outcome(ran: RunResult) -> str:
     if ran.returncode is None:
         return "hang"
     if ran.returncode not in (0, 1):

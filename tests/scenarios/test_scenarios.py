@@ -87,8 +87,8 @@ def test_what_does_not_come_out_is_shown_as_a_diff(tmp_path, capsys, old, new, l
     ("old", "new", "message"),
     [
         ("sends =", "sedns =", "case 'plain': no such key: sedns"),
-        ('title = "t"', "", "title is missing"),
-        ('outcome = "accept"', 'outcome = "fine"', "outcome is one of"),
+        ('title = "t"', "", "missing: title"),
+        ('outcome = "accept"', 'outcome = "fine"', "outcome must be one of"),
         ("destination =", "about =", "a source and a destination"),
         ('question = "q"', "question = ", "small.toml"),
     ],

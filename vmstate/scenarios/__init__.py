@@ -1,1 +1,1 @@
-"""Questions that were argued about, as files: configurations, what was asked, and what comes out."""
+"""Scenarios: disputed questions as files, with configurations, the question, and the outcome."""

@@ -1,4 +1,4 @@
-"""Scenarios as TOML files: NAME.toml, with the page NAME.md beside it."""
+"""Read scenarios from TOML files: NAME.toml, with the page NAME.md beside it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, quantity
 from vmstate.scenarios.model import Case, Ending, Expected, Scenario, Table
 from vmstate.shipped import shipped
 
@@ -25,27 +25,28 @@ _KINDS: tuple[tuple[str, ...], ...] = (
 
 
 def shipped_scenarios() -> list[Path]:
-    """The files that come with the package, by name."""
+    """Return the files that come with the package, sorted by name."""
     return sorted(shipped("scenarios").glob("*.toml"))
 
 
 def scenario_file(name: str) -> Path:
-    """The file of a scenario: one of the package by its name, or the path of any other.
+    """Return the file of a scenario, given the name of one in the package or the path of any other.
 
-    Raises ConfigurationError naming those that there are.
+    Raises ConfigurationError, listing the known names.
     """
     known = {path.stem: path for path in shipped_scenarios()}
     if name in known:
         return known[name]
     if name.endswith(".toml"):
         return Path(name)
-    raise ConfigurationError(f"no such scenario: {name!r}; there are {', '.join(known)}, or a .toml file")
+    raise ConfigurationError(f"no such scenario: {name!r}; known are {', '.join(known)}, and .toml files")
 
 
 def read_scenario(path: Path) -> Scenario:
-    """The scenario of a file.
+    """Read a scenario from a file.
 
-    Raises ConfigurationError, with the file and the case, for what is missing, unknown or no TOML; OSError.
+    Raises ConfigurationError, naming the file and the case, for a missing or unknown key or for a file that
+    is not TOML; OSError.
     """
     try:
         top = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -55,69 +56,70 @@ def read_scenario(path: Path) -> Scenario:
 
 
 class _Wrong(Exception):
-    """Something in the file; it does not know the file's name."""
+    """An error in the file, without the file's name."""
 
 
 def _scenario(name: str, top: Mapping[str, Any]) -> Scenario:
-    _known(top, _TOP | {"case"}, "scenario", ("title", "question", "answer"))
+    _check_keys(top, _TOP | {"case"}, "scenario", ("title", "question", "answer"))
     items: list[Case | Table] = []
     cases: list[Case] = []
-    for facts in top.get("case", ()):
-        item = _table(facts) if "rows" in facts else _case(facts)
+    for entry in top.get("case", ()):
+        item = _table(entry) if "rows" in entry else _case(entry)
         items.append(item)
         cases += cells_of(item) if isinstance(item, Table) else [item]
     names = [case.name for case in cases]
-    if doubled := next((one for one in names if names.count(one) > 1), None):
-        raise _Wrong(f"two cases are called {doubled!r}")
+    if repeated := next((one for one in names if names.count(one) > 1), None):
+        raise _Wrong(f"two cases are named {repeated!r}")
     if not cases:
-        raise _Wrong("there is no case in it")
+        raise _Wrong("it has no case")
     given = {key: _value(value) for key, value in top.items() if key in _TOP}
     return Scenario(name=name, items=tuple(items), cases=tuple(cases), **given)
 
 
-def _case(facts: Mapping[str, Any]) -> Case:
-    where = f"case {facts.get('name', '?')!r}"
-    _known(facts, _CASE | _EXPECTED, where, ("name", "outcome"))
-    kind = next((one for one in _KINDS if one[0] in facts), None)
-    if kind is None or any(key not in facts for key in kind):
+def _case(entry: Mapping[str, Any]) -> Case:
+    where = f"case {entry.get('name', '?')!r}"
+    _check_keys(entry, _CASE | _EXPECTED, where, ("name", "outcome"))
+    kind = next((one for one in _KINDS if one[0] in entry), None)
+    if kind is None or any(key not in entry for key in kind):
         raise _Wrong(f"{where}: a source and a destination, a stream and a destination, or a start is needed")
-    given = {key: _value(value) for key, value in facts.items() if key in _CASE}
-    return Case(expected=_expected(facts, where), **given)
+    given = {key: _value(value) for key, value in entry.items() if key in _CASE}
+    return Case(expected=_expected(entry, where), **given)
 
 
-def _expected(facts: Mapping[str, Any], where: str) -> Expected:
-    given = {key: _value(value) for key, value in facts.items() if key in _EXPECTED}
+def _expected(entry: Mapping[str, Any], where: str) -> Expected:
+    given = {key: _value(value) for key, value in entry.items() if key in _EXPECTED}
     try:
         given["outcome"] = Ending(given["outcome"])
     except ValueError:
         endings = ", ".join(Ending)
-        raise _Wrong(f"{where}: outcome is one of {endings}, not {given['outcome']!r}") from None
+        raise _Wrong(f"{where}: outcome must be one of {endings}, not {given['outcome']!r}") from None
     return Expected(**given)
 
 
-def _table(facts: Mapping[str, Any]) -> Table:
-    where = f"table {facts.get('name', '?')!r}"
+def _table(entry: Mapping[str, Any]) -> Table:
+    where = f"table {entry.get('name', '?')!r}"
     required = tuple(f.name for f in fields(Table) if f.default is MISSING)
-    _known(facts, _TABLE, where, required)
+    _check_keys(entry, _TABLE, where, required)
     letters = {}
-    for letter, expected in facts["letters"].items():
-        _known(expected, _EXPECTED, f"{where}, {letter}", ("outcome",))
+    for letter, expected in entry["letters"].items():
+        _check_keys(expected, _EXPECTED, f"{where}, {letter}", ("outcome",))
         letters[letter] = _expected(expected, f"{where}, {letter}")
-    given = {key: _value(value) for key, value in facts.items()}
+    given = {key: _value(value) for key, value in entry.items()}
     table = Table(**{**given, "letters": letters})
     shape = [len(row) for row in table.cells]
     if shape != [len(table.columns)] * len(table.rows):
-        raise _Wrong(f"{where}: cells are {len(table.rows)} lists of {len(table.columns)}")
+        lists = quantity(len(table.rows), "list")
+        raise _Wrong(f"{where}: cells must be {lists} of {quantity(len(table.columns), 'letter')}")
     return table
 
 
 def cells_of(table: Table) -> list[Case]:
-    """The cases of a table, row by row; ``{row}`` and ``{column}`` stand in its command lines."""
+    """Return the cells of a table as cases, with ``{row}`` and ``{column}`` in its command lines replaced."""
     found = []
     for row, letters in zip(table.rows, table.cells, strict=True):
         for column, letter in zip(table.columns, letters, strict=True):
             if letter not in table.letters:
-                raise _Wrong(f"table {table.name!r}: no letter {letter!r}")
+                raise _Wrong(f"table {table.name!r}: unknown letter {letter!r}")
             found.append(
                 Case(
                     name=f"{table.name}: {row} to {column}",
@@ -133,15 +135,17 @@ def cells_of(table: Table) -> list[Case]:
     return found
 
 
-def _known(facts: Mapping[str, Any], allowed: Iterable[str], where: str, required: Iterable[str]) -> None:
-    if unknown := sorted(set(facts) - set(allowed)):
-        raise _Wrong(f"{where}: no such key: {', '.join(unknown)}; there are {', '.join(sorted(allowed))}")
-    if missing := [key for key in required if key not in facts]:
-        raise _Wrong(f"{where}: {', '.join(missing)} is missing")
+def _check_keys(
+    entry: Mapping[str, Any], allowed: Iterable[str], where: str, required: Iterable[str]
+) -> None:
+    if unknown := sorted(set(entry) - set(allowed)):
+        raise _Wrong(f"{where}: no such key: {', '.join(unknown)}; known are {', '.join(sorted(allowed))}")
+    if missing := [key for key in required if key not in entry]:
+        raise _Wrong(f"{where}: missing: {', '.join(missing)}")
 
 
 def _value(value: Any) -> Any:
-    """Lists as tuples; texts without the blanks around them."""
+    """Turn lists into tuples, and strip white space around texts."""
     if isinstance(value, list):
         return tuple(_value(one) for one in value)
     return value.strip() if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""What was expected of a case against what came out of it, as a diff."""
+"""Compare the expected and the actual result of a case, as a diff."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vmstate.tree.paths import PathError, find, find_one
 class Judged:
     """A case that was run; ``wrong`` is a diff of expected (-) and found (+), empty if it passed.
 
-    ``found`` is what was told: the stream and the machine are megabytes, and gone.
+    ``found`` does not keep the stream and the machine, which take megabytes.
     """
 
     case: Case
@@ -29,7 +29,7 @@ class Judged:
 
     @property
     def passed(self) -> bool:
-        """Whether all that was expected came out."""
+        """True if the result is as expected."""
         return not self.wrong
 
 
@@ -39,12 +39,12 @@ def run_scenario(scenario: Scenario) -> list[Judged]:
     for case in scenario.cases:
         found = run_case(case, scenario.ignore)
         wrong = tuple(differences(case.expected, found))
-        judged.append(Judged(case, found.told(), wrong))
+        judged.append(Judged(case, found.without_stream(), wrong))
     return judged
 
 
 def differences(expected: Expected, found: Found) -> Iterator[str]:
-    """Lines of a diff, for everything that is not as expected."""
+    """Yield the lines of a diff, for everything that is not as expected."""
     if found.error is not None:
         yield f"! {found.error}"
         return
@@ -76,7 +76,7 @@ def _changed(title: str, wanted: Sequence[str] | None, got: Iterable[str]) -> It
 
 def _of_the_stream(expected: Expected, contents: Contents | None) -> Iterator[str]:
     if contents is None:
-        yield "! there is no stream to look into"
+        yield "! no stream was sent"
         return
     for name in expected.sends:
         if not is_sent(contents, name):
@@ -92,7 +92,7 @@ def _of_the_stream(expected: Expected, contents: Contents | None) -> Iterator[st
 
 
 def is_sent(contents: Contents, name: str) -> bool:
-    """Whether a section or subsection is in the stream, by its name or by a path."""
+    """Return True if a section or subsection is in the stream, by its name or by a path."""
     if any(name == section.idstr for section in contents.stream.sections):
         return True
     if any(
@@ -114,7 +114,7 @@ def _subsections(contents: Contents, section: Section) -> Iterator[Node]:
 
 
 def value_on_the_wire(contents: Contents, path: str, like: int | str) -> int | str:
-    """A value in the stream: a number, or (``like`` is a text) as ``vmstate show`` shows it."""
+    """Return a value in the stream: a number, or as in ``vmstate show`` if ``like`` is a text."""
     try:
         place = find_one(contents, path)
     except PathError as error:

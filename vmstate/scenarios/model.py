@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Ending(StrEnum):
-    """How a case may end: as a migration does, or, where a machine is only started, whether it starts."""
+    """The outcome of a case: that of a migration, or of the start of a machine."""
 
     ACCEPT = "accept"
     REJECT = "reject"
@@ -20,13 +20,13 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Expected:
-    """What must come out; None where it is not compared.
+    """The expected result of a case; None where it is not compared.
 
-    Lines are whole and in order.  ``sends``, ``omits``: names of sections and subsections that are, and are
-    not, in the stream.  ``wire``: values in it, by the paths of ``vmstate show``; numbers, or texts as shown
-    there.  ``machine``: the type that the source (or what is started) has.  ``kvm``: the one-reg ioctls of
-    the source, then those of the destination.  ``guest_after``: what becomes of the guest.  ``after``: state
-    of the destination's devices after loading (``cpu[1].quiesced``), shown as Python does.
+    Lines are complete and in order.  ``sends``, ``omits``: names of sections and subsections that are, and
+    are not, in the stream.  ``wire``: values in it, by the paths of ``vmstate show``; numbers, or texts as
+    shown there.  ``machine``: the machine type of the source, or of the start.  ``kvm``: the one-reg ioctls
+    of the source, then those of the destination.  ``guest_after``: the outcome for the guest.  ``after``:
+    state of the destination's devices after loading (``cpu[1].quiesced``), in Python's notation.
     """
 
     outcome: Ending
@@ -45,13 +45,12 @@ class Expected:
 
 @dataclass(frozen=True)
 class Case:
-    """One run: a migration, a start, or a captured stream that is loaded.
+    """One run: a migration, a start, or the load of a captured stream.
 
-    ``guest``: the kernel that is booted on the source; ``events``: what happens to it after that.
-    ``edits``: what is changed in the stream on its way, as ``vmstate edit`` does.  ``snapshot``: the source
-    does not migrate but saves a snapshot (savevm).
-    ``real``: what real QEMU said, or why it could not be asked.  ``row``, ``column``: its place in the table
-    named so, if it is a cell of one.
+    ``guest``: the kernel that boots on the source; ``events``: the events after that.  ``edits``: changes to
+    the stream on its way, as for ``vmstate edit``.  ``snapshot``: the source saves a snapshot (savevm)
+    instead of migrating.  ``real``: the result of real QEMU, or why it could not be run.  ``table``, ``row``,
+    ``column``: its place if it is a cell of a table.
     """
 
     name: str
@@ -72,13 +71,13 @@ class Case:
 
     @property
     def command_lines(self) -> tuple[str, ...]:
-        """The command lines of the case: source, destination, or the one that is started."""
+        """The command lines of the case: of the start, or of the source and the destination."""
         return tuple(text for text in (self.start, self.source, self.destination) if text is not None)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cases by row and column; ``letters`` are the endings that cells are abbreviated by."""
+    """Cases by row and column; ``letters`` are the expected results that the letters in cells stand for."""
 
     name: str
     source: str
@@ -93,10 +92,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Scenario:
-    """``items`` are cases and tables in their order; ``cases`` has the tables' cells too.
+    """A question with its answer, and the cases that show it.
 
-    ``ignore``: beginnings of lines that are no matter here; they are neither compared nor shown.
-    ``row``, ``commit``: where it stands in the catalogue of breakages, and what fixed it.
+    ``items`` are cases and tables in order; in ``cases``, tables are expanded into their cells.
+    ``ignore``: beginnings of irrelevant lines, which are neither compared nor shown.
+    ``row``, ``commit``: its row in the catalogue of breakages, and the commit that fixed the breakage.
     """
 
     name: str

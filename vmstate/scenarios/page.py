@@ -1,4 +1,4 @@
-"""A scenario as a page: the question, the answer, and what came out of every case."""
+"""Render a scenario as a page: the question, the answer, and the result of every case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vmstate.scenarios.files import cells_of
 from vmstate.scenarios.judging import Judged
 from vmstate.scenarios.model import Case, Ending, Expected, Scenario, Table
 
-_TOLD = {
+_OUTCOMES = {
     Ending.ACCEPT: "accepted",
     Ending.REJECT: "rejected",
     Ending.SOURCE_REFUSED: "the source does not start",
@@ -21,7 +21,7 @@ _TOLD = {
 
 
 def render(scenario: Scenario, judged: Sequence[Judged]) -> str:
-    """The page, in Markdown; ``judged`` are the scenario's cases, run."""
+    """Return the page in Markdown; ``judged`` holds the results of the scenario's cases."""
     by_name = {one.case.name: one for one in judged}
     return "\n".join(_lines(scenario, by_name)) + "\n"
 
@@ -29,16 +29,16 @@ def render(scenario: Scenario, judged: Sequence[Judged]) -> str:
 def _lines(scenario: Scenario, judged: dict[str, Judged]) -> Iterator[str]:
     yield f"# {scenario.title}"
     yield ""
-    yield f"<!-- Made from {scenario.name}.toml by `vmstate scenario --write`; change that. -->"
+    yield f"<!-- Generated from {scenario.name}.toml by `vmstate scenario --write`; edit that. -->"
     if origin := _origin(scenario):
         yield from ("", origin)
     yield from ("", "## Question", "", scenario.question)
     yield from ("", "## Answer", "", scenario.answer)
     yield from ("", "## Cases", "")
-    yield "Each was simulated just so; `vmstate scenario " + scenario.name + "` runs them again."
+    yield "Each was simulated as shown; `vmstate scenario " + scenario.name + "` runs them again."
     if scenario.ignore:
         lines = ", ".join(f"`{beginning}…`" for beginning in scenario.ignore)
-        yield f"Left out below, as no matter here: {lines}."
+        yield f"Irrelevant lines are left out below: {lines}."
     for item in scenario.items:
         yield from ("", f"### {_heading(item.name)}", "")
         if item.about:
@@ -52,7 +52,7 @@ def _lines(scenario: Scenario, judged: dict[str, Judged]) -> Iterator[str]:
 
 
 def _heading(name: str) -> str:
-    """A name as a heading: a plain word at its beginning gets a capital."""
+    """Return a name as a heading, capitalised if it begins with a plain word."""
     first = name.split(maxsplit=1)[0].rstrip(",:")
     return name[:1].upper() + name[1:] if first.isalpha() else name
 
@@ -60,14 +60,14 @@ def _heading(name: str) -> str:
 def _origin(scenario: Scenario) -> str:
     row = f"Catalogue A, row {scenario.row}" if scenario.row is not None else ""
     commit = f"fixed by {scenario.commit}" if scenario.commit else ""
-    facts = ", ".join(fact for fact in (row, commit) if fact)
-    return ". ".join(fact.rstrip(".") for fact in (scenario.origin, facts) if fact) + "." * bool(
-        scenario.origin or facts
+    breakage = ", ".join(part for part in (row, commit) if part)
+    return ". ".join(part.rstrip(".") for part in (scenario.origin, breakage) if part) + "." * bool(
+        scenario.origin or breakage
     )
 
 
 def command(case: Case) -> str:
-    """The line that reproduces a case, for a shell."""
+    """Return the shell command that reproduces a case."""
     if case.start is not None:
         return case.start
     if case.stream is not None:
@@ -89,7 +89,7 @@ def _case(case: Case, judged: Judged) -> Iterator[str]:
     if case.guest is not None or case.events:
         yield from ("", _before(case))
     yield from ("", f"**{_verdict(judged)}**")
-    yield from _facts(case.expected, judged)
+    yield from _details(case.expected, judged)
     yield from _messages(case, judged)
     if not judged.passed:
         yield from ("", "**Not as expected:**", "")
@@ -105,24 +105,24 @@ def _before(case: Case) -> str:
 def _verdict(judged: Judged) -> str:
     if judged.found.ending is None:
         return f"could not be run: {judged.found.error}"
-    told = _TOLD[judged.found.ending]
+    text = _OUTCOMES[judged.found.ending]
     decided = judged.found.decided_by
     if decided is not None and decided.rule == "save":
-        told = decided.message
-    return told[:1].upper() + told[1:]
+        text = decided.message
+    return text[:1].upper() + text[1:]
 
 
-def _facts(expected: Expected, judged: Judged) -> Iterator[str]:
-    """What was asked about besides verdict and lines, as found."""
-    facts = []
+def _details(expected: Expected, judged: Judged) -> Iterator[str]:
+    """Yield the results that the case expects besides the verdict and lines."""
+    details = []
     if expected.machine is not None:
-        facts.append(f"machine type: `{judged.found.machine}`")
+        details.append(f"machine type: `{judged.found.machine}`")
     if expected.sends:
-        facts.append("sent: " + ", ".join(f"`{name}`" for name in expected.sends))
+        details.append("sent: " + ", ".join(f"`{name}`" for name in expected.sends))
     if expected.omits:
-        facts.append("not sent: " + ", ".join(f"`{name}`" for name in expected.omits))
-    facts += [f"on the wire: `{path}` = {_shown(value)}" for path, value in expected.wire.items()]
-    facts += [
+        details.append("not sent: " + ", ".join(f"`{name}`" for name in expected.omits))
+    details += [f"on the wire: `{path}` = {_shown(value)}" for path, value in expected.wire.items()]
+    details += [
         f"on the destination afterwards: `{path}` = {value!r}" for path, value in expected.after.items()
     ]
     found = judged.found
@@ -131,12 +131,12 @@ def _facts(expected: Expected, judged: Judged) -> Iterator[str]:
         ("ioctls of the destination", (expected.kvm, expected.kvm_destination), found.kvm_destination),
     ):
         if any(one is not None for one in wanted):
-            facts.append(f"{title}: " + (", ".join(f"`{line}`" for line in got) or "none"))
+            details.append(f"{title}: " + (", ".join(f"`{line}`" for line in got) or "none"))
     if expected.guest_after is not None:
-        facts.append(f"the guest afterwards: {found.guest_after}")
-    if facts:
+        details.append(f"the guest afterwards: {found.guest_after}")
+    if details:
         yield ""
-        yield from (f"- {fact}" for fact in facts)
+        yield from (f"- {detail}" for detail in details)
 
 
 def _shown(value: int | str) -> str:
@@ -181,11 +181,11 @@ def _table(table: Table, judged: Sequence[Judged]) -> Iterator[str]:
 
 def _cell(cell: Judged, notes: dict[tuple[str, ...], int]) -> str:
     found = cell.found
-    told = _TOLD[found.ending] if found.ending is not None else str(found.error)
+    text = _OUTCOMES[found.ending] if found.ending is not None else str(found.error)
     lines = (
         *(f"source: {line}" for line in found.source_messages),
         *(f"destination: {line}" for line in found.messages),
     )
     if not lines:
-        return told
-    return f"{told} ({notes.setdefault(lines, len(notes) + 1)})"
+        return text
+    return f"{text} ({notes.setdefault(lines, len(notes) + 1)})"

@@ -1,4 +1,4 @@
-"""A case is run: what came out of it."""
+"""Run the cases of a scenario."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ STREAMS = shipped_streams()
 
 @dataclass(frozen=True)
 class Found:
-    """What came out of a case.
+    """The result of a case.
 
-    ``error``: why it could not be run at all.  ``contents``: the stream that was sent or loaded.
+    ``error``: why it could not be run.  ``contents``: the stream that was sent or loaded.
     """
 
     ending: Ending | None
@@ -49,12 +49,12 @@ class Found:
     error: str | None = None
     destination: Instance | None = None
 
-    def told(self) -> Found:
-        """The same without the stream and the destination."""
+    def without_stream(self) -> Found:
+        """Return the result without the stream and the destination, which take megabytes."""
         return replace(self, contents=None, destination=None)
 
     def state(self, path: str) -> object:
-        """A device's state on the destination: ``cpu[1].spr[287]``; text where there is none."""
+        """Return a device's state on the destination, as in ``cpu[1].spr[287]``; a text if it has none."""
         found = _PATH.fullmatch(path)
         if found is None or self.destination is None:
             return "no such state"
@@ -71,21 +71,21 @@ _PATH = re.compile(r"(?P<idstr>[^\[\]]+?)(?:\[(?P<instance>\w+)\])?\.(?P<name>\w
 
 @cache
 def world() -> World:
-    """The world that scenarios are read in: every proposal of the package can be named."""
+    """Return the world in which scenarios run, where every proposal of the package can be named."""
     return with_proposals()
 
 
 def run_case(case: Case, ignore: Sequence[str] = ()) -> Found:
-    """Run a case; lines that begin as in ``ignore`` are left out."""
+    """Run a case; lines with one of the beginnings in ``ignore`` are left out."""
     try:
         found = _run(case)
     except VmstateError as error:
         return Found(None, error=str(error))
-    said, heard = (
+    source_messages, messages = (
         tuple(line for line in lines if not line.startswith(tuple(ignore)))
         for lines in (found.source_messages, found.messages)
     )
-    return replace(found, source_messages=said, messages=heard)
+    return replace(found, source_messages=source_messages, messages=messages)
 
 
 def _run(case: Case) -> Found:
@@ -100,8 +100,8 @@ def _started(case: Case) -> Found:
     assert case.start is not None
     start = build(parse(case.start, world()))
     if start.machine is None:
-        told = tuple(str(one) for one in start.kvm_compat.written)
-        return Found(Ending.REFUSED, messages=start.messages, kvm_source=told)
+        ioctls = tuple(str(one) for one in start.kvm_compat.written)
+        return Found(Ending.REFUSED, messages=start.messages, kvm_source=ioctls)
     instance = Instance(start.machine)
     before = _before(case)
     if before is not None:
@@ -134,7 +134,7 @@ def _migrated(case: Case) -> Found:
 def _loaded(case: Case) -> Found:
     path = STREAMS / f"{case.stream}.mig.zst"
     if not path.exists():
-        return Found(None, error=f"there is no streams/{path.name} here")
+        return Found(None, error=f"streams/{path.name} does not exist")
     with open_input(str(path)) as opened:
         contents = _contents(bytes(opened.data))
     return _received(Found(None), case, _edited(contents, case.edits), None)

@@ -57,7 +57,7 @@ def test_what_is_ignored_does_not_count(ignore):
     assert differences(corpus.load(NAME), edited(NAME, "cpu.nip=1"), ignore) == []
 
 
-def test_values_are_told_by_name():
+def test_values_are_shown_by_name():
     diff = Diff(
         contents_of(corpus.load(NAME)),
         contents_of(edited(NAME, "cpu/compat.compat_pvr=0x0f000005")),
@@ -78,7 +78,7 @@ def test_a_page_that_differs_is_found_by_its_address():
     assert [rule for rule, _ in found] == ["diff.ram"]
 
 
-def test_a_block_that_is_only_on_one_side_is_told():
+def test_a_block_that_is_only_on_one_side_is_reported():
     left, right = corpus.load("7.2-pseries-7.2"), corpus.load("7.2-hotplug-memory")
     assert ("diff.extra", "ram.blocks[1]") in differences(left, right)
 

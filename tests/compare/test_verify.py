@@ -78,7 +78,7 @@ def test_what_is_wrong_has_a_rule_and_an_offset(change, rule):
     ("path", "byte", "rule"),
     [("cpu.unused", 1, "value.unused"), ("spapr_iommu[0x80000000].bypass", 2, "value.bool")],
 )
-def test_bytes_that_a_destination_does_not_keep_are_told_as_information(path, byte, rule):
+def test_bytes_that_a_destination_does_not_keep_are_reported_as_information(path, byte, rule):
     data = bytearray(corpus.load(NAME))
     data[find_one(contents_of(bytes(data)), path).node.start] = byte
     verified = verify(contents_of(bytes(data)))

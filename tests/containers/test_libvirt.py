@@ -43,7 +43,7 @@ def rules(image: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize(("order", "name"), [("<", "little"), (">", "big")])
-def test_both_byte_orders_are_told_apart_by_the_version(stream, order, name):
+def test_both_byte_orders_are_recognised_by_the_version(stream, order, name):
     opened = open_input(by_hand(stream, order=order, cookie=COOKIE, running=0))
     assert opened.data == stream
     assert opened.findings == ()

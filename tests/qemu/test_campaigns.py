@@ -31,7 +31,7 @@ def saved():
     return save(f"qemu-7.2.22 -nodefaults -machine pseries-7.2,{TCG} -m 256")
 
 
-def test_the_same_seed_damages_alike_another_otherwise(saved):
+def test_the_same_seed_gives_the_same_damage_and_another_does_not(saved):
     def some(seed):
         damage = Damage(open_stream(saved), seed)
         return [damage.one() for _ in range(40)]
@@ -51,7 +51,7 @@ def guesses(seed, count=150):
     return [made.pair(older, newer) for _ in range(count)]
 
 
-def test_the_same_seed_guesses_alike_another_otherwise():
+def test_the_same_seed_gives_the_same_guesses_and_another_does_not():
     assert guesses(1) == guesses(1) != guesses(2)
 
 

@@ -141,7 +141,7 @@ def test_importing_the_package_and_this_part_imports_no_qmp():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_without_qmp_one_is_told_what_to_install():
+def test_without_qmp_the_error_names_what_to_install():
     code = (
         "import sys; sys.modules['qemu.qmp'] = None\n"
         "from vmstate.qemu import QmpUnavailable, replay\n"

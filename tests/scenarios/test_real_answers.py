@@ -73,7 +73,7 @@ def test_cases_agree_with_what_was_recorded(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_who_says_the_same_in_every_cell_was_told_so(path):
+def test_the_same_in_every_cell_is_true_of_every_cell(path):
     unfounded = [
         case.name
         for case in read_scenario(path).cases

@@ -16,7 +16,7 @@ def test_the_tables_are_what_the_declarations_say():
     assert stream_format.current(TEXT) == TEXT, "run tools/stream_format.py"
 
 
-def test_every_declaration_stands_in_the_document():
+def test_every_declaration_is_in_the_document():
     shown = set(re.findall(r"<!-- (\w+) -->", TEXT)) - {"end"}
     declared = {name for name, value in vars(framing).items() if name.isupper() and hasattr(value, "subcons")}
     # These stand in the table of commands, in the grammar, or are a part of another one.

@@ -85,7 +85,7 @@ def test_version_3_has_a_total_and_no_names():
     assert bytes(RamPages(stream.ram, stream.data).page(0, 0)) == page(1)
 
 
-def test_another_version_is_told_and_skipped_to_its_footer():
+def test_another_version_is_reported_and_skipped_to_its_footer():
     stream = stream_of(MAIN, EOS, version=5)
     assert [finding.rule for finding in stream.findings][:1] == ["section.version"]
     assert [section.idstr for section in stream.sections] == ["ram", "ram"]
@@ -135,7 +135,7 @@ def mapped_stream(pages: dict[int, bytes], length: int = 8 * PAGE, origin: int =
 
 
 @pytest.mark.parametrize("origin", [0, 4096])
-def test_mapped_ram_pages_stand_at_their_place_in_the_file(origin):
+def test_mapped_ram_pages_are_at_their_place_in_the_file(origin):
     stream = open_stream(mapped_stream({1: page(1), 6: page(6)}, origin=origin), origin=origin)
     assert stream.findings == []
     pages = RamPages(stream.ram, stream.data)

@@ -215,7 +215,7 @@ def test_not_a_migration_stream(data):
     assert caught.value.offset in (0, 4)
 
 
-def test_a_multifd_channel_is_told_from_a_damaged_stream():
+def test_a_multifd_channel_is_distinguished_from_a_damaged_stream():
     with pytest.raises(Unsupported, match="multifd"):
         open_stream(bytes.fromhex("1122334400000001") + bytes(100))
 

@@ -106,7 +106,7 @@ def test_an_edited_footer_and_a_removed_section_end_as_they_are_read(tmp_path):
     assert [finding.rule for finding in open_stream(wrong.tobytes()).findings] == ["footer.id"]
 
 
-def test_an_inserted_section_that_nobody_knows_is_refused_where_we_see_it(tmp_path):
+def test_an_inserted_unknown_section_is_refused_where_we_report_it(tmp_path):
     stream = taken(PSERIES, tmp_path / "stream")
     last = stream.devices[-1]
     edit = Edit(stream)

@@ -144,7 +144,7 @@ def test_damage_in_guest_memory_costs_the_rest_of_its_part_only():
     assert [(s.start, s.end) for s in stream.sections] == [(s.start, s.end) for s in whole.sections]
 
 
-def test_a_wrong_footer_is_told_and_nothing_is_lost():
+def test_a_wrong_footer_is_reported_and_nothing_is_lost():
     data = corpus.load("7.2-pseries-7.2")
     whole = open_stream(data)
     cpu = whole.find("cpu")
@@ -159,7 +159,7 @@ def test_a_wrong_footer_is_told_and_nothing_is_lost():
     assert len(stream.items) == len(whole.items)
 
 
-def test_a_missing_footer_is_told_and_nothing_is_lost():
+def test_a_missing_footer_is_reported_and_nothing_is_lost():
     data = corpus.load("7.2-pseries-7.2")
     whole = open_stream(data)
     cpu = whole.find("cpu")
@@ -194,7 +194,7 @@ def test_an_unknown_item_is_skipped_to_the_next_section():
     assert [finding.rule for finding in stream.findings] == ["stream.lost"]
 
 
-def test_bytes_after_the_end_are_kept_and_told():
+def test_bytes_after_the_end_are_kept_and_reported():
     data = corpus.load("7.2-pseries-7.2") + b"more"
     stream = check(data)
     assert isinstance(stream.items[-1], Opaque)
@@ -266,14 +266,14 @@ def test_an_unknown_configuration_subsection_is_skipped():
     assert (finding.rule, finding.place.section) == ("stream.lost", "configuration")
 
 
-def test_an_unknown_command_is_told_by_its_number():
+def test_an_unknown_command_is_reported_by_its_number():
     stream = check(writer.file_header() + writer.command(0x55, b"xy") + b"\0")
     assert [finding.rule for finding in stream.findings] == ["command.unknown"]
     assert stream.items[1].name == "0x55"
 
 
 @pytest.mark.parametrize("number", [8, 9])
-def test_release_3_0_numbered_two_commands_otherwise(number):
+def test_release_3_0_numbered_two_commands_differently(number):
     # 3.0: 8 is POSTCOPY_RESUME, 9 RECV_BITMAP (a name); since 3.1 they are ENABLE_COLO and POSTCOPY_RESUME.
     data = b"" if number == 8 else b"\4main"
     stream = check(writer.file_header() + writer.command(number, data) + writer.command(4) + b"\0")

@@ -1,4 +1,4 @@
-"""diff: sections, fields, guest memory; what is ignored; the same stream is the same however it is sent."""
+"""diff: sections, fields, guest memory; ignored paths; a stream equals itself however it was sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""verify: real streams are fine; each kind of damage has a finding with a rule and an offset."""
+"""verify: real streams pass; each kind of damage has a finding with a rule and an offset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vmstate.tree.measuring import Measured
 from vmstate.tree.paths import find_one
 
 DECLARATIONS = PseriesDeclarations()
-#: A hundred thousand small sections: too slow for a test among many.
+#: A hundred thousand small sections: too slow for this test.
 MANY = "x86_64-q35-dirty-bitmaps"
 NAME = "7.2-pseries-7.2"
 
@@ -37,7 +37,7 @@ def test_a_described_stream_is_fine(name):
 
 
 @pytest.mark.parametrize("name", [n for n in corpus.names(described=True) if is_pseries(n)])
-def test_our_declarations_give_the_very_text_of_the_vmdesc_at_the_release_that_wrote_it(name):
+def test_our_declarations_give_the_exact_text_of_the_vmdesc_at_the_release_that_wrote_it(name):
     verified = verify(contents_of(corpus.load(name)))
     unknown = [f for f in verified.findings if f.rule == "declared.unknown"]
     assert verified.agreed >= verified.described - 16 if unknown else verified.agreed == verified.described
@@ -102,20 +102,20 @@ def test_a_vmdesc_that_lies_about_the_configuration_is_found():
     assert [(f.rule, f.place.section) for f in found] == [("vmdesc.mismatch", "configuration")]
 
 
-def test_a_vmdesc_that_calls_a_field_otherwise_than_we_do_is_found():
+def test_a_vmdesc_that_names_a_field_differently_is_found():
     data = corpus.load(NAME)
     found = verify(contents_of(data.replace(b'"env.nip"', b'"env.pin"'))).findings
     assert [(f.rule, f.place.section) for f in found] == [("declared.fields", "cpu")]
 
 
-def test_what_could_not_be_compared_is_a_finding():
+def test_a_section_that_could_not_be_compared_is_a_finding():
     contents = Contents(open_stream(corpus.load("7.2-no-vmdesc")))
     rules = {f.rule for f in verify(contents).findings}
     assert rules == {"section.opaque"}
 
 
 @pytest.mark.parametrize("kind", ["gzip", "xz", "bzip2", "zstd"])
-def test_containers_are_made_again(kind):
+def test_containers_are_rewritten(kind):
     data = corpus.load("x86_64-microvm")
     packed = b"".join(rewrap([layer(kind)], [data], len(data)))
     with open_input(packed) as opened:

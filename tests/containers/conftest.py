@@ -1,4 +1,4 @@
-"""A stream to wrap."""
+"""A stream to put into containers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ import pytest
 
 @pytest.fixture(scope="session")
 def stream() -> bytes:
-    """Something like a stream: a magic, text that compresses, bytes that do not."""
+    """Return bytes like a stream: a magic, compressible text, incompressible bytes."""
     noise = random.Random(2).randbytes(200_000)
     return b"QEVM\0\0\0\3" + b"spapr/htab" * 20_000 + noise + bytes(300_000)

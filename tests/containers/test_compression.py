@@ -1,4 +1,4 @@
-"""Each compression: what other programs write, members, headers kept, damage, bombs."""
+"""Each compression: files of other programs, members, preserved headers, damage, bombs."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def rules(file: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("name", PYTHON)
-def test_what_pythons_own_module_writes_is_read(stream, name):
+def test_the_output_of_pythons_own_module_is_read(stream, name):
     assert open_input(PYTHON[name](stream)).data == stream
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_what_the_program_writes_is_read_and_the_program_reads_what_we_write(stream, name):
+def test_the_programs_output_is_read_and_the_program_reads_ours(stream, name):
     file = subprocess.run([name, "-c"], input=stream, capture_output=True, check=True).stdout
     opened = open_input(file)
     assert (opened.data, opened.findings) == (stream, ())
@@ -115,7 +115,7 @@ def test_cut_short_keeps_what_came_before(stream, name):
     opened = open_input(file[:-3])
     assert [finding.rule for finding in opened.findings] == ["container.truncated"]
     assert bytes(opened.data) == stream[: len(opened.data)]
-    if name != "zstd":  # a zstd block comes whole or not at all
+    if name != "zstd":  # a zstd block is decompressed completely or not at all
         assert len(opened.data) >= len(stream) - CUT_ALLOWANCE
 
 
@@ -202,7 +202,7 @@ def test_damaged_lzop_is_a_finding(stream):
     assert stream.startswith(bytes(opened.data))
 
 
-def test_more_containers_than_anyone_needs_end_in_a_finding():
+def test_too_many_nested_containers_end_in_a_finding():
     data = b"QEVM"
     for _ in range(12):
         data = gzip.compress(data)

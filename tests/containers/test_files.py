@@ -1,4 +1,4 @@
-"""Where streams come from and go to: files, the standard input, files that cannot be read or written."""
+"""Sources and destinations of streams: files, standard input, files that cannot be read or written."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_an_empty_file_is_an_empty_stream(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing", ".", "nul\0byte"])
-def test_what_cannot_be_read_is_our_own_error(tmp_path, name):
+def test_an_unreadable_source_is_our_own_error(tmp_path, name):
     with pytest.raises(StreamError, match="cannot read"):
         open_input(f"{tmp_path}/{name}")
 

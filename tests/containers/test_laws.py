@@ -1,4 +1,4 @@
-"""Laws: what is wrapped comes out again, in any nesting, from any kind of source; any bytes open."""
+"""Laws: a wrapped stream is unwrapped again, in any nesting, from any source; any bytes can be opened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vmstate.errors import VmstateError
 
 # Without the programs' start-up time and the ambiguity of a stream that looks like a container itself.
 fast = st.sampled_from([name for name in CONTAINERS if name != "lzop"])
-nestings = st.lists(fast, max_size=4).filter(  # libvirt has no name for a save image in a save image
+nestings = st.lists(fast, max_size=4).filter(  # libvirt has no format for a save image in a save image
     lambda names: ("libvirt", "libvirt") not in itertools.pairwise(names)
 )
 streams = st.binary(max_size=3000).map(lambda body: b"QEVM" + body)
@@ -31,7 +31,7 @@ def wrap(stream: bytes, *names: str) -> bytes:
 
 @relaxed
 @given(streams, nestings)
-def test_a_stream_wrapped_comes_out_again_with_nothing_to_report(stream, names):
+def test_a_wrapped_stream_is_unwrapped_again_without_findings(stream, names):
     opened = open_input(wrap(stream, *names))
     assert bytes(opened.data) == stream
     assert [found.container for found in opened.layers] == names
@@ -40,7 +40,7 @@ def test_a_stream_wrapped_comes_out_again_with_nothing_to_report(stream, names):
 
 @relaxed
 @given(streams, nestings)
-def test_an_unchanged_stream_is_written_as_the_very_file_it_came_in(stream, names):
+def test_an_unchanged_stream_is_written_as_the_original_file(stream, names):
     file = wrap(stream, *names)
     opened = open_input(file)
     assert b"".join(opened.rewrap(bytes(opened.data))) == file

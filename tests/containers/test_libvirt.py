@@ -69,7 +69,7 @@ def test_a_save_image_is_rewritten_identically_and_keeps_its_header_around_anoth
     assert b"".join(opened.rewrap(b"QEVM other")) == image[: HEADER_SIZE + 1000] + b"QEVM other"
 
 
-def test_what_we_lay_out_is_what_libvirt_lays_out(stream):
+def test_our_layout_is_that_of_libvirt(stream):
     texts = XML + b"\0" + COOKIE + b"\0"
     by_libvirt = (
         b"LibvirtQemudSave"
@@ -129,7 +129,7 @@ def test_a_format_that_does_not_match_the_body_is_reported_and_the_body_read_for
     assert rules(by_hand(stream, fmt=5)) == ["container.libvirt.format"]
 
 
-def test_an_unknown_format_is_reported_and_the_body_looked_at(stream):
+def test_an_unknown_format_is_reported_and_the_body_recognised(stream):
     opened = open_input(by_hand(gzip.compress(stream), fmt=7))
     assert opened.data == stream
     assert [finding.rule for finding in opened.findings] == ["container.libvirt.format"]
@@ -164,7 +164,7 @@ def test_xml_that_does_not_fit_is_an_encode_error():
     ("file", "layers"),
     [("libvirt-9.0-raw.save.zst", ["zstd", "libvirt"]), ("libvirt-9.0-bzip2.save", ["libvirt", "bzip2"])],
 )
-def test_what_a_real_libvirt_saved_is_read_whole(file, layers):
+def test_images_of_a_real_libvirt_are_read_completely(file, layers):
     opened = open_input(RECORDED / file)
     stream = open_stream(opened.data)
     image = next(found.metadata for found in opened.layers if found.container == "libvirt")
@@ -176,6 +176,6 @@ def test_what_a_real_libvirt_saved_is_read_whole(file, layers):
     assert save_image(image.xml, image.cookie, format_name=image.format_name, was_running=False) == image
 
 
-def test_what_a_real_libvirt_saved_is_written_again_identically():
+def test_images_of_a_real_libvirt_are_rewritten_identically():
     opened = open_input(RECORDED / "libvirt-9.0-bzip2.save")
     assert b"".join(rewrap(opened.layers, [opened.data])) == bytes(opened.wrapped)

@@ -1,4 +1,4 @@
-"""Ways of wrapping that this machine can test."""
+"""The containers that this machine can test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ XML = b"<domain type='kvm'><name>guest</name></domain>"
 
 
 def nested(*names: str) -> list[Layer]:
-    """Layers of these kinds in one another, outermost first; each save image names what it holds."""
+    """Return nested layers of these kinds, outermost first; each save image names its content."""
     return [_layer(name, inner) for name, inner in zip(names, (*names[1:], "raw"), strict=False)]
 
 

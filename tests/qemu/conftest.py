@@ -1,4 +1,4 @@
-"""Which real QEMUs the tests may ask."""
+"""The real QEMUs that the tests may use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def binary() -> Binary:
 
 @pytest.fixture(scope="session")
 def machine(binary: Binary) -> list[str]:
-    """The command line of a small pseries machine, without warnings about what TCG lacks."""
+    """Return the command line of a small pseries machine, without warnings about features that TCG lacks."""
     tcg = "cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off"
     return [binary.path, "-nodefaults", "-machine", f"pseries-5.2,{tcg}", "-m", "256"]
 
@@ -26,6 +26,6 @@ def machine(binary: Binary) -> list[str]:
 def saved(machine: list[str], tmp_path_factory: pytest.TempPathFactory):
     from vmstate.qemu import capture
 
-    path = tmp_path_factory.mktemp("saved") / "guest's stream.mig"  # a name that a shell would trip over
+    path = tmp_path_factory.mktemp("saved") / "guest's stream.mig"  # a name that needs quoting in a shell
     assert capture(machine, path) == ()
     return path

@@ -1,4 +1,4 @@
-"""Campaigns of tools/judge: what is asked follows from the seed; a few questions to the QEMUs at hand."""
+"""Campaigns of tools/judge: the questions follow from the seed; a few are put to the installed QEMUs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_crash_is_a_reject():
     assert not comparison("stalled", "reject").same_outcome
 
 
-def test_what_a_program_says_about_its_installation_is_no_difference():
+def test_a_programs_lines_about_its_installation_are_not_a_difference():
     noise = "failed to open module: /usr/lib/qemu/audio-alsa.so: undefined symbol: audio_calloc"
     assert Comparison({}, Answer("accept", (noise,)), Answer("accept")).same
 
@@ -99,7 +99,7 @@ def test_a_difference_of_lines_does_not_explain_one_of_outcome():
 
 
 @pytest.mark.parametrize("text", ["disagreement = 3", "[[disagreement]]\nname = 'x'", "not toml ="])
-def test_a_list_that_is_none_is_refused(tmp_path, text):
+def test_a_malformed_list_is_refused(tmp_path, text):
     file = tmp_path / "d.toml"
     file.write_text(text)
     with pytest.raises(ConfigurationError):
@@ -114,7 +114,7 @@ def there():
     binaries = {binary.release: binary for binary in find_all()}
     known = {release: binary for release, binary in binaries.items() if release.line in _lines()}
     if not known:
-        pytest.skip("there is no qemu-system-ppc64 here of a release that the simulator knows")
+        pytest.skip("no qemu-system-ppc64 of a release that the simulator knows is installed")
     return known
 
 
@@ -122,7 +122,7 @@ def _lines():
     return {release.line for release in WORLD.newest}
 
 
-#: A QEMU that was installed without its recommended packages says so of cards that want a ROM.
+#: A QEMU installed without its recommended packages prints this for cards that need a ROM.
 NO_FIRMWARE = "failed to find romfile"
 
 

@@ -1,4 +1,4 @@
-"""The device tree of a real QEMU's machines beside ours, byte by byte."""
+"""The device trees of a real QEMU's machines compared with ours, byte by byte."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vmstate.qemu import capture
 pytestmark = pytest.mark.qemu
 
 TITLE = b"\x05\x09spapr_dtb\0\0\0\x01"
-LAST_COMPATIBLE = slice(24, 28)  # in the header; depends on the libfdt that QEMU was linked with
+LAST_COMPATIBLE = slice(24, 28)  # in the header; depends on QEMU's libfdt
 
 MACHINES = {
     "memory in pieces": ["-m", "3328M,slots=4,maxmem=64G"],

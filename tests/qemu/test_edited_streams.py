@@ -1,4 +1,4 @@
-"""Streams that were edited: real QEMU and the simulated one give the same verdict, in the same lines."""
+"""Edited streams: the real QEMU and the simulated one give the same verdict with the same lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def judge():
 
 @pytest.fixture
 def written(tmp_path):
-    """A stream that the command wrote: ``written("edit", NAME, CHANGE…)``."""
+    """Return a function that runs a command and returns its stream: ``written("edit", NAME, CHANGE…)``."""
 
     def write(command, name, *changes):
         out = tmp_path / "out"
@@ -55,7 +55,7 @@ def original(name):
 
 
 def agreed(judge, data, name):
-    """The verdict on which real and simulated QEMU agree, and its lines without those of the start."""
+    """Return the verdict on which real and simulated QEMU agree, and its lines without those of the start."""
     compared = judge.load(data, machine(name), {})
     assert compared.same, compared.as_json()
     return compared.real.outcome, compared.real.messages

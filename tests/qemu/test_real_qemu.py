@@ -1,4 +1,4 @@
-"""What is pinned of capture and replay, by a real QEMU."""
+"""Capture and replay with a real QEMU."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_rejection_has_qemus_lines_without_its_name(machine, saved):
 
 
 @pytest.mark.parametrize("stream", [b"QEVM", b"this is no stream at all"])
-def test_what_is_no_stream_is_rejected(machine, stream):
+def test_bytes_that_are_not_a_stream_are_rejected(machine, stream):
     assert replay(stream, machine).outcome == "reject"
 
 
@@ -108,7 +108,7 @@ def test_a_machine_that_cannot_migrate_says_so(machine, tmp_path):
     assert not (tmp_path / "stream").exists()
 
 
-def test_a_stream_that_is_not_there_is_an_os_error(machine, tmp_path):
+def test_a_missing_stream_is_an_os_error(machine, tmp_path):
     with pytest.raises(FileNotFoundError):
         replay(tmp_path / "nothing", machine)
     with pytest.raises(FileNotFoundError):
@@ -170,7 +170,7 @@ def test_recording_a_pair_a_load_and_a_mutant(binary, machine, saved):
     assert refused["save"]["stderr"]
 
 
-def test_programs_that_are_no_qemu_are_not_found(tmp_path):
+def test_programs_other_than_qemu_are_not_found(tmp_path):
     silent = tmp_path / "qemu-system-ppc64"
     silent.write_text("#!/bin/sh\necho nothing of interest\n")
     silent.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What needs no QEMU: reading command lines and versions, finding programs, doing without ``qemu.qmp``."""
+"""Tests that need no QEMU: parsing command lines and versions, finding programs, a missing ``qemu.qmp``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_command_line_without_a_program_is_a_configuration_error(command):
         QemuCommand.parse(command)
 
 
-def test_a_display_of_ones_own_is_kept():
+def test_the_users_display_is_kept():
     assert "-display" in QemuCommand.parse("qemu").argv(qmp="q", incoming=False)
     assert "-display" not in QemuCommand.parse("qemu -nographic").argv(qmp="q", incoming=False)
 
@@ -67,7 +67,7 @@ def test_a_comma_in_the_sockets_path_is_doubled():
         ("qemu-system-ppc64: -foo: invalid option", "-foo: invalid option"),
     ],
 )
-def test_the_programs_name_is_taken_off_a_line_and_nothing_else(line, plain):
+def test_only_the_programs_name_is_removed_from_a_line(line, plain):
     assert QemuCommand.parse("/opt/my-qemu").plain(line) == plain
 
 
@@ -87,7 +87,7 @@ def test_the_release_is_read_from_the_version(text, release, package):
     assert (str(found[0]), found[1]) == (release, package)
 
 
-def test_another_programs_version_is_none():
+def test_the_version_of_another_program_is_refused():
     assert parse_version("GNU ld 2.40") is None
 
 
@@ -123,12 +123,12 @@ def test_an_edit_of_other_bytes_is_a_configuration_error():
 
 
 @pytest.mark.parametrize("row", [{}, {"destination": 5}, {"source": {"release": "9.9"}}])
-def test_a_row_that_asks_nothing_answerable_is_a_configuration_error(row):
+def test_a_row_that_cannot_be_replayed_is_a_configuration_error(row):
     with pytest.raises(ConfigurationError):
         Recorder({}, lambda name: b"").record(row)
 
 
-def test_a_verdict_is_recorded_in_the_recordings_words():
+def test_a_verdict_is_recorded_in_the_form_of_the_recordings():
     assert RealVerdict(RealOutcome.CRASH, ("assertion",), -6).recorded() == {
         "verdict": "crash rc=-6",
         "stderr": ["assertion"],

@@ -1,4 +1,4 @@
-"""Catalogue A: what once broke between releases of pseries, each row as a scenario."""
+"""Catalogue A: breakages between releases of pseries, each row as a scenario."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_every_row_has_a_scenario() -> None:
 
 @pytest.mark.parametrize("scenario", CATALOGUE, ids=lambda one: one.name)
 def test_a_row_fails_before_the_fix_and_passes_after_it(scenario: Scenario) -> None:
-    """What fails is named "before", what passes "after"; both come out as they must."""
+    """Cases named "before" fail, those named "after" pass; both have the expected result."""
     assert scenario.name.startswith(f"a{scenario.row:02}-")
     assert scenario.commit
     names = [case.name.split(":")[0] for case in scenario.cases]
@@ -35,7 +35,7 @@ def test_a_row_fails_before_the_fix_and_passes_after_it(scenario: Scenario) -> N
 
 @pytest.mark.parametrize("scenario", CATALOGUE, ids=lambda one: one.name)
 def test_the_two_differ(scenario: Scenario) -> None:
-    """In the verdict, the lines, what is on the wire, or what the guest has afterwards."""
+    """They differ in the verdict, the lines, the values on the wire, or the guest afterwards."""
     endings: dict[str, set[str]] = {"before": set(), "after": set()}
     for case in scenario.cases:
         side = case.name.split(":")[0]
@@ -45,7 +45,7 @@ def test_the_two_differ(scenario: Scenario) -> None:
 
 
 def told(case: Case, found: Found) -> str:
-    """All that a case says."""
+    """Return everything that a case states."""
     state = {path: found.state(path) for path in case.expected.after}
     kvm = found.kvm_destination
     return repr((found.ending, found.messages, found.source_messages, state, found.guest_after, kvm))

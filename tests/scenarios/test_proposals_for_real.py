@@ -1,4 +1,4 @@
-"""What programs with the patches built in did is what the proposals predict, line for line."""
+"""Programs with the patches built in behave as the proposals predict, line by line."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from vmstate.simulate.migration import receive, send
 
 SUBSECTIONS = re.compile(rb"\x05.(spapr/cap/[a-z0-9_]+|cpu/compat)", re.DOTALL)
 
-#: What is known to differ, by a text in the command line or the lines: why.
+#: Known differences: a text in the command line or the lines, and the reason.
 KNOWN = {
     "spapr_irq_find: Assertion `ics' failed.": "old types with cap-xics=off die before they can refuse",
 }
 
 
-@lru_cache(maxsize=1)  # a stream has megabytes; rows come sorted by their source
+@lru_cache(maxsize=1)  # a stream takes megabytes; rows are sorted by their source
 def sent(command, guest):
     before = (lambda instance: boot(instance, guest)) if guest else None
     return send(parse(command, world()), before)
@@ -42,7 +42,7 @@ def predicted(row):
 
 
 def recorded(row):
-    """A crash is a reject; what the C library prints of it depends on that library.
+    """Treat a crash as a reject; the C library's messages about it depend on the library.
 
     A guest that chooses XIVE makes the machine reset, which prints the warnings of the start once more.
     """

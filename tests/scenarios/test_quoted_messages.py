@@ -1,4 +1,4 @@
-"""The lines that the threads quote come out where the threads say that they do, and nowhere else."""
+"""The lines quoted in the threads appear where the threads say, and nowhere else."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sent(command):
 
 
 def quoted(source, destination, *wanted):
-    """Which of the wanted lines end this migration."""
+    """Return the wanted lines with which this migration ends."""
     stream = sent(source).stream
     if stream is None:
         return []
@@ -48,7 +48,7 @@ def xive_default(version):
 
 
 def levels(version, mode, option):
-    """cap-xics and cap-xive as the patch has them; of options the last counts."""
+    """Return cap-xics and cap-xive as in the patch; the last option counts."""
     asked = {",ic-mode=xics": (1, 0), ",ic-mode=xive": (0, 1), ",ic-mode=dual": (1, 1)}
     xics, xive = asked.get(mode, (1, xive_default(version)))
     if option:
@@ -58,16 +58,16 @@ def levels(version, mode, option):
 
 
 def controllers(program, version, mode, option):
-    """What a machine has, as (xics, xive)."""
+    """Return the controllers of a machine, as (xics, xive)."""
     if program == POSTED or mode:
         return levels(version, mode, option)
     return (1, xive_default(version))
 
 
 def expected(source, destination, version, modes, options):
-    """The rule of the thread: what does not come is assumed to be at the default of the destination.
+    """Return the lines by the rule of the thread: an unsent capability has the destination's default.
 
-    It can only be seen where the destination has all the controllers whose state comes.
+    They only appear where the destination has all the controllers whose state is sent.
     """
     if destination != POSTED:
         return []
@@ -83,7 +83,7 @@ def expected(source, destination, version, modes, options):
 @pytest.mark.parametrize("version", TYPES)
 @pytest.mark.parametrize("source", PROGRAMS)
 def test_cap_xics_and_cap_xive(source, version):
-    """All programs, types, modes and options on both sides: 4.1 with xics (cap-xive) and xive (cap-xics)."""
+    """Only 4.1 with xics (cap-xive) and xive (cap-xics), of all programs, types, modes and options."""
     wrong, seen = [], set()
     for destination, before, after, given, taken in product(PROGRAMS, MODES, MODES, OPTIONS, OPTIONS):
         if version == "4.2" and "4.1.1" in (source, destination):
@@ -111,7 +111,7 @@ RELEASES = ("2.11.0", "2.11.1", "2.11.2", HACKED, "2.12.1", "3.0", "5.2", "7.2")
 @pytest.mark.parametrize("accel", ["tcg", "kvm"])
 @pytest.mark.parametrize("machine", ["pseries-2.10", "pseries-2.11", "pseries-2.12"])
 def test_cap_htm(machine, accel):
-    """TCG, from the program with the hack to any without it, with types whose HTM is on by default."""
+    """Only under TCG, from the program with the hack to one without, with types that default to HTM."""
     host = "p8-hv: " if accel == "kvm" else ""
     wrong = []
     for source, destination, option in product(RELEASES, RELEASES, ("", ",cap-htm=off")):

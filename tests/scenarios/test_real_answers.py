@@ -1,4 +1,4 @@
-"""What the scenarios say that real QEMU said: against the recordings, and against the QEMUs at hand."""
+"""Compare the scenarios' statements about real QEMU with the recordings, and with the installed QEMUs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from vmstate.scenarios.files import read_scenario, shipped_scenarios
 from vmstate.scenarios.running import run_case
 
 FILES = shipped_scenarios()
-DIES = "double free or corruption (fasttop)"  # of what the C library says, or says nothing
-NO_CASES_ASKED = "none of the programs of {}'s cases is here; missing: {}"
+DIES = "double free or corruption (fasttop)"  # one of the C library's messages; it may also print none
+NO_CASES_ASKED = "no program for the cases of {} is installed; missing: {}"
 CELLS_ASKED = 5  # every fifth cell of a table
 
 
 @cache
 def recordings():
-    """Recorded migrations by source, destination and guest, and starts by their command line."""
+    """Return the recorded migrations by source, destination and guest, and the starts by command line."""
     pairs, starts = {}, {}
     for row in rows("proposals"):
         pairs[row["source"], row["destination"], row.get("guest")] = row
@@ -35,7 +35,7 @@ def recordings():
 
 
 def recorded(case):
-    """What was recorded of the case: outcome, the source's lines, the destination's; None if it was not."""
+    """Return the recording of a case: outcome, lines of the source and the destination; None without one."""
     pairs, starts = recordings()
     if case.start is not None:
         found = starts.get(case.start)
@@ -47,8 +47,8 @@ def recorded(case):
     return outcome, row["source_messages"], row["messages"]
 
 
-def told(case, ignore):
-    """What the scenario says, in the same form; the last words of a process that died are not compared."""
+def expectation(case, ignore):
+    """Return the scenario's statement in the same form, without the last line of a process that died."""
 
     def kept(lines):
         return [line for line in lines or () if not line.startswith(ignore) and line != DIES]
@@ -66,7 +66,7 @@ def test_cases_agree_with_what_was_recorded(path):
     wrong = []
     for case in scenario.cases:
         answer = recorded(case)
-        kept, expected = told(case, scenario.ignore)
+        kept, expected = expectation(case, scenario.ignore)
         if answer is not None and (answer[0], kept(answer[1]), kept(answer[2])) != expected:
             wrong.append((case.name, answer, expected))
     assert wrong == []
@@ -83,16 +83,16 @@ def test_the_same_in_every_cell_is_true_of_every_cell(path):
 
 
 def side(text):
-    """A command line for a real program; None where there can be none: a proposal, a host."""
+    """Return a command line for a real program; None if there is no program: a proposal, a host."""
     program, *arguments = shlex.split(text)
     found = re.fullmatch(r"qemu-([0-9.]+)", program)
     return Side.of(WORLD.release(found[1]), arguments) if found else None
 
 
 def answer(case, judge, kept):
-    """What real QEMU says, in the form of :func:`told`; of what the scenario does not state, nothing.
+    """Return real QEMU's answer in the form of :func:`expectation`, without parts that the scenario omits.
 
-    A source that is no release, or to which more happens, is simulated; its stream is loaded by a real QEMU.
+    A source that is not a release, or that has events, is simulated; a real QEMU loads its stream.
     """
     sides = [side(text) for text in (case.source, case.destination) if text is not None]
     more = case.guest or case.events or case.edits or case.snapshot
@@ -103,8 +103,8 @@ def answer(case, judge, kept):
         assert contents is not None
         real = judge.load(contents.stream.data, sides[-1], {}).real
     stated = (case.expected.source_messages, case.expected.messages)
-    said = (real.source_messages, real.messages)
-    lines = ([] if own is None else kept(heard) for own, heard in zip(stated, said, strict=True))
+    printed = (real.source_messages, real.messages)
+    lines = ([] if own is None else kept(real_lines) for own, real_lines in zip(stated, printed, strict=True))
     return ("reject" if real.outcome == "crash" else str(real.outcome), *lines)
 
 
@@ -127,7 +127,7 @@ def test_real_qemus_answer_as_the_scenario_says(path, record_property):
         ):
             continue
         asked += 1
-        kept, expected = told(case, scenario.ignore)
+        kept, expected = expectation(case, scenario.ignore)
         found = answer(case, judge, kept)
         if (found[0], found[2]) != (expected[0], expected[2]) or found[1] not in ([], expected[1]):
             wrong.append((case.name, found, expected))
@@ -142,6 +142,6 @@ LOADED = ("accept", "reject", "destination-refused")
 
 
 def real_sides(case):
-    """The command lines that real programs are needed for."""
+    """Return the command lines that need real programs."""
     plain = not (case.guest or case.events or case.edits or case.snapshot)
     return [text for text in (case.source if plain else None, case.destination) if text is not None]

@@ -1,4 +1,4 @@
-"""Every scenario that comes with the package: its cases come out as written, its page is what they give."""
+"""Every scenario of the package: its cases have the stated results, and its page matches them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def written(tmp_path, text):
     return file
 
 
-def test_ones_own_file_is_run_too(tmp_path, capsys):
+def test_a_file_outside_the_package_is_run_too(tmp_path, capsys):
     assert main(["scenario", str(written(tmp_path, SMALL))]) == 0
     assert capsys.readouterr().out.splitlines()[-1].split() == ["small", "1", "1"]
 
@@ -77,7 +77,7 @@ def test_ones_own_file_is_run_too(tmp_path, capsys):
         ('source = "qemu-7.2', 'source = "qemu-7.2+nothing', "! no such proposal: 'nothing'"),
     ],
 )
-def test_what_does_not_come_out_is_shown_as_a_diff(tmp_path, capsys, old, new, line):
+def test_a_wrong_result_is_shown_as_a_diff(tmp_path, capsys, old, new, line):
     assert old in SMALL
     assert main(["scenario", str(written(tmp_path, SMALL.replace(old, new)))]) == 1
     assert any(line in shown for shown in capsys.readouterr().out.splitlines())
@@ -93,13 +93,13 @@ def test_what_does_not_come_out_is_shown_as_a_diff(tmp_path, capsys, old, new, l
         ('question = "q"', "question = ", "small.toml"),
     ],
 )
-def test_a_wrong_file_says_what_and_where(tmp_path, capsys, old, new, message):
+def test_an_error_in_a_file_names_the_key_and_the_place(tmp_path, capsys, old, new, message):
     with pytest.raises(ConfigurationError, match=message):
         read_scenario(written(tmp_path, SMALL.replace(old, new)))
     assert main(["scenario", str(tmp_path / "small.toml")]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_an_unknown_name_lists_those_there_are():
+def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ConfigurationError, match=FILES[0].stem):
         scenario_file("nothing")

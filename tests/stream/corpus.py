@@ -19,11 +19,11 @@ def manifest() -> dict[str, dict[str, Any]]:
 
 
 LONG = "x86_64-q35-dirty-bitmaps"
-"""A hundred thousand sections: read by a test of its own only."""
+"""A stream of a hundred thousand sections, read only by its own test."""
 
 
 def names(*, described: bool | None = None) -> list[str]:
-    """All streams but the long one, or of them those with (without) a vmdescription."""
+    """Return all streams but the long one, or only those with (without) a vmdescription."""
     found = sorted(set(manifest()) - {LONG})
     if described is None:
         return found

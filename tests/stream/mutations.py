@@ -19,7 +19,7 @@ EXTREMES = [
 
 
 def mutate(data: bytes, rng: random.Random, times: int = 1) -> bytes:
-    """``data`` with some random damage."""
+    """Return ``data`` with some random damage."""
     result = bytearray(data)
     for _ in range(times):
         _damage(result, rng)
@@ -28,16 +28,16 @@ def mutate(data: bytes, rng: random.Random, times: int = 1) -> bytes:
 
 def _damage(data: bytearray, rng: random.Random) -> None:
     at = rng.randrange(8, len(data))
-    way = rng.randrange(6)
-    if way == 0:
+    kind = rng.randrange(6)
+    if kind == 0:
         data[at] ^= 1 << rng.randrange(8)
-    elif way == 1:
+    elif kind == 1:
         data[at] = rng.randrange(256)
-    elif way == 2:
+    elif kind == 2:
         del data[at : at + rng.choice([1, 1, 2, 4, 5, 8, 100, 4096])]
-    elif way == 3:
+    elif kind == 3:
         data[at:at] = rng.randbytes(rng.choice([1, 1, 2, 4, 5, 8, 100]))
-    elif way == 4:
+    elif kind == 4:
         size = rng.choice([1, 2, 4, 8])
         data[at : at + size] = (rng.choice(EXTREMES) & ((1 << 8 * size) - 1)).to_bytes(size, "big")
     else:

@@ -1,4 +1,4 @@
-"""Small streams with everything in them that a real one may have, and the pieces they are made of."""
+"""Small streams with everything that a real one may have, and the pieces that they are built from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def named(address: int, flags: int, block: bytes) -> bytes:
 
 
 def ram_setup(blocks: Sequence[tuple[bytes, int]], extras: Sequence[bytes] = ()) -> bytes:
-    """The block list; ``extras`` follow each block's length."""
+    """Return a block list; ``extras`` follow each block's length."""
     total = sum(length for _, length in blocks)
     parts = [word(total, 0x04)]
     for index, (name, length) in enumerate(blocks):
@@ -40,7 +40,7 @@ def page(seed: int) -> bytes:
 
 
 def ram_part() -> bytes:
-    """Every kind of page record, in two blocks."""
+    """Return page records of every kind, in two blocks."""
     one, two = page(1), page(2)
     changed = bytes([9]) + one[1:100] + b"new" + one[103:]
     delta = xbzrle.encode(one, changed)
@@ -138,7 +138,7 @@ def described() -> bytes:
 
 
 def everything(*, with_description: bool = True) -> bytes:
-    """A stream with every item and every live section there is."""
+    """Return a stream with every kind of item and every live section."""
     inner = writer.command(Command.POSTCOPY_LISTEN) + writer.full_section(9, "inner", 1, 2, b"inside")
     inner += writer.command(Command.POSTCOPY_RUN)
     discard = b"\0\4main\0" + struct.pack(">QQ", 0, PAGE)

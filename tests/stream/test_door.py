@@ -1,4 +1,4 @@
-"""A stream reads the same from a file, a pipe, and any wrapping."""
+"""A stream reads the same from a file, a pipe, and any container."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_bare_stream_from_a_pipe_keeps_no_guest_memory_unless_asked_to(tmp_pat
         assert (opened.data == bare) == (whole or not stream.elided)
 
 
-def test_what_is_no_stream_or_not_there_is_our_own_error(tmp_path):
+def test_a_missing_file_or_one_without_a_stream_is_our_own_error(tmp_path):
     (tmp_path / "text").write_text("not a stream")
     for name in ("text", "missing", "."):
         with pytest.raises(StreamError):

@@ -1,4 +1,4 @@
-"""Changing streams: the bytes that were not named stay, the lengths that must follow do."""
+"""Editing streams: all other bytes are kept, and dependent lengths are updated."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_devices_can_be_put_into_an_empty_list():
 @pytest.mark.parametrize(
     "text", [b"", b"{}", b'{"devices":3}', b'{"devices":[{]}', b'{"devices":[{}', b"\xff", b'{"a"']
 )
-def test_texts_that_are_no_description(text):
+def test_texts_that_are_not_a_description(text):
     with pytest.raises(StreamError):
         device_spans(text)
 

@@ -1,4 +1,4 @@
-"""Entries of a vmdescription: what is changed, in both of QEMU's ways of writing, and that the rest stays."""
+"""Editing entries of a vmdescription in both of QEMU's styles, with the rest of the text kept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SUB = '{"vmsd_name": "%s", "version": 1, "fields": []}'
 
 
 @pytest.mark.parametrize("text", [OLD, NEW])
-def test_what_is_added_and_removed_again_leaves_the_very_text(text):
+def test_adding_and_removing_again_leaves_the_exact_text(text):
     entry = EntryText(text)
     entry.add_subsection([], SUB % "cpu/b", None)
     entry.add_subsection([], SUB % "cpu/a", "cpu/b")
@@ -57,12 +57,12 @@ def test_the_style_of_the_text_is_kept():
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b'{"fields": 1}', b'{"fields": [1]}'])
-def test_what_is_no_entry_is_refused_with_our_error(text):
+def test_a_text_that_is_not_an_entry_is_refused_with_our_error(text):
     with pytest.raises(StreamError):
         EntryText(text).grow([0], 1)
 
 
-def test_a_subsection_that_is_not_there_cannot_be_removed():
+def test_a_missing_subsection_cannot_be_removed():
     entry = EntryText(NEW)
     entry.add_subsection([], SUB % "cpu/a", None)
     with pytest.raises(StreamError, match="cpu/b"):

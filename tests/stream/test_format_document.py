@@ -1,4 +1,4 @@
-"""docs/stream-format.md: its tables are the declarations', the tests and rules it names exist."""
+"""docs/stream-format.md: its tables match the declarations, and the tests and rules it names exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_the_tables_are_what_the_declarations_say():
 def test_every_declaration_is_in_the_document():
     shown = set(re.findall(r"<!-- (\w+) -->", TEXT)) - {"end"}
     declared = {name for name, value in vars(framing).items() if name.isupper() and hasattr(value, "subcons")}
-    # These stand in the table of commands, in the grammar, or are a part of another one.
+    # These are in the table of commands, in the grammar, or part of another one.
     elsewhere = {
         *("PING", "POSTCOPY_ADVISE", "PACKAGED", "RECV_BITMAP", "NOTHING", "DISCARD_RANGE"),
         *("END_OF_STATES", "CONFIGURATION_SUBSECTION"),

@@ -1,4 +1,4 @@
-"""Two codecs for the framing, one law: the ``construct`` declarations and the ``struct`` readers agree."""
+"""The two codecs for the framing, ``construct`` declarations and ``struct`` readers, agree."""
 
 from __future__ import annotations
 

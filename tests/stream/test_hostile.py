@@ -1,4 +1,4 @@
-"""Streams made to cost: each costs in proportion to its bytes, from a map and from a pipe."""
+"""Streams made to be expensive: each costs in proportion to its bytes, from a map and from a pipe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PART = writer.section_part(SectionType.PART, 2)
 CAPABILITIES = writer.subsection_header("configuration/capabilities", 1)
 DEVICE = writer.section_start(SectionType.FULL, 1, "aaaaa", 0, 1)
 
-# (what it begins with, what is repeated)
+# (the beginning, the part that is repeated)
 STREAMS = {
     "sections without end": (HEADER, DEVICE),
     "sections of zeros": (HEADER, DEVICE + bytes(40)),
@@ -58,7 +58,7 @@ def test_a_hostile_stream_costs_no_more_than_its_bytes(name):
     started = time.monotonic()
     stream = open_stream(data)
     piped = read_chunks(data[at : at + 65536] for at in range(0, len(data), 65536))
-    assert time.monotonic() - started < 20  # what is quadratic takes minutes
+    assert time.monotonic() - started < 20  # quadratic time would take minutes
     assert piped.items == stream.items
     assert stream.items[-1].end == len(data)
     assert len(stream.findings) <= 1001

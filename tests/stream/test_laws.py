@@ -1,4 +1,4 @@
-"""Laws of reading: nothing is lost; a map, a pipe and single bytes give the same; any bytes are read."""
+"""Laws of reading: nothing is lost; a map, a pipe and single bytes give the same; any bytes can be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other sections that say themselves where they end."""
+"""The live sections other than ram, which end by their own grammar."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ PART_PAGES = 512
 
 
 def big(parts: int) -> Iterator[bytes]:
-    """A stream of so many parts of 2 MiB of memory, piece by piece."""
+    """Yield a stream with ``parts`` parts of 2 MiB of memory each, in pieces."""
     total = parts * (PART_PAGES + 1) * PAGE
     yield writer.file_header() + section(SectionType.START, 2, ram_setup([(b"main", total)]), "ram")
     content = np.random.default_rng(1).integers(0, 256, (PART_PAGES, PAGE), dtype=np.uint8)
@@ -38,7 +38,7 @@ def big(parts: int) -> Iterator[bytes]:
 
 
 def peak(action) -> int:
-    """The most bytes that Python held while it ran."""
+    """Return the peak of Python's memory during an action, in bytes."""
     tracemalloc.start()
     try:
         action()
@@ -55,7 +55,7 @@ def test_a_pipe_holds_the_same_memory_for_any_guest(parts):
         nonlocal stream
         stream = read_chunks(big(parts))
 
-    assert peak(read) < 20 << 20  # a few pieces of two MiB, whatever the guest's size
+    assert peak(read) < 20 << 20  # a few pieces of 2 MiB, for any size of the guest
     assert stream.findings == []
     assert stream.ram.pages == parts * (PART_PAGES + 1)
     assert stream.sections[-1].idstr == "device"
@@ -74,14 +74,14 @@ def test_indexing_a_map_copies_nothing(tmp_path):
 
 
 def resident() -> int:
-    """Bytes of files in this process's memory."""
+    """Return the bytes of mapped files in this process's memory."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssFile"))
 
 
-@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="this system takes no advice on memory")
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="this system has no memory advice")
 @pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="this system does not tell what is resident"
+    not Path("/proc/self/status").exists(), reason="this system does not report resident memory"
 )
 def test_a_map_gives_memory_back(tmp_path):
     path = file_of(tmp_path, 64)

@@ -1,4 +1,4 @@
-"""The ram section: the block list and its extras, every page flag, and what memory is in the end."""
+"""The ram section: the block list and its extras, every page flag, and the final memory."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ def test_a_compressed_page_that_is_not_one_is_an_error_with_its_offset():
 
 
 def slow_decode(old: bytes, delta: bytes) -> bytes:
-    """Byte by byte, from the format's grammar: (unchanged count, new count, new bytes)*."""
+    """Decode byte by byte, by the format's grammar: (unchanged count, new count, new bytes)*."""
     new, source, fresh, at = list(old), iter(delta), False, 0
     for byte in source:
         count = byte if byte < 0x80 else (byte & 0x7F) + 128 * next(source)

@@ -1,4 +1,4 @@
-"""What real streams are read as."""
+"""Reading real streams."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_footers_alone_give_what_the_description_gives():
     assert without.findings == []
 
 
-def test_a_resolver_measures_what_has_no_description():
+def test_a_resolver_measures_payloads_without_a_description():
     described = open_stream(corpus.load("2.11.1-pseries-2.12"))
     data = corpus.load("2.11.1-pseries-2.12")[: described.description.start]
 
@@ -220,7 +220,7 @@ def test_a_multifd_channel_is_distinguished_from_a_damaged_stream():
         open_stream(bytes.fromhex("1122334400000001") + bytes(100))
 
 
-def test_an_empty_file_is_no_stream(tmp_path):
+def test_an_empty_file_is_not_a_stream(tmp_path):
     (tmp_path / "empty").touch()
     with pytest.raises(Truncated):
         open_stream(tmp_path / "empty")

@@ -1,4 +1,4 @@
-"""A real QEMU agrees: what it sends is read whole, what strip and edits write it accepts."""
+"""A real QEMU agrees: its streams are read completely, and it accepts stripped and edited ones."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ MACHINES = [
 
 
 def taken(command, path, seconds=0.0, **more):
-    """A captured stream; the test is skipped where there is no such QEMU."""
+    """Capture a stream, or skip the test without that QEMU."""
     if shutil.which(command[0]) is None:
-        pytest.skip(f"there is no {command[0]} on this machine")
+        pytest.skip(f"{command[0]} is not installed")
     try:
         capture(command, path, seconds, **more)
     except QmpUnavailable as error:
@@ -51,7 +51,7 @@ def taken(command, path, seconds=0.0, **more):
     except QemuRefused as error:
         if "romfile" not in str(error):
             raise
-        pytest.skip(f"{command[0]} is here without its firmware: {error}")
+        pytest.skip(f"{command[0]} is installed without its firmware: {error}")
     return open_stream(path)
 
 
@@ -69,7 +69,7 @@ def test_every_byte_of_a_machines_stream_is_named(command, tmp_path):
         assert section.found == Found.VMDESC or not device.size.exact
 
 
-# kvm-tpr-opt looks for its option ROM in guest memory: of a pc that ran, a stripped stream is refused.
+# kvm-tpr-opt looks for its option ROM in guest memory: the stripped stream of a pc that ran is refused.
 @pytest.mark.parametrize(("command", "seconds"), [(PSERIES, 0.5), (MACHINES[3], 0)], ids=["pseries", "pc"])
 def test_a_stripped_stream_is_accepted(command, seconds, tmp_path):
     stream = taken(command, tmp_path / "stream", seconds)
@@ -120,7 +120,7 @@ def test_an_inserted_unknown_section_is_refused_where_we_report_it(tmp_path):
 
 
 def loaded_memory(command, path, size, out) -> bytes:
-    """The first ``size`` bytes of guest memory as a real QEMU has them after loading the stream."""
+    """Return the first ``size`` bytes of a real QEMU's guest memory after it has loaded the stream."""
     with Session(QemuCommand.parse(command), incoming=True) as qemu:
         qemu.ask("migrate-incoming", uri=f"exec:cat {path}")
         for _ in qemu.polls("the stream to be loaded"):

@@ -1,4 +1,4 @@
-"""Streams that are cut, damaged, or hold what we do not know: what can be read is read, with findings."""
+"""Streams that are truncated, damaged or unknown in part: the readable part is read, with findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vmstate.stream.pipe import read_chunks
 
 
 def check(data: bytes):
-    """Read damaged bytes; every byte in an item, every finding at a place."""
+    """Read damaged bytes; check that every byte is in an item and every finding has a place."""
     stream = open_stream(data)
     at = 0
     for item in stream.items:
@@ -30,7 +30,7 @@ def check(data: bytes):
 
 
 def kept(whole, damaged, before: int) -> None:
-    """What ends before the damage is what it was."""
+    """Check that items before the damage are unchanged."""
     intact = [place(item) for item in whole.items if item.end <= before]
     assert [place(item) for item in damaged.items[: len(intact) - 1]] == intact[:-1]
 
@@ -39,7 +39,7 @@ def place(item) -> tuple:
     return type(item), item.start, item.end, getattr(item, "payload_end", None)
 
 
-# -- cut
+# -- truncated
 
 
 def test_a_stream_cut_anywhere():
@@ -281,7 +281,7 @@ def test_release_3_0_numbered_two_commands_differently(number):
     assert [finding.rule for finding in stream.findings] == ([] if number == 8 else ["command.unknown"])
 
 
-# -- the description lies
+# -- wrong descriptions
 
 
 def with_description(text: bytes) -> bytes:

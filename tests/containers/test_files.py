@@ -71,9 +71,9 @@ def test_an_error_on_the_way_leaves_the_old_file_and_nothing_else(tmp_path):
 
     def chunks():
         yield b"new"
-        raise StreamError("no more")
+        raise StreamError("end of input")
 
-    with pytest.raises(StreamError, match="no more"):
+    with pytest.raises(StreamError, match="end of input"):
         save(path, chunks())
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -40,11 +40,11 @@ def test_the_two_differ(scenario: Scenario) -> None:
     for case in scenario.cases:
         side = case.name.split(":")[0]
         if side in endings:
-            endings[side].add(told(case, run_case(case, scenario.ignore)))
+            endings[side].add(everything_stated(case, run_case(case, scenario.ignore)))
     assert endings["before"] != endings["after"]
 
 
-def told(case: Case, found: Found) -> str:
+def everything_stated(case: Case, found: Found) -> str:
     """Return everything that a case states."""
     state = {path: found.state(path) for path in case.expected.after}
     kvm = found.kvm_destination

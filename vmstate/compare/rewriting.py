@@ -37,13 +37,13 @@ def framing_findings(stream: Stream) -> Iterator[Finding]:
     if stream.header.version == VERSION_COMPAT:
         return
     for item in flat(stream.items):
-        for start, again in _written(stream, item):
+        for start, again in _rewritten(stream, item):
             if bytes(stream.data[start : start + len(again)]) != again:
                 message = "this part of the framing differs when rewritten"
                 yield _finding("rewrite.framing", message, start, item)
 
 
-def _written(stream: Stream, item: Item) -> Iterator[tuple[int, bytes]]:
+def _rewritten(stream: Stream, item: Item) -> Iterator[tuple[int, bytes]]:
     """Yield the parts of the item's framing as rewritten, each with its offset."""
     match item:
         case FileHeader():

@@ -138,7 +138,7 @@ def _read(source: Source, limit: int | None) -> tuple[memoryview, int | None]:
             with open(source, "rb", buffering=0) as file:  # noqa: PTH123 - unbuffered, for the map
                 return _from_file(file, limit)
         if isinstance(source, Pipe):
-            return _spooled(source, limit), None
+            return _spool(source, limit), None
         return _from_file(source, limit)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
@@ -156,16 +156,16 @@ def _from_file(file: IO[bytes], limit: int | None) -> tuple[memoryview, int | No
     try:
         descriptor = file.fileno()
     except (AttributeError, OSError, ValueError):
-        return _spooled(file, limit), None
+        return _spool(file, limit), None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return _spooled(file, limit), None
+        return _spool(file, limit), None
     size, here = os.fstat(descriptor).st_size, file.tell()
     if here >= size:
         return memoryview(b""), here
     return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))[here:], here
 
 
-def _spooled(file: IO[bytes] | Pipe, limit: int | None) -> memoryview:
+def _spool(file: IO[bytes] | Pipe, limit: int | None) -> memoryview:
     spool = Spool(limit)
     while chunk := file.read(_PIPE_CHUNK):
         spool.write(chunk)

@@ -34,13 +34,13 @@ def capture(
     parsed = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
     target.touch()  # an unwritable path fails here with OSError, not in the shell that QEMU starts
     try:
-        return _captured(parsed, target, run_seconds, capabilities, parameters or {}, timeout)
+        return _capture(parsed, target, run_seconds, capabilities, parameters or {}, timeout)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
 
 
-def _captured(
+def _capture(
     command: QemuCommand,
     target: Path,
     run_seconds: float,
@@ -55,7 +55,7 @@ def _captured(
         if run_seconds > 0:
             qemu.execute("cont")
             qemu.sleep(run_seconds)
-        qemu.execute("migrate", uri=f"exec:cat>{_quoted(target)}")
+        qemu.execute("migrate", uri=f"exec:cat>{_quote(target)}")
         _wait_until_saved(qemu)
         ended = qemu.finish()
     if ended.returncode:
@@ -74,7 +74,7 @@ def _wait_until_saved(qemu: Session) -> None:
             raise QmpRefused("migrate", reason, qemu.finish().messages)
 
 
-def _quoted(path: Path) -> str:
+def _quote(path: Path) -> str:
     """Quote the path for ``exec:``, whose command is run by the shell."""
     if "\0" in str(path) or "\n" in str(path):
         raise ConfigurationError(f"not a valid name for a stream: {str(path)!r}")

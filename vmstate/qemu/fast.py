@@ -55,7 +55,7 @@ class RunResult:
         return self.returncode == 0 and not self.completed
 
 
-class Fast:
+class FastReplay:
     """A runner of ``command`` on many streams, each in a process of its own.
 
     ``timeout``: seconds per run.  A context manager, since it keeps a file (in memory if possible).

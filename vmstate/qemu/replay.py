@@ -67,14 +67,14 @@ def replay(
         try:
             with Session(parsed, incoming=True, timeout=timeout) as qemu:
                 qemu.enable(capabilities)
-                return _loaded(qemu, path)
+                return _load(qemu, path)
         except QemuRefused as refused:
             crashed = refused.returncode not in (0, 1)
             outcome = RealOutcome.CRASH if crashed else RealOutcome.DESTINATION_REFUSED
             return RealVerdict(outcome, refused.messages, refused.returncode)
 
 
-def _loaded(qemu: Session, path: Path) -> RealVerdict:
+def _load(qemu: Session, path: Path) -> RealVerdict:
     """Load the stream.  QEMU exits with status 1 if it fails (``process_incoming_migration_co``)."""
     accepted = False
     try:

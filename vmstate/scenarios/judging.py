@@ -48,33 +48,33 @@ def differences(expected: Expected, found: Found) -> Iterator[str]:
     if found.error is not None:
         yield f"! {found.error}"
         return
-    yield from _changed("outcome", (expected.outcome,), (str(found.ending),))
-    yield from _changed("source", expected.source_messages, found.source_messages)
-    yield from _changed("destination", expected.messages, found.messages)
-    yield from _changed("kvm", expected.kvm, (*found.kvm_source, *found.kvm_destination))
-    yield from _changed("kvm of the source", expected.kvm_source, found.kvm_source)
-    yield from _changed("kvm of the destination", expected.kvm_destination, found.kvm_destination)
+    yield from _line_differences("outcome", (expected.outcome,), (str(found.ending),))
+    yield from _line_differences("source", expected.source_messages, found.source_messages)
+    yield from _line_differences("destination", expected.messages, found.messages)
+    yield from _line_differences("kvm", expected.kvm, (*found.kvm_source, *found.kvm_destination))
+    yield from _line_differences("kvm of the source", expected.kvm_source, found.kvm_source)
+    yield from _line_differences("kvm of the destination", expected.kvm_destination, found.kvm_destination)
     for title, wanted, got in (
         ("machine", expected.machine, found.machine),
         ("guest after", expected.guest_after, found.guest_after),
     ):
-        yield from _changed(title, None if wanted is None else (wanted,), (str(got),))
+        yield from _line_differences(title, None if wanted is None else (wanted,), (str(got),))
     for path, value in expected.after.items():
         if (now := found.state(path)) != value:
             yield f"- {path} = {value!r} after loading"
             yield f"+ {path} = {now!r} after loading"
     if expected.sends or expected.omits or expected.wire:
-        yield from _of_the_stream(expected, found.contents)
+        yield from _stream_differences(expected, found.contents)
 
 
-def _changed(title: str, wanted: Sequence[str] | None, got: Iterable[str]) -> Iterator[str]:
+def _line_differences(title: str, wanted: Sequence[str] | None, got: Iterable[str]) -> Iterator[str]:
     if wanted is None or list(wanted) == list(got):
         return
     yield f"{title}:"
     yield from (f"  {line}" for line in ndiff(list(wanted), list(got)) if not line.startswith("?"))
 
 
-def _of_the_stream(expected: Expected, contents: Contents | None) -> Iterator[str]:
+def _stream_differences(expected: Expected, contents: Contents | None) -> Iterator[str]:
     if contents is None:
         yield "! no stream was sent"
         return

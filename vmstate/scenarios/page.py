@@ -121,7 +121,7 @@ def _details(expected: Expected, judged: Judged) -> Iterator[str]:
         details.append("sent: " + ", ".join(f"`{name}`" for name in expected.sends))
     if expected.omits:
         details.append("not sent: " + ", ".join(f"`{name}`" for name in expected.omits))
-    details += [f"on the wire: `{path}` = {_shown(value)}" for path, value in expected.wire.items()]
+    details += [f"on the wire: `{path}` = {_format_value(value)}" for path, value in expected.wire.items()]
     details += [
         f"on the destination afterwards: `{path}` = {value!r}" for path, value in expected.after.items()
     ]
@@ -139,7 +139,7 @@ def _details(expected: Expected, judged: Judged) -> Iterator[str]:
         yield from (f"- {detail}" for detail in details)
 
 
-def _shown(value: int | str) -> str:
+def _format_value(value: int | str) -> str:
     return f"{value:#x}" if isinstance(value, int) and value > 9 else str(value)
 
 

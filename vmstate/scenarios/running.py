@@ -90,13 +90,13 @@ def run_case(case: Case, ignore: Sequence[str] = ()) -> Found:
 
 def _run(case: Case) -> Found:
     if case.start is not None:
-        return _started(case)
+        return _run_start(case)
     if case.stream is not None:
-        return _loaded(case)
-    return _migrated(case)
+        return _run_load(case)
+    return _run_migration(case)
 
 
-def _started(case: Case) -> Found:
+def _run_start(case: Case) -> Found:
     assert case.start is not None
     start = build(parse(case.start, world()))
     if start.machine is None:
@@ -115,7 +115,7 @@ def _started(case: Case) -> Found:
     )
 
 
-def _migrated(case: Case) -> Found:
+def _run_migration(case: Case) -> Found:
     assert case.source is not None
     configuration = parse(case.source, world())
     sent = take_snapshot(configuration) if case.snapshot else send(configuration, _before(case))
@@ -128,19 +128,19 @@ def _migrated(case: Case) -> Found:
     )
     if sent.stream is None:
         return source
-    return _received(source, case, _edited(_contents(sent.stream), case.edits), sent.instance)
+    return _receive(source, case, _apply_edits(_contents(sent.stream), case.edits), sent.instance)
 
 
-def _loaded(case: Case) -> Found:
+def _run_load(case: Case) -> Found:
     path = STREAMS / f"{case.stream}.mig.zst"
     if not path.exists():
         return Found(None, error=f"streams/{path.name} does not exist")
     with open_input(str(path)) as opened:
         contents = _contents(bytes(opened.data))
-    return _received(Found(None), case, _edited(contents, case.edits), None)
+    return _receive(Found(None), case, _apply_edits(contents, case.edits), None)
 
 
-def _edited(contents: Contents, edits: Sequence[str]) -> Contents:
+def _apply_edits(contents: Contents, edits: Sequence[str]) -> Contents:
     if not edits:
         return contents
     changes = Changes(contents, meanings())
@@ -149,7 +149,7 @@ def _edited(contents: Contents, edits: Sequence[str]) -> Contents:
     return _contents(b"".join(changes.chunks()))
 
 
-def _received(source: Found, case: Case, contents: Contents, sender: Instance | None) -> Found:
+def _receive(source: Found, case: Case, contents: Contents, sender: Instance | None) -> Found:
     assert case.destination is not None
     received = receive(contents.stream.data, parse(case.destination, world()))
     return replace(

@@ -13,7 +13,7 @@ from vmstate.stream.wire import SectionStart, Window
 
 
 class Payload(NamedTuple):
-    """A section's payload: its bounds, how its end was found, and whether it is unreadable before that."""
+    """A section's payload: its bounds, how its end was found, and whether it is damaged."""
 
     start: int
     end: int

@@ -13,7 +13,7 @@ from vmstate.stream.constants import Command, SectionType
 
 
 class Found(StrEnum):
-    """How the end of a section's payload was found, the surest first."""
+    """The ways to find the end of a section's payload, the surest first."""
 
     LIVE = "live"
     """By the section's own grammar (ram, spapr/htab, …)."""

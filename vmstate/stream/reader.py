@@ -89,7 +89,7 @@ class Stream:
     def vmdesc(self) -> VmDesc | None:
         """The vmdescription's contents; None without one, or when it is unreadable (a finding says so)."""
         if self._vmdesc is None and self.description is not None:
-            self._vmdesc = _readable(
+            self._vmdesc = _parse_vmdesc(
                 self.view(self.description.text_start, self.description.end), self.description
             )
         return self._vmdesc
@@ -144,7 +144,7 @@ def flat(items: tuple[Item, ...]) -> Iterator[Item]:
             yield from flat(item.inner)
 
 
-def _readable(text: memoryview, item: VmDescription) -> VmDesc | None:
+def _parse_vmdesc(text: memoryview, item: VmDescription) -> VmDesc | None:
     vmdesc = VmDesc(bytes(text), item.text_start)
     try:
         vmdesc.json  # noqa: B018  (raises if it cannot be parsed)

@@ -37,12 +37,12 @@ class Measures:
 
         The declarations are used only where the description is not conclusive: compiling them takes time.
         """
-        described = self._described(start, win)
+        described = self._by_description(start, win)
         if described and described[0].sure:
             return described
-        return [*described, *self._declared(start, win)]
+        return [*described, *self._by_declaration(start, win)]
 
-    def _described(self, start: SectionStart, win: Window) -> list[Candidate]:
+    def _by_description(self, start: SectionStart, win: Window) -> list[Candidate]:
         vmdesc = self._find(win)
         if vmdesc is None:
             return []
@@ -54,7 +54,7 @@ class Measures:
             return []
         return [Candidate(start.payload_start + device.size.bytes, Found.VMDESC, device.size.exact)]
 
-    def _declared(self, start: SectionStart, win: Window) -> list[Candidate]:
+    def _by_declaration(self, start: SectionStart, win: Window) -> list[Candidate]:
         if self._resolver is None:
             return []
         at = start.payload_start - win.base

@@ -8,7 +8,7 @@ Rules of the walk:
 
 1. File header, then perhaps the configuration section, then sections and commands in any order, then the end
    mark, then perhaps the vmdescription.
-2. A live section's own grammar says where its payload ends; a full section's end is measured (resolve.py).
+2. A live section's payload ends by its own grammar; a full section's end is measured (resolve.py).
 3. A footer after a payload is recognised by its mark, which no item begins with.
 4. Unreadable bytes are skipped up to the section's footer or the next item, and reported as a finding.
 """
@@ -109,7 +109,7 @@ class Walker:
                 return Need.DATA if isinstance(error, Truncated) else Need.REST
             if state == self._header:
                 raise
-            item = self._lost(win, error)
+            item = self._recover(win, error)
         if not isinstance(item, Need):
             self.at = item.end
         return item
@@ -164,9 +164,9 @@ class Walker:
         mark = win.u8(self.at)
         kind = _CONTINUED.get(mark)
         if kind is not None:
-            return self._continued(win, kind)
+            return self._continue_section(win, kind)
         if mark in (SectionType.START, SectionType.FULL):
-            return self._started(win, SectionType(mark))
+            return self._start_section(win, SectionType(mark))
         if mark == SectionType.COMMAND:
             return self._command(win)
         if mark == SectionType.EOF:
@@ -174,7 +174,7 @@ class Walker:
             return EndOfStates(self.at, self.at + 1)
         raise StreamError("unknown item", offset=self.at, found=f"{mark:#04x}")
 
-    def _started(self, win: Window, kind: SectionType) -> Item | Need:
+    def _start_section(self, win: Window, kind: SectionType) -> Item | Need:
         start = wire.section_start(win, self.at)
         if not start.idstr:
             raise StreamError("section without a name", offset=self.at + 5)
@@ -186,7 +186,7 @@ class Walker:
         self.state.live[start.section_id] = live
         return self._scan(win, kind, start.payload_start, live)
 
-    def _continued(self, win: Window, kind: SectionType) -> Item | Need:
+    def _continue_section(self, win: Window, kind: SectionType) -> Item | Need:
         section_id = win.u32(self.at + 1)
         live = self.state.live.get(section_id)
         if live is None:
@@ -215,7 +215,7 @@ class Walker:
             return Need.DATA
         if not open_.done:
             return self._skip(win, open_, Truncated(1, 0, offset=open_.at))
-        return self._closed(win, open_, Payload(open_.payload_start, open_.at, Found.LIVE))
+        return self._close(win, open_, Payload(open_.payload_start, open_.at, Found.LIVE))
 
     def _scan_on(self, win: Window, open_: _Open, handler: LiveHandler) -> None:
         """Scan until the payload ends, or the handler can read no further."""
@@ -224,7 +224,7 @@ class Walker:
             before = open_.at
             open_.at, open_.done = handler.scan(win, open_.at)
 
-    def _closed(self, win: Window, open_: _Open, payload: Payload) -> Section:
+    def _close(self, win: Window, open_: _Open, payload: Payload) -> Section:
         self._open = None
         return self._section(win, open_.start, open_.kind, open_.live.start, payload)
 
@@ -244,7 +244,7 @@ class Walker:
         end = win.end if end is None else end
         if open_.live.handler is not None:
             open_.live.handler.skip(at, end)
-        return self._closed(win, open_, Payload(open_.payload_start, end, found, damaged=error is not None))
+        return self._close(win, open_, Payload(open_.payload_start, end, found, damaged=error is not None))
 
     def _section(
         self, win: Window, at: int, kind: SectionType, start: SectionStart, payload: Payload
@@ -330,16 +330,16 @@ class Walker:
 
     # -- recovery
 
-    def _lost(self, win: Window, error: StreamError) -> Item:
+    def _recover(self, win: Window, error: StreamError) -> Item:
         cut = isinstance(error, Truncated)
         self.state.note(
             finding_of(error.within(offset=self.at), "stream.truncated" if cut else "stream.lost")
         )
         if self._v2_end:  # records of version 2 have no marks at which to resume
             return Opaque(self.at, win.end, "truncated" if cut else "lost")
-        return self._to_next(win, "truncated" if cut else "lost")
+        return self._skip_to_next(win, "truncated" if cut else "lost")
 
-    def _to_next(self, win: Window, reason: str) -> Item:
+    def _skip_to_next(self, win: Window, reason: str) -> Item:
         state = self.state
         end = find_item(win, self.at + 1, state.live, state.budget)
         return Opaque(self.at, win.end if end is None else end, reason)

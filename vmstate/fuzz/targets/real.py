@@ -10,7 +10,7 @@ from vmstate.fuzz.faults import Answer, ended
 from vmstate.judge.judge import without_installation
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuStalled
-from vmstate.qemu.fast import Fast, RunResult
+from vmstate.qemu.fast import FastReplay, RunResult
 from vmstate.qemu.replay import RealOutcome, replay
 
 
@@ -19,7 +19,7 @@ class Real:
 
     def __init__(self, command: QemuCommand | str | Sequence[str], *, timeout: float = 10.0) -> None:
         self.command = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
-        self._fast = Fast(self.command, timeout=timeout)
+        self._fast = FastReplay(self.command, timeout=timeout)
         self.release = self._fast.release
         self.name = f"QEMU {self.release}"
 

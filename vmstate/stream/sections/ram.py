@@ -24,7 +24,7 @@ WORD = struct.Struct(">Q")
 
 
 class PageKind(IntEnum):
-    """How a page record carries its page."""
+    """The kinds of page records."""
 
     ZERO = RamFlag.ZERO
     PAGE = RamFlag.PAGE

@@ -36,7 +36,7 @@ class _StorageBytes:
         self.marks: list[int] = []
 
     def skip(self, start: int, end: int) -> None:
-        """Unreadable bytes leave no state behind."""
+        """Ignore unreadable bytes: no state carries over."""
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """Read records up to the one that ends the payload."""
@@ -89,7 +89,7 @@ class TodClock:
         self.clock: int | None = None
 
     def skip(self, start: int, end: int) -> None:
-        """Unreadable bytes leave no state behind."""
+        """Ignore unreadable bytes: no state carries over."""
 
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """Read one byte, and nine more if it is 1."""

@@ -107,7 +107,7 @@ def could_not_compare(section: Section, error: StreamError | None) -> Finding:
 
 
 class DeclaredFindings:
-    """Compare our declarations with the vmdesc: a single release must have described every device.
+    """A comparison of our declarations with the vmdesc: a single release must have described every device.
 
     ``releases``: those that may have written the stream, by all sections so far; None before the first.
     ``unknown``: names of sections without a declaration.
@@ -184,7 +184,7 @@ class DeclaredFindings:
             yield Finding("declared.vmdesc", Severity.ERROR, message, place)
 
     def summary(self) -> Iterator[Finding]:
-        """Yield findings for sections that could not be compared, and if no release fits the others."""
+        """Yield a finding for sections that could not be compared, and one if no release fits the others."""
         if self.unknown:
             names = ", ".join(sorted(self.unknown))
             message = f"compared with the vmdesc only, for lack of a declaration: {names}"

@@ -148,7 +148,7 @@ class _Final:
         return rows
 
     def _plain(self, places: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-        """Return a mask of the pages whose content is in the stream as such."""
+        """Return a mask of the pages that the stream holds uncompressed."""
         if self.mapped:
             return np.zeros(len(places), np.bool_)
         plain: npt.NDArray[np.bool_] = self._kind[places] == PageKind.PAGE

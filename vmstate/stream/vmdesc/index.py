@@ -66,7 +66,7 @@ class DeviceEntry:
 
     @cached_property
     def size(self) -> Size | None:
-        """The size of the device's payload as described; None when its sizes make no sense."""
+        """The size of the device's payload by its description; None when the sizes are invalid."""
         if "fields" not in self.object and isinstance(self.object.get("size"), int):
             return _sane(self.object["size"], exact=True)
         return size_of(self.object)

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import Workbench
 from vmstate.fuzz.plan import Base
-from vmstate.fuzz.recipe import Recipe
-from vmstate.fuzz.recipes import read_recipes
+from vmstate.fuzz.recipe import Recipe, read_recipes
+from vmstate.fuzz.splices import Workbench
 from vmstate.fuzz.targets import Real, Simulated
 from vmstate.shipped import shipped, shipped_streams
 
@@ -52,7 +51,7 @@ def answer(target, path, number):
     anatomy, there = bench(head["stream"])
     recipe = Recipe.from_json(finding["recipe"])
     assert recipe.base == anatomy.sha256
-    with there.changed(recipe.edits(anatomy)) as stream:
+    with there.changed(recipe.splices(anatomy)) as stream:
         assert len(stream) == finding["stream_bytes"]
         return target.run(stream)
 

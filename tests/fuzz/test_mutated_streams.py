@@ -11,8 +11,8 @@ import pytest
 from tests.fuzz.mutations.bases import base
 from vmstate.compare.streams import Diff
 from vmstate.errors import VmstateError
-from vmstate.fuzz.edits import applied
 from vmstate.fuzz.recipe import Recipe, Step, drawn
+from vmstate.fuzz.splices import applied
 from vmstate.fuzz.targets import Reader
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import open_stream
@@ -30,7 +30,7 @@ def mutated(name: str, seed: int):
     """Changed streams that can still be opened, with random numbers that belong to each."""
     whole = base(name)
     for number in range(seed, seed + COUNT):
-        changed = applied(whole.data, drawn(whole, number).edits(whole))
+        changed = applied(whole.data, drawn(whole, number).splices(whole))
         with suppress(VmstateError):
             yield Contents(open_stream(changed), DECLARATIONS), Random(number)
 
@@ -67,5 +67,5 @@ def test_half_a_surrogate_pair_in_a_description_is_no_text():
     for number in range(0, 200, 40):
         value = {"text": number, "value": '"\\ud800"', "repaired": True}
         recipe = Recipe(anatomy.sha256, anatomy.name, (Step("vmdesc-text", value),))
-        changed = applied(anatomy.data, recipe.edits(anatomy))
+        changed = applied(anatomy.data, recipe.splices(anatomy))
         assert Reader().run(memoryview(changed)).faults == ()

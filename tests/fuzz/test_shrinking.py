@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.toy import Toy
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.device import opened_device
-from vmstate.fuzz.edits import Workbench
 from vmstate.fuzz.recipe import Recipe, Step
 from vmstate.fuzz.shrinking import Shrinker
-from vmstate.fuzz.targets import Target, Toy
+from vmstate.fuzz.splices import Workbench
+from vmstate.fuzz.targets import Target
 from vmstate.pseries.startup.build import build
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import configuration, save
@@ -39,7 +40,7 @@ def shrunk(base: Anatomy, target: Target, *steps: Step, tries: int = 500) -> tup
     bench = Workbench(base.data)
 
     def shows(recipe: Recipe) -> bool:
-        with bench.changed(recipe.edits(base)) as stream:
+        with bench.changed(recipe.splices(base)) as stream:
             return any("planted" in fault.text for fault in target.run(stream).faults)
 
     recipe = Recipe(base.sha256, base.name, steps)
@@ -52,7 +53,7 @@ def shrunk(base: Anatomy, target: Target, *steps: Step, tries: int = 500) -> tup
 
 def sections(base: Anatomy, recipe: Recipe) -> list[str]:
     bench = Workbench(base.data)
-    with bench.changed(recipe.edits(base)) as stream:
+    with bench.changed(recipe.splices(base)) as stream:
         return [section.idstr for section in open_stream(bytes(stream)).sections]
 
 
@@ -95,7 +96,7 @@ def test_value_the_smallest_number_that_is_too_large_is_left(base):
     bench = Workbench(base.data)
     for simpler in before:  # whatever is simpler shows it no more
         recipe = replace(found, steps=(replace(step, parameters=simpler),))
-        with bench.changed(recipe.edits(base)) as stream:
+        with bench.changed(recipe.splices(base)) as stream:
             assert Toy(planted).run(stream).faults == () or simpler["field"] != "cpu_common.halted"
     assert sections(base, found) == ["cpu_common"]
 
@@ -125,7 +126,7 @@ def test_the_count_of_a_device_of_ones_own_is_left_alone(tmp_path):
     bench = Workbench(base.data)
 
     def shows(recipe: Recipe) -> bool:
-        with bench.changed(recipe.edits(base)) as stream:
+        with bench.changed(recipe.splices(base)) as stream:
             return any(fault.kind == "overflow" for fault in device.run(stream).faults)
 
     steps = (

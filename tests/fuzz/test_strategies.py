@@ -139,9 +139,10 @@ def test_recipes_have_only_the_mutations_asked_for(recipe):
 
 def test_hypothesis_shrinks_a_recipe_to_the_mutation_that_matters():
     def refused(recipe):
-        edits = recipe.edits(base(SMALL))
+        splices = recipe.splices(base(SMALL))
         return any(
-            base(SMALL).by_path["cpu"].start < edit.start < base(SMALL).by_path["cpu"].end for edit in edits
+            base(SMALL).by_path["cpu"].start < splice.start < base(SMALL).by_path["cpu"].end
+            for splice in splices
         )
 
     found = find(recipes(base(SMALL)), refused, settings=settings(max_examples=2000, deadline=None))

@@ -8,8 +8,8 @@ from functools import cache
 import pytest
 
 from tests.fuzz.mutations.bases import base, destination
-from vmstate.fuzz.edits import Edit, Workbench
 from vmstate.fuzz.recipe import Recipe, Step
+from vmstate.fuzz.splices import Splice, Workbench
 from vmstate.simulate.instance import Instance
 
 RELEASES = ("7.2", "10.0", "11.1")
@@ -24,10 +24,10 @@ def stream(release):
     return f"{release}-pseries-{release}"
 
 
-def ends(release, edits):
+def ends(release, splices):
     """The line that QEMU ends with, "" for a crash without one; None if it does not end."""
     instance = Instance(destination(stream(release)))
-    with bench(release).changed(edits) as view:
+    with bench(release).changed(splices) as view:
         verdict = instance.load(view)
     if not verdict.aborted:
         return None
@@ -37,7 +37,7 @@ def ends(release, edits):
 def message_interrupts(release, *entries):
     at = base(stream(release)).leaves["spapr_pci.msi_devs_num"].start
     rows = b"".join(struct.pack(">III", *entry) for entry in entries)
-    return [Edit(at, at + 4, struct.pack(">I", len(entries)) + rows)]
+    return [Splice(at, at + 4, struct.pack(">I", len(entries)) + rows)]
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -76,7 +76,7 @@ def test_message_interrupts_of_a_device_that_comes_twice(release, entries, said)
 def test_a_presenter_whose_pool_ring_signals_ends_11_1(place, byte, said):
     for release in RELEASES:
         at = base(stream(release)).by_path["xive-tctx"].section.payload_start + place
-        end = ends(release, [Edit(at, at + 1, bytes([byte]))])
+        end = ends(release, [Splice(at, at + 1, bytes([byte]))])
         if release == "11.1" and said is not None:
             assert said in end
         else:
@@ -86,7 +86,7 @@ def test_a_presenter_whose_pool_ring_signals_ends_11_1(place, byte, said):
 @pytest.mark.parametrize(("release", "said"), [("7.2", ""), ("10.0", None), ("11.1", None)])
 def test_a_pending_interrupt_for_a_server_that_is_not_there(release, said):
     at = base(stream(release)).by_path["ics"].section.payload_start + 4 + 8 * 764
-    assert ends(release, [Edit(at, at + 8, bytes([1, 1, 1, 1, 5, 5, 4, 2]))]) == said
+    assert ends(release, [Splice(at, at + 8, bytes([1, 1, 1, 1, 5, 5, 4, 2]))]) == said
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -94,14 +94,14 @@ def test_registers_of_a_transaction_are_written_over_what_is_behind_them(release
     """Zeros, as any guest in a transaction might send, make a null pointer of the interrupt presenter."""
     there = base(stream(release))
     step = Step("subsection-added", {"subsection": "cpu/tm", "fill": 0, "times": 1})
-    (added,) = Recipe(there.sha256, there.name, (step,)).edits(there)
+    (added,) = Recipe(there.sha256, there.name, (step,)).splices(there)
     assert ends(release, [added]) == ""
     payload = added.new.index(b"cpu/tm") + 10
     marks = bytearray(added.new)
     for place in range(256):
         struct.pack_into(">I", marks, payload + 256 + 4 * place, 0x41000000 | place)
     instance = Instance(destination(stream(release)))
-    with bench(release).changed([Edit(added.start, added.end, bytes(marks))]) as view:
+    with bench(release).changed([Splice(added.start, added.end, bytes(marks))]) as view:
         verdict = instance.load(view)
     assert "Unknown compatibility PVR 0x410000a4" in verdict.messages
 
@@ -113,7 +113,7 @@ def test_xive_asked_of_a_machine_that_has_none_ends_qemu():
     drawn = {"bitmap": "spapr/spapr_option_vector_ov5_cas.ov5_cas.bitmap", "holes": "all but one"}
     instance = Instance(destination(name))
     with Workbench(there.data).changed(
-        Recipe(there.sha256, name, (Step("bitmap-holes", drawn),)).edits(there)
+        Recipe(there.sha256, name, (Step("bitmap-holes", drawn),)).splices(there)
     ) as view:
         verdict = instance.load(view)
     assert verdict.aborted
@@ -126,7 +126,7 @@ def test_a_queue_whose_vector_the_device_does_not_have_is_refused_before_the_dev
     there = base(name)
     step = Step("field-bit", {"field": "pci@800000020000001:00.0/virtio-rng.virtio.queues", "bit": 7})
     instance = Instance(destination(name))
-    with Workbench(there.data).changed(Recipe(there.sha256, name, (step,)).edits(there)) as view:
+    with Workbench(there.data).changed(Recipe(there.sha256, name, (step,)).splices(there)) as view:
         verdict = instance.load(view)
     assert verdict.messages[-3:] == [
         "Failed to load virtio-rng:virtio",

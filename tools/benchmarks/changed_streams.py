@@ -36,8 +36,8 @@ def rows(*, smoke: bool) -> Iterator[Row]:
 def _real(plan: Plan) -> float | None:
     """Seconds that real QEMU needs for a stream, the same ones; None if there is none of that release."""
     from vmstate.fuzz.anatomy import Anatomy
-    from vmstate.fuzz.edits import applied
     from vmstate.fuzz.recipe import drawn
+    from vmstate.fuzz.splices import applied
     from vmstate.fuzz.targets import Real
     from vmstate.qemu.binary import find
 
@@ -48,7 +48,7 @@ def _real(plan: Plan) -> float | None:
     except Exception:  # noqa: BLE001 - without a real QEMU there is nothing to compare with
         return None
     base = Anatomy(plan.bases[0].data(), plan.bases[0].name)
-    streams = [applied(base.data, drawn(base, seed).edits(base)) for seed in range(50)]
+    streams = [applied(base.data, drawn(base, seed).splices(base)) for seed in range(50)]
     start = time.perf_counter()
     for stream in streams:
         real.run(memoryview(stream))

@@ -14,8 +14,7 @@ from vmstate.errors import ConfigurationError
 from vmstate.fuzz.device import opened_device
 from vmstate.fuzz.folder import FINDINGS, STATE
 from vmstate.fuzz.plan import Base, Plan
-from vmstate.fuzz.recipe import Recipe
-from vmstate.fuzz.recipes import read_recipes
+from vmstate.fuzz.recipe import Recipe, read_recipes
 
 
 def add_destination(parser: argparse.ArgumentParser) -> None:

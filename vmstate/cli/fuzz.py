@@ -17,9 +17,9 @@ from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.campaign import Campaign, Limits, local, scheduled
 from vmstate.fuzz.faults import Kind
 from vmstate.fuzz.mutations import MUTATIONS
-from vmstate.fuzz.places import Places
 from vmstate.fuzz.plan import Base, Plan
-from vmstate.fuzz.recipes import read_recipes
+from vmstate.fuzz.recipe import read_recipes
+from vmstate.fuzz.regions import Regions
 from vmstate.fuzz.summary import agreement_lines, agreements, coverage, coverage_lines, finding_lines
 from vmstate.fuzz.tally import Found, Tally
 from vmstate.fuzz.worker import Worker
@@ -170,7 +170,7 @@ def _report(options: argparse.Namespace, plan: Plan, tally: Tally, *, interrupte
 
 
 def _places(plan: Plan) -> set[str]:
-    return set().union(*(Places(Anatomy(base.data(), base.name)).all for base in plan.bases))
+    return set().union(*(Regions(Anatomy(base.data(), base.name)).all for base in plan.bases))
 
 
 def _lines(tally: Tally, places: set[str]) -> Iterator[str]:

@@ -12,9 +12,9 @@ from typing import Any
 from vmstate.cli.campaigns import add_destination, recipes_and_plan
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import progress
-from vmstate.fuzz.edits import applied
-from vmstate.fuzz.minimal import shown, smallest
 from vmstate.fuzz.recipe import Recipe
+from vmstate.fuzz.shrinking import shown, smallest
+from vmstate.fuzz.splices import applied
 from vmstate.fuzz.tally import Found
 from vmstate.fuzz.worker import Subject, Worker
 
@@ -90,14 +90,14 @@ def _shrunk(worker: Worker, recipe: Recipe, tries: int) -> _Shrunk:
 
 def _size(worker: Worker, recipe: Recipe) -> int:
     base = worker.subject(recipe).anatomy
-    return len(applied(base.data, recipe.edits(base)))
+    return len(applied(base.data, recipe.splices(base)))
 
 
 def _keep(subject: Subject, one: _Shrunk, folder: str | None, number: int) -> None:
     if folder is None:
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
-    stream = applied(subject.anatomy.data, one.after.edits(subject.anatomy))
+    stream = applied(subject.anatomy.data, one.after.splices(subject.anatomy))
     (Path(folder) / f"{number:04}-{one.after.stream}.mig").write_bytes(stream)
 
 

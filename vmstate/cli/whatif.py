@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> Report:
     seconds = time.monotonic() - start
     found = groups(answer)
     return Report(
-        lines=_Told(answer, found, options, seconds).lines(),
+        lines=_WhatIfLines(answer, found, options, seconds).lines(),
         result=lambda: _result(answer, found, seconds),
         ok=not any(group.cause.kind.bad for group in found),
         interrupted=not answer.complete,
@@ -115,7 +115,7 @@ def _result(answer: WhatIf, found: list[Group], seconds: float) -> object:
     }
 
 
-class _Told:
+class _WhatIfLines:
     """The report for people."""
 
     def __init__(

@@ -18,7 +18,7 @@ _WARM_UP = 3
 
 
 @dataclass
-class Watch:
+class ResourceCheck:
     """What each target takes of each undamaged stream is measured when it gets the first that is damaged."""
 
     _limits: dict[tuple[Target, str], float] = field(default_factory=dict)

@@ -9,11 +9,10 @@ from typing import Any
 
 from vmstate.errors import VmstateError
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import applied
 from vmstate.fuzz.faults import Answer, Fault, disagreement
 from vmstate.fuzz.plan import Base
-from vmstate.fuzz.recipe import Recipe
-from vmstate.fuzz.recipes import read_recipes
+from vmstate.fuzz.recipe import Recipe, read_recipes
+from vmstate.fuzz.splices import applied
 from vmstate.fuzz.targets import Target
 from vmstate.fuzz.worker import comparison
 
@@ -84,7 +83,7 @@ class Corpus:
         if entry.recipe is None:
             return Base.read(str(entry.path), whole=True).data()
         base = self._base(entry.recipe)
-        return applied(base.data, entry.recipe.edits(base))
+        return applied(base.data, entry.recipe.splices(base))
 
     def _base(self, recipe: Recipe) -> Anatomy:
         """A base is a stream as it is, or with most of its memory left out, as campaigns take it."""

@@ -17,9 +17,9 @@ from vmstate.describe.history import Release
 from vmstate.describe.steps import count_of, number_of
 from vmstate.describe.vmdesc import VmdescWriter
 from vmstate.errors import ConfigurationError, VmstateError
-from vmstate.fuzz.c_arrays import as_in_c
+from vmstate.fuzz.c_arrays import with_c_arrays
 from vmstate.fuzz.faults import Answer, Fault, Kind, escaped, hanging
-from vmstate.fuzz.time_limit import Endless, limited
+from vmstate.fuzz.time_limit import TimeLimitExceeded, time_limit
 from vmstate.pseries.catalogue import WORLD
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
@@ -66,7 +66,7 @@ class _Entry:
 
     def load(self, cur: Cursor, _entry: object, version_id: int) -> None:
         if self.loaded:  # once more: the memory is as large as before
-            as_in_c(self.state, self.reset())
+            with_c_arrays(self.state, self.reset())
         self.loaded = True
         self.checked.load(cur, self.state, version_id)
 
@@ -125,12 +125,12 @@ class Device:
             vmdescription=True,
         )
         try:
-            with limited(self._timeout):
+            with time_limit(self._timeout):
                 ret = loader.run()
                 if ret == 0 and self._use is not None:
-                    as_in_c(state, self._device())
+                    with_c_arrays(state, self._device())
                     self._use(state)
-        except Endless as error:
+        except TimeLimitExceeded as error:
             fault = hanging(error, self._file)
             error.__traceback__ = None
             return Answer(self.name, "hang", (f"no end in {self._timeout:g} s",), (fault,))

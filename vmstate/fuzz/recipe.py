@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import Edit, combined
 from vmstate.fuzz.mutations import MUTATIONS, Mutation
+from vmstate.fuzz.splices import Splice, combined
 
 #: How many mutations a recipe has: mostly one.
 _HOW_MANY = ((1, 70), (2, 20), (3, 7), (4, 3))
+_HEAD = re.compile(r'\s*\{\s*"campaign"\s*:')
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,16 @@ class Recipe:
     seed: int | None = None
     without: tuple[str, ...] = ()
 
-    def edits(self, base: Anatomy) -> list[Edit]:
+    def splices(self, base: Anatomy) -> list[Splice]:
         """What it does to ``base``.
 
         Raises ConfigurationError if the recipe is for another stream, or names an unknown mutation.
         """
         if base.sha256 != self.base:
             raise ConfigurationError(f"the recipe is for {self.stream} ({self.base}), not {base.sha256}")
-        made = [edit for step in self.steps for edit in step.known.edits(base, step.parameters)]
+        made = [splice for step in self.steps for splice in step.known.splices(base, step.parameters)]
         left_out = [base.by_path[path] for path in self.without if path in base.by_path]
-        return combined([*made, *(Edit(part.start, part.end, b"") for part in left_out)])
+        return combined([*made, *(Splice(part.start, part.end, b"") for part in left_out)])
 
     def as_json(self) -> dict[str, Any]:
         """The recipe as a JSON object."""
@@ -99,3 +103,23 @@ def drawn(base: Anatomy, seed: int, among: Sequence[Mutation] = ()) -> Recipe:
         if len(steps) == wanted:
             break
     return Recipe(base.sha256, base.name, tuple(steps), seed)
+
+
+def recipe_of(line: str) -> Recipe:
+    """The recipe of a line of JSON, or the one in a finding.  Raises ConfigurationError if it is none."""
+    try:
+        told = json.loads(line)
+    except ValueError as error:
+        raise ConfigurationError(f"not a recipe: {error}") from None
+    if not isinstance(told, dict):
+        raise ConfigurationError("a recipe is a JSON object")
+    return Recipe.from_json(told.get("recipe", told))
+
+
+def read_recipes(path: str) -> list[Recipe]:
+    """The recipes of a file; "-" is the standard input.  Raises ConfigurationError, OSError.
+
+    A line that tells of the campaign that found them (``{"campaign": …}``) is passed over.
+    """
+    text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    return [recipe_of(line) for line in text.splitlines() if line.strip() and not _HEAD.match(line)]

@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import Edit
+from vmstate.fuzz.faults import Kind
 from vmstate.fuzz.recipe import Recipe, Step
+from vmstate.fuzz.splices import Splice
+from vmstate.fuzz.tally import Found
+from vmstate.fuzz.worker import Worker
 
 Shows = Callable[[Recipe], bool]
 
@@ -91,14 +94,37 @@ class Shrinker:
                 needed += piece
         return recipe
 
-    def _edits(self, recipe: Recipe) -> list[Edit]:
-        return recipe.edits(self.base)
+    def _edits(self, recipe: Recipe) -> list[Splice]:
+        return recipe.splices(self.base)
 
 
 def _without(steps: Sequence[Step], number: int) -> tuple[Step, ...]:
     return (*steps[:number], *steps[number + 1 :])
 
 
-def _touches(edits: Sequence[Edit], start: int, end: int) -> bool:
+def _touches(splices: Sequence[Splice], start: int, end: int) -> bool:
     """What is inserted right in front of a section stays, even if the section goes."""
-    return any(edit.start < end and start < edit.end for edit in edits)
+    return any(splice.start < end and start < splice.end for splice in splices)
+
+
+def shown(worker: Worker, recipe: Recipe, kind: Kind | None = None) -> tuple[Found | None, bool]:
+    """The worst that a recipe shows (of a kind), and whether it takes a close look, which takes its time."""
+    for closely in (False, True):
+        found = [one for one in worker.found(recipe, closely=closely) if kind in (None, one.kind)]
+        if found:
+            return min(found, key=lambda one: list(Kind).index(one.kind)), closely
+    return None, True
+
+
+def smallest(
+    worker: Worker, recipe: Recipe, wanted: Found, tries: int, *, closely: bool
+) -> tuple[Recipe, Found, int]:
+    """The smallest recipe, the finding as that shows it, and how many runs it took."""
+
+    def again(one: Recipe) -> Found | None:
+        found = worker.found(one, closely=closely)
+        return next((other for other in found if other.key == wanted.key), None)
+
+    shrinker = Shrinker(worker.subject(recipe).anatomy, lambda one: again(one) is not None, tries)
+    after = shrinker.shrink(recipe)
+    return after, again(after) or wanted, shrinker.asked

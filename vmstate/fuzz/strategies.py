@@ -27,11 +27,11 @@ from vmstate.describe.strategies import payloads, states
 from vmstate.fuzz.anatomy import Anatomy, Leaf, Part
 from vmstate.fuzz.compact import compact
 from vmstate.fuzz.descriptions import Author, Draw, between, one_of
-from vmstate.fuzz.edits import Edit, applied, combined
 from vmstate.fuzz.mutations import MUTATIONS, Mutation
 from vmstate.fuzz.mutations.edge_values import FIELD_EDGES, sized_edge
 from vmstate.fuzz.mutations.places import is_number
 from vmstate.fuzz.recipe import Recipe, Step
+from vmstate.fuzz.splices import Splice, applied, combined
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import parse
@@ -125,15 +125,15 @@ def streams(draw: Draw, command: str, *, changes: int = 8) -> bytes:
     """
     base = _source(command)
     fields = base.remember(_free, _free)
-    edits = []
+    splices = []
     for path in draw(st.lists(st.sampled_from(fields), max_size=changes, unique=True)):
         leaf = base.leaves[path]
         old = base.data[leaf.start : leaf.end]
         new = sized_edge(draw(_edges()), old) if draw(one_of(True, True, False)) else draw(_bytes(leaf.size))
         if leaf.type == "bool":
             new = bytes([new[-1] & 1])
-        edits.append(Edit(leaf.start, leaf.end, new))
-    return applied(base.data, combined(edits))
+        splices.append(Splice(leaf.start, leaf.end, new))
+    return applied(base.data, combined(splices))
 
 
 def _free(base: Anatomy) -> list[str]:
@@ -197,4 +197,4 @@ def mutated(
     base: Anatomy, among: Sequence[str | Mutation] = (), *, most: int = 4
 ) -> st.SearchStrategy[bytes]:
     """The stream with one to ``most`` mutations made."""
-    return recipes(base, among, most=most).map(lambda recipe: applied(base.data, recipe.edits(base)))
+    return recipes(base, among, most=most).map(lambda recipe: applied(base.data, recipe.splices(base)))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.faults import Fault, Kind
 from vmstate.fuzz.recipe import Recipe
+from vmstate.fuzz.splices import Splice
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Found:
 
     @staticmethod
     def of(
-        fault: Fault, target: str, recipe: Recipe, edits: Sequence[Edit] = (), known: str | None = None
+        fault: Fault, target: str, recipe: Recipe, splices: Sequence[Splice] = (), known: str | None = None
     ) -> Found:
         """A finding of a fault."""
-        changed = sum(edit.end - edit.start + len(edit.new) for edit in edits)
+        changed = sum(splice.end - splice.start + len(splice.new) for splice in splices)
         return Found(fault.kind, fault.signature, target, recipe, fault.text, known, changed)
 
     @property

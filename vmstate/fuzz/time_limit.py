@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Endless(BaseException):
+class TimeLimitExceeded(BaseException):
     """The device's own code took too long; nothing of it may catch that."""
 
 
 @contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """Raise Endless after so many seconds of the processor; only the main thread has such a clock."""
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeLimitExceeded after that much processor time; only works in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def ring(_signal: int, _frame: object) -> None:
-        raise Endless
+        raise TimeLimitExceeded
 
     before = signal.signal(signal.SIGPROF, ring)
     signal.setitimer(signal.ITIMER_PROF, seconds)

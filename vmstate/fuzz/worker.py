@@ -12,14 +12,14 @@ from functools import cached_property
 
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.bounds import Watch
+from vmstate.fuzz.bounds import ResourceCheck
 from vmstate.fuzz.device import TIMEOUT, opened_device
-from vmstate.fuzz.edits import Workbench
 from vmstate.fuzz.faults import SILENT, Answer, Fault, disagreement
 from vmstate.fuzz.mutations import Mutation
-from vmstate.fuzz.places import Places
 from vmstate.fuzz.plan import Base, Plan
 from vmstate.fuzz.recipe import Recipe, drawn
+from vmstate.fuzz.regions import Regions
+from vmstate.fuzz.splices import Workbench
 from vmstate.fuzz.tally import Found, Tally
 from vmstate.fuzz.targets import Reader, Real, Simulated, Target
 from vmstate.judge.disagreements import Disagreement, explaining
@@ -48,9 +48,9 @@ class Subject:
         self.bench = Workbench(anatomy.data)
 
     @cached_property
-    def places(self) -> Places:
+    def places(self) -> Regions:
         """Where it can be changed."""
-        return Places(self.anatomy)
+        return Regions(self.anatomy)
 
 
 class Worker:
@@ -79,7 +79,7 @@ class Worker:
         if command is not None:
             self.real = Real(command, timeout=plan.timeout)
             self.real.verify(self.subjects[0].anatomy.data)
-        self._watch = Watch()
+        self._resources = ResourceCheck()
 
     def close(self) -> None:
         """End the targets."""
@@ -105,14 +105,16 @@ class Worker:
         return tally
 
     def _run(self, subject: Subject, recipe: Recipe, tally: Tally, *, closely: bool) -> None:
-        edits = recipe.edits(subject.anatomy)
+        splices = recipe.splices(subject.anatomy)
         tally.runs += 1
         steps = [step.known for step in recipe.steps]
         tally.mutations.update(step.name for step in steps)
-        tally.fields.update(subject.places.touched(edits))
-        with subject.bench.changed(edits) as stream:
-            ours = self._watch.run(self.ours, stream, subject.anatomy)
-            closer = [self._watch.run(target, stream, subject.anatomy) for target in self.sampled if closely]
+        tally.fields.update(subject.places.touched(splices))
+        with subject.bench.changed(splices) as stream:
+            ours = self._resources.run(self.ours, stream, subject.anatomy)
+            closer = [
+                self._resources.run(target, stream, subject.anatomy) for target in self.sampled if closely
+            ]
             real = None if self.real is None else self.real.run(stream)
         asked = [ours] if real is None else [ours, real]
         for answer in asked:
@@ -124,11 +126,11 @@ class Worker:
         for answer in (*asked, *closer):
             tally.traced.update(answer.rules)
             for fault in answer.faults:
-                tally.note(Found.of(_told_apart(fault, simulated, steps), answer.target, recipe, edits))
+                tally.note(Found.of(_told_apart(fault, simulated, steps), answer.target, recipe, splices))
         if real is not None and simulated is not None:
             differs, known = self._compare(real, simulated, steps, tally)
             if differs is not None:
-                tally.note(Found.of(differs, f"{real.target} and ours", recipe, edits, known))
+                tally.note(Found.of(differs, f"{real.target} and ours", recipe, splices, known))
 
     def _compare(
         self, real: Answer, simulated: Answer, steps: Sequence[Mutation], tally: Tally
@@ -145,7 +147,7 @@ class Worker:
     def answers(self, recipe: Recipe) -> list[Answer]:
         """What ours and the real QEMU say of a recipe.  Raises ConfigurationError for another's base."""
         subject = self.subject(recipe)
-        with subject.bench.changed(recipe.edits(subject.anatomy)) as stream:
+        with subject.bench.changed(recipe.splices(subject.anatomy)) as stream:
             return [target.run(stream) for target in (self.ours, self.real) if target is not None]
 
     def subject(self, recipe: Recipe) -> Subject:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.chosen_set import ChosenSet, Setting
-from vmstate.proposals.equivalence import Alike
+from vmstate.proposals.equivalence import EquivalentMachines
 from vmstate.proposals.wire import differing
 from vmstate.pseries.cas.guests import guest
 from vmstate.pseries.catalogue import Binary, World
@@ -141,7 +141,7 @@ class Comparison:
             tuple(self._binary(program, when) for when in (BEFORE, AFTER)) for program in programs
         ]
         self._started: dict[tuple[int, str, Setting], _Started] = {}
-        self._alike = Alike()
+        self._machines = EquivalentMachines()
         self._saved: dict[int, _Saved] = {}
         self._judged: dict[tuple[int, int], _Judged] = {}
         self._guest = guest(chosen.guest) if chosen.guest else None
@@ -156,7 +156,7 @@ class Comparison:
         """Judge the pairs of a task."""
         if len(self._started) > _KEPT:
             self._started.clear()
-            self._alike.forget()
+            self._machines.forget()
         self._saved.clear()
         self._judged.clear()
         self._differing.clear()
@@ -231,7 +231,7 @@ class Comparison:
             start = build(configuration)
         except ConfigurationError as error:
             return _Started(None, -1, str(error))
-        return _Started(start, self._alike.number(configuration, start))
+        return _Started(start, self._machines.number(configuration, start))
 
     def _save(self, side: _Started) -> _Saved:
         """What the machine sends; its number is that of the first machine whose stream is the same."""

@@ -28,7 +28,7 @@ _STARTING_RULES: dict[str, Any] = dict.fromkeys(
 )
 
 
-class Alike:
+class EquivalentMachines:
     """Gives the machines that are alike the same number."""
 
     def __init__(self) -> None:

@@ -7,8 +7,8 @@ from functools import cache
 from tests.stream import corpus
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.compact import compact
-from vmstate.fuzz.edits import applied
 from vmstate.fuzz.recipe import Recipe, Step
+from vmstate.fuzz.splices import applied
 from vmstate.pseries.startup.build import Machine, build
 from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Verdict
@@ -51,9 +51,9 @@ def recipe(name: str, *steps: tuple[str, dict[str, object]]) -> Recipe:
 
 
 def mutated(name: str, *steps: tuple[str, dict[str, object]]) -> bytes:
-    edits = recipe(name, *steps).edits(base(name))
-    assert edits, f"{steps} change nothing"
-    return applied(base(name).data, edits)
+    splices = recipe(name, *steps).splices(base(name))
+    assert splices, f"{steps} change nothing"
+    return applied(base(name).data, splices)
 
 
 def loaded(name: str, *steps: tuple[str, dict[str, object]]) -> Verdict:

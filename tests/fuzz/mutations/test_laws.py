@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.fuzz.mutations.bases import NAMES, base, destination
 from vmstate.errors import ConfigurationError, VmstateError
-from vmstate.fuzz.edits import Workbench, applied, combined
 from vmstate.fuzz.mutations import MODULES, MUTATIONS, Mutation
 from vmstate.fuzz.recipe import Recipe, Step, drawn
+from vmstate.fuzz.splices import Workbench, applied, combined
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.instance import Instance
@@ -51,8 +51,8 @@ def test_a_mutation_changes_some_captured_stream(mutation: Mutation):
     for name in NAMES:
         data = base(name).data
         for chosen in draws(mutation, name):
-            edits = combined(mutation.edits(base(name), chosen))
-            if edits and applied(data, edits) != data:
+            splices = combined(mutation.splices(base(name), chosen))
+            if splices and applied(data, splices) != data:
                 return
     pytest.fail(f"{mutation.name} changes none of {NAMES}")
 
@@ -62,8 +62,8 @@ def test_a_mutation_changes_some_captured_stream(mutation: Mutation):
 def test_edits_are_inside_the_stream(mutation: Mutation, name: str):
     size = len(base(name).data)
     for chosen in draws(mutation, name):
-        for edit in mutation.edits(base(name), chosen):
-            assert 0 <= edit.start <= edit.end <= size, chosen
+        for splice in mutation.splices(base(name), chosen):
+            assert 0 <= splice.start <= splice.end <= size, chosen
 
 
 @each
@@ -73,7 +73,7 @@ def test_a_mutation_is_decided_by_its_seed_and_survives_json(mutation: Mutation)
             assert chosen == again
             back = json.loads(json.dumps(chosen))
             assert back == chosen
-            assert mutation.edits(base(name), back) == mutation.edits(base(name), chosen)
+            assert mutation.splices(base(name), back) == mutation.splices(base(name), chosen)
 
 
 @each
@@ -91,7 +91,7 @@ def test_making_a_mutation_simpler_comes_to_an_end(mutation: Mutation):
 @each
 def test_parameters_that_are_not_its_own_are_refused(mutation: Mutation):
     with pytest.raises(ConfigurationError):
-        mutation.edits(base(SMALL), {"nothing of the kind": 1})
+        mutation.splices(base(SMALL), {"nothing of the kind": 1})
 
 
 @given(st.sampled_from(list(MUTATIONS)), st.data())
@@ -105,10 +105,10 @@ def test_parameters_that_no_draw_gives_are_our_errors_or_edits_inside_the_stream
     if chosen:
         chosen[data.draw(st.sampled_from(list(chosen)))] = data.draw(anything)
     try:
-        edits = mutation.edits(base(SMALL), chosen)
+        splices = mutation.splices(base(SMALL), chosen)
     except VmstateError:
         return
-    assert all(isinstance(edit.new, bytes) for edit in edits)
+    assert all(isinstance(splice.new, bytes) for splice in splices)
 
 
 @given(st.integers(0, 2**32), st.sampled_from(NAMES))
@@ -116,13 +116,13 @@ def test_parameters_that_no_draw_gives_are_our_errors_or_edits_inside_the_stream
 def test_mutations_can_be_put_together(seed, name):
     recipe = drawn(base(name), seed)
     assert recipe == drawn(base(name), seed) == Recipe.from_json(json.loads(str(recipe)))
-    edits = recipe.edits(base(name))
-    assert all(one.end <= other.start for one, other in pairwise(edits))
-    changed = applied(base(name).data, edits)
-    growth = sum(len(edit.new) - (edit.end - edit.start) for edit in edits)
+    splices = recipe.splices(base(name))
+    assert all(one.end <= other.start for one, other in pairwise(splices))
+    changed = applied(base(name).data, splices)
+    growth = sum(len(splice.new) - (splice.end - splice.start) for splice in splices)
     assert len(changed) == len(base(name).data) + growth
     bench = Workbench(base(name).data)
-    with bench.changed(edits) as view:
+    with bench.changed(splices) as view:
         assert view == changed
     with bench.changed([]) as view:
         assert view == base(name).data
@@ -132,7 +132,7 @@ def test_steps_in_another_order_change_the_same_unless_they_overlap():
     one = Step("section-missing", {"section": "timer"})
     other = Step("field-edge", {"field": "icp/server.xirr", "value": "top"})
     there, back = (Recipe(base(SMALL).sha256, SMALL, steps) for steps in ((one, other), (other, one)))
-    assert there.edits(base(SMALL)) == back.edits(base(SMALL))
+    assert there.splices(base(SMALL)) == back.splices(base(SMALL))
 
 
 @each
@@ -144,7 +144,7 @@ def test_a_destination_says_what_it_makes_of_each(mutation: Mutation):
     bench = Workbench(base(name).data)
     declarations = PseriesDeclarations()
     for chosen in list(draws(mutation, name))[:4]:
-        with bench.changed(combined(mutation.edits(base(name), chosen))) as view:
+        with bench.changed(combined(mutation.splices(base(name), chosen))) as view:
             verdict = Instance(destination(name)).load(view)
             assert (verdict.decided_by is not None) == (verdict.outcome == Outcome.REJECT)
             data = bytes(view)

@@ -16,9 +16,9 @@ from tests.fuzz.mutations import bases
 from vmstate.errors import StreamError
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.compact import compact
-from vmstate.fuzz.edits import applied
 from vmstate.fuzz.mutations import MUTATIONS
 from vmstate.fuzz.recipe import Recipe, Step
+from vmstate.fuzz.splices import applied
 from vmstate.pseries.startup.build import Machine, build
 from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Verdict
@@ -295,9 +295,9 @@ def loaded(case: Case) -> Verdict:
         with_usb() if case.stream == USB else (bases.base(case.stream), bases.destination(case.stream))
     )
     recipe = Recipe(anatomy.sha256, case.stream, (Step(case.mutation, case.parameters),))
-    edits = recipe.edits(anatomy)
-    assert edits
-    return Instance(machine, trace=True).load(memoryview(applied(anatomy.data, edits)))
+    splices = recipe.splices(anatomy)
+    assert splices
+    return Instance(machine, trace=True).load(memoryview(applied(anatomy.data, splices)))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.pattern}: {case.mutation} of {case.stream}")

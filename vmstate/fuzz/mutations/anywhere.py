@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Chosen, Number, Place, Value, among, between
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 
 _SEEDS = (1 << 32) - 1
 _MOST = 4096
@@ -36,49 +36,49 @@ SEED = between(0, _SEEDS)
 
 
 @mutation("bytes", at=AT, bit=between(0, 7))
-def bit_flipped(base: Anatomy, at: int, bit: int) -> list[Edit]:
+def bit_flipped(base: Anatomy, at: int, bit: int) -> list[Splice]:
     """One bit is flipped."""
-    return [Edit(at, at + 1, bytes([base.data[at] ^ 1 << bit % 8]))]
+    return [Splice(at, at + 1, bytes([base.data[at] ^ 1 << bit % 8]))]
 
 
 @mutation("bytes", at=AT, byte=among(0, 1, 0xFF, 0x80, 0x7F, 0x05, 0x7E))
-def byte_set(base: Anatomy, at: int, byte: int) -> list[Edit]:
+def byte_set(base: Anatomy, at: int, byte: int) -> list[Splice]:
     """One byte is another."""
-    return [Edit(at, min(at + 1, len(base.data)), bytes([byte % 256]))]
+    return [Splice(at, min(at + 1, len(base.data)), bytes([byte % 256]))]
 
 
 @mutation("bytes", at=AT, length=between(1, 16), seed=SEED)
-def bytes_random(base: Anatomy, at: int, length: int, seed: int) -> list[Edit]:
+def bytes_random(base: Anatomy, at: int, length: int, seed: int) -> list[Splice]:
     """Some bytes are random."""
     end = min(at + min(max(length, 0), _MOST), len(base.data))
-    return [Edit(at, end, Random(seed).randbytes(end - at))]
+    return [Splice(at, end, Random(seed).randbytes(end - at))]
 
 
 @mutation("bytes", at=AT, length=between(1, 64), seed=SEED)
-def bytes_inserted(base: Anatomy, at: int, length: int, seed: int) -> list[Edit]:
+def bytes_inserted(base: Anatomy, at: int, length: int, seed: int) -> list[Splice]:
     """Random bytes come in between."""
     at = min(at, len(base.data))
-    return [Edit(at, at, Random(seed).randbytes(min(max(length, 0), _MOST)))]
+    return [Splice(at, at, Random(seed).randbytes(min(max(length, 0), _MOST)))]
 
 
 @mutation("bytes", at=AT, length=between(1, 64))
-def bytes_deleted(base: Anatomy, at: int, length: int) -> list[Edit]:
+def bytes_deleted(base: Anatomy, at: int, length: int) -> list[Splice]:
     """Some bytes are left out."""
-    return [Edit(at, min(at + max(length, 0), len(base.data)), b"")]
+    return [Splice(at, min(at + max(length, 0), len(base.data)), b"")]
 
 
 @mutation("bytes", source=AT, at=AT, length=between(1, 1024))
-def bytes_repeated(base: Anatomy, source: int, at: int, length: int) -> list[Edit]:
+def bytes_repeated(base: Anatomy, source: int, at: int, length: int) -> list[Splice]:
     """A piece of the stream comes once more, somewhere else."""
-    return [Edit(at, at, base.data[source : source + min(max(length, 0), _MOST)])]
+    return [Splice(at, at, base.data[source : source + min(max(length, 0), _MOST)])]
 
 
 @mutation("bytes", one=AT, other=AT, length=between(1, 64))
-def bytes_swapped(base: Anatomy, one: int, other: int, length: int) -> list[Edit]:
+def bytes_swapped(base: Anatomy, one: int, other: int, length: int) -> list[Splice]:
     """Two pieces of the stream change their places."""
     first, second = sorted((one, other))
     size = min(max(length, 0), second - first, len(base.data) - second)
     return [
-        Edit(first, first + size, base.data[second : second + size]),
-        Edit(second, second + size, base.data[first : first + size]),
+        Splice(first, first + size, base.data[second : second + size]),
+        Splice(second, second + size, base.data[first : first + size]),
     ]

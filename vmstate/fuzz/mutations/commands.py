@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import among
 from vmstate.fuzz.mutations.edge_values import u16, u32, u64
 from vmstate.fuzz.mutations.places import ANY_SECTION
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 from vmstate.stream.constants import Command, SectionType
 
 _DEEPEST = 1 << 14
@@ -36,36 +36,36 @@ def _lied(lie: str, length: int) -> int:
 
 
 @mutation("commands", number=NUMBERS, before=ANY_SECTION)
-def command_inserted(base: Anatomy, number: int, before: str) -> list[Edit]:
+def command_inserted(base: Anatomy, number: int, before: str) -> list[Splice]:
     """A command, with data as it should have, in a state in which it is not allowed, or unknown."""
     at = base.by_path[before].start
-    return [Edit(at, at, command(number, _DATA.get(number, b"")))]
+    return [Splice(at, at, command(number, _DATA.get(number, b"")))]
 
 
 @mutation("commands", number=NUMBERS, length=_LIES, before=ANY_SECTION)
-def command_length(base: Anatomy, number: int, length: str, before: str) -> list[Edit]:
+def command_length(base: Anatomy, number: int, length: str, before: str) -> list[Splice]:
     """A command whose length is not that of its data, or not that of the command."""
     at = base.by_path[before].start
     data: bytes = _DATA.get(number, b"")
-    return [Edit(at, at, command(number, data, _lied(length, len(data))))]
+    return [Splice(at, at, command(number, data, _lied(length, len(data))))]
 
 
 @mutation(
     "commands", number=NUMBERS, size=among(0, 1, 4, 16, 0xFFFF), before=ANY_SECTION, byte=among(0, 1, 0xFF)
 )
-def command_data(base: Anatomy, number: int, size: int, before: str, byte: int) -> list[Edit]:
+def command_data(base: Anatomy, number: int, size: int, before: str, byte: int) -> list[Splice]:
     """A command with as many bytes as its length says, all alike."""
     at = base.by_path[before].start
-    return [Edit(at, at, command(number, bytes([byte % 256]) * min(max(size, 0), 0xFFFF)))]
+    return [Splice(at, at, command(number, bytes([byte % 256]) * min(max(size, 0), 0xFFFF)))]
 
 
 @mutation("commands", first=NUMBERS, second=NUMBERS, before=ANY_SECTION)
-def commands_in_turn(base: Anatomy, first: int, second: int, before: str) -> list[Edit]:
+def commands_in_turn(base: Anatomy, first: int, second: int, before: str) -> list[Splice]:
     """A return path is opened, then come two commands: the second in a state that the first may have made."""
     at = base.by_path[before].start
     opened = command(Command.OPEN_RETURN_PATH, b"")
     both = (command(number, _DATA.get(number, b"")) for number in (first, second))
-    return [Edit(at, at, opened + b"".join(both))]
+    return [Splice(at, at, opened + b"".join(both))]
 
 
 _BODY_LIES = among("right", "0", "+1", "-1", "0x1000000", "0x1000001", "0x7fffffff", "0xffffffff")
@@ -77,11 +77,11 @@ def packaged(body: bytes, length: int | None = None) -> bytes:
 
 
 @mutation("commands", section=ANY_SECTION, length=_BODY_LIES, ended=among(True, False))
-def section_packaged(base: Anatomy, section: str, length: str, ended: bool) -> list[Edit]:
+def section_packaged(base: Anatomy, section: str, length: str, ended: bool) -> list[Splice]:
     """A section is wrapped in PACKAGED, with an end mark if ``ended``; the package's length may lie."""
     part = base.by_path[section]
     body = base.data[part.start : part.end] + (b"\0" if ended else b"")
-    return [Edit(part.start, part.end, packaged(body, _lied(length, len(body))))]
+    return [Splice(part.start, part.end, packaged(body, _lied(length, len(body))))]
 
 
 _DEPTHS = among(1, 2, 3, 4, 16, 64, 256, 16384)
@@ -94,14 +94,14 @@ def _body(base: Anatomy, before: str, body: str) -> bytes:
 
 
 @mutation("commands", before=ANY_SECTION, depth=_DEPTHS, body=_BODIES)
-def packaged_nested(base: Anatomy, before: str, depth: int, body: str) -> list[Edit]:
+def packaged_nested(base: Anatomy, before: str, depth: int, body: str) -> list[Splice]:
     """Packages within packages, so deep; the innermost holds an end mark, nothing, or a section."""
     at, inner = base.by_path[before].start, _body(base, before, body)
-    return [Edit(at, at, _heads(len(inner), min(max(depth, 0), _DEEPEST)) + inner)]
+    return [Splice(at, at, _heads(len(inner), min(max(depth, 0), _DEEPEST)) + inner)]
 
 
 @mutation("commands", before=ANY_SECTION, depth=_DEPTHS, body=_BODIES)
-def packaged_within(base: Anatomy, before: str, depth: int, body: str) -> list[Edit]:
+def packaged_within(base: Anatomy, before: str, depth: int, body: str) -> list[Splice]:
     """Packages within packages as a destination reads them: lengths and contents from the outermost stream.
 
     migration/savevm.c loadvm_handle_cmd_packaged reads from the migration's file, whatever it is in.
@@ -109,7 +109,7 @@ def packaged_within(base: Anatomy, before: str, depth: int, body: str) -> list[E
     at, inner = base.by_path[before].start, _body(base, before, body)
     head = command(Command.PACKAGED, b"", 4)
     one = u32(len(head) + 1) + head + b"\0"
-    return [Edit(at, at, head + one * min(max(depth - 1, 0), _DEEPEST) + u32(len(inner)) + inner)]
+    return [Splice(at, at, head + one * min(max(depth - 1, 0), _DEEPEST) + u32(len(inner)) + inner)]
 
 
 @lru_cache(maxsize=64)
@@ -123,7 +123,7 @@ def _heads(size: int, depth: int) -> bytes:
 
 
 @mutation("commands", before=ANY_SECTION, times=among(2, 3, 16, 1000), number=among(1, 2, 11, 8))
-def commands_repeated(base: Anatomy, before: str, times: int, number: int) -> list[Edit]:
+def commands_repeated(base: Anatomy, before: str, times: int, number: int) -> list[Splice]:
     """The same command again and again."""
     at = base.by_path[before].start
-    return [Edit(at, at, command(number, _DATA.get(number, b"")) * min(max(times, 0), 10000))]
+    return [Splice(at, at, command(number, _DATA.get(number, b"")) * min(max(times, 0), 10000))]

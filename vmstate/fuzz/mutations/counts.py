@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 from vmstate.fuzz.anatomy import Anatomy, Array, Leaf, Part
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Chosen, OneOf, Place, among
 from vmstate.fuzz.mutations.edge_values import FIELD_EDGES, sized_edge
 from vmstate.fuzz.mutations.places import ARRAY, COUNT, is_number
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 
 #: Bytes that an array may grow by, so that a stream stays a stream; a larger count has a short array.
 _MOST_GROWTH = 1 << 20
@@ -17,12 +17,12 @@ _MOST_GROWTH = 1 << 20
 _LIMITS = among("length", "length+1", "length-1", "2*length", "-length", "-1")
 
 
-def resized(base: Anatomy, array: Array, length: int) -> list[Edit]:
+def resized(base: Anatomy, array: Array, length: int) -> list[Splice]:
     """An array with so many elements: its last ones left out, or repeated, as far as that is sensible."""
     if length <= array.length:
-        return [Edit(array.start + max(length, 0) * array.width, array.end, b"")]
+        return [Splice(array.start + max(length, 0) * array.width, array.end, b"")]
     more = min(length - array.length, _MOST_GROWTH // array.width)
-    return [Edit(array.end, array.end, base.data[array.end - array.width : array.end] * more)]
+    return [Splice(array.end, array.end, base.data[array.end - array.width : array.end] * more)]
 
 
 def _raw(base: Anatomy, leaf: Leaf) -> bytes:
@@ -35,14 +35,14 @@ def _same_count(base: Anatomy, array: Array) -> list[Leaf]:
 
 
 @mutation("counts", count=COUNT, value=FIELD_EDGES, repaired=among(True, False))
-def count_edge(base: Anatomy, count: str, value: str, repaired: bool) -> list[Edit]:
+def count_edge(base: Anatomy, count: str, value: str, repaired: bool) -> list[Splice]:
     """A count or length is another; its array grows or shrinks with it if ``repaired``."""
     found = base.counts[count]
     new = sized_edge(value, _raw(base, found.leaf))
-    edits = [Edit(found.leaf.start, found.leaf.end, new)]
+    splices = [Splice(found.leaf.start, found.leaf.end, new)]
     if repaired:
-        edits += resized(base, found.array, int.from_bytes(new, "big"))
-    return edits
+        splices += resized(base, found.array, int.from_bytes(new, "big"))
+    return splices
 
 
 def _counted(base: Anatomy) -> list[str]:
@@ -50,17 +50,17 @@ def _counted(base: Anatomy) -> list[str]:
 
 
 @mutation("counts", array=Place(_counted), value=FIELD_EDGES)
-def counts_agree(base: Anatomy, array: str, value: str) -> list[Edit]:
+def counts_agree(base: Anatomy, array: str, value: str) -> list[Splice]:
     """All counts of an array, and the array, have another length."""
     found = base.arrays[array]
     leaves = _same_count(base, found)
     new = sized_edge(value, _raw(base, leaves[0]))
-    edits = [Edit(leaf.start, leaf.end, new[-leaf.size :].rjust(leaf.size, b"\0")) for leaf in leaves]
-    return edits + resized(base, found, int.from_bytes(new, "big"))
+    splices = [Splice(leaf.start, leaf.end, new[-leaf.size :].rjust(leaf.size, b"\0")) for leaf in leaves]
+    return splices + resized(base, found, int.from_bytes(new, "big"))
 
 
 @mutation("counts", array=ARRAY, change=among("+1", "-1", "none", "twice"))
-def array_resized(base: Anatomy, array: str, change: str) -> list[Edit]:
+def array_resized(base: Anatomy, array: str, change: str) -> list[Splice]:
     """An array has other than its length; the count stays."""
     found = base.arrays[array]
     length = {"+1": found.length + 1, "-1": found.length - 1, "none": 0, "twice": 2 * found.length}[change]
@@ -101,10 +101,10 @@ def _limit(text: str, length: int, size: int) -> bytes:
 
 
 @mutation("counts", field=_INDEX, array=OneOf(_arrays_near), value=_LIMITS)
-def index_at_limit(base: Anatomy, field: str, array: str, value: str) -> list[Edit]:
+def index_at_limit(base: Anatomy, field: str, array: str, value: str) -> list[Splice]:
     """A number is as large as an array of its device is long, or nearly so."""
     leaf = base.leaves[field]
-    return [Edit(leaf.start, leaf.end, _limit(value, base.arrays[array].length, leaf.size))]
+    return [Splice(leaf.start, leaf.end, _limit(value, base.arrays[array].length, leaf.size))]
 
 
 # ---- pairs: an index and a length, a place and a count
@@ -125,7 +125,7 @@ _SPLITS = among("half+half", "top+1", "1+top", "top+top", "half-1+half", "length
 
 
 @mutation("counts", pair=Place(lambda base: list(base.remember(_pairs, _pairs))), split=_SPLITS)
-def sum_overflows(base: Anatomy, pair: str, split: str) -> list[Edit]:
+def sum_overflows(base: Anatomy, pair: str, split: str) -> list[Splice]:
     """Two numbers that follow each other are each fine, or nearly so; their sum overflows, or is too large.
 
     ``length`` is that of the longest array of bytes in the same device, as of a ring and its fill.
@@ -144,7 +144,7 @@ def sum_overflows(base: Anatomy, pair: str, split: str) -> list[Edit]:
         "length-1+2": (length - 1, 2),
     }[split]
     return [
-        Edit(leaf.start, leaf.end, (value % limit).to_bytes(leaf.size, "big"))
+        Splice(leaf.start, leaf.end, (value % limit).to_bytes(leaf.size, "big"))
         for leaf, value in zip((first, second), values, strict=True)
     ]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vmstate.fuzz.anatomy import Anatomy, Part
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Place, among
 from vmstate.fuzz.mutations.edge_values import u16, u32
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 
 _HEADER = 4
 _CHUNK = 8
@@ -34,11 +34,11 @@ _HEADERS = among(0, 1, 17, 18, 24, 46, 47, 63, 64, 80, 0x7FFFFFFF, 0x80000000, 0
 
 
 @mutation("htab", section=HTAB, header=_HEADERS, alone=among(True, False))
-def htab_header(base: Anatomy, section: str, header: int, alone: bool) -> list[Edit]:
+def htab_header(base: Anatomy, section: str, header: int, alone: bool) -> list[Splice]:
     """The table has another size, or none; without the chunks behind the header if ``alone``."""
     found = base.by_path[section].section
     end = found.payload_end if alone else found.payload_start + _HEADER
-    return [Edit(found.payload_start, end, u32(header))]
+    return [Splice(found.payload_start, end, u32(header))]
 
 
 _INDICES = among(0, 1, 0x1FFFF, 0x20000, 0x7FFFFFFF, 0x80000000, 0xFFFF0000, 0xFFFFFFFE, 0xFFFFFFFF)
@@ -46,29 +46,29 @@ _COUNTS = among(0, 1, 2, 0x7FFF, 0x8000, 0xFFFF)
 
 
 @mutation("htab", section=CHUNKS, index=_INDICES, valid=_COUNTS, invalid=_COUNTS, data=among(True, False))
-def htab_chunk(base: Anatomy, section: str, index: int, valid: int, invalid: int, data: bool) -> list[Edit]:
+def htab_chunk(base: Anatomy, section: str, index: int, valid: int, invalid: int, data: bool) -> list[Splice]:
     """A chunk more, whose index and counts may be beyond the table, or overflow, or which lacks its data."""
     at = base.by_path[section].section.payload_start + _HEADER
     entries = bytes(valid % (1 << 16) * _ENTRY) if data else b""
-    return [Edit(at, at, u32(index) + u16(valid) + u16(invalid) + entries)]
+    return [Splice(at, at, u32(index) + u16(valid) + u16(invalid) + entries)]
 
 
 @mutation("htab", section=CHUNKS, what=among("missing", "twice", "early"))
-def htab_end(base: Anatomy, section: str, what: str) -> list[Edit]:
+def htab_end(base: Anatomy, section: str, what: str) -> list[Splice]:
     """The empty chunk at the end is missing (chunks do not end), comes twice, or first."""
     found = base.by_path[section].section
     end = found.payload_end
     if what == "early":
         at = found.payload_start + _HEADER
-        return [Edit(at, at, bytes(_CHUNK))]
-    return [Edit(end - _CHUNK, end, b"" if what == "missing" else bytes(2 * _CHUNK))]
+        return [Splice(at, at, bytes(_CHUNK))]
+    return [Splice(end - _CHUNK, end, b"" if what == "missing" else bytes(2 * _CHUNK))]
 
 
 @mutation("htab", section=HTAB, header=among(0, 18, 0xFFFFFFFF))
-def htab_again(base: Anatomy, section: str, header: int) -> list[Edit]:
+def htab_again(base: Anatomy, section: str, header: int) -> list[Splice]:
     """Behind a section comes a further part: a new size, no table, or chunks."""
     part = base.by_path[section]
     number = u32(part.section.section_id)
     footer = b"\x7e" + number if part.section.footer is not None else b""
     chunks = bytes(_CHUNK) if not header else b""
-    return [Edit(part.end, part.end, b"\x02" + number + u32(header) + chunks + footer)]
+    return [Splice(part.end, part.end, b"\x02" + number + u32(header) + chunks + footer)]

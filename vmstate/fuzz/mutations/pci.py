@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Place, among
 from vmstate.fuzz.mutations.edge_values import FIELD_EDGES, sized_edge
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 
 #: Registers of the header, little-endian: offset and bytes.
 REGISTERS = {
@@ -33,7 +33,7 @@ def _spaces(base: Anatomy) -> list[str]:
 
 
 @mutation("values", config=Place(_spaces), register=among(*REGISTERS, *CAPABILITY), value=FIELD_EDGES)
-def pci_register(base: Anatomy, config: str, register: str, value: str) -> list[Edit]:
+def pci_register(base: Anatomy, config: str, register: str, value: str) -> list[Splice]:
     """A register of a device's PCI configuration space has another value."""
     leaf = base.leaves[config]
     offset, size = REGISTERS.get(register) or CAPABILITY[register]
@@ -43,4 +43,4 @@ def pci_register(base: Anatomy, config: str, register: str, value: str) -> list[
     if start + size > leaf.end:
         return []
     now = base.data[start : start + size]
-    return [Edit(start, start + size, sized_edge(value, now[::-1])[::-1])]
+    return [Splice(start, start + size, sized_edge(value, now[::-1])[::-1])]

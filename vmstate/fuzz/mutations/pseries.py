@@ -6,11 +6,11 @@ from functools import cache
 
 from vmstate.describe import History
 from vmstate.fuzz.anatomy import Anatomy, Leaf
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Number, Place, among, between
 from vmstate.fuzz.mutations.edge_values import FIELD_EDGES, sized_edge, u32
 from vmstate.fuzz.mutations.places import element
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 from vmstate.pseries.tables.cpu_models import CPU_MODELS
 from vmstate.stream import writer
 
@@ -34,10 +34,10 @@ def _levels(base: Anatomy) -> list[str]:
 
 
 @mutation("values", capability=Place(_levels), level=between(0, 255))
-def capability_level(base: Anatomy, capability: str, level: int) -> list[Edit]:
+def capability_level(base: Anatomy, capability: str, level: int) -> list[Splice]:
     """A machine capability has another level."""
     leaf = base.leaves[capability]
-    return [Edit(leaf.start, leaf.end, bytes([level % 256]) * leaf.size)]
+    return [Splice(leaf.start, leaf.end, bytes([level % 256]) * leaf.size)]
 
 
 def _owner_end(base: Anatomy, path: str) -> int:
@@ -52,28 +52,28 @@ CPU = Place(_cpus)
 
 
 @mutation("values", cpu=CPU, which=Number(lambda _b, _c: 0, lambda _b, _c: len(_pvrs()) - 1))
-def cpu_pvr(base: Anatomy, cpu: str, which: int) -> list[Edit]:
+def cpu_pvr(base: Anatomy, cpu: str, which: int) -> list[Splice]:
     """A processor is another one: its version register, as one of those that QEMU knows, or of none."""
     start, end = element(base.arrays[f"{cpu}.env.spr"], _SPR_PVR, "")
-    return [Edit(start, end, _pvrs()[which].to_bytes(end - start, "big"))]
+    return [Splice(start, end, _pvrs()[which].to_bytes(end - start, "big"))]
 
 
 @mutation("values", cpu=CPU, pvr=among(*_COMPAT, "0", "0x0f000007", "0x004e1200", "0xffffffff"))
-def compat_pvr(base: Anatomy, cpu: str, pvr: str) -> list[Edit]:
+def compat_pvr(base: Anatomy, cpu: str, pvr: str) -> list[Splice]:
     """A processor runs in another compatibility mode; the subsection is added where there is none."""
     leaf = base.leaves.get(f"{cpu}/compat.compat_pvr")
     new = u32(int(pvr, 0))
     if leaf is not None:
-        return [Edit(leaf.start, leaf.end, new)]
+        return [Splice(leaf.start, leaf.end, new)]
     at = _owner_end(base, cpu)
-    return [Edit(at, at, writer.subsection_header("cpu/compat", 1) + new)]
+    return [Splice(at, at, writer.subsection_header("cpu/compat", 1) + new)]
 
 
 @mutation("values", cpu=CPU, register=between(0, 1023), value=FIELD_EDGES)
-def cpu_register(base: Anatomy, cpu: str, register: int, value: str) -> list[Edit]:
+def cpu_register(base: Anatomy, cpu: str, register: int, value: str) -> list[Splice]:
     """A special register of a processor has a number at the edges."""
     start, end = element(base.arrays[f"{cpu}.env.spr"], register, "")
-    return [Edit(start, end, sized_edge(value, base.data[start:end]))]
+    return [Splice(start, end, sized_edge(value, base.data[start:end]))]
 
 
 def _vectors(base: Anatomy) -> list[str]:
@@ -86,11 +86,11 @@ _BIT = Number(lambda _b, _c: 0, lambda base, chosen: base.leaves[chosen["vector"
 
 
 @mutation("values", vector=Place(_vectors), bit=_BIT)
-def option_vector_bit(base: Anatomy, vector: str, bit: int) -> list[Edit]:
+def option_vector_bit(base: Anatomy, vector: str, bit: int) -> list[Splice]:
     """A bit of a negotiated option vector is the other way."""
     leaf = base.leaves[vector]
     at = leaf.start + bit // 8 % leaf.size
-    return [Edit(at, at + 1, bytes([base.data[at] ^ 0x80 >> bit % 8]))]
+    return [Splice(at, at + 1, bytes([base.data[at] ^ 0x80 >> bit % 8]))]
 
 
 def _interrupt(leaf: Leaf) -> bool:
@@ -109,10 +109,10 @@ _NUMBERS = among(
     field=Place(lambda base: [leaf.path for leaf in base.leaves.values() if _interrupt(leaf)]),
     number=_NUMBERS,
 )
-def irq_number(base: Anatomy, field: str, number: str) -> list[Edit]:
+def irq_number(base: Anatomy, field: str, number: str) -> list[Splice]:
     """An interrupt number is another: of another device, at the end of the numbers, or of none."""
     leaf = base.leaves[field]
-    return [Edit(leaf.start, leaf.end, sized_edge(number, base.data[leaf.start : leaf.end]))]
+    return [Splice(leaf.start, leaf.end, sized_edge(number, base.data[leaf.start : leaf.end]))]
 
 
 def _servers(base: Anatomy) -> list[str]:
@@ -130,10 +130,10 @@ _ENTRY = Number(lambda _b, _c: 0, lambda base, chosen: base.arrays[chosen["array
     index=_ENTRY,
     server=among("0", "1", "7", "8", "0x7ff", "0x800", "0xffffff", "top"),
 )
-def server_number(base: Anatomy, array: str, index: int, server: str) -> list[Edit]:
+def server_number(base: Anatomy, array: str, index: int, server: str) -> list[Splice]:
     """An interrupt goes to a server (a thread) that there is not."""
     start, end = element(base.arrays[array], index, "server")
-    return [Edit(start, end, sized_edge(server, base.data[start:end]))]
+    return [Splice(start, end, sized_edge(server, base.data[start:end]))]
 
 
 def _states(base: Anatomy) -> list[str]:
@@ -147,8 +147,8 @@ _STATES = among(
 
 
 @mutation("values", state=Place(_states), name=_STATES)
-def run_state(base: Anatomy, state: str, name: str) -> list[Edit]:
+def run_state(base: Anatomy, state: str, name: str) -> list[Splice]:
     """The machine was in another state, or in one that there is not."""
     array = base.arrays[state]
     size = array.end - array.start
-    return [Edit(array.start, array.end, name.encode()[:size].ljust(size, b"\0"))]
+    return [Splice(array.start, array.end, name.encode()[:size].ljust(size, b"\0"))]

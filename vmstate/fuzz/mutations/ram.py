@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Place, among
 from vmstate.fuzz.mutations.edge_values import u16, u32, u64
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 from vmstate.stream import writer
 from vmstate.stream.constants import RamFlag
 from vmstate.stream.sections.ram import Ram
@@ -58,15 +58,15 @@ PAGES = Place(lambda base: list(base.remember(_records, _records)))
 BODY = Place(_bodies)
 
 
-def _word(record: Record, word: int) -> Edit:
-    return Edit(record.start, record.start + 8, u64(word))
+def _word(record: Record, word: int) -> Splice:
+    return Splice(record.start, record.start + 8, u64(word))
 
 
 _ADDRESSES = among("block", "block+page", "block-page", "2^32", "2^40", "2^63", "top", "not a page")
 
 
 @mutation("ram", page=PAGES, address=_ADDRESSES)
-def page_address(base: Anatomy, page: str, address: str) -> list[Edit]:
+def page_address(base: Anatomy, page: str, address: str) -> list[Splice]:
     """A page has an address at the end of its block, or beyond it."""
     record = _record(base, page)
     new = {
@@ -86,7 +86,7 @@ _BITS = among(0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x100, 0x200, 0x40
 
 
 @mutation("ram", page=PAGES, flags=_BITS, kept=among(False, True))
-def page_flags(base: Anatomy, page: str, flags: int, kept: bool) -> list[Edit]:
+def page_flags(base: Anatomy, page: str, flags: int, kept: bool) -> list[Splice]:
     """A page has other flags, or a flag more if those it has are ``kept``."""
     record = _record(base, page)
     old = record.word & _FLAGS if kept else record.word & _CONTINUE
@@ -97,37 +97,37 @@ _NAMES = among("pc.ram", "", "x" * 255, "ppc_spapr.ram\0x", "/rom@etc/acpi/table
 
 
 @mutation("ram", page=PAGES, name=_NAMES)
-def page_block(base: Anatomy, page: str, name: str) -> list[Edit]:
+def page_block(base: Anatomy, page: str, name: str) -> list[Splice]:
     """A page belongs to a block that there is not."""
     record = _record(base, page)
     return [
         _word(record, record.word & ~_CONTINUE),
-        Edit(record.start + 8, record.start + record.lead, writer.counted(name[:255])),
+        Splice(record.start + 8, record.start + record.lead, writer.counted(name[:255])),
     ]
 
 
 @mutation("ram", page=PAGES, repaired=among(True, False))
-def page_same_block(base: Anatomy, page: str, repaired: bool) -> list[Edit]:
+def page_same_block(base: Anatomy, page: str, repaired: bool) -> list[Splice]:
     """A page names no block where there was none before; its name is left out if ``repaired``."""
     record = _record(base, page)
-    edits = [_word(record, record.word | _CONTINUE)]
+    splices = [_word(record, record.word | _CONTINUE)]
     if repaired:
-        edits.append(Edit(record.start + 8, record.start + record.lead, b""))
-    return edits
+        splices.append(Splice(record.start + 8, record.start + record.lead, b""))
+    return splices
 
 
 @mutation("ram", page=PAGES, byte=among(1, 0x80, 0xFF))
-def page_fill(base: Anatomy, page: str, byte: int) -> list[Edit]:
+def page_fill(base: Anatomy, page: str, byte: int) -> list[Splice]:
     """A page of zeros is one of another byte."""
     record = _record(base, page)
     at = record.start + record.lead
-    return [Edit(at, at + 1, bytes([byte % 256]))] if record.word & RamFlag.ZERO else []
+    return [Splice(at, at + 1, bytes([byte % 256]))] if record.word & RamFlag.ZERO else []
 
 
-def _insert(base: Anatomy, body: str, new: bytes) -> list[Edit]:
+def _insert(base: Anatomy, body: str, new: bytes) -> list[Splice]:
     """A record in front of a section's pages; it names its block, so what follows stays what it is."""
     at = base.by_path[body].section.payload_start
-    return [Edit(at, at, new)]
+    return [Splice(at, at, new)]
 
 
 def block_name(base: Anatomy) -> bytes:
@@ -141,7 +141,7 @@ _DATA = among("zeros", "too short", "ones", "a run beyond the page")
 
 
 @mutation("ram", body=BODY, length=_DELTAS, encoding=among(1, 0, 2, 255), data=_DATA)
-def page_xbzrle(base: Anatomy, body: str, length: int, encoding: int, data: str) -> list[Edit]:
+def page_xbzrle(base: Anatomy, body: str, length: int, encoding: int, data: str) -> list[Splice]:
     """A page comes as XBZRLE delta whose length, encoding or contents are wrong."""
     size = min(max(length, 0), 0xFFFF)
     payload = {
@@ -158,7 +158,7 @@ _SIZES = among(0, 1, 0x1000, 0x1001, 0x100E, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
 @mutation("ram", body=BODY, length=_SIZES)
-def page_compressed(base: Anatomy, body: str, length: int) -> list[Edit]:
+def page_compressed(base: Anatomy, body: str, length: int) -> list[Splice]:
     """A page comes compressed with a length that is too large, or negative."""
     word = u64(int(RamFlag.COMPRESS_PAGE))
     return _insert(base, body, word + block_name(base) + u32(length) + bytes(min(max(length, 0), 0x100E)))
@@ -168,7 +168,7 @@ _SPECIAL = among("hook", "flush", "mem size 0", "mem size", "full", "nothing", "
 
 
 @mutation("ram", body=BODY, record=_SPECIAL)
-def ram_record(base: Anatomy, body: str, record: str) -> list[Edit]:
+def ram_record(base: Anatomy, body: str, record: str) -> list[Splice]:
     """A record more stands in front of a section's pages, one that does not belong there."""
     name = block_name(base)
     new = {
@@ -185,7 +185,7 @@ def ram_record(base: Anatomy, body: str, record: str) -> list[Edit]:
 
 
 @mutation("ram", body=BODY, what=among("missing", "twice", "early", "with an address", "with a flag"))
-def ram_end(base: Anatomy, body: str, what: str) -> list[Edit]:
+def ram_end(base: Anatomy, body: str, what: str) -> list[Splice]:
     """The mark behind a section's pages is missing (they do not end), comes twice, early, or is odd."""
     section = base.by_path[body].section
     end, eos = section.payload_end, int(RamFlag.EOS)
@@ -197,11 +197,11 @@ def ram_end(base: Anatomy, body: str, what: str) -> list[Edit]:
         "with an address": u64(PAGE | eos),
         "with a flag": u64(eos | int(RamFlag.ZERO)),
     }[what]
-    return [Edit(end - 8, end, new)]
+    return [Splice(end - 8, end, new)]
 
 
 @mutation("ram", body=BODY, times=among(1, 16, 256))
-def pages_again(base: Anatomy, body: str, times: int) -> list[Edit]:
+def pages_again(base: Anatomy, body: str, times: int) -> list[Splice]:
     """A section's pages are followed by the same page again and again."""
     new = u64(int(RamFlag.ZERO)) + block_name(base) + b"\0"
     return _insert(base, body, new * min(max(times, 0), 256))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Place, among
 from vmstate.fuzz.mutations.edge_values import WIDE_EDGES, u32, u64, wide_edge
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 from vmstate.stream import writer
 from vmstate.stream.constants import RamFlag
 
@@ -52,69 +52,69 @@ def _block(base: Anatomy, path: str) -> Block:
     return base.remember(_blocks, _blocks)[path]
 
 
-def _with_total(base: Anatomy, change: int, *, repaired: bool) -> list[Edit]:
+def _with_total(base: Anatomy, change: int, *, repaired: bool) -> list[Splice]:
     """The sum follows if ``repaired`` (as far as it has bits for it: its lowest are flags)."""
     at = _total(base)
     if at is None or not repaired or not change:
         return []
     old = int.from_bytes(base.data[at : at + 8], "big")
-    return [Edit(at, at + 8, u64((old & ~(_PAGE - 1)) + change & ~(_PAGE - 1) | old & (_PAGE - 1)))]
+    return [Splice(at, at + 8, u64((old & ~(_PAGE - 1)) + change & ~(_PAGE - 1) | old & (_PAGE - 1)))]
 
 
 @mutation("ram", _has_list, total=WIDE_EDGES)
-def ram_total(base: Anatomy, total: str) -> list[Edit]:
+def ram_total(base: Anatomy, total: str) -> list[Splice]:
     """The sum of the blocks' lengths is not what they add up to."""
     at = _total(base)
     assert at is not None
     old = int.from_bytes(base.data[at : at + 8], "big") & ~(_PAGE - 1)
-    return [Edit(at, at + 8, u64(wide_edge(total, old) & ~(_PAGE - 1) | _MEM_SIZE))]
+    return [Splice(at, at + 8, u64(wide_edge(total, old) & ~(_PAGE - 1) | _MEM_SIZE))]
 
 
 @mutation("ram", block=BLOCK, length=WIDE_EDGES, repaired=among(True, False))
-def block_length(base: Anatomy, block: str, length: str, repaired: bool) -> list[Edit]:
+def block_length(base: Anatomy, block: str, length: str, repaired: bool) -> list[Splice]:
     """A block has another length; the sum follows if ``repaired``."""
     found = _block(base, block)
     new = wide_edge(length, found.length)
-    edit = Edit(found.length_at, found.length_at + 8, u64(new))
-    return [edit, *_with_total(base, new - found.length, repaired=repaired)]
+    splice = Splice(found.length_at, found.length_at + 8, u64(new))
+    return [splice, *_with_total(base, new - found.length, repaired=repaired)]
 
 
 @mutation("ram", block=BLOCK, repaired=among(True, False))
-def block_missing(base: Anatomy, block: str, repaired: bool) -> list[Edit]:
+def block_missing(base: Anatomy, block: str, repaired: bool) -> list[Splice]:
     """A block is not in the list; the sum follows if ``repaired``."""
     found = _block(base, block)
-    edit = Edit(found.start, found.length_at + 8, b"")
-    return [edit, *_with_total(base, -found.length, repaired=repaired)]
+    splice = Splice(found.start, found.length_at + 8, b"")
+    return [splice, *_with_total(base, -found.length, repaired=repaired)]
 
 
 @mutation("ram", block=BLOCK, repaired=among(True, False))
-def block_twice(base: Anatomy, block: str, repaired: bool) -> list[Edit]:
+def block_twice(base: Anatomy, block: str, repaired: bool) -> list[Splice]:
     """A block is twice in the list; the sum follows if ``repaired``."""
     found = _block(base, block)
     end = found.length_at + 8
-    edit = Edit(end, end, base.data[found.start : end])
-    return [edit, *_with_total(base, found.length, repaired=repaired)]
+    splice = Splice(end, end, base.data[found.start : end])
+    return [splice, *_with_total(base, found.length, repaired=repaired)]
 
 
 @mutation(
     "ram", block=BLOCK, name=among("", "x", "pc.ram", "x" * 255, "ppc_spapr.ram\0"), length=among("same", "0")
 )
-def block_added(base: Anatomy, block: str, name: str, length: str) -> list[Edit]:
+def block_added(base: Anatomy, block: str, name: str, length: str) -> list[Splice]:
     """The list has a block more that there is not; the sum is right."""
     found = _block(base, block)
     size = found.length if length == "same" else 0
     new = writer.counted(name[:255]) + u64(size)
-    return [Edit(found.start, found.start, new), *_with_total(base, size, repaired=True)]
+    return [Splice(found.start, found.start, new), *_with_total(base, size, repaired=True)]
 
 
 _PAGE_SIZES = among(0, 1, 0xFFF, 0x1000, 0x10000, 1 << 24, 1 << 63)
 
 
 @mutation("ram", block=BLOCK, size=_PAGE_SIZES)
-def block_page_size(base: Anatomy, block: str, size: int) -> list[Edit]:
+def block_page_size(base: Anatomy, block: str, size: int) -> list[Splice]:
     """Behind a block's length comes the page size of a source that may switch to postcopy."""
     at = _block(base, block).length_at + 8
-    return [Edit(at, at, u64(size))]
+    return [Splice(at, at, u64(size))]
 
 
 _PAGE_SIZE_VALUES = among("0", "1", "1023", "0x1001", "0x10000", "0x8000000000000000")
@@ -128,7 +128,7 @@ def _mapped(base: Anatomy) -> bool:
 @mutation(
     "ram", _mapped, page_size=_PAGE_SIZE_VALUES, bitmap=_OFFSETS, pages=_OFFSETS, version=among(1, 0, 2)
 )
-def mapped_ram_header(base: Anatomy, page_size: str, bitmap: str, pages: str, version: int) -> list[Edit]:
+def mapped_ram_header(base: Anatomy, page_size: str, bitmap: str, pages: str, version: int) -> list[Splice]:
     """The blocks have the headers of mapped-ram, with a page size or an offset of zero, or a wrong one.
 
     The configuration says that the source has the capability.
@@ -138,11 +138,11 @@ def mapped_ram_header(base: Anatomy, page_size: str, bitmap: str, pages: str, ve
     capability = (
         writer.subsection_header("configuration/capabilities", 1) + u32(1) + writer.counted("mapped-ram")
     )
-    edits = [Edit(at, at, capability)]
+    splices = [Splice(at, at, capability)]
     size = len(base.data)
     where = {"right": 1 << 20, "0": 0, "1": 1, "end": size, "beyond": size + (1 << 20), "top": (1 << 64) - 1}
     for found in base.remember(_blocks, _blocks).values():
         end = found.length_at + 8
         header = u32(version) + u64(int(page_size, 0)) + u64(where[bitmap]) + u64(where[pages])
-        edits.append(Edit(end, end, header))
-    return edits
+        splices.append(Splice(end, end, header))
+    return splices

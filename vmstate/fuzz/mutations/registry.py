@@ -9,10 +9,10 @@ from random import Random
 
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Chosen, Domain, Value
+from vmstate.fuzz.splices import Splice
 
-Function = Callable[..., list[Edit]]
+Function = Callable[..., list[Splice]]
 Needs = Callable[[Anatomy], bool]
 
 
@@ -41,7 +41,7 @@ class Mutation:
                 return None
         return chosen
 
-    def edits(self, base: Anatomy, chosen: Chosen) -> list[Edit]:
+    def splices(self, base: Anatomy, chosen: Chosen) -> list[Splice]:
         """What it does to the stream; nothing where a parameter names what the stream does not have.
 
         Raises ConfigurationError for parameters that are not those of the mutation.
@@ -72,7 +72,7 @@ MUTATIONS: dict[str, Mutation] = {}
 def mutation(kind: str, needs: Needs | None = None, /, **domains: Domain) -> Callable[[Function], Function]:
     """Register a function as a mutation: its name with dashes, its docstring's first line, its parameters.
 
-    It gets the :class:`Anatomy` and a value for each parameter, and returns edits of the base stream.
+    It gets the :class:`Anatomy` and a value for each parameter, and returns splices of the base stream.
     """
 
     def register(function: Function) -> Function:

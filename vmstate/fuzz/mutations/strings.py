@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Chosen, OneOf, Place, among
 from vmstate.fuzz.mutations.edge_values import u32
 from vmstate.fuzz.mutations.places import named
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 
 _MOST = 255
 
@@ -73,12 +73,12 @@ CONTENTS = among(*_contents(b""))
 
 
 @mutation("strings", text=TEXT, content=CONTENTS)
-def text_changed(base: Anatomy, text: str, content: str) -> list[Edit]:
+def text_changed(base: Anatomy, text: str, content: str) -> list[Splice]:
     """A name is another, of up to 255 bytes; the length in front of it is right."""
     found = base.remember(_texts, _texts)[text]
     new = _contents(base.data[found.start : found.end])[content]
     length = u32(len(new))[-found.prefix :]
-    return [Edit(found.start - found.prefix, found.end, length + new)]
+    return [Splice(found.start - found.prefix, found.end, length + new)]
 
 
 def _lengths(base: Anatomy, chosen: Chosen) -> list[int]:
@@ -89,18 +89,18 @@ def _lengths(base: Anatomy, chosen: Chosen) -> list[int]:
 
 
 @mutation("strings", text=TEXT, length=OneOf(_lengths))
-def text_length(base: Anatomy, text: str, length: int) -> list[Edit]:
+def text_length(base: Anatomy, text: str, length: int) -> list[Splice]:
     """The length in front of a name lies."""
     found = base.remember(_texts, _texts)[text]
     new = u32(length)[-found.prefix :]
-    return [Edit(found.start - found.prefix, found.start, new)]
+    return [Splice(found.start - found.prefix, found.start, new)]
 
 
 @mutation("strings", buffer=BUFFER, content=among("no end", "empty", "letter", "format", "not utf-8"))
-def buffer_text(base: Anatomy, buffer: str, content: str) -> list[Edit]:
+def buffer_text(base: Anatomy, buffer: str, content: str) -> list[Splice]:
     """A text in a buffer of fixed size is another, or has no end."""
     found = base.remember(_buffers, _buffers)[buffer]
     size = found.end - found.start
     old = base.data[found.start : found.end].split(b"\0", 1)[0]
     new = (old + b"~" * size)[:size] if content == "no end" else _contents(old)[content][:size]
-    return [Edit(found.start, found.end, new.ljust(size, b"\0"))]
+    return [Splice(found.start, found.end, new.ljust(size, b"\0"))]

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from vmstate.describe import Node
 from vmstate.describe.vmdesc import Style
 from vmstate.fuzz.anatomy import Anatomy, Part, Subsection
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Place, among
 from vmstate.fuzz.mutations.edge_values import EDGES, edge, u32
 from vmstate.fuzz.mutations.places import SECTION, SUBSECTION
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 from vmstate.stream import writer
 from vmstate.tree.additions import declared_subsections
 from vmstate.tree.decoded import By
@@ -25,42 +25,42 @@ def _bytes(base: Anatomy, sub: Subsection) -> bytes:
 
 
 @mutation("subsections", subsection=SUBSECTION)
-def subsection_missing(base: Anatomy, subsection: str) -> list[Edit]:
+def subsection_missing(base: Anatomy, subsection: str) -> list[Splice]:
     """A subsection is left out."""
     sub = base.subsections[subsection]
-    return [Edit(sub.start, sub.end, b"")]
+    return [Splice(sub.start, sub.end, b"")]
 
 
 @mutation("subsections", subsection=SUBSECTION, times=among(1, 2, 1000))
-def subsection_duplicate(base: Anatomy, subsection: str, times: int) -> list[Edit]:
+def subsection_duplicate(base: Anatomy, subsection: str, times: int) -> list[Splice]:
     """A subsection comes again."""
     sub = base.subsections[subsection]
     again = _bytes(base, sub)
-    return [Edit(sub.end, sub.end, again * min(max(times, 0), max(_LONGEST // len(again), 1)))]
+    return [Splice(sub.end, sub.end, again * min(max(times, 0), max(_LONGEST // len(again), 1)))]
 
 
 @mutation("subsections", subsection=SUBSECTION, behind=SUBSECTION)
-def subsection_moved(base: Anatomy, subsection: str, behind: str) -> list[Edit]:
+def subsection_moved(base: Anatomy, subsection: str, behind: str) -> list[Splice]:
     """A subsection comes elsewhere: in another order, or in another device."""
     sub, place = base.subsections[subsection], base.subsections[behind].end
     if sub.start <= place <= sub.end:
         return []
-    return [Edit(place, place, _bytes(base, sub)), Edit(sub.start, sub.end, b"")]
+    return [Splice(place, place, _bytes(base, sub)), Splice(sub.start, sub.end, b"")]
 
 
 @mutation("subsections", subsection=SUBSECTION, section=SECTION)
-def subsection_in_other(base: Anatomy, subsection: str, section: str) -> list[Edit]:
+def subsection_in_other(base: Anatomy, subsection: str, section: str) -> list[Splice]:
     """A section ends with a subsection of another device."""
     at = base.by_path[section].section.payload_end
-    return [Edit(at, at, _bytes(base, base.subsections[subsection]))]
+    return [Splice(at, at, _bytes(base, base.subsections[subsection]))]
 
 
 @mutation("subsections", subsection=SUBSECTION, depth=among(1, 2, 16, 1000))
-def subsection_nested(base: Anatomy, subsection: str, depth: int) -> list[Edit]:
+def subsection_nested(base: Anatomy, subsection: str, depth: int) -> list[Splice]:
     """A subsection stands inside itself, in front of its fields' end, so many times."""
     sub = base.subsections[subsection]
     again = _bytes(base, sub)
-    return [Edit(sub.end, sub.end, b"".join(_nested(again, min(depth, _LONGEST // len(again)))))]
+    return [Splice(sub.end, sub.end, b"".join(_nested(again, min(depth, _LONGEST // len(again)))))]
 
 
 def _nested(again: bytes, depth: int) -> list[bytes]:
@@ -77,19 +77,19 @@ def _nested(again: bytes, depth: int) -> list[bytes]:
 @mutation(
     "subsections", section=SECTION, name=among("", "/", "/x", "x", "/" + "x" * 200), size=among(0, 4, 64)
 )
-def subsection_unknown(base: Anatomy, section: str, name: str, size: int) -> list[Edit]:
+def subsection_unknown(base: Anatomy, section: str, name: str, size: int) -> list[Splice]:
     """A section ends with a subsection that nobody knows; its name begins with that of the device."""
     part = base.by_path[section].section
     owner = part.idstr.rsplit("/", 1)[-1]
     new = writer.subsection_header((owner + name)[:255], 1) + bytes(min(max(size, 0), _LONGEST))
-    return [Edit(part.payload_end, part.payload_end, new)]
+    return [Splice(part.payload_end, part.payload_end, new)]
 
 
 _NAMES = among("letter", "shorter", "longer", "255", "empty", "no prefix", "parent")
 
 
 @mutation("subsections", subsection=SUBSECTION, change=_NAMES)
-def subsection_misnamed(base: Anatomy, subsection: str, change: str) -> list[Edit]:
+def subsection_misnamed(base: Anatomy, subsection: str, change: str) -> list[Splice]:
     """A subsection has another name."""
     sub = base.subsections[subsection]
     at, end = sub.start + 1, sub.version_at
@@ -103,35 +103,35 @@ def subsection_misnamed(base: Anatomy, subsection: str, change: str) -> list[Edi
         "no prefix": name.rsplit(b"/", 1)[-1],
         "parent": name.rsplit(b"/", 1)[0],
     }[change]
-    return [Edit(at, end, bytes([min(len(new), 255)]) + new[:255])]
+    return [Splice(at, end, bytes([min(len(new), 255)]) + new[:255])]
 
 
 @mutation("subsections", subsection=SUBSECTION, length=EDGES)
-def subsection_name_length(base: Anatomy, subsection: str, length: str) -> list[Edit]:
+def subsection_name_length(base: Anatomy, subsection: str, length: str) -> list[Splice]:
     """The length in front of a subsection's name lies."""
     at = base.subsections[subsection].start + 1
-    return [Edit(at, at + 1, bytes([edge(length, base.data[at]) % 256]))]
+    return [Splice(at, at + 1, bytes([edge(length, base.data[at]) % 256]))]
 
 
 @mutation("subsections", subsection=SUBSECTION, version=EDGES)
-def subsection_version(base: Anatomy, subsection: str, version: str) -> list[Edit]:
+def subsection_version(base: Anatomy, subsection: str, version: str) -> list[Splice]:
     """A subsection has another version."""
     at = base.subsections[subsection].version_at
-    return [Edit(at, at + 4, u32(edge(version, int.from_bytes(base.data[at : at + 4], "big"))))]
+    return [Splice(at, at + 4, u32(edge(version, int.from_bytes(base.data[at : at + 4], "big"))))]
 
 
 @mutation("subsections", subsection=SUBSECTION)
-def subsection_empty(base: Anatomy, subsection: str) -> list[Edit]:
+def subsection_empty(base: Anatomy, subsection: str) -> list[Splice]:
     """A subsection has no fields."""
     sub = base.subsections[subsection]
-    return [Edit(sub.version_at + 4, sub.end, b"")]
+    return [Splice(sub.version_at + 4, sub.end, b"")]
 
 
 @mutation("subsections", subsection=SUBSECTION)
-def subsection_unmarked(base: Anatomy, subsection: str) -> list[Edit]:
+def subsection_unmarked(base: Anatomy, subsection: str) -> list[Splice]:
     """A subsection lacks its mark."""
     at = base.subsections[subsection].start
-    return [Edit(at, at + 1, b"")]
+    return [Splice(at, at + 1, b"")]
 
 
 # ---- those that our declarations know
@@ -176,7 +176,7 @@ ABSENT = Place(lambda base: list(base.remember(_absent, _absent)))
 
 
 @mutation("subsections", subsection=ABSENT, fill=among(0, 1, 0x7F, 0x80, 0xFF), times=among(1, 2, 1000))
-def subsection_added(base: Anatomy, subsection: str, fill: int, times: int) -> list[Edit]:
+def subsection_added(base: Anatomy, subsection: str, fill: int, times: int) -> list[Splice]:
     """A section has a subsection more that its device knows, its fields filled with one byte.
 
     With ``fill`` other than 0 and many ``times`` a queue in it does not end.
@@ -186,4 +186,4 @@ def subsection_added(base: Anatomy, subsection: str, fill: int, times: int) -> l
     body = bytes([fill % 256]) * (len(new) - header)
     if fill:
         body *= min(max(times, 0), _LONGEST // max(len(body), 1) or 1)
-    return [Edit(at, at, new[:header] + body)]
+    return [Splice(at, at, new[:header] + body)]

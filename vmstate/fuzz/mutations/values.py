@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from vmstate.fuzz.anatomy import Anatomy, Leaf
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Chosen, Number, OneOf, Place, among, between
 from vmstate.fuzz.mutations.edge_values import FIELD_EDGES, sized_edge
 from vmstate.fuzz.mutations.places import ARRAY, FIELD, NUMBER, array_fields, element
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 
 _U64 = (1 << 64) - 1
 
@@ -17,50 +17,50 @@ def _bits(base: Anatomy, chosen: Chosen) -> int:
 
 
 @mutation("values", field=NUMBER, value=FIELD_EDGES)
-def field_edge(base: Anatomy, field: str, value: str) -> list[Edit]:
+def field_edge(base: Anatomy, field: str, value: str) -> list[Splice]:
     """A field has a number at the edges of what it can hold, or near its own."""
     leaf = base.leaves[field]
-    return [Edit(leaf.start, leaf.end, sized_edge(value, base.data[leaf.start : leaf.end]))]
+    return [Splice(leaf.start, leaf.end, sized_edge(value, base.data[leaf.start : leaf.end]))]
 
 
 @mutation("values", field=FIELD, bit=Number(lambda _base, _chosen: 0, _bits))
-def field_bit(base: Anatomy, field: str, bit: int) -> list[Edit]:
+def field_bit(base: Anatomy, field: str, bit: int) -> list[Splice]:
     """A bit of a field is flipped; 0 is the lowest."""
     leaf = base.leaves[field]
     at = leaf.end - 1 - bit // 8 % leaf.size
-    return [Edit(at, at + 1, bytes([base.data[at] ^ 1 << bit % 8]))]
+    return [Splice(at, at + 1, bytes([base.data[at] ^ 1 << bit % 8]))]
 
 
 @mutation("values", field=NUMBER, value=Number(lambda _base, _chosen: 0, lambda _base, _chosen: _U64))
-def field_random(base: Anatomy, field: str, value: int) -> list[Edit]:
+def field_random(base: Anatomy, field: str, value: int) -> list[Splice]:
     """A field has any number."""
     leaf = base.leaves[field]
-    return [Edit(leaf.start, leaf.end, (value % (1 << 8 * leaf.size)).to_bytes(leaf.size, "big"))]
+    return [Splice(leaf.start, leaf.end, (value % (1 << 8 * leaf.size)).to_bytes(leaf.size, "big"))]
 
 
 @mutation("values", field=NUMBER, other=NUMBER)
-def field_of_other(base: Anatomy, field: str, other: str) -> list[Edit]:
+def field_of_other(base: Anatomy, field: str, other: str) -> list[Splice]:
     """A field has the number of another."""
     leaf, source = base.leaves[field], base.leaves[other]
     new = base.data[source.start : source.end][-leaf.size :].rjust(leaf.size, b"\0")
-    return [Edit(leaf.start, leaf.end, new)]
+    return [Splice(leaf.start, leaf.end, new)]
 
 
 @mutation("values", field=FIELD, byte=among(0, 0xFF, 1, 0x80))
-def field_filled(base: Anatomy, field: str, byte: int) -> list[Edit]:
+def field_filled(base: Anatomy, field: str, byte: int) -> list[Splice]:
     """All bytes of a field are one and the same."""
     leaf = base.leaves[field]
-    return [Edit(leaf.start, leaf.end, bytes([byte % 256]) * leaf.size)]
+    return [Splice(leaf.start, leaf.end, bytes([byte % 256]) * leaf.size)]
 
 
 BOOL = Place(lambda base: [leaf.path for leaf in base.leaves.values() if leaf.type == "bool"])
 
 
 @mutation("values", field=BOOL, byte=among(1, 2, 0x80, 0xFF, 0))
-def bool_of_two(base: Anatomy, field: str, byte: int) -> list[Edit]:
+def bool_of_two(base: Anatomy, field: str, byte: int) -> list[Splice]:
     """A bool is neither 0 nor 1."""
     leaf = base.leaves[field]
-    return [Edit(leaf.start, leaf.end, bytes([byte % 256]))]
+    return [Splice(leaf.start, leaf.end, bytes([byte % 256]))]
 
 
 _SMALL = 16
@@ -76,10 +76,10 @@ ENUM = Place(lambda base: [leaf.path for leaf in base.leaves.values() if _maybe_
 
 
 @mutation("values", field=ENUM, value=between(-2, 70))
-def enum_index(base: Anatomy, field: str, value: int) -> list[Edit]:
+def enum_index(base: Anatomy, field: str, value: int) -> list[Splice]:
     """A number that may choose among a few is a little more than the last, or negative."""
     leaf = base.leaves[field]
-    return [Edit(leaf.start, leaf.end, (value % (1 << 8 * leaf.size)).to_bytes(leaf.size, "big"))]
+    return [Splice(leaf.start, leaf.end, (value % (1 << 8 * leaf.size)).to_bytes(leaf.size, "big"))]
 
 
 # ---- arrays
@@ -93,27 +93,27 @@ _INDEX = Number(lambda _base, _chosen: 0, lambda base, chosen: base.arrays[chose
 
 
 @mutation("values", array=ARRAY, index=_INDEX, field=OneOf(_fields), value=FIELD_EDGES)
-def element_edge(base: Anatomy, array: str, index: int, field: str, value: str) -> list[Edit]:
+def element_edge(base: Anatomy, array: str, index: int, field: str, value: str) -> list[Splice]:
     """A field of an array's element has a number at the edges."""
     start, end = element(base.arrays[array], index, field)
-    return [Edit(start, end, sized_edge(value, base.data[start:end]))]
+    return [Splice(start, end, sized_edge(value, base.data[start:end]))]
 
 
 @mutation("values", array=ARRAY, byte=among(0xFF, 0, 1, 0x80), first=_INDEX, length=between(1, 256))
-def elements_filled(base: Anatomy, array: str, byte: int, first: int, length: int) -> list[Edit]:
+def elements_filled(base: Anatomy, array: str, byte: int, first: int, length: int) -> list[Splice]:
     """Some elements of an array have all their bytes alike."""
     found = base.arrays[array]
     start = found.start + first % found.length * found.width
     end = min(found.end, start + min(max(length, 0), 4096) * found.width)
-    return [Edit(start, end, bytes([byte % 256]) * (end - start))]
+    return [Splice(start, end, bytes([byte % 256]) * (end - start))]
 
 
 @mutation("values", array=ARRAY, index=_INDEX, bit=between(0, 63))
-def element_bit(base: Anatomy, array: str, index: int, bit: int) -> list[Edit]:
+def element_bit(base: Anatomy, array: str, index: int, bit: int) -> list[Splice]:
     """A bit of an array's element is flipped."""
     start, end = element(base.arrays[array], index, "")
     at = end - 1 - bit // 8 % (end - start)
-    return [Edit(at, at + 1, bytes([base.data[at] ^ 1 << bit % 8]))]
+    return [Splice(at, at + 1, bytes([base.data[at] ^ 1 << bit % 8]))]
 
 
 def _bitmap(base: Anatomy) -> list[str]:
@@ -126,7 +126,7 @@ _HOLES = among(
 
 
 @mutation("values", bitmap=Place(_bitmap), holes=_HOLES)
-def bitmap_holes(base: Anatomy, bitmap: str, holes: str) -> list[Edit]:
+def bitmap_holes(base: Anatomy, bitmap: str, holes: str) -> list[Splice]:
     """A bitmap has bits set all over, with holes, or where its owner has none."""
     leaf = base.leaves[bitmap]
     size = leaf.size
@@ -139,7 +139,7 @@ def bitmap_holes(base: Anatomy, bitmap: str, holes: str) -> list[Edit]:
         "only the first": b"\x80" + bytes(size - 1),
         "beyond the end": bytes(size // 2) + b"\xff" * (size - size // 2),
     }[holes]
-    return [Edit(leaf.start, leaf.end, new)]
+    return [Splice(leaf.start, leaf.end, new)]
 
 
 _QUEUES = ("sockets", "qtailq", "qlist", "gtree")
@@ -151,7 +151,7 @@ def _queues(base: Anatomy) -> list[str]:
 
 
 @mutation("values", queue=Place(_queues), mark=among(1, 42, 0xFF), times=among(1, 1000, 1 << 16))
-def queue_endless(base: Anatomy, queue: str, mark: int, times: int) -> list[Edit]:
+def queue_endless(base: Anatomy, queue: str, mark: int, times: int) -> list[Splice]:
     """A queue that was empty says again and again that an element follows."""
     leaf = base.leaves[queue]
-    return [Edit(leaf.start, leaf.end, bytes([mark % 256]) * min(max(times, 0), 1 << 16))]
+    return [Splice(leaf.start, leaf.end, bytes([mark % 256]) * min(max(times, 0), 1 << 16))]

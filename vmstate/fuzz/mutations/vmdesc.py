@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.edits import Edit
 from vmstate.fuzz.mutations.domains import Number, among
 from vmstate.fuzz.mutations.edge_values import EDGES, edge, u32
 from vmstate.fuzz.mutations.registry import mutation
+from vmstate.fuzz.splices import Splice
 
 _NUMBER = re.compile(rb"(?<=[ :])\d+")
 _TEXT = re.compile(rb'(?<=: )"[^"]*"|(?<=:)"[^"]*"')
@@ -38,19 +38,19 @@ def _texts(base: Anatomy) -> list[tuple[int, int]]:
     return base.remember(_TEXT, lambda base: _found(base, _TEXT))
 
 
-def _with(base: Anatomy, start: int, end: int, new: bytes, *, repaired: bool) -> list[Edit]:
+def _with(base: Anatomy, start: int, end: int, new: bytes, *, repaired: bool) -> list[Splice]:
     """A piece of the text replaced; the length in front of it follows if ``repaired``."""
     assert base.vmdesc is not None
     at = base.vmdesc.text_start
-    edits = [Edit(start, end, new)]
+    splices = [Splice(start, end, new)]
     if repaired and len(new) != end - start:
         size = base.vmdesc.end - at + len(new) - (end - start)
-        edits.insert(0, Edit(at - 4, at, u32(size)))
-    return edits
+        splices.insert(0, Splice(at - 4, at, u32(size)))
+    return splices
 
 
 @mutation("vmdesc", _has, what=among("missing", "twice", "mark", "empty", "only length"))
-def vmdesc_item(base: Anatomy, what: str) -> list[Edit]:
+def vmdesc_item(base: Anatomy, what: str) -> list[Splice]:
     """The description is missing, comes twice, is empty, or begins with another mark."""
     assert base.vmdesc is not None
     item = base.vmdesc
@@ -62,14 +62,14 @@ def vmdesc_item(base: Anatomy, what: str) -> list[Edit]:
         "empty": whole[:1] + bytes(4),
         "only length": whole[:5],
     }[what]
-    return [Edit(item.start, item.end, new)]
+    return [Splice(item.start, item.end, new)]
 
 
 @mutation("vmdesc", _has, length=EDGES)
-def vmdesc_length(base: Anatomy, length: str) -> list[Edit]:
+def vmdesc_length(base: Anatomy, length: str) -> list[Splice]:
     """The length in front of the description lies."""
     start, text = _text(base)
-    return [Edit(start - 4, start, u32(edge(length, len(text))))]
+    return [Splice(start - 4, start, u32(edge(length, len(text))))]
 
 
 _PLACE = Number(lambda _base, _chosen: 0, lambda base, _chosen: len(_numbers(base)) - 1)
@@ -77,7 +77,7 @@ _LIES = among("0", "1", "-1", "999999999999", "9" * 25, "1e9", '"1"', "null", "[
 
 
 @mutation("vmdesc", number=_PLACE, value=_LIES, repaired=among(True, False))
-def vmdesc_number(base: Anatomy, number: int, value: str, repaired: bool) -> list[Edit]:
+def vmdesc_number(base: Anatomy, number: int, value: str, repaired: bool) -> list[Splice]:
     """A size, version, instance or array length in the description lies."""
     start, end = _numbers(base)[number]
     return _with(base, start, end, value.encode(), repaired=repaired)
@@ -90,7 +90,7 @@ _NAMES = among(
 
 
 @mutation("vmdesc", text=_TEXT_PLACE, value=_NAMES, repaired=among(True, False))
-def vmdesc_text(base: Anatomy, text: int, value: str, repaired: bool) -> list[Edit]:
+def vmdesc_text(base: Anatomy, text: int, value: str, repaired: bool) -> list[Splice]:
     """A name or a type in the description lies."""
     start, end = _texts(base)[text]
     return _with(base, start, end, value.encode("utf-8", "backslashreplace"), repaired=repaired)
@@ -110,7 +110,7 @@ _WHOLES = {
 
 
 @mutation("vmdesc", _has, text=among(*_WHOLES))
-def vmdesc_other(base: Anatomy, text: str) -> list[Edit]:
+def vmdesc_other(base: Anatomy, text: str) -> list[Splice]:
     """The description is another text altogether."""
     start, old = _text(base)
     return _with(base, start, start + len(old), _WHOLES[text], repaired=True)
@@ -120,8 +120,8 @@ _BYTE = Number(lambda _base, _chosen: 0, lambda base, _chosen: len(_text(base)[1
 
 
 @mutation("vmdesc", _has, at=_BYTE, byte=among(*b'[]{},:"\\0-e \x00\xff'))
-def vmdesc_byte(base: Anatomy, at: int, byte: int) -> list[Edit]:
+def vmdesc_byte(base: Anatomy, at: int, byte: int) -> list[Splice]:
     """A byte of the description is another."""
     start, text = _text(base)
     at = start + at % max(len(text), 1)
-    return [Edit(at, at + 1, bytes([byte % 256]))]
+    return [Splice(at, at + 1, bytes([byte % 256]))]

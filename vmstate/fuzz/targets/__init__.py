@@ -6,6 +6,5 @@ from vmstate.fuzz.targets.reader import Reader
 from vmstate.fuzz.targets.real import Real
 from vmstate.fuzz.targets.simulated import Simulated
 from vmstate.fuzz.targets.target import Target
-from vmstate.fuzz.targets.toy import Toy
 
-__all__ = ["Reader", "Real", "Simulated", "Target", "Toy"]
+__all__ = ["Reader", "Real", "Simulated", "Target"]

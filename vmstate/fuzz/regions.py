@@ -1,4 +1,4 @@
-"""Which places of a stream there are to change, and which of them an edit touches."""
+"""Which places of a stream there are to change, and which of them an splice touches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 from vmstate.fuzz.anatomy import Anatomy, Part
-from vmstate.fuzz.edits import Edit
+from vmstate.fuzz.splices import Splice
 
 _ELEMENT = re.compile(r"\[\d+\]|(?<=@)[0-9a-f.]+")
 
@@ -17,7 +17,7 @@ def general(path: str) -> str:
     return _ELEMENT.sub("[]", path)
 
 
-class Places:
+class Regions:
     """The places of a base: fields, arrays, and what else stands in sections and between them."""
 
     def __init__(self, base: Anatomy) -> None:
@@ -37,9 +37,9 @@ class Places:
         """The names of all places."""
         return set(self._names)
 
-    def touched(self, edits: Iterable[Edit]) -> set[str]:
-        """The places that edits begin in: the first byte of an edit says what it is about."""
-        return {self._names[max(0, bisect_right(self._starts, edit.start) - 1)] for edit in edits}
+    def touched(self, splices: Iterable[Splice]) -> set[str]:
+        """The places that splices begin in: the first byte of an splice says what it is about."""
+        return {self._names[max(0, bisect_right(self._starts, splice.start) - 1)] for splice in splices}
 
 
 def _places(part: Part) -> Iterable[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""Edits of a stream, and a workbench that makes and undoes them without copying the stream."""
+"""Splices of a stream, and a workbench that makes and undoes them without copying the stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 _SLACK = 1 << 16
 
 
-class Edit(NamedTuple):
+class Splice(NamedTuple):
     """The bytes ``start`` … ``end`` of a stream replaced by ``new``; offsets are those of the base stream."""
 
     start: int
@@ -18,32 +18,32 @@ class Edit(NamedTuple):
     new: bytes
 
 
-def combined(edits: Iterable[Edit]) -> list[Edit]:
-    """Edits in the order of their offsets; one that overlaps an earlier given one is left out.
+def combined(splices: Iterable[Splice]) -> list[Splice]:
+    """Splices in the order of their offsets; one that overlaps an earlier given one is left out.
 
-    Insertions at one place keep their order; one at the edge of another edit is no overlap.
+    Insertions at one place keep their order; one at the edge of another splice is no overlap.
     """
-    kept: list[Edit] = []
-    for edit in edits:
-        if not any(edit.start < other.end and other.start < edit.end for other in kept):
-            kept.append(edit)
-    return sorted(kept, key=lambda edit: (edit.start, edit.end))
+    kept: list[Splice] = []
+    for splice in splices:
+        if not any(splice.start < other.end and other.start < splice.end for other in kept):
+            kept.append(splice)
+    return sorted(kept, key=lambda splice: (splice.start, splice.end))
 
 
-def applied(data: bytes | memoryview, edits: Sequence[Edit]) -> bytes:
-    """A copy of ``data`` with ``edits`` (combined) made."""
+def applied(data: bytes | memoryview, splices: Sequence[Splice]) -> bytes:
+    """A copy of ``data`` with ``splices`` (combined) made."""
     pieces: list[bytes | memoryview] = []
     at = 0
     view = memoryview(data)
-    for edit in edits:
-        pieces += (view[at : edit.start], edit.new)
-        at = edit.end
+    for splice in splices:
+        pieces += (view[at : splice.start], splice.new)
+        at = splice.end
     pieces.append(view[at:])
     return b"".join(pieces)
 
 
 class Workbench:
-    """A stream that can be changed for a moment: the largest piece between edits stays where it is.
+    """A stream that can be changed for a moment: the largest piece between splices stays where it is.
 
     What lies to its left and right is written again, and only where something has moved.
     """
@@ -59,33 +59,33 @@ class Workbench:
         self._bytes = bytearray(b"".join((gap, self.base, gap)))
 
     @contextmanager
-    def changed(self, edits: Sequence[Edit]) -> Iterator[memoryview]:
-        """The stream with ``edits`` (combined) made, for the time of the block; it must not be kept."""
-        growth = sum(len(edit.new) for edit in edits)
+    def changed(self, splices: Sequence[Splice]) -> Iterator[memoryview]:
+        """The stream with ``splices`` (combined) made, for the time of the block; it must not be kept."""
+        growth = sum(len(splice.new) for splice in splices)
         if growth > self._slack:
             self._slack = growth * 2
             self._room()
-        starts = [0, *(edit.end for edit in edits)]
-        ends = [*(edit.start for edit in edits), len(self.base)]
+        starts = [0, *(splice.end for splice in splices)]
+        ends = [*(splice.start for splice in splices), len(self.base)]
         sizes = [end - start for start, end in zip(starts, ends, strict=True)]
         still = sizes.index(max(sizes))
         written: list[tuple[int, int]] = []
         last = self._slack + ends[still]
-        for edit, start, end in zip(edits[still:], starts[still + 1 :], ends[still + 1 :], strict=True):
-            written.append((last, len(edit.new)))
-            self._bytes[last : last + len(edit.new)] = edit.new
-            last += len(edit.new)
+        for splice, start, end in zip(splices[still:], starts[still + 1 :], ends[still + 1 :], strict=True):
+            written.append((last, len(splice.new)))
+            self._bytes[last : last + len(splice.new)] = splice.new
+            last += len(splice.new)
             if last != self._slack + start:
                 written.append((last, end - start))
                 self._bytes[last : last + end - start] = self._view[start:end]
             last += end - start
         first = self._slack + starts[still]
-        for edit, start, end in zip(
-            edits[:still][::-1], starts[:still][::-1], ends[:still][::-1], strict=True
+        for splice, start, end in zip(
+            splices[:still][::-1], starts[:still][::-1], ends[:still][::-1], strict=True
         ):
-            first -= len(edit.new)
-            written.append((first, len(edit.new)))
-            self._bytes[first : first + len(edit.new)] = edit.new
+            first -= len(splice.new)
+            written.append((first, len(splice.new)))
+            self._bytes[first : first + len(splice.new)] = splice.new
             first -= end - start
             if first != self._slack + start:
                 written.append((first, end - start))

@@ -5,18 +5,18 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmstate.fuzz.edits import Edit, Workbench, applied
+from vmstate.fuzz.splices import Splice, Workbench, applied
 
 
 @st.composite
 def changes(draw, size):
-    """Edits in order that do not overlap."""
+    """Splices in order that do not overlap."""
     places = sorted(draw(st.lists(st.integers(0, size), max_size=8)))
-    edits = [
-        Edit(start, end, draw(st.binary(max_size=12)))
+    splices = [
+        Splice(start, end, draw(st.binary(max_size=12)))
         for start, end in zip(places[::2], places[1::2], strict=False)
     ]
-    return [one for number, one in enumerate(edits) if not number or edits[number - 1].end < one.start]
+    return [one for number, one in enumerate(splices) if not number or splices[number - 1].end < one.start]
 
 
 @st.composite
@@ -29,9 +29,9 @@ def benches(draw):
 def test_a_bench_shows_what_a_changed_copy_has_and_forgets_it(drawn):
     base, rounds = drawn
     bench = Workbench(base)
-    for edits in rounds:
-        with bench.changed(edits) as view:
-            assert view == applied(base, edits)
+    for splices in rounds:
+        with bench.changed(splices) as view:
+            assert view == applied(base, splices)
         with bench.changed([]) as view:
             assert view == base
 
@@ -39,7 +39,7 @@ def test_a_bench_shows_what_a_changed_copy_has_and_forgets_it(drawn):
 def test_there_is_room_for_edits_of_any_size():
     bench = Workbench(b"abc")
     for size in (10, 1 << 20):
-        with bench.changed([Edit(1, 2, bytes(size))]) as view:
+        with bench.changed([Splice(1, 2, bytes(size))]) as view:
             assert view == b"a" + bytes(size) + b"c"
     with bench.changed([]) as view:
         assert view == b"abc"

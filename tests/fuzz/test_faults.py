@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vmstate.fuzz.faults import Answer, Kind, disagreement, ended, escaped, template
+from vmstate.fuzz.faults import Kind, Run, disagreement, ended, escaped, template
+from vmstate.judge.comparison import Answer
 
 LOST = "error while loading state for instance 0x0 of device 'cpu'"
 
@@ -100,11 +101,11 @@ def test_what_escapes_is_named_by_its_function():
 
 
 def test_a_disagreement_is_named_by_what_decided_and_the_first_lines_that_differ():
-    real = Answer("QEMU 7.2", "reject", ("a 1", "b 2"))
-    ours = Answer("simulated", "reject", ("a 1", "c 3"), rule="footer-missing")
+    real = Run("QEMU 7.2", Answer("reject", ("a 1", "b 2")))
+    ours = Run("simulated", Answer("reject", ("a 1", "c 3"), rule="footer-missing"))
     assert disagreement(real, ours, same_outcome=True).signature == "footer-missing: b # | c #"
-    short = Answer("simulated", "reject", ("a 1",), rule="footer-missing")
+    short = Run("simulated", Answer("reject", ("a 1",), rule="footer-missing"))
     assert disagreement(real, short, same_outcome=True).signature == "footer-missing: b # | nothing"
-    other = Answer("simulated", "accept")
+    other = Run("simulated", Answer("accept"))
     fault = disagreement(real, other, same_outcome=False)
     assert (fault.kind, fault.signature) == (Kind.OUTCOME, "reject, simulated accept by None: b # | no line")

@@ -58,9 +58,9 @@ def answer(target, path, number):
 
 @each
 def test_the_simulator_says_of_a_finding_what_it_said_then(path, number):
-    told = answer(simulated(lines(path)[0]["campaign"]), path, number)
-    assert not told.faults
-    assert told.outcome == lines(path)[number]["simulated"]["outcome"]
+    run = answer(simulated(lines(path)[0]["campaign"]), path, number)
+    assert not run.faults
+    assert run.answer.outcome == lines(path)[number]["simulated"]["outcome"]
 
 
 def test_each_campaign_agrees_on_99_of_100_verdicts_and_each_release_has_one_of_twenty_thousand_runs():
@@ -83,9 +83,9 @@ def test_real_qemu_still_ends_so(path, number):
     finding = lines(path)[number]
     if finding["kind"].startswith("disagreement") or finding["kind"] == "hang":
         pytest.skip("no end of QEMU; or one that takes its time")
-    told = answer(real(lines(path)[0]["campaign"]), path, number)
-    assert told.outcome == finding["real"]["outcome"]
-    assert str(told.faults[0].kind) == finding["kind"]
+    run = answer(real(lines(path)[0]["campaign"]), path, number)
+    assert run.answer.outcome == finding["real"]["outcome"]
+    assert str(run.faults[0].kind) == finding["kind"]
 
 
 @cache

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmstate.errors import VmstateError
-from vmstate.fuzz.faults import Answer, escaped
+from vmstate.fuzz.faults import Run, escaped
+from vmstate.judge.comparison import Answer
 
 
 class Toy:
@@ -15,15 +16,15 @@ class Toy:
         self.name = name
         self._load = load
 
-    def run(self, stream: memoryview) -> Answer:
+    def run(self, stream: memoryview) -> Run:
         """Call the function."""
         try:
             self._load(stream)
         except VmstateError as error:
-            return Answer(self.name, "reject", (str(error),), rule=type(error).__name__)
+            return Run(self.name, Answer("reject", (str(error),), rule=type(error).__name__))
         except Exception as error:  # noqa: BLE001 - whatever gets out is what is looked for
-            return Answer(self.name, "escaped", (repr(error),), (escaped(error),))
-        return Answer(self.name, "accept")
+            return Run(self.name, Answer("escaped", (repr(error),)), (escaped(error),))
+        return Run(self.name, Answer("accept"))
 
     def close(self) -> None:
         """Nothing is held."""

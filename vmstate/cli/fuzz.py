@@ -131,16 +131,16 @@ def _recipes(options: argparse.Namespace, plan: Plan) -> Report:
     fine = True
     try:
         for recipe in recipes:
-            answers, found = worker.answers(recipe), worker.found(recipe)
+            runs, found = worker.runs(recipe), worker.found(recipe)
             fine = fine and not found
             lines += [f"{step}" for step in recipe.steps]
-            for answer in answers:
-                lines += [f"{answer.target}: {answer.outcome}", *(f"  {line}" for line in answer.messages)]
+            for one in runs:
+                lines += one.lines()
             lines += [f"{one.kind}: {one.signature}" for one in found]
             told.append(
                 {
                     "recipe": recipe.as_json(),
-                    "answers": {answer.target: answer.as_json() for answer in answers},
+                    "answers": {one.target: one.as_json() for one in runs},
                     "findings": [one.as_json() for one in found],
                 }
             )

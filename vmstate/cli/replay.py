@@ -150,7 +150,7 @@ def _table(results: Sequence[Replayed]) -> Iterator[str]:
     style = Style.of(sys.stdout)
     width = max(len(one.name) for one in results)
     for one in results:
-        outcomes = ", ".join(f"{answer.target} {answer.outcome}" for answer in one.answers) or one.error
+        outcomes = ", ".join(f"{ran.target} {ran.answer.outcome}" for ran in one.runs) or one.error
         line = f"{one.name:<{width}}  {outcomes}"
         yield line if one.passed else style.paint("red", line)
         yield from (f"    {fault.kind}: {fault.signature}" for fault in one.faults)

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.faults import Answer, Fault, Kind
+from vmstate.fuzz.faults import Fault, Kind, Run
 from vmstate.fuzz.targets import Target
 
 SLOWDOWN = 10.0
@@ -24,19 +24,19 @@ class ResourceCheck:
     _limits: dict[tuple[Target, str], float] = field(default_factory=dict)
     _peak: int = 0
 
-    def run(self, target: Target, stream: memoryview, base: Anatomy) -> Answer:
+    def run(self, target: Target, stream: memoryview, base: Anatomy) -> Run:
         """The target's answer; with what is wrong about its time or memory, if something is."""
         limit = self._limits.get((target, base.sha256))
         if limit is None:
             limit = self._limits[target, base.sha256] = _limit(target, base)
             self._peak = _peak()
-        answer = target.run(stream)
-        wrong = _slow(target, stream, limit) if answer.seconds > limit else []
+        run = target.run(stream)
+        wrong = _slow(target, stream, limit) if run.seconds > limit else []
         before, self._peak = self._peak, _peak()
         if self._peak - before >= _GROWTH:
             text = f"the peak rose by {(self._peak - before) >> 10} MiB"
             wrong.append(Fault(Kind.MEMORY, "much memory", text))
-        return replace(answer, faults=(*answer.faults, *wrong)) if wrong else answer
+        return replace(run, faults=(*run.faults, *wrong)) if wrong else run
 
 
 def _limit(target: Target, base: Anatomy) -> float:

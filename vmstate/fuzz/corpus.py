@@ -9,12 +9,12 @@ from typing import Any
 
 from vmstate.errors import VmstateError
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.faults import Answer, Fault, disagreement
+from vmstate.fuzz.faults import Fault, Run, disagreement
 from vmstate.fuzz.plan import Base
 from vmstate.fuzz.recipe import Recipe, read_recipes
 from vmstate.fuzz.splices import applied
 from vmstate.fuzz.targets import Target
-from vmstate.fuzz.worker import comparison
+from vmstate.judge.comparison import Comparison
 
 _RECIPES = (".jsonl", ".recipe", ".recipe.json")
 
@@ -33,7 +33,7 @@ class Replayed:
     """``error``: why there was nothing to ask."""
 
     name: str
-    answers: tuple[Answer, ...] = ()
+    runs: tuple[Run, ...] = ()
     faults: tuple[Fault, ...] = ()
     error: str = ""
 
@@ -47,7 +47,7 @@ class Replayed:
         return {
             "name": self.name,
             "passed": self.passed,
-            "answers": {answer.target: answer.as_json() for answer in self.answers},
+            "answers": {run.target: run.as_json() for run in self.runs},
             "faults": [{"kind": str(f.kind), "signature": f.signature, "text": f.text} for f in self.faults],
             **({"error": self.error} if self.error else {}),
         }
@@ -111,10 +111,10 @@ def replayed(corpus: Corpus, targets: Sequence[Target]) -> Iterator[Replayed]:
         except (VmstateError, OSError) as error:
             yield Replayed(entry.name, error=str(error))
             continue
-        answers = tuple(target.run(memoryview(stream)) for target in targets)
-        faults = [fault for answer in answers for fault in answer.faults]
-        if len(answers) == 2:
-            compared = comparison(answers[0], answers[1])
-            if not compared.same and not (compared.same_outcome and answers[0].outcome == "crash"):
-                faults.append(disagreement(*answers, same_outcome=compared.same_outcome))
-        yield Replayed(entry.name, answers, tuple(faults))
+        runs = tuple(target.run(memoryview(stream)) for target in targets)
+        faults = [fault for run in runs for fault in run.faults]
+        if len(runs) == 2:
+            compared = Comparison(runs[0].answer, runs[1].answer, crash_predicted=True)
+            if not compared.same:
+                faults.append(disagreement(*runs, same_outcome=compared.same_outcome))
+        yield Replayed(entry.name, runs, tuple(faults))

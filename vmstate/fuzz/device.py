@@ -18,8 +18,9 @@ from vmstate.describe.steps import count_of, number_of
 from vmstate.describe.vmdesc import VmdescWriter
 from vmstate.errors import ConfigurationError, VmstateError
 from vmstate.fuzz.c_arrays import with_c_arrays
-from vmstate.fuzz.faults import Answer, Fault, Kind, escaped, hanging
+from vmstate.fuzz.faults import Fault, Kind, Run, escaped, hanging
 from vmstate.fuzz.time_limit import TimeLimitExceeded, time_limit
+from vmstate.judge.comparison import HANG, Answer
 from vmstate.pseries.catalogue import WORLD
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
@@ -111,7 +112,7 @@ class Device:
             )
         )
 
-    def run(self, stream: memoryview) -> Answer:
+    def run(self, stream: memoryview) -> Run:
         """Load, then use."""
         state = self._device()
         cur = Cursor(stream, judge=True)
@@ -133,22 +134,23 @@ class Device:
         except TimeLimitExceeded as error:
             fault = hanging(error, self._file)
             error.__traceback__ = None
-            return Answer(self.name, "hang", (f"no end in {self._timeout:g} s",), (fault,))
+            return Run(self.name, Answer(HANG, (f"no end in {self._timeout:g} s",)), (fault,))
         except Overflow as overflow:
-            return Answer(self.name, "crash", (str(overflow),), (overflow.fault(),), rule="overflow")
+            answer = Answer("crash", (str(overflow),), rule="overflow")
+            return Run(self.name, answer, (overflow.fault(),))
         except VmstateError as error:
-            return Answer(self.name, "escaped", (str(error),), (escaped(error),))
+            return Run(self.name, Answer("escaped", (str(error),)), (escaped(error),))
         except Exception as error:  # noqa: BLE001 - what the device's own code does is what is looked for
             fault = escaped(error, self._file)
             error.__traceback__ = None
-            return Answer(self.name, "crash", (repr(error),), (fault,))
+            return Run(self.name, Answer("crash", (repr(error),)), (fault,))
         decided = loader.decided_by
-        return Answer(
-            self.name,
+        answer = Answer(
             "accept" if ret == 0 else "reject",
             tuple(lines(cur.diagnostics, ret, self.release)),
             rule=decided.rule if ret and decided is not None else None,
         )
+        return Run(self.name, answer)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -196,7 +198,7 @@ def opened_device(path: str, text: str, timeout: float = TIMEOUT) -> Device:
         description, device = made["DESCRIPTION"], made["device"]
         release = Release.parse(made["RELEASE"]) if "RELEASE" in made else None
         opened = Device(description, device, made.get("use"), release, path, timeout)
-        answer = opened.run(memoryview(opened.stream()))
+        answer = opened.run(memoryview(opened.stream())).answer
     except KeyError as error:
         raise ConfigurationError(f"{path}: there is no {error.args[0]} in it") from None
     except Exception as error:

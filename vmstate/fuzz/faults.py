@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Any
 
+from vmstate.judge.comparison import Answer
 from vmstate.qemu.fast import signal_name
 
 
@@ -44,25 +45,26 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a target made of a stream.
+class Run:
+    """One stream given to a target: the target's name, its answer, and its faults.
 
-    ``outcome``: accept, reject, crash, hang or escaped.  ``rule``: what decided, and ``section``: where, if
-    the target knows.  ``rules``: those that ran, if they were traced.
+    ``answer.outcome`` is accept, reject, crash, hang, escaped or unsupported.  ``rules``: the checks that
+    ran, if they were traced.
     """
 
     target: str
-    outcome: str
-    messages: tuple[str, ...] = ()
+    answer: Answer
     faults: tuple[Fault, ...] = ()
-    rule: str | None = None
-    section: str | None = None
     rules: frozenset[str] = field(default_factory=frozenset)
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """Outcome and lines."""
-        return {"outcome": self.outcome, "messages": list(self.messages)}
+        """Return the outcome and the lines as a JSON object."""
+        return {"outcome": self.answer.outcome, "messages": list(self.answer.messages)}
+
+    def lines(self) -> list[str]:
+        """Return the target, its outcome, and its lines, indented."""
+        return [f"{self.target}: {self.answer.outcome}", *(f"  {line}" for line in self.answer.messages)]
 
 
 _NUMBER = re.compile(r"(?<![A-Za-z_])(?:-?0x[0-9a-fA-F]+|-?\d+)\b|\b(?=[a-f]*\d)[0-9a-f]{4,16}\b")
@@ -172,20 +174,13 @@ def _traced(error: BaseException, file: str | None) -> tuple[str, str]:
     return place, "".join(text)
 
 
-def disagreement(real: Answer, simulated: Answer, *, same_outcome: bool) -> Fault:
-    """Two programs that differ: their outcomes, or the first line in which they do."""
+def disagreement(real: Run, simulated: Run, *, same_outcome: bool) -> Fault:
+    """Return the fault of two programs that differ: in outcome, or else in the first line that differs."""
+    theirs, ours = real.answer, simulated.answer
+    text = "\n".join([*real.lines(), *simulated.lines()])
     if not same_outcome:
-        signature = f"{real.outcome}, simulated {simulated.outcome} by {simulated.rule}"
-        theirs, ours = _last(real.messages), _last(simulated.messages)
-        return Fault(Kind.OUTCOME, f"{signature}: {theirs} | {ours}", _both(real, simulated))
-    pairs = zip([*real.messages, "nothing"], [*simulated.messages, "nothing"], strict=False)
-    theirs, ours = next(((a, b) for a, b in pairs if a != b), ("", ""))
-    text = f"{template(theirs)} | {template(ours)}"
-    return Fault(Kind.LINES, f"{simulated.rule}: {text}", _both(real, simulated))
-
-
-def _both(real: Answer, simulated: Answer) -> str:
-    told = []
-    for one in (real, simulated):
-        told += [f"{one.target}: {one.outcome}", *(f"  {line}" for line in one.messages)]
-    return "\n".join(told)
+        signature = f"{theirs.outcome}, simulated {ours.outcome} by {ours.rule}"
+        return Fault(Kind.OUTCOME, f"{signature}: {_last(theirs.messages)} | {_last(ours.messages)}", text)
+    pairs = zip([*theirs.messages, "nothing"], [*ours.messages, "nothing"], strict=False)
+    one, other = next(((a, b) for a, b in pairs if a != b), ("", ""))
+    return Fault(Kind.LINES, f"{ours.rule}: {template(one)} | {template(other)}", text)

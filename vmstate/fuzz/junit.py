@@ -15,13 +15,13 @@ def junit(suite: str, results: Sequence[Replayed]) -> bytes:
     """The results as one test suite: a case for each entry, a failure for each that did not pass."""
     failed = sum(1 for one in results if one.faults)
     errors = sum(1 for one in results if one.error)
-    seconds = sum(answer.seconds for one in results for answer in one.answers)
+    seconds = sum(run.seconds for one in results for run in one.runs)
     root = Xml.Element("testsuites")
     counts = {"tests": len(results), "failures": failed, "errors": errors}
     told = {name: str(count) for name, count in counts.items()}
     element = Xml.SubElement(root, "testsuite", {"name": suite, **told, "time": f"{seconds:.3f}"})
     for one in results:
-        took = sum(answer.seconds for answer in one.answers)
+        took = sum(run.seconds for run in one.runs)
         attributes = {"name": _plain(one.name), "classname": suite, "time": f"{took:.3f}"}
         case = Xml.SubElement(element, "testcase", attributes)
         if one.error:
@@ -31,13 +31,7 @@ def junit(suite: str, results: Sequence[Replayed]) -> bytes:
             failure = Xml.SubElement(case, "failure", {"type": str(fault.kind), "message": message})
             failure.text = _plain(fault.text)
         out = Xml.SubElement(case, "system-out")
-        out.text = _plain(
-            "\n".join(
-                line
-                for answer in one.answers
-                for line in (f"{answer.target}: {answer.outcome}", *(f"  {m}" for m in answer.messages))
-            )
-        )
+        out.text = _plain("\n".join(line for run in one.runs for line in run.lines()))
     return bytes(Xml.tostring(root, encoding="utf-8", xml_declaration=True))
 
 

@@ -14,7 +14,7 @@ from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.bounds import ResourceCheck
 from vmstate.fuzz.device import TIMEOUT, opened_device
-from vmstate.fuzz.faults import SILENT, Answer, Fault, disagreement
+from vmstate.fuzz.faults import SILENT, Fault, Run, disagreement
 from vmstate.fuzz.mutations import Mutation
 from vmstate.fuzz.plan import Base, Plan
 from vmstate.fuzz.recipe import Recipe, drawn
@@ -22,12 +22,10 @@ from vmstate.fuzz.regions import Regions
 from vmstate.fuzz.splices import Workbench
 from vmstate.fuzz.tally import Found, Tally
 from vmstate.fuzz.targets import Reader, Real, Simulated, Target
+from vmstate.judge.comparison import STALLED, Comparison
 from vmstate.judge.disagreements import Disagreement, explaining
-from vmstate.judge.judge import Answer as Judged
-from vmstate.judge.judge import Comparison
 from vmstate.qemu.fast import no_core_files
 
-_ENDED = "ended"  # QEMU itself, by a crash; elsewhere a predicted reject is right about that
 _GARBAGE = 20_000  # objects between two looks for garbage: those of some ten runs
 
 
@@ -117,34 +115,34 @@ class Worker:
             ]
             real = None if self.real is None else self.real.run(stream)
         asked = [ours] if real is None else [ours, real]
-        for answer in asked:
-            tally.outcomes[f"{answer.target}: {answer.outcome}"] += 1
-        if ours.rule is not None:
+        for run in asked:
+            tally.outcomes[f"{run.target}: {run.answer.outcome}"] += 1
+        if ours.answer.rule is not None:
             for step in steps:
-                tally.rules[f"{step.kind}: {ours.rule}"] += 1
+                tally.rules[f"{step.kind}: {ours.answer.rule}"] += 1
         simulated = None if self.plan.on is None else ours
-        for answer in (*asked, *closer):
-            tally.traced.update(answer.rules)
-            for fault in answer.faults:
-                tally.note(Found.of(_told_apart(fault, simulated, steps), answer.target, recipe, splices))
+        for run in (*asked, *closer):
+            tally.traced.update(run.rules)
+            for fault in run.faults:
+                tally.note(Found.of(_told_apart(fault, simulated, steps), run.target, recipe, splices))
         if real is not None and simulated is not None:
             differs, known = self._compare(real, simulated, steps, tally)
             if differs is not None:
                 tally.note(Found.of(differs, f"{real.target} and ours", recipe, splices, known))
 
     def _compare(
-        self, real: Answer, simulated: Answer, steps: Sequence[Mutation], tally: Tally
+        self, real: Run, simulated: Run, steps: Sequence[Mutation], tally: Tally
     ) -> tuple[Fault | None, str | None]:
         """What they disagree on, and the name of what explains it."""
-        compared = comparison(real, simulated)
-        same = compared.same_outcome and (compared.same or real.outcome == "crash")
+        compared = Comparison(real.answer, simulated.answer, crash_predicted=True)
+        same = compared.same
         known = None if same else explaining(compared, self.known)
         kinds, names = {step.kind for step in steps}, {step.name for step in steps}
         tally.compared(kinds, names, outcome=compared.same_outcome, lines=same, known=known is not None)
         fault = None if same else disagreement(real, simulated, same_outcome=compared.same_outcome)
         return fault, known
 
-    def answers(self, recipe: Recipe) -> list[Answer]:
+    def runs(self, recipe: Recipe) -> list[Run]:
         """What ours and the real QEMU say of a recipe.  Raises ConfigurationError for another's base."""
         subject = self.subject(recipe)
         with subject.bench.changed(recipe.splices(subject.anatomy)) as stream:
@@ -164,26 +162,18 @@ class Worker:
         return list(tally.found.values())
 
 
-def _told_apart(fault: Fault, simulated: Answer | None, steps: Sequence[Mutation]) -> Fault:
+def _told_apart(fault: Fault, simulated: Run | None, steps: Sequence[Mutation]) -> Fault:
     """A crash without a word is named by where the simulator ends, or else by what was done to the stream."""
     if not fault.signature.endswith(SILENT):
         return fault
-    if simulated is not None and simulated.rule is not None:
-        where = f"{simulated.rule} in {simulated.section}" if simulated.section else simulated.rule
-    elif simulated is not None and simulated.outcome == "stalled":
-        where = "stalled"
+    answer = None if simulated is None else simulated.answer
+    if answer is not None and answer.rule is not None:
+        where = f"{answer.rule} in {answer.section}" if answer.section else answer.rule
+    elif answer is not None and answer.outcome == STALLED:
+        where = STALLED
     else:
         where = ", ".join(sorted({step.kind for step in steps}))
     return replace(fault, signature=f"{fault.signature} ({where})")
-
-
-def comparison(real: Answer, simulated: Answer) -> Comparison:
-    """Two answers side by side; a hang is what the simulator calls stalled, and a crash must be foreseen."""
-    outcome = {"hang": "stalled", "crash": _ENDED}.get(real.outcome, real.outcome)
-    foreseen = _ENDED if simulated.outcome == "crash" else simulated.outcome
-    return Comparison(
-        {}, Judged(outcome, real.messages), Judged(foreseen, simulated.messages), simulated.rule
-    )
 
 
 _workers: dict[str, Worker] = {}

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
-from vmstate.judge.damage import Damage
-from vmstate.judge.judge import Comparison, Judge, Side
+from vmstate.judge.comparison import Comparison
+from vmstate.judge.judge import Judge, Side
 from vmstate.judge.random_machines import Guesses
-from vmstate.judge.recording import edited
 from vmstate.pseries.catalogue import WORLD
-from vmstate.stream import open_stream
 
 OWN_SHARE = 0.4  # of the sources are of the destination's own release
-
-
-@dataclass(frozen=True)
-class Base:
-    """A captured stream to be damaged, and the machine that loads it."""
-
-    name: str
-    data: bytes
-    destination: Side
 
 
 class Campaign:
@@ -70,12 +58,3 @@ class Campaign:
         except ConfigurationError as error:
             self._left_out(str(error))
             return None
-
-    def mutants(self, count: int, bases: Sequence[Base]) -> Iterator[Comparison]:
-        """``count`` damaged streams, made of ``bases`` in turn, each with one change."""
-        for place, base in enumerate(bases):
-            damage = Damage(open_stream(base.data), self._seed)
-            for _ in range(count * (place + 1) // len(bases) - count * place // len(bases)):
-                edits = damage.one()
-                question = {"base": base.name, "edits": edits, "destination": base.destination.text}
-                yield self._judge.load(edited(base.data, edits), base.destination, question)

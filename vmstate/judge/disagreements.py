@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 
 from vmstate.errors import ConfigurationError
-from vmstate.judge.judge import Comparison
+from vmstate.judge.comparison import Comparison
 
 
 @dataclass(frozen=True)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
+from vmstate.judge.comparison import STALLED, Answer, Comparison
 from vmstate.pseries.startup.command_line import Configuration
 from vmstate.pseries.startup.command_line import configuration as configured
 from vmstate.qemu.binary import Binary
 from vmstate.qemu.capture import capture
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QemuStalled, QmpRefused
-from vmstate.qemu.replay import RealOutcome, replay
-from vmstate.savevm.verdict import Outcome, Verdict
+from vmstate.qemu.replay import replay
+from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.migration import load, migrate, save
-
-#: Lines of a program about its own shared modules: they tell how it was installed, not what it judged.
-_INSTALLATION = re.compile(r"failed to (?:initialize|open) module: |Only modules from the same build can be")
 
 
 @dataclass(frozen=True)
@@ -47,58 +44,6 @@ class Side:
         return configured(self.release, self.arguments)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An outcome, as a simulated verdict spells it (or ``crash``, ``stalled``), and lines of stderr."""
-
-    outcome: str
-    messages: tuple[str, ...] = ()
-    source_messages: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One question with both answers; ``rule`` is what decided in the simulation."""
-
-    question: Mapping[str, object]
-    real: Answer
-    simulated: Answer
-    rule: str | None = None
-
-    @property
-    def same_outcome(self) -> bool:
-        """A QEMU that crashes or aborts has not accepted: a predicted reject is right about it."""
-        real = "reject" if self.real.outcome == RealOutcome.CRASH else self.real.outcome
-        return real == self.simulated.outcome
-
-    @property
-    def same(self) -> bool:
-        """Whether outcome and every line agree."""
-        return self.same_outcome and _lines(self.real) == _lines(self.simulated)
-
-    def as_json(self) -> dict[str, object]:
-        """The question and both answers, for a line of JSON."""
-        sides = {"real": self.real, "simulated": self.simulated}
-        answers = {
-            name: {
-                "outcome": str(answer.outcome),
-                "source_messages": list(answer.source_messages),
-                "messages": list(answer.messages),
-            }
-            for name, answer in sides.items()
-        }
-        return {**self.question, **answers, "rule": self.rule}
-
-
-def _lines(answer: Answer) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return without_installation(answer.source_messages), without_installation(answer.messages)
-
-
-def without_installation(lines: Iterable[str]) -> tuple[str, ...]:
-    """Lines without those that a program prints about its own shared modules."""
-    return tuple(line for line in lines if _INSTALLATION.match(line) is None)
-
-
 class Judge:
     """Asks the QEMUs ``binaries``, by release, what the simulator predicts."""
 
@@ -117,7 +62,7 @@ class Judge:
     def load(self, stream: bytes | memoryview, side: Side, question: Mapping[str, object]) -> Comparison:
         """A stream that is there, to a real and to a simulated destination."""
         verdict = load(stream, side.configuration())
-        return Comparison(question, self._replayed(stream, side), answer_of(verdict), rule_of(verdict))
+        return Comparison(self._replayed(stream, side), Answer.of(verdict), question)
 
     def stream(self, source: Side, destination: Side) -> Comparison | None:
         """A stream that the simulator writes, to a real destination; None where one of them does not start.
@@ -129,15 +74,14 @@ class Judge:
             return None
         stream = save(source.configuration())
         question = {"source": source.text, "destination": destination.text}
-        return Comparison(
-            question, self._replayed(stream, destination), Answer(*_loaded(verdict)), rule_of(verdict)
-        )
+        simulated = replace(Answer.of(verdict), source_messages=())
+        return Comparison(self._replayed(stream, destination), simulated, question)
 
     def pair(self, source: Side, destination: Side) -> Comparison:
         """A whole migration, real QEMU to real QEMU, and the same simulated."""
         verdict = migrate(source.configuration(), destination.configuration())
         question = {"source": source.text, "destination": destination.text}
-        return Comparison(question, self._migrated(source, destination), answer_of(verdict), rule_of(verdict))
+        return Comparison(self._migrated(source, destination), Answer.of(verdict), question)
 
     def _migrated(self, source: Side, destination: Side) -> Answer:
         with tempfile.TemporaryDirectory(prefix="vmstate-") as directory:
@@ -147,7 +91,7 @@ class Judge:
             except (QemuRefused, QmpRefused) as refused:
                 return Answer(Outcome.SOURCE_REFUSED, (), refused.messages)
             except QemuStalled as stalled:
-                return Answer("stalled", (), stalled.messages)
+                return Answer(STALLED, (), stalled.messages)
             loaded = self._replayed(path, destination)
             return Answer(loaded.outcome, loaded.messages, said)
 
@@ -155,19 +99,5 @@ class Judge:
         try:
             real = replay(stream, self.command(side), timeout=self._timeout)
         except QemuStalled as stalled:
-            return Answer("stalled", stalled.messages)
+            return Answer(STALLED, stalled.messages)
         return Answer(real.outcome, real.messages)
-
-
-def _loaded(verdict: Verdict) -> tuple[str, tuple[str, ...]]:
-    return verdict.outcome, tuple(verdict.messages)
-
-
-def answer_of(verdict: Verdict) -> Answer:
-    """A simulated verdict as an answer."""
-    return Answer(*_loaded(verdict), tuple(verdict.source_messages))
-
-
-def rule_of(verdict: Verdict) -> str | None:
-    """What decided a simulated verdict."""
-    return verdict.decided_by.rule if verdict.decided_by is not None else None

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from vmstate.compare.verify import verify
 from vmstate.errors import Finding, Severity, StreamError, VmstateError
-from vmstate.fuzz.faults import Answer, Fault, Kind, escaped, template
+from vmstate.fuzz.faults import Fault, Kind, Run, escaped, template
+from vmstate.judge.comparison import Answer
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.meanings import meanings
 from vmstate.stream import open_stream
@@ -31,24 +32,24 @@ class Reader:
         self._declarations = PseriesDeclarations()  # they keep what they have compiled
         self._meanings = meanings()
 
-    def run(self, stream: memoryview) -> Answer:
+    def run(self, stream: memoryview) -> Run:
         """Read all that is in it, and verify it."""
         start = time.perf_counter()
-        answer = self._read(bytes(stream))
-        return replace(answer, seconds=time.perf_counter() - start)
+        run = self._read(bytes(stream))
+        return replace(run, seconds=time.perf_counter() - start)
 
-    def _read(self, data: bytes) -> Answer:
+    def _read(self, data: bytes) -> Run:
         try:
             self.show(data)
-            return _told(self._verified(data))
+            return _verified_run(self._verified(data))
         except VmstateError as error:
             lost = isinstance(error, StreamError) and error.offset is None
             faults = (_nowhere(str(error)),) if lost else ()
-            return Answer(self.name, "reject", (str(error),), faults, type(error).__name__)
+            return Run(self.name, Answer("reject", (str(error),), rule=type(error).__name__), faults)
         except Exception as error:  # noqa: BLE001 - whatever escapes is what a campaign looks for
             fault = escaped(error)
             error.__traceback__ = None  # its frames hold the stream
-            return Answer(self.name, "escaped", (), (fault,))
+            return Run(self.name, Answer("escaped"), (fault,))
 
     def show(self, data: bytes) -> None:
         """Write every field of a stream as text.  Raises VmstateError."""
@@ -65,16 +66,19 @@ class Reader:
         """Nothing is held."""
 
 
-def _told(findings: Sequence[Finding]) -> Answer:
+def _verified_run(findings: Sequence[Finding]) -> Run:
     """Each finding as a line; the first above information decides."""
     serious = [finding for finding in findings if finding.severity != Severity.INFO]
     faults = tuple(_nowhere(str(finding)) for finding in findings if finding.place.offset is None)
-    return Answer(
-        Reader.name,
+    answer = Answer(
         "reject" if serious else "accept",
         tuple(str(finding) for finding in findings),
-        faults[:1],
         rule=serious[0].rule if serious else None,
+    )
+    return Run(
+        Reader.name,
+        answer,
+        faults[:1],
         rules=frozenset(finding.rule for finding in findings),
     )
 

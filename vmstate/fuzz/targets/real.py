@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 
 from vmstate.errors import ConfigurationError
-from vmstate.fuzz.faults import Answer, ended
-from vmstate.judge.judge import without_installation
+from vmstate.fuzz.faults import Run, ended
+from vmstate.judge.comparison import HANG, Answer, without_installation
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuStalled
 from vmstate.qemu.fast import FastReplay, RunResult
@@ -32,12 +32,13 @@ class Real:
         if careful.outcome == RealOutcome.DESTINATION_REFUSED:
             raise ConfigurationError(f"{self.name} does not start: {'; '.join(careful.messages)}")
         fast = self.run(memoryview(base))
-        if (fast.outcome, fast.messages) != (str(careful.outcome), without_installation(careful.messages)):
+        quick, slow = fast.answer, without_installation(careful.messages)
+        if (quick.outcome, quick.messages) != (str(careful.outcome), slow):
             raise ConfigurationError(
-                f"{self.name} says {fast.outcome} in a hurry, {careful.outcome} when asked with care"
+                f"{self.name} says {quick.outcome} in a hurry, {careful.outcome} when asked with care"
             )
 
-    def run(self, stream: memoryview) -> Answer:
+    def run(self, stream: memoryview) -> Run:
         """Let a new process load it."""
         start = time.monotonic()
         ran = self._fast.run(stream)
@@ -46,13 +47,14 @@ class Real:
             ran, outcome = self._careful(stream)
         faults = ended(ran.returncode, ran.messages)
         seconds = time.monotonic() - start
-        return Answer(self.name, outcome, without_installation(ran.messages), faults, seconds=seconds)
+        answer = Answer(outcome, without_installation(ran.messages))
+        return Run(self.name, answer, faults, seconds=seconds)
 
     def _careful(self, stream: memoryview) -> tuple[RunResult, str]:
         try:
             verdict = replay(stream, self.command, timeout=self._fast.timeout)
         except QemuStalled as stalled:
-            return RunResult(None, stalled.messages), "hang"
+            return RunResult(None, stalled.messages), HANG
         return RunResult(verdict.returncode, verdict.messages), str(verdict.outcome)
 
     def close(self) -> None:
@@ -62,7 +64,7 @@ class Real:
 
 def _outcome(ran: RunResult) -> str:
     if ran.returncode is None:
-        return "hang"
+        return HANG
     if ran.returncode not in (0, 1):
         return str(RealOutcome.CRASH)
     return str(RealOutcome.ACCEPT if ran.returncode == 0 and ran.completed else RealOutcome.REJECT)

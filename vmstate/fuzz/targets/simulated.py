@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from vmstate.errors import ConfigurationError, VmstateError
-from vmstate.fuzz.faults import Answer, escaped
+from vmstate.fuzz.faults import Run, escaped
+from vmstate.judge.comparison import Answer
 from vmstate.pseries.startup.build import build
+from vmstate.qemu.replay import RealOutcome
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import Side, configuration
 
@@ -27,24 +30,25 @@ class Simulated:
         self._said = start.messages
         self._traced = traced
 
-    def run(self, stream: memoryview) -> Answer:
+    def run(self, stream: memoryview) -> Run:
         """Load it."""
         start = time.perf_counter()
         try:
             verdict = Instance(self._machine, trace=self._traced).load(stream)
         except VmstateError as error:  # what we do not model, it says
-            return Answer(self.name, "unsupported", (str(error),), seconds=time.perf_counter() - start)
+            answer = Answer("unsupported", (str(error),))
+            return Run(self.name, answer, seconds=time.perf_counter() - start)
         except Exception as error:  # noqa: BLE001 - whatever escapes is what a campaign looks for
             fault = escaped(error)
             error.__traceback__ = None  # its frames hold the stream
-            return Answer(self.name, "escaped", self._said, (fault,), seconds=time.perf_counter() - start)
-        decided = verdict.decided_by
-        return Answer(
+            answer = Answer("escaped", self._said)
+            return Run(self.name, answer, (fault,), seconds=time.perf_counter() - start)
+        answer = Answer.of(verdict)
+        if verdict.aborted:
+            answer = replace(answer, outcome=RealOutcome.CRASH)
+        return Run(
             self.name,
-            "crash" if verdict.aborted else str(verdict.outcome),
-            (*self._said, *verdict.messages),
-            rule=None if decided is None else decided.rule,
-            section=None if decided is None else decided.section,
+            replace(answer, messages=(*self._said, *answer.messages)),
             rules=frozenset(one.rule for one in verdict.trace),
             seconds=time.perf_counter() - start,
         )

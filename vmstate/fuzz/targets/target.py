@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vmstate.fuzz.faults import Answer
+from vmstate.fuzz.faults import Run
 
 
 class Target(Protocol):
@@ -12,7 +12,7 @@ class Target(Protocol):
 
     name: str
 
-    def run(self, stream: memoryview) -> Answer:
+    def run(self, stream: memoryview) -> Run:
         """What it makes of the stream, which must not be kept."""
 
     def close(self) -> None:

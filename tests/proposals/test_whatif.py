@@ -15,7 +15,7 @@ from vmstate.cli import main
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.causes import Direction, Kind, groups
 from vmstate.proposals.chosen_set import ChosenSet, Setting, chosen_from
-from vmstate.proposals.comparison import AFTER, BEFORE
+from vmstate.proposals.pair_judge import AFTER, BEFORE
 from vmstate.proposals.whatif import Question, what_if
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.guest import migrate_guest
@@ -26,13 +26,13 @@ SMALL = ChosenSet(
 )
 
 
-def answers(comparison, row, when):
+def answers(judge, row, when):
     source, to, type_, *rest = (int(value) for value in row[:-1])
     sides = (source, Setting(type_, *rest[:4])), (to, Setting(type_, *rest[4:]))
-    lines = [comparison.command_line(program, when, setting) for program, setting in sides]
-    guest = comparison.chosen.guest
-    judge = partial(migrate_guest, guest=guest) if guest else migrate
-    verdict = judge(*(parse(line, comparison.world) for line in lines))
+    lines = [judge.command_line(program, when, setting) for program, setting in sides]
+    guest = judge.chosen.guest
+    migrated = partial(migrate_guest, guest=guest) if guest else migrate
+    verdict = migrated(*(parse(line, judge.world) for line in lines))
     return verdict.outcome, tuple(verdict.source_messages), tuple(verdict.messages)
 
 
@@ -42,19 +42,19 @@ def answers(comparison, row, when):
     ["cap-xics-xive", "compat-as-posted", "htm-hack-in-defaults", "arch-compat-if-used", "gtse-as-posted"],
 )
 def test_verdicts_are_those_of_migrate(name, guest):
-    comparison = Question(name, chosen=ChosenSet(guest=guest)).opened().comparison
-    tasks = comparison.tasks()
+    judge = Question(name, chosen=ChosenSet(guest=guest)).opened().judge
+    tasks = judge.tasks()
     chance = random.Random(name)
     chance.shuffle(tasks)
     judged = 0
     for number, task in enumerate(tasks):
         if number >= 25 and judged:
             break
-        done = comparison.run(task)
+        done = judge.run(task)
         for row in chance.sample(list(done.rows), min(8, len(done.rows))):
-            plain = [answers(comparison, row, when) for when in (BEFORE, AFTER)]
+            plain = [answers(judge, row, when) for when in (BEFORE, AFTER)]
             told = [tuple(answer[:3]) for answer in done.changes[row[-1]]] if row[-1] >= 0 else plain[:1] * 2
-            assert plain == told, comparison.command_line(int(row[0]), AFTER, Setting(*map(int, row[2:7])))
+            assert plain == told, judge.command_line(int(row[0]), AFTER, Setting(*map(int, row[2:7])))
             judged += 1
     assert judged
 

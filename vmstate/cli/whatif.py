@@ -186,6 +186,6 @@ class _WhatIfLines:
         words = ["vmstate", "migrate"]
         for file in dict.fromkeys(os.fspath(text).partition(".py:")[0] for text in files if ".py" in text):
             words += ["--with", shlex.quote(file if file.endswith(".py") else f"{file}.py")]
-        guest = self.answer.opened.comparison.chosen.guest
+        guest = self.answer.opened.judge.chosen.guest
         words += ["--guest", shlex.quote(guest)] if guest else []
         return " ".join([*words, *(shlex.quote(side) for side in group.example)])

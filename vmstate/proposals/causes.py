@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmstate.proposals.chosen_set import Setting
-from vmstate.proposals.comparison import AFTER, BEFORE, COLUMNS, Answer, Change, Rows
+from vmstate.proposals.pair_judge import AFTER, BEFORE, COLUMNS, PairVerdict, Rows, VerdictChange
 from vmstate.proposals.shared_options import common_facts
 from vmstate.proposals.whatif import WhatIf
 from vmstate.savevm.verdict import Outcome
@@ -80,7 +80,7 @@ class Group:
     common: tuple[str, ...]
     example: tuple[str, str]
     unchanged: tuple[str, str]
-    change: Change
+    change: VerdictChange
 
     @property
     def new(self) -> tuple[Line, ...]:
@@ -143,11 +143,11 @@ def _by_direction(answer: WhatIf) -> Iterator[tuple[Direction, Rows]]:
 
 def _with_new_options(answer: WhatIf, rows: Rows) -> NDArray[np.bool_]:
     """Which pairs have an option on a side that its program has only before, or only after."""
-    comparison = answer.opened.comparison
+    judge = answer.opened.judge
     new = np.array(
         [
-            [comparison.option_differs(program, option) for option in range(len(comparison.chosen.options))]
-            for program in range(len(comparison.programs))
+            [judge.option_differs(program, option) for option in range(len(judge.chosen.options))]
+            for program in range(len(judge.programs))
         ],
         bool,
     )
@@ -155,7 +155,7 @@ def _with_new_options(answer: WhatIf, rows: Rows) -> NDArray[np.bool_]:
     return found
 
 
-def _cause(change: Change, direction: Direction, new_option: bool) -> Cause | None:
+def _cause(change: VerdictChange, direction: Direction, new_option: bool) -> Cause | None:
     """None for a pair that has no before and migrates."""
     before, after = change
     kind = Kind.NEW_OPTION if new_option else _kind(before, after)
@@ -185,7 +185,7 @@ def _errors(lines: Iterable[Line]) -> list[Line]:
     return [line for line in lines if line[0] in _STDERR and not line[1].startswith("warning: ")]
 
 
-def _kind(before: Answer, after: Answer) -> Kind:
+def _kind(before: PairVerdict, after: PairVerdict) -> Kind:
     was, now = before.outcome, after.outcome
     if before._replace(ioctls=after.ioctls, sends=after.sends) == after:
         return Kind.SENDS if before.ioctls == after.ioctls else Kind.TELLS_KVM
@@ -201,7 +201,7 @@ def _kind(before: Answer, after: Answer) -> Kind:
     return Kind.STARTS_REJECTED if was in _REFUSED and now == Outcome.REJECT else Kind.OTHERWISE
 
 
-def _said(answer: Answer) -> list[Line]:
+def _said(answer: PairVerdict) -> list[Line]:
     return [
         *(("source sends", text) for text in answer.sends),
         *(("source", line) for line in answer.source_messages),
@@ -211,7 +211,7 @@ def _said(answer: Answer) -> list[Line]:
     ]
 
 
-def _lines_beyond(one: Answer, other: Answer) -> tuple[Line, ...]:
+def _lines_beyond(one: PairVerdict, other: PairVerdict) -> tuple[Line, ...]:
     """The lines that ``one`` has more than ``other``, in its order."""
     left = Counter(_said(other))
     more: list[Line] = []
@@ -224,9 +224,9 @@ def _lines_beyond(one: Answer, other: Answer) -> tuple[Line, ...]:
 
 
 def _group(answer: WhatIf, cause: Cause, rows: Rows, pools: dict[Direction, Rows]) -> Group:
-    comparison = answer.opened.comparison
+    judge = answer.opened.judge
     programs = answer.opened.programs
-    common, alike = common_facts(comparison.chosen, programs, rows, pools[cause.direction])
+    common, alike = common_facts(judge.chosen, programs, rows, pools[cause.direction])
     accepted = np.array([change.before.outcome == Outcome.ACCEPT for change in answer.changes], bool)
     migrated = accepted[rows[:, -1]]
     row = _simplest(rows[migrated] if migrated.any() else rows)
@@ -234,8 +234,8 @@ def _group(answer: WhatIf, cause: Cause, rows: Rows, pools: dict[Direction, Rows
     settings = Setting(type_, *rest[:4]), Setting(type_, *rest[4:])
     after, before = (
         (
-            comparison.command_line(source, when, settings[0]),
-            comparison.command_line(destination, when, settings[1]),
+            judge.command_line(source, when, settings[0]),
+            judge.command_line(destination, when, settings[1]),
         )
         for when in (AFTER, BEFORE)
     )

@@ -17,7 +17,7 @@ _ALWAYS = (
 def not_covered(answer: WhatIf) -> Iterator[str]:
     """Each thing in a sentence, particulars of this set first."""
     opened = answer.opened
-    chosen = opened.comparison.chosen
+    chosen = opened.judge.chosen
     done, of = answer.tasks
     if not answer.complete:
         yield f"interrupted after {100 * done // of} % of the set, in an order that samples it evenly"
@@ -50,7 +50,7 @@ def _releases(answer: WhatIf) -> Iterator[str]:
 def _values(answer: WhatIf) -> Iterator[str]:
     """What the dimensions leave out of what the proposal's own release has."""
     opened = answer.opened
-    chosen = opened.comparison.chosen
+    chosen = opened.judge.chosen
     world = opened.world.fork(opened.proposal.name)
     binary = world.binary(opened.release)
     types = [name for name in binary.machine_types if name not in chosen.types]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmstate.proposals.chosen_set import ChosenSet
-from vmstate.proposals.comparison import Program, Rows
+from vmstate.proposals.pair_judge import Program, Rows
 
 Values = NDArray[np.int32]
 _LISTED = 4  # values that are named one by one; of more, what is next to each other is a range

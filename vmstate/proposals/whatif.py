@@ -19,8 +19,8 @@ import numpy as np
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.chosen_set import ChosenSet
-from vmstate.proposals.comparison import COLUMNS, Change, Comparison, Done, Program, Rows, Task
 from vmstate.proposals.files import read_proposals, shipped_proposals, with_proposals
+from vmstate.proposals.pair_judge import COLUMNS, PairJudge, Program, Rows, Task, TaskResult, VerdictChange
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.catalogue import WORLD, World
 
@@ -123,23 +123,23 @@ class Opened:
         return tuple(found)
 
     @cached_property
-    def comparison(self) -> Comparison:
+    def judge(self) -> PairJudge:
         """What judges the pairs."""
         before, after = (self.world.fork(name) if name else self.world for name in self._merged)
         chosen = self.question.chosen.for_worlds(before, after)
-        return Comparison(self.world, self.programs, chosen)
+        return PairJudge(self.world, self.programs, chosen)
 
 
 @dataclass
 class WhatIf:
-    """The answer so far: a row for each pair (comparison.COLUMNS), the last its place in ``changes``, or -1.
+    """The answer so far: a row for each pair (pair_judge.COLUMNS), the last its place in ``changes``, or -1.
 
     ``tried`` counts also pairs of which a side never starts.  ``tasks``: how many were done, of how many.
     """
 
     opened: Opened
     rows: Rows
-    changes: list[Change]
+    changes: list[VerdictChange]
     tried: int
     tasks: tuple[int, int]
     unmodelled: frozenset[str]
@@ -159,7 +159,7 @@ def what_if(
     is what was done until then.  Raises ConfigurationError, OSError.
     """
     opened = question.opened()
-    tasks = opened.comparison.tasks()
+    tasks = opened.judge.tasks()
     random.Random(len(tasks)).shuffle(tasks)
     gathered = _Gathered()
     results = _alone(opened, tasks) if jobs == 1 else _together(question, tasks, jobs or os.cpu_count() or 1)
@@ -176,31 +176,31 @@ def what_if(
     return gathered.answer(opened, (finished, len(tasks)))
 
 
-def _alone(opened: Opened, tasks: list[Task]) -> Generator[list[Done], None, None]:
-    yield from ([opened.comparison.run(task)] for task in tasks)
+def _alone(opened: Opened, tasks: list[Task]) -> Generator[list[TaskResult], None, None]:
+    yield from ([opened.judge.run(task)] for task in tasks)
 
 
-def _together(question: Question, tasks: list[Task], jobs: int) -> Generator[list[Done], None, None]:
+def _together(question: Question, tasks: list[Task], jobs: int) -> Generator[list[TaskResult], None, None]:
     pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(question,))
     try:
         chunks = [tasks[start : start + _CHUNK] for start in range(0, len(tasks), _CHUNK)]
-        futures: list[Future[list[Done]]] = [pool.submit(_work, chunk) for chunk in chunks]
+        futures: list[Future[list[TaskResult]]] = [pool.submit(_work, chunk) for chunk in chunks]
         for future in as_completed(futures):
             yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_worker: list[Comparison] = []
+_worker: list[PairJudge] = []
 
 
 def _begin(question: Question) -> None:
     """A worker's first act.  Ctrl-C is for the parent, which still wants what is being done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker[:] = [question.opened().comparison]
+    _worker[:] = [question.opened().judge]
 
 
-def _work(tasks: list[Task]) -> list[Done]:
+def _work(tasks: list[Task]) -> list[TaskResult]:
     return [_worker[0].run(task) for task in tasks]
 
 
@@ -209,11 +209,11 @@ class _Gathered:
 
     def __init__(self) -> None:
         self._rows: list[Rows] = [np.empty((0, len(COLUMNS)), np.int32)]
-        self._changes: dict[Change, int] = {}
+        self._changes: dict[VerdictChange, int] = {}
         self._tried = 0
         self._unmodelled: set[str] = set()
 
-    def add(self, done: Done) -> None:
+    def add(self, done: TaskResult) -> None:
         numbers = [self._changes.setdefault(change, len(self._changes)) for change in done.changes]
         done.rows[:, -1] = np.array([*numbers, -1], np.int32)[done.rows[:, -1]]
         self._rows.append(done.rows)

@@ -48,7 +48,7 @@ class Program:
         return f"qemu-{self.release}+{proposal}" if proposal else f"qemu-{self.release}"
 
 
-class Answer(NamedTuple):
+class PairVerdict(NamedTuple):
     """A verdict as far as two of them are compared, and what KVM was told (source's, destination's).
 
     ``sends``: of the answer after, how the source's stream differs from that before.
@@ -64,11 +64,11 @@ class Answer(NamedTuple):
     sends: tuple[str, ...] = ()
 
 
-class Change(NamedTuple):
+class VerdictChange(NamedTuple):
     """The answers before and after, where they differ."""
 
-    before: Answer
-    after: Answer
+    before: PairVerdict
+    after: PairVerdict
 
 
 class Task(NamedTuple):
@@ -88,14 +88,14 @@ Rows = NDArray[np.int32]
 
 
 @dataclass
-class Done:
+class TaskResult:
     """What became of a task.  ``tried`` counts every pair; ``rows`` has those that start on both sides.
 
     ``unmodelled``: what could not be asked, and why.
     """
 
     rows: Rows
-    changes: list[Change]
+    changes: list[VerdictChange]
     tried: int
     unmodelled: set[str] = field(default_factory=set)
 
@@ -127,7 +127,7 @@ class _Judged:
 _KEPT = 6000  # machines that a worker remembers
 
 
-class Comparison:
+class PairJudge:
     """The pairs of a chosen set, judged task by task.
 
     ``programs``: the proposal's own first.  ``world`` knows all proposals that they name.
@@ -152,7 +152,7 @@ class Comparison:
         sizes = len(self.programs), len(self.chosen.types), len(self.chosen.platforms)
         return [Task(p, t, f) for p in range(sizes[0]) for t in range(sizes[1]) for f in range(sizes[2])]
 
-    def run(self, task: Task) -> Done:
+    def run(self, task: Task) -> TaskResult:
         """Judge the pairs of a task."""
         if len(self._started) > _KEPT:
             self._started.clear()
@@ -161,8 +161,8 @@ class Comparison:
         self._judged.clear()
         self._differing.clear()
         rows: list[tuple[int, ...]] = []
-        changes: dict[Change, int] = {}
-        done = Done(np.empty((0, len(COLUMNS)), np.int32), [], 0)
+        changes: dict[VerdictChange, int] = {}
+        done = TaskResult(np.empty((0, len(COLUMNS)), np.int32), [], 0)
         for to, source, destination in self._pairs(task):
             done.tried += 1
             change = self._judge(task.program, source, to, destination, done.unmodelled)
@@ -201,7 +201,7 @@ class Comparison:
 
     def _judge(
         self, source: int, setting: Setting, to: int, other: Setting, unmodelled: set[str]
-    ) -> Change | None:
+    ) -> VerdictChange | None:
         """The answers before and after; None if never both sides start."""
         senders = [self._start(source, when, setting) for when in (BEFORE, AFTER)]
         receivers = [self._start(to, when, other) for when in (BEFORE, AFTER)]
@@ -215,7 +215,7 @@ class Comparison:
         if saved[0].number == saved[1].number and receivers[0].number == receivers[1].number:
             return _SAME
         before, after = (self._answer(a, b) for a, b in zip(saved, receivers, strict=True))
-        return Change(before, after._replace(sends=self._sends(*saved)))
+        return VerdictChange(before, after._replace(sends=self._sends(*saved)))
 
     def _start(self, program: int, when: int, setting: Setting) -> _Started:
         proposal = self.programs[program].proposals[when]
@@ -258,11 +258,11 @@ class Comparison:
             self._differing[before.number, after.number] = known
         return known
 
-    def _answer(self, saved: _Saved, side: _Started) -> Answer:
+    def _answer(self, saved: _Saved, side: _Started) -> PairVerdict:
         sent = saved.sent
         said = tuple(sent.messages)
         if sent.stream is None:
-            return Answer(Outcome.SOURCE_REFUSED, said, (), *_decided(sent.refused), (saved.ioctls, ()))
+            return PairVerdict(Outcome.SOURCE_REFUSED, said, (), *_decided(sent.refused), (saved.ioctls, ()))
         known = self._judged.get((saved.number, side.number))
         if known is None:
             assert side.start is not None
@@ -271,7 +271,9 @@ class Comparison:
             known = self._judged[saved.number, side.number] = _Judged(received.verdict, ioctls)
         verdict = known.verdict
         told = saved.ioctls, known.ioctls
-        return Answer(verdict.outcome, said, tuple(verdict.messages), *_decided(verdict.decided_by), told)
+        return PairVerdict(
+            verdict.outcome, said, tuple(verdict.messages), *_decided(verdict.decided_by), told
+        )
 
     def _binary(self, program: Program, when: int) -> Binary:
         name = program.proposals[when]
@@ -279,8 +281,8 @@ class Comparison:
         return world.binary(world.release(program.release))
 
 
-_NO_CHANGE = Answer(Outcome.ACCEPT, (), ())
-_SAME = Change(_NO_CHANGE, _NO_CHANGE)
+_NO_CHANGE = PairVerdict(Outcome.ACCEPT, (), ())
+_SAME = VerdictChange(_NO_CHANGE, _NO_CHANGE)
 
 
 def _runs(side: _Started) -> bool:

@@ -98,7 +98,7 @@ def test_mutations_are_listed(capsys):
         (["fuzz"], "give streams to be changed"),
         (["fuzz", STREAM, "--against", "qemu-system-ppc64"], "how is that QEMU started"),
         (["fuzz", STREAM, "--device", RING], "its own destination"),
-        (["fuzz", STREAM, "--on", ON, "--only", "nothing"], "neither a mutation nor a kind"),
+        (["fuzz", STREAM, "--on", ON, "--only", "nothing"], "no mutation or kind of mutation"),
         (["fuzz", "--device", "no-such-file.py"], "no-such-file.py"),
         (["minimize", str(ROOT / "docs")], "not the folder of a campaign"),
     ],
@@ -111,7 +111,7 @@ def test_what_cannot_be_done_is_said(capsys, arguments, words):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("DESCRIPTION = 1", "there is no device in it"),
+        ("DESCRIPTION = 1", "it does not define device"),
         ("x = ", "SyntaxError"),
         ("raise RuntimeError('no')", "RuntimeError: no"),
     ],

@@ -203,7 +203,7 @@ def test_agreement_is_counted_by_kind_of_mutation():
 
 
 def test_words_that_name_no_mutation_are_an_error(device):
-    with pytest.raises(ConfigurationError, match="neither a mutation nor a kind"):
+    with pytest.raises(ConfigurationError, match="no mutation or kind of mutation"):
         replace(device, only=("section-swapped",)).mutations()
     assert {m.kind for m in replace(device, only=("counts", "section-missing")).mutations()} == {
         "counts",

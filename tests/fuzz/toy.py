@@ -1,4 +1,4 @@
-"""Any Python function as a destination: for defects planted on purpose."""
+"""Any Python function as a destination, for defects planted on purpose."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vmstate.judge.comparison import Answer
 
 
 class Toy:
-    """``load(stream)``: an error of ours (:class:`VmstateError`) is a reject, any other one a finding."""
+    """``load(stream)``: a :class:`VmstateError` is a reject, any other exception a finding."""
 
     def __init__(self, load: Callable[[memoryview], object], name: str = "toy") -> None:
         self.name = name
@@ -22,9 +22,9 @@ class Toy:
             self._load(stream)
         except VmstateError as error:
             return Run(self.name, Answer("reject", (str(error),), rule=type(error).__name__))
-        except Exception as error:  # noqa: BLE001 - whatever gets out is what is looked for
+        except Exception as error:  # noqa: BLE001 - the test looks for any exception that escapes
             return Run(self.name, Answer("escaped", (repr(error),)), (escaped(error),))
         return Run(self.name, Answer("accept"))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""

@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> Report:
     known = tuple(read_disagreements(options.known)) if options.known else ()
     meter = _Meter(runs)
     folder = None if options.output is None else Path(options.output)
-    campaign = Campaign(plan, Limits(runs, options.seconds), folder, known, meter.told)
+    campaign = Campaign(plan, Limits(runs, options.seconds), folder, known, meter.show)
     if options.scheduler is not None:
         with scheduled(options.scheduler) as (executor, workers):
             tally = campaign.run(executor, workers)
@@ -101,8 +101,8 @@ class _Meter:
         self._start: float | None = None
         self._before = 0
 
-    def told(self, tally: Tally, new: list[Found]) -> None:
-        """Show how it goes."""
+    def show(self, tally: Tally, new: list[Found]) -> None:
+        """Show the progress."""
         if self._start is None:
             self._start, self._before = time.monotonic(), tally.runs
         for found in new:

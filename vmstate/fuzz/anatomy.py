@@ -1,4 +1,4 @@
-"""What can be changed in a stream: sections, subsections, fields, counts and strings, with their places."""
+"""A stream taken apart for mutations: its sections, subsections, fields, counts and arrays, with offsets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Leaf:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The size in bytes."""
         return self.end - self.start
 
 
@@ -42,7 +42,7 @@ class Leaf:
 class Array:
     """An array of equal elements, ``width`` bytes each.
 
-    ``fields``: what an element of structs has, as name, offset in it, and bytes; of numbers, nothing.
+    ``fields``: the name, offset and size of each field of an element; empty for an array of numbers.
     """
 
     path: str
@@ -55,20 +55,20 @@ class Array:
 
 @dataclass(frozen=True)
 class Count:
-    """A number that bounds an array which follows it: their values are equal in an undamaged stream."""
+    """A number that bounds a later array: it is the array's length in an undamaged stream."""
 
     leaf: Leaf
     array: Array
 
     @property
     def path(self) -> str:
-        """That of the number."""
+        """The path of the number."""
         return self.leaf.path
 
 
 @dataclass(frozen=True)
 class Subsection:
-    """A subsection: its mark is at ``start``, its name's length one behind, its version at ``version_at``."""
+    """A subsection: its mark is at ``start``, its name's length after that, its version at ``version_at``."""
 
     path: str
     name: str
@@ -90,24 +90,24 @@ class Part:
 
     @property
     def live(self) -> bool:
-        """Whether it is of guest memory, the hash table or the like."""
+        """True for sections of guest memory, the hash table and other live data."""
         return self.section.idstr in LIVE
 
     @property
     def start(self) -> int:
-        """Where its mark is."""
+        """The offset of its mark."""
         return self.section.start
 
     @property
     def end(self) -> int:
-        """Behind its footer."""
+        """The offset after its footer."""
         return self.section.end
 
 
 class Anatomy:
     """A base stream taken apart, once for a whole campaign.
 
-    Raises what opening a stream raises.
+    Raises the errors of :func:`vmstate.stream.open_stream`.
     """
 
     def __init__(self, data: bytes | memoryview, name: str = "") -> None:
@@ -119,7 +119,7 @@ class Anatomy:
         self._known: dict[Any, Any] = {}
 
     def remember(self, key: Any, make: Callable[[Anatomy], T]) -> T:
-        """What ``make`` finds in the stream, found once per ``key``."""
+        """Return the result of ``make`` for this stream, computed once per ``key``."""
         if key not in self._known:
             self._known[key] = make(self)
         found: T = self._known[key]
@@ -127,7 +127,7 @@ class Anatomy:
 
     @cached_property
     def sha256(self) -> str:
-        """What a recipe names the stream by."""
+        """The hash by which a recipe refers to the stream."""
         return hashlib.sha256(self.data).hexdigest()
 
     @cached_property
@@ -136,7 +136,7 @@ class Anatomy:
         return [self._part(node) for node in self._sections()]
 
     def _part(self, node: Node) -> Part:
-        """A section by its vmdesc, or by our declaration where that sees more (virtio, slirp)."""
+        """Take a section apart by its vmdesc, or by our declaration if that knows more (virtio, slirp)."""
         section = self.contents.by_start[node.start]
         part = Part(node.name, section)
         _collect(part, node, node.name)
@@ -162,12 +162,12 @@ class Anatomy:
 
     @cached_property
     def live(self) -> list[Part]:
-        """The sections of guest memory and the like."""
+        """The sections of guest memory and other live data."""
         return [part for part in self.parts if part.live]
 
     @cached_property
     def by_path(self) -> dict[str, Part]:
-        """Sections by their path."""
+        """The sections by path."""
         return {part.path: part for part in self.parts}
 
     @cached_property
@@ -197,7 +197,7 @@ class Anatomy:
 
     @cached_property
     def end_mark(self) -> EndOfStates | None:
-        """The byte behind the last section."""
+        """The end mark, after the last section."""
         return next((i for i in self.stream.items if isinstance(i, EndOfStates)), None)
 
     @cached_property
@@ -207,12 +207,15 @@ class Anatomy:
 
     @cached_property
     def commands(self) -> list[CommandItem]:
-        """The commands at the top."""
+        """The commands between the sections."""
         return [i for i in self.stream.items if isinstance(i, CommandItem)]
 
 
 def _collect(part: Part, node: Node, path: str) -> None:
-    """The fields inside ``node``: arrays stay closed; a count is a number that an array behind it is long."""
+    """Collect the fields inside ``node``.
+
+    An array is one field; a number that equals the length of a later array is a count.
+    """
     numbers: list[Leaf] = []
     for child in node.children:
         below = _below(path, child)

@@ -1,4 +1,4 @@
-"""Targets of ours held to bounds: ten times what the undamaged stream takes, and no growth of memory."""
+"""Bounds on our own targets: ten times the time of the undamaged stream, and no growth of memory."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from vmstate.fuzz.faults import Fault, Kind, Run
 from vmstate.fuzz.targets import Target
 
 SLOWDOWN = 10.0
-_NOISE = 0.05  # seconds that a busy machine may take from any run
+_NOISE = 0.05  # seconds by which a busy machine may delay any run
 _GROWTH = 256 << 10  # kilobytes by which one run may raise the peak of our memory
 _WARM_UP = 3
 
 
 @dataclass
 class ResourceCheck:
-    """What each target takes of each undamaged stream is measured when it gets the first that is damaged."""
+    """A check of time and memory: each target is first measured with each undamaged stream."""
 
     _limits: dict[tuple[Target, str], float] = field(default_factory=dict)
     _peak: int = 0
 
     def run(self, target: Target, stream: memoryview, base: Anatomy) -> Run:
-        """The target's answer; with what is wrong about its time or memory, if something is."""
+        """Run the target; if it takes too much time or memory, add that to the faults of the run."""
         limit = self._limits.get((target, base.sha256))
         if limit is None:
             limit = self._limits[target, base.sha256] = _limit(target, base)
@@ -45,7 +45,7 @@ def _limit(target: Target, base: Anatomy) -> float:
 
 
 def _slow(target: Target, stream: memoryview, limit: float) -> list[Fault]:
-    """Once more, in time of the processor: it may have been another's turn, or the collector's."""
+    """Measure again, in processor time: another process or the garbage collector may have run."""
     gc.collect()
     start = time.process_time()
     target.run(stream)
@@ -54,5 +54,5 @@ def _slow(target: Target, stream: memoryview, limit: float) -> list[Fault]:
 
 
 def _peak() -> int:
-    """The most memory that this process ever had, in kilobytes."""
+    """Return the peak memory of this process, in kilobytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

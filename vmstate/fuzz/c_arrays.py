@@ -1,4 +1,4 @@
-"""Arrays as C has them: as long as the struct says, and with nothing before the first element."""
+"""Arrays as in C: of the length that the struct declares, and with nothing before the first element."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DEEPEST = 8  # structs in structs
 
 
 class CArray(list[Any]):
-    """An array as C has it: an index that is negative is outside, not counted from the end."""
+    """An array as in C: a negative index is out of bounds, not counted from the end."""
 
     def __getitem__(self, index: Any) -> Any:
         return super().__getitem__(_checked_index(index))
@@ -21,7 +21,7 @@ class CArray(list[Any]):
 
 
 class CBytes(bytearray):
-    """A buffer as C has it."""
+    """A buffer as in C."""
 
     def __getitem__(self, index: Any) -> Any:
         return super().__getitem__(_checked_index(index))
@@ -37,7 +37,7 @@ def _checked_index(index: Any) -> Any:
 
 
 def with_c_arrays(state: Any, reset: Any, depth: int = _DEEPEST) -> None:
-    """Arrays keep their length in C: what did not come stays as it was after ``reset``."""
+    """Give the arrays of ``state`` their length in C; elements that were not loaded are from ``reset``."""
     if depth == 0 or not hasattr(state, "__dict__"):
         return
     for name, old in vars(reset).items():

@@ -1,4 +1,4 @@
-"""A campaign: seeds in batches, through whatever executor there is; stopped at any time, and gone on with."""
+"""Campaigns: seeds in batches on any executor; a campaign can be stopped at any time, and continued."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SAVE_EVERY = 2.0  # seconds
 
 
 class WorkerLost(VmstateError):
-    """A process of the campaign ended by itself: out of memory, or killed.  What was done before is kept."""
+    """A process of the campaign died: it ran out of memory, or was killed.  Finished batches are kept."""
 
 
 @dataclass
 class Limits:
-    """When a campaign ends: after so many runs in all, or so many seconds; whichever comes first."""
+    """The limits of a campaign: runs in all, and seconds; it ends at whichever comes first."""
 
     runs: int | None = None
     seconds: float | None = None
@@ -37,20 +37,20 @@ class Limits:
 
 @dataclass
 class Campaign:
-    """``told``: called after each batch with what there is so far, and the findings that are new."""
+    """A campaign; ``report`` is called after each batch with the tally so far and the new findings."""
 
     plan: Plan
     limits: Limits
     folder: Path | None = None
     known: tuple[Disagreement, ...] = ()
-    told: Callable[[Tally, list[Found]], None] = lambda _tally, _new: None
+    report: Callable[[Tally, list[Found]], None] = lambda _tally, _new: None
     interrupted: bool = False
     _saved: float = field(default=0.0, repr=False)
 
     def run(self, executor: Executor, jobs: int = 1) -> Tally:
-        """Run until the limits; an interrupt ends it in good order: what runs is waited for, all is kept.
+        """Run until the limits; an interrupt ends it cleanly: running batches are finished and kept.
 
-        Raises ConfigurationError if a target cannot be had, WorkerLost.
+        Raises ConfigurationError if a target is not available, WorkerLost.
         """
         folder = Folder(self.folder, self.plan)
         progress = folder.load()
@@ -92,7 +92,7 @@ class Campaign:
             running[executor.submit(run_batch, self.plan, self.known, batch)] = batch
 
     def _collect(self, running: dict[Future[Tally], Batch], progress: Progress, folder: Folder) -> None:
-        """Wait for a batch, and put its counts to the others'."""
+        """Wait for a batch and add its counts."""
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             batch = running.pop(future)
@@ -106,7 +106,7 @@ class Campaign:
                 ) from None
             new = progress.tally.add(tally)
             progress.made(batch.first, batch.count)
-            self.told(progress.tally, new)
+            self.report(progress.tally, new)
         if time.monotonic() - self._saved > _SAVE_EVERY:
             folder.save(progress)
             self._saved = time.monotonic()
@@ -114,8 +114,8 @@ class Campaign:
 
 @contextmanager
 def local(jobs: int) -> Iterator[Executor]:
-    """An executor of so many processes."""
-    # Spawned, not forked: a worker must not inherit a parent's threads, nor its memory.
+    """Return an executor with ``jobs`` processes."""
+    # Spawned, not forked: a worker must not inherit its parent's threads or memory.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=prepare) as pool:
         yield pool
@@ -123,10 +123,10 @@ def local(jobs: int) -> Iterator[Executor]:
 
 @contextmanager
 def scheduled(address: str, wait: float = 10.0) -> Iterator[tuple[Executor, int]]:
-    """An executor on the Dask cluster at ``address``, and how many workers it has.
+    """Return an executor on the Dask cluster at ``address``, and its number of workers.
 
-    ``wait``: seconds for an answer.  The workers need vmstate, and the QEMU of the plan, at the same places.
-    Raises ConfigurationError if ``distributed`` is not installed, or nobody answers.
+    ``wait``: seconds to wait for an answer.  The workers need vmstate, and the plan's QEMU at the same path.
+    Raises ConfigurationError if ``distributed`` is not installed, or the scheduler does not answer.
     """
     try:
         from distributed import Client
@@ -144,7 +144,7 @@ def scheduled(address: str, wait: float = 10.0) -> Iterator[tuple[Executor, int]
 
 
 def prepare_worker() -> None:
-    """As :func:`prepare`, for a worker that has its own idea of interrupts."""
+    """Prepare a Dask worker, which handles interrupts itself; see :func:`vmstate.fuzz.worker.prepare`."""
     from vmstate.qemu.fast import no_core_files
 
     no_core_files()

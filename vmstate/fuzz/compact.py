@@ -1,4 +1,4 @@
-"""Streams made small without becoming other streams: most page records of each memory section left out."""
+"""Smaller versions of streams: most page records of each memory section are left out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _KEPT = 16
 
 
 def compact(data: bytes, keep: int = _KEPT) -> bytes:
-    """The stream with at most ``keep`` page records of each run; all else keeps its bytes."""
+    """Return the stream with at most ``keep`` page records of each run; all other bytes stay."""
     stream = open_stream(data)
     edit = Edit(stream)
     for _, handler in stream.handlers:

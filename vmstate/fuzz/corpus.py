@@ -1,4 +1,4 @@
-"""A folder of streams and recipes put to a real and to a simulated QEMU: a regression suite."""
+"""A folder of streams and recipes, given to a real and a simulated QEMU: a regression suite."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RECIPES = (".jsonl", ".recipe", ".recipe.json")
 
 @dataclass(frozen=True)
 class Entry:
-    """A stream of the folder, or a recipe: ``name`` is its file's, with the line for a recipe."""
+    """A stream or recipe of the folder; ``name`` is its file's name, with the line for a recipe."""
 
     name: str
     path: Path
@@ -30,7 +30,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Replayed:
-    """``error``: why there was nothing to ask."""
+    """The result of one entry; ``error``: why it could not be run."""
 
     name: str
     runs: tuple[Run, ...] = ()
@@ -39,11 +39,11 @@ class Replayed:
 
     @property
     def passed(self) -> bool:
-        """Whether no program did wrong, and all agreed."""
+        """True if there were no faults and all targets agreed."""
         return not self.faults and not self.error
 
     def as_json(self) -> dict[str, Any]:
-        """The answers and what is wrong, as a JSON object."""
+        """Return the answers and the faults as a JSON object."""
         return {
             "name": self.name,
             "passed": self.passed,
@@ -54,9 +54,9 @@ class Replayed:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """What is in a folder and those below: streams (``*.mig``, also compressed), recipes (a line each).
+    """List the streams (``*.mig``, also compressed) and recipes (one a line) of a folder, recursively.
 
-    Raises ConfigurationError for a line that is no recipe, OSError.
+    Raises ConfigurationError for a line that is not a recipe, OSError.
     """
     found: list[Entry] = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -71,7 +71,7 @@ def entries(folder: Path) -> list[Entry]:
 
 
 class Corpus:
-    """The streams that a folder's entries mean; a recipe's base is one of the folder, or of ``more``."""
+    """The entries of a folder and their streams; a recipe's base is in the folder, or in ``more``."""
 
     def __init__(self, folder: Path, more: Sequence[Path] = ()) -> None:
         self.entries = entries(folder)
@@ -79,14 +79,14 @@ class Corpus:
         self._bases: dict[str, Anatomy] | None = None
 
     def stream(self, entry: Entry) -> bytes:
-        """The stream of an entry.  Raises UnknownBase, and what reading raises."""
+        """Return the stream of an entry.  Raises UnknownBase, and the errors of reading a stream."""
         if entry.recipe is None:
             return Base.read(str(entry.path), whole=True).data()
         base = self._base(entry.recipe)
         return applied(base.data, entry.recipe.splices(base))
 
     def _base(self, recipe: Recipe) -> Anatomy:
-        """A base is a stream as it is, or with most of its memory left out, as campaigns take it."""
+        """Find the base: a stream as it is, or with most of its memory left out, as campaigns use it."""
         if self._bases is None:
             self._bases = {}
             for path in self._paths:
@@ -100,11 +100,11 @@ class Corpus:
 
 
 class UnknownBase(VmstateError):
-    """A recipe's base stream is not at hand.  Put it into the folder."""
+    """A recipe's base stream is missing.  Put it into the folder."""
 
 
 def replayed(corpus: Corpus, targets: Sequence[Target]) -> Iterator[Replayed]:
-    """Each entry's answers, real first; where two differ, that is a fault too."""
+    """Yield the result of each entry; a difference of two targets, the real one first, is a fault too."""
     for entry in corpus.entries:
         try:
             stream = corpus.stream(entry)

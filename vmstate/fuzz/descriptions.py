@@ -14,7 +14,7 @@ from vmstate import describe as d
 from vmstate.describe import Field, History, Record, Since, Until, VMStateDescription
 from vmstate.describe.history import Points
 
-#: Where what is drawn changes: mainline points, and one with stable releases before it.
+#: The releases at which drawn things change: mainline ones, and one with stable releases before it.
 POINTS: tuple[Points, ...] = ("2.11", ("2.11.2", "2.12.1", "3.0"), "3.0", "5.2", "10.0")
 
 _PLAIN = (d.Bool, d.Int8, d.Int16, d.Int32, d.Int64)
@@ -26,46 +26,46 @@ Count = int | str | tuple[int, ...]
 
 
 class Draw(Protocol):
-    """What hypothesis hands to a composite strategy."""
+    """The ``draw`` function that hypothesis passes to a composite strategy."""
 
     def __call__(self, strategy: st.SearchStrategy[Any], /) -> Any:
-        """A value of the strategy."""
+        """Draw a value from the strategy."""
 
 
 @cache
 def one_of(*options: Any) -> st.SearchStrategy[Any]:
-    """One of some hashable things; the strategy is kept, as making one costs more than drawing from it."""
+    """Return a strategy for one of these values; cached, as making it costs more than drawing from it."""
     return st.sampled_from(options)
 
 
 @cache
 def between(low: int, high: int) -> st.SearchStrategy[int]:
-    """A number from ``low`` to ``high``; kept too."""
+    """Return a strategy for numbers from ``low`` to ``high``; also cached."""
     return st.integers(low, high)
 
 
 class Author:
-    """Makes up one description; attribute names are unique within all of it.
+    """The author of one random description; attribute names are unique within it.
 
-    ``history``: fields and versions change with releases, so that ``.at(release)`` has to settle them.
+    ``history``: fields and versions change with releases, so that ``.at(release)`` must resolve them.
     """
 
     def __init__(self, draw: Draw, *, history: bool) -> None:
         self.draw = draw
         self.history = history
         self.numbers = count()
-        self.fresh = 0  # inside what a destination makes while it loads: nothing to compare with is there
+        self.fresh = 0  # depth of objects that a destination makes while loading: nothing to compare with
 
     def attr(self) -> str:
-        """A name that nothing has yet."""
+        """Return an unused name."""
         return f"f{next(self.numbers)}"
 
     def description(self, name: str, depth: int) -> VMStateDescription:
-        """A description with structs and subsections down to ``depth``."""
+        """Draw a description with structs and subsections down to ``depth``."""
         draw = self.draw
         version = draw(between(1, 3))
         anchor, flags = self.attr(), self.attr()
-        fields = [d.UInt8(anchor), d.UInt8(flags)]  # always there: the counts and tests of the others
+        fields = [d.UInt8(anchor), d.UInt8(flags)]  # always present: the counts and tests of the others
         fields += [self.field(anchor, flags, version, depth) for _ in range(draw(between(0, 5)))]
         inner = []
         if depth:
@@ -78,7 +78,7 @@ class Author:
         return VMStateDescription(name, newest, draw(between(0, version)), fields, inner)
 
     def field(self, anchor: str, flags: str, version: int, depth: int) -> Any:
-        """A field that is there always, from a version on, or if a bit of ``flags`` says so."""
+        """Draw a field that is present always, from a version on, or if a bit of ``flags`` is set."""
         field = self.plain(anchor, depth)
         kind = self.draw(one_of("always", "always", "version", "exists"))
         if kind == "version" and (field.vmsd is None or field.info is None):
@@ -89,7 +89,7 @@ class Author:
         return self.dated(field)
 
     def dated(self, thing: Any) -> Any:
-        """The same, or the same since or until some release."""
+        """Draw the same thing as it is, or since or until some release."""
         if not self.history:
             return thing
         kind = self.draw(one_of("always", "always", "since", "until"))
@@ -98,7 +98,7 @@ class Author:
         return (Since if kind == "since" else Until)(self.draw(one_of(*POINTS)), thing)
 
     def plain(self, anchor: str, depth: int) -> Field:
-        """A field of any kind."""
+        """Draw a field of any kind."""
         kinds: list[Callable[[str, int], Field]] = [self.number, self.array, self.raw, self.odd]
         if depth > 0:
             kinds += [self.struct, self.structs, self.composite]
@@ -106,13 +106,13 @@ class Author:
         return kinds[index](anchor, depth)
 
     def number(self, anchor: str, depth: int) -> Field:
-        """A number, perhaps one that must be equal on both sides."""
+        """Draw a number, perhaps one that must be equal on both sides."""
         kinds = PLAIN if self.fresh else (*PLAIN, *COMPARED)
         made: Field = self.draw(one_of(*kinds))(self.attr())
         return made
 
     def array(self, anchor: str, depth: int) -> Field:
-        """An array of numbers: of fixed length, counted by another field, or of pointers."""
+        """Draw an array of numbers: of fixed length, counted by another field, or of pointers."""
         kinds = PLAIN if self.fresh else (*PLAIN, d.UInt16Equal)
         array: Field = self.draw(one_of(*kinds))(self.attr())[self.count(anchor, 0, 1, 3, (2, 2))]
         if array.count == anchor:
@@ -124,7 +124,7 @@ class Author:
         return d.Pointers(array) if maybe else array
 
     def raw(self, anchor: str, depth: int) -> Field:
-        """Bytes: a buffer, unused ones, a bitmap."""
+        """Draw bytes: a buffer, unused bytes, or a bitmap."""
         kind = self.draw(one_of("buffer", "unused", "bitmap"))
         if kind == "buffer":
             return d.Buffer(self.attr(), self.count(anchor, 0, 1, 5))
@@ -133,7 +133,7 @@ class Author:
         return d.Bitmap(self.attr(), self.count(anchor, 1, 64, 70))
 
     def odd(self, anchor: str, depth: int) -> Field:
-        """A check without bytes, part of an array, part of a buffer."""
+        """Draw a check without bytes, a part of an array, or a part of a buffer."""
         kind = self.draw(one_of("validator", "part", "partial buffer"))
         if kind == "validator":
             return d.Validate("checked", lambda _state, _version_id: True)
@@ -142,16 +142,16 @@ class Author:
         return d.Buffer(self.attr(), 2, start=1, shape=(4,))
 
     def count(self, anchor: str, *fixed: Any) -> Any:
-        """How many: one of ``fixed``, or as many as ``anchor`` says."""
+        """Draw a count: one of ``fixed``, or the field ``anchor``."""
         drawn = self.draw(one_of(*fixed, "counted"))
         return anchor if drawn == "counted" else drawn
 
     def inner(self, depth: int) -> VMStateDescription:
-        """The description of a struct."""
+        """Draw the description of a struct."""
         return self.description(f"in{next(self.numbers)}", depth - 1)
 
     def struct(self, anchor: str, depth: int) -> Field:
-        """A struct, perhaps at a version of its own."""
+        """Draw a struct, perhaps at a version of its own."""
         inner = self.inner(depth)
         oldest = inner.minimum_version_id
         newest = inner.version_id if isinstance(inner.version_id, int) else inner.version_id.first
@@ -160,7 +160,7 @@ class Author:
         return d.Struct(self.attr(), inner)
 
     def structs(self, anchor: str, depth: int) -> Field:
-        """An array of structs, or of pointers to them."""
+        """Draw an array of structs, or of pointers to them."""
         counts = self.count(anchor, 0, 2)
         self.fresh += counts == anchor
         array = d.Struct(self.attr(), self.inner(depth))[counts]
@@ -168,7 +168,7 @@ class Author:
         return self._pointers(array)
 
     def composite(self, anchor: str, depth: int) -> Field:
-        """A queue, a list, a tree, or a scratch object."""
+        """Draw a queue, a list, a tree, or a scratch object."""
         draw = self.draw
         self.fresh += 1
         inner = self.inner(depth)
@@ -190,5 +190,5 @@ def _bit(attr: str, bit: int) -> Callable[[Any], bool]:
 
 
 def _scratch(attr: str) -> Callable[[Any], Any]:
-    """A tmp whose scratch object stays with its parent, so that laws can look at it."""
+    """Return a tmp whose scratch object stays with its parent, so that tests can inspect it."""
     return lambda parent: parent.__dict__.setdefault(attr, Record())

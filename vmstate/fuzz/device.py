@@ -1,8 +1,8 @@
-"""A device of a user's own as the destination: its description, and arrays that are as long as in C.
+"""A user's own device as the destination, from a Python file.
 
-The file is Python.  ``DESCRIPTION`` is the device's; ``device()`` gives its state after reset, in which every
-array has the length that the C struct gives it.  ``use(device)``, if there is one, is what the device does
-next with what it has loaded.  ``RELEASE`` is the QEMU that loads (the newest, if there is none).
+``DESCRIPTION`` is the device's description; ``device()`` returns its state after reset, in which every array
+has its length in C.  ``use(device)`` (optional) does what the device does next with the loaded state.
+``RELEASE`` (optional) is the release of QEMU that loads, by default the newest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TIMEOUT = 1.0  # seconds that the device's own code may take
 
 
 class Overflow(Exception):
-    """More elements come than the array has room for."""
+    """The stream has more elements than the array has room for."""
 
     def __init__(self, device: str, field: str, room: int, coming: int) -> None:
         super().__init__(f"{device}: {coming} elements come for {field}, which has room for {room}")
@@ -40,13 +40,13 @@ class Overflow(Exception):
         self.field = field
 
     def fault(self) -> Fault:
-        """The finding."""
+        """Return the overflow as a fault."""
         return Fault(Kind.OVERFLOW, f"overflow of {self.field} in {self.device}", str(self))
 
 
 @dataclass
 class _Entry:
-    """The registered section; ``plan`` loads into ``state``, which is no section itself."""
+    """The registered section; ``plan`` loads into ``state``, which is not a section itself."""
 
     state: Any
     reset: Callable[[], Any]
@@ -66,14 +66,14 @@ class _Entry:
         return self
 
     def load(self, cur: Cursor, _entry: object, version_id: int) -> None:
-        if self.loaded:  # once more: the memory is as large as before
+        if self.loaded:  # loaded again: arrays have their length in C again
             with_c_arrays(self.state, self.reset())
         self.loaded = True
         self.checked.load(cur, self.state, version_id)
 
 
 class Device:
-    """A target: the file's device, in a machine that has nothing else."""
+    """A target: the file's device, alone in a machine."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Device:
         self._checked = plan_of(_checked(self.description))
 
     def stream(self) -> bytes:
-        """What the device sends after reset: a stream with its section alone."""
+        """Return the stream that the device sends after reset, with its section alone."""
         state, plan = self._device(), plan_of(self.description)
         described = VmdescWriter.at(self.release)
         section = described.device(plan, self.name, 0, state)
@@ -113,7 +113,7 @@ class Device:
         )
 
     def run(self, stream: memoryview) -> Run:
-        """Load, then use."""
+        """Load the stream, then use the device."""
         state = self._device()
         cur = Cursor(stream, judge=True)
         loader = Loader(
@@ -140,7 +140,7 @@ class Device:
             return Run(self.name, answer, (overflow.fault(),))
         except VmstateError as error:
             return Run(self.name, Answer("escaped", (str(error),)), (escaped(error),))
-        except Exception as error:  # noqa: BLE001 - what the device's own code does is what is looked for
+        except Exception as error:  # noqa: BLE001 - a campaign looks for any exception of the device's own code
             fault = escaped(error, self._file)
             error.__traceback__ = None
             return Run(self.name, Answer("crash", (repr(error),)), (fault,))
@@ -153,13 +153,13 @@ class Device:
         return Run(self.name, answer)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
 
 def _checked(description: VMStateDescription) -> VMStateDescription:
-    """The description, with a look at the room before each array whose count comes with the stream.
+    """Return the description with a bounds check before each array whose count is in the stream.
 
-    No hook can make up for it: ``post_load`` runs when the memory behind the array is overwritten already.
+    No hook can replace it: ``post_load`` runs after the memory behind the array has been overwritten.
     """
     fields: list[Field] = []
     for field in description.fields:
@@ -172,7 +172,7 @@ def _checked(description: VMStateDescription) -> VMStateDescription:
 
 
 def _room(device: str, field: Field) -> Callable[[Any, int], bool]:
-    def look(state: Any, version_id: int) -> bool:
+    def check(state: Any, version_id: int) -> bool:
         comes = field.exists(state, version_id) if field.exists else version_id >= _since(field)
         array: Any = getattr(state, field.attr or field.name, None)
         if not comes or not isinstance(array, Sized):
@@ -183,7 +183,7 @@ def _room(device: str, field: Field) -> Callable[[Any, int], bool]:
             raise Overflow(device, field.name, len(array), field.start + coming)
         return True
 
-    return look
+    return check
 
 
 def _since(field: Field) -> int:
@@ -191,19 +191,19 @@ def _since(field: Field) -> int:
 
 
 def opened_device(path: str, text: str, timeout: float = TIMEOUT) -> Device:
-    """The device of a file.  Raises ConfigurationError for one that fails, or has not what it takes."""
+    """Open the device of a file.  Raises ConfigurationError if the file fails or lacks a name."""
     made: dict[str, Any] = {"__name__": "device", "__file__": path}
     try:
-        exec(compile(text, path, "exec"), made)  # noqa: S102 - the user's own file, which is to be run
+        exec(compile(text, path, "exec"), made)  # noqa: S102 - the user's own file, given to be run
         description, device = made["DESCRIPTION"], made["device"]
         release = Release.parse(made["RELEASE"]) if "RELEASE" in made else None
         opened = Device(description, device, made.get("use"), release, path, timeout)
         answer = opened.run(memoryview(opened.stream())).answer
     except KeyError as error:
-        raise ConfigurationError(f"{path}: there is no {error.args[0]} in it") from None
+        raise ConfigurationError(f"{path}: it does not define {error.args[0]}") from None
     except Exception as error:
         raise ConfigurationError(f"{path}: {type(error).__name__}: {error}") from error
     if answer.outcome != "accept":
-        said = "; ".join(answer.messages)
-        raise ConfigurationError(f"{path}: the device fails on what it sends itself after reset: {said}")
+        printed = "; ".join(answer.messages)
+        raise ConfigurationError(f"{path}: the device rejects its own stream after reset: {printed}")
     return opened

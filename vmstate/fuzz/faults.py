@@ -1,7 +1,7 @@
-"""What is wrong about a run, and a signature by which the same wrong is known again.
+"""The faults of a run, and a signature by which the same fault is recognised again.
 
-A signature has no numbers, addresses or process ids, and of places in a program the file and function, not
-the line, which moves with every release.
+A signature has no numbers, addresses or process ids; it names file and function, but not the line, which
+changes with every release.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from vmstate.qemu.fast import signal_name
 
 
 class Kind(StrEnum):
-    """Kinds of findings, the worst first; all but the last two groups are of one program alone."""
+    """Kinds of findings, the worst first; only the last two compare two programs."""
 
     SANITIZER = "sanitizer"
     CRASH = "crash"
     ASSERTION = "assertion"
     ABORT = "abort"
     HANG = "hang"
-    OVERFLOW = "overflow"  # of an array of a user's own device
+    OVERFLOW = "overflow"  # of an array in a user's own device
     ESCAPED = "escaped exception"
-    NOWHERE = "no place"  # of an error or a finding of ours
+    NOWHERE = "no place"  # in the stream, of one of our own errors or findings
     SLOW = "too slow"
     MEMORY = "too much memory"
     OUTCOME = "disagreement of outcome"
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """A wrong: ``signature`` names it, ``text`` is what this run said."""
+    """A fault of a run: ``signature`` identifies it, ``text`` is the output of this run."""
 
     kind: Kind
     signature: str
@@ -69,9 +69,9 @@ class Run:
 
 _NUMBER = re.compile(r"(?<![A-Za-z_])(?:-?0x[0-9a-fA-F]+|-?\d+)\b|\b(?=[a-f]*\d)[0-9a-f]{4,16}\b")
 _ODD = re.compile(r"[^\x20-\x7e]+")
-SILENT = "no line"  # what a program said last, if it said nothing
+SILENT = "no line"  # the last line of a program that printed nothing
 _LONGEST = 200
-_LONG = 2000  # characters of a line that are looked at: a name in a stream can make it a megabyte long
+_LONG = 2000  # characters of a line that are used: a name in a stream can make it a megabyte long
 
 _ASSERT = re.compile(
     r"(?P<file>[\w./+-]+\.[ch](?:\.inc)?):\d+: (?P<function>\w+): Assertion [`'](?P<what>.*)' failed"
@@ -92,28 +92,28 @@ _OF_SYSTEM = ("__", "raise", "abort", "malloc", "free", "memcpy", "asan", "opera
 
 
 def template(line: str) -> str:
-    """A line with its numbers replaced by ``#``, and characters that no terminal shows by ``?``."""
+    """Return a line with numbers replaced by ``#`` and unprintable characters by ``?``."""
     return _NUMBER.sub("#", _ODD.sub("?", line[:_LONG]))[:_LONGEST]
 
 
 def _place(found: re.Match[str]) -> str:
-    """``hw/intc/xics.c function``: builders have the source in all kinds of folders."""
+    """Return ``hw/intc/xics.c function``, without the folder in which that build had the source."""
     parts = [part for part in PurePath(found["file"]).parts if part not in {"..", ".", "/"}]
     return f"{'/'.join(parts[-3:])} {found['function']}"
 
 
 def ended(returncode: int | None, messages: Sequence[str]) -> tuple[Fault, ...]:
-    """What is wrong about a program that ended so (None: it did not, in its time); nothing if it is well.
+    """Return the faults of a program that ended with this status (None: it did not end in time).
 
-    A migration that is refused ends QEMU with status 1: that is well.
+    A refused migration ends QEMU with status 1, which is not a fault.
     """
     messages = [line[:_LONG] for line in messages]
     if returncode is None:
         return (Fault(Kind.HANG, f"hang after: {_last(messages)}", "\n".join(messages[-3:])),)
     text = "\n".join(messages)
-    said = _sanitized(messages)
-    if said is not None:
-        return (Fault(Kind.SANITIZER, said, text),)
+    report = _sanitized(messages)
+    if report is not None:
+        return (Fault(Kind.SANITIZER, report, text),)
     if returncode in (0, 1):
         return ()
     if found := _ASSERT.search(text) or _GLIB_ASSERT.search(text):
@@ -151,22 +151,22 @@ def _sanitized(messages: Sequence[str]) -> str | None:
 
 
 def escaped(error: BaseException, file: str | None = None) -> Fault:
-    """An exception that should not have got out: its type and the innermost function that it came through.
+    """Return the fault of an escaped exception: its type and the innermost function that it came through.
 
-    ``file``: only functions of this one count, if there are any.
+    ``file``: prefer the functions of this file.
     """
     place, text = _traced(error, file)
     return Fault(Kind.ESCAPED, f"{type(error).__name__} in {place}: {template(str(error))}", text)
 
 
 def hanging(error: BaseException, file: str | None = None) -> Fault:
-    """A function that has been interrupted, as it found no end."""
+    """Return the fault of a function that was interrupted because it did not end."""
     place, text = _traced(error, file)
     return Fault(Kind.HANG, f"no end in {place}", text)
 
 
 def _traced(error: BaseException, file: str | None) -> tuple[str, str]:
-    """The innermost function, and the last of what Python would print."""
+    """Return the innermost function, and the end of the traceback that Python would print."""
     frames = list(traceback.extract_tb(error.__traceback__))
     frames = [frame for frame in frames if frame.filename == file] or frames
     text = [*traceback.format_list(frames[-3:]), *traceback.format_exception_only(error)]

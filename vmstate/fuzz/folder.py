@@ -1,4 +1,4 @@
-"""A campaign's folder: what it is, how far it came, its base streams, and its findings, a line each."""
+"""A campaign's folder: its plan, its progress, its base streams, and its findings, one a line."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FINDINGS, STATE = "findings.jsonl", "state.json"
 
 @dataclass
 class Progress:
-    """``done``: the runs that were made, as ranges ``[first, end]`` in order."""
+    """The progress of a campaign; ``done`` has the finished runs as sorted ranges ``[first, end]``."""
 
     tally: Tally = field(default_factory=Tally)
     done: list[list[int]] = field(default_factory=list)
 
     def made(self, first: int, count: int) -> None:
-        """Note runs."""
+        """Record finished runs."""
         merged: list[list[int]] = []
         for start, end in sorted([*self.done, [first, first + count]]):
             if merged and start <= merged[-1][1]:
@@ -34,7 +34,7 @@ class Progress:
         self.done = merged
 
     def todo(self, size: int, total: int | None) -> Iterator[tuple[int, int]]:
-        """What is to be made, ``size`` runs (or fewer) at a time, up to ``total`` runs; for ever if None."""
+        """Yield the runs still to do, at most ``size`` at a time, up to ``total`` (without end if None)."""
         most = sys.maxsize if total is None else total
         at = 0
         for start, end in [*self.done, [most, most]]:
@@ -47,9 +47,9 @@ class Progress:
 
 
 class Folder:
-    """Where a campaign is kept; ``path`` None keeps nothing.
+    """The folder in which a campaign is kept; with ``path`` None nothing is kept.
 
-    Raises ConfigurationError if the folder is of another campaign, OSError if it cannot be written.
+    Raises ConfigurationError if the folder holds another campaign, OSError if it cannot be written.
     """
 
     def __init__(self, path: Path | None, plan: Plan) -> None:
@@ -64,19 +64,19 @@ class Folder:
             stored.write_bytes(base.packed)
 
     def load(self) -> Progress:
-        """How far the campaign came before."""
+        """Load the progress of the campaign so far."""
         if self.path is None or not (self.path / STATE).exists():
             return Progress()
-        told = _read_json(self.path / STATE)
-        if told.get("plan") != self._plan:
-            raise ConfigurationError(f"{self.path} is the folder of another campaign; give -o a new one")
-        tally = Tally.from_json(told["tally"])
+        state = _read_json(self.path / STATE)
+        if state.get("plan") != self._plan:
+            raise ConfigurationError(f"{self.path} is the folder of another campaign; give -o a new folder")
+        tally = Tally.from_json(state["tally"])
         for found in read_findings(self.path / FINDINGS):
             tally.found[found.key] = found
-        return Progress(tally, told["done"])
+        return Progress(tally, state["done"])
 
     def save(self, progress: Progress) -> None:
-        """Write all anew; what was there before stays until it is."""
+        """Write everything again; the old files stay until the new ones are complete."""
         if self.path is None:
             return
         state = {"plan": self._plan, "done": progress.done, "tally": progress.tally.as_json()}
@@ -90,7 +90,7 @@ class Folder:
 
 
 def read_findings(path: Path) -> list[Found]:
-    """The findings of a file.  Raises ConfigurationError for a line that is none, OSError."""
+    """Read the findings of a file.  Raises ConfigurationError for a line that is not a finding, OSError."""
     if not path.exists():
         return []
     try:
@@ -101,8 +101,8 @@ def read_findings(path: Path) -> list[Found]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return told if isinstance(told, dict) else {}
+        state = json.loads(path.read_text(encoding="utf-8"))
+        return state if isinstance(state, dict) else {}
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from None
 

@@ -1,4 +1,4 @@
-"""Results as JUnit XML, which continuous integration reads."""
+"""Results as JUnit XML, for continuous integration."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(suite: str, results: Sequence[Replayed]) -> bytes:
-    """The results as one test suite: a case for each entry, a failure for each that did not pass."""
+    """Return the results as one test suite: a case for each entry, a failure for each fault."""
     failed = sum(1 for one in results if one.faults)
     errors = sum(1 for one in results if one.error)
     seconds = sum(run.seconds for one in results for run in one.runs)
     root = Xml.Element("testsuites")
     counts = {"tests": len(results), "failures": failed, "errors": errors}
-    told = {name: str(count) for name, count in counts.items()}
-    element = Xml.SubElement(root, "testsuite", {"name": suite, **told, "time": f"{seconds:.3f}"})
+    texts = {name: str(count) for name, count in counts.items()}
+    element = Xml.SubElement(root, "testsuite", {"name": suite, **texts, "time": f"{seconds:.3f}"})
     for one in results:
         took = sum(run.seconds for run in one.runs)
         attributes = {"name": _plain(one.name), "classname": suite, "time": f"{took:.3f}"}
@@ -36,5 +36,5 @@ def junit(suite: str, results: Sequence[Replayed]) -> bytes:
 
 
 def _plain(text: str) -> str:
-    """Without the characters that XML cannot have."""
+    """Replace the characters that XML cannot hold."""
     return _NOT_XML.sub("?", text)

@@ -1,4 +1,4 @@
-"""What a campaign does, in a form that can be sent to another process or written to a folder."""
+"""The plan of a campaign, which can be sent to another process or written to a folder."""
 
 from __future__ import annotations
 
@@ -29,32 +29,33 @@ class Base:
 
     @staticmethod
     def of(name: str, data: bytes) -> Base:
-        """A base of a stream's bytes."""
+        """Make a base from the bytes of a stream."""
         return Base(name, hashlib.sha256(data).hexdigest(), zstandard.ZstdCompressor(level=6).compress(data))
 
     @staticmethod
     def read(path: str, *, whole: bool = False) -> Base:
-        """A base from a file, in whatever it is wrapped in; without most of guest memory if not ``whole``.
+        """Read a base from a file in any wrapping; most of guest memory is left out unless ``whole``.
 
-        Raises what opening a stream raises.
+        Raises the errors of opening a stream.
         """
         with open_input(path) as opened:
             data = bytes(opened.data) if whole else compact(bytes(opened.data))
         return Base.of(Path(path).name.split(".mig")[0] if path != "-" else "stream", data)
 
     def data(self) -> bytes:
-        """The stream."""
+        """Return the bytes of the stream."""
         return zstandard.ZstdDecompressor().decompress(self.packed, max_output_size=_LARGEST)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``on``: the simulated destination's command line; without one, streams are only read.
+    """The bases, the destinations and the mutations of a campaign.
 
-    ``real``: the real destination's, which is compared with ``on``.
-    ``device``: a Python file with a device of a user's own, which is then the destination, and its text.
-    ``only``: names of mutations, or of kinds of them.  ``sample``: of so many streams one is also shown and
-    verified.  ``seed``: that of the first run; each run's is one more.
+    ``on``: the simulated destination's command line; without it streams are only read.
+    ``real``: the command line of the real destination, which is compared with ``on``.
+    ``device``: the path and text of a Python file with a user's own device, which is then the destination.
+    ``only``: names of mutations, or of kinds of them.  ``sample``: one stream in this many is also shown and
+    verified.  ``seed``: the seed of the first run; each later run's is one more.
     """
 
     bases: tuple[Base, ...]
@@ -68,11 +69,11 @@ class Plan:
 
     @cached_property
     def key(self) -> str:
-        """What the plan is known by."""
+        """A text that identifies the plan."""
         return hashlib.sha256(repr(self.as_json()).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as a JSON object; streams by name and hash."""
+        """Return the plan as a JSON object, with streams by name and hash."""
         plain = asdict(self)
         plain["bases"] = [{"name": base.name, "sha256": base.sha256} for base in self.bases]
         return {
@@ -82,15 +83,15 @@ class Plan:
         }
 
     def mutations(self) -> tuple[Mutation, ...]:
-        """Those of ``only``, or all.  Raises ConfigurationError for a word that names none."""
+        """Return the mutations of ``only``, or all.  Raises ConfigurationError for an unknown name."""
         if not self.only:
             return tuple(MUTATIONS.values())
         for word in self.only:
             if not any(word in (known.name, known.kind) for known in MUTATIONS.values()):
                 kinds = ", ".join(sorted({known.kind for known in MUTATIONS.values()}))
-                raise ConfigurationError(f"neither a mutation nor a kind of them: {word!r}; kinds: {kinds}")
+                raise ConfigurationError(f"no mutation or kind of mutation: {word!r}; kinds: {kinds}")
         return tuple(m for m in MUTATIONS.values() if {m.name, m.kind} & set(self.only))
 
     def command(self) -> QemuCommand | None:
-        """The real QEMU's command line."""
+        """Return the real QEMU's command line, if the plan has one."""
         return None if self.real is None else QemuCommand.parse(self.real)

@@ -1,4 +1,4 @@
-"""A recipe: a base stream by its hash, and the mutations that make another of it; one line of JSON."""
+"""Recipes: a base stream by its hash, and the mutations to apply to it; one line of JSON each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.mutations import MUTATIONS, Mutation
 from vmstate.fuzz.splices import Splice, combined
 
-#: How many mutations a recipe has: mostly one.
+#: The weights of how many mutations a recipe has: mostly one.
 _HOW_MANY = ((1, 70), (2, 20), (3, 7), (4, 3))
 _HEAD = re.compile(r'\s*\{\s*"campaign"\s*:')
 
@@ -30,7 +30,7 @@ class Step:
 
     @property
     def known(self) -> Mutation:
-        """The mutation.  Raises ConfigurationError for a name that there is not."""
+        """The mutation.  Raises ConfigurationError for an unknown name."""
         found = MUTATIONS.get(self.mutation)
         if found is None:
             raise ConfigurationError(f"no such mutation: {self.mutation!r}")
@@ -43,9 +43,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """``base``: the SHA-256 of the stream; ``stream``: its name, for people; ``seed``: what drew it.
+    """Mutations of a stream: ``base`` is its SHA-256, ``stream`` its name, for people.
 
-    ``without``: sections that are left out too, because they are not needed to show what the steps show.
+    ``seed``: the seed from which the recipe was drawn.  ``without``: sections that are left out as well,
+    because the finding does not need them.
     """
 
     base: str
@@ -55,7 +56,7 @@ class Recipe:
     without: tuple[str, ...] = ()
 
     def splices(self, base: Anatomy) -> list[Splice]:
-        """What it does to ``base``.
+        """Return the splices that it makes in ``base``.
 
         Raises ConfigurationError if the recipe is for another stream, or names an unknown mutation.
         """
@@ -66,7 +67,7 @@ class Recipe:
         return combined([*made, *(Splice(part.start, part.end, b"") for part in left_out)])
 
     def as_json(self) -> dict[str, Any]:
-        """The recipe as a JSON object."""
+        """Return the recipe as a JSON object."""
         steps = [[step.mutation, step.parameters] for step in self.steps]
         seed = {} if self.seed is None else {"seed": self.seed}
         without = {"without": list(self.without)} if self.without else {}
@@ -74,7 +75,7 @@ class Recipe:
 
     @staticmethod
     def from_json(declared: dict[str, Any]) -> Recipe:
-        """A recipe from a JSON object.  Raises ConfigurationError for one that is none."""
+        """Read a recipe from a JSON object.  Raises ConfigurationError if it is not a recipe."""
         try:
             steps = tuple(Step(str(name), dict(parameters)) for name, parameters in declared["mutations"])
             without = tuple(map(str, declared.get("without", ())))
@@ -89,7 +90,7 @@ class Recipe:
 
 
 def drawn(base: Anatomy, seed: int, among: Sequence[Mutation] = ()) -> Recipe:
-    """The recipe of a seed: one or a few mutations (of ``among``, or of all) with parameters drawn."""
+    """Draw the recipe of a seed: one or a few mutations (of ``among``, or of all) with parameters."""
     random = Random(seed)
     known = among or tuple(MUTATIONS.values())
     counts, weights = zip(*_HOW_MANY, strict=True)
@@ -106,20 +107,20 @@ def drawn(base: Anatomy, seed: int, among: Sequence[Mutation] = ()) -> Recipe:
 
 
 def recipe_of(line: str) -> Recipe:
-    """The recipe of a line of JSON, or the one in a finding.  Raises ConfigurationError if it is none."""
+    """Read the recipe of a line of JSON, or of a finding.  Raises ConfigurationError if it is neither."""
     try:
-        told = json.loads(line)
+        declared = json.loads(line)
     except ValueError as error:
         raise ConfigurationError(f"not a recipe: {error}") from None
-    if not isinstance(told, dict):
+    if not isinstance(declared, dict):
         raise ConfigurationError("a recipe is a JSON object")
-    return Recipe.from_json(told.get("recipe", told))
+    return Recipe.from_json(declared.get("recipe", declared))
 
 
 def read_recipes(path: str) -> list[Recipe]:
-    """The recipes of a file; "-" is the standard input.  Raises ConfigurationError, OSError.
+    """Read the recipes of a file; "-" is the standard input.  Raises ConfigurationError, OSError.
 
-    A line that tells of the campaign that found them (``{"campaign": …}``) is passed over.
+    A line about the campaign that found them (``{"campaign": …}``) is skipped.
     """
     text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     return [recipe_of(line) for line in text.splitlines() if line.strip() and not _HEAD.match(line)]

@@ -1,4 +1,4 @@
-"""Which places of a stream there are to change, and which of them an splice touches."""
+"""The named regions of a stream, and which of them a splice touches."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _ELEMENT = re.compile(r"\[\d+\]|(?<=@)[0-9a-f.]+")
 
 
 def general(path: str) -> str:
-    """A path without the numbers of elements, so that all elements of an array are one place."""
+    """Return a path without the indices of elements, so that all elements of an array are one region."""
     return _ELEMENT.sub("[]", path)
 
 
 class Regions:
-    """The places of a base: fields, arrays, and what else stands in sections and between them."""
+    """The regions of a base: fields, arrays, headers, footers, and the gaps between sections."""
 
     def __init__(self, base: Anatomy) -> None:
         spots: list[tuple[int, str]] = [(0, "(header)")]
         for part in base.parts:
-            spots += _places(part)
+            spots += _regions(part)
             spots.append((part.end, "(between sections)"))
         vmdesc = base.vmdesc
         if vmdesc is not None:
@@ -34,15 +34,15 @@ class Regions:
 
     @property
     def all(self) -> set[str]:
-        """The names of all places."""
+        """The names of all regions."""
         return set(self._names)
 
     def touched(self, splices: Iterable[Splice]) -> set[str]:
-        """The places that splices begin in: the first byte of an splice says what it is about."""
+        """Return the regions in which splices begin; the first byte decides."""
         return {self._names[max(0, bisect_right(self._starts, splice.start) - 1)] for splice in splices}
 
 
-def _places(part: Part) -> Iterable[tuple[int, str]]:
+def _regions(part: Part) -> Iterable[tuple[int, str]]:
     where = general(part.path)
     yield part.start, f"{where} (section header)"
     if part.live:

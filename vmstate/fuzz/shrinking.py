@@ -1,4 +1,4 @@
-"""The smallest recipe that shows the same: fewest mutations, simplest values, then the smallest stream."""
+"""Shrinking of recipes: fewest mutations, simplest values, then the smallest stream."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ Shows = Callable[[Recipe], bool]
 
 @dataclass
 class Shrinker:
-    """``shows``: whether a recipe still shows what is looked for; asked at most ``tries`` times.
-
-    ``reduced`` may leave out sections that are not needed.
-    """
+    """Shrinks a recipe as long as ``shows`` is true for it; ``shows`` is called at most ``tries`` times."""
 
     base: Anatomy
     shows: Shows
@@ -29,7 +26,7 @@ class Shrinker:
     _known: dict[str, bool] = field(default_factory=dict, repr=False)
 
     def shrink(self, recipe: Recipe) -> Recipe:
-        """The smallest found; ``recipe`` itself if it does not show it."""
+        """Return the smallest recipe found, or ``recipe`` itself if ``shows`` is false for it."""
         if not self._still(recipe):
             return recipe
         recipe = self._fewer_steps(recipe)
@@ -46,7 +43,7 @@ class Shrinker:
         return self._known[key]
 
     def _fewer_steps(self, recipe: Recipe) -> Recipe:
-        """Each step alone first: mostly one is to blame; then one step less, as long as that can be."""
+        """Try each step alone first, as one is mostly enough; then drop one step at a time."""
         if len(recipe.steps) > 1:
             for step in recipe.steps:
                 alone = replace(recipe, steps=(step,))
@@ -77,7 +74,7 @@ class Shrinker:
         return recipe
 
     def _fewer_sections(self, recipe: Recipe) -> Recipe:
-        """Leave out as many sections as can be: all, halves, quarters, … of what is left."""
+        """Leave out as many sections as possible: all, then halves, quarters, … of the rest."""
         touched = self._edits(replace(recipe, without=()))
         idle = [part.path for part in self.base.parts if not _touches(touched, part.start, part.end)]
         needed: list[str] = []
@@ -103,12 +100,12 @@ def _without(steps: Sequence[Step], number: int) -> tuple[Step, ...]:
 
 
 def _touches(splices: Sequence[Splice], start: int, end: int) -> bool:
-    """What is inserted right in front of a section stays, even if the section goes."""
+    """Return True if a splice changes the range; an insertion right before it does not."""
     return any(splice.start < end and start < splice.end for splice in splices)
 
 
 def shown(worker: Worker, recipe: Recipe, kind: Kind | None = None) -> tuple[Found | None, bool]:
-    """The worst that a recipe shows (of a kind), and whether it takes a close look, which takes its time."""
+    """Return the worst finding of a recipe (of a kind), and if only the slower, close run shows it."""
     for closely in (False, True):
         found = [one for one in worker.found(recipe, closely=closely) if kind in (None, one.kind)]
         if found:
@@ -119,7 +116,7 @@ def shown(worker: Worker, recipe: Recipe, kind: Kind | None = None) -> tuple[Fou
 def smallest(
     worker: Worker, recipe: Recipe, wanted: Found, tries: int, *, closely: bool
 ) -> tuple[Recipe, Found, int]:
-    """The smallest recipe, the finding as that shows it, and how many runs it took."""
+    """Return the smallest recipe, the finding as that recipe shows it, and the number of runs."""
 
     def again(one: Recipe) -> Found | None:
         found = worker.found(one, closely=closely)

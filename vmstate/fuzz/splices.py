@@ -1,4 +1,4 @@
-"""Splices of a stream, and a workbench that makes and undoes them without copying the stream."""
+"""Splices of a stream, and a workbench that applies and undoes them without copying the stream."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-#: Bytes that streams may grow at either end before the workbench makes room anew.
+#: Bytes that streams may grow at either end before the workbench makes more room.
 _SLACK = 1 << 16
 
 
 class Splice(NamedTuple):
-    """The bytes ``start`` … ``end`` of a stream replaced by ``new``; offsets are those of the base stream."""
+    """Bytes ``start`` to ``end`` of a stream, replaced by ``new``; offsets are those of the base stream."""
 
     start: int
     end: int
@@ -19,9 +19,9 @@ class Splice(NamedTuple):
 
 
 def combined(splices: Iterable[Splice]) -> list[Splice]:
-    """Splices in the order of their offsets; one that overlaps an earlier given one is left out.
+    """Sort splices by offset; drop each one that overlaps one given earlier.
 
-    Insertions at one place keep their order; one at the edge of another splice is no overlap.
+    Insertions at one offset keep their order; one at the edge of another splice does not overlap it.
     """
     kept: list[Splice] = []
     for splice in splices:
@@ -31,7 +31,7 @@ def combined(splices: Iterable[Splice]) -> list[Splice]:
 
 
 def applied(data: bytes | memoryview, splices: Sequence[Splice]) -> bytes:
-    """A copy of ``data`` with ``splices`` (combined) made."""
+    """Return a copy of ``data`` with ``splices`` (combined) applied."""
     pieces: list[bytes | memoryview] = []
     at = 0
     view = memoryview(data)
@@ -43,9 +43,9 @@ def applied(data: bytes | memoryview, splices: Sequence[Splice]) -> bytes:
 
 
 class Workbench:
-    """A stream that can be changed for a moment: the largest piece between splices stays where it is.
+    """A stream that can be changed temporarily: the largest piece between splices stays where it is.
 
-    What lies to its left and right is written again, and only where something has moved.
+    The pieces to its left and right are written again, and only if they have moved.
     """
 
     def __init__(self, data: bytes | memoryview) -> None:
@@ -60,7 +60,7 @@ class Workbench:
 
     @contextmanager
     def changed(self, splices: Sequence[Splice]) -> Iterator[memoryview]:
-        """The stream with ``splices`` (combined) made, for the time of the block; it must not be kept."""
+        """Yield the stream with ``splices`` (combined) applied; valid only inside the ``with`` block."""
         growth = sum(len(splice.new) for splice in splices)
         if growth > self._slack:
             self._slack = growth * 2

@@ -1,4 +1,4 @@
-"""Strategies for tests of one's own, of descriptions, of parsers, of destinations (extra ``vmstate[fuzz]``).
+"""Hypothesis strategies for tests of your own descriptions, parsers and destinations (``vmstate[fuzz]``).
 
     from hypothesis import given
     from vmstate.fuzz.strategies import mutated, states, streams
@@ -9,7 +9,7 @@
     @given(mutated(Anatomy(open("guest.mig", "rb").read())))
     def test_my_parser_survives(data: bytes): ...
 
-What hypothesis finds it shrinks: to the fewest mutations, and to the simplest values of each.
+Hypothesis shrinks failures to the fewest mutations with the simplest parameters.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ __all__ = [
     "streams_of_sections",
 ]
 
-#: Releases of every kind: with and without stable ones before them, the first and the newest.
+#: Releases of every kind: with and without stable releases before them, the first and the newest.
 RELEASES = ("2.9.1", "2.11.2", "2.12.0", "3.1.0", "7.2.22", "11.1.3")
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A section that was drawn: its bytes, and what they are of."""
+    """A section that was drawn: its bytes, its description and the state in it."""
 
     description: VMStateDescription
     state: Record
@@ -65,15 +65,15 @@ class Drawn:
 
 
 def releases() -> st.SearchStrategy[str]:
-    """A release to resolve a description at."""
+    """Return a strategy for releases at which a description can be resolved."""
     return one_of(*RELEASES)
 
 
 @st.composite
 def descriptions(draw: Draw, *, depth: int = 2, name: str = "t", history: bool = True) -> VMStateDescription:
-    """A description of all kinds of fields, with structs and subsections down to ``depth``.
+    """Draw a description with all kinds of fields, and structs and subsections down to ``depth``.
 
-    ``history``: what it has changes with releases; ``.at(release)`` resolves it.
+    ``history``: its fields and versions change with releases; ``.at(release)`` resolves it.
     """
     return Author(draw, history=history).description(name, depth)
 
@@ -87,7 +87,7 @@ def sections(
     instance_id: int | None = None,
     footer: bool = True,
 ) -> Drawn:
-    """A FULL section of a resolved description (of a random one, if none is given) in some state."""
+    """Draw a FULL section of a resolved description (by default a random one) in some state."""
     vmsd = draw(descriptions(history=False)).at(RELEASES[-1]) if description is None else description
     state = draw(states(vmsd))
     number = draw(between(0, (1 << 31) - 1))
@@ -100,14 +100,14 @@ def sections(
 
 @st.composite
 def streams_of_sections(draw: Draw, *described: VMStateDescription) -> bytes:
-    """A stream without guest memory: the sections of these resolved descriptions, each in some state."""
+    """Draw a stream without guest memory: the sections of these resolved descriptions, each in some state."""
     parts = [draw(sections(vmsd, instance_id=0)).data for vmsd in described]
     return b"".join((writer.file_header(), *parts, writer.end_of_states()))
 
 
 @cache
 def _source(command: str) -> Anatomy:
-    """What the simulated source sends, its guest memory made small."""
+    """Return the stream of the simulated source, with most of its guest memory left out."""
     found = build(parse(command))
     machine: Machine | None = found.machine
     if machine is None:
@@ -117,11 +117,11 @@ def _source(command: str) -> Anatomy:
 
 @st.composite
 def streams(draw: Draw, command: str, *, changes: int = 8) -> bytes:
-    """A stream of a configuration (``qemu-7.2 -machine …``), its devices in other states than after reset.
+    """Draw a stream of a configuration (``qemu-7.2 -machine …``), its devices not in their reset states.
 
-    At most so many numbers are changed, at the edges first, and none that decides how much follows it: a
-    parser reads all of the stream.  Whether a destination accepts it is another question.  Raises ValueError
-    for a QEMU that does not start.
+    Up to ``changes`` numbers are changed, edge values first, but none that decides how much data follows: a
+    parser reads all of the stream, though a destination may reject it.  Raises ValueError for a QEMU that
+    does not start.
     """
     base = _source(command)
     fields = base.remember(_free, _free)
@@ -137,7 +137,7 @@ def streams(draw: Draw, command: str, *, changes: int = 8) -> bytes:
 
 
 def _free(base: Anatomy) -> list[str]:
-    """Numbers of devices that decide nothing of what follows them: with others in their place all is read."""
+    """Return numbers of devices that can have other values without changing how the stream is read."""
     return [
         leaf.path
         for part in base.devices
@@ -147,7 +147,7 @@ def _free(base: Anatomy) -> list[str]:
 
 
 def _read(base: Anatomy, part: Part, leaf: Leaf, text: str) -> bool:
-    """Whether our declaration reads the section with another number in it."""
+    """Return True if our declaration reads the section with another number in it."""
     section = part.section
     payload = bytearray(base.data[section.payload_start : section.payload_end])
     at, end = leaf.start - section.payload_start, leaf.end - section.payload_start
@@ -174,9 +174,9 @@ def _bytes(size: int) -> st.SearchStrategy[bytes]:
 
 @st.composite
 def recipes(draw: Draw, base: Anatomy, among: Sequence[str | Mutation] = (), *, most: int = 4) -> Recipe:
-    """One to ``most`` mutations of a stream, with parameters: of these (names or mutations), or of all.
+    """Draw one to ``most`` mutations of a stream, among these (names or mutations) or all, with parameters.
 
-    Parameters are drawn by the mutations themselves, from numbers that hypothesis makes smaller.
+    The mutations draw their own parameters, from numbers that hypothesis shrinks.
     """
     known = _known(among)
     random = draw(st.randoms(use_true_random=False))
@@ -196,5 +196,5 @@ def _known(among: Sequence[str | Mutation]) -> list[Mutation]:
 def mutated(
     base: Anatomy, among: Sequence[str | Mutation] = (), *, most: int = 4
 ) -> st.SearchStrategy[bytes]:
-    """The stream with one to ``most`` mutations made."""
+    """Return a strategy for the stream with one to ``most`` mutations applied."""
     return recipes(base, among, most=most).map(lambda recipe: applied(base.data, recipe.splices(base)))

@@ -20,7 +20,7 @@ _RANK = {str(kind): number for number, kind in enumerate(Kind)}
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often two targets agreed on streams that a kind of mutations made."""
+    """How often two targets agreed on the streams of a kind of mutation."""
 
     what: str
     runs: int
@@ -30,11 +30,11 @@ class Agreement:
 
     @property
     def outcome_share(self) -> float:
-        """Of 1."""
+        """The share of runs whose outcomes agree, 0 to 1."""
         return self.outcome / self.runs if self.runs else 1.0
 
     def as_json(self) -> dict[str, Any]:
-        """The counts."""
+        """Return the counts as a JSON object."""
         return {
             "runs": self.runs,
             "outcome": self.outcome,
@@ -44,7 +44,7 @@ class Agreement:
 
 
 def agreements(tally: Tally, what: str = "kind") -> list[Agreement]:
-    """By kind of mutation, or by ``name``; "all" is the last."""
+    """Return the agreement by kind of mutation, or by ``name``; the last row is "all"."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for key, count in tally.agreement.items():
         of, _, rest = key.partition(" ")
@@ -66,13 +66,13 @@ def _explained(rest: str) -> tuple[str, str, str]:
 
 
 def checks() -> list[str]:
-    """Every check of the loader and of descriptions that has a name of its own."""
+    """Return every check of the loader and of descriptions that has its own name."""
     kinds = Diagnostic.__subclasses__()
     return sorted({kind.rule() for kind in kinds if kind.__module__ in _MODULES})
 
 
 def coverage(tally: Tally, places: set[str]) -> dict[str, Any]:
-    """What was changed and which checks decided; and what was not, and did not."""
+    """Return which places were changed and which checks decided, and which were not or did not."""
     decided: dict[str, Counter[str]] = defaultdict(Counter)
     for key, count in tally.rules.items():
         kind, _, rule = key.partition(": ")
@@ -93,7 +93,7 @@ def coverage(tally: Tally, places: set[str]) -> dict[str, Any]:
 
 
 def finding_lines(tally: Tally) -> Iterator[str]:
-    """The findings by signature, most frequent first within a kind."""
+    """Yield the findings by signature, most frequent first within a kind."""
     found = sorted(tally.found.values(), key=lambda f: (_RANK[str(f.kind)], -tally.signatures[f.key]))
     for one in found:
         known = f" (known: {one.known})" if one.known else ""
@@ -101,7 +101,7 @@ def finding_lines(tally: Tally) -> Iterator[str]:
 
 
 def agreement_lines(tally: Tally) -> Iterator[str]:
-    """The agreement of a real and a simulated destination, by kind of mutation."""
+    """Yield the table of agreement between a real and a simulated destination, by kind of mutation."""
     rows = agreements(tally)
     if not rows:
         return
@@ -113,16 +113,16 @@ def agreement_lines(tally: Tally) -> Iterator[str]:
 
 
 def coverage_lines(tally: Tally, places: set[str]) -> Iterator[str]:
-    """What was reached, shortly."""
-    told = coverage(tally, places)
-    drawn = sum(1 for count in told["mutations"].values() if count)
-    yield f"mutations drawn: {drawn} of {len(told['mutations'])}"
-    yield f"places changed: {told['places']['changed']} of {told['places']['all']}"
-    if told["rules"]:
+    """Yield a short summary of the coverage."""
+    reached = coverage(tally, places)
+    drawn = sum(1 for count in reached["mutations"].values() if count)
+    yield f"mutations drawn: {drawn} of {len(reached['mutations'])}"
+    yield f"places changed: {reached['places']['changed']} of {reached['places']['all']}"
+    if reached["rules"]:
         yield "checks that decided, by kind of mutation:"
-        for rule, kinds in sorted(told["rules"].items(), key=lambda row: -sum(row[1].values())):
+        for rule, kinds in sorted(reached["rules"].items(), key=lambda row: -sum(row[1].values())):
             by = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
             yield f"{sum(kinds.values()):9}  {rule}: {by}"
-        missing = told["rules_not_reached"]
+        missing = reached["rules_not_reached"]
         if missing:
             yield f"named checks that never decided: {', '.join(missing)}"

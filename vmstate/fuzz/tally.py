@@ -1,4 +1,4 @@
-"""What a campaign has counted, and the findings that it keeps; parts of it can be put together."""
+"""The counts and findings of a campaign; those of several batches can be added up."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from vmstate.fuzz.splices import Splice
 
 @dataclass(frozen=True)
 class Found:
-    """A finding: what is wrong, on which target, and the recipe that shows it.
+    """A finding: a fault, its target, and the recipe that shows it.
 
-    ``changed``: how many bytes of the stream the recipe takes away and puts in.
+    ``changed``: the number of bytes that the recipe removes and inserts.  ``known``: the name of the
+    disagreement that explains it.
     """
 
     kind: Kind
@@ -31,22 +32,22 @@ class Found:
     def of(
         fault: Fault, target: str, recipe: Recipe, splices: Sequence[Splice] = (), known: str | None = None
     ) -> Found:
-        """A finding of a fault."""
+        """Make a finding of a fault."""
         changed = sum(splice.end - splice.start + len(splice.new) for splice in splices)
         return Found(fault.kind, fault.signature, target, recipe, fault.text, known, changed)
 
     @property
     def key(self) -> str:
-        """By what two findings are the same."""
+        """The key that equal findings share."""
         return f"{self.kind} · {self.target} · {self.signature}"
 
     @property
     def effort(self) -> tuple[int, int]:
-        """How much had to be done to show it."""
+        """How much the recipe changes: mutations, then bytes."""
         return len(self.recipe.steps), self.changed
 
     def as_json(self) -> dict[str, Any]:
-        """The finding as a JSON object; ``known`` names a disagreement that has been explained."""
+        """Return the finding as a JSON object."""
         known = {} if self.known is None else {"known": self.known}
         return {
             "kind": str(self.kind),
@@ -59,19 +60,21 @@ class Found:
         }
 
     @staticmethod
-    def from_json(told: dict[str, Any]) -> Found:
-        """What :meth:`as_json` wrote."""
-        recipe = Recipe.from_json(told["recipe"])
-        kind, text, known = Kind(told["kind"]), told.get("text", ""), told.get("known")
-        return Found(kind, told["signature"], told["target"], recipe, text, known, told.get("changed", 0))
+    def from_json(declared: dict[str, Any]) -> Found:
+        """Read what :meth:`as_json` returned."""
+        recipe = Recipe.from_json(declared["recipe"])
+        kind, text, known = Kind(declared["kind"]), declared.get("text", ""), declared.get("known")
+        return Found(
+            kind, declared["signature"], declared["target"], recipe, text, known, declared.get("changed", 0)
+        )
 
 
 @dataclass
 class Tally:
-    """Counters go by what they count; ``agreement`` by ``"kind NAME same"``, see :meth:`compared`.
+    """The counts of a campaign; ``agreement`` is by ``"kind NAME same"``, see :meth:`compared`.
 
-    ``fields``: how often each place of a base was changed.  ``rules``: how often each decided, ``traced``:
-    in how many of the sampled runs each ran.  ``peak``: the most memory of a worker, in bytes.
+    ``fields``: how often each region of a base was changed.  ``rules``: how often each check decided;
+    ``traced``: in how many of the sampled runs each ran.  ``peak``: the peak memory of a worker, in bytes.
     """
 
     runs: int = 0
@@ -87,7 +90,7 @@ class Tally:
     peak: int = 0
 
     def note(self, found: Found) -> None:
-        """Count a finding; of its signature keep the simplest: fewest mutations, then fewest bytes."""
+        """Count a finding; for each signature keep the simplest: fewest mutations, then fewest bytes."""
         self.signatures[found.key] += 1
         self._keep(found)
 
@@ -99,14 +102,14 @@ class Tally:
         return there is None
 
     def compared(self, kinds: set[str], names: set[str], *, outcome: bool, lines: bool, known: bool) -> None:
-        """Count a comparison of two targets for each kind and name of the mutations it was made with."""
+        """Count a comparison of two targets for each kind and name of its mutations."""
         same = "same" if outcome and lines else "lines" if outcome else "outcome"
         words = [f"{same}, explained"] if known else [same]
         for what in (*(f"kind {kind}" for kind in kinds), *(f"name {name}" for name in names), "all"):
             self.agreement.update(f"{what} {word}" if what != "all" else f"kind all {word}" for word in words)
 
     def add(self, other: Tally) -> list[Found]:
-        """Put another's counts to these; returns the findings that are new."""
+        """Add the counts of another tally; return the findings that are new."""
         self.runs += other.runs
         self.seconds += other.seconds
         self.peak = max(self.peak, other.peak)
@@ -115,16 +118,16 @@ class Tally:
         return [found for found in other.found.values() if self._keep(found)]
 
     def as_json(self) -> dict[str, Any]:
-        """All but the findings, as a JSON object."""
+        """Return everything but the findings as a JSON object."""
         plain: dict[str, Any] = {name: dict(getattr(self, name).most_common()) for name in _COUNTERS}
         return {"runs": self.runs, "seconds": round(self.seconds, 3), "peak_bytes": self.peak, **plain}
 
     @staticmethod
-    def from_json(told: dict[str, Any]) -> Tally:
-        """What :meth:`as_json` wrote."""
-        tally = Tally(told["runs"], told["seconds"], peak=told["peak_bytes"])
+    def from_json(declared: dict[str, Any]) -> Tally:
+        """Read what :meth:`as_json` returned."""
+        tally = Tally(declared["runs"], declared["seconds"], peak=declared["peak_bytes"])
         for name in _COUNTERS:
-            setattr(tally, name, Counter(told.get(name, {})))
+            setattr(tally, name, Counter(declared.get(name, {})))
         return tally
 
 

@@ -1,4 +1,4 @@
-"""An end for code that may have none."""
+"""A time limit for code that may never end."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from contextlib import contextmanager
 
 
 class TimeLimitExceeded(BaseException):
-    """The device's own code took too long; nothing of it may catch that."""
+    """The device's own code took too long.  A BaseException, so that this code does not catch it."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeLimitExceeded after that much processor time; only works in the main thread."""
+    """Raise TimeLimitExceeded after ``seconds`` of processor time; no limit outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def ring(_signal: int, _frame: object) -> None:
+    def interrupt(_signal: int, _frame: object) -> None:
         raise TimeLimitExceeded
 
-    before = signal.signal(signal.SIGPROF, ring)
+    before = signal.signal(signal.SIGPROF, interrupt)
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A batch of a campaign's runs, in whatever process; only plain values go in and out."""
+"""The work of one process of a campaign: batches of runs; only plain values go in and out."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from vmstate.judge.comparison import STALLED, Comparison
 from vmstate.judge.disagreements import Disagreement, explaining
 from vmstate.qemu.fast import no_core_files
 
-_GARBAGE = 20_000  # objects between two looks for garbage: those of some ten runs
+_GARBAGE = 20_000  # objects between two garbage collections: about ten runs
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Runs ``first`` … ``first + count - 1`` of a plan."""
+    """The runs ``first`` to ``first + count - 1`` of a plan."""
 
     first: int
     count: int
 
 
 class Subject:
-    """A base, taken apart, on its workbench."""
+    """A base stream, taken apart, with its workbench."""
 
     def __init__(self, base: Base, anatomy: Anatomy) -> None:
         self.base = base
@@ -46,15 +46,15 @@ class Subject:
         self.bench = Workbench(anatomy.data)
 
     @cached_property
-    def places(self) -> Regions:
-        """Where it can be changed."""
+    def regions(self) -> Regions:
+        """The named regions of the stream."""
         return Regions(self.anatomy)
 
 
 class Worker:
-    """Runs recipes of a plan on its targets.
+    """Runs the recipes of a plan on its targets; :meth:`close` releases them.
 
-    Raises ConfigurationError if a target cannot be had.  A context manager: :meth:`close` ends the targets.
+    Raises ConfigurationError if a target is not available.
     """
 
     def __init__(self, plan: Plan, known: tuple[Disagreement, ...] = ()) -> None:
@@ -80,18 +80,18 @@ class Worker:
         self._resources = ResourceCheck()
 
     def close(self) -> None:
-        """End the targets."""
+        """Release the targets."""
         for target in (self.ours, self.real, *self.sampled):
             if target is not None:
                 target.close()
 
     def recipe(self, number: int) -> tuple[Subject, Recipe]:
-        """The recipe of a run: the bases take turns."""
+        """Draw the recipe of a run; the bases take turns."""
         subject = self.subjects[number % len(self.subjects)]
         return subject, drawn(subject.anatomy, self.plan.seed + number, self._mutations)
 
     def batch(self, batch: Batch) -> Tally:
-        """Run them all."""
+        """Do all runs of a batch."""
         tally = Tally()
         start = time.monotonic()
         for number in range(batch.first, batch.first + batch.count):
@@ -107,7 +107,7 @@ class Worker:
         tally.runs += 1
         steps = [step.known for step in recipe.steps]
         tally.mutations.update(step.name for step in steps)
-        tally.fields.update(subject.places.touched(splices))
+        tally.fields.update(subject.regions.touched(splices))
         with subject.bench.changed(splices) as stream:
             ours = self._resources.run(self.ours, stream, subject.anatomy)
             closer = [
@@ -124,7 +124,7 @@ class Worker:
         for run in (*asked, *closer):
             tally.traced.update(run.rules)
             for fault in run.faults:
-                tally.note(Found.of(_told_apart(fault, simulated, steps), run.target, recipe, splices))
+                tally.note(Found.of(_with_place(fault, simulated, steps), run.target, recipe, splices))
         if real is not None and simulated is not None:
             differs, known = self._compare(real, simulated, steps, tally)
             if differs is not None:
@@ -133,7 +133,7 @@ class Worker:
     def _compare(
         self, real: Run, simulated: Run, steps: Sequence[Mutation], tally: Tally
     ) -> tuple[Fault | None, str | None]:
-        """What they disagree on, and the name of what explains it."""
+        """Return the disagreement of two runs, if any, and the name of its explanation."""
         compared = Comparison(real.answer, simulated.answer, crash_predicted=True)
         same = compared.same
         known = None if same else explaining(compared, self.known)
@@ -143,27 +143,27 @@ class Worker:
         return fault, known
 
     def runs(self, recipe: Recipe) -> list[Run]:
-        """What ours and the real QEMU say of a recipe.  Raises ConfigurationError for another's base."""
+        """Run a recipe on our target and on the real QEMU.  Raises ConfigurationError for an unknown base."""
         subject = self.subject(recipe)
         with subject.bench.changed(recipe.splices(subject.anatomy)) as stream:
             return [target.run(stream) for target in (self.ours, self.real) if target is not None]
 
     def subject(self, recipe: Recipe) -> Subject:
-        """The base of a recipe.  Raises ConfigurationError if the plan does not have it."""
+        """Return the base of a recipe.  Raises ConfigurationError if the plan does not have it."""
         for subject in self.subjects:
             if subject.base.sha256 == recipe.base:
                 return subject
-        raise ConfigurationError(f"there is no stream {recipe.stream} ({recipe.base}) here")
+        raise ConfigurationError(f"the campaign has no stream {recipe.stream} ({recipe.base})")
 
     def found(self, recipe: Recipe, *, closely: bool = True) -> list[Found]:
-        """The findings of one recipe; ``closely``: as those runs are looked at that are sampled."""
+        """Return the findings of one recipe; ``closely``: also run the targets of sampled runs."""
         tally = Tally()
         self._run(self.subject(recipe), recipe, tally, closely=closely)
         return list(tally.found.values())
 
 
-def _told_apart(fault: Fault, simulated: Run | None, steps: Sequence[Mutation]) -> Fault:
-    """A crash without a word is named by where the simulator ends, or else by what was done to the stream."""
+def _with_place(fault: Fault, simulated: Run | None, steps: Sequence[Mutation]) -> Fault:
+    """Add to a crash without output where the simulator ends, or else the kinds of the mutations."""
     if not fault.signature.endswith(SILENT):
         return fault
     answer = None if simulated is None else simulated.answer
@@ -180,13 +180,13 @@ _workers: dict[str, Worker] = {}
 
 
 def prepare() -> None:
-    """Make a process fit for a campaign: an interrupt is for its parent, crashes leave no files."""
+    """Prepare a process for a campaign: it ignores interrupts, and crashes leave no core files."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     no_core_files()
 
 
 def run_batch(plan: Plan, known: tuple[Disagreement, ...], batch: Batch) -> Tally:
-    """Run a batch in this process, which keeps the plan's worker for the next one."""
+    """Run a batch in this process, which keeps the plan's worker for the next batch."""
     worker = _workers.get(plan.key)
     if worker is None:
         for old in _workers.values():
@@ -194,6 +194,6 @@ def run_batch(plan: Plan, known: tuple[Disagreement, ...], batch: Batch) -> Tall
         _workers.clear()
         worker = _workers[plan.key] = Worker(plan, known)
         gc.collect()
-        gc.freeze()  # what is here stays: the collector need not look at it again
+        gc.freeze()  # these objects stay: the collector need not visit them again
         gc.set_threshold(_GARBAGE)
     return worker.batch(batch)

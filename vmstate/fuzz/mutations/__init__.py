@@ -1,4 +1,4 @@
-"""Named changes of a stream: small functions that a report can quote, with what they may vary declared."""
+"""Named changes of a stream: small functions with declared parameters, so that a report can quote them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vmstate.fuzz.mutations import (
 )
 from vmstate.fuzz.mutations.registry import MUTATIONS, Mutation, mutation
 
-#: The modules that declare mutations: to import them is to know all.
+#: The modules that declare mutations; importing them registers all of them.
 MODULES = (
     anywhere, commands, configuration, counts, footers, htab, pci, pseries, ram, ram_setup, sections, strings,
     subsections, truncation, values, vmdesc,

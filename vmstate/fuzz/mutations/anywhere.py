@@ -1,4 +1,4 @@
-"""Mutations of bytes, wherever they are."""
+"""Mutations of bytes anywhere in the stream."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MOST = 4096
 
 
 class _Offset(Number):
-    """A place in the stream; as often as not one that is near a section's beginning or end."""
+    """An offset in the stream; about half of them are near the beginning or end of a section."""
 
     def draw(self, base: Anatomy, random: Random, chosen: Chosen) -> Value:
-        """Half of them anywhere, half near an edge."""
+        """Draw an offset: half of them anywhere, half near an edge."""
         edges = EDGES.table(base)[0]
         if edges and random.random() < 0.5:
             near: int = edges[int(random.random() * len(edges))]
@@ -25,7 +25,7 @@ class _Offset(Number):
         return super().draw(base, random, chosen)
 
 
-#: Where sections, payloads and footers begin.
+#: The offsets at which sections, payloads and footers begin.
 EDGES = Place(
     lambda base: [
         at for part in base.parts for at in (part.start, part.section.payload_start, part.section.payload_end)
@@ -43,39 +43,39 @@ def bit_flipped(base: Anatomy, at: int, bit: int) -> list[Splice]:
 
 @mutation("bytes", at=AT, byte=among(0, 1, 0xFF, 0x80, 0x7F, 0x05, 0x7E))
 def byte_set(base: Anatomy, at: int, byte: int) -> list[Splice]:
-    """One byte is another."""
+    """One byte has another value."""
     return [Splice(at, min(at + 1, len(base.data)), bytes([byte % 256]))]
 
 
 @mutation("bytes", at=AT, length=between(1, 16), seed=SEED)
 def bytes_random(base: Anatomy, at: int, length: int, seed: int) -> list[Splice]:
-    """Some bytes are random."""
+    """Some bytes are replaced by random ones."""
     end = min(at + min(max(length, 0), _MOST), len(base.data))
     return [Splice(at, end, Random(seed).randbytes(end - at))]
 
 
 @mutation("bytes", at=AT, length=between(1, 64), seed=SEED)
 def bytes_inserted(base: Anatomy, at: int, length: int, seed: int) -> list[Splice]:
-    """Random bytes come in between."""
+    """Random bytes are inserted."""
     at = min(at, len(base.data))
     return [Splice(at, at, Random(seed).randbytes(min(max(length, 0), _MOST)))]
 
 
 @mutation("bytes", at=AT, length=between(1, 64))
 def bytes_deleted(base: Anatomy, at: int, length: int) -> list[Splice]:
-    """Some bytes are left out."""
+    """Some bytes are deleted."""
     return [Splice(at, min(at + max(length, 0), len(base.data)), b"")]
 
 
 @mutation("bytes", source=AT, at=AT, length=between(1, 1024))
 def bytes_repeated(base: Anatomy, source: int, at: int, length: int) -> list[Splice]:
-    """A piece of the stream comes once more, somewhere else."""
+    """A piece of the stream is repeated somewhere else."""
     return [Splice(at, at, base.data[source : source + min(max(length, 0), _MOST)])]
 
 
 @mutation("bytes", one=AT, other=AT, length=between(1, 64))
 def bytes_swapped(base: Anatomy, one: int, other: int, length: int) -> list[Splice]:
-    """Two pieces of the stream change their places."""
+    """Two pieces of the stream are swapped."""
     first, second = sorted((one, other))
     size = min(max(length, 0), second - first, len(base.data) - second)
     return [

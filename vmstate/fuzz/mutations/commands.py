@@ -1,4 +1,4 @@
-"""Mutations that put commands where a destination does not expect them, or with lengths that lie."""
+"""Mutations that insert commands where a destination does not expect them, or with wrong lengths."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIES = among("right", "0", "+1", "-1", "4", "16", "0x7fff", "0xffff")
 
 
 def command(number: int, data: bytes, length: int | None = None) -> bytes:
-    """A command; ``length`` may lie."""
+    """Return a command; ``length`` may be wrong."""
     return bytes([SectionType.COMMAND]) + u16(number) + u16(len(data) if length is None else length) + data
 
 
@@ -37,14 +37,14 @@ def _lied(lie: str, length: int) -> int:
 
 @mutation("commands", number=NUMBERS, before=ANY_SECTION)
 def command_inserted(base: Anatomy, number: int, before: str) -> list[Splice]:
-    """A command, with data as it should have, in a state in which it is not allowed, or unknown."""
+    """A command with well-formed data comes in a state that does not allow it, or is unknown."""
     at = base.by_path[before].start
     return [Splice(at, at, command(number, _DATA.get(number, b"")))]
 
 
 @mutation("commands", number=NUMBERS, length=_LIES, before=ANY_SECTION)
 def command_length(base: Anatomy, number: int, length: str, before: str) -> list[Splice]:
-    """A command whose length is not that of its data, or not that of the command."""
+    """A command's length is not that of its data, or not the one that the command requires."""
     at = base.by_path[before].start
     data: bytes = _DATA.get(number, b"")
     return [Splice(at, at, command(number, data, _lied(length, len(data))))]
@@ -54,14 +54,14 @@ def command_length(base: Anatomy, number: int, length: str, before: str) -> list
     "commands", number=NUMBERS, size=among(0, 1, 4, 16, 0xFFFF), before=ANY_SECTION, byte=among(0, 1, 0xFF)
 )
 def command_data(base: Anatomy, number: int, size: int, before: str, byte: int) -> list[Splice]:
-    """A command with as many bytes as its length says, all alike."""
+    """A command has as many bytes of data as its length says, all equal."""
     at = base.by_path[before].start
     return [Splice(at, at, command(number, bytes([byte % 256]) * min(max(size, 0), 0xFFFF)))]
 
 
 @mutation("commands", first=NUMBERS, second=NUMBERS, before=ANY_SECTION)
 def commands_in_turn(base: Anatomy, first: int, second: int, before: str) -> list[Splice]:
-    """A return path is opened, then come two commands: the second in a state that the first may have made."""
+    """A return path is opened, then two commands follow: the second in the state that the first may leave."""
     at = base.by_path[before].start
     opened = command(Command.OPEN_RETURN_PATH, b"")
     both = (command(number, _DATA.get(number, b"")) for number in (first, second))
@@ -72,13 +72,13 @@ _BODY_LIES = among("right", "0", "+1", "-1", "0x1000000", "0x1000001", "0x7fffff
 
 
 def packaged(body: bytes, length: int | None = None) -> bytes:
-    """A PACKAGED command around a stream."""
+    """Return a PACKAGED command around a stream."""
     return command(Command.PACKAGED, u32(len(body) if length is None else length)) + body
 
 
 @mutation("commands", section=ANY_SECTION, length=_BODY_LIES, ended=among(True, False))
 def section_packaged(base: Anatomy, section: str, length: str, ended: bool) -> list[Splice]:
-    """A section is wrapped in PACKAGED, with an end mark if ``ended``; the package's length may lie."""
+    """A section is wrapped in PACKAGED, with an end mark if ``ended``; the package's length may be wrong."""
     part = base.by_path[section]
     body = base.data[part.start : part.end] + (b"\0" if ended else b"")
     return [Splice(part.start, part.end, packaged(body, _lied(length, len(body))))]
@@ -95,16 +95,16 @@ def _body(base: Anatomy, before: str, body: str) -> bytes:
 
 @mutation("commands", before=ANY_SECTION, depth=_DEPTHS, body=_BODIES)
 def packaged_nested(base: Anatomy, before: str, depth: int, body: str) -> list[Splice]:
-    """Packages within packages, so deep; the innermost holds an end mark, nothing, or a section."""
+    """Packages are nested ``depth`` levels deep; the innermost holds an end mark, nothing, or a section."""
     at, inner = base.by_path[before].start, _body(base, before, body)
     return [Splice(at, at, _heads(len(inner), min(max(depth, 0), _DEEPEST)) + inner)]
 
 
 @mutation("commands", before=ANY_SECTION, depth=_DEPTHS, body=_BODIES)
 def packaged_within(base: Anatomy, before: str, depth: int, body: str) -> list[Splice]:
-    """Packages within packages as a destination reads them: lengths and contents from the outermost stream.
+    """Packages are nested the way a destination reads them: all lengths and contents in the outermost stream.
 
-    migration/savevm.c loadvm_handle_cmd_packaged reads from the migration's file, whatever it is in.
+    migration/savevm.c loadvm_handle_cmd_packaged reads from the migration's file at every level.
     """
     at, inner = base.by_path[before].start, _body(base, before, body)
     head = command(Command.PACKAGED, b"", 4)
@@ -114,7 +114,7 @@ def packaged_within(base: Anatomy, before: str, depth: int, body: str) -> list[S
 
 @lru_cache(maxsize=64)
 def _heads(size: int, depth: int) -> bytes:
-    """The commands around a stream of ``size`` bytes."""
+    """Return the commands around a stream of ``size`` bytes."""
     heads = []
     for _ in range(depth):
         heads.append(command(Command.PACKAGED, u32(size)))
@@ -124,6 +124,6 @@ def _heads(size: int, depth: int) -> bytes:
 
 @mutation("commands", before=ANY_SECTION, times=among(2, 3, 16, 1000), number=among(1, 2, 11, 8))
 def commands_repeated(base: Anatomy, before: str, times: int, number: int) -> list[Splice]:
-    """The same command again and again."""
+    """A command is repeated many times."""
     at = base.by_path[before].start
     return [Splice(at, at, command(number, _DATA.get(number, b"")) * min(max(times, 0), 10000))]

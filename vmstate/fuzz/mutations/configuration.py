@@ -50,21 +50,21 @@ def configuration_item(base: Anatomy, what: str) -> list[Splice]:
     before=Number(lambda _b, _c: 0, lambda base, _c: len(base.parts) - 1),
 )
 def configuration_later(base: Anatomy, name: str, before: int) -> list[Splice]:
-    """A configuration stands where a section may."""
+    """A configuration section comes where a device section may."""
     at = base.parts[before].start
     return [Splice(at, at, writer.configuration(name[:255]))]
 
 
 @mutation("configuration", _has, length=EDGES)
 def configuration_length(base: Anatomy, length: str) -> list[Splice]:
-    """The length of the machine type's name lies."""
+    """The length of the machine type's name is wrong."""
     at = _of(base).start + 1
     return [Splice(at, at + 4, u32(edge(length, int.from_bytes(base.data[at : at + 4], "big"))))]
 
 
 @mutation("configuration", _has, name=_NAMES, repaired=among(True, False))
 def configuration_name(base: Anatomy, name: str, repaired: bool) -> list[Splice]:
-    """The machine type is another, or only the beginning of one; its length follows if ``repaired``."""
+    """The machine type is another one, or a prefix of one; its length is adjusted if ``repaired``."""
     at, size = _of(base).start + 1, len(_of(base).machine.encode())
     new = name.encode()
     splices = [Splice(at + 4, at + 4 + size, new)]
@@ -84,7 +84,7 @@ _BITS = among(12, 0, 11, 13, 16, 31, 32, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 @mutation("configuration", _has, bits=_BITS)
 def target_page_bits(base: Anatomy, bits: int) -> list[Splice]:
-    """The source has other pages: of one byte, or of more than there is memory."""
+    """The source has another page size: one byte, or more than the whole memory."""
     return _add(base, "configuration/target-page-bits", u32(bits))
 
 
@@ -96,7 +96,7 @@ _COUNTS = among("right", "0", "+1", "-1", "0x7fffffff", "0x80000000", "0xfffffff
 
 @mutation("configuration", _has, name=_CAPABILITIES, times=among(1, 2, 64), count=_COUNTS)
 def capabilities(base: Anatomy, name: str, times: int, count: str) -> list[Splice]:
-    """The source has capabilities, as many as it says or not, known or not."""
+    """The source lists capabilities, known or unknown; their count may be wrong."""
     names = writer.counted(name[:255]) * min(max(times, 0), 64)
     number = times if count == "right" else edge(count, times)
     return _add(base, "configuration/capabilities", u32(number) + names)
@@ -104,7 +104,7 @@ def capabilities(base: Anatomy, name: str, times: int, count: str) -> list[Splic
 
 @mutation("configuration", _has, length=among(0, 1, 15, 16, 17), byte=among(0, 0xFF))
 def configuration_uuid(base: Anatomy, length: int, byte: int) -> list[Splice]:
-    """The source has a UUID, of as many bytes as a UUID has or not."""
+    """The source has a UUID, which may have the wrong number of bytes."""
     return _add(base, "configuration/uuid", bytes([byte % 256]) * min(max(length, 0), 64))
 
 
@@ -115,7 +115,7 @@ _UNKNOWN = among(
 
 @mutation("configuration", _has, name=_UNKNOWN, size=among(0, 4))
 def configuration_subsection(base: Anatomy, name: str, size: int) -> list[Splice]:
-    """The configuration has a subsection that nobody knows."""
+    """The configuration has an unknown subsection."""
     return _add(base, name[:255], bytes(min(max(size, 0), 4096)))
 
 

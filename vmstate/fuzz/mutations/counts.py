@@ -1,4 +1,4 @@
-"""Mutations of numbers that say how much follows, or which of it: counts, lengths, indices, pairs."""
+"""Mutations of numbers that size or index other data: counts, lengths, indices, pairs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from vmstate.fuzz.mutations.places import ARRAY, COUNT, is_number
 from vmstate.fuzz.mutations.registry import mutation
 from vmstate.fuzz.splices import Splice
 
-#: Bytes that an array may grow by, so that a stream stays a stream; a larger count has a short array.
+#: The most bytes that an array may grow by; with a larger count the array is too short.
 _MOST_GROWTH = 1 << 20
-#: What a number is set to in relation to an array's length; ``-length`` is negative, or nearly all there is.
+#: Values relative to an array's length; ``-length`` is negative, or close to the largest number.
 _LIMITS = among("length", "length+1", "length-1", "2*length", "-length", "-1")
 
 
 def resized(base: Anatomy, array: Array, length: int) -> list[Splice]:
-    """An array with so many elements: its last ones left out, or repeated, as far as that is sensible."""
+    """Resize an array to ``length`` elements by dropping the last ones or repeating them, within limits."""
     if length <= array.length:
         return [Splice(array.start + max(length, 0) * array.width, array.end, b"")]
     more = min(length - array.length, _MOST_GROWTH // array.width)
@@ -30,13 +30,13 @@ def _raw(base: Anatomy, leaf: Leaf) -> bytes:
 
 
 def _same_count(base: Anatomy, array: Array) -> list[Leaf]:
-    """Every number that bounds this array: they lie together if asked to."""
+    """Return all numbers that bound this array."""
     return [count.leaf for count in base.counts.values() if count.array is array]
 
 
 @mutation("counts", count=COUNT, value=FIELD_EDGES, repaired=among(True, False))
 def count_edge(base: Anatomy, count: str, value: str, repaired: bool) -> list[Splice]:
-    """A count or length is another; its array grows or shrinks with it if ``repaired``."""
+    """A count or length has another value; its array grows or shrinks with it if ``repaired``."""
     found = base.counts[count]
     new = sized_edge(value, _raw(base, found.leaf))
     splices = [Splice(found.leaf.start, found.leaf.end, new)]
@@ -51,7 +51,7 @@ def _counted(base: Anatomy) -> list[str]:
 
 @mutation("counts", array=Place(_counted), value=FIELD_EDGES)
 def counts_agree(base: Anatomy, array: str, value: str) -> list[Splice]:
-    """All counts of an array, and the array, have another length."""
+    """An array has another length, and all its counts agree."""
     found = base.arrays[array]
     leaves = _same_count(base, found)
     new = sized_edge(value, _raw(base, leaves[0]))
@@ -61,7 +61,7 @@ def counts_agree(base: Anatomy, array: str, value: str) -> list[Splice]:
 
 @mutation("counts", array=ARRAY, change=among("+1", "-1", "none", "twice"))
 def array_resized(base: Anatomy, array: str, change: str) -> list[Splice]:
-    """An array has other than its length; the count stays."""
+    """An array has another length; its count stays the same."""
     found = base.arrays[array]
     length = {"+1": found.length + 1, "-1": found.length - 1, "none": 0, "twice": 2 * found.length}[change]
     return resized(base, found, length)
@@ -71,7 +71,7 @@ def array_resized(base: Anatomy, array: str, change: str) -> list[Splice]:
 
 
 def _parts_with_both(base: Anatomy) -> dict[str, tuple[Part, list[Leaf]]]:
-    """Numbers of sections that have arrays, by path."""
+    """Return the numbers of sections that have arrays, by path."""
     found = {}
     for part in base.devices:
         numbers = [leaf for leaf in part.leaves if is_number(leaf) and leaf.size > 1]
@@ -102,16 +102,16 @@ def _limit(text: str, length: int, size: int) -> bytes:
 
 @mutation("counts", field=_INDEX, array=OneOf(_arrays_near), value=_LIMITS)
 def index_at_limit(base: Anatomy, field: str, array: str, value: str) -> list[Splice]:
-    """A number is as large as an array of its device is long, or nearly so."""
+    """A number is equal, or close, to the length of an array in its device."""
     leaf = base.leaves[field]
     return [Splice(leaf.start, leaf.end, _limit(value, base.arrays[array].length, leaf.size))]
 
 
-# ---- pairs: an index and a length, a place and a count
+# ---- pairs: an index and a length, an offset and a count
 
 
 def _pairs(base: Anatomy) -> dict[str, tuple[Leaf, Leaf]]:
-    """Numbers of one size that follow each other in a device, by the first one's path."""
+    """Return pairs of adjacent numbers of the same size in a device, by the path of the first."""
     found = {}
     for part in base.devices:
         numbers = [leaf for leaf in part.leaves if is_number(leaf) and leaf.size > 1]
@@ -126,9 +126,9 @@ _SPLITS = among("half+half", "top+1", "1+top", "top+top", "half-1+half", "length
 
 @mutation("counts", pair=Place(lambda base: list(base.remember(_pairs, _pairs))), split=_SPLITS)
 def sum_overflows(base: Anatomy, pair: str, split: str) -> list[Splice]:
-    """Two numbers that follow each other are each fine, or nearly so; their sum overflows, or is too large.
+    """Two adjacent numbers are each valid, or nearly so; their sum overflows, or is too large.
 
-    ``length`` is that of the longest array of bytes in the same device, as of a ring and its fill.
+    ``length`` is that of the longest byte array in the same device, such as a ring buffer.
     """
     first, second = base.remember(_pairs, _pairs)[pair]
     limit = 1 << 8 * first.size

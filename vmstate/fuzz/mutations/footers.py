@@ -1,4 +1,4 @@
-"""Mutations of section footers: a mark, and the section id once more."""
+"""Mutations of section footers: a mark, and the section id again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def footer_missing(base: Anatomy, section: str) -> list[Splice]:
 
 @mutation("footers", section=FOOTED, mark=among(0, 1, 4, 5, 8, 0x7D, 0x7F, 0xFF))
 def footer_mark(base: Anatomy, section: str, mark: int) -> list[Splice]:
-    """Another byte stands where a footer begins."""
+    """A footer begins with another byte."""
     at = base.by_path[section].section.payload_end
     return [Splice(at, at + 1, bytes([mark % 256]))]
 
@@ -41,7 +41,7 @@ def footer_of_other(base: Anatomy, section: str, other: str) -> list[Splice]:
 
 @mutation("footers", section=ANY_SECTION, times=among(1, 2, 1000))
 def footer_extra(base: Anatomy, section: str, times: int) -> list[Splice]:
-    """Behind a section comes a footer more."""
+    """A section is followed by extra footers."""
     part = base.by_path[section]
     footer = bytes([SectionType.FOOTER]) + u32(part.section.section_id)
     return [Splice(part.end, part.end, footer * min(max(times, 0), 1000))]
@@ -56,14 +56,14 @@ def footer_cut(base: Anatomy, section: str, length: int) -> list[Splice]:
 
 @mutation("footers", section=FOOTED, times=among(1, 4, 64), byte=among(0, 0x7E, 0xFF))
 def payload_longer(base: Anatomy, section: str, times: int, byte: int) -> list[Splice]:
-    """Between a section's payload and its footer stand bytes that nobody reads."""
+    """There are extra bytes between a section's payload and its footer."""
     at = base.by_path[section].section.payload_end
     return [Splice(at, at, bytes([byte % 256]) * min(max(times, 0), 4096))]
 
 
 @mutation("footers", section=FOOTED, times=among(1, 4, 64))
 def payload_shorter(base: Anatomy, section: str, times: int) -> list[Splice]:
-    """A section's payload lacks its last bytes; the footer stands."""
+    """A section's payload lacks its last bytes; the footer stays."""
     section_ = base.by_path[section].section
     return [
         Splice(max(section_.payload_start, section_.payload_end - max(times, 0)), section_.payload_end, b"")

@@ -19,7 +19,7 @@ def _sections(base: Anatomy) -> list[Part]:
 
 
 def _with_chunks(base: Anatomy) -> list[str]:
-    """Sections whose header says that chunks follow."""
+    """Return the sections whose header says that chunks follow."""
     return [
         part.path
         for part in _sections(base)
@@ -35,7 +35,7 @@ _HEADERS = among(0, 1, 17, 18, 24, 46, 47, 63, 64, 80, 0x7FFFFFFF, 0x80000000, 0
 
 @mutation("htab", section=HTAB, header=_HEADERS, alone=among(True, False))
 def htab_header(base: Anatomy, section: str, header: int, alone: bool) -> list[Splice]:
-    """The table has another size, or none; without the chunks behind the header if ``alone``."""
+    """The table has another size, or none; the chunks after the header are left out if ``alone``."""
     found = base.by_path[section].section
     end = found.payload_end if alone else found.payload_start + _HEADER
     return [Splice(found.payload_start, end, u32(header))]
@@ -47,7 +47,7 @@ _COUNTS = among(0, 1, 2, 0x7FFF, 0x8000, 0xFFFF)
 
 @mutation("htab", section=CHUNKS, index=_INDICES, valid=_COUNTS, invalid=_COUNTS, data=among(True, False))
 def htab_chunk(base: Anatomy, section: str, index: int, valid: int, invalid: int, data: bool) -> list[Splice]:
-    """A chunk more, whose index and counts may be beyond the table, or overflow, or which lacks its data."""
+    """An extra chunk whose index and counts may exceed the table or overflow, or which lacks its data."""
     at = base.by_path[section].section.payload_start + _HEADER
     entries = bytes(valid % (1 << 16) * _ENTRY) if data else b""
     return [Splice(at, at, u32(index) + u16(valid) + u16(invalid) + entries)]
@@ -55,7 +55,7 @@ def htab_chunk(base: Anatomy, section: str, index: int, valid: int, invalid: int
 
 @mutation("htab", section=CHUNKS, what=among("missing", "twice", "early"))
 def htab_end(base: Anatomy, section: str, what: str) -> list[Splice]:
-    """The empty chunk at the end is missing (chunks do not end), comes twice, or first."""
+    """The empty chunk at the end is missing (so chunks do not end), comes twice, or comes first."""
     found = base.by_path[section].section
     end = found.payload_end
     if what == "early":
@@ -66,7 +66,7 @@ def htab_end(base: Anatomy, section: str, what: str) -> list[Splice]:
 
 @mutation("htab", section=HTAB, header=among(0, 18, 0xFFFFFFFF))
 def htab_again(base: Anatomy, section: str, header: int) -> list[Splice]:
-    """Behind a section comes a further part: a new size, no table, or chunks."""
+    """A section is followed by another part: a new size, no table, or chunks."""
     part = base.by_path[section]
     number = u32(part.section.section_id)
     footer = b"\x7e" + number if part.section.footer is not None else b""

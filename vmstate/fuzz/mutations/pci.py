@@ -1,4 +1,4 @@
-"""Mutations of PCI configuration spaces, of which a destination compares only a part with its own."""
+"""Mutations of PCI configuration spaces; a destination compares only a part of each with its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REGISTERS = {
     "interrupt line": (0x3C, 1),
     "interrupt pin": (0x3D, 1),
 }
-#: Of the first capability: what follows its number.
+#: The fields of the first capability that follow its id.
 CAPABILITY = {"next capability": (1, 1), "capability control": (2, 2)}
 
 

@@ -1,4 +1,4 @@
-"""Where in a stream something may be changed: sections, fields, counts, arrays, subsections, pages."""
+"""The places of a stream that mutations may change: sections, fields, counts, arrays, subsections."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from vmstate.fuzz.mutations.domains import Place
 from vmstate.stream.constants import SectionType
 
 _LARGE = 1 << 14
-#: What a field of the stream may at most have to be set as a number.
+#: The most bytes that a field may have to be set as a number.
 _WIDEST = 8
 _NUMBERS = ("int", "uint", "bool", "timer", "mark")
 
 
 def _weight(base: Anatomy, path: str) -> float:
-    """Small sections sooner: large ones are of one kind of field, again and again."""
+    """Prefer small sections: large ones mostly repeat one kind of field."""
     part = base.by_path[path]
     return 1.0 if part.end - part.start < _LARGE else 0.3
 
 
 def named(part: Part) -> bool:
-    """Whether the section's header names its device: not so in PART and END."""
+    """Return True if the section's header names its device; those of PART and END do not."""
     return part.section.kind in {SectionType.START, SectionType.FULL}
 
 
 def is_number(leaf: Leaf) -> bool:
-    """Whether a field is one number."""
+    """Return True if a field is one number."""
     return leaf.size <= _WIDEST and leaf.type.startswith(_NUMBERS)
 
 
 def _field_weight(base: Anatomy, path: str) -> float:
-    """Devices with hundreds of like fields (a controller's ports) not more often than others."""
+    """Do not prefer devices with hundreds of similar fields, such as the ports of a controller."""
     counts = base.remember(_field_weight, _leaves_by_section)
     return 1.0 / math.sqrt(counts[path])
 
@@ -66,12 +66,12 @@ SUBSECTION = Place(lambda base: list(base.subsections))
 
 
 def array_fields(base: Anatomy, path: str) -> list[str]:
-    """The fields of an array's elements; an array of numbers has one, without a name."""
+    """Return the fields of an array's elements; an array of numbers has one, without a name."""
     return [name for name, _, _ in base.arrays[path].fields] or [""]
 
 
 def element(array: Array, index: int, field: str) -> tuple[int, int]:
-    """Where a field of an array's element begins and ends."""
+    """Return where a field of an array's element begins and ends."""
     at = array.start + index % array.length * array.width
     for name, offset, size in array.fields:
         if name == field:
@@ -80,10 +80,10 @@ def element(array: Array, index: int, field: str) -> tuple[int, int]:
 
 
 def before(base: Anatomy, path: str) -> int:
-    """The offset of a section, by its path."""
+    """Return the offset of a section, by its path."""
     return base.by_path[path].start
 
 
 def header(part: Part) -> int:
-    """Where the instance is, in the header of a START or FULL: behind mark, id, and the idstr."""
+    """Return the offset of the instance id in the header of a START or FULL: after mark, id and idstr."""
     return part.section.payload_start - 8

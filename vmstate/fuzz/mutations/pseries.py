@@ -1,4 +1,4 @@
-"""Mutations of what a pseries machine compares with its own: levels, processors, vectors, interrupts."""
+"""Mutations of values that a pseries machine checks: levels, processors, option vectors, interrupts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMPAT = ("0x0f000001", "0x0f000002", "0x0f000003", "0x0f100003", "0x0f000004",
 
 @cache
 def _pvrs() -> tuple[int, ...]:
-    """Every processor's version register, and some that no processor has."""
+    """Return the version register of every processor, and some that no processor has."""
     known = {value for model in CPU_MODELS for value in _values(model.pvr)}
     return (*sorted(known), 0, 0xFFFFFFFF, 0x004E0000, 0x00800100, 0x0F000004, 0x7FFFFFFF)
 
@@ -53,14 +53,14 @@ CPU = Place(_cpus)
 
 @mutation("values", cpu=CPU, which=Number(lambda _b, _c: 0, lambda _b, _c: len(_pvrs()) - 1))
 def cpu_pvr(base: Anatomy, cpu: str, which: int) -> list[Splice]:
-    """A processor is another one: its version register, as one of those that QEMU knows, or of none."""
+    """A processor has another version register: that of one that QEMU knows, or of none."""
     start, end = element(base.arrays[f"{cpu}.env.spr"], _SPR_PVR, "")
     return [Splice(start, end, _pvrs()[which].to_bytes(end - start, "big"))]
 
 
 @mutation("values", cpu=CPU, pvr=among(*_COMPAT, "0", "0x0f000007", "0x004e1200", "0xffffffff"))
 def compat_pvr(base: Anatomy, cpu: str, pvr: str) -> list[Splice]:
-    """A processor runs in another compatibility mode; the subsection is added where there is none."""
+    """A processor runs in another compatibility mode; a missing subsection is added."""
     leaf = base.leaves.get(f"{cpu}/compat.compat_pvr")
     new = u32(int(pvr, 0))
     if leaf is not None:
@@ -71,7 +71,7 @@ def compat_pvr(base: Anatomy, cpu: str, pvr: str) -> list[Splice]:
 
 @mutation("values", cpu=CPU, register=between(0, 1023), value=FIELD_EDGES)
 def cpu_register(base: Anatomy, cpu: str, register: int, value: str) -> list[Splice]:
-    """A special register of a processor has a number at the edges."""
+    """A special-purpose register of a processor has an edge value."""
     start, end = element(base.arrays[f"{cpu}.env.spr"], register, "")
     return [Splice(start, end, sized_edge(value, base.data[start:end]))]
 
@@ -87,7 +87,7 @@ _BIT = Number(lambda _b, _c: 0, lambda base, chosen: base.leaves[chosen["vector"
 
 @mutation("values", vector=Place(_vectors), bit=_BIT)
 def option_vector_bit(base: Anatomy, vector: str, bit: int) -> list[Splice]:
-    """A bit of a negotiated option vector is the other way."""
+    """A bit of a negotiated option vector is flipped."""
     leaf = base.leaves[vector]
     at = leaf.start + bit // 8 % leaf.size
     return [Splice(at, at + 1, bytes([base.data[at] ^ 0x80 >> bit % 8]))]
@@ -110,7 +110,7 @@ _NUMBERS = among(
     number=_NUMBERS,
 )
 def irq_number(base: Anatomy, field: str, number: str) -> list[Splice]:
-    """An interrupt number is another: of another device, at the end of the numbers, or of none."""
+    """An interrupt number is another device's, the last one, or invalid."""
     leaf = base.leaves[field]
     return [Splice(leaf.start, leaf.end, sized_edge(number, base.data[leaf.start : leaf.end]))]
 
@@ -131,7 +131,7 @@ _ENTRY = Number(lambda _b, _c: 0, lambda base, chosen: base.arrays[chosen["array
     server=among("0", "1", "7", "8", "0x7ff", "0x800", "0xffffff", "top"),
 )
 def server_number(base: Anatomy, array: str, index: int, server: str) -> list[Splice]:
-    """An interrupt goes to a server (a thread) that there is not."""
+    """An interrupt goes to a server (a thread) that does not exist."""
     start, end = element(base.arrays[array], index, "server")
     return [Splice(start, end, sized_edge(server, base.data[start:end]))]
 
@@ -148,7 +148,7 @@ _STATES = among(
 
 @mutation("values", state=Place(_states), name=_STATES)
 def run_state(base: Anatomy, state: str, name: str) -> list[Splice]:
-    """The machine was in another state, or in one that there is not."""
+    """The machine was in another run state, or in one that does not exist."""
     array = base.arrays[state]
     size = array.end - array.start
     return [Splice(array.start, array.end, name.encode()[:size].ljust(size, b"\0"))]

@@ -1,4 +1,4 @@
-"""Mutations of page records: where a page belongs, what its flags say, how long its data are."""
+"""Mutations of page records: the page's address, its flags, the length of its data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONTINUE = int(RamFlag.CONTINUE)
 
 
 class Record(NamedTuple):
-    """The first page record of a run: ``lead`` bytes before its data, ``block`` bytes of its RAM block."""
+    """The first page record of a run: ``lead`` bytes before its data, RAM block of ``block`` bytes."""
 
     start: int
     lead: int
@@ -48,7 +48,7 @@ def _record(base: Anatomy, path: str) -> Record:
 
 
 def _bodies(base: Anatomy) -> list[str]:
-    """Sections of RAM that may hold pages: all but the first."""
+    """Return the RAM sections that may hold pages: all but the first."""
     return [part.path for part in base.live if part.section.idstr == "ram"][1:]
 
 
@@ -67,7 +67,7 @@ _ADDRESSES = among("block", "block+page", "block-page", "2^32", "2^40", "2^63", 
 
 @mutation("ram", page=PAGES, address=_ADDRESSES)
 def page_address(base: Anatomy, page: str, address: str) -> list[Splice]:
-    """A page has an address at the end of its block, or beyond it."""
+    """A page has an address at or beyond the end of its block."""
     record = _record(base, page)
     new = {
         "block": record.block,
@@ -87,7 +87,7 @@ _BITS = among(0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x100, 0x200, 0x40
 
 @mutation("ram", page=PAGES, flags=_BITS, kept=among(False, True))
 def page_flags(base: Anatomy, page: str, flags: int, kept: bool) -> list[Splice]:
-    """A page has other flags, or a flag more if those it has are ``kept``."""
+    """A page has other flags, or, if its flags are ``kept``, extra ones."""
     record = _record(base, page)
     old = record.word & _FLAGS if kept else record.word & _CONTINUE
     return [_word(record, record.word & ~_FLAGS | old | flags & _FLAGS)]
@@ -98,7 +98,7 @@ _NAMES = among("pc.ram", "", "x" * 255, "ppc_spapr.ram\0x", "/rom@etc/acpi/table
 
 @mutation("ram", page=PAGES, name=_NAMES)
 def page_block(base: Anatomy, page: str, name: str) -> list[Splice]:
-    """A page belongs to a block that there is not."""
+    """A page belongs to a block that does not exist."""
     record = _record(base, page)
     return [
         _word(record, record.word & ~_CONTINUE),
@@ -108,7 +108,7 @@ def page_block(base: Anatomy, page: str, name: str) -> list[Splice]:
 
 @mutation("ram", page=PAGES, repaired=among(True, False))
 def page_same_block(base: Anatomy, page: str, repaired: bool) -> list[Splice]:
-    """A page names no block where there was none before; its name is left out if ``repaired``."""
+    """A page refers to a previous record's block, but there is none; its name is cut if ``repaired``."""
     record = _record(base, page)
     splices = [_word(record, record.word | _CONTINUE)]
     if repaired:
@@ -118,20 +118,20 @@ def page_same_block(base: Anatomy, page: str, repaired: bool) -> list[Splice]:
 
 @mutation("ram", page=PAGES, byte=among(1, 0x80, 0xFF))
 def page_fill(base: Anatomy, page: str, byte: int) -> list[Splice]:
-    """A page of zeros is one of another byte."""
+    """A zero page is filled with another byte."""
     record = _record(base, page)
     at = record.start + record.lead
     return [Splice(at, at + 1, bytes([byte % 256]))] if record.word & RamFlag.ZERO else []
 
 
 def _insert(base: Anatomy, body: str, new: bytes) -> list[Splice]:
-    """A record in front of a section's pages; it names its block, so what follows stays what it is."""
+    """Insert a record before a section's pages; the first page still names its block."""
     at = base.by_path[body].section.payload_start
     return [Splice(at, at, new)]
 
 
 def block_name(base: Anatomy) -> bytes:
-    """The first block's name, with its length in front."""
+    """Return the first block's name, preceded by its length."""
     ram = base.stream.live(Ram)
     return b"\0" if ram is None or not ram.blocks else writer.counted(ram.blocks[0].name)
 
@@ -142,7 +142,7 @@ _DATA = among("zeros", "too short", "ones", "a run beyond the page")
 
 @mutation("ram", body=BODY, length=_DELTAS, encoding=among(1, 0, 2, 255), data=_DATA)
 def page_xbzrle(base: Anatomy, body: str, length: int, encoding: int, data: str) -> list[Splice]:
-    """A page comes as XBZRLE delta whose length, encoding or contents are wrong."""
+    """A page is sent as an XBZRLE delta with a wrong length, encoding or contents."""
     size = min(max(length, 0), 0xFFFF)
     payload = {
         "zeros": bytes(size),
@@ -159,7 +159,7 @@ _SIZES = among(0, 1, 0x1000, 0x1001, 0x100E, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 @mutation("ram", body=BODY, length=_SIZES)
 def page_compressed(base: Anatomy, body: str, length: int) -> list[Splice]:
-    """A page comes compressed with a length that is too large, or negative."""
+    """A page is sent compressed with a length that is too large, or negative."""
     word = u64(int(RamFlag.COMPRESS_PAGE))
     return _insert(base, body, word + block_name(base) + u32(length) + bytes(min(max(length, 0), 0x100E)))
 
@@ -169,7 +169,7 @@ _SPECIAL = among("hook", "flush", "mem size 0", "mem size", "full", "nothing", "
 
 @mutation("ram", body=BODY, record=_SPECIAL)
 def ram_record(base: Anatomy, body: str, record: str) -> list[Splice]:
-    """A record more stands in front of a section's pages, one that does not belong there."""
+    """A section's pages are preceded by a record that does not belong there."""
     name = block_name(base)
     new = {
         "hook": u64(int(RamFlag.HOOK)),
@@ -186,7 +186,7 @@ def ram_record(base: Anatomy, body: str, record: str) -> list[Splice]:
 
 @mutation("ram", body=BODY, what=among("missing", "twice", "early", "with an address", "with a flag"))
 def ram_end(base: Anatomy, body: str, what: str) -> list[Splice]:
-    """The mark behind a section's pages is missing (they do not end), comes twice, early, or is odd."""
+    """The mark after a section's pages is missing (so they do not end), early, doubled, or odd."""
     section = base.by_path[body].section
     end, eos = section.payload_end, int(RamFlag.EOS)
     if what == "early":
@@ -202,6 +202,6 @@ def ram_end(base: Anatomy, body: str, what: str) -> list[Splice]:
 
 @mutation("ram", body=BODY, times=among(1, 16, 256))
 def pages_again(base: Anatomy, body: str, times: int) -> list[Splice]:
-    """A section's pages are followed by the same page again and again."""
+    """A section's pages are followed by many copies of one page."""
     new = u64(int(RamFlag.ZERO)) + block_name(base) + b"\0"
     return _insert(base, body, new * min(max(times, 0), 256))

@@ -36,7 +36,7 @@ def _blocks(base: Anatomy) -> dict[str, Block]:
 
 
 def _total(base: Anatomy) -> int | None:
-    """Where the sum of the lengths is."""
+    """Return the offset of the sum of the lengths."""
     leaf = base.leaves.get("ram.total_and_flag")
     return None if leaf is None else leaf.start
 
@@ -53,7 +53,7 @@ def _block(base: Anatomy, path: str) -> Block:
 
 
 def _with_total(base: Anatomy, change: int, *, repaired: bool) -> list[Splice]:
-    """The sum follows if ``repaired`` (as far as it has bits for it: its lowest are flags)."""
+    """Adjust the sum if ``repaired``, as far as its bits allow: the lowest are flags."""
     at = _total(base)
     if at is None or not repaired or not change:
         return []
@@ -63,7 +63,7 @@ def _with_total(base: Anatomy, change: int, *, repaired: bool) -> list[Splice]:
 
 @mutation("ram", _has_list, total=WIDE_EDGES)
 def ram_total(base: Anatomy, total: str) -> list[Splice]:
-    """The sum of the blocks' lengths is not what they add up to."""
+    """The stated sum of the blocks' lengths is wrong."""
     at = _total(base)
     assert at is not None
     old = int.from_bytes(base.data[at : at + 8], "big") & ~(_PAGE - 1)
@@ -72,7 +72,7 @@ def ram_total(base: Anatomy, total: str) -> list[Splice]:
 
 @mutation("ram", block=BLOCK, length=WIDE_EDGES, repaired=among(True, False))
 def block_length(base: Anatomy, block: str, length: str, repaired: bool) -> list[Splice]:
-    """A block has another length; the sum follows if ``repaired``."""
+    """A block has another length; the sum is adjusted if ``repaired``."""
     found = _block(base, block)
     new = wide_edge(length, found.length)
     splice = Splice(found.length_at, found.length_at + 8, u64(new))
@@ -81,7 +81,7 @@ def block_length(base: Anatomy, block: str, length: str, repaired: bool) -> list
 
 @mutation("ram", block=BLOCK, repaired=among(True, False))
 def block_missing(base: Anatomy, block: str, repaired: bool) -> list[Splice]:
-    """A block is not in the list; the sum follows if ``repaired``."""
+    """A block is missing from the list; the sum is adjusted if ``repaired``."""
     found = _block(base, block)
     splice = Splice(found.start, found.length_at + 8, b"")
     return [splice, *_with_total(base, -found.length, repaired=repaired)]
@@ -89,7 +89,7 @@ def block_missing(base: Anatomy, block: str, repaired: bool) -> list[Splice]:
 
 @mutation("ram", block=BLOCK, repaired=among(True, False))
 def block_twice(base: Anatomy, block: str, repaired: bool) -> list[Splice]:
-    """A block is twice in the list; the sum follows if ``repaired``."""
+    """A block is in the list twice; the sum is adjusted if ``repaired``."""
     found = _block(base, block)
     end = found.length_at + 8
     splice = Splice(end, end, base.data[found.start : end])
@@ -100,7 +100,7 @@ def block_twice(base: Anatomy, block: str, repaired: bool) -> list[Splice]:
     "ram", block=BLOCK, name=among("", "x", "pc.ram", "x" * 255, "ppc_spapr.ram\0"), length=among("same", "0")
 )
 def block_added(base: Anatomy, block: str, name: str, length: str) -> list[Splice]:
-    """The list has a block more that there is not; the sum is right."""
+    """The list has an extra block that does not exist; the sum is right."""
     found = _block(base, block)
     size = found.length if length == "same" else 0
     new = writer.counted(name[:255]) + u64(size)
@@ -112,7 +112,7 @@ _PAGE_SIZES = among(0, 1, 0xFFF, 0x1000, 0x10000, 1 << 24, 1 << 63)
 
 @mutation("ram", block=BLOCK, size=_PAGE_SIZES)
 def block_page_size(base: Anatomy, block: str, size: int) -> list[Splice]:
-    """Behind a block's length comes the page size of a source that may switch to postcopy."""
+    """A block's length is followed by a page size, as from a source that may switch to postcopy."""
     at = _block(base, block).length_at + 8
     return [Splice(at, at, u64(size))]
 

@@ -1,4 +1,4 @@
-"""The mutations by their names, and how one is drawn, applied and made simpler."""
+"""The mutations by name, and how one is drawn, applied and simplified."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Needs = Callable[[Anatomy], bool]
 class Mutation:
     """A named change; ``domains`` are its parameters in order, ``kind`` its class in tables.
 
-    ``needs``: what a stream must have for it.
+    ``needs``: a predicate that is true for the streams that it applies to.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Mutation:
     needs: Needs | None = None
 
     def draw(self, base: Anatomy, random: Random) -> dict[str, Value] | None:
-        """Parameters for this stream; None if it has nothing that could be changed so."""
+        """Draw parameters for this stream; return None if it has nothing that can be changed this way."""
         if self.needs is not None and not self.needs(base):
             return None
         chosen: dict[str, Value] = {}
@@ -42,9 +42,9 @@ class Mutation:
         return chosen
 
     def splices(self, base: Anatomy, chosen: Chosen) -> list[Splice]:
-        """What it does to the stream; nothing where a parameter names what the stream does not have.
+        """Return its splices; none if a parameter names something that the stream does not have.
 
-        Raises ConfigurationError for parameters that are not those of the mutation.
+        Raises ConfigurationError for parameters that the mutation does not take.
         """
         if chosen.keys() != self.domains.keys():
             given, known = ", ".join(chosen) or "none", ", ".join(self.domains) or "none"
@@ -59,7 +59,7 @@ class Mutation:
             raise ConfigurationError(f"{self.name}: parameters of a wrong kind: {error}") from None
 
     def simpler(self, base: Anatomy, chosen: Chosen) -> Iterator[dict[str, Value]]:
-        """The same with one parameter simpler."""
+        """Yield the same parameters with one of them simplified."""
         for name, domain in self.domains.items():
             for value in domain.simpler(base, chosen[name], chosen):
                 yield {**chosen, name: value}
@@ -70,9 +70,9 @@ MUTATIONS: dict[str, Mutation] = {}
 
 
 def mutation(kind: str, needs: Needs | None = None, /, **domains: Domain) -> Callable[[Function], Function]:
-    """Register a function as a mutation: its name with dashes, its docstring's first line, its parameters.
+    """Register a function as a mutation: its name (with dashes), its docstring's first line, its parameters.
 
-    It gets the :class:`Anatomy` and a value for each parameter, and returns splices of the base stream.
+    It takes the :class:`Anatomy` and a value for each parameter, and returns splices of the base stream.
     """
 
     def register(function: Function) -> Function:

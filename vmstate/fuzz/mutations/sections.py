@@ -1,4 +1,4 @@
-"""Mutations of whole sections and of what stands in their headers."""
+"""Mutations of whole sections and of their headers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def section_duplicate(base: Anatomy, section: str, before: str) -> list[Splice]:
 
 @mutation("sections", section=ANY_SECTION, before=ANY_SECTION)
 def section_moved(base: Anatomy, section: str, before: str) -> list[Splice]:
-    """A section comes elsewhere."""
+    """A section is moved elsewhere."""
     part, place = base.by_path[section], base.by_path[before].start
     if part.start <= place <= part.end:
         return []
@@ -36,7 +36,7 @@ def section_moved(base: Anatomy, section: str, before: str) -> list[Splice]:
 
 @mutation("sections", section=ANY_SECTION, other=ANY_SECTION)
 def sections_swapped(base: Anatomy, section: str, other: str) -> list[Splice]:
-    """Two sections change their places."""
+    """Two sections are swapped."""
     one, two = base.by_path[section], base.by_path[other]
     if one is two:
         return []
@@ -68,7 +68,7 @@ def section_version(base: Anatomy, section: str, version: str) -> list[Splice]:
 
 @mutation("sections", section=NAMED, instance=EDGES)
 def section_instance(base: Anatomy, section: str, instance: str) -> list[Splice]:
-    """A section is of another instance."""
+    """A section has another instance id."""
     part = base.by_path[section]
     at = header(part)
     return [Splice(at, at + 4, u32(edge(instance, part.section.instance_id)))]
@@ -76,7 +76,7 @@ def section_instance(base: Anatomy, section: str, instance: str) -> list[Splice]
 
 @mutation("sections", section=ANY_SECTION, number=EDGES, repaired=among(True, False))
 def section_number(base: Anatomy, section: str, number: str, repaired: bool) -> list[Splice]:
-    """A section has another section id; its footer follows if ``repaired``."""
+    """A section has another section id; its footer is adjusted if ``repaired``."""
     part = base.by_path[section]
     new = u32(edge(number, part.section.section_id))
     splices = [Splice(part.start + 1, part.start + 5, new)]
@@ -87,13 +87,13 @@ def section_number(base: Anatomy, section: str, number: str, repaired: bool) -> 
 
 @mutation("sections", section=ANY_SECTION, other=ANY_SECTION, repaired=among(True, False))
 def section_number_of_other(base: Anatomy, section: str, other: str, repaired: bool) -> list[Splice]:
-    """A section has the section id of another; its footer follows if ``repaired``."""
+    """A section has the section id of another; its footer is adjusted if ``repaired``."""
     return section_number(base, section, str(base.by_path[other].section.section_id), repaired)
 
 
 @mutation("sections", section=NAMED, other=NAMED)
 def section_named_as_other(base: Anatomy, section: str, other: str) -> list[Splice]:
-    """A section has the name and the instance of another."""
+    """A section has the name and instance id of another."""
     part, source = base.by_path[section], base.by_path[other]
     start, end = source.start + 5, header(source) + 4
     return [Splice(part.start + 5, header(part) + 4, base.data[start:end])]
@@ -104,7 +104,7 @@ _KINDS = among(*(int(mark) for mark in SectionType), 5, 9, 0x7F, 0xFF)
 
 @mutation("sections", section=ANY_SECTION, kind=_KINDS, repaired=among(True, False))
 def section_kind(base: Anatomy, section: str, kind: int, repaired: bool) -> list[Splice]:
-    """A section begins as one of another kind; without the names if ``repaired`` and that kind has none."""
+    """A section begins as another kind; its names are left out if ``repaired`` and that kind has none."""
     part = base.by_path[section]
     splices = [Splice(part.start, part.start + 1, bytes([kind % 256]))]
     if repaired and kind in {SectionType.PART, SectionType.END} and named(part):
@@ -114,7 +114,7 @@ def section_kind(base: Anatomy, section: str, kind: int, repaired: bool) -> list
 
 @mutation("sections", section=ANY_SECTION, kind=among(2, 3, 4, 1))
 def section_again_as(base: Anatomy, section: str, kind: int) -> list[Splice]:
-    """Behind a section its payload comes once more, as PART, END, FULL or START of the same id."""
+    """A section's payload is repeated after it, as PART, END, FULL or START with the same id."""
     part = base.by_path[section]
     names = b""
     if kind in {SectionType.START, SectionType.FULL}:

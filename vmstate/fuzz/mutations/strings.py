@@ -1,4 +1,4 @@
-"""Mutations of texts: names with a length in front, and texts in buffers of fixed size."""
+"""Mutations of texts: names preceded by their length, and texts in buffers of fixed size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST = 255
 
 
 class Text(NamedTuple):
-    """A text in the stream; ``prefix`` bytes in front of it are its length, none for a buffer's."""
+    """A text in the stream; ``prefix`` bytes before it hold its length (0 in a buffer)."""
 
     start: int
     end: int
@@ -23,7 +23,7 @@ class Text(NamedTuple):
 
 
 def _texts(base: Anatomy) -> dict[str, Text]:
-    """Every name with a length in front: sections', subsections', RAM blocks', the machine type's."""
+    """Return all length-prefixed names: of sections, subsections, RAM blocks and the machine type."""
     found: dict[str, Text] = {}
     if base.configuration is not None:
         at = base.configuration.start + 5
@@ -40,7 +40,7 @@ def _texts(base: Anatomy) -> dict[str, Text]:
 
 
 def _buffers(base: Anatomy) -> dict[str, Text]:
-    """Buffers that hold a text: most of their bytes are letters, up to a terminator."""
+    """Return the buffers that hold a text: mostly letters, up to a terminator."""
     found = {}
     for path, array in base.arrays.items():
         if array.width == 1 and 4 <= array.length <= 1 << 12:
@@ -74,7 +74,7 @@ CONTENTS = among(*_contents(b""))
 
 @mutation("strings", text=TEXT, content=CONTENTS)
 def text_changed(base: Anatomy, text: str, content: str) -> list[Splice]:
-    """A name is another, of up to 255 bytes; the length in front of it is right."""
+    """A name is replaced by another of up to 255 bytes; its length is right."""
     found = base.remember(_texts, _texts)[text]
     new = _contents(base.data[found.start : found.end])[content]
     length = u32(len(new))[-found.prefix :]
@@ -90,7 +90,7 @@ def _lengths(base: Anatomy, chosen: Chosen) -> list[int]:
 
 @mutation("strings", text=TEXT, length=OneOf(_lengths))
 def text_length(base: Anatomy, text: str, length: int) -> list[Splice]:
-    """The length in front of a name lies."""
+    """The length before a name is wrong."""
     found = base.remember(_texts, _texts)[text]
     new = u32(length)[-found.prefix :]
     return [Splice(found.start - found.prefix, found.start, new)]
@@ -98,7 +98,7 @@ def text_length(base: Anatomy, text: str, length: int) -> list[Splice]:
 
 @mutation("strings", buffer=BUFFER, content=among("no end", "empty", "letter", "format", "not utf-8"))
 def buffer_text(base: Anatomy, buffer: str, content: str) -> list[Splice]:
-    """A text in a buffer of fixed size is another, or has no end."""
+    """A text in a buffer of fixed size is replaced, or has no terminator."""
     found = base.remember(_buffers, _buffers)[buffer]
     size = found.end - found.start
     old = base.data[found.start : found.end].split(b"\0", 1)[0]

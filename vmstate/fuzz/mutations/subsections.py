@@ -1,4 +1,4 @@
-"""Mutations of subsections: what a device sends only when it is needed."""
+"""Mutations of subsections, which a device sends only when they are needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vmstate.tree.additions import declared_subsections
 from vmstate.tree.decoded import By
 
 _LONGEST = 1 << 16
-_NAME = 2  # behind the mark and the name's length
+_NAME = 2  # after the mark and the name's length
 
 
 def _bytes(base: Anatomy, sub: Subsection) -> bytes:
@@ -33,7 +33,7 @@ def subsection_missing(base: Anatomy, subsection: str) -> list[Splice]:
 
 @mutation("subsections", subsection=SUBSECTION, times=among(1, 2, 1000))
 def subsection_duplicate(base: Anatomy, subsection: str, times: int) -> list[Splice]:
-    """A subsection comes again."""
+    """A subsection is repeated."""
     sub = base.subsections[subsection]
     again = _bytes(base, sub)
     return [Splice(sub.end, sub.end, again * min(max(times, 0), max(_LONGEST // len(again), 1)))]
@@ -41,7 +41,7 @@ def subsection_duplicate(base: Anatomy, subsection: str, times: int) -> list[Spl
 
 @mutation("subsections", subsection=SUBSECTION, behind=SUBSECTION)
 def subsection_moved(base: Anatomy, subsection: str, behind: str) -> list[Splice]:
-    """A subsection comes elsewhere: in another order, or in another device."""
+    """A subsection is moved: within its device, or to another one."""
     sub, place = base.subsections[subsection], base.subsections[behind].end
     if sub.start <= place <= sub.end:
         return []
@@ -57,14 +57,14 @@ def subsection_in_other(base: Anatomy, subsection: str, section: str) -> list[Sp
 
 @mutation("subsections", subsection=SUBSECTION, depth=among(1, 2, 16, 1000))
 def subsection_nested(base: Anatomy, subsection: str, depth: int) -> list[Splice]:
-    """A subsection stands inside itself, in front of its fields' end, so many times."""
+    """A subsection is nested inside itself ``depth`` times, after its own fields."""
     sub = base.subsections[subsection]
     again = _bytes(base, sub)
     return [Splice(sub.end, sub.end, b"".join(_nested(again, min(depth, _LONGEST // len(again)))))]
 
 
 def _nested(again: bytes, depth: int) -> list[bytes]:
-    """Copies whose names have ever more parts: each fits inside the one before it."""
+    """Return copies whose names have more and more parts, so that each fits inside the one before."""
     size = again[1]
     name, rest = again[_NAME : _NAME + size], again[_NAME + size :]
     copies = []
@@ -78,7 +78,7 @@ def _nested(again: bytes, depth: int) -> list[bytes]:
     "subsections", section=SECTION, name=among("", "/", "/x", "x", "/" + "x" * 200), size=among(0, 4, 64)
 )
 def subsection_unknown(base: Anatomy, section: str, name: str, size: int) -> list[Splice]:
-    """A section ends with a subsection that nobody knows; its name begins with that of the device."""
+    """A section ends with an unknown subsection whose name begins with that of the device."""
     part = base.by_path[section].section
     owner = part.idstr.rsplit("/", 1)[-1]
     new = writer.subsection_header((owner + name)[:255], 1) + bytes(min(max(size, 0), _LONGEST))
@@ -108,7 +108,7 @@ def subsection_misnamed(base: Anatomy, subsection: str, change: str) -> list[Spl
 
 @mutation("subsections", subsection=SUBSECTION, length=EDGES)
 def subsection_name_length(base: Anatomy, subsection: str, length: str) -> list[Splice]:
-    """The length in front of a subsection's name lies."""
+    """The length before a subsection's name is wrong."""
     at = base.subsections[subsection].start + 1
     return [Splice(at, at + 1, bytes([edge(length, base.data[at]) % 256]))]
 
@@ -134,13 +134,13 @@ def subsection_unmarked(base: Anatomy, subsection: str) -> list[Splice]:
     return [Splice(at, at + 1, b"")]
 
 
-# ---- those that our declarations know
+# ---- those that our own declarations have
 
 
 def _absent(base: Anatomy) -> dict[str, tuple[int, bytes]]:
-    """Subsections that a device, or a structure in it, may send and this one did not, by path.
+    """Return the subsections that a device, or a structure in it, could have sent but did not, by path.
 
-    Each: where it would stand; its header and zeros for its fields.
+    Each has the offset where it would be, and its header with zeros for its fields.
     """
     found: dict[str, tuple[int, bytes]] = {}
     for part in base.devices:
@@ -157,7 +157,7 @@ def _absent(base: Anatomy) -> dict[str, tuple[int, bytes]]:
 
 
 def _structures(base: Anatomy, part: Part) -> Iterator[tuple[str, tuple[Node, ...], int]]:
-    """The section, and the structures in it that our declaration knows: path, nodes that lead there, end."""
+    """Yield the section and the structures in it that we declare: path, nodes that lead there, end."""
     yield part.path, (), part.section.payload_end
     declared = base.contents.declared(part.section)
     if declared is not None and declared.whole:
@@ -177,9 +177,9 @@ ABSENT = Place(lambda base: list(base.remember(_absent, _absent)))
 
 @mutation("subsections", subsection=ABSENT, fill=among(0, 1, 0x7F, 0x80, 0xFF), times=among(1, 2, 1000))
 def subsection_added(base: Anatomy, subsection: str, fill: int, times: int) -> list[Splice]:
-    """A section has a subsection more that its device knows, its fields filled with one byte.
+    """A section has an extra subsection that its device knows, its fields filled with one byte.
 
-    With ``fill`` other than 0 and many ``times`` a queue in it does not end.
+    With ``fill`` other than 0 and many ``times``, a queue in it does not end.
     """
     at, new = base.remember(_absent, _absent)[subsection]
     header = _NAME + new[1] + 4

@@ -1,4 +1,4 @@
-"""Mutations that end a stream too early, or too late."""
+"""Mutations that end a stream too early or too late."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _inside(base: Anatomy, chosen: Chosen) -> int:
 
 @mutation("truncation", field=FIELD, bytes_in=Number(lambda _base, _chosen: 0, _inside))
 def cut_in_field(base: Anatomy, field: str, bytes_in: int) -> list[Splice]:
-    """The stream ends inside a field, or in front of it."""
+    """The stream ends inside a field, or before it."""
     leaf = base.leaves[field]
     return _cut(base, leaf.start + max(0, min(bytes_in, leaf.size)))
 
@@ -54,13 +54,13 @@ def cut_anywhere(base: Anatomy, at: int) -> list[Splice]:
 
 @mutation("truncation", at=between(0, 24))
 def cut_in_file_header(base: Anatomy, at: int) -> list[Splice]:
-    """The stream ends inside its first bytes."""
+    """The stream ends inside the file header."""
     return _cut(base, at)
 
 
 @mutation("truncation", what=among("zeros", "end marks and sections", "the stream again", "ones", "a footer"))
 def trailing_data(base: Anatomy, what: str) -> list[Splice]:
-    """Something stands behind the stream's end."""
+    """The stream's end is followed by other data."""
     end = len(base.data)
     new = {
         "zeros": bytes(4096),
@@ -92,7 +92,7 @@ def end_mark(base: Anatomy, what: str) -> list[Splice]:
 
 @mutation("truncation", section=ANY_SECTION)
 def end_mark_early(base: Anatomy, section: str) -> list[Splice]:
-    """An end mark stands in front of a section."""
+    """A section is preceded by an end mark."""
     at = base.by_path[section].start
     return [Splice(at, at, b"\0")]
 
@@ -102,7 +102,7 @@ _MAGICS = among("magic", "compat version", "version 4", "version 0", "multifd", 
 
 @mutation("truncation", what=_MAGICS)
 def file_header(base: Anatomy, what: str) -> list[Splice]:
-    """The first eight bytes, magic and version, are others."""
+    """The first eight bytes, magic and version, are changed."""
     magic, version = base.data[:4], base.data[4:8]
     new = {
         "magic": b"QEVN" + version,

@@ -1,4 +1,4 @@
-"""Mutations of values, where the framing stays as it is."""
+"""Mutations of values that leave the framing as it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _bits(base: Anatomy, chosen: Chosen) -> int:
 
 @mutation("values", field=NUMBER, value=FIELD_EDGES)
 def field_edge(base: Anatomy, field: str, value: str) -> list[Splice]:
-    """A field has a number at the edges of what it can hold, or near its own."""
+    """A field has an edge value of its range, or one near its own."""
     leaf = base.leaves[field]
     return [Splice(leaf.start, leaf.end, sized_edge(value, base.data[leaf.start : leaf.end]))]
 
@@ -33,14 +33,14 @@ def field_bit(base: Anatomy, field: str, bit: int) -> list[Splice]:
 
 @mutation("values", field=NUMBER, value=Number(lambda _base, _chosen: 0, lambda _base, _chosen: _U64))
 def field_random(base: Anatomy, field: str, value: int) -> list[Splice]:
-    """A field has any number."""
+    """A field has a random value."""
     leaf = base.leaves[field]
     return [Splice(leaf.start, leaf.end, (value % (1 << 8 * leaf.size)).to_bytes(leaf.size, "big"))]
 
 
 @mutation("values", field=NUMBER, other=NUMBER)
 def field_of_other(base: Anatomy, field: str, other: str) -> list[Splice]:
-    """A field has the number of another."""
+    """A field has the value of another."""
     leaf, source = base.leaves[field], base.leaves[other]
     new = base.data[source.start : source.end][-leaf.size :].rjust(leaf.size, b"\0")
     return [Splice(leaf.start, leaf.end, new)]
@@ -48,7 +48,7 @@ def field_of_other(base: Anatomy, field: str, other: str) -> list[Splice]:
 
 @mutation("values", field=FIELD, byte=among(0, 0xFF, 1, 0x80))
 def field_filled(base: Anatomy, field: str, byte: int) -> list[Splice]:
-    """All bytes of a field are one and the same."""
+    """All bytes of a field are equal."""
     leaf = base.leaves[field]
     return [Splice(leaf.start, leaf.end, bytes([byte % 256]) * leaf.size)]
 
@@ -67,7 +67,7 @@ _SMALL = 16
 
 
 def _maybe_enum(leaf: Leaf) -> bool:
-    """Whether a field may hold one of a few numbers: it has a small one now."""
+    """Return True if a field may be an enumeration: it has a small value now."""
     small = isinstance(leaf.value, int) and leaf.value < _SMALL
     return small and leaf.size <= 4 and leaf.type.startswith(("int", "uint"))
 
@@ -77,7 +77,7 @@ ENUM = Place(lambda base: [leaf.path for leaf in base.leaves.values() if _maybe_
 
 @mutation("values", field=ENUM, value=between(-2, 70))
 def enum_index(base: Anatomy, field: str, value: int) -> list[Splice]:
-    """A number that may choose among a few is a little more than the last, or negative."""
+    """A number that may be an enumeration has any small value, or a negative one."""
     leaf = base.leaves[field]
     return [Splice(leaf.start, leaf.end, (value % (1 << 8 * leaf.size)).to_bytes(leaf.size, "big"))]
 
@@ -94,14 +94,14 @@ _INDEX = Number(lambda _base, _chosen: 0, lambda base, chosen: base.arrays[chose
 
 @mutation("values", array=ARRAY, index=_INDEX, field=OneOf(_fields), value=FIELD_EDGES)
 def element_edge(base: Anatomy, array: str, index: int, field: str, value: str) -> list[Splice]:
-    """A field of an array's element has a number at the edges."""
+    """A field of an array's element has an edge value."""
     start, end = element(base.arrays[array], index, field)
     return [Splice(start, end, sized_edge(value, base.data[start:end]))]
 
 
 @mutation("values", array=ARRAY, byte=among(0xFF, 0, 1, 0x80), first=_INDEX, length=between(1, 256))
 def elements_filled(base: Anatomy, array: str, byte: int, first: int, length: int) -> list[Splice]:
-    """Some elements of an array have all their bytes alike."""
+    """All bytes of some elements of an array are equal."""
     found = base.arrays[array]
     start = found.start + first % found.length * found.width
     end = min(found.end, start + min(max(length, 0), 4096) * found.width)
@@ -127,7 +127,7 @@ _HOLES = among(
 
 @mutation("values", bitmap=Place(_bitmap), holes=_HOLES)
 def bitmap_holes(base: Anatomy, bitmap: str, holes: str) -> list[Splice]:
-    """A bitmap has bits set all over, with holes, or where its owner has none."""
+    """A bitmap has other bits: all, none, with holes, or beyond those that its owner uses."""
     leaf = base.leaves[bitmap]
     size = leaf.size
     new = {
@@ -146,12 +146,12 @@ _QUEUES = ("sockets", "qtailq", "qlist", "gtree")
 
 
 def _queues(base: Anatomy) -> list[str]:
-    """Fields of one byte, 0 now, that say whether an element of a queue follows."""
+    """Return the one-byte fields, now 0, that say if an element of a queue follows."""
     return [leaf.path for leaf in base.leaves.values() if leaf.size == 1 and leaf.type.endswith(_QUEUES)]
 
 
 @mutation("values", queue=Place(_queues), mark=among(1, 42, 0xFF), times=among(1, 1000, 1 << 16))
 def queue_endless(base: Anatomy, queue: str, mark: int, times: int) -> list[Splice]:
-    """A queue that was empty says again and again that an element follows."""
+    """A queue that was empty announces another element many times."""
     leaf = base.leaves[queue]
     return [Splice(leaf.start, leaf.end, bytes([mark % 256]) * min(max(times, 0), 1 << 16))]

@@ -1,4 +1,4 @@
-"""Mutations of the description behind the sections: JSON that no destination reads, but tools do."""
+"""Mutations of the description after the sections: JSON that tools read, but no destination."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _texts(base: Anatomy) -> list[tuple[int, int]]:
 
 
 def _with(base: Anatomy, start: int, end: int, new: bytes, *, repaired: bool) -> list[Splice]:
-    """A piece of the text replaced; the length in front of it follows if ``repaired``."""
+    """Replace a piece of the text; the length before it is adjusted if ``repaired``."""
     assert base.vmdesc is not None
     at = base.vmdesc.text_start
     splices = [Splice(start, end, new)]
@@ -67,7 +67,7 @@ def vmdesc_item(base: Anatomy, what: str) -> list[Splice]:
 
 @mutation("vmdesc", _has, length=EDGES)
 def vmdesc_length(base: Anatomy, length: str) -> list[Splice]:
-    """The length in front of the description lies."""
+    """The length before the description is wrong."""
     start, text = _text(base)
     return [Splice(start - 4, start, u32(edge(length, len(text))))]
 
@@ -78,7 +78,7 @@ _LIES = among("0", "1", "-1", "999999999999", "9" * 25, "1e9", '"1"', "null", "[
 
 @mutation("vmdesc", number=_PLACE, value=_LIES, repaired=among(True, False))
 def vmdesc_number(base: Anatomy, number: int, value: str, repaired: bool) -> list[Splice]:
-    """A size, version, instance or array length in the description lies."""
+    """A size, version, instance id or array length in the description is wrong."""
     start, end = _numbers(base)[number]
     return _with(base, start, end, value.encode(), repaired=repaired)
 
@@ -91,7 +91,7 @@ _NAMES = among(
 
 @mutation("vmdesc", text=_TEXT_PLACE, value=_NAMES, repaired=among(True, False))
 def vmdesc_text(base: Anatomy, text: int, value: str, repaired: bool) -> list[Splice]:
-    """A name or a type in the description lies."""
+    """A name or type in the description is wrong."""
     start, end = _texts(base)[text]
     return _with(base, start, end, value.encode("utf-8", "backslashreplace"), repaired=repaired)
 
@@ -111,7 +111,7 @@ _WHOLES = {
 
 @mutation("vmdesc", _has, text=among(*_WHOLES))
 def vmdesc_other(base: Anatomy, text: str) -> list[Splice]:
-    """The description is another text altogether."""
+    """The description is replaced by another text."""
     start, old = _text(base)
     return _with(base, start, start + len(old), _WHOLES[text], repaired=True)
 
@@ -121,7 +121,7 @@ _BYTE = Number(lambda _base, _chosen: 0, lambda base, _chosen: len(_text(base)[1
 
 @mutation("vmdesc", _has, at=_BYTE, byte=among(*b'[]{},:"\\0-e \x00\xff'))
 def vmdesc_byte(base: Anatomy, at: int, byte: int) -> list[Splice]:
-    """A byte of the description is another."""
+    """A byte of the description has another value."""
     start, text = _text(base)
     at = start + at % max(len(text), 1)
     return [Splice(at, at + 1, bytes([byte % 256]))]

@@ -1,4 +1,4 @@
-"""What a campaign gives its streams to."""
+"""The targets of a campaign: the programs that read its streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our own reading of a stream, whatever machine sent it."""
+"""Our own reading of a stream, from any machine."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from vmstate.tree.paths import walk
 
 
 class Reader:
-    """Does what ``vmstate show`` and ``vmstate verify`` do: findings with offsets, or an error of ours.
+    """The target that does what ``vmstate show`` and ``vmstate verify`` do.
 
-    It accepts what has no finding above information; what it cannot read at all it rejects, too.
+    It accepts a stream without findings above information, and rejects all others, also unreadable ones.
     """
 
     name = "reading"
 
     def __init__(self) -> None:
-        self._declarations = PseriesDeclarations()  # they keep what they have compiled
+        self._declarations = PseriesDeclarations()  # kept because it caches compiled descriptions
         self._meanings = meanings()
 
     def run(self, stream: memoryview) -> Run:
-        """Read all that is in it, and verify it."""
+        """Show and verify the stream."""
         start = time.perf_counter()
         run = self._read(bytes(stream))
         return replace(run, seconds=time.perf_counter() - start)
@@ -46,7 +46,7 @@ class Reader:
             lost = isinstance(error, StreamError) and error.offset is None
             faults = (_nowhere(str(error)),) if lost else ()
             return Run(self.name, Answer("reject", (str(error),), rule=type(error).__name__), faults)
-        except Exception as error:  # noqa: BLE001 - whatever escapes is what a campaign looks for
+        except Exception as error:  # noqa: BLE001 - a campaign looks for any exception that escapes
             fault = escaped(error)
             error.__traceback__ = None  # its frames hold the stream
             return Run(self.name, Answer("escaped"), (fault,))
@@ -63,11 +63,11 @@ class Reader:
         return verify(Contents(stream, self._declarations)).findings
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
 
 def _verified_run(findings: Sequence[Finding]) -> Run:
-    """Each finding as a line; the first above information decides."""
+    """Return a run with a line for each finding; the first finding above information decides."""
     serious = [finding for finding in findings if finding.severity != Severity.INFO]
     faults = tuple(_nowhere(str(finding)) for finding in findings if finding.place.offset is None)
     answer = Answer(

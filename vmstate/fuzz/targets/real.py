@@ -1,4 +1,4 @@
-"""A real QEMU: a process for each stream."""
+"""A real QEMU: one process for each stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vmstate.qemu.replay import RealOutcome, replay
 
 
 class Real:
-    """``command``: a real QEMU's command line.  ``timeout``: seconds a stream; more is a hang."""
+    """A real QEMU by its command line; a stream that takes more than ``timeout`` seconds is a hang."""
 
     def __init__(self, command: QemuCommand | str | Sequence[str], *, timeout: float = 10.0) -> None:
         self.command = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
@@ -24,9 +24,9 @@ class Real:
         self.name = f"QEMU {self.release}"
 
     def verify(self, base: bytes) -> None:
-        """See that the fast way says of ``base`` what the careful way says.
+        """Check that the fast method gives the same answer for ``base`` as the careful one.
 
-        Raises ConfigurationError if not, and what :func:`vmstate.qemu.replay.replay` raises.
+        Raises ConfigurationError if not, and the errors of :func:`vmstate.qemu.replay.replay`.
         """
         careful = replay(base, self.command)
         if careful.outcome == RealOutcome.DESTINATION_REFUSED:
@@ -35,11 +35,11 @@ class Real:
         quick, slow = fast.answer, without_installation(careful.messages)
         if (quick.outcome, quick.messages) != (str(careful.outcome), slow):
             raise ConfigurationError(
-                f"{self.name} says {quick.outcome} in a hurry, {careful.outcome} when asked with care"
+                f"{self.name}: the fast method gives {quick.outcome}, the careful one {careful.outcome}"
             )
 
     def run(self, stream: memoryview) -> Run:
-        """Let a new process load it."""
+        """Load the stream in a new process."""
         start = time.monotonic()
         ran = self._fast.run(stream)
         outcome = _outcome(ran)
@@ -58,7 +58,7 @@ class Real:
         return RunResult(verdict.returncode, verdict.messages), str(verdict.outcome)
 
     def close(self) -> None:
-        """Remove its file."""
+        """Remove the file."""
         self._fast.close()
 
 

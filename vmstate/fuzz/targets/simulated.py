@@ -15,10 +15,10 @@ from vmstate.simulate.migration import Side, configuration
 
 
 class Simulated:
-    """One machine, built once; every stream gets an instance of its own.
+    """One machine, built once; every stream gets its own instance.
 
-    ``traced``: note which checks ran.  Raises ConfigurationError for a command line that we do not model, or
-    that does not start.
+    ``traced``: record which checks ran.  Raises ConfigurationError for a command line that is not modelled,
+    or does not start.
     """
 
     def __init__(self, command: Side, *, traced: bool = False) -> None:
@@ -27,31 +27,31 @@ class Simulated:
             raise ConfigurationError(f"the destination does not start: {'; '.join(start.messages)}")
         self.name = f"simulated {start.machine.release}"
         self._machine = start.machine
-        self._said = start.messages
+        self._startup = start.messages
         self._traced = traced
 
     def run(self, stream: memoryview) -> Run:
-        """Load it."""
+        """Load the stream."""
         start = time.perf_counter()
         try:
             verdict = Instance(self._machine, trace=self._traced).load(stream)
-        except VmstateError as error:  # what we do not model, it says
+        except VmstateError as error:  # not modelled
             answer = Answer("unsupported", (str(error),))
             return Run(self.name, answer, seconds=time.perf_counter() - start)
-        except Exception as error:  # noqa: BLE001 - whatever escapes is what a campaign looks for
+        except Exception as error:  # noqa: BLE001 - a campaign looks for any exception that escapes
             fault = escaped(error)
             error.__traceback__ = None  # its frames hold the stream
-            answer = Answer("escaped", self._said)
+            answer = Answer("escaped", self._startup)
             return Run(self.name, answer, (fault,), seconds=time.perf_counter() - start)
         answer = Answer.of(verdict)
         if verdict.aborted:
             answer = replace(answer, outcome=RealOutcome.CRASH)
         return Run(
             self.name,
-            replace(answer, messages=(*self._said, *answer.messages)),
+            replace(answer, messages=(*self._startup, *answer.messages)),
             rules=frozenset(one.rule for one in verdict.trace),
             seconds=time.perf_counter() - start,
         )
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""

@@ -1,4 +1,4 @@
-"""What every target has."""
+"""The interface of targets."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from vmstate.fuzz.faults import Run
 
 
 class Target(Protocol):
-    """Takes a stream; never raises for what is wrong with it."""
+    """A reader of streams that never raises for a bad stream."""
 
     name: str
 
     def run(self, stream: memoryview) -> Run:
-        """What it makes of the stream, which must not be kept."""
+        """Read the stream, which must not be kept, and return its answer and faults."""
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release all resources."""

@@ -95,9 +95,9 @@ def test_mutations_are_listed(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["fuzz"], "give streams to be changed"),
-        (["fuzz", STREAM, "--against", "qemu-system-ppc64"], "how is that QEMU started"),
-        (["fuzz", STREAM, "--device", RING], "its own destination"),
+        (["fuzz"], "a stream to change is required"),
+        (["fuzz", STREAM, "--against", "qemu-system-ppc64"], "--against needs --on"),
+        (["fuzz", STREAM, "--device", RING], "its own stream and destination"),
         (["fuzz", STREAM, "--on", ON, "--only", "nothing"], "no mutation or kind of mutation"),
         (["fuzz", "--device", "no-such-file.py"], "no-such-file.py"),
         (["minimize", str(ROOT / "docs")], "not the folder of a campaign"),

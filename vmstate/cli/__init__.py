@@ -1,6 +1,6 @@
 """The ``vmstate`` command: one module per subcommand, imported only when it is called.
 
-Exit status: 0 fine; 1 findings, or a reject; 2 unusable input; 3 a bug of ours, which it says.
+Exit status: 0 success; 1 findings, or a reject; 2 unusable input; 3 a bug in vmstate.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _NO_READER = 141  # 128 + SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with these arguments (the process's, if None).  Returns the exit status."""
+    """Run the command with these arguments (by default the process's) and return the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         status = _main(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has gone
+    except BrokenPipeError:  # the reader of our output is gone
         _give_up_output()
         return _NO_READER
-    except OSError as error:  # a full disk: what was wrong with the input was reported before
+    except OSError as error:  # such as a full disk; errors of the input were reported before
         _give_up_output()
         print(f"vmstate: cannot write the output: {error.strerror or error}", file=sys.stderr)
         return Status.UNUSABLE
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return _INTERRUPTED
-    except Exception:  # noqa: BLE001 - the roof: whatever gets here is a bug, and is said to be one
+    except Exception:  # noqa: BLE001 - any exception that gets here is a bug, and is reported as one
         traceback.print_exc()
         print(
             f"this is a bug in vmstate {__version__}, please report it with the lines above", file=sys.stderr
@@ -47,13 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _give_up_output() -> None:
-    """Let Python's own flush at exit go nowhere: it would complain once more."""
+    """Discard the output that Python flushes at exit, which would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _main(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a guest's strings may hold what the terminal cannot show
+        if hasattr(
+            stream, "reconfigure"
+        ):  # strings of a guest may hold characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     name = next((a for a in arguments if not a.startswith("-")), None)
     try:
@@ -65,24 +67,24 @@ def _main(arguments: list[str]) -> int:
         print_report(options.command, report, as_json=options.json)
     except BrokenPipeError:
         raise
-    except (VmstateError, OSError) as error:  # also from lines that are made while they are printed
+    except (VmstateError, OSError) as error:  # also raised by lines that are generated while they are printed
         report = failure(error)
         print_report(options.command, report, as_json=options.json)
     return report.status
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    """The parser; only the chosen command's own arguments are declared, as that imports its module."""
+    """Return the parser; only the chosen command's module is imported, to declare its arguments."""
     parser = argparse.ArgumentParser(
         prog="vmstate",
         description="Read, write, check, edit and judge QEMU live-migration streams.",
-        epilog="exit status: 0 fine; 1 findings, or a reject; 2 unusable input; 3 a bug in vmstate",
+        epilog="exit status: 0 success; 1 findings, or a reject; 2 unusable input; 3 a bug in vmstate",
     )
     parser.add_argument("--version", action="version", version=f"vmstate {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     for name, command in COMMANDS.items():
         subparser = commands.add_parser(name, help=command.summary, description=command.summary)
-        subparser.add_argument("--json", action="store_true", help="write a JSON object, for programs")
+        subparser.add_argument("--json", action="store_true", help="write a JSON object")
         if name == chosen:
             import_module(command.module).configure(subparser)
     return parser

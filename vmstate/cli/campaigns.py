@@ -1,4 +1,4 @@
-"""What the commands about changed streams have in common: the streams, and the destination they are for."""
+"""Options shared by the commands that change streams: the streams and their destination."""
 
 from __future__ import annotations
 
@@ -18,76 +18,84 @@ from vmstate.fuzz.recipe import Recipe, read_recipes
 
 
 def add_destination(parser: argparse.ArgumentParser) -> None:
-    """What the streams are given to."""
+    """Declare the options that choose the destination."""
     parser.add_argument(
         "--on",
         metavar="COMMAND",
-        help="the destination, e.g. 'qemu-7.2 -machine pseries-7.2'; without, streams are only read",
+        help="a simulated destination, e.g. 'qemu-7.2 -machine pseries-7.2' (default: only read the streams)",
     )
     parser.add_argument(
         "--against",
         metavar="PROGRAM",
-        help="a real QEMU, started with the words of --on, and compared; or, alone, a whole command line",
+        help="a real QEMU to compare with, started with the arguments of --on; or a whole command line",
     )
     parser.add_argument(
-        "--device", metavar="FILE", help="a device of your own instead: a Python file (docs/fuzzing.md)"
+        "--device", metavar="FILE", help="test a device of your own instead: a Python file (docs/fuzzing.md)"
     )
     parser.add_argument(
-        "--timeout", type=float, default=10.0, metavar="S", help="seconds QEMU may take for a stream"
+        "--timeout",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help="seconds that QEMU may take for each stream (default: 10)",
     )
 
 
 def plan_of(options: argparse.Namespace, bases: Sequence[Base]) -> Plan:
-    """What the options ask for.  Raises ConfigurationError for what does not go together."""
+    """Return the plan of the options.  Raises ConfigurationError for options that exclude each other."""
     device = None
     if options.device is not None:
         if options.on is not None or options.against is not None or bases:
-            raise ConfigurationError("--device is its own destination, and has its own stream")
+            raise ConfigurationError(
+                "--device has its own stream and destination: it excludes STREAM, --on and --against"
+            )
         device = (options.device, Path(options.device).read_text(encoding="utf-8"))
         bases = (base_of_device(*device),)
     if not bases:
-        raise ConfigurationError("give streams to be changed (or --device FILE)")
+        raise ConfigurationError("a stream to change is required (or --device FILE)")
     real = None if options.against is None else _real(options.against, options.on)
     return Plan(tuple(bases), on=options.on, real=real, device=device, timeout=options.timeout)
 
 
 def _real(against: str, on: str | None) -> tuple[str, ...]:
-    """The real QEMU's command line: with the words of the simulated one, or, without it, its own."""
+    """Return the real QEMU's command line: with the arguments of the simulated one, or its own."""
     if on is not None:
         return (against, *shlex.split(on)[1:])
     program, *words = shlex.split(against)
     if not words:
-        text = "how is that QEMU started?  --on 'qemu-7.2 -machine pseries-7.2 -m 256', which is compared; or"
-        raise ConfigurationError(f"{text} --against 'qemu-system-x86_64 -machine pc', which is not")
+        text = (
+            "--against needs --on 'qemu-7.2 -machine pseries-7.2 -m 256' to compare with, or a command line:"
+        )
+        raise ConfigurationError(f"{text} --against 'qemu-system-x86_64 -machine pc'")
     return program, *words
 
 
 def base_of_device(path: str, text: str) -> Base:
-    """The stream that the device of a file sends."""
+    """Return the stream that the device of a file sends."""
     return Base.of(Path(path).stem, opened_device(path, text).stream())
 
 
 def plan_of_folder(folder: Path) -> Plan:
-    """The plan of the campaign that a folder has.  Raises ConfigurationError if it has none, OSError."""
+    """Read the plan of a campaign's folder.  Raises ConfigurationError if it is not one, OSError."""
     try:
-        told: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))["plan"]
+        declared: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))["plan"]
         bases = [
-            Base.read(str(folder / "streams" / f"{b['name']}.mig.zst"), whole=True) for b in told["bases"]
+            Base.read(str(folder / "streams" / f"{b['name']}.mig.zst"), whole=True) for b in declared["bases"]
         ]
         known: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
-            for name, value in told.items()
+            for name, value in declared.items()
             if name not in {"bases", "only"}
         }
         return replace(Plan(tuple(bases)), **known)
     except FileNotFoundError:
-        raise ConfigurationError(f"{folder} is not the folder of a campaign: there is no {STATE}") from None
+        raise ConfigurationError(f"{folder} is not the folder of a campaign: it has no {STATE}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{folder}: not the folder of a campaign: {error!r}") from None
 
 
 def recipes_and_plan(options: argparse.Namespace) -> tuple[list[Recipe], Plan]:
-    """The recipes that are named: files, or a campaign's folder, which knows its streams and destination.
+    """Read the given recipes: files, or a campaign's folder, which has its streams and destination.
 
     Raises ConfigurationError, OSError.
     """
@@ -101,7 +109,7 @@ def recipes_and_plan(options: argparse.Namespace) -> tuple[list[Recipe], Plan]:
         else:
             recipes += read_recipes(name)
     if not recipes:
-        raise ConfigurationError(f"{', '.join(options.recipes)}: there are no recipes in it")
+        raise ConfigurationError(f"{', '.join(options.recipes)}: no recipes found")
     given = [Base.read(path, whole=options.whole) for path in options.stream]
     if plan is None or given or options.on or options.device:
         plan = plan_of(options, given)

@@ -1,4 +1,4 @@
-"""``vmstate capture``: let a real QEMU save a stream."""
+"""``vmstate capture``: save a stream from a real QEMU."""
 
 from __future__ import annotations
 
@@ -18,32 +18,34 @@ from vmstate.stream.strip import strip
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help='where the stream goes; "-" is standard output'
+        "-o", "--output", required=True, metavar="OUT", help='the file to write; "-" is the standard output'
     )
     parser.add_argument(
-        "--seconds", type=float, default=0.0, metavar="N", help="let the guest run for so long first"
+        "--seconds", type=float, default=0.0, metavar="N", help="let the guest run for N seconds first"
     )
-    parser.add_argument("--strip", action="store_true", help="leave guest memory out: every page a zero page")
+    parser.add_argument(
+        "--strip", action="store_true", help="leave guest memory out: every page becomes a zero page"
+    )
     parser.add_argument(
         "--capability",
         action="append",
         default=[],
         metavar="NAME",
-        help="a migration capability to switch on",
+        help="switch on a migration capability",
     )
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="N", help="seconds QEMU may take")
     parser.add_argument(
-        "qemu", nargs="+", metavar="COMMAND", help="after --: the QEMU command line, its program first"
+        "--timeout", type=float, default=60.0, metavar="N", help="seconds that QEMU may take (default: 60)"
     )
+    parser.add_argument("qemu", nargs="+", metavar="COMMAND", help="after --: the command line of QEMU")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Capture, strip if asked to, and tell what QEMU printed."""
+    """Capture a stream, strip it if requested, and show what QEMU printed."""
     command = QemuCommand.parse(options.qemu)
     if options.seconds < 0 or options.timeout <= 0:
-        raise ConfigurationError("--seconds and --timeout are not negative")
+        raise ConfigurationError("--seconds must not be negative, and --timeout must be positive")
     plain = not options.strip and options.output != "-"
-    # A stream goes straight to its place where it can; else by way of a file, as QEMU's own might fail.
+    # QEMU writes straight to the output file if possible, otherwise to a temporary file.
     with tempfile.TemporaryDirectory(prefix="vmstate-") as directory:
         path = Path(options.output) if plain else Path(directory) / "stream"
         messages = capture(

@@ -1,4 +1,4 @@
-"""Which commands there are.  Each one's module has ``configure(parser)`` and ``run(options) -> Report``."""
+"""The subcommands.  The module of each has ``configure(parser)`` and ``run(options) -> Report``."""
 
 from __future__ import annotations
 
@@ -7,35 +7,48 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subcommand:
-    """The module that has the command, and what ``vmstate --help`` says about it."""
+    """The module of a subcommand, and its summary for ``vmstate --help``."""
 
     module: str
     summary: str
 
 
 COMMANDS: dict[str, Subcommand] = {
-    "show": Subcommand("vmstate.cli.show", "the tree of sections and fields, or one thing in it"),
+    "show": Subcommand("vmstate.cli.show", "show the tree of sections and fields, or a part of it"),
     "verify": Subcommand(
         "vmstate.cli.verify", "check streams: structure, description, declarations, rewriting"
     ),
-    "diff": Subcommand("vmstate.cli.diff", "two streams by section and field, and guest memory by page"),
+    "diff": Subcommand(
+        "vmstate.cli.diff", "compare two streams by section and field, and guest memory by page"
+    ),
     "edit": Subcommand(
-        "vmstate.cli.edit", "set, remove, add fields and subsections; all else keeps its bytes"
+        "vmstate.cli.edit", "set fields, add or remove subsections; all other bytes stay the same"
     ),
-    "strip": Subcommand("vmstate.cli.strip", "take guest memory out of a stream"),
-    "load": Subcommand("vmstate.cli.load", "let a simulated destination load a stream: what would QEMU say?"),
-    "migrate": Subcommand("vmstate.cli.migrate", "a simulated migration between two command lines, or many"),
-    "whatif": Subcommand("vmstate.cli.whatif", "what a proposed patch changes, over many pairs of machines"),
-    "explain": Subcommand("vmstate.cli.explain", "what a line of QEMU means, or why a migration is refused"),
-    "scenario": Subcommand("vmstate.cli.scenario", "questions that were argued about, each run again"),
+    "strip": Subcommand("vmstate.cli.strip", "remove guest memory from a stream"),
+    "load": Subcommand(
+        "vmstate.cli.load", "load a stream in a simulated destination, and show what QEMU would print"
+    ),
+    "migrate": Subcommand("vmstate.cli.migrate", "simulate a migration between two command lines, or many"),
+    "whatif": Subcommand(
+        "vmstate.cli.whatif", "show what a proposed patch changes, over many pairs of machines"
+    ),
+    "explain": Subcommand(
+        "vmstate.cli.explain", "explain a line that QEMU prints, or why a migration is refused"
+    ),
+    "scenario": Subcommand(
+        "vmstate.cli.scenario",
+        "run scenarios: migrations from QEMU's history with known results",
+    ),
     "fuzz": Subcommand(
-        "vmstate.cli.fuzz", "changed streams against a destination: crashes, hangs, disagreements"
+        "vmstate.cli.fuzz", "give changed streams to a destination, to find crashes, hangs and disagreements"
     ),
-    "minimize": Subcommand("vmstate.cli.minimize", "the smallest recipe of changes that shows a finding"),
-    "unwrap": Subcommand("vmstate.cli.unwrap", "take a stream out of what it is wrapped in"),
-    "wrap": Subcommand("vmstate.cli.wrap", "compress a stream, or put it into a save image like another"),
-    "capture": Subcommand("vmstate.cli.capture", "let a real QEMU save a stream"),
+    "minimize": Subcommand("vmstate.cli.minimize", "reduce a finding to the smallest recipe that shows it"),
+    "unwrap": Subcommand("vmstate.cli.unwrap", "unpack a stream from its containers"),
+    "wrap": Subcommand(
+        "vmstate.cli.wrap", "compress a stream, or pack it into the same containers as another file"
+    ),
+    "capture": Subcommand("vmstate.cli.capture", "save a stream from a real QEMU"),
     "replay": Subcommand(
-        "vmstate.cli.replay", "a real QEMU's verdict on a stream, and the simulated one beside it"
+        "vmstate.cli.replay", "load a stream in a real QEMU, and compare the verdict with the simulated one"
     ),
 }

@@ -1,4 +1,4 @@
-"""``vmstate diff``: where two streams differ."""
+"""``vmstate diff``: compare two streams."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         action="append",
         default=[],
-        help="what does not count, with all inside it: timer, ram, cpu.env.gpr, spapr/cap/* (* is any text)",
+        help="ignore this and everything inside: timer, ram, cpu.env.gpr, spapr/cap/* (* matches any text)",
     )
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Compare; different streams make the status 1."""
+    """Compare two streams; the status is 1 if they differ."""
     left, right = open_named(options.left, whole=True), open_named(options.right, whole=True)
     ram = left.stream.ram
     with progress("comparing", sum(block.length for block in ram.blocks) if ram else None) as tick:

@@ -1,4 +1,4 @@
-"""``vmstate edit``: fields set, subsections removed and added; every other byte stays."""
+"""``vmstate edit``: set fields, remove and add subsections; every other byte stays the same."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from vmstate.tree.changes import Changes
 
 _EPILOG = """\
 changes: PATH=VALUE sets a field (numbers in any base, names of levels and processors, hex:… and text:…);
---remove PATH leaves out a section, subsection or footer; +PATH=VALUE adds the subsection in the path,
-with that field set and zeros elsewhere; +PATH@VERSION=BYTES adds one of nothing but bytes.
-They apply in order."""
+--remove PATH removes a section, subsection or footer; +PATH=VALUE adds the subsection in the path,
+with that field set and zeros elsewhere; +PATH@VERSION=BYTES adds a subsection of raw bytes.
+Changes are applied in order."""
 
 
 class _Change(argparse.Action):
-    """Options and arguments go into one list, in the order in which they were written."""
+    """Collects options and arguments in one list, in the order in which they were given."""
 
     def __call__(
         self,
@@ -36,7 +36,7 @@ class _Change(argparse.Action):
 
 
 class _Output(_Change):
-    """``-o OUT``, and changes after it: argparse would not take them otherwise."""
+    """``-o OUT`` and changes after it, which argparse would not accept otherwise."""
 
     def __call__(
         self,
@@ -55,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("stream", metavar="STREAM", help='a stream; "-" is the standard input')
-    parser.add_argument("changes", metavar="CHANGE", nargs="*", action=_Change, help="what to change")
+    parser.add_argument("changes", metavar="CHANGE", nargs="*", action=_Change, help="a change, see below")
     parser.add_argument("--set", metavar="PATH=VALUE", action=_Change, help="set a field")
     parser.add_argument("--remove", metavar="PATH", action=_Change, help="remove a section or subsection")
     parser.add_argument("--add", metavar="PATH=VALUE", action=_Change, help="add a subsection")
@@ -66,13 +66,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action=_Output,
         required=True,
-        help='where to; "-" is the standard output',
+        help='the file to write; "-" is the standard output',
     )
-    parser.add_argument("--bare", action="store_true", help="without what the stream was wrapped in")
+    parser.add_argument("--bare", action="store_true", help="write the bare stream, without its containers")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Apply the changes and write the stream, in the same wrapping."""
+    """Apply the changes and write the stream, in the same containers."""
     if not options.changes:
         raise ConfigurationError("nothing to change: give PATH=VALUE, --remove PATH or --add PATH=VALUE")
     given = open_named(options.stream, whole=True)
@@ -84,5 +84,6 @@ def run(options: argparse.Namespace) -> Report:
     written = save(options.output, chunks if options.bare else given.opened.rewrap(chunks))
     result = {"changes": options.changes, "stream_bytes": size, "bytes": written}
     before = len(given.stream.data)
-    line = f"{len(options.changes)} changes; {before} bytes of stream, now {size}; {written} bytes written"
+    changed = "1 change" if len(options.changes) == 1 else f"{len(options.changes)} changes"
+    line = f"{changed}; {before} bytes of stream, now {size}; {written} bytes written"
     return Report([line], result, given.findings, output_taken=options.output == "-")

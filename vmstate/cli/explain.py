@@ -1,4 +1,4 @@
-"""``vmstate explain``: a line that QEMU printed, or why a migration is refused and what would help."""
+"""``vmstate explain``: explain a line of QEMU, or why a migration is refused and what would help."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> Report:
     if options.destination is None:
         found = explain_line(options.what)
         return Report(
-            lines=_told(found), result={"explanations": [e.as_json() for e in found]}, ok=bool(found)
+            lines=_explanations(found), result={"explanations": [e.as_json() for e in found]}, ok=bool(found)
         )
     sides = command_line(options.what, options), command_line(options.destination, options)
     verdict = migrate(*sides, trace=True)
@@ -43,9 +43,9 @@ def run(options: argparse.Namespace) -> Report:
     )
 
 
-def _told(found: Sequence[Explanation]) -> Iterator[str]:
+def _explanations(found: Sequence[Explanation]) -> Iterator[str]:
     if not found:
-        yield "no release that we know prints this line"
+        yield "no known release prints this line"
     for explanation in found:
         yield f"{explanation.rule}: {explanation.meaning}"
         yield f"  printed by {explanation.place}, {explanation.releases()}"

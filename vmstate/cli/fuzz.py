@@ -1,4 +1,4 @@
-"""``vmstate fuzz``: a campaign of changed streams against a destination, or a recipe of one again."""
+"""``vmstate fuzz``: run a campaign of changed streams against a destination, or single recipes."""
 
 from __future__ import annotations
 
@@ -31,30 +31,44 @@ _RUNS = 1000
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = (
-        "For the robustness of your own QEMU, or of a device that you are writing: docs/fuzzing.md."
+        "To test the robustness of your own QEMU, or of a device that you are writing; see docs/fuzzing.md."
     )
-    parser.add_argument("streams", nargs="*", metavar="STREAM", help="streams to be changed")
+    parser.add_argument("streams", nargs="*", metavar="STREAM", help="streams to change")
     add_destination(parser)
-    parser.add_argument("--whole", action="store_true", help="keep all of guest memory in the streams")
+    parser.add_argument("--whole", action="store_true", help="keep all guest memory in the streams")
+    parser.add_argument("--runs", type=int, metavar="N", help=f"number of streams in all (default: {_RUNS})")
+    parser.add_argument("--seconds", type=float, metavar="S", help="end the campaign after S seconds")
     parser.add_argument(
-        "--runs", type=int, metavar="N", help=f"how many streams in all ({_RUNS}, if nothing is said)"
+        "--seed", type=int, default=0, metavar="X", help="seed of the first stream (default: 0)"
     )
-    parser.add_argument("--seconds", type=float, metavar="S", help="or for how long")
-    parser.add_argument("--seed", type=int, default=0, metavar="X", help="the seed of the first stream")
-    parser.add_argument("--jobs", type=int, default=1, metavar="J", help="how many processes")
+    parser.add_argument("--jobs", type=int, default=1, metavar="J", help="number of processes (default: 1)")
     parser.add_argument(
-        "--only", action="append", default=[], metavar="KIND|MUTATION", help="only these mutations"
+        "--only",
+        action="append",
+        default=[],
+        metavar="KIND|MUTATION",
+        help="use only these mutations (may be repeated)",
     )
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="keep all there; a campaign goes on from it")
     parser.add_argument(
-        "--recipe", metavar="FILE", help='run these recipes instead, one a line; "-" is the standard input'
+        "-o", "--output", metavar="FOLDER", help="keep the campaign there; the same command continues it"
     )
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster there")
-    parser.add_argument("--known", metavar="FILE", help="disagreements that have a reason (a TOML file)")
     parser.add_argument(
-        "--sample", type=int, default=1000, metavar="N", help="show and verify one stream of so many"
+        "--recipe",
+        metavar="FILE",
+        help='run the recipes of this file instead, one a line; "-" is the standard input',
     )
-    parser.add_argument("--list", action="store_true", help="only list the mutations")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster at this address")
+    parser.add_argument(
+        "--known", metavar="FILE", help="known disagreements with their reasons (a TOML file)"
+    )
+    parser.add_argument(
+        "--sample",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="show and verify one stream in N (default: 1000)",
+    )
+    parser.add_argument("--list", action="store_true", help="list the mutations and exit")
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -93,7 +107,7 @@ def _listed() -> Report:
 
 
 class _Meter:
-    """A line on the standard error: rate, findings, the newest one."""
+    """The progress on the standard error: rate, findings, and each new finding."""
 
     def __init__(self, total: int | None) -> None:
         self._total = total
@@ -114,18 +128,18 @@ class _Meter:
         seconds = time.monotonic() - self._start
         rate = f"{(tally.runs - self._before) / seconds:,.0f}/s" if seconds > 0.5 else ""
         of = f" of {self._total:,}" if self._total else ""
-        told = f"{tally.runs:,}{of} streams {rate}, {len(tally.found)} findings, {len(tally.fields)} places"
-        print(f"\r{told}\x1b[K", end="", file=sys.stderr, flush=True)
+        line = f"{tally.runs:,}{of} streams {rate}, {len(tally.found)} findings, {len(tally.fields)} places"
+        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Clear the line."""
         if self._terminal:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _recipes(options: argparse.Namespace, plan: Plan) -> Report:
     recipes = read_recipes(options.recipe)
-    told = []
+    results = []
     lines: list[str] = []
     worker = Worker(plan)
     fine = True
@@ -137,7 +151,7 @@ def _recipes(options: argparse.Namespace, plan: Plan) -> Report:
             for one in runs:
                 lines += one.lines()
             lines += [f"{one.kind}: {one.signature}" for one in found]
-            told.append(
+            results.append(
                 {
                     "recipe": recipe.as_json(),
                     "answers": {one.target: one.as_json() for one in runs},
@@ -146,13 +160,13 @@ def _recipes(options: argparse.Namespace, plan: Plan) -> Report:
             )
     finally:
         worker.close()
-    return Report(lines, told, ok=fine)
+    return Report(lines, results, ok=fine)
 
 
 def _report(options: argparse.Namespace, plan: Plan, tally: Tally, *, interrupted: bool) -> Report:
     places = _places(plan)
     serious = [found for found in tally.found.values() if found.known is None and found.kind != Kind.LINES]
-    result = lambda: {  # noqa: E731 - made only when asked for
+    result = lambda: {  # noqa: E731 - computed only for --json
         **tally.as_json(),
         "interrupted": interrupted,
         "found": [
@@ -164,7 +178,7 @@ def _report(options: argparse.Namespace, plan: Plan, tally: Tally, *, interrupte
     }
     findings: tuple[Finding, ...] = ()
     if interrupted and options.output is not None:
-        again = f"interrupted; the same command goes on from {options.output}"
+        again = f"interrupted; the same command continues from {options.output}"
         findings = (Finding("fuzz.interrupted", Severity.INFO, again),)
     return Report(_lines(tally, places), result, findings, ok=not serious)
 
@@ -176,7 +190,7 @@ def _places(plan: Plan) -> set[str]:
 def _lines(tally: Tally, places: set[str]) -> Iterator[str]:
     style = Style.of(sys.stdout)
     rate = tally.runs / tally.seconds if tally.seconds else 0.0
-    yield f"{tally.runs:,} streams, {rate:,.0f} a second and process; peak {tally.peak >> 20} MiB"
+    yield f"{tally.runs:,} streams, {rate:,.0f} a second per process; peak {tally.peak >> 20} MiB"
     for outcome, count in tally.outcomes.most_common():
         yield f"{count:9}  {outcome}"
     yield ""

@@ -1,4 +1,4 @@
-"""``vmstate load``: a stream, captured or made, loaded by a simulated destination."""
+"""``vmstate load``: load a stream in a simulated destination."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_with(parser)
     parser.add_argument("--trace", action="store_true", help="show every check that ran, in order")
-    parser.add_argument("--explain", action="store_true", help="tell what the lines mean")
+    parser.add_argument("--explain", action="store_true", help="explain the lines that QEMU would print")
     parser.add_argument(
         "--batch",
         metavar="FILE",
-        help='one {"stream": PATH, "destination": …} a line; "-" is the standard input',
+        help='load many: one {"stream": PATH, "destination": …} a line; "-" is the standard input',
     )
 
 
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> Report:
     if options.batch is not None:
         return batch_report(batch.loads(batch_lines(options.batch), world_of(options)))
     if options.stream is None or options.on is None:
-        raise ConfigurationError("a stream and --on 'COMMAND LINE' are needed (or --batch FILE)")
+        raise ConfigurationError("a stream and --on 'COMMAND LINE' are required (or --batch FILE)")
     with open_input(options.stream) as opened:
         verdict = load(opened.data, command_line(options.on, options), trace=options.trace)
         findings = tuple(opened.findings)

@@ -1,4 +1,4 @@
-"""``vmstate migrate``: a simulated migration between two command lines, or a file of many."""
+"""``vmstate migrate``: simulate a migration between two command lines, or a file of many."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--guest",
         metavar="KERNEL",
-        help="a guest has booted on the source: 'linux-6.1', 'linux-6.12 disable_radix', a TOML file",
+        help="boot a guest on the source first: 'linux-6.1', 'linux-6.12 disable_radix', a TOML file",
     )
-    parser.add_argument("--both-ways", action="store_true", help="also from the destination to the source")
+    parser.add_argument(
+        "--both-ways", action="store_true", help="also migrate from the destination to the source"
+    )
     parser.add_argument("--trace", action="store_true", help="show every check that ran, in order")
     parser.add_argument(
-        "--explain", action="store_true", help="tell what decided, and what would make it work"
+        "--explain", action="store_true", help="explain the verdict, and find changes that would make it work"
     )
     parser.add_argument(
         "--batch",
         metavar="FILE",
-        help='one {"source": …, "destination": …} a line, "guest" too; "-" is the standard input',
+        help='judge many: one {"source": …, "destination": …, "guest": …} a line; "-" is the standard input',
     )
 
 
@@ -50,7 +52,7 @@ def run(options: argparse.Namespace) -> Report:
         return batch_report(batch.migrations(batch_lines(options.batch), world_of(options, "+")))
     world = world_of(options, options.source, options.destination)
     if options.source is None or options.destination is None:
-        raise ConfigurationError("two command lines are needed: source and destination (or --batch FILE)")
+        raise ConfigurationError("two command lines are required: source and destination (or --batch FILE)")
     sides = [parse(text, world) for text in (options.source, options.destination)]
     ways = [(sides[0], sides[1]), (sides[1], sides[0])][: 2 if options.both_ways else 1]
     guest = None if options.guest is None else named_guest(options.guest)
@@ -102,14 +104,14 @@ def _result(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) ->
 
 
 def batch_lines(path: str) -> Iterable[str]:
-    """The lines of a batch file, read as they are needed; raises OSError if there is none."""
+    """Return the lines of a batch file, read lazily.  Raises OSError if it does not exist."""
     if path == "-":
         return sys.stdin
     return open(path, encoding="utf-8")  # noqa: PTH123 - read lazily, to its end
 
 
 def batch_report(answers: Iterator[dict[str, object]]) -> Report:
-    """Each answer as a line of JSON, as soon as it is there; rejects are answers, not findings."""
+    """Report each answer as a line of JSON as soon as it is known; rejects are answers, not findings."""
     return Report(
         lines=(json.dumps(answer, ensure_ascii=False) for answer in answers),
         result=lambda: list(answers),

@@ -1,4 +1,4 @@
-"""``vmstate minimize``: the smallest recipe that shows what a recipe shows."""
+"""``vmstate minimize``: reduce recipes to the smallest ones that show the same findings."""
 
 from __future__ import annotations
 
@@ -21,20 +21,25 @@ from vmstate.fuzz.worker import Subject, Worker
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.epilog = "A recipe shows a finding; the smallest recipe that shows the same finding is printed."
+    parser.epilog = "For each recipe, the smallest recipe that shows the same finding is printed."
     parser.add_argument(
         "recipes",
         nargs="+",
         metavar="RECIPE",
-        help='a campaign\'s folder; or a file of recipes or findings; "-"',
+        help='a campaign\'s folder, or a file of recipes or findings; "-" is the standard input',
     )
     parser.add_argument(
-        "--stream", action="append", default=[], help="the recipes' stream, if not in the campaign's folder"
+        "--stream",
+        action="append",
+        default=[],
+        help="a base stream of the recipes, if not in the campaign's folder",
     )
-    parser.add_argument("--whole", action="store_true", help="keep all of guest memory in the streams")
+    parser.add_argument("--whole", action="store_true", help="keep all guest memory in the streams")
     add_destination(parser)
-    parser.add_argument("--tries", type=int, default=500, metavar="N", help="runs for each recipe, at most")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the recipes there, as JSON, one a line")
+    parser.add_argument(
+        "--tries", type=int, default=500, metavar="N", help="at most N runs for each recipe (default: 500)"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the recipes to this file, one a line")
     parser.add_argument(
         "--streams-to", metavar="FOLDER", help="also write each recipe's stream into that folder"
     )
@@ -42,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class _Shrunk:
-    """``found``: what the recipe still shows; None if it shows nothing."""
+    """A recipe before and after; ``found`` is the finding that it shows, None if it shows nothing."""
 
     before: Recipe
     after: Recipe
@@ -62,7 +67,7 @@ class _Shrunk:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Shrink each recipe."""
+    """Minimize each recipe."""
     recipes, plan = recipes_and_plan(options)
     shrunk: list[_Shrunk] = []
     worker = Worker(plan)
@@ -111,6 +116,7 @@ def _lines(shrunk: Sequence[_Shrunk]) -> Iterator[str]:
         yield f"  {len(one.before.steps)} {before} before, {len(one.after.steps)} now ({one.asked} tries):"
         yield from (f"  {step}" for step in one.after.steps)
         if one.after.without:
-            yield f"  without {len(one.after.without)} sections, which are not needed: {one.bytes} bytes left"
+            sections = "1 section" if len(one.after.without) == 1 else f"{len(one.after.without)} sections"
+            yield f"  without {sections} that it does not need: {one.bytes} bytes left"
         yield from (f"    {line}" for line in one.found.text.splitlines()[-6:])
         yield f"  {one.after}"

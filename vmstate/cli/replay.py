@@ -1,4 +1,4 @@
-"""``vmstate replay``: a real QEMU's verdict on a stream, and the simulated one beside it."""
+"""``vmstate replay``: load a stream in a real QEMU, and compare the verdict with the simulated one."""
 
 from __future__ import annotations
 
@@ -22,36 +22,42 @@ from vmstate.simulate.migration import load
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("stream", nargs="?", metavar="STREAM", help="a stream, in whatever it is wrapped in")
     parser.add_argument(
-        "--corpus", metavar="FOLDER", help="instead of a stream: all streams and recipes of a folder"
+        "stream", nargs="?", metavar="STREAM", help="a stream, which may be compressed or in a save image"
     )
-    parser.add_argument("--base", action="append", default=[], metavar="STREAM", help="a stream of recipes")
-    parser.add_argument("--junit", metavar="OUT.xml", help="write the corpus's results as JUnit XML, too")
+    parser.add_argument(
+        "--corpus", metavar="FOLDER", help="replay all streams and recipes of a folder instead"
+    )
+    parser.add_argument(
+        "--base", action="append", default=[], metavar="STREAM", help="a base stream of recipes"
+    )
+    parser.add_argument("--junit", metavar="OUT.xml", help="also write the results of --corpus as JUnit XML")
     parser.add_argument(
         "--capability",
         action="append",
         default=[],
         metavar="NAME",
-        help="a migration capability to switch on",
+        help="switch on a migration capability",
     )
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="N", help="seconds QEMU may take")
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, metavar="N", help="seconds that QEMU may take (default: 60)"
+    )
     parser.add_argument(
         "qemu",
         nargs="+",
         metavar="COMMAND",
-        help="after --: the destination's command line, its program first",
+        help="after --: the destination's command line",
     )
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Ask the real QEMU, then the simulated one of its release; where they differ is a finding."""
+    """Load the stream in the real QEMU, then in the simulated one of its release; report differences."""
     if options.corpus is not None:
-        if options.stream is not None:  # what stands before "--" was meant for the command line
+        if options.stream is not None:  # it belongs to the command line
             options.qemu = [options.stream, *options.qemu]
         return _corpus(options, QemuCommand.parse(options.qemu))
     if options.stream is None:
-        raise ConfigurationError("a stream is needed, or --corpus FOLDER")
+        raise ConfigurationError("a stream is required (or --corpus FOLDER)")
     command = QemuCommand.parse(options.qemu)
     with open_input(options.stream) as opened:
         real = replay(
@@ -64,17 +70,17 @@ def run(options: argparse.Namespace) -> Report:
         findings = [*opened.findings, *differences(real, simulated)]
     beside = simulated.as_json() if isinstance(simulated, Verdict) else None
     result = {**real.as_json(), "simulated": beside}
-    alike = not any(finding.rule in (_OUTCOME, _MESSAGES) for finding in findings)
+    agreed = not any(finding.rule in (_OUTCOME, _MESSAGES) for finding in findings)
     return Report(
         lines=_lines(real, simulated),
         result=result,
         findings=findings,
-        ok=real.outcome == RealOutcome.ACCEPT and alike,
+        ok=real.outcome == RealOutcome.ACCEPT and agreed,
     )
 
 
 def _for_qemu(name: str, opened: Opened) -> str | memoryview:
-    """The file itself, if it is a bare stream: it need not be copied."""
+    """Return the path of a bare stream, so that it is not copied; otherwise the bytes."""
     return opened.data if opened.layers or name == "-" else name
 
 
@@ -90,17 +96,17 @@ _OUTCOME, _MESSAGES, _NOT_COMPARED = "replay.outcome", "replay.messages", "repla
 
 
 def differences(real: RealVerdict, simulated: Verdict | ConfigurationError) -> Sequence[Finding]:
-    """What the real and the simulated QEMU do not agree on; that they could not be compared is told too."""
+    """Return the differences of the two verdicts as findings, or why they were not compared."""
     if isinstance(simulated, ConfigurationError):
         text = f"the simulator does not model this command line: {simulated}"
         return (Finding(_NOT_COMPARED, Severity.INFO, text),)
     if str(real.outcome) != str(simulated.outcome):
         text = f"real QEMU says {real.outcome}, the simulated one {simulated.outcome}"
         return (Finding(_OUTCOME, Severity.ERROR, text),)
-    return tuple(_unlike_lines(real.messages, simulated.messages))
+    return tuple(_differing_lines(real.messages, simulated.messages))
 
 
-def _unlike_lines(real: Sequence[str], simulated: Sequence[str]) -> Iterator[Finding]:
+def _differing_lines(real: Sequence[str], simulated: Sequence[str]) -> Iterator[Finding]:
     for number in range(max(len(real), len(simulated))):
         theirs = repr(real[number]) if number < len(real) else "nothing more"
         ours = repr(simulated[number]) if number < len(simulated) else "nothing more"
@@ -118,10 +124,10 @@ def _lines(real: RealVerdict, simulated: Verdict | ConfigurationError) -> Iterat
 
 
 def _corpus(options: argparse.Namespace, command: QemuCommand) -> Report:
-    """Every stream and recipe of a folder: a table, and JUnit XML if asked for."""
+    """Replay all streams and recipes of a folder; print a table, and write JUnit XML if requested."""
     corpus = Corpus(Path(options.corpus), [Path(path) for path in options.base])
     if not corpus.entries:
-        raise ConfigurationError(f"{options.corpus}: there are no streams and no recipes in it")
+        raise ConfigurationError(f"{options.corpus}: no streams or recipes found")
     targets: list[Target] = [Real(command, timeout=options.timeout)]
     try:
         release = identify(command.program).release

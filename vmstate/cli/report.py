@@ -1,4 +1,4 @@
-"""What a command has to say: lines for people, or the same shape of JSON for programs, and an exit status."""
+"""The report of a command: lines for people, or JSON for programs, and an exit status."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ class Status(IntEnum):
 
 @dataclass
 class Report:
-    """A command's answer.
+    """The result of a command.
 
     ``lines`` are for people, and may be a generator; ``result`` is for programs: a value, or a function
-    that makes it (called only for ``--json``).  ``ok`` is False for a reject; None means: no finding above
-    information.  ``unusable`` says that there was no usable input.  ``output_taken`` says that the standard
-    output holds a stream, so that all this must go to the standard error.  ``interrupted``: there is no more
-    than was done until then.
+    that returns it (called only for ``--json``).  ``ok`` is False for a reject; None means that the findings
+    decide.  ``unusable``: there was no usable input.  ``output_taken``: a stream was written to the standard
+    output, so the report goes to the standard error.  ``interrupted``: the result is incomplete.
     """
 
     lines: Iterable[str] = ()
@@ -45,7 +44,7 @@ class Report:
 
     @property
     def fine(self) -> bool:
-        """Whether all is well."""
+        """True if there is no reject, no error and no warning."""
         if self.ok is not None:
             return self.ok and not self.unusable
         return not self.unusable and all(f.severity == Severity.INFO for f in self.findings)
@@ -61,7 +60,7 @@ class Report:
 
 
 def failure(error: Exception) -> Report:
-    """The report that a command could not do its work, for want of usable input."""
+    """Return the report of a command that failed for lack of usable input."""
     rule = f"error.{type(error).__name__.lower()}"
     if isinstance(error, StreamError):
         finding = finding_of(error, rule)
@@ -73,7 +72,7 @@ def failure(error: Exception) -> Report:
 
 
 def print_report(command: str, report: Report, *, as_json: bool) -> None:
-    """Write the report to the standard output; why input was unusable goes to the standard error."""
+    """Write the report to the standard output; errors of unusable input go to the standard error."""
     out = sys.stderr if report.output_taken else sys.stdout
     if as_json:
         _print_json(command, report, out)
@@ -100,7 +99,7 @@ def _print_json(command: str, report: Report, out: TextIO) -> None:
 
 
 def jsonable(value: Any) -> object:
-    """What JSON has no word for: objects that know how, dataclasses, sets, bytes as hex, numpy's numbers."""
+    """Convert a value that JSON lacks: one with ``as_json``, a dataclass, set, bytes (hex), numpy value."""
     if hasattr(value, "as_json"):
         return value.as_json()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -115,4 +114,4 @@ def jsonable(value: Any) -> object:
         return value.tolist()
     if isinstance(value, Iterable):
         return list(value)
-    raise TypeError(f"no JSON for {type(value).__name__}")
+    raise TypeError(f"cannot convert {type(value).__name__} to JSON")

@@ -1,4 +1,4 @@
-"""``vmstate scenario``: run the scenarios of the package, or one's own, and show or write their pages."""
+"""``vmstate scenario``: run the scenarios of the package, or your own, and show or write their pages."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ Results = list[tuple[Scenario, list[Judged]]]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="a scenario of the package, or a .toml file; all, if none"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a scenario of the package, or a .toml file (default: all of the package)",
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--list", action="store_true", help="only list them")
-    what.add_argument("--page", action="store_true", help="print their pages (Markdown)")
-    what.add_argument("--write", action="store_true", help="write each page beside its .toml file")
+    what.add_argument("--list", action="store_true", help="list the scenarios and exit")
+    what.add_argument("--page", action="store_true", help="print the pages of the scenarios (Markdown)")
+    what.add_argument("--write", action="store_true", help="write each page next to its .toml file")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Run, list, or render."""
+    """Run, list or render scenarios."""
     paths = [scenario_file(name) for name in options.names] or shipped_scenarios()
     if not paths:
-        raise ConfigurationError("there are no scenarios here")
+        raise ConfigurationError("no scenarios found")
     scenarios = [(path, read_scenario(path)) for path in paths]
     if options.list:
         return _listed([scenario for _, scenario in scenarios])

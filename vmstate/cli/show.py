@@ -1,4 +1,4 @@
-"""``vmstate show``: the tree of a stream, or of one thing in it."""
+"""``vmstate show``: show the tree of a stream, or a part of it."""
 
 from __future__ import annotations
 
@@ -28,17 +28,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("stream", metavar="STREAM", help='a stream; "-" is the standard input')
     parser.add_argument(
-        "paths", metavar="PATH", nargs="*", help="only this: cpu[0], cpu[0]/compat.compat_pvr, spapr.tb, …"
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        help="show only this: cpu[0], cpu[0]/compat.compat_pvr, spapr.tb, …",
     )
-    parser.add_argument("--all", action="store_true", help="long arrays whole, headers and footers too")
-    parser.add_argument("--hex", action="store_true", help="every byte, its offset, and what it is")
-    parser.add_argument("--depth", type=int, metavar="N", help="go no deeper into the tree than this")
-    parser.add_argument("--ram", action="store_true", help="with --json: guest memory in it, not referred to")
+    parser.add_argument(
+        "--all", action="store_true", help="show long arrays in full, and headers and footers"
+    )
+    parser.add_argument("--hex", action="store_true", help="show every byte with its offset and meaning")
+    parser.add_argument("--depth", type=int, metavar="N", help="show at most N levels of the tree")
+    parser.add_argument(
+        "--ram", action="store_true", help="with --json: include guest memory instead of referring to it"
+    )
     parser.add_argument("--limit", type=int, metavar="BYTES", help="refuse to decompress to more than this")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Show the whole tree, or what the paths lead to."""
+    """Show the whole tree, or the parts at the paths."""
     given = open_named(options.stream, limit=options.limit, whole=options.ram or options.hex)
     places = _places(given, options.paths)
     lines = _hex(given, places, options) if options.hex else _Lines(given, options).of(places)
@@ -68,12 +75,12 @@ def _result(given: Input, places: list[Place], options: argparse.Namespace) -> o
 
 
 def _explained(given: Input, places: list[Place]) -> dict[str, list[dict[str, str]]]:
-    """By path, those values whose parts are explained one by one: option vectors, the process table."""
+    """Return by path the values whose parts have their own meanings: option vectors, the process table."""
     meanings = known_meanings()
     found: dict[str, list[dict[str, str]]] = {}
     for place in places:
         if place.section is None or place.section.kind != SectionType.FULL:
-            continue  # guest memory has nothing of the kind, and is large
+            continue  # guest memory has no such values, and is large
         for inner in below(place, _owner(given, place)):
             parts = parts_of(meanings, inner)
             if parts:
@@ -134,7 +141,7 @@ class _Lines:
             yield from self._named(place, depth + 1)
 
     def _parts(self, place: Place, depth: int) -> Iterator[str]:
-        """A value part by part, where that is known."""
+        """Yield the parts of a value that have meanings of their own."""
         parts = parts_of(self.meanings, place) if depth <= self.depth else ()
         places = max((len(part.place) for part in parts), default=0)
         names = max((len(part.name) for part in parts), default=0)
@@ -154,7 +161,7 @@ class _Lines:
             yield f"{'  ' * depth}{self.style.paint('dim', f'… {len(shown) - cut} more (--all)')}"
 
     def _named(self, place: Place, depth: int) -> Iterator[str]:
-        """Of an array of numbers those elements that mean something by themselves."""
+        """Yield the elements of an array of numbers that have meanings of their own."""
         owner = place.owner.type if place.owner.kind == "section" else place.owner.name
         for index in named_elements(self.meanings, owner, place.node.name):
             node = element(place.node, index)
@@ -163,20 +170,20 @@ class _Lines:
                 yield f"{'  ' * depth}{node.name} {text_of_place(inner, self.meanings)}"
 
     def _some(self, place: Place, depth: int) -> Iterator[str]:
-        """Of a uniform array the elements that are not zero, a few of them."""
+        """Yield the first few elements of a uniform array that are not zero."""
         records = place.node.value
         if not hasattr(records, "raw"):
             return
         size = records.item.size
         zero = bytes(size)
-        told = 0
+        shown = 0
         for index in range(len(records)):
             if bytes(records.raw[index * size : (index + 1) * size]) == zero:
                 continue
-            if told == _SHOWN:
+            if shown == _SHOWN:
                 yield f"{'  ' * depth}{self.style.paint('dim', '… (--all)')}"
                 return
-            told += 1
+            shown += 1
             node = element(place.node, index)
             assert node is not None
             chain = (*place.chain, node)

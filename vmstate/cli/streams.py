@@ -1,4 +1,4 @@
-"""What commands that read streams share: opening them in any wrapping, declarations, meanings."""
+"""Helpers of the commands that read streams: opening them in any container, declarations, meanings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vmstate.tree.measuring import Measured
 
 @dataclass(frozen=True)
 class Input:
-    """A stream that was opened: its container, itself, and its tree."""
+    """An opened stream: its containers, the stream itself, and its tree."""
 
     name: str
     opened: Opened
@@ -24,14 +24,14 @@ class Input:
 
     @property
     def findings(self) -> list[Finding]:
-        """What reading the container and the stream found."""
+        """The findings from reading the containers and the stream."""
         return [*self.opened.findings, *self.stream.findings]
 
 
 def open_named(source: str, *, limit: int | None = None, whole: bool = False) -> Input:
-    """Open a stream by its file's name (``-`` is the standard input), in whatever it is wrapped.
+    """Open a stream by its file's name (``-`` is the standard input), in any containers.
 
-    Of a bare stream from a pipe guest memory is not kept, unless ``whole`` asks for it, to write it again.
+    Guest memory of a bare stream from a pipe is kept only with ``whole``, which writing it again requires.
     """
     declarations = known_declarations()
     resolver = None if declarations is None else Measured(declarations)
@@ -40,14 +40,14 @@ def open_named(source: str, *, limit: int | None = None, whole: bool = False) ->
 
 
 def known_declarations() -> Declarations | None:
-    """Our own declarations of devices."""
+    """Return our own declarations of devices."""
     from vmstate.pseries.declarations import PseriesDeclarations
 
     return PseriesDeclarations()
 
 
 def known_meanings() -> Meanings:
-    """What values are called."""
+    """Return the names of values."""
     from vmstate.pseries.meanings import meanings
 
     return meanings()

@@ -1,4 +1,4 @@
-"""``vmstate strip``: guest memory out of a stream."""
+"""``vmstate strip``: remove guest memory from a stream."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("stream", metavar="STREAM", help='a stream; "-" is the standard input')
     parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help='where to; "-" is the standard output'
+        "-o", "--output", metavar="OUT", required=True, help='the file to write; "-" is the standard output'
     )
-    parser.add_argument("--bare", action="store_true", help="without what the stream was wrapped in")
+    parser.add_argument("--bare", action="store_true", help="write the bare stream, without its containers")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Write the stream with every page record made a zero page; in the same wrapping."""
+    """Write the stream with zero pages only, in the same containers."""
     given = open_named(options.stream, whole=True)
     edit = strip(given.stream)
     chunks = edit.chunks() if options.bare else given.opened.rewrap(edit.chunks())

@@ -1,4 +1,4 @@
-"""What depends on there being a terminal: colour, and progress on the standard error."""
+"""Output that needs a terminal: colour, and progress on the standard error."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _REFRESH = 0.1
 
 @dataclass(frozen=True)
 class Style:
-    """Colours, or none: ``style.paint("red", text)``."""
+    """A style with or without colour: ``style.paint("red", text)``."""
 
     coloured: bool
 
     @staticmethod
     def of(stream: TextIO) -> Style:
-        """Colour on a terminal that has it, unless NO_COLOR is set."""
+        """Return a style with colour if the terminal has it and NO_COLOR is not set."""
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "") in {"", "dumb"}
         return Style(stream.isatty() and not plain)
 
     def paint(self, colour: str, text: str) -> str:
-        """The text in a colour, or "bold", or "dim"."""
+        """Return the text in a colour, or "bold", or "dim"."""
         return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.coloured else text
 
     def finding(self, finding: Finding) -> str:
-        """A finding on one line, its severity coloured."""
+        """Return a finding as one line, its severity coloured."""
         text = str(finding)
         word = str(finding.severity)
         if not text.startswith(word):
@@ -46,7 +46,7 @@ class Style:
 
 @contextmanager
 def progress(doing: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show on the standard error how far something is, once it takes more than a second, on a terminal only.
+    """Show progress on the standard error if it is a terminal and the work takes more than a second.
 
         with progress("reading", len(data)) as tick:
             tick(done)

@@ -1,4 +1,4 @@
-"""``vmstate unwrap``: what a stream is wrapped in, and the stream out of it."""
+"""``vmstate unwrap``: show the containers of a stream, and unpack it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _SHOWN = 60
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "file", metavar="FILE", help='a stream in whatever it is wrapped in; "-" is the standard input'
+        "file", metavar="FILE", help='a compressed stream or save image; "-" is the standard input'
     )
     parser.add_argument(
-        "-o", "--output", metavar="OUT", help='write the bare stream there; "-" is the standard output'
+        "-o", "--output", metavar="OUT", help='write the bare stream to this file; "-" is the standard output'
     )
     parser.add_argument("--limit", type=int, metavar="BYTES", help="refuse to decompress to more than this")
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Show the layers; write the stream if asked to."""
+    """Show the containers; write the stream if requested."""
     with open_input(options.file, limit=options.limit) as opened:
         size = len(opened.data)
         if options.output is not None:
-            save(options.output, _watched(opened.data))
+            save(options.output, _with_progress(opened.data))
         layers, findings = opened.layers, opened.findings
     result = {"layers": [layer.as_json() for layer in layers], "stream_bytes": size}
     return Report(_lines(layers, size), result, findings, output_taken=options.output == "-")
 
 
-def _watched(data: memoryview) -> Iterator[Buffer]:
+def _with_progress(data: memoryview) -> Iterator[Buffer]:
     done = 0
     with progress("writing", len(data)) as tick:
         for piece in pieces(data):

@@ -1,4 +1,4 @@
-"""A verdict told to a person: outcome, lines, the check that decided, the trace, the remedies."""
+"""Verdicts as text: outcome, lines, the check that decided, the trace, the remedies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.simulate.explanations import explain_line
 from vmstate.simulate.remedies import Remedy
 
-_TOLD = {
+_OUTCOMES = {
     Outcome.ACCEPT: "accepted",
     Outcome.REJECT: "rejected",
     Outcome.STALLED: "loaded, but the destination waits for ever",
@@ -19,9 +19,9 @@ _TOLD = {
 
 
 def verdict_lines(verdict: Verdict, style: Style, *, trace: bool = False) -> Iterator[str]:
-    """The verdict, then what each side printed, then the deciding check, then all checks."""
-    told = _TOLD[verdict.outcome]
-    yield style.paint("green" if verdict.outcome == Outcome.ACCEPT else "red", told)
+    """Yield the outcome, the lines of each side, the deciding check, then all checks."""
+    outcome = _OUTCOMES[verdict.outcome]
+    yield style.paint("green" if verdict.outcome == Outcome.ACCEPT else "red", outcome)
     for title, messages in (("source", verdict.source_messages), ("destination", verdict.messages)):
         for message in messages:
             yield f"  {title}: {message}"
@@ -32,7 +32,7 @@ def verdict_lines(verdict: Verdict, style: Style, *, trace: bool = False) -> Ite
 
 
 def check_line(check: Check) -> str:
-    """One check in a line: what, where, both values."""
+    """Return one check as a line: rule, place, both values."""
     where = check.section or ""
     if check.instance is not None and where:
         where += f"[{check.instance:#x}]" if check.instance > 9 else f"[{check.instance}]"
@@ -47,7 +47,7 @@ def check_line(check: Check) -> str:
 
 
 def explanation_lines(verdict: Verdict) -> Iterator[str]:
-    """What each line means, once for each kind of line."""
+    """Yield the meaning of each line, once for each kind of line."""
     seen: set[str] = set()
     for message in (*verdict.source_messages, *verdict.messages):
         for explanation in explain_line(message)[:1]:
@@ -60,8 +60,9 @@ def explanation_lines(verdict: Verdict) -> Iterator[str]:
 
 
 def remedy_lines(found: Sequence[Remedy]) -> Iterator[str]:
-    """The remedies, smallest first; each was proved by a simulated run."""
-    yield "what would make it work (one change each, each tried):" if found else "no single change helps"
+    """Yield the remedies, smallest first; each was tried in a simulated run."""
+    yield "changes that would make it work, each by itself:" if found else "no single change helps"
     for remedy in found:
-        warned = f" (with {len(remedy.warnings)} warnings)" if remedy.warnings else ""
+        number = len(remedy.warnings)
+        warned = f" (with {number} warning{'s' if number > 1 else ''})" if number else ""
         yield f"  on the {remedy.side}: {remedy.change}{warned}"

@@ -1,4 +1,4 @@
-"""``vmstate verify``: everything about streams that can be checked without a destination."""
+"""``vmstate verify``: check everything about streams that needs no destination."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vmstate.errors import Finding, Severity, VmstateError
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("streams", metavar="STREAM", nargs="+", help='streams; "-" is the standard input')
-    parser.add_argument("--quiet", action="store_true", help="only findings above information")
+    parser.add_argument("--quiet", action="store_true", help="show only warnings and errors")
     parser.add_argument("--limit", type=int, metavar="BYTES", help="refuse to decompress to more than this")
 
 
@@ -29,7 +29,7 @@ class _Result:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Verify each stream; one that cannot be opened makes the status 2."""
+    """Verify each stream; the status is 2 if one cannot be opened."""
     results = [_one(name, options.limit) for name in options.streams]
     several = len(results) > 1
     findings = [

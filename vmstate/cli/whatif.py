@@ -1,4 +1,4 @@
-"""``vmstate whatif``: what a proposal changes, over a set of configurations."""
+"""``vmstate whatif``: show what a proposal changes, over a set of configurations."""
 
 from __future__ import annotations
 
@@ -19,57 +19,72 @@ from vmstate.proposals.coverage import not_covered
 from vmstate.proposals.whatif import Question, WhatIf, what_if
 
 _COLOUR = {Kind.STARTS_NO_MORE: "red", Kind.BROKEN: "red", Kind.WARNS: "yellow", Kind.MENDED: "green"}
+_HEADINGS = {
+    Kind.STARTS_NO_MORE: "no longer starts",
+    Kind.BROKEN: "no longer migrates",
+    Kind.STARTS_REJECTED: "now starts, but is rejected",
+    Kind.OTHERWISE: "fails differently",
+    Kind.MENDED: "now migrates",
+    Kind.QUIETER: "prints less",
+    Kind.TELLS_KVM: "makes different calls to KVM",
+    Kind.SENDS: "sends a different stream, with no other effect",
+    Kind.NEW_OPTION: "does not migrate, with a new option",
+}
 _AGAINST = {
     Kind.STARTS_NO_MORE: "starts only with {other}",
     Kind.BROKEN: "migrates only with {other}",
-    Kind.WARNS: "says more with {name}",
+    Kind.WARNS: "prints more with {name}",
     Kind.STARTS_REJECTED: "starts only with {name}, and is rejected",
-    Kind.OTHERWISE: "fails in another way",
+    Kind.OTHERWISE: "fails differently",
     Kind.MENDED: "migrates only with {name}",
-    Kind.QUIETER: "says more with {other}",
-    Kind.TELLS_KVM: "tells KVM something else",
-    Kind.SENDS: "sends something else, with no other effect",
-    Kind.NEW_OPTION: "with an option that only one of them has: does not migrate",
+    Kind.QUIETER: "prints more with {other}",
+    Kind.TELLS_KVM: "makes different calls to KVM",
+    Kind.SENDS: "sends a different stream, with no other effect",
+    Kind.NEW_OPTION: "does not migrate, with an option that only one of them has",
 }
-_SHOWN = 12  # causes of a kind that are told, unless all are wanted
+_SHOWN = 12  # causes shown of each kind without --all
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = (
-        "exit status: 0 nothing is lost; 1 some pair migrates, starts or is silent no more; "
-        "130 interrupted, and the report tells what was done until then"
+        "exit status: 0 nothing is lost; 1 some pair no longer migrates or starts, or has a new warning; "
+        "130 interrupted: the report covers what was done until then"
     )
-    parser.add_argument(
-        "proposal", help="FILE.py, FILE.py:NAME, or the name of one that comes with the package"
-    )
+    parser.add_argument("proposal", help="FILE.py, FILE.py:NAME, or the name of a proposal of the package")
     parser.add_argument("--against", metavar="OTHER.py", default="", help="compare with another proposal")
     parser.add_argument(
-        "--later", action="store_true", help="releases after the proposal's have it too, as if it was merged"
+        "--later",
+        action="store_true",
+        help="also apply the proposal to later releases, as if it had been merged",
     )
     parser.add_argument(
-        "--set", metavar="FILE.toml", help="the configurations to try; the options below narrow it"
+        "--set", metavar="FILE.toml", help="the configurations to try; the options below override parts of it"
     )
     for name, what in (
-        ("releases", "the others' releases: 2.11,4.0-5.2,2.11.1,4.2+NAME"),
+        ("releases", "releases of the other side: 2.11,4.0-5.2,2.11.1,4.2+NAME"),
         ("types", "machine types"),
         ("hosts", "tcg and KVM hosts (names or .toml files)"),
         ("cpus", "processors under TCG"),
     ):
         parser.add_argument(f"--{name}", metavar="A,B", help=what)
-    parser.add_argument("--guest", metavar="KERNEL", help="a guest that boots on every source: linux-6.1")
+    parser.add_argument("--guest", metavar="KERNEL", help="boot a guest on every source first: linux-6.1")
     parser.add_argument(
         "--option", metavar="TEXT", action="append", default=[],
-        help="one more variation of -machine, e.g. cap-cfpc=broken",
+        help="another variation of -machine, e.g. cap-cfpc=broken",
     )  # fmt: skip
     parser.add_argument("--with", dest="with_file", metavar="FILE", action="append", default=[],
-                        help="proposals that --releases names")  # fmt: skip
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
-    parser.add_argument("--all", action="store_true", help="every cause, not only the largest of each kind")
+                        help="a Python file with proposals that --releases names")  # fmt: skip
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="number of processes (default: one for each core)"
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="show every cause, not only the largest of each kind"
+    )
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Judge the set, and group what changed."""
+    """Judge all pairs of the set, and group the changes by cause."""
     question = Question(
         options.proposal, options.against, options.later, _chosen(options), tuple(options.with_file)
     )
@@ -134,7 +149,7 @@ class _WhatIfLines:
             if not pairs:
                 continue
             yield ""
-            words = f"{self._words(kind)}: {pairs:,} pairs, {causes} cause{'s' if causes > 1 else ''}"
+            words = f"{self._words(kind)}: {_pairs(pairs)}, {causes} cause{'s' if causes > 1 else ''}"
             yield self.style.paint(_COLOUR.get(kind, "bold"), words)
             mine = [group for group in self.found if group.cause.kind == kind]
             shown = mine if self.options.all else mine[: 3 if kind == Kind.NEW_OPTION else _SHOWN]
@@ -153,8 +168,8 @@ class _WhatIfLines:
         yield self.style.paint("bold", f"{program.name(1)}{against}: {opened.proposal.says}")
         changed = sum(group.pairs for group in self.found if group.cause.kind != Kind.SENDS)
         yield (
-            f"{len(self.answer.rows):,} pairs that start on both sides, of {self.answer.tried:,} tried in "
-            f"{self.seconds:.0f} s; {changed:,} of them change"
+            f"{_pairs(len(self.answer.rows))} that start on both sides, of {self.answer.tried:,} tried in "
+            f"{self.seconds:.0f} s; {changed:,} of them changed"
         )
         if not self.answer.complete:
             done, of = self.answer.tasks
@@ -163,7 +178,7 @@ class _WhatIfLines:
     def _words(self, kind: Kind) -> str:
         opened = self.answer.opened
         if opened.other is None:
-            return str(kind)
+            return _HEADINGS.get(kind, str(kind))
         return _AGAINST[kind].format(name=opened.proposal.name, other=opened.other.name)
 
     def _group(self, number: int, group: Group) -> Iterator[str]:
@@ -172,7 +187,7 @@ class _WhatIfLines:
         way = f"between two {name}" if cause.direction == Direction.BOTH else f"{cause.direction} {name}"
         every = "all" if group.alike == group.pairs else f"of {group.alike:,}"
         lost = f", {group.migrated:,} of which migrated before" if cause.kind == Kind.STARTS_NO_MORE else ""
-        yield f"  {number}. {way}: {group.pairs:,} pairs{lost}: {every} with"
+        yield f"  {number}. {way}: {_pairs(group.pairs)}{lost}: {every} with"
         yield f"       {'; '.join(group.common) or 'anything in the set'}"
         check = f" ({cause.check})" if cause.check else ""
         yield f"     {group.change.before.outcome} → {group.change.after.outcome}{check}"
@@ -181,7 +196,7 @@ class _WhatIfLines:
         yield f"     {self._command(group)}"
 
     def _command(self, group: Group) -> str:
-        """What shows it, to be pasted into a shell."""
+        """Return the command that shows the example, quoted for a shell."""
         files = [self.options.proposal, self.options.against, *self.options.with_file]
         words = ["vmstate", "migrate"]
         for file in dict.fromkeys(os.fspath(text).partition(".py:")[0] for text in files if ".py" in text):
@@ -189,3 +204,7 @@ class _WhatIfLines:
         guest = self.answer.opened.judge.chosen.guest
         words += ["--guest", shlex.quote(guest)] if guest else []
         return " ".join([*words, *(shlex.quote(side) for side in group.example)])
+
+
+def _pairs(number: int) -> str:
+    return f"{number:,} pair{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""``--with FILE``: what is declared beside the package: proposals, or a release that does not exist yet."""
+"""``--with FILE``: declarations in addition to the package's: proposals, or a future release."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def add_with(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        help="a Python file, which is run: its proposals can be named (qemu-4.2+NAME), and its DECLARATIONS "
-        "(releases, machine types, …) are known too",
+        help="run a Python file, and use its proposals (as qemu-4.2+NAME) and its DECLARATIONS "
+        "(releases, machine types, …)",
     )
 
 
 def world_of(options: argparse.Namespace, *command_lines: str | None) -> World:
-    """The world that the options ask for; with the package's proposals if a command line names one.
+    """Return the world that the options ask for, with the package's proposals if a command line names one.
 
-    Raises ConfigurationError for a file that fails or declares nothing, OSError if there is none.
+    Raises ConfigurationError for a file that fails or declares nothing, OSError for a missing file.
     """
     world = WORLD
     proposals: list[Proposal] = []
@@ -53,10 +53,10 @@ def _declared(file: str) -> tuple[list[Any], list[Proposal]]:
         raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
     proposals = list(dict.fromkeys(value for value in made.values() if isinstance(value, Proposal)))
     if not declared and not proposals:
-        raise ConfigurationError(f"{file}: there are no DECLARATIONS and no Proposal in it")
+        raise ConfigurationError(f"{file}: it has neither DECLARATIONS nor a Proposal")
     return declared, proposals
 
 
 def command_line(text: str, options: argparse.Namespace) -> Configuration:
-    """A command line, read in that world.  Raises what ``parse`` and :func:`world_of` raise."""
+    """Parse a command line in the world of the options.  Raises as ``parse`` and :func:`world_of` do."""
     return parse(text, world_of(options, text))

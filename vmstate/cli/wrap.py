@@ -1,4 +1,4 @@
-"""``vmstate wrap``: a stream into a container, or into the same containers as another file's."""
+"""``vmstate wrap``: pack a stream into a container, or into the same containers as another file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from vmstate.errors import Finding
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "stream", metavar="STREAM", help='a stream; taken out of what it is in; "-" is the standard input'
+        "stream", metavar="STREAM", help='a stream, which is unpacked first; "-" is the standard input'
     )
     how = parser.add_mutually_exclusive_group(required=True)
     kinds = sorted(set(CONTAINERS) - {"libvirt"})
-    how.add_argument("--as", dest="kind", choices=["plain", *kinds], help="compress it so")
+    how.add_argument("--as", dest="kind", choices=["plain", *kinds], help="the container to use")
     how.add_argument(
-        "--like", metavar="FILE", help="wrap it as this file is, libvirt's header and XML included"
+        "--like",
+        metavar="FILE",
+        help="use the same containers as this file, including libvirt's header and XML",
     )
     parser.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help='where to; "-" is the standard output'
+        "-o", "--output", required=True, metavar="OUT", help='the file to write; "-" is the standard output'
     )
 
 

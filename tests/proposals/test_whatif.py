@@ -180,10 +180,10 @@ def test_the_report_ends_with_what_it_does_not_cover(capsys):
     ]
     assert main(["whatif", "cap-xics-xive", *arguments]) == 1
     printed = capsys.readouterr().out
-    told, _, missing = printed.partition("Not covered:")
-    assert "guests: machines are as reset leaves them" in missing
-    assert "never held against a KVM host" in missing
-    command = next(line for line in told.splitlines() if line.strip().startswith("vmstate migrate"))
+    report, _, missing = printed.partition("Not covered:")
+    assert "guests: machines are in their reset states" in missing
+    assert "never compared with a KVM host" in missing
+    command = next(line for line in report.splitlines() if line.strip().startswith("vmstate migrate"))
     words = shlex.split(command)
     assert main(words[1:]) == 1
 

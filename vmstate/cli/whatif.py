@@ -185,7 +185,7 @@ class _WhatIfLines:
         cause = group.cause
         name = self.answer.opened.programs[0].name(1)
         way = f"between two {name}" if cause.direction == Direction.BOTH else f"{cause.direction} {name}"
-        every = "all" if group.alike == group.pairs else f"of {group.alike:,}"
+        every = "all" if group.matching == group.pairs else f"of {group.matching:,}"
         lost = f", {group.migrated:,} of which migrated before" if cause.kind == Kind.STARTS_NO_MORE else ""
         yield f"  {number}. {way}: {_pairs(group.pairs)}{lost}: {every} with"
         yield f"       {'; '.join(group.common) or 'anything in the set'}"

@@ -1,1 +1,1 @@
-"""Real QEMUs and the simulator, asked the same questions; where they differ."""
+"""Comparison of the simulator with real QEMUs: the same questions to both, and their differences."""

@@ -1,4 +1,4 @@
-"""Series of random questions for :class:`vmstate.judge.judge.Judge`; the same seed asks the same ones."""
+"""Series of random questions for :class:`vmstate.judge.judge.Judge`, determined by a seed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from vmstate.judge.judge import Judge, Side
 from vmstate.judge.random_machines import Guesses
 from vmstate.pseries.catalogue import WORLD
 
-OWN_SHARE = 0.4  # of the sources are of the destination's own release
+OWN_SHARE = 0.4  # share of sources that have the destination's release
 
 
 class Campaign:
-    """Asks ``judge``; ``left_out`` is told why a question was not asked: we do not model it."""
+    """A series of questions to ``judge``; ``left_out`` gets the reason for each one that is not modelled."""
 
     def __init__(self, judge: Judge, seed: int, left_out: Callable[[str], None]) -> None:
         self._judge = judge
@@ -24,7 +24,7 @@ class Campaign:
         self._left_out = left_out
 
     def streams(self, count: int, releases: Sequence[Release]) -> Iterator[Comparison]:
-        """``count`` simulated streams of any release for a real destination of each of ``releases``."""
+        """Give ``count`` simulated streams of any release to a real destination of each of ``releases``."""
         for release in releases:
             guesses, pick = Guesses(self._seed, rich=False), random.Random(self._seed)
             asked = 0
@@ -36,7 +36,7 @@ class Campaign:
                     yield compared
 
     def pairs(self, count: int, releases: Sequence[Release]) -> Iterator[Comparison]:
-        """``count`` migrations between real QEMUs of ``releases``, with devices and odd options."""
+        """Do ``count`` migrations between real QEMUs of ``releases``, with devices and unusual options."""
         guesses, pick = Guesses(self._seed, rich=True), random.Random(self._seed)
         asked = 0
         while asked < count:

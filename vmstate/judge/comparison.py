@@ -10,9 +10,9 @@ from vmstate.qemu.replay import RealOutcome
 from vmstate.savevm.verdict import Outcome, Verdict
 
 STALLED = "stalled"
-HANG = "hang"  # the same, of a process that was stopped after its time
+HANG = "hang"  # the same, for a process that exceeded its time limit
 
-#: Lines of a program about its own shared modules: they depend on how it was installed, not on the stream.
+#: Lines about a program's own shared modules, which depend on its installation, not on the stream.
 _INSTALLATION = re.compile(r"failed to (?:initialize|open) module: |Only modules from the same build can be")
 
 

@@ -15,9 +15,9 @@ from vmstate.judge.comparison import Comparison
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Where a line of real QEMU matches ``real`` (a regular expression), ``reason`` explains a difference.
+    """A known difference, with its ``reason``: one in which a line of the real QEMU matches ``real``.
 
-    ``outcome``: whether it may be one of outcome, not only of lines.
+    ``outcome``: it may be a difference of outcomes, not only of lines.
     """
 
     name: str
@@ -26,15 +26,15 @@ class Disagreement:
     outcome: bool = False
 
     def explains(self, compared: Comparison) -> bool:
-        """Whether this is what a comparison differs by."""
+        """Return True if this explains the difference of a comparison."""
         if not compared.same_outcome and not self.outcome:
             return False
-        told = (*compared.real.source_messages, *compared.real.messages)
-        return any(self.real.search(line) is not None for line in told)
+        lines = (*compared.real.source_messages, *compared.real.messages)
+        return any(self.real.search(line) is not None for line in lines)
 
 
 def read_disagreements(path: str | PathLike[str]) -> list[Disagreement]:
-    """The disagreements of a file.  Raises ConfigurationError for one that has not their form, OSError."""
+    """Read the disagreements of a file.  Raises ConfigurationError for a malformed file, OSError."""
     try:
         rows = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("disagreement", [])
         return [
@@ -46,5 +46,5 @@ def read_disagreements(path: str | PathLike[str]) -> list[Disagreement]:
 
 
 def explaining(compared: Comparison, known: Iterable[Disagreement]) -> str | None:
-    """The name of the first disagreement that explains a difference."""
+    """Return the name of the first disagreement that explains a difference, if any."""
     return next((one.name for one in known if one.explains(compared)), None)

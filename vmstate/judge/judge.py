@@ -1,4 +1,4 @@
-"""The simulator held against real QEMUs: the same question to both, and what they do not agree on."""
+"""The simulator compared with real QEMUs: the same question to both."""
 
 from __future__ import annotations
 
@@ -24,48 +24,48 @@ from vmstate.simulate.migration import load, migrate, save
 
 @dataclass(frozen=True)
 class Side:
-    """A machine asked about: its release and the words after the program's name."""
+    """One machine of a question: its release, and the arguments of its program."""
 
     release: Release
     arguments: tuple[str, ...]
 
     @staticmethod
     def of(release: Release, arguments: Sequence[str]) -> Side:
-        """A side from any sequence of words."""
+        """Make a side from any sequence of arguments."""
         return Side(release, tuple(arguments))
 
     @property
     def text(self) -> str:
-        """The command line as ``vmstate migrate`` takes it."""
+        """The command line in the form of ``vmstate migrate``."""
         return shlex.join([f"qemu-{self.release}", *self.arguments])
 
     def configuration(self) -> Configuration:
-        """For the simulator.  Raises ConfigurationError for what is not modelled."""
+        """Return the configuration for the simulator.  Raises ConfigurationError if it is not modelled."""
         return configured(self.release, self.arguments)
 
 
 class Judge:
-    """Asks the QEMUs ``binaries``, by release, what the simulator predicts."""
+    """Compares the predictions of the simulator with the QEMUs ``binaries``, by release."""
 
     def __init__(self, binaries: Mapping[Release, Binary], *, timeout: float = 60.0) -> None:
         self._binaries = binaries
         self._timeout = timeout
 
     def command(self, side: Side) -> QemuCommand:
-        """The side's real command line.  Raises ConfigurationError if its QEMU is not here."""
+        """Return the side's real command line.  Raises ConfigurationError if its QEMU is not available."""
         binary = self._binaries.get(side.release)
         if binary is None:
             there = ", ".join(map(str, self._binaries)) or "none"
-            raise ConfigurationError(f"no QEMU {side.release} here; there is: {there}")
+            raise ConfigurationError(f"QEMU {side.release} is not available; available: {there}")
         return QemuCommand.parse([binary.path, *side.arguments])
 
     def load(self, stream: bytes | memoryview, side: Side, question: Mapping[str, object]) -> Comparison:
-        """A stream that is there, to a real and to a simulated destination."""
+        """Load an existing stream in a real and a simulated destination."""
         verdict = load(stream, side.configuration())
         return Comparison(self._replayed(stream, side), Answer.of(verdict), question)
 
     def stream(self, source: Side, destination: Side) -> Comparison | None:
-        """A stream that the simulator writes, to a real destination; None where one of them does not start.
+        """Load a stream that the simulator writes in a real destination; None if a side does not start.
 
         Raises ConfigurationError for a command line that is not modelled.
         """
@@ -78,7 +78,7 @@ class Judge:
         return Comparison(self._replayed(stream, destination), simulated, question)
 
     def pair(self, source: Side, destination: Side) -> Comparison:
-        """A whole migration, real QEMU to real QEMU, and the same simulated."""
+        """Do a whole migration, from a real QEMU to a real QEMU, and the same simulated."""
         verdict = migrate(source.configuration(), destination.configuration())
         question = {"source": source.text, "destination": destination.text}
         return Comparison(self._migrated(source, destination), Answer.of(verdict), question)
@@ -87,13 +87,13 @@ class Judge:
         with tempfile.TemporaryDirectory(prefix="vmstate-") as directory:
             path = Path(directory) / "stream"
             try:
-                said = capture(self.command(source), path, timeout=self._timeout)
+                messages = capture(self.command(source), path, timeout=self._timeout)
             except (QemuRefused, QmpRefused) as refused:
                 return Answer(Outcome.SOURCE_REFUSED, (), refused.messages)
             except QemuStalled as stalled:
                 return Answer(STALLED, (), stalled.messages)
             loaded = self._replayed(path, destination)
-            return Answer(loaded.outcome, loaded.messages, said)
+            return Answer(loaded.outcome, loaded.messages, messages)
 
     def _replayed(self, stream: bytes | memoryview | Path, side: Side) -> Answer:
         try:

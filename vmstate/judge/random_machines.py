@@ -1,4 +1,4 @@
-"""Random command lines of pseries machines: near each other in pairs, so that either verdict is likely."""
+"""Random command lines of pseries machines, in similar pairs, so that accept and reject are both likely."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vmstate.describe.history import Release
 from vmstate.pseries.catalogue import WORLD, Binary
 from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
 
-#: What TCG lacks and would warn of; with it a machine starts wherever it may.
+#: Capabilities that TCG lacks and would warn about, switched off.
 PLAIN = {
     "cap-htm": "off",
     "cap-cfpc": "broken",
@@ -58,7 +58,7 @@ _PROPERTIES = _lines("""
     usb off
     kvm-type HV
 """)
-#: Numbers in braces make names unlike when an option is given twice.
+#: ``{0}`` becomes a number, so that names differ when an option is given twice.
 _DIMM = ("-object", "memory-backend-ram,id=m{0},size=256M", "-device", "pc-dimm,memdev=m{0},id=d{0}")
 _EXTRAS = (
     _DIMM,
@@ -95,7 +95,7 @@ _EXTRAS = (
 
 @dataclass(frozen=True)
 class Guess:
-    """A machine's parts, which one can change one at a time; ``arguments`` for a release's program."""
+    """The parts of a random machine, which can be changed one at a time."""
 
     type_name: str
     properties: dict[str, str] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Guess:
     defaults: bool = False
 
     def arguments(self) -> list[str]:
-        """The words after the program's name."""
+        """Return the arguments for a release's program."""
         machine = ",".join([self.type_name, *(f"{key}={value}" for key, value in self.properties.items())])
         words = [] if self.defaults else ["-nodefaults"]
         words += ["-machine", machine, "-m", self.memory]
@@ -121,14 +121,14 @@ Change = Callable[[Guess, Binary], Guess]
 
 
 class Guesses:
-    """Random machines and pairs of them; ``seed`` decides which.  ``rich``: with devices and odd options."""
+    """Random machines and pairs of them, by ``seed``; ``rich``: with devices and unusual options."""
 
     def __init__(self, seed: int, *, rich: bool) -> None:
         self._random = random.Random(seed)
         self._rich = rich
 
     def pair(self, source: Release, destination: Release) -> tuple[Guess, Guess]:
-        """Two machines, the same one but for a few changes."""
+        """Return two machines that differ in a few parts."""
         here, there = WORLD.binary(source), WORLD.binary(destination)
         common = [name for name in here.machine_types if name in there.machine_types]
         first = self._machine(here, self._type(common or list(here.machine_types)))
@@ -139,7 +139,7 @@ class Guesses:
         return first, second
 
     def _type(self, names: Sequence[str]) -> str:
-        """The newest are what people use; the others have the most to get wrong."""
+        """Choose a machine type: the newest ones are the most used, the others the most error-prone."""
         return names[0] if self._random.random() < 0.2 else self._random.choice(names)
 
     def _machine(self, binary: Binary, type_name: str) -> Guess:
@@ -157,7 +157,7 @@ class Guesses:
         ]
         return self._random.choices(ways, [weight for weight, _ in ways])[0][1](guess, binary)
 
-    # ---- one change
+    # ---- single changes
 
     def _capability(self, guess: Guess, binary: Binary) -> Guess:
         if not binary.capabilities:
@@ -200,7 +200,7 @@ def _with(guess: Guess, key: str, value: str) -> Guess:
 
 
 def _known(properties: dict[str, str], binary: Binary) -> dict[str, str]:
-    """Without the capabilities that a release does not have: most pairs should get past the start."""
+    """Drop the capabilities that a release does not have, so that most pairs start."""
     return {
         key: value
         for key, value in properties.items()

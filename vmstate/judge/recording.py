@@ -1,8 +1,8 @@
-"""Record what real QEMUs say, as the fixtures of recorded verdicts have it: one JSON object a line.
+"""Record the answers of real QEMUs in the format of the recorded verdicts: one JSON object a line.
 
-A row asks one question: a pair (``source``, ``destination``), a load (``stream``, ``destination``), or a
-mutant (``base``, ``edits``, ``destination``).  A machine is ``{"release": "7.2.22", "args": […]}``, whose
-arguments come after ``-nodefaults``.  Recording adds ``save`` and ``load``.
+A row is one question: a pair (``source``, ``destination``), a load (``stream``, ``destination``), or a
+mutant (``base``, ``edits``, ``destination``).  A machine is ``{"release": "7.2.22", "args": […]}``; its
+arguments follow ``-nodefaults``.  Recording adds ``save`` and ``load``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FIRST = ("-nodefaults",)
 
 
 class Recorder:
-    """Asks the QEMUs ``binaries`` (by full release number); ``streams`` finds captured streams by name."""
+    """A recorder for the QEMUs ``binaries``, by full release number; ``streams`` finds streams by name."""
 
     def __init__(self, binaries: Mapping[str, Binary], streams: Streams, *, timeout: float = 60.0) -> None:
         self._binaries = binaries
@@ -35,9 +35,9 @@ class Recorder:
         self._timeout = timeout
 
     def record(self, row: Row) -> Row:
-        """The row with what real QEMU said.
+        """Return the row with the answer of the real QEMU.
 
-        Raises ConfigurationError for a row that asks nothing, or asks a release that is not here;
+        Raises ConfigurationError for a row that is not a question, or if its QEMU is not available;
         QemuStalled if a QEMU hangs.
         """
         if "source" in row:
@@ -47,10 +47,10 @@ class Recorder:
             return {**row, "load": self._load(edited(self._streams(row["base"]), row["edits"]), destination)}
         if "stream" in row:
             return {**row, "load": self._load(self._streams(row["stream"]), destination)}
-        raise ConfigurationError("a row has a source, a stream, or a base with its edits")
+        raise ConfigurationError("a row needs a source, a stream, or a base with edits")
 
     def record_all(self, rows: Sequence[Row], workers: int = 2) -> Iterator[Row]:
-        """All rows, recorded, in their order; ``workers`` QEMUs at a time."""
+        """Record all rows, in order, with ``workers`` QEMUs at a time."""
         with ThreadPoolExecutor(workers) as pool:
             yield from pool.map(self.record, rows)
 
@@ -73,19 +73,19 @@ class Recorder:
         try:
             release, arguments = row[side]["release"], tuple(row[side]["args"])
         except (KeyError, TypeError) as error:
-            raise ConfigurationError(f"a row's {side} has a release and args") from error
+            raise ConfigurationError(f"a row's {side} needs a release and args") from error
         binary = self._binaries.get(release)
         if binary is None:
             there = ", ".join(self._binaries) or "none"
-            raise ConfigurationError(f"no QEMU {release} here; there is: {there}")
+            raise ConfigurationError(f"QEMU {release} is not available; available: {there}")
         first = () if _FIRST[0] in arguments else _FIRST
         return QemuCommand.parse([binary.path, *first, *arguments])
 
 
 def edited(stream: bytes, edits: Sequence[Sequence[Any]]) -> bytes:
-    """``stream`` after edits ``[offset, old, new]``, in order; old and new are hexadecimal.
+    """Apply edits ``[offset, old, new]`` to ``stream``, in order; old and new are hexadecimal.
 
-    Raises ConfigurationError if the old bytes are not where an edit says.
+    Raises ConfigurationError if the old bytes are not at the offset of an edit.
     """
     data = bytearray(stream)
     for offset, old, new in edits:

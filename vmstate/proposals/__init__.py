@@ -1,4 +1,4 @@
-"""What-if: a release that does not exist yet, as a difference to one that does."""
+"""What-if: a proposed release, described by its differences from an existing one."""
 
 from __future__ import annotations
 

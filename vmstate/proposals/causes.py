@@ -1,4 +1,4 @@
-"""The changes of a what-if by cause: direction, kind, the check that decided, the lines that tell it."""
+"""The changes of a what-if by cause: direction, kind, the deciding check, the lines that show it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from vmstate.savevm.verdict import Outcome
 
 
 class Kind(StrEnum):
-    """What became of a pair, gravest first.
+    """The change of a pair, the gravest first.
 
-    The last is of pairs that use an option which only the one program has; they have no before.
+    The last is for pairs that use an option of only one of the two programs; they have no verdict before.
     """
 
     STARTS_NO_MORE = "starts no more"
@@ -37,26 +37,26 @@ class Kind(StrEnum):
 
     @property
     def bad(self) -> bool:
-        """Whether somebody loses by it."""
+        """True if something that worked before no longer works, or is no longer silent."""
         return self in {Kind.STARTS_NO_MORE, Kind.BROKEN, Kind.WARNS}
 
 
 class Direction(StrEnum):
-    """Which side has the proposal."""
+    """The side that has the proposal."""
 
     FROM = "from"
     TO = "to"
     BOTH = "between"
 
 
-#: A line of stderr, or an ioctl, and whose it is: ("destination", "…"), ("source KVM", "…").
+#: A line of stderr, or an ioctl, with its origin: ("destination", "…"), ("source KVM", "…").
 Line = tuple[str, str]
 _REFUSED = {Outcome.SOURCE_REFUSED, Outcome.DESTINATION_REFUSED}
 _STDERR = ("source", "destination")
 
 
 class Cause(NamedTuple):
-    """What the pairs of a group have in common: ``lines`` are those that tell it, new or gone."""
+    """The cause that the pairs of a group share; ``lines`` are the new or missing lines that show it."""
 
     kind: Kind
     direction: Direction
@@ -68,15 +68,15 @@ class Cause(NamedTuple):
 class Group:
     """The pairs that changed for one cause.
 
-    ``migrated``: how many of them migrated before.  ``common``: what narrows them down, of the dimensions of
-    the set; ``alike``: how many pairs of the set that narrows down, changed or not.  ``example``: command
-    lines of both sides that show it, ``unchanged`` the same before; ``change`` is theirs.
+    ``migrated``: how many of them migrated before.  ``common``: the values of the set's dimensions that
+    describe them; ``matching``: how many pairs of the set have these values, changed or not.  ``example``:
+    command lines of both sides that show the change, ``unchanged``: those before it; ``change``: theirs.
     """
 
     cause: Cause
     pairs: int
     migrated: int
-    alike: int
+    matching: int
     common: tuple[str, ...]
     example: tuple[str, str]
     unchanged: tuple[str, str]
@@ -84,25 +84,25 @@ class Group:
 
     @property
     def new(self) -> tuple[Line, ...]:
-        """The lines that the example has more than before."""
+        """The lines that the example has in addition to those before."""
         return _lines_beyond(self.change.after, self.change.before)
 
     @property
     def gone(self) -> tuple[Line, ...]:
-        """The lines that the example has no more; of no interest where a side does not even start."""
+        """The lines that the example no longer has; none if a side does not even start."""
         if self.change.after.outcome in _REFUSED:
             return ()
         return _lines_beyond(self.change.before, self.change.after)
 
     def as_json(self) -> dict[str, object]:
-        """The group as a JSON object."""
+        """Return the group as a JSON object."""
         return {
             "kind": str(self.cause.kind),
             "direction": str(self.cause.direction),
             "check": self.cause.check,
             "pairs": self.pairs,
             "migrated_before": self.migrated,
-            "pairs_alike": self.alike,
+            "pairs_alike": self.matching,
             "common": list(self.common),
             "before": str(self.change.before.outcome),
             "after": str(self.change.after.outcome),
@@ -116,7 +116,7 @@ class Group:
 
 
 def groups(answer: WhatIf) -> list[Group]:
-    """The changed pairs by cause: gravest kind first, then the largest group."""
+    """Group the changed pairs by cause: the gravest kind first, then the largest group."""
     found: dict[Cause, list[Rows]] = {}
     pools = dict(_by_direction(answer))
     for direction, rows in pools.items():
@@ -142,7 +142,7 @@ def _by_direction(answer: WhatIf) -> Iterator[tuple[Direction, Rows]]:
 
 
 def _with_new_options(answer: WhatIf, rows: Rows) -> NDArray[np.bool_]:
-    """Which pairs have an option on a side that its program has only before, or only after."""
+    """Return a mask of the pairs with an option that a side's program has only before, or only after."""
     judge = answer.opened.judge
     new = np.array(
         [
@@ -156,7 +156,7 @@ def _with_new_options(answer: WhatIf, rows: Rows) -> NDArray[np.bool_]:
 
 
 def _cause(change: VerdictChange, direction: Direction, new_option: bool) -> Cause | None:
-    """None for a pair that has no before and migrates."""
+    """Return the cause of a change, or None for a pair that has no verdict before and migrates."""
     before, after = change
     kind = Kind.NEW_OPTION if new_option else _kind(before, after)
     if kind == Kind.NEW_OPTION and after.outcome == Outcome.ACCEPT:
@@ -167,18 +167,18 @@ def _cause(change: VerdictChange, direction: Direction, new_option: bool) -> Cau
     new, gone = _lines_beyond(after, before), _lines_beyond(before, after)
     match kind:
         case Kind.WARNS:
-            telling = [line for line in new if line[0] in _STDERR]
+            shown = [line for line in new if line[0] in _STDERR]
         case Kind.QUIETER:
-            telling = [line for line in gone if line[0] in _STDERR]
+            shown = [line for line in gone if line[0] in _STDERR]
         case Kind.TELLS_KVM | Kind.SENDS:
-            telling = [*new, *gone]
+            shown = [*new, *gone]
         case Kind.MENDED:
-            telling = _errors(gone)
+            shown = _errors(gone)
         case Kind.OTHERWISE:
-            telling = _errors((*new, *gone))
+            shown = _errors((*new, *gone))
         case _:
-            telling = _errors(new)
-    return Cause(kind, direction, check, tuple(telling))
+            shown = _errors(new)
+    return Cause(kind, direction, check, tuple(shown))
 
 
 def _errors(lines: Iterable[Line]) -> list[Line]:
@@ -193,15 +193,15 @@ def _kind(before: PairVerdict, after: PairVerdict) -> Kind:
         return Kind.STARTS_NO_MORE
     if was == Outcome.ACCEPT:
         if now == Outcome.ACCEPT:
-            said = any(side in _STDERR for side, _ in _lines_beyond(after, before))
-            return Kind.WARNS if said else Kind.QUIETER
+            printed = any(side in _STDERR for side, _ in _lines_beyond(after, before))
+            return Kind.WARNS if printed else Kind.QUIETER
         return Kind.BROKEN
     if now == Outcome.ACCEPT:
         return Kind.MENDED
     return Kind.STARTS_REJECTED if was in _REFUSED and now == Outcome.REJECT else Kind.OTHERWISE
 
 
-def _said(answer: PairVerdict) -> list[Line]:
+def _output(answer: PairVerdict) -> list[Line]:
     return [
         *(("source sends", text) for text in answer.sends),
         *(("source", line) for line in answer.source_messages),
@@ -212,10 +212,10 @@ def _said(answer: PairVerdict) -> list[Line]:
 
 
 def _lines_beyond(one: PairVerdict, other: PairVerdict) -> tuple[Line, ...]:
-    """The lines that ``one`` has more than ``other``, in its order."""
-    left = Counter(_said(other))
+    """Return the lines of ``one`` that ``other`` does not have, in order."""
+    left = Counter(_output(other))
     more: list[Line] = []
-    for line in _said(one):
+    for line in _output(one):
         if left[line]:
             left[line] -= 1
         else:
@@ -226,7 +226,7 @@ def _lines_beyond(one: PairVerdict, other: PairVerdict) -> tuple[Line, ...]:
 def _group(answer: WhatIf, cause: Cause, rows: Rows, pools: dict[Direction, Rows]) -> Group:
     judge = answer.opened.judge
     programs = answer.opened.programs
-    common, alike = common_facts(judge.chosen, programs, rows, pools[cause.direction])
+    common, matching = common_facts(judge.chosen, programs, rows, pools[cause.direction])
     accepted = np.array([change.before.outcome == Outcome.ACCEPT for change in answer.changes], bool)
     migrated = accepted[rows[:, -1]]
     row = _simplest(rows[migrated] if migrated.any() else rows)
@@ -239,16 +239,18 @@ def _group(answer: WhatIf, cause: Cause, rows: Rows, pools: dict[Direction, Rows
         )
         for when in (AFTER, BEFORE)
     )
-    return Group(cause, len(rows), int(migrated.sum()), alike, common, after, before, answer.changes[number])
+    return Group(
+        cause, len(rows), int(migrated.sum()), matching, common, after, before, answer.changes[number]
+    )
 
 
 _SETTINGS = slice(3, len(COLUMNS) - 1)
 
 
 def _simplest(rows: Rows) -> Rows:
-    """The row with the fewest options, then the first platforms, the newest type, the closest programs."""
+    """Return the row with the fewest options, then the first platforms, newest type, closest programs."""
     options = np.count_nonzero(rows[:, _SETTINGS], axis=1)
-    named = rows[:, 2] == 0  # "pseries" is a type that means another in each release
+    named = rows[:, 2] == 0  # "pseries" means another type in each release
     apart = np.abs(rows[:, 0] - rows[:, 1])
     late = rows[:, 3] + rows[:, 7]  # platforms as they are listed, TCG first
     found: Rows = rows[np.lexsort((apart, rows[:, 2], late, options, named))[0]]
@@ -256,6 +258,6 @@ def _simplest(rows: Rows) -> Rows:
 
 
 def count(found: Iterable[Group], kind: Kind) -> tuple[int, int]:
-    """How many pairs and how many causes there are of a kind."""
+    """Return the number of pairs and of causes of a kind."""
     sizes = [group.pairs for group in found if group.cause.kind == kind]
     return sum(sizes), len(sizes)

@@ -1,9 +1,9 @@
-"""The configurations that a what-if tries: values of each dimension, and which sides are put together.
+"""The configurations that a what-if tries: the values of each dimension, and how sides are paired.
 
 A setting is a machine type, a platform (TCG with a processor, or a KVM host), an interrupt mode, a
-compatibility mode, and more options of ``-machine``.  Of the last three at most one is not the default, on
-every platform; a destination is as its source, or differs from it in one of these and is the default in the
-others.  The machine type is the same on both sides: another is always rejected.
+compatibility mode, and further options of ``-machine``.  At most one of the last three differs from its
+default, on every platform; a destination is like its source, or differs from it in one of these and has the
+defaults of the others.  The machine type is the same on both sides: another is always rejected.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RANGE = re.compile(r"(?P<first>[0-9.]+)-(?P<last>[0-9.]+)")
 
 
 class Setting(NamedTuple):
-    """One side: each an index of the value in its dimension, 0 where it is the default."""
+    """The setting of one side: the index of the value in each dimension, 0 for the default."""
 
     type: int
     platform: int
@@ -40,25 +40,25 @@ Variation = tuple[int, int, int]  # interrupt mode, compatibility mode, option
 
 
 class Platform(NamedTuple):
-    """A KVM host, or (host is "") TCG with a processor ("": that of the machine type)."""
+    """A KVM host, or, if ``host`` is empty, TCG with a processor (empty: that of the machine type)."""
 
     host: str
     cpu: str
 
     @property
     def words(self) -> str:
-        """For people: ``p9-hv``, ``tcg``, ``tcg power9``."""
+        """The name for people: ``p9-hv``, ``tcg``, ``tcg power9``."""
         return self.host or f"tcg {self.cpu}".strip()
 
 
 @dataclass(frozen=True)
 class ChosenSet:
-    """What is tried.  An empty text is the default of QEMU; no releases or types at all: every one.
+    """The set to try.  An empty text is QEMU's default; without releases or types, all are tried.
 
     ``releases`` are lines (2.11: its newest), exact numbers, ranges (2.9-4.2), or RELEASE+PROPOSAL.
-    ``options`` are appended to ``-machine``, where the release has them; levels of capabilities that a
-    proposal adds are there by themselves.  ``rest`` is the rest of every command line;
-    ``guest`` boots on every source before it saves (``linux-6.1``).
+    ``options`` are appended to ``-machine`` if the release has them; the levels of capabilities that a
+    proposal adds are included automatically.  ``rest`` is the rest of every command line; ``guest`` boots on
+    every source before it saves (``linux-6.1``).
     """
 
     releases: tuple[str, ...] = ()
@@ -81,14 +81,14 @@ class ChosenSet:
 
     @cached_property
     def pairs_of_variations(self) -> tuple[tuple[Variation, Variation], ...]:
-        """Both sides' variations, on one platform."""
+        """The variations of both sides on one platform."""
         sizes = (len(self.ic_modes), len(self.compat_modes), len(self.options))
         along = [[_only(place, value) for value in range(size)] for place, size in enumerate(sizes)]
         found = [(a, b) for line in along for a in line for b in line]
         return tuple(dict.fromkeys(found))
 
     def for_worlds(self, before: World, after: World) -> ChosenSet:
-        """The set with every machine type named, and with options for capabilities that only one side has."""
+        """Return the set with all machine types named, and with options for capabilities of only one side."""
         types = self.types
         if not types:
             named = dict.fromkeys(t.name for world in (after, before) for t in world.machine_types)
@@ -97,7 +97,7 @@ class ChosenSet:
         return replace(self, types=types, options=tuple(dict.fromkeys((*self.options, *levels))))
 
     def pairs(self, source: Binaries, destination: Binaries, type_: int, platform: int) -> Iterator[Pair]:
-        """The settings of both sides with this machine type, the source on this platform; each pair once.
+        """Yield the settings of both sides for a machine type and the source's platform, each pair once.
 
         A side is the program before and after the proposal.
         """
@@ -109,15 +109,15 @@ class ChosenSet:
         wanted += [(other, _DEFAULT, _DEFAULT) for other in range(len(self.platforms)) if other != platform]
         for other, a, b in wanted:
             pair = (
-                self.had(source, Setting(type_, platform, *a)),
-                self.had(destination, Setting(type_, other, *b)),
+                self.available(source, Setting(type_, platform, *a)),
+                self.available(destination, Setting(type_, other, *b)),
             )
             if pair not in seen:
                 seen.add(pair)
                 yield pair
 
-    def had(self, side: Binaries, setting: Setting) -> Setting:
-        """The setting without the options that neither of the two programs has."""
+    def available(self, side: Binaries, setting: Setting) -> Setting:
+        """Return the setting without the options that neither of the two programs has."""
         _, _, ic_mode, compat, option = setting
         if ic_mode and not any(_has(binary, "ic-mode") for binary in side):
             setting = setting._replace(ic_mode=0)
@@ -130,7 +130,7 @@ class ChosenSet:
         return setting
 
     def command_line(self, program: str, setting: Setting) -> str:
-        """The command line of a program (``qemu-4.2.1+NAME``) with a setting."""
+        """Return the command line of a program (``qemu-4.2.1+NAME``) with a setting."""
         platform = self.platforms[setting.platform]
         machine = [self.types[setting.type]]
         if platform.host:
@@ -147,9 +147,9 @@ class ChosenSet:
         return " ".join([*words, self.rest]).strip()
 
     def program_names(self, world: World) -> list[str]:
-        """The programs other than the proposal's, oldest first, as ``4.2.1`` or ``4.2.1+NAME``.
+        """Return the programs other than the proposal's, oldest first, as ``4.2.1`` or ``4.2.1+NAME``.
 
-        Raises ConfigurationError for a release that there is not.
+        Raises ConfigurationError for an unknown release.
         """
         lines = sorted(world.newest)
         if not self.releases:
@@ -184,7 +184,7 @@ def _offers(side: Binaries, name: str) -> bool:
 
 
 def _has(binary: Binary, text: str) -> bool:
-    """Whether the release has the option of ``-machine`` that ``text`` sets."""
+    """Return True if the release has the option of ``-machine`` that ``text`` sets."""
     name = text.partition("=")[0]
     if name in binary.capability:
         return True
@@ -193,7 +193,7 @@ def _has(binary: Binary, text: str) -> bool:
 
 
 def _added_levels(world: World) -> Iterator[str]:
-    """An option for each level of each capability that the package does not declare."""
+    """Yield an option for each level of each capability that the package does not declare."""
     known = {capability.name for capability in WORLD.capabilities}
     newest = {c.name: c for release in sorted(world.newest) for c in world.binary(release).capabilities}
     for capability in newest.values():
@@ -212,23 +212,25 @@ _KEYS = {field.name.replace("_", "-"): field.name for field in fields(ChosenSet)
 
 
 def chosen_from(declared: Mapping[str, Any]) -> ChosenSet:
-    """A set as declared in TOML, names with dashes.  Raises ConfigurationError for a wrong key."""
+    """Read a set as declared in TOML, with dashes in names.  Raises ConfigurationError for a wrong key."""
     values: dict[str, Any] = {}
     for key, value in declared.items():
         if key not in _KEYS:
-            raise ConfigurationError(f"a set of configurations has no {key!r}; it has {', '.join(_KEYS)}")
+            raise ConfigurationError(f"a set of configurations has no key {key!r}; it has {', '.join(_KEYS)}")
         if key in _ONE_TEXT:
             right = isinstance(value, str)
         else:
             right = isinstance(value, list) and all(isinstance(text, str) for text in value)
         if not right:
-            raise ConfigurationError(f"{key} is {'a text' if key in _ONE_TEXT else 'a list of texts'}")
+            raise ConfigurationError(
+                f"{key} must be {'a string' if key in _ONE_TEXT else 'a list of strings'}"
+            )
         values[_KEYS[key]] = value if key in _ONE_TEXT else tuple(value)
     return ChosenSet(**values)
 
 
 def read_set(path: str | Path) -> ChosenSet:
-    """A set from a TOML file.  Raises ConfigurationError for what is none, OSError without a file."""
+    """Read a set from a TOML file.  Raises ConfigurationError for a malformed file, OSError."""
     try:
         return chosen_from(tomllib.loads(Path(path).read_text("utf-8")))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -1,4 +1,4 @@
-"""What a what-if does not tell: in words, for the reader of its report."""
+"""The limits of a what-if, in words for the reader of its report."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from vmstate.pseries.tables.accelerators import shipped_hosts
 _ALWAYS = (
     "two of ic-mode, max-cpu-compat and further options at once, or sides that differ in two things",
     "another machine type on the other side, which is always rejected",
-    "KVM's rules are from QEMU's source and were never held against a KVM host",
+    "the rules of KVM are from QEMU's source; they were never compared with a KVM host",
 )
 
 
 def not_covered(answer: WhatIf) -> Iterator[str]:
-    """Each thing in a sentence, particulars of this set first."""
+    """Yield each limit as a sentence, those of this set first."""
     opened = answer.opened
     chosen = opened.judge.chosen
     done, of = answer.tasks
@@ -27,9 +27,9 @@ def not_covered(answer: WhatIf) -> Iterator[str]:
     yield from _values(answer)
     yield f"the rest of every command line is {chosen.rest!r}"
     if chosen.guest:
-        yield f"guests other than {chosen.guest}; what becomes of it after it was migrated"
+        yield f"guests other than {chosen.guest}, and its behaviour after the migration"
     else:
-        yield "guests: machines are as reset leaves them; what CAS changes is not seen (--guest linux-6.1)"
+        yield "guests: machines are in their reset states, without the effects of CAS (--guest linux-6.1)"
     yield from _ALWAYS
 
 
@@ -39,7 +39,7 @@ def _releases(answer: WhatIf) -> Iterator[str]:
     missing = [str(release) for release in sorted(opened.world.newest) if str(release) not in tried]
     if missing:
         yield f"releases: {', '.join(missing)}"
-    yield "of each other stable branch, only the releases that were named or are its newest"
+    yield "of the other stable branches, all releases but the newest and those that were named"
     on = opened.release
     if opened.later:
         yield f"pairs without QEMU {on} on either side; releases after it have the proposal too"
@@ -48,7 +48,7 @@ def _releases(answer: WhatIf) -> Iterator[str]:
 
 
 def _values(answer: WhatIf) -> Iterator[str]:
-    """What the dimensions leave out of what the proposal's own release has."""
+    """Yield the values of the proposal's release that the dimensions leave out."""
     opened = answer.opened
     chosen = opened.judge.chosen
     world = opened.world.fork(opened.proposal.name)
@@ -58,11 +58,11 @@ def _values(answer: WhatIf) -> Iterator[str]:
         yield f"machine types: {', '.join(types)}"
     cpus = [cpu.name for cpu in binary.cpus.values() if not {cpu.name, *cpu.aliases} & set(chosen.cpus)]
     if cpus:
-        yield f"processors under TCG, unless a machine type's own: {', '.join(cpus)}"
+        yield f"processors under TCG, except as the default of a machine type: {', '.join(cpus)}"
     hosts = [name for name in shipped_hosts() if name not in chosen.hosts]
     if hosts:
         yield f"hosts: {', '.join(hosts)}"
     named = ",".join(chosen.options)
     fixed = [name for name in binary.capability if f"{name}=" not in named]
     if fixed:
-        yield f"capabilities, other than at their defaults: {', '.join(fixed)}"
+        yield f"capabilities at other than their defaults: {', '.join(fixed)}"

@@ -1,4 +1,4 @@
-"""Machines that are built alike: they send the same and judge the same, whatever they were started from."""
+"""Equivalent machines: built the same, they send and accept the same, whatever their command lines."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from vmstate.pseries.catalogue import World
 from vmstate.pseries.startup.build import Start
 from vmstate.pseries.startup.command_line import Configuration
 
-#: Facts of a machine that its release and world decide, or that only its start or one process needs.
+#: Fields of a machine that its release and catalogue determine, or that only its start or a process needs.
 _DECIDED = frozenset(
     {
         *("release", "rules", "capabilities", "capability_table", "compat_table", "class_levels", "adapt"),
-        *("chardevs", "drives", "entries", "console", "trace", "refused", "xive_connected", "nr_servers"),
+        *("chardevs", "drives", "entries", "diagnostics", "trace", "xive_connected", "nr_servers"),
     }
 )
 
 
-#: What decides nothing any more once a machine has started: it stands in the machine's own facts.
+#: Parts of a world that matter only while a machine starts; their effects are in the machine's own facts.
 _ONLY_WHILE_STARTING: dict[str, Any] = {
     "newest": (), "machine_types": (), "default_type": None, "hosts": (), "forks": (), "fork_name": "",
 }  # fmt: skip
@@ -29,7 +29,7 @@ _STARTING_RULES: dict[str, Any] = dict.fromkeys(
 
 
 class EquivalentMachines:
-    """Gives the machines that are alike the same number."""
+    """Numbers for machines; equivalent machines have the same number."""
 
     def __init__(self) -> None:
         self._numbers: dict[object, int] = {}
@@ -37,16 +37,16 @@ class EquivalentMachines:
         self._running: list[World] = []
 
     def number(self, configuration: Configuration, start: Start) -> int:
-        """The number of a machine that was started, or of a refusal with its lines."""
+        """Return the number of a started machine, or of a refusal with its lines."""
         key = (self._behaviour(configuration.world), *_facts(configuration, start))
         return self._numbers.setdefault(key, len(self._numbers))
 
     def forget(self) -> None:
-        """Begin again; numbers that were given mean nothing any more."""
+        """Forget all numbers given so far."""
         self._numbers.clear()
 
     def _behaviour(self, world: World) -> int:
-        """A number for how machines of a world behave once they are started; equal worlds have the same."""
+        """Return a number for the behaviour of a world's started machines; equal worlds have the same one."""
         known = self._behaviours.get(id(world))
         if known is None:
             runs = replace(world, **_ONLY_WHILE_STARTING, rules=replace(world.rules, **_STARTING_RULES))
@@ -57,7 +57,7 @@ class EquivalentMachines:
 
 
 def _facts(configuration: Configuration, start: Start) -> tuple[object, ...]:
-    """All that tells one machine from another of the same world: equal facts, equal behaviour."""
+    """Return the facts that distinguish machines of one world: equal facts mean equal behaviour."""
     if start.machine is None:
         return (configuration.release, start.messages)
     facts: Mapping[str, Any] = vars(start.machine)

@@ -1,4 +1,4 @@
-"""Proposals as files of Python: those that come with the package, and a reviewer's own."""
+"""Proposals as Python files: those that come with the package, and a reviewer's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vmstate.shipped import shipped
 
 
 def read_proposals(path: str | Path) -> list[Proposal]:
-    """The proposals that a file makes, in its order; the file is run.
+    """Run a file and return the proposals that it makes, in order.
 
     Raises ConfigurationError for a file that fails or makes none, OSError if it cannot be read.
     """
@@ -26,21 +26,21 @@ def read_proposals(path: str | Path) -> list[Proposal]:
         raise ConfigurationError(f"{path}: {type(error).__name__}: {error}") from error
     found = [value for value in made.values() if isinstance(value, Proposal)]
     if not found:
-        raise ConfigurationError(f"{path}: no Proposal is made in it")
+        raise ConfigurationError(f"{path}: the file makes no Proposal")
     return list(dict.fromkeys(found))
 
 
 @cache
 def shipped_proposals() -> tuple[Proposal, ...]:
-    """The proposals that come with the package."""
+    """Return the proposals that come with the package."""
     files = sorted(shipped("proposals").glob("*.py"))
     return tuple(proposal for file in files for proposal in read_proposals(file))
 
 
 def all_beside(world: World, proposals: Iterable[Proposal]) -> World:
-    """``world`` with all of these beside it; one that comes on top of another comes after it.
+    """Return ``world`` with all of these added, each one after the proposal that it is based on.
 
-    Raises ConfigurationError if one comes on top of what is not there.
+    Raises ConfigurationError if one is based on a proposal that does not exist.
     """
     waiting = list(proposals)
     while waiting:
@@ -53,5 +53,5 @@ def all_beside(world: World, proposals: Iterable[Proposal]) -> World:
 
 
 def with_proposals(world: World = WORLD, *proposals: Proposal) -> World:
-    """``world`` with all proposals beside it that come with the package, and these."""
+    """Return ``world`` with all proposals of the package, and these."""
     return all_beside(world, (*shipped_proposals(), *proposals))

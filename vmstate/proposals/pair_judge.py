@@ -1,8 +1,8 @@
-"""Each pair judged twice, without and with a proposal, and as seldom as possible.
+"""Judge each pair without and with a proposal, with as few simulated runs as possible.
 
-A source is started and saves once for all its destinations; machines that are built alike send the same and
-judge the same, so they are asked once; where the stream is the same and the destination is not the
-proposal's, nobody needs to be asked.  The verdicts are those of :func:`vmstate.simulate.migration.migrate`.
+A source starts and saves once for all its destinations, and equivalent machines are run once.  If the stream
+is the same and the destination does not have the proposal, no run is needed.  The verdicts are those of
+:func:`vmstate.simulate.migration.migrate`.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ BEFORE, AFTER = 0, 1
 
 @dataclass(frozen=True)
 class Program:
-    """A release, and the proposals that it has before and after (empty: none)."""
+    """A release, and the proposals that it has before and after (an empty string for none)."""
 
     release: str
     proposals: tuple[str, str] = ("", "")
 
     @property
     def affected(self) -> bool:
-        """Whether the two differ."""
+        """True if the two differ."""
         return self.proposals[BEFORE] != self.proposals[AFTER]
 
     def name(self, when: int) -> str:
-        """As a command line begins: ``qemu-4.2.1+NAME``."""
+        """Return the name in a command line: ``qemu-4.2.1+NAME``."""
         proposal = self.proposals[when]
         return f"qemu-{self.release}+{proposal}" if proposal else f"qemu-{self.release}"
 
 
 class PairVerdict(NamedTuple):
-    """A verdict as far as two of them are compared, and what KVM was told (source's, destination's).
+    """The compared parts of a verdict, and the KVM calls of both sides (source's, destination's).
 
-    ``sends``: of the answer after, how the source's stream differs from that before.
+    ``sends``: in the verdict after, how the source's stream differs from the one before.
     """
 
     outcome: Outcome
@@ -65,21 +65,21 @@ class PairVerdict(NamedTuple):
 
 
 class VerdictChange(NamedTuple):
-    """The answers before and after, where they differ."""
+    """The verdicts on a pair before and after."""
 
     before: PairVerdict
     after: PairVerdict
 
 
 class Task(NamedTuple):
-    """A piece of the work: the pairs whose source is this program, with this type, on this platform."""
+    """A part of the work: the pairs whose source is this program, with this type, on this platform."""
 
     program: int
     type: int
     platform: int
 
 
-#: A row for each pair: both programs, both settings, the number of its change (-1: none).
+#: The columns of a row for each pair: both programs, both settings, the number of its change (-1: none).
 COLUMNS = (
     "source", "destination", "type", "platform", "ic_mode", "compat", "option",
     "to_platform", "to_ic_mode", "to_compat", "to_option", "change",
@@ -89,9 +89,9 @@ Rows = NDArray[np.int32]
 
 @dataclass
 class TaskResult:
-    """What became of a task.  ``tried`` counts every pair; ``rows`` has those that start on both sides.
+    """The result of a task.  ``tried`` counts every pair; ``rows`` has those that start on both sides.
 
-    ``unmodelled``: what could not be asked, and why.
+    ``unmodelled``: the reasons why pairs could not be judged.
     """
 
     rows: Rows
@@ -102,7 +102,7 @@ class TaskResult:
 
 @dataclass
 class _Started:
-    """A machine that was started; those that are alike have the same number.  None: not modelled."""
+    """A started machine; equivalent ones have the same number.  ``start`` is None if it is not modelled."""
 
     start: Start | None
     number: int
@@ -111,7 +111,7 @@ class _Started:
 
 @dataclass(frozen=True)
 class _Saved:
-    """What a source sent; those whose stream is the same have the same number."""
+    """The stream of a source; equal streams have the same number."""
 
     sent: Sent
     number: int
@@ -128,9 +128,9 @@ _KEPT = 6000  # machines that a worker remembers
 
 
 class PairJudge:
-    """The pairs of a chosen set, judged task by task.
+    """Judges the pairs of a chosen set, task by task.
 
-    ``programs``: the proposal's own first.  ``world`` knows all proposals that they name.
+    ``programs``: the proposal's own first.  ``world`` has all proposals that they name.
     """
 
     def __init__(self, world: World, programs: tuple[Program, ...], chosen: ChosenSet) -> None:
@@ -148,7 +148,7 @@ class PairJudge:
         self._differing: dict[tuple[int, int], tuple[str, ...]] = {}
 
     def tasks(self) -> list[Task]:
-        """All pieces of the work, from each program to the proposal's and back."""
+        """Return all parts of the work, from each program to the proposal's and back."""
         sizes = len(self.programs), len(self.chosen.types), len(self.chosen.platforms)
         return [Task(p, t, f) for p in range(sizes[0]) for t in range(sizes[1]) for f in range(sizes[2])]
 
@@ -176,14 +176,14 @@ class PairJudge:
         return done
 
     def command_line(self, program: int, when: int, setting: Setting) -> str:
-        """One side's command line, before or after."""
-        had = self.chosen.had((self._binaries[program][when],), setting)
-        return self.chosen.command_line(self.programs[program].name(when), had)
+        """Return one side's command line, before or after."""
+        setting = self.chosen.available((self._binaries[program][when],), setting)
+        return self.chosen.command_line(self.programs[program].name(when), setting)
 
     def option_differs(self, program: int, option: int) -> bool:
-        """Whether the program has this option only before, or only after."""
+        """Return True if the program has this option only before, or only after."""
         setting = Setting(0, 0, option=option)
-        one, other = (self.chosen.had((binary,), setting) for binary in self._binaries[program])
+        one, other = (self.chosen.available((binary,), setting) for binary in self._binaries[program])
         return one != other
 
     def _pairs(self, task: Task) -> Iterator[tuple[int, Setting, Setting]]:
@@ -202,7 +202,7 @@ class PairJudge:
     def _judge(
         self, source: int, setting: Setting, to: int, other: Setting, unmodelled: set[str]
     ) -> VerdictChange | None:
-        """The answers before and after; None if never both sides start."""
+        """Return the verdicts before and after, or None if both sides never start together."""
         senders = [self._start(source, when, setting) for when in (BEFORE, AFTER)]
         receivers = [self._start(to, when, other) for when in (BEFORE, AFTER)]
         troubles = {side.trouble for side in (*senders, *receivers) if side.start is None}
@@ -234,7 +234,7 @@ class PairJudge:
         return _Started(start, self._machines.number(configuration, start))
 
     def _save(self, side: _Started) -> _Saved:
-        """What the machine sends; its number is that of the first machine whose stream is the same."""
+        """Save the machine's stream; its number is that of the first machine with the same stream."""
         known = self._saved.get(side.number)
         if known is None:
             assert side.start is not None
@@ -250,7 +250,7 @@ class PairJudge:
             boot(instance, self._guest)
 
     def _sends(self, before: _Saved, after: _Saved) -> tuple[str, ...]:
-        """How the streams differ, where both are there."""
+        """Return how the streams differ, if both exist."""
         known = self._differing.get((before.number, after.number))
         if known is None:
             one, other = before.sent.stream, after.sent.stream
@@ -260,9 +260,11 @@ class PairJudge:
 
     def _answer(self, saved: _Saved, side: _Started) -> PairVerdict:
         sent = saved.sent
-        said = tuple(sent.messages)
+        messages = tuple(sent.messages)
         if sent.stream is None:
-            return PairVerdict(Outcome.SOURCE_REFUSED, said, (), *_decided(sent.refused), (saved.ioctls, ()))
+            return PairVerdict(
+                Outcome.SOURCE_REFUSED, messages, (), *_decided(sent.refused), (saved.ioctls, ())
+            )
         known = self._judged.get((saved.number, side.number))
         if known is None:
             assert side.start is not None
@@ -270,10 +272,9 @@ class PairJudge:
             ioctls = tuple(received.instance.ioctls) if received.instance is not None else ()
             known = self._judged[saved.number, side.number] = _Judged(received.verdict, ioctls)
         verdict = known.verdict
-        told = saved.ioctls, known.ioctls
-        return PairVerdict(
-            verdict.outcome, said, tuple(verdict.messages), *_decided(verdict.decided_by), told
-        )
+        decided = _decided(verdict.decided_by)
+        calls = saved.ioctls, known.ioctls
+        return PairVerdict(verdict.outcome, messages, tuple(verdict.messages), *decided, calls)
 
     def _binary(self, program: Program, when: int) -> Binary:
         name = program.proposals[when]

@@ -1,4 +1,4 @@
-"""A proposal: declarations and rules that a patch would change, on top of a release."""
+"""Proposals: the declarations and rules that a patch would change in a release."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NAME = re.compile(r"[\w.-]+")
 class Proposal:
     """A patch to review: ``qemu-ON+NAME`` is the program that has it.
 
-    ``on`` is the release that it was written for (``4.2``), or another proposal there, on top of which it
-    comes (``4.2+NAME``); ``says`` is the patch's subject line; the rest is what it
-    declares (capabilities, differences of machine types, subsections, hosts).  ``later``: releases after
-    ``on`` have it too, as they would if it were merged; else they are as they are.
+    ``on`` is the release that it was written for (``4.2``), or another proposal for it on which this one is
+    based (``4.2+NAME``); ``says`` is the patch's subject line; the rest are its declarations (capabilities,
+    differences of machine types, subsections, hosts).  ``later``: releases after ``on`` have it too, as they
+    would if it were merged; otherwise they stay as they are.
 
     Raises DeclarationError for a name that a command line cannot hold.
     """
@@ -31,7 +31,9 @@ class Proposal:
         self, name: str, on: str, says: str, *declarations: Declaration, later: bool = False
     ) -> None:
         if not _NAME.fullmatch(name):
-            raise DeclarationError(f"a proposal's name is of letters, digits, '-', '_' and '.': {name!r}")
+            raise DeclarationError(
+                f"a proposal's name consists of letters, digits, '-', '_' and '.': {name!r}"
+            )
         self.name = name
         self.on = on
         self.release, _, self.base = on.partition("+")
@@ -43,13 +45,13 @@ class Proposal:
         return f"Proposal({self.name!r}, on={self.on!r})"
 
     def adds(self, *declarations: Declaration) -> None:
-        """Declare more."""
+        """Add declarations."""
         self.declarations.extend(declarations)
 
     def rule(self, function: _Function) -> _Function:
-        """Put ``function`` in the place of the rule of its name (vmstate.pseries.rules.replaceable.Rules).
+        """Replace the rule of the same name (vmstate.pseries.rules.replaceable.Rules) by ``function``.
 
-        Its first argument is the rule as merged; the others are those of the rule.  Raises DeclarationError
+        Its first argument is the existing rule; the others are those of the rule.  Raises DeclarationError
         if there is no such rule.
         """
         if function.__name__ not in RULE_NAMES:
@@ -60,36 +62,36 @@ class Proposal:
         return function
 
     def hook(self, description: str, name: str) -> Callable[[_Function], _Function]:
-        """Put the function in the place of a description's hook: ``@proposal.hook("cpu/compat", "needed")``.
+        """Replace a description's hook by the function: ``@proposal.hook("cpu/compat", "needed")``.
 
-        Its first argument is the hook as merged, or None; the others are those that QEMU gives such a hook.
-        Raises DeclarationError if no hook is called so.
+        Its first argument is the existing hook, or None; the others are those that QEMU gives such a hook.
+        Raises DeclarationError if there is no hook of this name.
         """
         if name not in HOOK_NAMES:
             raise DeclarationError(f"no such hook: {name!r}; there are {', '.join(sorted(HOOK_NAMES))}")
 
-        def put(function: _Function) -> _Function:
+        def register(function: _Function) -> _Function:
             self.declarations.append(Hook(description, name, function))
             return function
 
-        return put
+        return register
 
     def description(self, name: str) -> Callable[[_Redescribe], _Redescribe]:
-        """Put what the function makes of a description in its place: ``@proposal.description("spapr")``.
+        """Replace a description by the function's result: ``@proposal.description("spapr")``.
 
-        It gets the description as merged, and returns another: with other fields, subsections or versions
+        The function gets the existing description, and returns one with other fields, subsections or versions
         (``dataclasses.replace``).
         """
 
-        def put(function: _Redescribe) -> _Redescribe:
+        def register(function: _Redescribe) -> _Redescribe:
             self.declarations.append(Redescribed(name, function))
             return function
 
-        return put
+        return register
 
     def beside(self, world: World = WORLD) -> World:
-        """``world`` with this proposal beside it: there, ``qemu-RELEASE+NAME`` can be run.
+        """Return ``world`` with this proposal added: ``qemu-RELEASE+NAME`` can be run in it.
 
-        Raises ConfigurationError if it comes on top of one that is not there.
+        Raises ConfigurationError if it is based on a proposal that does not exist.
         """
         return world.with_fork(self.name, *self.declarations, base=self.base)

@@ -1,4 +1,4 @@
-"""What the pairs of a group have in common, among the dimensions of a chosen set, in words."""
+"""The values that the pairs of a group share in the dimensions of a chosen set, in words."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from vmstate.proposals.chosen_set import ChosenSet
 from vmstate.proposals.pair_judge import Program, Rows
 
 Values = NDArray[np.int32]
-_LISTED = 4  # values that are named one by one; of more, what is next to each other is a range
+_LISTED = 4  # values that are named one by one; more are shown as ranges
 _RANGES = 3
 
 
 def common_facts(
     chosen: ChosenSet, programs: Sequence[Program], rows: Rows, pool: Rows
 ) -> tuple[tuple[str, ...], int]:
-    """What narrows ``rows`` down among ``pool``, and how many rows of the pool it narrows down to."""
+    """Return the values that describe ``rows`` among ``pool``, and how many rows of the pool have them."""
     left = np.ones(len(pool), bool)
     dimensions = _dimensions(chosen, programs)
     seen: list[_Seen] = []
@@ -30,15 +30,15 @@ def common_facts(
             left &= np.isin(pool[:, column], some)
             if len(some) < len(every):
                 seen.append(_Seen(dimension, place, some, every))
-    told = [fact for fact in seen if not _implied(fact, seen)]
-    return tuple(_words(told)), int(left.sum())
+    facts = [fact for fact in seen if not _implied(fact, seen)]
+    return tuple(_words(facts)), int(left.sum())
 
 
 @dataclass(frozen=True, eq=False)
 class _Dimension:
-    """One dimension: its name, columns (source's, destination's), its values' names.
+    """One dimension: its name, columns (source's, destination's), and names of its values.
 
-    ``one_of``: only one of these dimensions is not at its default.
+    ``one_of``: only one of these dimensions differs from its default.
     """
 
     name: str
@@ -64,7 +64,7 @@ class _Dimension:
 
 
 class _Seen(NamedTuple):
-    """The values that a group has of a dimension, on one side (0: source), narrower than the pool's."""
+    """The values of a dimension on one side (0: source) in a group, fewer than in the pool."""
 
     dimension: _Dimension
     side: int
@@ -73,17 +73,17 @@ class _Seen(NamedTuple):
 
 
 def _implied(fact: _Seen, seen: list[_Seen]) -> bool:
-    """Whether it says nothing but a default, and another dimension is never at its own on that side."""
+    """Return True if a fact is only a default that follows from another dimension on that side."""
     if not fact.dimension.one_of or fact.some.tolist() != [0]:
         return False
     return any(one.dimension.one_of and one.side == fact.side and 0 not in one.some for one in seen)
 
 
-def _words(told: list[_Seen]) -> Iterator[str]:
-    for fact in told:
+def _words(facts: list[_Seen]) -> Iterator[str]:
+    for fact in facts:
         dimension = fact.dimension
         words = f"{dimension.name} {dimension.listed(fact.some, fact.every)}"
-        twin = next((one for one in told if one.dimension is dimension and one.side != fact.side), None)
+        twin = next((one for one in facts if one.dimension is dimension and one.side != fact.side), None)
         if len(dimension.columns) == 1:
             yield words
         elif twin is None or not np.array_equal(twin.some, fact.some):

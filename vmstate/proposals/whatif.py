@@ -1,7 +1,7 @@
-"""What a proposal changes: every pair of a chosen set, judged without and with it, on all cores.
+"""The changes of a proposal: every pair of a chosen set, judged without and with it, on all cores.
 
 A proposal's functions cannot be sent to another process, so each worker reads the files again.  The tasks
-are shuffled (always alike): should the work be interrupted, what is done is a sample of the whole.
+are shuffled, always in the same way: if the work is interrupted, the finished part is a sample of the whole.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from vmstate.proposals.pair_judge import COLUMNS, PairJudge, Program, Rows, Task
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.catalogue import WORLD, World
 
-_CHUNK = 8  # tasks that a worker takes at a time: some tenths of a second
+_CHUNK = 8  # tasks that a worker takes at a time: a few tenths of a second
 
 
 def find_proposal(text: str) -> tuple[Proposal, list[Proposal]]:
-    """The proposal that ``text`` names: FILE.py, FILE.py:NAME, or a name that comes with the package.
+    """Find the proposal that ``text`` names: FILE.py, FILE.py:NAME, or the name of one of the package.
 
-    Also all that its file makes, in order.  Raises ConfigurationError if there is no such proposal, or if the
-    file makes several and none is named.
+    Return it and all proposals that its file makes, in order.  Raises ConfigurationError if there is no such
+    proposal, or if the file makes several and none is named.
     """
     path, _, name = text.partition(".py:")
     if not text.endswith(".py") and not name:
@@ -39,20 +39,24 @@ def find_proposal(text: str) -> tuple[Proposal, list[Proposal]]:
         if not found:
             known = ", ".join(one.name for one in shipped_proposals())
             raise ConfigurationError(
-                f"no such proposal: {text!r}; there are {known}, or the path of a FILE.py"
+                f"no such proposal: {text!r}; use one of {known}, or the path of a FILE.py"
             )
         return found[0], []
     made = read_proposals(f"{path}.py" if name else text)
     chosen = [one for one in made if name in {"", one.name}]
     if len(chosen) != 1:
         names = ", ".join(f"{path.removesuffix('.py')}.py:{one.name}" for one in made)
-        raise ConfigurationError(f"which of these: {names}")
+        raise ConfigurationError(
+            f"the file makes several proposals; name one: {names}"
+            if chosen
+            else f"no such proposal; there are {names}"
+        )
     return chosen[0], made
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: a proposal against the release as it is, or against another proposal for it.
+    """A question: a proposal compared with the release as it is, or with another proposal for it.
 
     ``beside``: files with proposals that the chosen set names.  ``later``: releases after the proposal's
     have it too, as if it had been merged.
@@ -65,7 +69,7 @@ class Question:
     beside: tuple[str, ...] = ()
 
     def opened(self) -> Opened:
-        """The files read.  Raises ConfigurationError for what they cannot be, OSError for a missing file."""
+        """Read the files.  Raises ConfigurationError for a wrong file, OSError for a missing one."""
         more = [proposal for path in self.beside for proposal in read_proposals(path)]
         other, others = find_proposal(self.against) if self.against else (None, [])
         judged, made = find_proposal(self.proposal)
@@ -77,19 +81,19 @@ class Question:
 
 def _comparable(judged: Proposal, other: Proposal) -> None:
     if judged.name == other.name:
-        raise ConfigurationError(f"both proposals are called {judged.name}: one needs another name")
+        raise ConfigurationError(f"both proposals are named {judged.name}: rename one of them")
     if WORLD.release(judged.release) != WORLD.release(other.release):
         raise ConfigurationError(
-            f"{judged.name} is for QEMU {judged.release}, {other.name} for {other.release}: two for the same "
-            "release can be compared"
+            f"{judged.name} is for QEMU {judged.release}, {other.name} for {other.release}: only two for the "
+            "same release can be compared"
         )
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A question with its files read: ``other`` is the proposal that is compared with, if there is one.
+    """A question with its files read; ``other`` is the proposal to compare with, if any.
 
-    A proposal on top of another is compared with that one.
+    A proposal that is based on another is compared with that one.
     """
 
     question: Question
@@ -99,7 +103,7 @@ class Opened:
 
     @property
     def later(self) -> bool:
-        """Whether releases after the proposal's have it too."""
+        """True if releases after the proposal's have it too."""
         return self.question.later or self.proposal.later
 
     @property
@@ -113,7 +117,7 @@ class Opened:
 
     @cached_property
     def programs(self) -> tuple[Program, ...]:
-        """The proposal's own program, then those it is paired with."""
+        """The proposal's own program, then those that it is paired with."""
         on, merged = self.release, self._merged
         found = [Program(str(on), merged)]
         for text in self.question.chosen.program_names(self.world):
@@ -124,7 +128,7 @@ class Opened:
 
     @cached_property
     def judge(self) -> PairJudge:
-        """What judges the pairs."""
+        """The judge of the pairs."""
         before, after = (self.world.fork(name) if name else self.world for name in self._merged)
         chosen = self.question.chosen.for_worlds(before, after)
         return PairJudge(self.world, self.programs, chosen)
@@ -132,9 +136,9 @@ class Opened:
 
 @dataclass
 class WhatIf:
-    """The answer so far: a row for each pair (pair_judge.COLUMNS), the last its place in ``changes``, or -1.
+    """The result so far: a row (pair_judge.COLUMNS) for each pair, with the index of its change or -1.
 
-    ``tried`` counts also pairs of which a side never starts.  ``tasks``: how many were done, of how many.
+    ``tried`` also counts pairs of which a side never starts.  ``tasks``: the number done, and of all.
     """
 
     opened: Opened
@@ -146,17 +150,17 @@ class WhatIf:
 
     @property
     def complete(self) -> bool:
-        """Whether the whole set was tried."""
+        """True if the whole set was tried."""
         return self.tasks[0] == self.tasks[1]
 
 
 def what_if(
     question: Question, jobs: int | None = None, tick: Callable[[int, int], None] | None = None
 ) -> WhatIf:
-    """Judge the pairs of the set, with so many processes (default: one for each core).
+    """Judge the pairs of the set with ``jobs`` processes (default: one for each core).
 
-    ``tick`` is told how many of how many tasks are done.  A KeyboardInterrupt ends the work, and the answer
-    is what was done until then.  Raises ConfigurationError, OSError.
+    ``tick`` is called with the number of tasks done, and of all.  A KeyboardInterrupt ends the work; the
+    result is what was done until then.  Raises ConfigurationError, OSError.
     """
     opened = question.opened()
     tasks = opened.judge.tasks()
@@ -195,7 +199,7 @@ _worker: list[PairJudge] = []
 
 
 def _begin(question: Question) -> None:
-    """A worker's first act.  Ctrl-C is for the parent, which still wants what is being done."""
+    """Initialise a worker.  It ignores Ctrl-C: the parent still needs the running tasks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker[:] = [question.opened().judge]
 
@@ -205,7 +209,7 @@ def _work(tasks: list[Task]) -> list[TaskResult]:
 
 
 class _Gathered:
-    """What the tasks found, put together: equal changes get one number."""
+    """The combined results of tasks; equal changes have one number."""
 
     def __init__(self) -> None:
         self._rows: list[Rows] = [np.empty((0, len(COLUMNS)), np.int32)]
@@ -222,6 +226,6 @@ class _Gathered:
 
     def answer(self, opened: Opened, tasks: tuple[int, int]) -> WhatIf:
         rows = np.concatenate(self._rows)
-        # In an order of their own, whoever finished first.
+        # Sorted, so that the order does not depend on which worker finished first.
         rows = rows[np.lexsort(rows.T[-2::-1])]
         return WhatIf(opened, rows, list(self._changes), self._tried, tasks, frozenset(self._unmodelled))

@@ -1,4 +1,4 @@
-"""What differs between the streams of one machine without and with a proposal, by name."""
+"""Differences between the streams of one machine without and with a proposal, by name."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from vmstate.stream import Stream, open_stream
 
 
 def differing(before: bytes, after: bytes) -> tuple[str, ...]:
-    """Subsections that one stream has more (+) or less (-), and the sections whose bytes differ otherwise."""
+    """Return the subsections that are new (+) or gone (-), and the sections whose other bytes differ."""
     streams = open_stream(before), open_stream(after)
     old, new = (dict(_payloads(stream)) for stream in streams)
     old_parts, new_parts = (set(_subsections(stream)) for stream in streams)
-    told = [f"+ {part}" for part in sorted(new_parts - old_parts)]
-    told += [f"- {part}" for part in sorted(old_parts - new_parts)]
+    found = [f"+ {part}" for part in sorted(new_parts - old_parts)]
+    found += [f"- {part}" for part in sorted(old_parts - new_parts)]
     explained = {part.partition(" in ")[2] for part in new_parts ^ old_parts}
     changed = {name for (name, _), payload in new.items() if old.get((name, _)) != payload}
     changed |= {name for name, _ in old.keys() - new.keys()}
-    return (*told, *(f"other bytes in {name}" for name in sorted(changed - explained)))
+    return (*found, *(f"other bytes in {name}" for name in sorted(changed - explained)))
 
 
 def _payloads(stream: Stream) -> Iterator[tuple[tuple[str, int], bytes]]:

@@ -1,11 +1,11 @@
-"""A device with a ring of requests: what its C says, in a dozen lines.
+"""A device with a ring of requests, as in its C code.
 
 #define RING_SIZE 16
 
 typedef struct RingState {
-    uint32_t used;              /* how many of the requests are in use */
+    uint32_t used;              /* number of requests in use */
     uint64_t requests[RING_SIZE];
-    uint32_t next;              /* the one to be served next */
+    uint32_t next;              /* the request to serve next */
     uint32_t done;
 } RingState;
 """
@@ -19,7 +19,7 @@ RING_SIZE = 16
 
 
 def post_load(ring, version_id):
-    """Refuse what cannot be."""
+    """Refuse an invalid index."""
     return -EINVAL if ring.next > RING_SIZE else 0
 
 
@@ -33,10 +33,10 @@ DESCRIPTION = VMStateDescription(
 
 
 def device():
-    """The state after reset; an array is as long as in the C struct."""
+    """Return the state after reset; an array has its length in C."""
     return SimpleNamespace(used=4, requests=[0] * RING_SIZE, next=0, done=0)
 
 
 def use(ring):
-    """What the device does next."""
+    """Do what the device does next."""
     ring.requests[ring.next]

@@ -3,7 +3,7 @@
     tools/add_streams.py FACTS.jsonl STREAM.mig…
 
 FACTS has a JSON object a line, with the "name" of each stream (its file name without .mig) and how it was
-captured: at least "release" and "args".  A stream that is there already is replaced.
+captured: at least "release" and "args".  An existing stream is replaced.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ KEPT = (
 
 
 def rows(path: Path) -> dict[str, dict[str, Any]]:
-    """A manifest's rows by name."""
+    """Return a manifest's rows by name."""
     lines = path.read_text().splitlines() if path.exists() else []
     return {row["name"]: row for row in map(json.loads, lines)}
 
 
 def without_folders(argument: str) -> str:
-    """A command line argument without the folders of the files it names."""
+    """Return a command-line argument without the folders of the files in it."""
     return re.sub(r"(=|^)/[^,]*/", r"\1", argument)
 
 
 def main() -> None:
-    """Strip, compress, describe."""
+    """Strip, compress and describe the streams."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,12 +1,12 @@
-# Sourced by the tools: makes a private environment (.venv in the clone) with what the caller names.
+# Sourced by the tools: makes a private environment (.venv in the clone) with the extras that the caller names.
 #
 #   prepare [EXTRA…]     the package itself, editable, with these extras of pyproject.toml
 #   $VENV/bin/python     afterwards
 #
 # Needs Python 3.11 or newer and package registries.  Debian's bare python3 has neither ensurepip nor
-# pip: then pip comes from the system's pip, from virtualenv, from apt-get (as root), or straight from the
-# registry that pip is configured for.
-# A second run finds nothing to do: what was installed is remembered with pyproject.toml's checksum.
+# pip: then pip is taken from the system's pip, virtualenv, apt-get (as root), or straight from the registry
+# that pip is configured for.
+# A second run does nothing: the installed extras are recorded with the checksum of pyproject.toml.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 VENV=${VMSTATE_VENV:-$ROOT/.venv}

@@ -1,8 +1,8 @@
-"""Install pip into this interpreter from the package registry, with nothing but the standard library.
+"""Install pip into this interpreter from the package registry, using only the standard library.
 
 For Debian's bare python3, which has no ensurepip, where apt-get cannot help.  The registry is the one that
-pip is configured for (PIP_INDEX_URL, or ``index-url`` in a pip.conf); the wheel's checksum, which the
-registry states, is checked.
+pip is configured for (PIP_INDEX_URL, or ``index-url`` in a pip.conf); the wheel is checked against the
+registry's checksum.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LINK = re.compile(r'href="([^"]*/(pip-(\d+)\.(\d+)(?:\.(\d+))?-py3-none-any\.whl
 
 
 def newest_wheel(page: str, base: str) -> tuple[str, str, str]:
-    """The address, file name and SHA-256 of the newest pip on a registry's page about it."""
+    """Return the address, file name and SHA-256 of the newest pip on a registry's page."""
     found = [
         (tuple(int(part or 0) for part in version), link, name, checksum)
         for link, name, *version, checksum in LINK.findall(page)
@@ -41,7 +41,7 @@ def fetch(address: str) -> bytes:
 
 
 def configured_index() -> str:
-    """The package registry that pip is told to use."""
+    """Return the package registry that pip is configured to use."""
     config = configparser.ConfigParser(interpolation=None)
     config.read(Path(name).expanduser() for name in reversed(CONFIGURATIONS))
     index = os.environ.get("PIP_INDEX_URL") or config.get("global", "index-url", fallback="")
@@ -58,7 +58,7 @@ def main() -> int:
     except OSError as error:
         sys.exit(f"the package registry does not answer: {error}")
     if hashlib.sha256(wheel).hexdigest() != checksum:
-        sys.exit(f"{name} is not what the registry says it is")
+        sys.exit(f"the checksum of {name} differs from the registry's")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, name)
         path.write_bytes(wheel)

@@ -1,7 +1,7 @@
-"""Keep the octet tables of docs/stream-format.md what the declarations say.
+"""Keep the octet tables of docs/stream-format.md in step with the declarations.
 
-tools/stream_format.py          writes them between their marks
-tools/stream_format.py --check  says only whether they are current
+tools/stream_format.py          write them between their marks
+tools/stream_format.py --check  only check that they are current
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SIZES = {1: "u8", 2: "u16", 4: "u32", 8: "u64"}
 
 
 def wire_type(field: Any) -> str:
-    """How a construct is written on the wire, in few words."""
+    """Describe the wire format of a construct."""
     if isinstance(field, c.Const):
         return f"{wire_type(field.subcon)} = {field.value:#04x}"
     if isinstance(field, c.FormatField):
@@ -39,7 +39,7 @@ def wire_type(field: Any) -> str:
 
 
 def struct_table(declaration: Any) -> str:
-    """A struct's fields as a Markdown table; what is not on the wire (end checks) is left out."""
+    """Return a struct's fields as a Markdown table, without those that are not on the wire (end checks)."""
     lines = ["| field | on the wire | |", "|---|---|---|"]
     for field in declaration.subcons:
         if field.subcon is c.Terminated:
@@ -49,13 +49,13 @@ def struct_table(declaration: Any) -> str:
 
 
 def marks_table() -> str:
-    """The marks that items begin with."""
+    """Return the table of the marks that begin items."""
     lines = ["| byte | begins |", "|---|---|"]
     return "\n".join([*lines, *(f"| {int(mark):#04x} | {mark.name} |" for mark in SectionType)])
 
 
 def commands_table() -> str:
-    """The commands, what they carry and how long that is."""
+    """Return the table of commands and their data."""
     lines = ["| number | command | data |", "|---|---|---|"]
     for command in Command:
         if command == Command.INVALID:
@@ -73,7 +73,7 @@ def commands_table() -> str:
 
 
 def table(name: str) -> str:
-    """The table that stands between the marks of that name."""
+    """Return the table between the marks of this name."""
     if name == "MARKS":
         return marks_table()
     if name == "COMMANDS":
@@ -82,12 +82,12 @@ def table(name: str) -> str:
 
 
 def current(text: str) -> str:
-    """The document with every table as it should be."""
+    """Return the document with all tables current."""
     return _BLOCK.sub(lambda match: f"<!-- {match[1]} -->\n{table(match[1])}\n<!-- end -->", text)
 
 
 def main() -> int:
-    """Write, or check."""
+    """Write or check the tables."""
     text = DOCUMENT.read_text()
     if "--check" in sys.argv[1:]:
         return int(text != current(text))

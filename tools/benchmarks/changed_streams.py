@@ -1,4 +1,4 @@
-"""Changed streams that a campaign gives to the simulated destination, against real QEMU, where it is."""
+"""A campaign's changed streams in the simulated destination, compared with a real QEMU if installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUDGET_S = 1 / 1500
 
 
 def rows(*, smoke: bool) -> Iterator[Row]:
-    """Processor time: a campaign on one core does nothing else."""
+    """Measure processor time, as a campaign on one core does nothing else."""
     many = 200 if smoke else 20_000
     for name in NAMES[:1] if smoke else NAMES:
         release, _, machine = name.partition("-")
@@ -34,7 +34,7 @@ def rows(*, smoke: bool) -> Iterator[Row]:
 
 
 def _real(plan: Plan) -> float | None:
-    """Seconds that real QEMU needs for a stream, the same ones; None if there is none of that release."""
+    """Return the seconds per stream of a real QEMU for the same streams; None without that release."""
     from vmstate.fuzz.anatomy import Anatomy
     from vmstate.fuzz.recipe import drawn
     from vmstate.fuzz.splices import applied

@@ -1,4 +1,4 @@
-"""Taking a stream out of its compression, beside the programs that do nothing else."""
+"""Decompression of a stream, compared with the programs of each format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROGRAMS = {"zstd": "zstd", "gzip": "gzip", "xz": "xz", "bzip2": "bzip2", "lzop"
 
 
 def stream(megabytes: int) -> bytes:
-    """Half guest memory that compresses, half that does not."""
+    """Return data of which half compresses well, and half does not."""
     noise = random.Random(1)
     return b"QEVM" + b"".join(noise.randbytes(1 << 19) + b"page" * (1 << 17) for _ in range(megabytes))
 

@@ -1,9 +1,9 @@
 """Device sections of a default pseries: payload bytes to Python values, and back to bytes.
 
-By the descriptions of the stream's own vmdesc, and by our declarations with their hooks.
+They are read by the descriptions of the stream's own vmdesc, and by our declarations with their hooks.
 
-Large arrays stay views on the stream until they are looked at; one row looks at every element.  What it
-is compared with is the `construct` declaration made from the same description, on the sections it can read.
+Large arrays stay views of the stream until they are used; one row uses every element.  The comparison is
+with the `construct` declaration made from the same description, on the sections that it can read.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from vmstate.stream import Section, SectionType, open_stream
 
 TITLE = "Device sections of a default pseries (7.2, 2.3 MB)"
 MACHINE = "qemu-7.2 -machine pseries-7.2,cap-htm=off -cpu power9 -m 256"
-AFTER = bytes(300)  # a destination looks beyond a section for its subsections
+AFTER = bytes(300)  # a destination reads beyond a section to look for subsections
 STREAM = Path(__file__).resolve().parents[2] / "streams" / "7.2-pseries-7.2.mig.zst"
 
 Job = tuple[Section, VMStateDescription]
 
 
 def jobs(stream: Any) -> list[Job]:
-    """Every full section with the description that the stream's own vmdesc gives."""
+    """Return every full section with its description from the stream's own vmdesc."""
     text = stream.data[stream.description.text_start : stream.description.end]
     entries = iter(member(parse_json(text), "devices", list))
     full = [s for s in stream.devices if s.kind is SectionType.FULL]

@@ -1,4 +1,4 @@
-"""How long ``import vmstate`` and ``vmstate --help`` take, each in a fresh interpreter."""
+"""The time of ``import vmstate`` and ``vmstate --help``, each in a fresh interpreter."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What benchmarks are written with: rows to report, clocks, child processes with their peak memory.
+"""Tools for benchmarks: rows to report, clocks, child processes with their peak memory.
 
-A benchmark is a module beside this one with ``TITLE`` (a sentence) and ``rows(smoke)``, which yields
-:class:`Row`.  With ``smoke`` it works on the smallest input that still runs all its code.  Whatever a
-row is compared with is measured in the same run, on the same machine.
+A benchmark is a module next to this one with ``TITLE`` (a sentence) and ``rows(smoke)``, which yields
+:class:`Row`.  With ``smoke`` it uses the smallest input that still runs all its code.  Both sides of a
+comparison are measured in the same run, on the same machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 class Row:
     """One measured figure; seconds unless ``unit`` says otherwise ("MB").
 
-    ``budget`` is the most it may be; ``baseline`` what something else (named by ``against``) needs.
+    ``budget`` is the limit; ``baseline`` is the figure of the program named by ``against``.
     """
 
     what: str
@@ -31,7 +31,7 @@ class Row:
 
     @property
     def kept(self) -> bool:
-        """Whether the budget is kept; a row without one keeps it."""
+        """True if the budget is kept, or if there is none."""
         return self.budget is None or self.value <= self.budget
 
 
@@ -45,7 +45,7 @@ class Run:
 
 
 def best_of(work: Callable[[], Any], repeat: int = 5, budget_s: float = 10.0) -> float:
-    """The shortest of some runs, in seconds; stops early once ``budget_s`` is used up."""
+    """Return the shortest of some runs, in seconds; stop early once ``budget_s`` is used up."""
     best = float("inf")
     start = time.perf_counter()
     for _ in range(max(1, repeat)):
@@ -59,7 +59,7 @@ def best_of(work: Callable[[], Any], repeat: int = 5, budget_s: float = 10.0) ->
 
 
 def child(argv: Sequence[str | os.PathLike[str]], **options: Any) -> Run:
-    """Run a program to its end, its output thrown away."""
+    """Run a program to its end and discard its output."""
     quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     start = time.perf_counter()
     process = subprocess.Popen(list(argv), **(quiet | options))
@@ -69,12 +69,12 @@ def child(argv: Sequence[str | os.PathLike[str]], **options: Any) -> Run:
 
 
 def best_child(argv: Sequence[str | os.PathLike[str]], repeat: int = 5, **options: Any) -> Run:
-    """The fastest of some runs of a program."""
+    """Return the fastest of some runs of a program."""
     return min((child(argv, **options) for _ in range(max(1, repeat))), key=lambda run: run.seconds)
 
 
 def amount(value: float | None, unit: str = "s") -> str:
-    """A figure for people: seconds as s, ms or µs; anything else with its unit."""
+    """Format a figure for people: seconds as s, ms or µs; anything else with its unit."""
     if value is None:
         return ""
     if unit != "s":
@@ -86,7 +86,7 @@ def amount(value: float | None, unit: str = "s") -> str:
 
 
 def markdown(title: str, rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table under a heading."""
+    """Return the rows as a Markdown table under a heading."""
     head = "| what | measured | budget | compared with | ratio |\n|---|---|---|---|---|"
     lines = [f"### {title}", "", head]
     for row in rows:
@@ -99,7 +99,7 @@ def markdown(title: str, rows: Sequence[Row]) -> str:
 
 
 def ratio(row: Row) -> str:
-    """How many times faster (or slower) than what the row is compared with."""
+    """Return how many times faster (or slower) than its baseline a row is."""
     if not row.baseline or not row.value:
         return ""
     better, worse = ("faster", "slower") if row.unit == "s" else ("less", "more")

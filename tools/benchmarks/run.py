@@ -2,8 +2,8 @@
 
     tools/bench [--smoke] [--list] [--strict] [NAME…]
 
-``--smoke`` runs all the code on the smallest inputs: it shows that the benchmarks work, its figures
-mean nothing.  ``--strict`` exits 1 when a budget is missed.
+``--smoke`` runs all the code on the smallest inputs, to check that the benchmarks work; its figures mean
+nothing.  ``--strict`` exits with status 1 when a budget is missed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def available() -> list[str]:
 
 
 def machine() -> str:
-    """One line about what the figures were measured on."""
+    """Return one line about the machine."""
     model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
         if line.startswith(("model name", "cpu\t")):
@@ -38,7 +38,7 @@ def machine() -> str:
 
 
 def run(name: str, *, smoke: bool) -> bool:
-    """Run one benchmark and print its table.  Returns whether every budget was kept."""
+    """Run one benchmark and print its table.  Return True if every budget was kept."""
     from measure import markdown
 
     benchmark = importlib.import_module(name)
@@ -51,10 +51,12 @@ def run(name: str, *, smoke: bool) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the benchmarks.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (see --list)")
-    parser.add_argument("--smoke", action="store_true", help="smallest inputs: does everything still run?")
-    parser.add_argument("--strict", action="store_true", help="exit 1 when a budget is missed")
-    parser.add_argument("--quiet", action="store_true", help="no heading")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="run only these (see --list)")
+    parser.add_argument(
+        "--smoke", action="store_true", help="use the smallest inputs, to check that everything runs"
+    )
+    parser.add_argument("--strict", action="store_true", help="exit with status 1 when a budget is missed")
+    parser.add_argument("--quiet", action="store_true", help="omit the heading")
     parser.add_argument("--list", action="store_true", help="list the benchmarks")
     options = parser.parse_args()
     unknown = set(options.names) - set(available())
@@ -70,7 +72,7 @@ def main() -> int:
     names = options.names or available()
     if len(names) == 1:
         return 1 if not run(names[0], smoke=options.smoke) and options.strict else 0
-    # Each in a process of its own: what one has read into memory would count as the next one's children's.
+    # Each in its own process: otherwise the memory of one would count for the children of the next.
     flags = [
         flag
         for flag, on in (("--smoke", options.smoke), ("--strict", options.strict), ("--quiet", True))

@@ -1,4 +1,4 @@
-"""Predicted migrations a second, against the same migrations asked of real QEMU, where it is."""
+"""Time of a predicted migration, compared with the same migration of a real QEMU if installed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def rows(*, smoke: bool) -> Iterator[Row]:
 
 
 def _real(source: str, destination: str) -> float | None:
-    """Seconds that real QEMU needs for the same, the faster of two; None if there is none of that release."""
+    """Return the seconds of the same migration in real QEMUs, the better of two; None without QEMU."""
     try:
         from vmstate.qemu.binary import find
         from vmstate.qemu.capture import capture

@@ -1,8 +1,8 @@
-"""A whole stream read, against `cat` and analyze-migration.py.
+"""Reading of a whole stream, compared with `cat` and analyze-migration.py.
 
-The streams are made here: by a real QEMU 7.2 where there is one (a 256 MiB guest, and one of 2 GiB with
-900 MB of incompressible memory), else by the simulator, with random pages put in.  ``ANALYZE_MIGRATION``
-names analyze-migration.py of QEMU's source package, if you have it.
+The streams are made by a real QEMU 7.2 if installed (a 256 MiB guest, and one of 2 GiB with 900 MB of
+incompressible memory), otherwise by the simulator, with random pages inserted.  ``ANALYZE_MIGRATION`` is the
+path of analyze-migration.py from QEMU's source package, if available.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _compared(path: Path, what: str, repeat: int) -> Iterator[Row]:
         raise SystemExit(f"{what}: could not be read")
     beyond = best_of(
         lambda: _read(path), repeat
-    )  # without starting Python and importing: that is a row below
+    )  # without starting Python and importing, which is a row below
     large = path.stat().st_size > 256 * MIB
     yield Row(f"{what}: reading", beyond, 2 * cat.seconds if large else None, cat.seconds, "cat")
     yield Row("as a process", ours.seconds)
@@ -89,7 +89,7 @@ def _captured(path: Path, memory: int, random_mb: int, folder: Path) -> str | No
 
 
 def _simulated(path: Path, memory: int, random_mb: int) -> str:
-    """The simulator's stream, its zero pages replaced by random ones as far as wanted."""
+    """Make the simulator's stream, with ``random_mb`` of its zero pages replaced by random ones."""
     from vmstate.simulate.migration import save
     from vmstate.stream import open_stream
 

@@ -1,4 +1,4 @@
-"""What is pinned of ``vmstate capture`` and ``vmstate replay``."""
+"""``vmstate capture`` and ``vmstate replay``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ real_qemu = [
 ]
 
 
-def test_verdicts_alike_are_no_finding():
+def test_equal_verdicts_are_not_a_finding():
     real = RealVerdict(RealOutcome.REJECT, ("one", "two"), 1)
     assert not differences(real, Verdict(Outcome.REJECT, ["one", "two"]))
 
@@ -38,14 +38,14 @@ def test_another_outcome_is_an_error_and_another_line_a_warning():
     assert "line 2: real QEMU prints 'two', the simulated one nothing more" in finding.message
 
 
-def test_what_could_not_be_compared_is_told():
+def test_a_missing_comparison_is_reported():
     real = RealVerdict(RealOutcome.ACCEPT, ())
     (finding,) = differences(real, ConfigurationError("no -device foo"))
     assert (finding.rule, finding.severity) == ("replay.not-compared", "info")
     assert "no -device foo" in finding.message
 
 
-def test_a_program_that_is_not_there_is_unusable_input(tmp_path, capsys):
+def test_a_missing_program_is_unusable_input(tmp_path, capsys):
     assert main(["capture", "-o", str(tmp_path / "s"), "--", str(tmp_path / "no-qemu")]) == 2
     assert "no-qemu" in capsys.readouterr().err
     assert not (tmp_path / "s").exists()
@@ -66,18 +66,18 @@ class TestWithQemu:
         assert pages
         assert captured.stat().st_size < 4 << 20
 
-    def test_replay_says_what_the_simulator_says(self, captured, capsys):
+    def test_replay_agrees_with_the_simulator(self, captured, capsys):
         assert main(["replay", "--json", str(captured), "--", *MACHINE]) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert told["findings"] == []
-        assert told["result"]["outcome"] == told["result"]["simulated"]["outcome"] == "accept"
+        printed = json.loads(capsys.readouterr().out)
+        assert printed["findings"] == []
+        assert printed["result"]["outcome"] == printed["result"]["simulated"]["outcome"] == "accept"
 
     def test_a_reject_exits_1_and_both_print_the_same_lines(self, captured, capsys):
         assert main(["replay", "--json", str(captured), "--", *MACHINE, "-cpu", "power8"]) == 1
-        told = json.loads(capsys.readouterr().out)
-        assert told["findings"] == []
-        assert told["result"]["outcome"] == "reject"
-        assert told["result"]["messages"] == told["result"]["simulated"]["messages"]
+        printed = json.loads(capsys.readouterr().out)
+        assert printed["findings"] == []
+        assert printed["result"]["outcome"] == "reject"
+        assert printed["result"]["messages"] == printed["result"]["simulated"]["messages"]
 
     def test_a_stream_may_be_compressed(self, captured, tmp_path):
         wrapped = tmp_path / "guest.zst"

@@ -1,4 +1,4 @@
-"""``vmstate fuzz`` and ``vmstate minimize``; the walk of docs/fuzzing.md with a device of one's own."""
+"""``vmstate fuzz`` and ``vmstate minimize``; the walkthrough of docs/fuzzing.md with a user's own device."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ STREAM = str(ROOT / "streams" / "7.2-pseries-7.2.mig.zst")
 ON = "qemu-7.2 -nodefaults -machine pseries-7.2 -m 256"
 
 
-def told(capsys, *arguments: str) -> tuple[int, dict]:
+def result(capsys, *arguments: str) -> tuple[int, dict]:
     status = main([*arguments, "--json"])
     return status, json.loads(capsys.readouterr().out)
 
 
-def test_the_walk_finds_the_overflow_and_the_index_of_the_ring_and_shrinks_them(capsys, tmp_path):
+def test_the_walkthrough_finds_and_shrinks_the_overflow_and_the_index_of_the_ring(capsys, tmp_path):
     folder = str(tmp_path / "ring")
-    status, answer = told(capsys, "fuzz", "--device", RING, "--runs", "3000", "-o", folder)
+    status, answer = result(capsys, "fuzz", "--device", RING, "--runs", "3000", "-o", folder)
     assert status == 1
     found = {one["signature"]: one for one in answer["result"]["found"]}
     assert "overflow of requests in ring" in found
@@ -33,13 +33,13 @@ def test_the_walk_finds_the_overflow_and_the_index_of_the_ring_and_shrinks_them(
     assert main(["minimize", folder]) == 0
     shown = capsys.readouterr().out
     assert "overflow: ring: overflow of requests in ring" in shown
-    status, answer = told(capsys, "minimize", folder)
+    status, answer = result(capsys, "minimize", folder)
     assert status == 0
     for one in answer["result"]:
         assert len(one["recipe"]["mutations"]) == 1, "one mutation is enough for each of the two"
 
 
-def test_the_mended_device_has_no_findings(capsys, tmp_path):
+def test_the_fixed_device_has_no_findings(capsys, tmp_path):
     text = Path(RING).read_text()
     mended = text.replace(
         'fields=[UInt32("used"), ',
@@ -48,7 +48,7 @@ def test_the_mended_device_has_no_findings(capsys, tmp_path):
     mended = mended.replace("ring.next > RING_SIZE", "ring.next >= RING_SIZE")
     file = tmp_path / "ring.py"
     file.write_text(mended)
-    status, answer = told(capsys, "fuzz", "--device", str(file), "--runs", "3000")
+    status, answer = result(capsys, "fuzz", "--device", str(file), "--runs", "3000")
     assert answer["result"]["found"] == []
     assert status == 0
 
@@ -61,11 +61,11 @@ def test_a_check_in_post_load_comes_too_late(capsys, tmp_path):
     )
     file = tmp_path / "ring.py"
     file.write_text(text)
-    _, answer = told(capsys, "fuzz", "--device", str(file), "--runs", "1000", "--only", "counts")
+    _, answer = result(capsys, "fuzz", "--device", str(file), "--runs", "1000", "--only", "counts")
     assert [one["kind"] for one in answer["result"]["found"]] == ["overflow"]
 
 
-def test_a_campaign_against_the_simulator_is_told_as_a_table(capsys):
+def test_a_campaign_against_the_simulator_is_reported_as_a_table(capsys):
     assert main(["fuzz", STREAM, "--on", ON, "--runs", "150", "--only", "sections", "--only", "footers"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("150 streams, ")
@@ -80,14 +80,14 @@ def test_a_recipe_runs_again(capsys, tmp_path):
     line = (folder / "findings.jsonl").read_text().splitlines()[0]
     file = tmp_path / "one.jsonl"
     file.write_text(line + "\n")
-    status, answer = told(capsys, "fuzz", "--device", RING, "--recipe", str(file))
+    status, answer = result(capsys, "fuzz", "--device", RING, "--recipe", str(file))
     assert status == 1
     (one,) = answer["result"]
     assert one["findings"][0]["signature"] == json.loads(line)["signature"]
 
 
 def test_mutations_are_listed(capsys):
-    status, answer = told(capsys, "fuzz", "--list")
+    status, answer = result(capsys, "fuzz", "--list")
     assert status == 0
     assert {"counts", "sections", "footers"} <= {one["kind"] for one in answer["result"]}
 
@@ -103,7 +103,7 @@ def test_mutations_are_listed(capsys):
         (["minimize", str(ROOT / "docs")], "not the folder of a campaign"),
     ],
 )
-def test_what_cannot_be_done_is_said(capsys, arguments, words):
+def test_an_impossible_request_is_explained(capsys, arguments, words):
     assert main(arguments) == 2
     assert words in capsys.readouterr().err
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_done_is_said(capsys, arguments, words):
         ("raise RuntimeError('no')", "RuntimeError: no"),
     ],
 )
-def test_a_file_that_is_no_device_is_an_error(capsys, tmp_path, text, words):
+def test_a_file_that_is_not_a_device_is_an_error(capsys, tmp_path, text, words):
     file = tmp_path / "device.py"
     file.write_text(text)
     assert main(["fuzz", "--device", str(file)]) == 2

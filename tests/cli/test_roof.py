@@ -1,4 +1,4 @@
-"""The command's frame: exit statuses, the JSON shape, who gets which output, interruptions."""
+"""The frame of all commands: exit statuses, the JSON shape, output streams, interruptions."""
 
 from __future__ import annotations
 
@@ -56,26 +56,26 @@ def raising(error):
         (Report(["text"], unusable=True), 2),
     ],
 )
-def test_exit_status_says_fine_findings_or_unusable(call, report, status):
+def test_exit_status_distinguishes_success_findings_and_unusable(call, report, status):
     assert call(lambda options: report)[0] == status
 
 
 @pytest.mark.parametrize("error", [Truncated(8, 3, offset=5), FileNotFoundError(2, "No such file", "x.mig")])
-def test_unusable_input_is_said_on_stderr_without_a_traceback(call, error):
+def test_unusable_input_is_reported_on_stderr_without_a_traceback(call, error):
     status, out, err = call(raising(error))
     assert (status, out) == (2, "")
     assert err.startswith("error error.")
     assert "Traceback" not in err
 
 
-def test_a_bug_of_ours_says_so_with_the_traceback(call):
+def test_a_bug_is_reported_as_one_with_the_traceback(call):
     status, out, err = call(raising(KeyError("x")))
     assert (status, out) == (3, "")
     assert "Traceback" in err
     assert "this is a bug in vmstate" in err
 
 
-def test_every_answer_for_programs_has_the_same_shape(call):
+def test_every_json_result_has_the_same_shape(call):
     report = Report(["text"], result=lambda: {"bytes": b"\1\2", "n": 2**70}, findings=[WARNING])
     status, out, err = call(lambda options: report, "--json")
     finding = {"rule": "some.rule", "severity": "warning", "message": "odd"}
@@ -92,7 +92,7 @@ def test_unusable_input_has_that_shape_too(call):
     assert answer["findings"][0]["offset"] == 5
 
 
-def test_an_error_while_lines_are_made_is_unusable_input(call):
+def test_an_error_while_lines_are_generated_is_unusable_input(call):
     def lines():
         yield "first"
         raise Truncated(8, 3)
@@ -102,7 +102,7 @@ def test_an_error_while_lines_are_made_is_unusable_input(call):
     assert "requested 8 bytes" in err
 
 
-def test_what_is_said_goes_to_stderr_when_stdout_holds_a_stream(call):
+def test_the_report_goes_to_stderr_when_stdout_has_a_stream(call):
     status, out, err = call(lambda options: Report(["text"], findings=[WARNING], output_taken=True))
     assert (status, out) == (1, "")
     assert err.splitlines()[0] == "text"
@@ -113,7 +113,7 @@ def test_interruption_has_the_shells_status(call):
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_left_is_no_error_to_complain_about(tmp_path, unbuffered):
+def test_a_closed_pipe_is_not_reported_as_an_error(tmp_path, unbuffered):
     (tmp_path / "stream").write_bytes(b"QEVM")
     process = subprocess.Popen(
         [sys.executable, "-m", "vmstate", "unwrap", str(tmp_path / "stream")],
@@ -127,7 +127,7 @@ def test_a_reader_that_left_is_no_error_to_complain_about(tmp_path, unbuffered):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_full_disk_is_no_bug_of_ours(tmp_path):
+def test_a_full_disk_is_not_reported_as_a_bug(tmp_path):
     (tmp_path / "stream").write_bytes(b"QEVM")
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "vmstate", "unwrap", str(tmp_path / "stream")]
@@ -137,7 +137,7 @@ def test_a_full_disk_is_no_bug_of_ours(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_option_is_unusable_and_help_is_fine(call, capsys):
+def test_a_wrong_option_is_unusable_and_help_succeeds(call, capsys):
     assert call(lambda options: Report(), "--wrong")[0] == 2
     assert cli.main([]) == 2
     assert cli.main(["--help"]) == 0
@@ -161,7 +161,7 @@ def test_every_command_can_be_configured(capsys):
 
 
 def in_a_terminal(script, **environment):
-    """What a script writes to a terminal that is both its standard output and error."""
+    """The output of a script to a terminal that is both its standard output and error."""
     try:
         ours, theirs = pty.openpty()
     except OSError as error:
@@ -182,7 +182,7 @@ def in_a_terminal(script, **environment):
 STYLED = "import sys; from vmstate.cli.terminal import Style; print(Style.of(sys.stdout).paint('red', 'x'))"
 
 
-def test_colour_only_on_a_terminal_that_wants_it(monkeypatch):
+def test_colour_only_on_a_terminal_that_supports_it(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert in_a_terminal(STYLED) == "\x1b[31mx\x1b[0m\r\n"
     assert in_a_terminal(STYLED, NO_COLOR="1") == "x\r\n"

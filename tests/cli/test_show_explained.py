@@ -41,7 +41,7 @@ def test_each_bit_of_the_vector_has_a_line_with_its_place_in_papr(capsys, path):
     ]
 
 
-def test_a_subsection_not_called_after_its_section_is_found_with_what_is_in_it(capsys):
+def test_a_subsection_not_named_after_its_section_is_found_with_its_fields(capsys):
     (value,) = result(capsys, RADIX, "spapr_patb_entry.patb_entry")["places"]
     assert value["path"] == "spapr/spapr_patb_entry.patb_entry"
 
@@ -59,7 +59,7 @@ def test_the_json_has_the_parts_of_one_place_and_of_the_whole_stream(capsys):
 
 
 @pytest.mark.parametrize(
-    ("value", "said", "parts"),
+    ("value", "text", "parts"),
     [
         (0, "no process table: hash", 0),
         (1 << 63, "radix, no table yet", 1),
@@ -67,9 +67,9 @@ def test_the_json_has_the_parts_of_one_place_and_of_the_whole_stream(capsys):
         (0x1000, "hash", 1),
     ],
 )
-def test_what_a_process_table_entry_says(value, said, parts):
+def test_the_parts_of_a_process_table_entry(value, text, parts):
     words = meanings()["spapr_patb_entry", "patb_entry"]
     assert isinstance(words, ProcessTable)
-    assert words.text(value) == said
-    assert words.value(said) is None
+    assert words.text(value) == text
+    assert words.value(text) is None
     assert len(words.parts(value)) == parts

@@ -1,4 +1,4 @@
-"""show, verify, edit, diff, strip: what they print, what they write, and their exit status."""
+"""show, verify, edit, diff, strip: their output, the files that they write, and their exit status."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_show_of_a_path_shows_only_that(run, stream):
     assert (status, len(out.splitlines())) == (0, 1)
 
 
-def test_show_of_no_path_that_exists_is_unusable_input_and_says_what_is_near(run, stream):
+def test_show_of_a_missing_path_is_unusable_input_and_suggests_near_ones(run, stream):
     status, _, err = run("show", stream, "cpu[0].env.gpx")
     assert status == 2
     assert "env.gpr" in err
@@ -68,7 +68,7 @@ def test_show_hex_names_bytes(run, stream):
     assert "cpu/compat.compat_pvr" in out
 
 
-def test_verify_says_fine_and_which_releases_it_may_be_from(run, stream):
+def test_verify_reports_fine_and_the_possible_releases(run, stream):
     status, out, _ = run("verify", stream)
     assert status == 0
     assert ": fine: " in out
@@ -106,13 +106,13 @@ def test_edit_writes_into_the_same_container(run, tmp_path):
         ["-o", "OUT", "--set", "cpu.nip=1"],
     ],
 )
-def test_changes_may_stand_before_and_after_options(run, stream, tmp_path, arguments):
+def test_changes_may_be_before_and_after_options(run, stream, tmp_path, arguments):
     target = tmp_path / "out"
     assert run("edit", stream, *[target if a == "OUT" else a for a in arguments])[0] == 0
     assert run("show", target, "cpu.nip")[1].split()[-1] == "1"
 
 
-def test_an_edit_that_cannot_be_done_writes_nothing(run, stream, tmp_path):
+def test_an_impossible_edit_writes_nothing(run, stream, tmp_path):
     target = tmp_path / "out"
     status, _, err = run("edit", stream, "cpu.nip=green", "-o", target)
     assert status == 2
@@ -142,7 +142,7 @@ def test_strip_leaves_a_stream_that_verifies_and_differs_only_in_memory(run, tmp
 
 
 @pytest.mark.parametrize("command", ["show", "verify"])
-def test_a_damaged_stream_is_shown_as_far_as_it_can_be(run, tmp_path, command):
+def test_a_damaged_stream_is_shown_as_far_as_possible(run, tmp_path, command):
     path = tmp_path / "cut"
     path.write_bytes(corpus.load(NAME)[:-5000])
     status, out, _ = run(command, path)

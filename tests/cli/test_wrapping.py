@@ -26,7 +26,7 @@ def test_unwrap_shows_the_layers_and_writes_the_stream(tmp_path, image, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "  stream: 1004 bytes"
 
 
-def test_unwrap_for_programs(image, capsys):
+def test_unwrap_as_json(image, capsys):
     assert main(["unwrap", "--json", str(image)]) == 0
     result = json.loads(capsys.readouterr().out)["result"]
     assert result["stream_bytes"] == 1004
@@ -59,7 +59,7 @@ def test_wrap_compresses(tmp_path, image, kind):
     assert [found.container for found in opened.layers] == ([] if kind == "plain" else [kind])
 
 
-def test_wrap_like_another_file_takes_its_layers_along(tmp_path, image):
+def test_wrap_like_another_file_uses_its_layers(tmp_path, image):
     other = tmp_path / "other"
     other.write_bytes(b"".join(rewrap(open_input(image).layers, [b"QEVM other"])))
     assert main(["wrap", str(other), "--like", str(image), "-o", str(other)]) == 0

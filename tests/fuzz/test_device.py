@@ -1,4 +1,4 @@
-"""A device of a user's own: what its C would do wrong is found, and nothing else."""
+"""A user's own device: errors that its C code would make are found, and nothing else."""
 
 from __future__ import annotations
 
@@ -77,17 +77,17 @@ def signatures(tally: Tally) -> set[str]:
     return {found.signature for found in tally.found.values()}
 
 
-def test_an_index_into_an_array_of_a_struct_in_the_device_is_looked_at():
+def test_an_index_into_an_array_of_a_nested_struct_is_checked():
     assert signatures(campaign(NESTED)) == {"IndexError in device.py use: index # of an array"}
 
 
-def test_a_section_that_comes_twice_finds_as_much_room_as_the_first_time():
+def test_a_repeated_section_has_the_same_room_as_the_first():
     tally = campaign(NESTED, only=("section-duplicate", "packaged-within", "payload-shorter"))
     assert "serial: accept" in tally.outcomes
     assert tally.found == {}
 
 
-def test_a_buffer_is_as_long_as_its_memory_not_as_what_came():
+def test_a_buffer_has_the_length_of_its_memory_not_of_the_data():
     assert signatures(campaign(FIFO)) == {"overflow of data in fifo"}
     assert campaign(FIFO, only=("bytes",)).outcomes["fifo: accept"] > 0
 
@@ -99,7 +99,7 @@ def test_an_array_of_structs_in_a_class_has_the_room_of_the_class():
     assert found.changed <= 2, "of the many recipes that show it, the one that changes least is kept"
 
 
-def test_code_without_an_end_is_interrupted_and_named():
+def test_endless_code_is_interrupted_and_named():
     tally = campaign(ENDLESS, only=("field-filled", "field-edge"), runs=30)
     (found,) = tally.found.values()
     assert (found.kind, found.signature) == (Kind.HANG, "no end in device.py use")
@@ -107,7 +107,7 @@ def test_code_without_an_end_is_interrupted_and_named():
 
 
 @pytest.mark.parametrize("size", [16, 64])
-def test_of_a_buffer_with_a_size_so_many_bytes_are_sent(size):
+def test_a_buffer_with_a_size_sends_that_many_bytes(size):
     device = opened_device("device.py", START + FIFO.replace("size=16", f"size={size}"))
     assert isinstance(device, Device)
     assert len(device.stream()) == len(opened_device("device.py", START + FIFO).stream()) + size - 16

@@ -1,4 +1,4 @@
-"""What campaigns found in real QEMUs: the recipes still make their streams, and their ends are foreseen."""
+"""Findings of campaigns in real QEMUs: the recipes still make their streams, and their ends are predicted."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def answer(target, path, number):
 
 
 @each
-def test_the_simulator_says_of_a_finding_what_it_said_then(path, number):
+def test_the_simulator_still_gives_the_recorded_answer(path, number):
     run = answer(simulated(lines(path)[0]["campaign"]), path, number)
     assert not run.faults
     assert run.answer.outcome == lines(path)[number]["simulated"]["outcome"]
@@ -79,7 +79,7 @@ def test_each_campaign_agrees_on_99_of_100_verdicts_and_each_release_has_one_of_
 
 @pytest.mark.qemu
 @each
-def test_real_qemu_still_ends_so(path, number):
+def test_real_qemu_still_ends_as_recorded(path, number):
     finding = lines(path)[number]
     if finding["kind"].startswith("disagreement") or finding["kind"] == "hang":
         pytest.skip("no end of QEMU; or one that takes its time")
@@ -95,7 +95,7 @@ def real(command: str) -> Real:
     program, *words = command.split()
     try:
         return Real([str(find(program.removeprefix("qemu-")).path), *words])
-    except Exception as error:  # noqa: BLE001 - whatever keeps us from asking
+    except Exception as error:  # noqa: BLE001 - any reason why that QEMU cannot be run
         pytest.skip(f"no {program} here: {error}")
 
 

@@ -1,4 +1,4 @@
-"""A campaign does the same whoever runs it, stops when told to, keeps all, and goes on from its folder."""
+"""A campaign does the same on any executor, stops on request, keeps everything, and continues."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from vmstate.simulate.migration import save
 
 COMMAND = "qemu-7.2 -nodefaults -machine pseries-7.2 -m 256"
 
-# A device whose count is checked by nobody.
+# A device that does not check its count.
 DEVICE = """
 from types import SimpleNamespace
 from vmstate.describe import UInt8, UInt32, VMStateDescription
@@ -42,7 +42,7 @@ def device():
 
 
 class Here(Executor):
-    """Runs at once, in this process; ``stop`` batches on, the keyboard interrupts."""
+    """Runs at once, in this process; raises KeyboardInterrupt after ``stop`` batches."""
 
     def __init__(self, stop: int | None = None) -> None:
         self.stop = stop
@@ -71,8 +71,8 @@ def machine() -> Plan:
 
 
 def counted(tally: Tally) -> dict:
-    told = tally.as_json()
-    return {name: value for name, value in told.items() if name not in {"seconds", "peak_bytes"}}
+    result = tally.as_json()
+    return {name: value for name, value in result.items() if name not in {"seconds", "peak_bytes"}}
 
 
 def test_the_simulator_is_robust_against_a_few_hundred_streams(machine):
@@ -100,7 +100,7 @@ def test_processes_of_an_executor_do_what_one_does(device):
     assert counted(many) == counted(alone)
 
 
-def test_an_interrupt_keeps_what_was_done_and_the_folder_goes_on(device, tmp_path):
+def test_an_interrupt_keeps_finished_runs_and_the_folder_continues(device, tmp_path):
     stopped = Campaign(device, Limits(runs=4000), tmp_path)
     first = stopped.run(Here(stop=2))
     assert stopped.interrupted
@@ -135,7 +135,7 @@ def test_a_campaign_ends_after_its_seconds(device):
     assert tally.runs > 0
 
 
-def test_a_worker_that_dies_is_told_and_nothing_is_lost(device, tmp_path):
+def test_a_worker_that_dies_is_reported_and_nothing_is_lost(device, tmp_path):
     campaign = Campaign(device, Limits(runs=5000), tmp_path)
     with local(1) as executor:
         executor.submit(os._exit, 1)
@@ -144,7 +144,7 @@ def test_a_worker_that_dies_is_told_and_nothing_is_lost(device, tmp_path):
     assert (tmp_path / "state.json").exists()
 
 
-def test_runs_that_were_made_are_not_made_again():
+def test_finished_runs_are_not_repeated():
     progress = Progress()
     for first, count in ((0, 10), (30, 10), (10, 5)):
         progress.made(first, count)
@@ -170,20 +170,20 @@ def test_a_dask_cluster_does_what_one_process_does(device, cluster):
     assert counted(spread) == counted(Campaign(device, Limits(runs=3000)).run(Here()))
 
 
-def test_a_scheduler_that_is_not_there_is_an_error_of_ours():
+def test_a_missing_scheduler_is_a_configuration_error():
     pytest.importorskip("distributed", reason="Dask is not installed (vmstate[cluster])")
     with pytest.raises(ConfigurationError, match="no Dask scheduler"), scheduled("tcp://127.0.0.1:9", wait=1):
         pass
 
 
-def test_coverage_tells_places_checks_and_mutations(device):
+def test_coverage_has_places_checks_and_mutations(device):
     tally = Campaign(device, Limits(runs=2000)).run(Here())
-    told = coverage(tally, {"ring.used", "ring.data", "nowhere"})
-    assert told["places"]["changed"] == 2
-    assert told["places"]["unchanged"] == ["nowhere"]
-    assert "section-too-new" in told["rules"]
-    assert set(told["rules"]).isdisjoint(told["rules_not_reached"])
-    assert set(told["rules_not_reached"]) <= set(checks())
+    result = coverage(tally, {"ring.used", "ring.data", "nowhere"})
+    assert result["places"]["changed"] == 2
+    assert result["places"]["unchanged"] == ["nowhere"]
+    assert "section-too-new" in result["rules"]
+    assert set(result["rules"]).isdisjoint(result["rules_not_reached"])
+    assert set(result["rules_not_reached"]) <= set(checks())
     assert any("overflow of data in ring" in line for line in finding_lines(tally))
 
 
@@ -202,7 +202,7 @@ def test_agreement_is_counted_by_kind_of_mutation():
     assert again.agreement == tally.agreement
 
 
-def test_words_that_name_no_mutation_are_an_error(device):
+def test_unknown_mutations_are_an_error(device):
     with pytest.raises(ConfigurationError, match="no mutation or kind of mutation"):
         replace(device, only=("section-swapped",)).mutations()
     assert {m.kind for m in replace(device, only=("counts", "section-missing")).mutations()} == {
@@ -211,8 +211,8 @@ def test_words_that_name_no_mutation_are_an_error(device):
     }
 
 
-def test_twenty_thousand_streams_leave_no_memory_behind():
-    """The short form of ``tools/campaign 1000000``; memory is looked at after every 10,000."""
+def test_twenty_thousand_streams_leak_no_memory():
+    """The short form of ``tools/campaign 1000000``; memory is measured after every 10,000."""
     campaign = Path(__file__).parents[2] / "tools" / "campaign"
     done = subprocess.run([sys.executable, campaign, "20000"], capture_output=True, text=True, check=False)
     now = [int(text.replace(",", "")) for text in re.findall(r"now ([0-9,]+) KiB", done.stdout)]
@@ -224,7 +224,7 @@ def test_twenty_thousand_streams_leave_no_memory_behind():
 
 @pytest.mark.qemu
 @pytest.mark.skipif(shutil.which("qemu-system-ppc64") is None, reason="no qemu-system-ppc64 here")
-def test_a_qemu_that_is_not_simulated_can_be_asked_alone(machine):
+def test_a_qemu_that_is_not_simulated_can_be_tested_alone(machine):
     real = ("qemu-system-ppc64", *COMMAND.split()[1:])
     plan = replace(machine, on=None, real=real, only=("footers",))
     tally = Worker(plan).batch(Batch(0, 10))

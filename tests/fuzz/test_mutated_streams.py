@@ -1,4 +1,4 @@
-"""Laws that hold of damaged streams too: JSON gives the bytes back, edits refuse as ours, diffs end."""
+"""Laws for damaged streams: JSON gives the bytes back, edits raise only our errors, diffs end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COUNT = 40
 
 
 def mutated(name: str, seed: int):
-    """Changed streams that can still be opened, with random numbers that belong to each."""
+    """Changed streams that can still be opened, each with its random numbers."""
     whole = base(name)
     for number in range(seed, seed + COUNT):
         changed = applied(whole.data, drawn(whole, number).splices(whole))
@@ -58,11 +58,11 @@ def test_an_edit_of_a_damaged_stream_is_done_or_refused(name):
             try:
                 changed(contents, [change])
             except VmstateError as error:
-                assert str(error)  # noqa: PT017 - whatever is refused, is refused by us
+                assert str(error)  # noqa: PT017 - any refusal must be our own error
 
 
-def test_half_a_surrogate_pair_in_a_description_is_no_text():
-    """As a campaign found it: JSON may name what UTF-8 cannot."""
+def test_half_a_surrogate_pair_in_a_description_is_not_text():
+    """A campaign found this: JSON can spell characters that UTF-8 cannot."""
     anatomy = base("7.2-pseries-7.2")
     for number in range(0, 200, 40):
         value = {"text": number, "value": '"\\ud800"', "repaired": True}

@@ -1,4 +1,4 @@
-"""Our own reading, whatever was done to a stream: findings with a place, or an error of ours."""
+"""Our own reading of any changed stream: findings with a place, or one of our errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_changed_streams_of_any_machine_are_read_in_bounded_time():
     assert tally.traced["section.damaged"] > 0, "what was found in the streams is counted"
 
 
-def test_runs_that_are_sampled_are_read_loaded_and_traced():
+def test_sampled_runs_are_read_loaded_and_traced():
     plan = Plan(bases("7.2-pseries-7.2", "2.9.1-pseries-2.1"), on=DESTINATION, sample=2)
     tally = Worker(plan).batch(Batch(0, COUNT))
     assert [found.as_json() for found in tally.found.values()] == []
@@ -36,7 +36,7 @@ def test_runs_that_are_sampled_are_read_loaded_and_traced():
     assert {"section", "section.damaged"} <= set(tally.traced)
 
 
-def test_what_escapes_from_reading_is_a_finding_that_one_recipe_shows_again(monkeypatch):
+def test_an_exception_while_reading_is_a_finding_that_its_recipe_reproduces(monkeypatch):
     def broken(self: Reader, data: bytes) -> None:
         if b"\x15ics" not in data:
             raise KeyError("ics")
@@ -50,7 +50,7 @@ def test_what_escapes_from_reading_is_a_finding_that_one_recipe_shows_again(monk
     assert [again.key for again in worker.found(found.recipe)] == [found.key]
 
 
-def test_a_finding_without_a_place_is_one_of_ours(monkeypatch):
+def test_a_finding_without_a_place_is_a_fault(monkeypatch):
     from vmstate.errors import StreamError
 
     def broken(self: Reader, data: bytes) -> None:
@@ -63,7 +63,7 @@ def test_a_finding_without_a_place_is_one_of_ours(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["7.2-pseries-7.2", "x86_64-microvm", "s390x-ccw"])
-def test_a_stream_made_compact_is_still_the_same_stream(name):
+def test_a_compact_stream_is_otherwise_the_same(name):
     whole, small = open_stream(corpus.load(name)), open_stream(compact(corpus.load(name)))
     assert small.findings == whole.findings == []
     assert [(s.idstr, s.kind) for s in small.sections] == [(s.idstr, s.kind) for s in whole.sections]

@@ -1,4 +1,4 @@
-"""Defects planted in toy destinations: what is left of a recipe is the defect, and nothing else."""
+"""Defects planted in toy destinations: shrinking leaves only the mutations that trigger the defect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vmstate.stream import open_stream
 COMMAND = "qemu-7.2 -nodefaults -machine pseries-7.2 -m 256"
 RING = Path(__file__).resolve().parents[2] / "docs" / "examples" / "ring.py"
 
-# Harmless, each of them, to the destinations below: what a campaign draws beside the one that matters.
+# Mutations that are harmless to the destinations below, as a campaign draws them besides the relevant one.
 NOISE = (
     Step("trailing-data", {"what": "zeros"}),
     Step("field-edge", {"field": "nvram@71000000/spapr_nvram.size", "value": "+0"}),
@@ -57,7 +57,7 @@ def sections(base: Anatomy, recipe: Recipe) -> list[str]:
         return [section.idstr for section in open_stream(bytes(stream)).sections]
 
 
-def test_order_a_section_that_comes_twice_is_all_that_is_left(base):
+def test_order_only_the_repeated_section_is_left(base):
     def load(stream):
         names = [section.idstr for section in open_stream(bytes(stream)).sections]
         if names.count("timer") > 1:
@@ -94,14 +94,14 @@ def test_value_the_smallest_number_that_is_too_large_is_left(base):
     assert step.parameters["field"] == "cpu_common.halted"
     before = list(step.known.simpler(base, step.parameters))
     bench = Workbench(base.data)
-    for simpler in before:  # whatever is simpler shows it no more
+    for simpler in before:  # no simpler value shows it
         recipe = replace(found, steps=(replace(step, parameters=simpler),))
         with bench.changed(recipe.splices(base)) as stream:
             assert Toy(planted).run(stream).faults == () or simpler["field"] != "cpu_common.halted"
     assert sections(base, found) == ["cpu_common"]
 
 
-def test_pair_two_changes_that_only_together_do_harm_are_both_left(base):
+def test_pair_two_changes_that_fail_only_together_are_both_left(base):
     def load(stream):
         opened = open_stream(bytes(stream))
         names = [section.idstr for section in opened.sections]
@@ -120,7 +120,7 @@ def test_pair_two_changes_that_only_together_do_harm_are_both_left(base):
     assert sections(base, found) == ["timer"]
 
 
-def test_the_count_of_a_device_of_ones_own_is_left_alone(tmp_path):
+def test_only_the_count_of_a_users_device_is_left(tmp_path):
     device = opened_device(str(RING), RING.read_text())
     base = Anatomy(device.stream(), "ring")
     bench = Workbench(base.data)
@@ -138,14 +138,14 @@ def test_the_count_of_a_device_of_ones_own_is_left_alone(tmp_path):
     assert [step.mutation for step in found.steps] == ["counts-agree"]
 
 
-def test_a_recipe_that_shows_nothing_comes_back_as_it_is(base):
+def test_a_recipe_that_shows_nothing_is_returned_unchanged(base):
     recipe = Recipe(base.sha256, base.name, NOISE)
     shrinker = Shrinker(base, lambda _: False)
     assert shrinker.shrink(recipe) is recipe
     assert shrinker.asked == 1
 
 
-def test_shrinking_asks_no_more_often_than_it_may(base):
+def test_shrinking_respects_its_limit_of_tries(base):
     asked = 0
 
     def shows(recipe: Recipe) -> bool:
@@ -157,7 +157,7 @@ def test_shrinking_asks_no_more_often_than_it_may(base):
     assert asked == 5
 
 
-def test_a_recipe_without_sections_is_one_line_that_comes_back(base):
+def test_a_recipe_without_sections_survives_its_line(base):
     recipe = Recipe(base.sha256, base.name, NOISE, 7, ("timer", "spapr"))
     assert Recipe.from_json(recipe.as_json()) == recipe
     assert "timer" not in sections(base, recipe)

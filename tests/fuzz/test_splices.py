@@ -1,4 +1,4 @@
-"""The workbench: a stream changed for a moment is the changed copy, and then the stream again."""
+"""The workbench: a stream that is changed temporarily equals the changed copy, then the stream again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def benches(draw):
 
 
 @given(benches())
-def test_a_bench_shows_what_a_changed_copy_has_and_forgets_it(drawn):
+def test_a_bench_shows_the_changed_copy_and_restores_the_stream(drawn):
     base, rounds = drawn
     bench = Workbench(base)
     for splices in rounds:
@@ -36,7 +36,7 @@ def test_a_bench_shows_what_a_changed_copy_has_and_forgets_it(drawn):
             assert view == base
 
 
-def test_there_is_room_for_edits_of_any_size():
+def test_splices_of_any_size_fit():
     bench = Workbench(b"abc")
     for size in (10, 1 << 20):
         with bench.changed([Splice(1, 2, bytes(size))]) as view:

@@ -1,4 +1,4 @@
-"""Laws of what the strategies draw, and laws of our own that they are good for."""
+"""Laws of the strategies' values, and laws of our own code that use them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ DEVICE = VMStateDescription(
 
 @laws
 @given(st.data(), releases())
-def test_whatever_is_drawn_loads_as_it_was_saved(data, release):
+def test_anything_drawn_loads_as_it_was_saved(data, release):
     vmsd = data.draw(descriptions()).at(release)
     state = data.draw(states(vmsd))
     saved = encode(vmsd, state)
@@ -61,7 +61,7 @@ def test_whatever_is_drawn_loads_as_it_was_saved(data, release):
 
 @laws
 @given(states(DEVICE))
-def test_a_state_of_a_description_of_ones_own_comes_back(state):
+def test_a_state_of_a_users_description_survives(state):
     saved = encode(DEVICE, state)
     _, back, error = decode(DEVICE, memoryview(saved), 0, 2, state=Record())
     assert error is None
@@ -69,8 +69,8 @@ def test_a_state_of_a_description_of_ones_own_comes_back(state):
 
 
 @pytest.mark.parametrize("value", [0, 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF])
-def test_fields_draw_the_edges_of_what_they_hold(value):
-    """An edge is found at once: a number of 32 bits at random would need thousands of millions of tries."""
+def test_fields_draw_edge_values(value):
+    """An edge value is found at once; random 32-bit numbers would need billions of tries."""
     assert find(states(DEVICE), lambda state: state.mode == value, settings=settings(max_examples=500))
 
 
@@ -100,7 +100,7 @@ def test_a_stream_of_sections_is_read_to_its_end(data):
 
 @laws
 @given(streams(COMMAND))
-def test_a_stream_of_a_configuration_is_one_whatever_its_values(data):
+def test_a_stream_of_a_configuration_is_valid_with_any_values(data):
     stream = open_stream(data)
     assert stream.findings == []
     sent = Instance(build(parse(COMMAND)).machine).save()
@@ -109,7 +109,7 @@ def test_a_stream_of_a_configuration_is_one_whatever_its_values(data):
 
 @laws
 @given(streams(COMMAND))
-def test_a_destination_takes_or_refuses_it_by_its_rules(data):
+def test_a_destination_accepts_or_refuses_it_by_its_rules(data):
     verdict = Instance(build(parse(COMMAND)).machine).load(memoryview(data))
     framing = {"section-footer", "footer-missing", "unknown-type", "unknown-section", "trailing-error"}
     assert verdict.decided_by is None or verdict.decided_by.rule not in framing, verdict
@@ -122,12 +122,12 @@ def test_a_command_that_does_not_start_has_no_streams():
 
 @laws
 @given(mutated(base(SMALL)))
-def test_mutated_streams_meet_nothing_but_our_errors(data):
+def test_mutated_streams_raise_only_our_errors(data):
     assert Instance(destination(SMALL)).load(memoryview(data))
     try:
         open_stream(data)
     except VmstateError as error:
-        assert str(error)  # noqa: PT017 - whatever is refused, is refused by us
+        assert str(error)  # noqa: PT017 - any refusal must be our own error
 
 
 @laws

@@ -1,4 +1,4 @@
-"""docs/proposals.md: every rule and hook has its example, and each one does what stands under it."""
+"""docs/proposals.md: every rule and hook has an example, and each one has the result shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REST = "-nodefaults -m 256"
 
 
 def printed(section, folder):
-    """What the page shows under an example: both command lines, the outcome, what each side says."""
+    """The lines that the page shows after an example: both command lines, the outcome, each side's lines."""
     code = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
     source, destination = re.search(r"^(.+) → (.+)$", section, re.MULTILINE).groups()
     file = folder / "mine.py"
@@ -38,12 +38,12 @@ def printed(section, folder):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_does_what_stands_under_it(name, tmp_path):
+def test_an_example_has_the_result_shown(name, tmp_path):
     shown = re.findall(r"```text\n(.*?)```", EXAMPLES[name], re.DOTALL)
     assert shown == [printed(EXAMPLES[name], tmp_path)]
 
 
-def test_everything_that_can_be_changed_has_its_example():
+def test_every_rule_and_hook_has_an_example():
     assert set(EXAMPLES) == RULE_NAMES | HOOK_NAMES | DECLARED | {"description"}
 
 

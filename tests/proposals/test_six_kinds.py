@@ -1,4 +1,4 @@
-"""The six kinds of patches that a reviewer meets, each written outside of the project."""
+"""Six kinds of patches that a reviewer meets, each written outside of the project."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def post_migration(merged, machine, incoming):
 """
 IOCTL = """
 from vmstate.proposals import *
-proposal = Proposal("p", "7.2", "KVM is always told of the compat mode")
+proposal = Proposal("p", "7.2", "KVM is always given the compat mode")
 
 @proposal.rule
 def arch_compat(merged, machine, old, new):
@@ -93,8 +93,8 @@ def judged(tmp_path, capsys, text, *options):
     ],
 )  # fmt: skip
 def test_a_patch_of_each_kind(tmp_path, capsys, text, options, status, expected):
-    told, result = judged(tmp_path, capsys, text, *options)
-    assert told == status
+    exit_status, result = judged(tmp_path, capsys, text, *options)
+    assert exit_status == status
     assert result["pairs"]
     found = [
         (group["kind"], group["direction"], line["line"])
@@ -107,7 +107,7 @@ def test_a_patch_of_each_kind(tmp_path, capsys, text, options, status, expected)
         )
 
 
-def test_what_ov5_says_shows_once_a_guest_has_booted(tmp_path, capsys):
+def test_the_effect_on_ov5_shows_once_a_guest_has_booted(tmp_path, capsys):
     narrow = ["--releases", "7.2", "--types", "pseries-4.1", "--hosts", "tcg", "--guest", "linux-6.1"]
     status, result = judged(tmp_path, capsys, OV5, *narrow)
     assert status == 0

@@ -1,4 +1,4 @@
-"""What-if: its verdicts are those of a plain migration, its causes are what a reviewer would say."""
+"""What-if: its verdicts are those of a plain migration, its causes those that a reviewer would name."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def test_verdicts_are_those_of_migrate(name, guest):
         done = judge.run(task)
         for row in chance.sample(list(done.rows), min(8, len(done.rows))):
             plain = [answers(judge, row, when) for when in (BEFORE, AFTER)]
-            told = [tuple(answer[:3]) for answer in done.changes[row[-1]]] if row[-1] >= 0 else plain[:1] * 2
-            assert plain == told, judge.command_line(int(row[0]), AFTER, Setting(*map(int, row[2:7])))
+            found = [tuple(answer[:3]) for answer in done.changes[row[-1]]] if row[-1] >= 0 else plain[:1] * 2
+            assert plain == found, judge.command_line(int(row[0]), AFTER, Setting(*map(int, row[2:7])))
             judged += 1
     assert judged
 
@@ -64,23 +64,23 @@ def xics_xive():
     return groups(what_if(Question("cap-xics-xive", chosen=SMALL), jobs=1))
 
 
-def test_the_messages_of_the_thread_come_in_the_modes_that_it_says(xics_xive):
+def test_the_messages_of_the_thread_appear_in_its_modes(xics_xive):
     broken = [group for group in xics_xive if group.cause.kind == Kind.BROKEN]
-    said = {
+    facts = {
         (group.cause.direction, line[1]): group.common
         for group in broken
         for line in group.new
         if "higher level" in line[1]
     }
-    assert set(said) == {
+    assert set(facts) == {
         (Direction.TO, f"cap-{name} higher level (1) in incoming stream than on destination (0)")
         for name in ("xics", "xive")
     }
     modes = {"cap-xics": "both: ic-mode xive", "cap-xive": "both: ic-mode xics"}
-    assert all(modes[line.partition(" ")[0]] in common for (_, line), common in said.items())
+    assert all(modes[line.partition(" ")[0]] in common for (_, line), common in facts.items())
 
 
-def test_the_command_line_of_a_group_shows_it(xics_xive, capsys):
+def test_the_command_line_of_a_group_reproduces_it(xics_xive, capsys):
     for group in xics_xive[:6]:
         main(["migrate", *group.example])
         printed = capsys.readouterr().out
@@ -90,7 +90,7 @@ def test_the_command_line_of_a_group_shows_it(xics_xive, capsys):
         assert str(group.change.before.outcome) != "accept" or "accepted" in before
 
 
-def test_options_that_are_new_stand_apart(xics_xive):
+def test_new_options_are_separate(xics_xive):
     for group in xics_xive:
         names_new = any("cap-xics=" in side or "cap-xive=" in side for side in group.example)
         assert names_new == (group.cause.kind == Kind.NEW_OPTION)
@@ -109,7 +109,7 @@ def test_a_proposal_that_changes_nothing_changes_nothing(tmp_path):
     assert main(["whatif", str(file), "--releases", "4.2", "--types", "pseries-4.1", "--jobs", "1"]) == 0
 
 
-def test_two_proposals_and_the_other_way_round():
+def test_two_proposals_in_both_directions():
     one, other = "htm-hack-in-defaults", "htm-hack-after-defaults"
     chosen = ChosenSet(releases=("2.11", "2.12"), types=("pseries-2.11",), hosts=("tcg",), cpus=("",))
     ways = [groups(what_if(Question(a, b, chosen=chosen), jobs=1)) for a, b in ((one, other), (other, one))]
@@ -124,13 +124,13 @@ def test_the_hack_in_the_defaults_is_rejected_by_2_12_with_the_line_of_the_threa
     chosen = ChosenSet(releases=("2.12",), types=("pseries-2.11",), hosts=("tcg",), cpus=("",))
     found = groups(what_if(Question("htm-hack-in-defaults", chosen=chosen), jobs=1))
     line = "cap-htm higher level (1) in incoming stream than on destination (0)"
-    told = [
+    causes = [
         (group.cause.kind, group.cause.direction) for group in found if ("destination", line) in group.new
     ]
-    assert told == [(Kind.BROKEN, Direction.FROM), (Kind.STARTS_REJECTED, Direction.FROM)]
+    assert causes == [(Kind.BROKEN, Direction.FROM), (Kind.STARTS_REJECTED, Direction.FROM)]
 
 
-def test_later_releases_have_it_too():
+def test_later_releases_can_have_it_too():
     plain, later = (
         Question("cap-xics-xive", later=later, chosen=SMALL).opened().programs for later in (False, True)
     )
@@ -138,7 +138,7 @@ def test_later_releases_have_it_too():
     assert [program.affected for program in later] == [True, False, False, True]
 
 
-def test_an_interrupted_answer_holds_what_was_done():
+def test_an_interrupted_result_has_the_finished_part():
     def stop(done, of):
         if done >= 5:
             raise KeyboardInterrupt
@@ -162,7 +162,7 @@ def test_ctrl_c_ends_with_a_report_and_130(tmp_path):
     result = json.loads(done.stdout)["result"]
     assert not result["complete"]
     assert result["part_done"] < 1
-    assert bool(result["pairs"]) == (result["part_done"] > 0)  # a busy machine may not have begun
+    assert bool(result["pairs"]) == (result["part_done"] > 0)  # a busy machine may not have started any
 
 
 def test_the_report_ends_with_what_it_does_not_cover(capsys):
@@ -188,7 +188,7 @@ def test_the_report_ends_with_what_it_does_not_cover(capsys):
     assert main(words[1:]) == 1
 
 
-def test_a_set_of_ones_own(tmp_path):
+def test_a_users_own_set(tmp_path):
     file = tmp_path / "set.toml"
     file.write_text(
         'releases = ["4.1-5.0"]\ntypes = ["pseries-4.1"]\nhosts = ["tcg"]\nic-modes = ["", "xive"]\n'
@@ -197,7 +197,7 @@ def test_a_set_of_ones_own(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [{"colour": []}, {"types": "pseries"}, {"rest": []}, {"cpus": [8]}])
-def test_a_set_that_is_none(wrong):
+def test_a_malformed_set(wrong):
     with pytest.raises(ConfigurationError):
         chosen_from(wrong)
 
@@ -206,12 +206,12 @@ def test_a_set_that_is_none(wrong):
     ("proposal", "against"),
     [("no-such", ""), ("cap-xics-xive", "compat-as-posted"), ("cap-xics-xive", "cap-xics-xive")],
 )
-def test_a_question_that_is_none(proposal, against):
+def test_an_invalid_question(proposal, against):
     with pytest.raises(ConfigurationError):
         Question(proposal, against).opened()
 
 
-def test_a_side_varies_in_one_thing_and_sides_differ_in_one():
+def test_a_side_varies_in_one_option_and_sides_differ_in_one():
     for a, b in ChosenSet().pairs_of_variations:
         assert sum(value > 0 for value in a) <= 1
         assert sum(value > 0 for value in b) <= 1

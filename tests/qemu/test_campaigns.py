@@ -1,4 +1,4 @@
-"""Campaigns of tools/judge: the questions follow from the seed; a few are put to the installed QEMUs."""
+"""Campaigns of tools/judge: the seed determines the questions; a few are given to the installed QEMUs."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def guesses(seed, count=150):
     return [made.pair(older, newer) for _ in range(count)]
 
 
-def test_the_same_seed_gives_the_same_guesses_and_another_does_not():
+def test_guesses_depend_on_the_seed():
     assert guesses(1) == guesses(1) != guesses(2)
 
 
-def test_guesses_are_modelled_and_every_outcome_is_among_them():
+def test_guesses_are_modelled_and_have_all_outcomes():
     outcomes = set()
     for first, second in guesses(4):
         try:
@@ -55,7 +55,7 @@ def test_a_crash_is_a_reject():
     assert not comparison("stalled", "reject").same_outcome
 
 
-def test_a_programs_lines_about_its_installation_are_not_a_difference():
+def test_lines_about_the_installation_are_not_a_difference():
     noise = "failed to open module: /usr/lib/qemu/audio-alsa.so: undefined symbol: audio_calloc"
     assert Comparison(Answer("accept", (noise,)), Answer("accept")).same
 
@@ -100,7 +100,7 @@ def _lines():
     return {release.line for release in WORLD.newest}
 
 
-#: A QEMU installed without its recommended packages prints this for cards that need a ROM.
+#: A QEMU that was installed without its recommended packages prints this about cards that need a ROM.
 NO_FIRMWARE = "failed to find romfile"
 
 

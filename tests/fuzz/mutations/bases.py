@@ -1,4 +1,4 @@
-"""Captured streams taken apart, and destinations that take them, built once."""
+"""Captured streams taken apart, and destinations that accept them, built once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.instance import Instance
 
-#: Streams that have, between them, all that a mutation may need.
+#: Streams that together have everything that the mutations need.
 NAMES = (
     "7.2-pseries-7.2",
     "7.2-peripherals",
@@ -32,7 +32,7 @@ def base(name: str) -> Anatomy:
     return Anatomy(compact(corpus.load(name)), name)
 
 
-#: Options that the recorded command line lacks: what was given only to see the guest boot.
+#: Options that the recorded command line lacks: they were given only to see the guest boot.
 MORE = {"7.2-booted-power8-hpt-xics": " -serial null"}
 
 
@@ -57,5 +57,5 @@ def mutated(name: str, *steps: tuple[str, dict[str, object]]) -> bytes:
 
 
 def loaded(name: str, *steps: tuple[str, dict[str, object]]) -> Verdict:
-    """What the simulated destination makes of the mutated stream, with all its checks."""
+    """The simulated destination's verdict on the mutated stream, with all its checks."""
     return Instance(destination(name), trace=True).load(memoryview(mutated(name, *steps)))

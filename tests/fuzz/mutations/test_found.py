@@ -1,4 +1,4 @@
-"""What campaigns found in our own code, and facts of QEMU that they brought up: each with its recipe."""
+"""Findings of campaigns in our own code, and facts about QEMU that they showed, each with its recipe."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def within(depth: int, body: str = "end") -> tuple[str, dict[str, object]]:
     return "packaged-within", {"before": "timer", "depth": depth, "body": body}
 
 
-def test_a_vmdescs_version_of_many_digits_is_a_finding():
+def test_a_version_of_many_digits_in_a_vmdesc_is_a_finding():
     numbers = "vmdesc-number", {"number": 207, "value": "9" * 25, "repaired": True}
     stream = open_stream(mutated("x86_64-microvm", numbers))
     errors = [decoded.error for decoded in map(Contents(stream).decoded, stream.devices)]
     assert any("more than 32 bits" in str(error) for error in errors)
 
 
-def test_a_count_of_capabilities_is_no_search_through_the_stream():
+def test_a_large_count_of_capabilities_is_read_quickly():
     data = mutated(SMALL, ("capabilities", {"name": "", "times": 2, "count": "0x80000000"}))
     start = time.process_time()
     answer = Reader().run(memoryview(data)).answer
@@ -38,13 +38,13 @@ def test_a_count_of_capabilities_is_no_search_through_the_stream():
 
 
 @pytest.mark.parametrize("depth", [1, 2, 16, 256])
-def test_packages_within_packages_come_from_the_migrations_file(depth):
-    """As asked of QEMU 5.2 to 11.1: the inner one's length and content are in the outermost stream."""
+def test_nested_packages_are_read_from_the_migration_file(depth):
+    """As seen in QEMU 5.2 to 11.1: the inner package's length and content are in the outermost stream."""
     assert loaded(SMALL, within(depth)).outcome == "accept"
 
 
-def test_a_package_inside_a_package_as_the_format_nests_them_is_refused():
-    """Real QEMU 7.2 printed this: what it takes for the inner length is the next section's beginning."""
+def test_a_properly_nested_package_is_refused():
+    """As real QEMU 7.2 printed: it reads the next section's beginning as the inner length."""
     inside = "packaged-nested", {"before": "timer", "depth": 2, "body": "end"}
     assert loaded(SMALL, inside).messages == [
         "CMD_PACKAGED: Buffer receive fail ret=2302444 length=67108864",
@@ -52,8 +52,8 @@ def test_a_package_inside_a_package_as_the_format_nests_them_is_refused():
     ]
 
 
-def test_packages_too_deep_for_the_stack_end_qemu():
-    """Real QEMU of every release asked crashed so (signal 11) at a depth of 16384."""
+def test_packages_too_deep_for_the_stack_crash_qemu():
+    """All tested releases of real QEMU crashed (signal 11) at a depth of 16384."""
     verdict = loaded(SMALL, within(16384))
     assert verdict.decided_by is not None
     assert verdict.decided_by.rule == "aborted"
@@ -82,7 +82,7 @@ def test_how_large_a_package_may_be(command, line):
 
 
 def test_virtio_queues_are_counted_before_they_are_read():
-    """A count of millions, and an array as long: refused at once."""
+    """A count of millions with an array of that length is refused at once."""
     name = "7.2-peripherals"
     queues = "pci@800000020000000:03.0/virtio-rng.virtio.queues"
     start = time.process_time()
@@ -103,15 +103,15 @@ def test_virtio_queues_are_counted_before_they_are_read():
         ("5.2-peripherals-pseries-2.4", "0x80", False),
     ],
 )
-def test_a_network_card_with_other_queues_than_its_own_ends_qemu(name, count, ends):
-    """As real 7.2.22 and 10.0.13 did: they make as many queues as come, and look at no limit."""
+def test_a_network_card_with_another_number_of_queues_crashes_qemu(name, count, ends):
+    """As in real 7.2.22 and 10.0.13: they create as many queues as the stream has, without a limit."""
     queues = "pci@800000020000000:00.0/virtio-net.virtio.queues"
     verdict = loaded(name, ("count-edge", {"count": queues, "value": count, "repaired": True}))
     assert (verdict.decided_by is not None and verdict.decided_by.rule == "aborted") is ends
 
 
-def test_what_may_be_a_subsection_behind_an_array_at_the_streams_end_fails_its_last_element():
-    """As real 7.2.22 said: the byte 5 is there, the length of the name is not."""
+def test_a_possible_subsection_after_an_array_at_the_end_of_the_stream_fails_the_last_element():
+    """As real 7.2.22 printed: the byte 5 is present, but not the length of the name."""
     anatomy = base(SMALL)
     count = anatomy.leaves["spapr_pci.msi_devs_num"]
     entries = b"".join(number.to_bytes(4, "big") * 3 for number in (7, 8))

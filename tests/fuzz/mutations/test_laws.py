@@ -1,4 +1,4 @@
-"""What holds of every mutation, whatever it changes."""
+"""Laws that hold for every mutation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def draws(mutation: Mutation, name: str):
 
 
 @each
-def test_a_mutation_is_named_and_said_in_a_sentence(mutation: Mutation):
+def test_a_mutation_has_a_name_and_a_sentence(mutation: Mutation):
     assert mutation.about.endswith(".")
     assert mutation.name == mutation.function.__name__.replace("_", "-")
     given_ = list(inspect.signature(mutation.function).parameters)
@@ -59,7 +59,7 @@ def test_a_mutation_changes_some_captured_stream(mutation: Mutation):
 
 @each
 @pytest.mark.parametrize("name", NAMES)
-def test_edits_are_inside_the_stream(mutation: Mutation, name: str):
+def test_splices_are_inside_the_stream(mutation: Mutation, name: str):
     size = len(base(name).data)
     for chosen in draws(mutation, name):
         for splice in mutation.splices(base(name), chosen):
@@ -67,7 +67,7 @@ def test_edits_are_inside_the_stream(mutation: Mutation, name: str):
 
 
 @each
-def test_a_mutation_is_decided_by_its_seed_and_survives_json(mutation: Mutation):
+def test_a_mutation_is_determined_by_its_seed_and_survives_json(mutation: Mutation):
     for name in NAMES[:3]:
         for chosen, again in zip(draws(mutation, name), draws(mutation, name), strict=True):
             assert chosen == again
@@ -77,7 +77,7 @@ def test_a_mutation_is_decided_by_its_seed_and_survives_json(mutation: Mutation)
 
 
 @each
-def test_making_a_mutation_simpler_comes_to_an_end(mutation: Mutation):
+def test_simplifying_a_mutation_ends(mutation: Mutation):
     for name in NAMES[:3]:
         for chosen in list(draws(mutation, name))[:5]:
             steps = 0
@@ -89,14 +89,14 @@ def test_making_a_mutation_simpler_comes_to_an_end(mutation: Mutation):
 
 
 @each
-def test_parameters_that_are_not_its_own_are_refused(mutation: Mutation):
+def test_unknown_parameters_are_refused(mutation: Mutation):
     with pytest.raises(ConfigurationError):
         mutation.splices(base(SMALL), {"nothing of the kind": 1})
 
 
 @given(st.sampled_from(list(MUTATIONS)), st.data())
 @settings(max_examples=300, deadline=None)
-def test_parameters_that_no_draw_gives_are_our_errors_or_edits_inside_the_stream(name, data):
+def test_arbitrary_parameters_raise_our_errors_or_give_splices_inside_the_stream(name, data):
     mutation = MUTATIONS[name]
     anything = st.one_of(
         st.integers(), st.text(max_size=5), st.none(), st.booleans(), st.lists(st.integers(), max_size=2)
@@ -113,7 +113,7 @@ def test_parameters_that_no_draw_gives_are_our_errors_or_edits_inside_the_stream
 
 @given(st.integers(0, 2**32), st.sampled_from(NAMES))
 @settings(max_examples=200, deadline=None)
-def test_mutations_can_be_put_together(seed, name):
+def test_mutations_can_be_combined(seed, name):
     recipe = drawn(base(name), seed)
     assert recipe == drawn(base(name), seed) == Recipe.from_json(json.loads(str(recipe)))
     splices = recipe.splices(base(name))
@@ -128,7 +128,7 @@ def test_mutations_can_be_put_together(seed, name):
         assert view == base(name).data
 
 
-def test_steps_in_another_order_change_the_same_unless_they_overlap():
+def test_the_order_of_steps_matters_only_if_they_overlap():
     one = Step("section-missing", {"section": "timer"})
     other = Step("field-edge", {"field": "icp/server.xirr", "value": "top"})
     there, back = (Recipe(base(SMALL).sha256, SMALL, steps) for steps in ((one, other), (other, one)))
@@ -136,8 +136,8 @@ def test_steps_in_another_order_change_the_same_unless_they_overlap():
 
 
 @each
-def test_a_destination_says_what_it_makes_of_each(mutation: Mutation):
-    """Nothing but our own errors, and no endless load, from the simulator and from the parser."""
+def test_a_destination_handles_each_mutation(mutation: Mutation):
+    """The simulator and the parser raise only our own errors, and end."""
     name = next((n for n in NAMES[:5] if mutation.draw(base(n), Random(0)) is not None), None)
     if name is None:
         pytest.skip("needs a stream of another machine")
@@ -152,11 +152,11 @@ def test_a_destination_says_what_it_makes_of_each(mutation: Mutation):
             stream = open_stream(data, Measured(declarations))
             assert sum(1 for _ in walk(Contents(stream, declarations)))
         except VmstateError as error:
-            assert str(error)  # noqa: PT017 - whatever is refused, is refused by us
+            assert str(error)  # noqa: PT017 - any refusal must be our own error
 
 
 def test_drawing_is_quick():
-    """Far below what a load takes; the bound is generous, for a machine that is busy."""
+    """Drawing takes far less than a load; the bound is generous, for a busy machine."""
     import time
 
     anatomy = base(SMALL)

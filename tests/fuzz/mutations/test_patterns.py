@@ -1,7 +1,7 @@
-"""The patterns of security bugs that were reached through streams: each has a mutation, each is stopped.
+"""The patterns of security bugs that streams could reach: each has a mutation, and each is stopped.
 
-The streams are captured ones, and one that the simulated QEMU 3.1 sends: the last release that checks the
-control transfers of USB devices.  docs/fuzzing.md has the table for people.
+The streams are captured ones, and one of the simulated QEMU 3.1, the last release that checks the control
+transfers of USB devices.  docs/fuzzing.md has the table for people.
 """
 
 from __future__ import annotations
@@ -301,7 +301,7 @@ def loaded(case: Case) -> Verdict:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.pattern}: {case.mutation} of {case.stream}")
-def test_a_pattern_reaches_the_check_that_is_meant_to_stop_it(case: Case):
+def test_a_pattern_reaches_the_check_that_stops_it(case: Case):
     verdict = loaded(case)
     decided = verdict.decided_by
     assert decided is not None, verdict
@@ -319,7 +319,7 @@ def test_a_pattern_reaches_the_check_that_is_meant_to_stop_it(case: Case):
     ],
 )
 def test_a_mapped_ram_header_of_zeros_is_stopped_by_the_parser(parameters, found):
-    """A destination has the capability only if asked; a parser must not divide by what the header says."""
+    """A destination has the capability only on request; a parser must not divide by the header's 0."""
     data = bases.mutated(SMALL, ("mapped-ram-header", parameters))
     try:
         findings = [finding.message for finding in open_stream(data).findings]
@@ -328,7 +328,7 @@ def test_a_mapped_ram_header_of_zeros_is_stopped_by_the_parser(parameters, found
     assert any(found in message for message in findings), findings
 
 
-def test_without_the_mutation_the_streams_are_taken():
+def test_without_the_mutation_the_streams_are_accepted():
     for name in {case.stream for case in CASES} - {USB}:
         verdict = Instance(bases.destination(name)).load(memoryview(bases.base(name).data))
         assert verdict.outcome == "accept", (name, verdict)

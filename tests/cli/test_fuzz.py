@@ -41,13 +41,13 @@ def test_the_walkthrough_finds_and_shrinks_the_overflow_and_the_index_of_the_rin
 
 def test_the_fixed_device_has_no_findings(capsys, tmp_path):
     text = Path(RING).read_text()
-    mended = text.replace(
+    fixed = text.replace(
         'fields=[UInt32("used"), ',
         'fields=[UInt32("used"), Validate("used fits", lambda ring, version: ring.used <= RING_SIZE), ',
     ).replace("UInt64, VMState", "UInt64, Validate, VMState")
-    mended = mended.replace("ring.next > RING_SIZE", "ring.next >= RING_SIZE")
+    fixed = fixed.replace("ring.next > RING_SIZE", "ring.next >= RING_SIZE")
     file = tmp_path / "ring.py"
-    file.write_text(mended)
+    file.write_text(fixed)
     status, answer = result(capsys, "fuzz", "--device", str(file), "--runs", "3000")
     assert answer["result"]["found"] == []
     assert status == 0

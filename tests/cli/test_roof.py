@@ -165,7 +165,7 @@ def in_a_terminal(script, **environment):
     try:
         ours, theirs = pty.openpty()
     except OSError as error:
-        pytest.skip(f"no pseudo-terminal here: {error}")
+        pytest.skip(f"no pseudo-terminal available: {error}")
     env = {**os.environ, "TERM": "xterm", **environment}
     with subprocess.Popen([sys.executable, "-c", script], stdout=theirs, stderr=theirs, env=env):
         os.close(theirs)

@@ -96,7 +96,7 @@ def real(command: str) -> Real:
     try:
         return Real([str(find(program.removeprefix("qemu-")).path), *words])
     except Exception as error:  # noqa: BLE001 - any reason why that QEMU cannot be run
-        pytest.skip(f"no {program} here: {error}")
+        pytest.skip(f"{program} is not available: {error}")
 
 
 @pytest.mark.parametrize("path", CAMPAIGNS, ids=named)

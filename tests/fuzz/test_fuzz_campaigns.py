@@ -121,7 +121,9 @@ def test_a_folder_has_streams_state_and_findings(device, tmp_path):
     assert {found.key for found in read_findings(tmp_path / "findings.jsonl")} == set(tally.found)
     worker = Worker(device)
     for found in tally.found.values():
-        assert found.key in {again.key for again in worker.found(found.recipe)}, "a finding can be seen again"
+        assert found.key in {again.key for again in worker.findings(found.recipe)}, (
+            "a finding can be seen again"
+        )
 
 
 def test_a_folder_of_another_campaign_is_refused(device, tmp_path):
@@ -223,7 +225,7 @@ def test_twenty_thousand_streams_leak_no_memory():
 
 
 @pytest.mark.qemu
-@pytest.mark.skipif(shutil.which("qemu-system-ppc64") is None, reason="no qemu-system-ppc64 here")
+@pytest.mark.skipif(shutil.which("qemu-system-ppc64") is None, reason="qemu-system-ppc64 is not installed")
 def test_a_qemu_that_is_not_simulated_can_be_tested_alone(machine):
     real = ("qemu-system-ppc64", *COMMAND.split()[1:])
     plan = replace(machine, on=None, real=real, only=("footers",))

@@ -46,8 +46,8 @@ def test_an_exception_while_reading_is_a_finding_that_its_recipe_reproduces(monk
     tally = worker.batch(Batch(0, COUNT))
     (found,) = tally.found.values()
     assert (found.target, found.signature) == ("reading", "KeyError in test_reading.py broken: 'ics'")
-    assert worker.found(found.recipe, closely=False) == []
-    assert [again.key for again in worker.found(found.recipe)] == [found.key]
+    assert worker.findings(found.recipe, sampled=False) == []
+    assert [again.key for again in worker.findings(found.recipe)] == [found.key]
 
 
 def test_a_finding_without_a_place_is_a_fault(monkeypatch):

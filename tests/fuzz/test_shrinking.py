@@ -142,7 +142,7 @@ def test_a_recipe_that_shows_nothing_is_returned_unchanged(base):
     recipe = Recipe(base.sha256, base.name, NOISE)
     shrinker = Shrinker(base, lambda _: False)
     assert shrinker.shrink(recipe) is recipe
-    assert shrinker.asked == 1
+    assert shrinker.runs == 1
 
 
 def test_shrinking_respects_its_limit_of_tries(base):

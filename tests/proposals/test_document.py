@@ -14,7 +14,7 @@ from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.migration import migrate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "proposals.md").read_text("utf-8")
-_TEXTS = re.findall(r"```text\n(.*?)```", PAGE.split("## What a patch")[0], re.DOTALL)
+_TEXTS = re.findall(r"```text\n(.*?)```", PAGE.split("## Declarations")[0], re.DOTALL)
 PRELUDE = next(text for text in _TEXTS if "import" in text)
 DECLARED = {"Capability", "Difference", "MachineType", "Subsection", "Host"}
 EXAMPLES = {

@@ -65,7 +65,7 @@ def xics_xive():
 
 
 def test_the_messages_of_the_thread_appear_in_its_modes(xics_xive):
-    broken = [group for group in xics_xive if group.cause.kind == Kind.BROKEN]
+    broken = [group for group in xics_xive if group.cause.kind == Kind.NO_LONGER_MIGRATES]
     facts = {
         (group.cause.direction, line[1]): group.common
         for group in broken
@@ -113,11 +113,11 @@ def test_two_proposals_in_both_directions():
     one, other = "htm-hack-in-defaults", "htm-hack-after-defaults"
     chosen = ChosenSet(releases=("2.11", "2.12"), types=("pseries-2.11",), hosts=("tcg",), cpus=("",))
     ways = [groups(what_if(Question(a, b, chosen=chosen), jobs=1)) for a, b in ((one, other), (other, one))]
-    broken, mended = (
+    broken, fixed = (
         sum(group.pairs for group in found if group.cause.kind == kind)
-        for found, kind in zip(ways, (Kind.BROKEN, Kind.MENDED), strict=True)
+        for found, kind in zip(ways, (Kind.NO_LONGER_MIGRATES, Kind.FIXED), strict=True)
     )
-    assert broken == mended > 0
+    assert broken == fixed > 0
 
 
 def test_the_hack_in_the_defaults_is_rejected_by_2_12_with_the_line_of_the_thread():
@@ -127,7 +127,7 @@ def test_the_hack_in_the_defaults_is_rejected_by_2_12_with_the_line_of_the_threa
     causes = [
         (group.cause.kind, group.cause.direction) for group in found if ("destination", line) in group.new
     ]
-    assert causes == [(Kind.BROKEN, Direction.FROM), (Kind.STARTS_REJECTED, Direction.FROM)]
+    assert causes == [(Kind.NO_LONGER_MIGRATES, Direction.FROM), (Kind.STARTS_REJECTED, Direction.FROM)]
 
 
 def test_later_releases_can_have_it_too():

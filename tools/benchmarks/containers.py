@@ -34,5 +34,5 @@ def rows(*, smoke: bool) -> Iterator[Row]:
             save(path, rewrap([layer(kind)], pieces(content), len(content)))
             seconds = best_of(lambda file=path: open_input(file).close(), repeat)
             there = shutil.which(program)
-            beside = best_child([program, "-dc", str(path)], repeat).seconds if there else None
-            yield Row(f"{kind}, {megabytes} MB of stream", seconds, None, beside, f"`{program} -dc`")
+            baseline = best_child([program, "-dc", str(path)], repeat).seconds if there else None
+            yield Row(f"{kind}, {megabytes} MB of stream", seconds, None, baseline, f"`{program} -dc`")

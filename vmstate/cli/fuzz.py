@@ -145,7 +145,7 @@ def _recipes(options: argparse.Namespace, plan: Plan) -> Report:
     fine = True
     try:
         for recipe in recipes:
-            runs, found = worker.runs(recipe), worker.found(recipe)
+            runs, found = worker.runs(recipe), worker.findings(recipe)
             fine = fine and not found
             lines += [f"{step}" for step in recipe.steps]
             for one in runs:

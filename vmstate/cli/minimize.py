@@ -13,7 +13,7 @@ from vmstate.cli.campaigns import add_destination, recipes_and_plan
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import progress
 from vmstate.fuzz.recipe import Recipe
-from vmstate.fuzz.shrinking import shown, smallest
+from vmstate.fuzz.shrinking import minimized, worst_finding
 from vmstate.fuzz.splices import applied
 from vmstate.fuzz.tally import Found
 from vmstate.fuzz.worker import Subject, Worker
@@ -52,7 +52,7 @@ class _Shrunk:
     before: Recipe
     after: Recipe
     found: Found | None
-    asked: int
+    tries: int
     bytes: int
 
     def as_json(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class _Shrunk:
             "before": self.before.as_json(),
             "recipe": self.after.as_json(),
             "finding": finding,
-            "tries": self.asked,
+            "tries": self.tries,
             "stream_bytes": self.bytes,
         }
 
@@ -86,11 +86,11 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _shrunk(worker: Worker, recipe: Recipe, tries: int) -> _Shrunk:
-    wanted, closely = shown(worker, recipe)
+    wanted, sampled = worst_finding(worker, recipe)
     if wanted is None:
         return _Shrunk(recipe, recipe, None, 1, _size(worker, recipe))
-    after, found, asked = smallest(worker, recipe, wanted, tries, closely=closely)
-    return _Shrunk(recipe, after, found, asked, _size(worker, after))
+    after, found, runs = minimized(worker, recipe, wanted, tries, sampled=sampled)
+    return _Shrunk(recipe, after, found, runs, _size(worker, after))
 
 
 def _size(worker: Worker, recipe: Recipe) -> int:
@@ -113,7 +113,7 @@ def _lines(shrunk: Sequence[_Shrunk]) -> Iterator[str]:
             continue
         yield f"{one.found.kind}: {one.found.target}: {one.found.signature}"
         before = "mutation" if len(one.before.steps) == 1 else "mutations"
-        yield f"  {len(one.before.steps)} {before} before, {len(one.after.steps)} now ({one.asked} tries):"
+        yield f"  {len(one.before.steps)} {before} before, {len(one.after.steps)} now ({one.tries} tries):"
         yield from (f"  {step}" for step in one.after.steps)
         if one.after.without:
             sections = "1 section" if len(one.after.without) == 1 else f"{len(one.after.without)} sections"

@@ -68,8 +68,8 @@ def run(options: argparse.Namespace) -> Report:
         )
         simulated = _simulated(opened, command)
         findings = [*opened.findings, *differences(real, simulated)]
-    beside = simulated.as_json() if isinstance(simulated, Verdict) else None
-    result = {**real.as_json(), "simulated": beside}
+    simulated_json = simulated.as_json() if isinstance(simulated, Verdict) else None
+    result = {**real.as_json(), "simulated": simulated_json}
     agreed = not any(finding.rule in (_OUTCOME, _MESSAGES) for finding in findings)
     return Report(
         lines=_lines(real, simulated),

@@ -18,28 +18,33 @@ from vmstate.proposals.chosen_set import ChosenSet, read_set
 from vmstate.proposals.coverage import not_covered
 from vmstate.proposals.whatif import Question, WhatIf, what_if
 
-_COLOUR = {Kind.STARTS_NO_MORE: "red", Kind.BROKEN: "red", Kind.WARNS: "yellow", Kind.MENDED: "green"}
+_COLOUR = {
+    Kind.NO_LONGER_STARTS: "red",
+    Kind.NO_LONGER_MIGRATES: "red",
+    Kind.WARNS: "yellow",
+    Kind.FIXED: "green",
+}
 _HEADINGS = {
-    Kind.STARTS_NO_MORE: "no longer starts",
-    Kind.BROKEN: "no longer migrates",
+    Kind.NO_LONGER_STARTS: "no longer starts",
+    Kind.NO_LONGER_MIGRATES: "no longer migrates",
     Kind.STARTS_REJECTED: "now starts, but is rejected",
-    Kind.OTHERWISE: "fails differently",
-    Kind.MENDED: "now migrates",
-    Kind.QUIETER: "prints less",
-    Kind.TELLS_KVM: "makes different calls to KVM",
-    Kind.SENDS: "sends a different stream, with no other effect",
+    Kind.FAILS_DIFFERENTLY: "fails differently",
+    Kind.FIXED: "now migrates",
+    Kind.PRINTS_LESS: "prints less",
+    Kind.OTHER_KVM_CALLS: "makes different calls to KVM",
+    Kind.OTHER_STREAM: "sends a different stream, with no other effect",
     Kind.NEW_OPTION: "does not migrate, with a new option",
 }
 _AGAINST = {
-    Kind.STARTS_NO_MORE: "starts only with {other}",
-    Kind.BROKEN: "migrates only with {other}",
+    Kind.NO_LONGER_STARTS: "starts only with {other}",
+    Kind.NO_LONGER_MIGRATES: "migrates only with {other}",
     Kind.WARNS: "prints more with {name}",
     Kind.STARTS_REJECTED: "starts only with {name}, and is rejected",
-    Kind.OTHERWISE: "fails differently",
-    Kind.MENDED: "migrates only with {name}",
-    Kind.QUIETER: "prints more with {other}",
-    Kind.TELLS_KVM: "makes different calls to KVM",
-    Kind.SENDS: "sends a different stream, with no other effect",
+    Kind.FAILS_DIFFERENTLY: "fails differently",
+    Kind.FIXED: "migrates only with {name}",
+    Kind.PRINTS_LESS: "prints more with {other}",
+    Kind.OTHER_KVM_CALLS: "makes different calls to KVM",
+    Kind.OTHER_STREAM: "sends a different stream, with no other effect",
     Kind.NEW_OPTION: "does not migrate, with an option that only one of them has",
 }
 _SHOWN = 12  # causes shown of each kind without --all
@@ -121,7 +126,7 @@ def _result(answer: WhatIf, found: list[Group], seconds: float) -> object:
         "against": answer.opened.other.name if answer.opened.other else None,
         "pairs": len(answer.rows),
         "tried": answer.tried,
-        "changed": sum(group.pairs for group in found if group.cause.kind != Kind.SENDS),
+        "changed": sum(group.pairs for group in found if group.cause.kind != Kind.OTHER_STREAM),
         "complete": answer.complete,
         "part_done": done / of if of else 1.0,
         "seconds": round(seconds, 1),
@@ -166,7 +171,7 @@ class _WhatIfLines:
         program = opened.programs[0]
         against = f", against {opened.other.name}" if opened.other else ""
         yield self.style.paint("bold", f"{program.name(1)}{against}: {opened.proposal.says}")
-        changed = sum(group.pairs for group in self.found if group.cause.kind != Kind.SENDS)
+        changed = sum(group.pairs for group in self.found if group.cause.kind != Kind.OTHER_STREAM)
         yield (
             f"{_pairs(len(self.answer.rows))} that start on both sides, of {self.answer.tried:,} tried in "
             f"{self.seconds:.0f} s; {changed:,} of them changed"
@@ -186,7 +191,7 @@ class _WhatIfLines:
         name = self.answer.opened.programs[0].name(1)
         way = f"between two {name}" if cause.direction == Direction.BOTH else f"{cause.direction} {name}"
         every = "all" if group.matching == group.pairs else f"of {group.matching:,}"
-        lost = f", {group.migrated:,} of which migrated before" if cause.kind == Kind.STARTS_NO_MORE else ""
+        lost = f", {group.migrated:,} of which migrated before" if cause.kind == Kind.NO_LONGER_STARTS else ""
         yield f"  {number}. {way}: {_pairs(group.pairs)}{lost}: {every} with"
         yield f"       {'; '.join(group.common) or 'anything in the set'}"
         check = f" ({cause.check})" if cause.check else ""

@@ -7,7 +7,7 @@ import runpy
 from typing import Any
 
 from vmstate.errors import ConfigurationError
-from vmstate.proposals.files import all_beside, shipped_proposals
+from vmstate.proposals.files import shipped_proposals, with_all
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.catalogue import WORLD, World
 from vmstate.pseries.startup.command_line import Configuration, parse
@@ -39,7 +39,7 @@ def world_of(options: argparse.Namespace, *command_lines: str | None) -> World:
         proposals += made
     if any("+" in text for text in command_lines if text):
         proposals = [*shipped_proposals(), *proposals]
-    return all_beside(world, proposals)
+    return with_all(world, proposals)
 
 
 def _declared(file: str) -> tuple[list[Any], list[Proposal]]:

@@ -1,1 +1,1 @@
-"""Damage done to streams on purpose, and what must hold whatever is done."""
+"""Mutations of streams, the targets that read them, and campaigns of both."""

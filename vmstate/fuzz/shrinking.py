@@ -22,7 +22,7 @@ class Shrinker:
     base: Anatomy
     shows: Shows
     tries: int = 500
-    asked: int = 0
+    runs: int = 0
     _known: dict[str, bool] = field(default_factory=dict, repr=False)
 
     def shrink(self, recipe: Recipe) -> Recipe:
@@ -36,9 +36,9 @@ class Shrinker:
     def _still(self, recipe: Recipe) -> bool:
         key = str(replace(recipe, seed=None))
         if key not in self._known:
-            if self.asked >= self.tries:
+            if self.runs >= self.tries:
                 return False
-            self.asked += 1
+            self.runs += 1
             self._known[key] = self.shows(recipe)
         return self._known[key]
 
@@ -104,24 +104,24 @@ def _touches(splices: Sequence[Splice], start: int, end: int) -> bool:
     return any(splice.start < end and start < splice.end for splice in splices)
 
 
-def shown(worker: Worker, recipe: Recipe, kind: Kind | None = None) -> tuple[Found | None, bool]:
+def worst_finding(worker: Worker, recipe: Recipe, kind: Kind | None = None) -> tuple[Found | None, bool]:
     """Return the worst finding of a recipe (of a kind), and if only the slower, close run shows it."""
-    for closely in (False, True):
-        found = [one for one in worker.found(recipe, closely=closely) if kind in (None, one.kind)]
+    for sampled in (False, True):
+        found = [one for one in worker.findings(recipe, sampled=sampled) if kind in (None, one.kind)]
         if found:
-            return min(found, key=lambda one: list(Kind).index(one.kind)), closely
+            return min(found, key=lambda one: list(Kind).index(one.kind)), sampled
     return None, True
 
 
-def smallest(
-    worker: Worker, recipe: Recipe, wanted: Found, tries: int, *, closely: bool
+def minimized(
+    worker: Worker, recipe: Recipe, wanted: Found, tries: int, *, sampled: bool
 ) -> tuple[Recipe, Found, int]:
     """Return the smallest recipe, the finding as that recipe shows it, and the number of runs."""
 
-    def again(one: Recipe) -> Found | None:
-        found = worker.found(one, closely=closely)
+    def reproduced(one: Recipe) -> Found | None:
+        found = worker.findings(one, sampled=sampled)
         return next((other for other in found if other.key == wanted.key), None)
 
-    shrinker = Shrinker(worker.subject(recipe).anatomy, lambda one: again(one) is not None, tries)
+    shrinker = Shrinker(worker.subject(recipe).anatomy, lambda one: reproduced(one) is not None, tries)
     after = shrinker.shrink(recipe)
-    return after, again(after) or wanted, shrinker.asked
+    return after, reproduced(after) or wanted, shrinker.runs

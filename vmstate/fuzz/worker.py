@@ -67,11 +67,11 @@ class Worker:
             else None
         )
         self.subjects = [Subject(b, Anatomy(b.data(), b.name)) for b in plan.bases]
-        self.ours: Target = Reader() if device is None else device
-        self.sampled: list[Target] = []
+        self.own: Target = Reader() if device is None else device
+        self.extra: list[Target] = []
         if plan.on is not None:
-            self.ours = Simulated(plan.on)
-            self.sampled = [Reader(), Simulated(plan.on, traced=True)]
+            self.own = Simulated(plan.on)
+            self.extra = [Reader(), Simulated(plan.on, traced=True)]
         self.real: Real | None = None
         command = plan.command()
         if command is not None:
@@ -81,7 +81,7 @@ class Worker:
 
     def close(self) -> None:
         """Release the targets."""
-        for target in (self.ours, self.real, *self.sampled):
+        for target in (self.own, self.real, *self.extra):
             if target is not None:
                 target.close()
 
@@ -96,32 +96,30 @@ class Worker:
         start = time.monotonic()
         for number in range(batch.first, batch.first + batch.count):
             subject, recipe = self.recipe(number)
-            closely = self.plan.sample > 0 and number % self.plan.sample == 0
-            self._run(subject, recipe, tally, closely=closely)
+            sampled = self.plan.sample > 0 and number % self.plan.sample == 0
+            self._run(subject, recipe, tally, sampled=sampled)
         tally.seconds = time.monotonic() - start
         tally.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
         return tally
 
-    def _run(self, subject: Subject, recipe: Recipe, tally: Tally, *, closely: bool) -> None:
+    def _run(self, subject: Subject, recipe: Recipe, tally: Tally, *, sampled: bool) -> None:
         splices = recipe.splices(subject.anatomy)
         tally.runs += 1
         steps = [step.known for step in recipe.steps]
         tally.mutations.update(step.name for step in steps)
         tally.fields.update(subject.regions.touched(splices))
         with subject.bench.changed(splices) as stream:
-            ours = self._resources.run(self.ours, stream, subject.anatomy)
-            closer = [
-                self._resources.run(target, stream, subject.anatomy) for target in self.sampled if closely
-            ]
+            own = self._resources.run(self.own, stream, subject.anatomy)
+            extra = [self._resources.run(target, stream, subject.anatomy) for target in self.extra if sampled]
             real = None if self.real is None else self.real.run(stream)
-        asked = [ours] if real is None else [ours, real]
-        for run in asked:
+        runs = [own] if real is None else [own, real]
+        for run in runs:
             tally.outcomes[f"{run.target}: {run.answer.outcome}"] += 1
-        if ours.answer.rule is not None:
+        if own.answer.rule is not None:
             for step in steps:
-                tally.rules[f"{step.kind}: {ours.answer.rule}"] += 1
-        simulated = None if self.plan.on is None else ours
-        for run in (*asked, *closer):
+                tally.rules[f"{step.kind}: {own.answer.rule}"] += 1
+        simulated = None if self.plan.on is None else own
+        for run in (*runs, *extra):
             tally.traced.update(run.rules)
             for fault in run.faults:
                 tally.note(Found.of(_with_place(fault, simulated, steps), run.target, recipe, splices))
@@ -146,7 +144,7 @@ class Worker:
         """Run a recipe on our target and on the real QEMU.  Raises ConfigurationError for an unknown base."""
         subject = self.subject(recipe)
         with subject.bench.changed(recipe.splices(subject.anatomy)) as stream:
-            return [target.run(stream) for target in (self.ours, self.real) if target is not None]
+            return [target.run(stream) for target in (self.own, self.real) if target is not None]
 
     def subject(self, recipe: Recipe) -> Subject:
         """Return the base of a recipe.  Raises ConfigurationError if the plan does not have it."""
@@ -155,10 +153,10 @@ class Worker:
                 return subject
         raise ConfigurationError(f"the campaign has no stream {recipe.stream} ({recipe.base})")
 
-    def found(self, recipe: Recipe, *, closely: bool = True) -> list[Found]:
-        """Return the findings of one recipe; ``closely``: also run the targets of sampled runs."""
+    def findings(self, recipe: Recipe, *, sampled: bool = True) -> list[Found]:
+        """Return the findings of one recipe; ``sampled``: also run the targets of sampled runs."""
         tally = Tally()
-        self._run(self.subject(recipe), recipe, tally, closely=closely)
+        self._run(self.subject(recipe), recipe, tally, sampled=sampled)
         return list(tally.found.values())
 
 

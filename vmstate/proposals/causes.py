@@ -19,26 +19,26 @@ from vmstate.savevm.verdict import Outcome
 
 
 class Kind(StrEnum):
-    """The change of a pair, the gravest first.
+    """The change of a pair, the gravest first; the values are part of the JSON output.
 
     The last is for pairs that use an option of only one of the two programs; they have no verdict before.
     """
 
-    STARTS_NO_MORE = "starts no more"
-    BROKEN = "migrates no more"
+    NO_LONGER_STARTS = "starts no more"
+    NO_LONGER_MIGRATES = "migrates no more"
     WARNS = "warns"
     STARTS_REJECTED = "starts now, and is rejected"
-    OTHERWISE = "fails in another way"
-    MENDED = "migrates now"
-    QUIETER = "says less"
-    TELLS_KVM = "tells KVM something else"
-    SENDS = "sends something else, with no other effect"
+    FAILS_DIFFERENTLY = "fails in another way"
+    FIXED = "migrates now"
+    PRINTS_LESS = "says less"
+    OTHER_KVM_CALLS = "tells KVM something else"
+    OTHER_STREAM = "sends something else, with no other effect"
     NEW_OPTION = "with an option that is new: does not migrate"
 
     @property
     def bad(self) -> bool:
         """True if something that worked before no longer works, or is no longer silent."""
-        return self in {Kind.STARTS_NO_MORE, Kind.BROKEN, Kind.WARNS}
+        return self in {Kind.NO_LONGER_STARTS, Kind.NO_LONGER_MIGRATES, Kind.WARNS}
 
 
 class Direction(StrEnum):
@@ -162,19 +162,19 @@ def _cause(change: VerdictChange, direction: Direction, new_option: bool) -> Cau
     if kind == Kind.NEW_OPTION and after.outcome == Outcome.ACCEPT:
         return None
     decided = before if after.outcome == Outcome.ACCEPT else after
-    quiet = kind in {Kind.TELLS_KVM, Kind.SENDS}
+    quiet = kind in {Kind.OTHER_KVM_CALLS, Kind.OTHER_STREAM}
     check = "" if quiet else " ".join(filter(None, (decided.rule, decided.section, decided.path)))
     new, gone = _lines_beyond(after, before), _lines_beyond(before, after)
     match kind:
         case Kind.WARNS:
             shown = [line for line in new if line[0] in _STDERR]
-        case Kind.QUIETER:
+        case Kind.PRINTS_LESS:
             shown = [line for line in gone if line[0] in _STDERR]
-        case Kind.TELLS_KVM | Kind.SENDS:
+        case Kind.OTHER_KVM_CALLS | Kind.OTHER_STREAM:
             shown = [*new, *gone]
-        case Kind.MENDED:
+        case Kind.FIXED:
             shown = _errors(gone)
-        case Kind.OTHERWISE:
+        case Kind.FAILS_DIFFERENTLY:
             shown = _errors((*new, *gone))
         case _:
             shown = _errors(new)
@@ -188,17 +188,17 @@ def _errors(lines: Iterable[Line]) -> list[Line]:
 def _kind(before: PairVerdict, after: PairVerdict) -> Kind:
     was, now = before.outcome, after.outcome
     if before._replace(ioctls=after.ioctls, sends=after.sends) == after:
-        return Kind.SENDS if before.ioctls == after.ioctls else Kind.TELLS_KVM
+        return Kind.OTHER_STREAM if before.ioctls == after.ioctls else Kind.OTHER_KVM_CALLS
     if now in _REFUSED and was not in _REFUSED:
-        return Kind.STARTS_NO_MORE
+        return Kind.NO_LONGER_STARTS
     if was == Outcome.ACCEPT:
         if now == Outcome.ACCEPT:
             printed = any(side in _STDERR for side, _ in _lines_beyond(after, before))
-            return Kind.WARNS if printed else Kind.QUIETER
-        return Kind.BROKEN
+            return Kind.WARNS if printed else Kind.PRINTS_LESS
+        return Kind.NO_LONGER_MIGRATES
     if now == Outcome.ACCEPT:
-        return Kind.MENDED
-    return Kind.STARTS_REJECTED if was in _REFUSED and now == Outcome.REJECT else Kind.OTHERWISE
+        return Kind.FIXED
+    return Kind.STARTS_REJECTED if was in _REFUSED and now == Outcome.REJECT else Kind.FAILS_DIFFERENTLY
 
 
 def _output(answer: PairVerdict) -> list[Line]:

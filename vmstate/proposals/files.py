@@ -37,7 +37,7 @@ def shipped_proposals() -> tuple[Proposal, ...]:
     return tuple(proposal for file in files for proposal in read_proposals(file))
 
 
-def all_beside(world: World, proposals: Iterable[Proposal]) -> World:
+def with_all(world: World, proposals: Iterable[Proposal]) -> World:
     """Return ``world`` with all of these added, each one after the proposal that it is based on.
 
     Raises ConfigurationError if one is based on a proposal that does not exist.
@@ -47,11 +47,11 @@ def all_beside(world: World, proposals: Iterable[Proposal]) -> World:
         names = {proposal.name for proposal in waiting}
         ready = [p for p in waiting if p.base not in names - {p.name}] or waiting
         for proposal in ready:
-            world = proposal.beside(world)
+            world = proposal.added_to(world)
         waiting = [proposal for proposal in waiting if proposal not in ready]
     return world
 
 
 def with_proposals(world: World = WORLD, *proposals: Proposal) -> World:
     """Return ``world`` with all proposals of the package, and these."""
-    return all_beside(world, (*shipped_proposals(), *proposals))
+    return with_all(world, (*shipped_proposals(), *proposals))

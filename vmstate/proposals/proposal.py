@@ -89,7 +89,7 @@ class Proposal:
 
         return register
 
-    def beside(self, world: World = WORLD) -> World:
+    def added_to(self, world: World = WORLD) -> World:
         """Return ``world`` with this proposal added: ``qemu-RELEASE+NAME`` can be run in it.
 
         Raises ConfigurationError if it is based on a proposal that does not exist.

@@ -58,7 +58,7 @@ def find_proposal(text: str) -> tuple[Proposal, list[Proposal]]:
 class Question:
     """A question: a proposal compared with the release as it is, or with another proposal for it.
 
-    ``beside``: files with proposals that the chosen set names.  ``later``: releases after the proposal's
+    ``files``: files with proposals that the chosen set names.  ``later``: releases after the proposal's
     have it too, as if it had been merged.
     """
 
@@ -66,11 +66,11 @@ class Question:
     against: str = ""
     later: bool = False
     chosen: ChosenSet = field(default_factory=ChosenSet)
-    beside: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def opened(self) -> Opened:
         """Read the files.  Raises ConfigurationError for a wrong file, OSError for a missing one."""
-        more = [proposal for path in self.beside for proposal in read_proposals(path)]
+        more = [proposal for path in self.files for proposal in read_proposals(path)]
         other, others = find_proposal(self.against) if self.against else (None, [])
         judged, made = find_proposal(self.proposal)
         if other is not None:

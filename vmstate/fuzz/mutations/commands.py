@@ -21,7 +21,7 @@ _DATA: dict[int, bytes] = {
     Command.RECV_BITMAP: b"\x0dppc_spapr.ram",
 }
 NUMBERS = among(*(int(command) for command in Command), 12, 13, 0xFF, 0x100, 0xFFFF)
-_LIES = among("right", "0", "+1", "-1", "4", "16", "0x7fff", "0xffff")
+_LENGTHS = among("right", "0", "+1", "-1", "4", "16", "0x7fff", "0xffff")
 
 
 def command(number: int, data: bytes, length: int | None = None) -> bytes:
@@ -29,10 +29,10 @@ def command(number: int, data: bytes, length: int | None = None) -> bytes:
     return bytes([SectionType.COMMAND]) + u16(number) + u16(len(data) if length is None else length) + data
 
 
-def _lied(lie: str, length: int) -> int:
-    if lie == "right":
+def _stated_length(text: str, length: int) -> int:
+    if text == "right":
         return length
-    return length + int(lie) if lie[0] in "+-" else int(lie, 0)
+    return length + int(text) if text[0] in "+-" else int(text, 0)
 
 
 @mutation("commands", number=NUMBERS, before=ANY_SECTION)
@@ -42,12 +42,12 @@ def command_inserted(base: Anatomy, number: int, before: str) -> list[Splice]:
     return [Splice(at, at, command(number, _DATA.get(number, b"")))]
 
 
-@mutation("commands", number=NUMBERS, length=_LIES, before=ANY_SECTION)
+@mutation("commands", number=NUMBERS, length=_LENGTHS, before=ANY_SECTION)
 def command_length(base: Anatomy, number: int, length: str, before: str) -> list[Splice]:
     """A command's length is not that of its data, or not the one that the command requires."""
     at = base.by_path[before].start
     data: bytes = _DATA.get(number, b"")
-    return [Splice(at, at, command(number, data, _lied(length, len(data))))]
+    return [Splice(at, at, command(number, data, _stated_length(length, len(data))))]
 
 
 @mutation(
@@ -81,7 +81,7 @@ def section_packaged(base: Anatomy, section: str, length: str, ended: bool) -> l
     """A section is wrapped in PACKAGED, with an end mark if ``ended``; the package's length may be wrong."""
     part = base.by_path[section]
     body = base.data[part.start : part.end] + (b"\0" if ended else b"")
-    return [Splice(part.start, part.end, packaged(body, _lied(length, len(body))))]
+    return [Splice(part.start, part.end, packaged(body, _stated_length(length, len(body))))]
 
 
 _DEPTHS = among(1, 2, 3, 4, 16, 64, 256, 16384)

@@ -73,10 +73,10 @@ def vmdesc_length(base: Anatomy, length: str) -> list[Splice]:
 
 
 _PLACE = Number(lambda _base, _chosen: 0, lambda base, _chosen: len(_numbers(base)) - 1)
-_LIES = among("0", "1", "-1", "999999999999", "9" * 25, "1e9", '"1"', "null", "[]")
+_WRONG_NUMBERS = among("0", "1", "-1", "999999999999", "9" * 25, "1e9", '"1"', "null", "[]")
 
 
-@mutation("vmdesc", number=_PLACE, value=_LIES, repaired=among(True, False))
+@mutation("vmdesc", number=_PLACE, value=_WRONG_NUMBERS, repaired=among(True, False))
 def vmdesc_number(base: Anatomy, number: int, value: str, repaired: bool) -> list[Splice]:
     """A size, version, instance id or array length in the description is wrong."""
     start, end = _numbers(base)[number]

@@ -168,4 +168,4 @@ def test_a_line_that_qemu_printed_is_explained(capsys, line, rule):
 
 def test_a_line_that_no_qemu_prints_is_said_to_be_none(capsys):
     assert main(["explain", "this line is of another program"]) == 1
-    assert "no release" in capsys.readouterr().out
+    assert "no known release" in capsys.readouterr().out

@@ -83,7 +83,9 @@ def test_the_command_takes_the_file(capsys, tmp_path):
     assert json.loads(capsys.readouterr().out)["outcome"] == "accept"
 
 
-@pytest.mark.parametrize(("text", "told"), [("x = 1\n", "no DECLARATIONS"), ("1 / 0\n", "ZeroDivisionError")])
+@pytest.mark.parametrize(
+    ("text", "told"), [("x = 1\n", "neither DECLARATIONS"), ("1 / 0\n", "ZeroDivisionError")]
+)
 def test_a_file_that_is_none_is_told(capsys, tmp_path, text, told):
     file = tmp_path / "other.py"
     file.write_text(text)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from vmstate.describe.history import Release
+from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.connectors import Connectors
 from vmstate.pseries.device_tree.pci_inputs import PciFacts, pci_facts
 from vmstate.pseries.devices import drivers
@@ -20,6 +20,7 @@ from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07, LOGICAL_3_
 from vmstate.pseries.tables.cpus import CpuAt
 from vmstate.pseries.tables.machine_class import ClassFlags
 from vmstate.pseries.tables.option_vectors import Ov5
+from vmstate.savevm.entries import Entry
 
 _LEVELS = ((206, LOGICAL_2_06), (207, LOGICAL_2_07), (300, LOGICAL_3_00), (310, LOGICAL_3_10))
 
@@ -98,7 +99,7 @@ class Facts:
         return next((level for known, level in self.levels if known == name), 0)
 
 
-def facts_of(board: Any) -> Facts:
+def facts_of(board: Board) -> Facts:
     """The facts of a machine, with everything that is registered on its board."""
     machine = board.machine
     devices = [entry.device for entry in board.entries]
@@ -134,7 +135,7 @@ def _graphics(driver: str) -> bool:
     return driver in drivers() and drivers()[driver].graphics
 
 
-def _vio(machine: Machine, devices: Iterable[Any]) -> tuple[VioFacts, ...]:
+def _vio(machine: Machine, devices: Iterable[Entry]) -> tuple[VioFacts, ...]:
     """The bus in order of addresses."""
     found = {one.reg: one for one in devices if isinstance(one, SpaprVio)}
     return tuple(
@@ -155,7 +156,7 @@ def _modes(machine: Machine) -> tuple[int, ...]:
     return tuple(level for level, pvr in _LEVELS if check(machine.cpu, pvr, 0, machine.compat_pvr))
 
 
-def _cores(machine: Machine, devices: Iterable[Any]) -> Cores:
+def _cores(machine: Machine, devices: Iterable[Entry]) -> Cores:
     shape = machine.topology
     indices = (one.instance_id for one in devices if isinstance(one, CpuCommon))
     return Cores(
@@ -179,7 +180,7 @@ def _most_threads(machine: Machine) -> int:
     return min(threads, most)
 
 
-def _bridges(devices: Iterable[Any], memory: Iterable[Any]) -> tuple[BridgeFacts, ...]:
+def _bridges(devices: Iterable[Entry], memory: Iterable[RamBlock]) -> tuple[BridgeFacts, ...]:
     plugged = pci_facts(devices, memory)
     return tuple(
         BridgeFacts(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from vmstate.describe.history import History, Release, reached
+from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.device_tree.chosen import SEED_SIZE, write_chosen
 from vmstate.pseries.device_tree.connectors import listed, write_connectors
@@ -27,7 +27,7 @@ _ONE_LIST = "6.0"  # before, the list of bridges took the place of that of memor
 _LAST_COMPATIBLE = History(2, ("6.2", 16))
 
 
-def device_tree(board: Any) -> memoryview:
+def device_tree(board: Board) -> memoryview:
     """The tree of a machine with everything on its board, with a seed of zeros."""
     return build(facts_of(board))
 

@@ -6,9 +6,9 @@ that mode; KVM PR has no handler, so that the ioctl fails.
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
 from typing import Protocol, cast
 
+from vmstate.describe import WireArray
 from vmstate.describe.history import History
 from vmstate.pseries.machine import CompatRegister, Machine
 from vmstate.pseries.tables.cpus import CpuAt
@@ -38,7 +38,7 @@ class Processor(Protocol):
     machine: Machine
     model: CpuAt
     compat_pvr: int
-    spr: MutableSequence[int]
+    spr: WireArray
 
 
 def new_register(machine: Machine) -> CompatRegister:

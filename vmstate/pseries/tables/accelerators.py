@@ -115,7 +115,7 @@ def read_host(path: str | Path) -> Host:
     return host_from(file.stem, declared)
 
 
-def host_from(name: str, declared: Mapping[str, Any]) -> Host:
+def host_from(name: str, declared: Mapping[str, object]) -> Host:
     """A host as declared; raises ConfigurationError for a key that no host has, or one that is missing."""
     unknown = sorted(set(declared) - set(_FIELDS))
     missing = sorted({"family", "pvr"} - set(declared))

@@ -75,6 +75,12 @@ class Cpu(Device):
     """
 
     description = CPU
+    mig_msr_mask: int
+    mig_insns_flags: int
+    mig_insns_flags2: int
+    mig_nb_BATs: int  # noqa: N815 - the field's name on the wire
+    mig_slb_nr: int
+    tm_vsr: WireArray
     model: CpuAt
 
     crf = WireArray.filled("I", 8)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import Bool, Int32, UInt32, VMStateDescription
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
@@ -11,20 +9,20 @@ from vmstate.pseries.machine import Machine
 INTERRUPT_EXIT = 0x01  # a bit that old QEMU used; cleared when loaded
 
 
-def _exception_pending(cpu: Any) -> bool:
+def _exception_pending(cpu: CpuCommon) -> bool:
     return bool(cpu.exception_index != -1)
 
 
-def _crashed(cpu: Any) -> bool:
+def _crashed(cpu: CpuCommon) -> bool:
     return bool(cpu.crash_occurred)
 
 
-def _pre_load(cpu: Any) -> int:
+def _pre_load(cpu: CpuCommon) -> int:
     cpu.exception_index = -1
     return 0
 
 
-def _post_load(cpu: Any, version_id: int) -> int:
+def _post_load(cpu: CpuCommon, version_id: int) -> int:
     cpu.interrupt_request &= ~INTERRUPT_EXIT
     return 0
 

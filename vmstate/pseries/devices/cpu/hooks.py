@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vmstate.describe.diagnostics import EINVAL, EPERM
 from vmstate.describe.history import History, reached
@@ -10,6 +10,9 @@ from vmstate.pseries.devices.cpu.legacy import legacy_words
 from vmstate.pseries.devices.cpu.needed import RTAS_STOPPED_SINCE
 from vmstate.pseries.devices.cpu.reset import power_saving_exits
 from vmstate.pseries.rules.compat_register import store_compat, tell_kvm
+
+if TYPE_CHECKING:
+    from vmstate.pseries.devices.cpu.cpu import Cpu
 
 SPR_DECR, SPR_SDR1, SPR_PVR, SPR_LPCR, SPR_PSSCR = 22, 25, 287, 318, 855
 PSSCR_EC = 1 << 20
@@ -21,7 +24,7 @@ REFUSED = History(-EPERM, ("5.2", -EINVAL))
 MODE_SET_AFRESH = "2.11"
 
 
-def cpu_pre_save(cpu: Any) -> int:
+def cpu_pre_save(cpu: Cpu) -> int:
     """Fill in what only old machine types send: flag words of the processor, the size of its SLB."""
     flags = cpu.machine.flags
     if flags.cpu_pre_2_8_migration:
@@ -36,13 +39,13 @@ def cpu_pre_save(cpu: Any) -> int:
     return 0
 
 
-def ignore_pvr(cpu: Any, version_id: int) -> int:
+def ignore_pvr(cpu: Cpu, version_id: int) -> int:
     """Up to 2.9: whatever processor the stream comes from, it goes on as the local one."""
     cpu.spr[SPR_PVR] = cpu.model.pvr
     return 0
 
 
-def cpu_post_load(cpu: Any, version_id: int) -> int:
+def cpu_post_load(cpu: Cpu, version_id: int) -> int:
     """From 2.10: a compat mode must be one that this processor has; without one, the PVR must match.
 
     ``compat_pvr`` is what came in the stream, or, if nothing came, what the destination's own reset left
@@ -63,14 +66,14 @@ def cpu_post_load(cpu: Any, version_id: int) -> int:
     return 0
 
 
-def _pvr_matches(cpu: Any) -> bool:
+def _pvr_matches(cpu: Cpu) -> bool:
     pvr, model = cpu.spr[SPR_PVR] & 0xFFFFFFFF, cpu.model
     local = f"{model.pvr:#010x} ({model.name})"
     fine = bool(model.matches(pvr))
     return bool(cpu.compared("pvr_match", f"env.spr[{SPR_PVR}]", f"{pvr:#010x}", local, passed=fine))
 
 
-def _set_compat(cpu: Any) -> int:
+def _set_compat(cpu: Cpu) -> int:
     """ppc_set_compat (target/ppc/compat.c), checked without limits: max-cpu-compat is not looked at."""
     machine = cpu.machine
     pvr = cpu.compat_pvr
@@ -87,7 +90,7 @@ def _set_compat(cpu: Any) -> int:
     return 0
 
 
-def _was_stopped(cpu: Any) -> bool:
+def _was_stopped(cpu: Cpu) -> bool:
     """Whether the guest had stopped this processor through RTAS, guessed from what older streams tell."""
     if not cpu.common.halted:
         return False

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vmstate.describe.history import Points
+
+if TYPE_CHECKING:
+    from vmstate.pseries.devices.cpu.cpu import Cpu
 
 MSR_TS = 3 << 33  # the two bits that say which state a transaction is in
 
@@ -12,66 +15,66 @@ MSR_TS = 3 << 33  # the two bits that say which state a transaction is in
 RTAS_STOPPED_SINCE: Points = ("10.2.1", "11.0")
 
 
-def fpu(cpu: Any) -> bool:
+def fpu(cpu: Cpu) -> bool:
     """Every processor that pseries accepts has floating point."""
     return True
 
 
-def altivec(cpu: Any) -> bool:
+def altivec(cpu: Cpu) -> bool:
     """PPC_ALTIVEC: all but POWER5+."""
     return bool(cpu.model.family.altivec)
 
 
-def vsx(cpu: Any) -> bool:
+def vsx(cpu: Cpu) -> bool:
     """PPC2_VSX: POWER7 and later, whatever cap-vsx says."""
     return bool(cpu.model.family.vsx)
 
 
-def segment_registers(cpu: Any) -> bool:
+def segment_registers(cpu: Cpu) -> bool:
     """Only without a 64-bit hash MMU, which every pseries processor has."""
     return False
 
 
-def slb(cpu: Any) -> bool:
+def slb(cpu: Cpu) -> bool:
     """With a 64-bit hash MMU, which every pseries processor has."""
     return True
 
 
-def software_tlb(cpu: Any) -> bool:
+def software_tlb(cpu: Cpu) -> bool:
     """Only with a TLB that software manages, which no pseries processor has."""
     return False
 
 
-def transaction(cpu: Any) -> bool:
+def transaction(cpu: Cpu) -> bool:
     """A transaction is running: MSR[TS] is not zero."""
     return bool(cpu.msr & MSR_TS)
 
 
-def bhrb(cpu: Any) -> bool:
+def bhrb(cpu: Cpu) -> bool:
     """POWERPC_FLAG_BHRB: POWER10 and POWER11."""
     return bool(cpu.model.family.bhrb)
 
 
-def compat(cpu: Any) -> bool:
+def compat(cpu: Cpu) -> bool:
     """A compat mode is set, and the machine type is one that may send it (2.10 and later)."""
     return not cpu.machine.flags.cpu_pre_2_10_migration and cpu.compat_pvr != 0
 
 
-def reservation(cpu: Any) -> bool:
+def reservation(cpu: Cpu) -> bool:
     """Only while QEMU records or replays an execution."""
     return False
 
 
-def rtas_stopped(cpu: Any) -> bool:
+def rtas_stopped(cpu: Cpu) -> bool:
     """The property ``rtas-stopped-state``, on for machine types after 10.0."""
     return bool(cpu.machine.flags.rtas_stopped_state)
 
 
-def pre_2_8_migration(cpu: Any, version_id: int) -> bool:
+def pre_2_8_migration(cpu: Cpu, version_id: int) -> bool:
     """The property ``pre-2.8-migration`` of processors: machine types up to 2.7."""
     return bool(cpu.machine.flags.cpu_pre_2_8_migration)
 
 
-def pre_3_0_migration(cpu: Any, version_id: int) -> bool:
+def pre_3_0_migration(cpu: Cpu, version_id: int) -> bool:
     """The property ``pre-3.0-migration`` of processors: machine types up to 2.12."""
     return bool(cpu.machine.flags.cpu_pre_3_0_migration)

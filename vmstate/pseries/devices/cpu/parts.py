@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vmstate.describe import (
     Bool,
@@ -21,6 +21,9 @@ from vmstate.describe.history import History
 from vmstate.describe.infos import Group, Scalar
 from vmstate.pseries.devices.cpu import needed
 from vmstate.pseries.devices.cpu.slb import MAX_SLB_ENTRIES, slb_post_load
+
+if TYPE_CHECKING:
+    from vmstate.pseries.devices.cpu.cpu import Cpu
 
 Float64 = scalar(Scalar("float64", "Q"))
 FprHalf = scalar(Scalar("fpr", "Q"))
@@ -75,7 +78,7 @@ SR = VMStateDescription("cpu/sr", 1, 1, needed=needed.segment_registers, fields=
 LANDS_ON_COMPAT_PVR = History(37, ("7.0", 41))
 
 
-def tm_overruns(cpu: Any, version_id: int) -> int:
+def tm_overruns(cpu: Cpu, version_id: int) -> int:
     """The registers are written from the 32nd place on: half of them behind the array's end.
 
     There the compat mode lies, and then pointers, among them that to the interrupt presenter (the structure's

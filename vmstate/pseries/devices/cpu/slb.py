@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vmstate.describe.diagnostics import EPERM
 from vmstate.pseries.rules.capability_levels import ANY_PAGE
+
+if TYPE_CHECKING:
+    from vmstate.pseries.devices.cpu.cpu import Cpu
 
 MAX_SLB_ENTRIES = 64
 ESID_MASK = 0xFFFFFFFFF0000000 | 0x08000000  # the segment's number, and the valid bit
@@ -19,7 +22,7 @@ SIZES_POWER7 = {0x000: 12, 0x110: 16, 0x100: 24, 0x120: 34}
 NO_SIZE = 99
 
 
-def slb_post_load(cpu: Any, version_id: int) -> int:
+def slb_post_load(cpu: Cpu, version_id: int) -> int:
     """Store every entry again, as the guest would: fails (-1) at the first that the MMU cannot hold.
 
     target/ppc/machine.c slb_post_load.

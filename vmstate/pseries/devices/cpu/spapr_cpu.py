@@ -5,22 +5,20 @@ hw/ppc/spapr_cpu_core.c vmstate_spapr_cpu_state; from 3.0, and not for machine t
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import UInt64, VMStateDescription
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
 
-def _has_slb_shadow(cpu: Any) -> bool:
+def _has_slb_shadow(cpu: SpaprCpu) -> bool:
     return bool(cpu.slb_shadow_addr)
 
 
-def _has_dispatch_log(cpu: Any) -> bool:
+def _has_dispatch_log(cpu: SpaprCpu) -> bool:
     return bool(cpu.dtl_addr)
 
 
-def _has_vpa(cpu: Any) -> bool:
+def _has_vpa(cpu: SpaprCpu) -> bool:
     return bool(cpu.vpa_addr)
 
 

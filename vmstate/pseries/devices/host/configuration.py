@@ -17,6 +17,7 @@ from vmstate.describe import (
     UInt8,
     UInt32,
     VMStateDescription,
+    WireArray,
     Writer,
     scalar,
 )
@@ -76,22 +77,22 @@ KNOWN: dict[str, Span] = {
 CAPABILITY = CapabilityName()
 
 
-def page_bits_differ(state: Any) -> bool:
+def page_bits_differ(state: Configuration) -> bool:
     """Only a machine with larger pages than the target's least; no ppc64 machine has those."""
     return bool(state.target_page_bits > TARGET_PAGE_BITS)
 
 
-def has_validated(state: Any) -> bool:
+def has_validated(state: Configuration) -> bool:
     """A capability is on that the other side must have on as well."""
     return bool(state.capabilities)
 
 
-def uuid_set(state: Any) -> bool:
+def uuid_set(state: Configuration) -> bool:
     """A UUID was given, and the capability ``validate-uuid`` is on."""
     return state.machine_uuid is not None and state.validate_uuid
 
 
-def uuid_post_load(state: Any, version_id: int) -> int:
+def uuid_post_load(state: Configuration, version_id: int) -> int:
     """Received and local UUID must be the same; without a local one there is only a warning."""
     received = _dashed(state.uuid)
     if state.machine_uuid is None:
@@ -108,21 +109,21 @@ def _dashed(uuid: Sequence[int]) -> str:
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
-def pre_save(state: Any) -> None:
+def pre_save(state: Configuration) -> None:
     """The machine type's name, without terminator."""
     state.name = state.machine.type_name.encode()
     state.len = len(state.name)
     state.caps_count = len(state.capabilities)
 
 
-def pre_load(state: Any) -> None:
+def pre_load(state: Configuration) -> None:
     """Without a target-page-bits subsection the source has the target's least."""
     state.target_page_bits = TARGET_PAGE_BITS
     state.local_capabilities = state.capabilities
     state.capabilities = ()
 
 
-def post_load(state: Any, version_id: int) -> int:
+def post_load(state: Configuration, version_id: int) -> int:
     """Machine type (a prefix will do), page bits and capabilities, in this order."""
     local = state.machine.type_name
     if not same_up_to(bytes(state.name), local.encode(), state.len):
@@ -158,7 +159,7 @@ def same_up_to(received: bytes, local: bytes, length: int) -> bool:
     return (received + b"\0")[:length].split(b"\0", 1)[0] == local[:length].split(b"\0", 1)[0]
 
 
-def _validate_capabilities(state: Any) -> bool:
+def _validate_capabilities(state: Configuration) -> bool:
     fine = True
     for name, since in VALIDATED:
         if not Span(since).covers(state.machine.release):
@@ -211,6 +212,10 @@ class Configuration(Device):
     """This side's configuration; ``capabilities`` are those switched on that the other side must have on."""
 
     description = CONFIGURATION
+    name: bytes | memoryview
+    len: int
+    caps_count: int
+    uuid: WireArray
 
     def __init__(self, machine: Machine, capabilities: Sequence[str] = ()) -> None:
         super().__init__(machine)

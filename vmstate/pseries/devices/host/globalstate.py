@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import Buffer, History, Since, UInt8, UInt32, Until, VMStateDescription
 from vmstate.describe.arrays import zeros
 from vmstate.describe.diagnostics import EINVAL
@@ -25,23 +23,23 @@ RUN_STATES = frozenset((
 PRECONFIG = History(False, ("3.0", True), ("6.0", False))
 
 
-def needed(state: Any) -> bool:
+def needed(state: GlobalState) -> bool:
     """Always, but with ``store-global-state=off`` (types up to 2.3) only in an unusual run state."""
     if state.machine.flags.store_global_state:
         return True
     return _text(state.runstate) not in (b"running", b"paused")
 
 
-def _text(buffer: Any) -> bytes:
+def _text(buffer: bytes | memoryview) -> bytes:
     return bytes(buffer).split(b"\0", 1)[0]
 
 
-def pre_save(state: Any) -> None:
+def pre_save(state: GlobalState) -> None:
     """``size`` counts the name's terminator."""
     state.size = len(_text(state.runstate)) + 1
 
 
-def post_load(state: Any, version_id: int) -> int:
+def post_load(state: GlobalState, version_id: int) -> int:
     """The name must be one of QAPI's RunState (qapi_enum_parse); a name without end loses its last byte."""
     name = _text(state.runstate)
     if len(name) == len(state.runstate):

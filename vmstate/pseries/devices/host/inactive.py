@@ -5,8 +5,6 @@ They matter for two reasons: each takes a section id, and a stream that names on
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import Bool, Cursor, VMStateDescription
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.errors import Unsupported
@@ -45,7 +43,7 @@ class DirtyBitmaps(QuietLiveDevice):
         super().load_state(cur, version_id)
 
 
-def colo_wanted(state: Any) -> bool:
+def colo_wanted(state: ColoState) -> bool:
     """Only with the capability ``x-colo``."""
     return False
 

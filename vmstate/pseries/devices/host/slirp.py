@@ -73,7 +73,7 @@ SLIRP_SBUF = VMStateDescription(
 )
 
 
-def is_inet(address: Any, version_id: int) -> bool:
+def is_inet(address: Record, version_id: int) -> bool:
     """Only IPv4 addresses are written out."""
     return bool(address.portable_family == AF_INET)
 
@@ -89,7 +89,7 @@ SLIRP_SOCKET_ADDR = VMStateDescription(
 )
 
 
-def older_than_4(socket: Any, version_id: int) -> bool:
+def older_than_4(socket: Record, version_id: int) -> bool:
     """Before version 4 there were only IPv4 addresses, without their family."""
     return version_id < 4
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import Int16, Int64, Since, Timer, Until, Unused, VMStateDescription
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
 
-def counting_instructions(timers: Any) -> bool:
+def counting_instructions(timers: Timers) -> bool:
     """``-icount`` was given, which this simulator does not model: never."""
     return False
 

@@ -42,7 +42,7 @@ class Icp(Device):
         super().__init__(machine, instance_id=index)
 
 
-def _never(icp: Any) -> bool:
+def _never(icp: Icp) -> bool:
     return False
 
 

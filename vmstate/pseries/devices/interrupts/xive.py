@@ -125,19 +125,19 @@ def in_kernel(machine: Machine) -> bool:
     return bool(machine.host is not None and machine.host.xive and machine.has_xive)
 
 
-def tell_kvm(tctx: Any) -> None:
+def tell_kvm(tctx: XiveTctx) -> None:
     """KVM gets the presenter's state, KVM_REG_PPC_VP_STATE (kvmppc_xive_cpu_set_state)."""
     tctx.kernel_context = bytes(tctx.regs[_OS_RING : _OS_RING + _CAM_LINE]).hex()
 
 
-def tctx_post_load(tctx: Any, version_id: int) -> int:
+def tctx_post_load(tctx: XiveTctx, version_id: int) -> int:
     """Once KVM's device is in use: processors that come after the machine have their context set here."""
     if in_kernel(tctx.machine) and tctx.machine.xive_connected:
         tell_kvm(tctx)
     return 0
 
 
-def tctx_post_load_signals(tctx: Any, version_id: int) -> int:
+def tctx_post_load_signals(tctx: XiveTctx, version_id: int) -> int:
     """What is pending is signalled anew; the rings must be as the model itself leaves them, or QEMU ends."""
     regs = bytes(tctx.regs)
     for place, name in ((_STATUS, "NSR"), (_PENDING_PRIORITY, "PIPR"), (_CURRENT_PRIORITY, "CPPR")):
@@ -153,7 +153,7 @@ def tctx_post_load_signals(tctx: Any, version_id: int) -> int:
     return tctx_post_load(tctx, version_id)
 
 
-def _assertion(tctx: Any, function: str, text: str) -> NoReturn:
+def _assertion(tctx: XiveTctx, function: str, text: str) -> NoReturn:
     raise tctx.machine.ends(f"{function}: assertion failed: {text}")
 
 

@@ -157,19 +157,19 @@ def config_space(device: PciId) -> ConfigSpace:
     return ConfigSpace(*(bytes(part) for part in (space.data, space.checked, space.writable, space.cleared)))
 
 
-def announced_vectors(config: bytes) -> int:
+def announced_vectors(config: bytes | memoryview) -> int:
     """How many MSI-X vectors a configuration space speaks of; 0 without the capability."""
     at = _msix_at(config)
     return (int.from_bytes(config[at + 2 : at + 4], "little") & 0x7FF) + 1 if at else 0
 
 
-def msix_enabled(config: bytes) -> bool:
+def msix_enabled(config: bytes | memoryview) -> bool:
     """Whether the guest has switched to MSI-X."""
     at = _msix_at(config)
     return bool(at and config[at + 3] & 0x80)
 
 
-def _msix_at(config: bytes) -> int:
+def _msix_at(config: bytes | memoryview) -> int:
     """Where the capability is; 0 without it."""
     at = config[0x34]
     for _ in range(HEADER_SIZE):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Self
+from typing import Self
 
 from vmstate.describe import (
     Bool,
@@ -58,22 +58,22 @@ RA, MTA, VFTA = 0x5400, 0x5200, 0x5600
 MITIGATION = (("RDTR", 0x2820), ("RADV", 0x282C), ("TADV", 0x382C), ("ITR", 0xC4))
 
 
-def is_version_1(card: Any, version_id: int) -> bool:
+def is_version_1(card: E1000Card, version_id: int) -> bool:
     """Version 1 had a word more."""
     return version_id == 1
 
 
-def mitigates(card: Any) -> bool:
+def mitigates(card: E1000Card) -> bool:
     """The property ``mitigation``, on for every machine type of pseries."""
     return True
 
 
-def all_registers(card: Any) -> bool:
+def all_registers(card: E1000Card) -> bool:
     """The property ``extra_mac_registers``, off for machine types up to 2.4."""
     return bool(card.extra_mac_registers)
 
 
-def two_contexts(card: Any) -> bool:
+def two_contexts(card: E1000Card) -> bool:
     """The property ``migrate_tso_props``, off for machine types up to 2.11."""
     return bool(card.migrate_tso_props)
 

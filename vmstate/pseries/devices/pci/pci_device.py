@@ -72,12 +72,12 @@ def table_size(vectors: int) -> int:
     return vectors * MSIX_ENTRY + -(-vectors // 8)
 
 
-def always(pci: Any, version_id: int) -> bool:
+def always(pci: PciState, version_id: int) -> bool:
     """This kind of configuration space is the one that the device has."""
     return True
 
 
-def never(pci: Any, version_id: int) -> bool:
+def never(pci: PciState, version_id: int) -> bool:
     """The device has the other kind of configuration space."""
     return False
 
@@ -115,7 +115,7 @@ class PciState:
         self._owner = owner
         self.space = config_space(identity)
         self.version_id = 2
-        self.config: Any = self.space.data
+        self.config: bytes | memoryview = self.space.data
         self.irq_state = WireArray("I", zeros(4 * PINS))
 
     def say(self, line: str) -> None:
@@ -128,4 +128,4 @@ class MsixTable:
 
     def __init__(self, vectors: int) -> None:
         self.msix_size = table_size(vectors)
-        self.msix: Any = MASKED_ENTRY * vectors + bytes(-(-vectors // 8))
+        self.msix: bytes | memoryview = MASKED_ENTRY * vectors + bytes(-(-vectors // 8))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import (
     Allocated,
     Bool,
@@ -28,13 +26,13 @@ def pci_liobn(phb_index: int, window: int) -> int:
     return 0x80000000 | phb_index << 8 | window
 
 
-def pre_save(table: Any) -> None:
+def pre_save(table: SpaprIommu) -> None:
     """The table as it is goes out under the names that are on the wire."""
     table.mig_nb_table = table.nb_table
     table.mig_table = table.table
 
 
-def post_load(table: Any, version_id: int) -> int:
+def post_load(table: SpaprIommu, version_id: int) -> int:
     """A table of another size replaces the local one; it cannot fail."""
     if table.mig_nb_table != table.nb_table:
         table.nb_table = table.mig_nb_table
@@ -43,7 +41,7 @@ def post_load(table: Any, version_id: int) -> int:
     return 0
 
 
-def moved(table: Any) -> bool:
+def moved(table: SpaprIommu) -> bool:
     """Only a window that does not begin at 0 with 4 KiB pages says where it is."""
     return bool(table.bus_offset) or table.page_shift != TCE_PAGE_SHIFT
 
@@ -88,7 +86,8 @@ class SpaprIommu(Device):
         self.bypass = False
         self.def_win = default
         self.nb_table = size >> TCE_PAGE_SHIFT
-        self.table = WireArray.filled("Q", self.nb_table)
+        self.mig_table: WireArray | None = None
+        self.table: WireArray | None = WireArray.filled("Q", self.nb_table)
         self.bus_offset = 0
         self.page_shift = TCE_PAGE_SHIFT if size else 0
         self.mig_nb_table = 0

@@ -42,7 +42,7 @@ _GIB = 1 << 30
 _TIB = 1 << 40
 
 
-def pre_2_8_migration(phb: Any, version_id: int) -> bool:
+def pre_2_8_migration(phb: SpaprPci, version_id: int) -> bool:
     """The property ``pre-2.8-migration`` of the host bridge: machine types up to 2.7."""
     return bool(phb.machine.flags.phb_pre_2_8_migration)
 
@@ -53,14 +53,14 @@ OLD_FIELDS = ("mig_liobn", "mig_mem_win_addr", "mig_mem_win_size", "mig_io_win_a
 FILLED_WITHOUT_MSI = Span(since=("2.9.1", "2.10"))
 
 
-def pre_save(phb: Any) -> None:
+def pre_save(phb: SpaprPci) -> None:
     """Message interrupts go out as a list; for old machine types, where the windows are."""
     phb.msi_devs_num = len(phb.msi_devs)
     if not phb.msi_devs and not FILLED_WITHOUT_MSI.covers(phb.machine.release):
         vars(phb).update(dict.fromkeys(OLD_FIELDS, 0))
 
 
-def post_save(phb: Any) -> None:
+def post_save(phb: SpaprPci) -> None:
     """The list is thrown away; since 6.0 its length is reset too."""
     phb.msi_devs_num = 0
 

@@ -6,12 +6,15 @@ They go into a table by their device.  If a device comes twice, what its first e
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vmstate.describe import History
 from vmstate.describe.cursor import signed
 from vmstate.pseries.board.interrupts import XIRQ_BASE
 from vmstate.pseries.machine import Machine
+
+if TYPE_CHECKING:
+    from vmstate.pseries.devices.pci.spapr_pci import SpaprPci
 
 _FIRST_MSI = XIRQ_BASE + 0x300
 _PAGE = 4096 * 8
@@ -20,7 +23,7 @@ _BEYOND = "spapr_irq_free: Assertion `(irq + num) <= ({} + SPAPR_XIRQ_BASE)' fai
 BEYOND = History(_BEYOND.format("smc->nr_xirqs"), ("10.2", _BEYOND.format("SPAPR_NR_XIRQS")))
 
 
-def msi_post_load(phb: Any, version_id: int) -> int:
+def msi_post_load(phb: SpaprPci, version_id: int) -> int:
     """Put the list into the table."""
     kept: dict[int, tuple[int, int]] = {}
     for entry in phb.msi_devs or ():

@@ -47,7 +47,7 @@ IDENTITY = PciId(
 WITHOUT_EXTENDED_REGISTERS = replace(IDENTITY, revision=0)
 
 
-def other_endian(vga: Any) -> bool:
+def other_endian(vga: Record) -> bool:
     """The guest has switched the frame buffer's byte order."""
     return bool(vga.big_endian_fb != vga.default_endian_fb)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vmstate.describe.diagnostics import EINVAL
 from vmstate.describe.history import History, Span
@@ -10,6 +10,9 @@ from vmstate.pseries.devices.interrupts.xics import Ics
 from vmstate.pseries.devices.interrupts.xive import XiveTctx, in_kernel, tell_kvm
 from vmstate.pseries.rules.interrupts import falls_back
 from vmstate.pseries.tables.option_vectors import Ov5
+
+if TYPE_CHECKING:
+    from vmstate.pseries.devices.spapr.spapr import Spapr
 
 #: Up to 2.9 there is a presenter for each server, whether there is a processor or not.
 ALL_PRESENTERS = History(True, ("2.10", False))
@@ -26,49 +29,49 @@ _NOT_WORTH_SENDING = History(
 )
 
 
-def version_before_3(spapr: Any, version_id: int) -> bool:
+def version_before_3(spapr: Spapr, version_id: int) -> bool:
     """Streams of QEMU up to 2.2."""
     return version_id < 3
 
 
-def ov5_needed(spapr: Any) -> bool:
+def ov5_needed(spapr: Spapr) -> bool:
     """The machine offers more than what the first versions of option vector 5 had."""
     return not spapr.machine.ov5 <= _NOT_WORTH_SENDING.at(spapr.machine.release)
 
 
-def patb_needed(spapr: Any) -> bool:
+def patb_needed(spapr: Spapr) -> bool:
     """The guest registered a process table (radix)."""
     return bool(spapr.patb_entry)
 
 
-def pending_events_needed(spapr: Any) -> bool:
+def pending_events_needed(spapr: Spapr) -> bool:
     """There are events that the guest has not fetched."""
     return bool(spapr.pending_events)
 
 
-def irq_map_needed(spapr: Any) -> bool:
+def irq_map_needed(spapr: Spapr) -> bool:
     """Numbers are given out by a map, and some are."""
     return bool(spapr.irq_map_nr and spapr.irq_map)
 
 
-def dtb_needed(spapr: Any) -> bool:
+def dtb_needed(spapr: Spapr) -> bool:
     """The guest may change the device tree: machine types from 4.0 on."""
     return bool(spapr.machine.flags.update_dt_enabled)
 
 
-def dtb_pre_load(spapr: Any) -> int:
+def dtb_pre_load(spapr: Spapr) -> int:
     """Forget the local tree."""
-    spapr.fdt_blob = b""
+    spapr.fdt_blob = memoryview(b"")
     spapr.fdt_size = 0
     return 0
 
 
-def fwnmi_needed(spapr: Any) -> bool:
+def fwnmi_needed(spapr: Spapr) -> bool:
     """The guest registered handlers of machine checks and system resets."""
     return bool(spapr.fwnmi_machine_check_addr != (1 << 64) - 1)
 
 
-def fwnmi_pre_save(spapr: Any) -> int:
+def fwnmi_pre_save(spapr: Spapr) -> int:
     """Warn if a machine check is being handled."""
     if spapr.fwnmi_machine_check_interlock != INTERLOCK_FREE:
         spapr.say(
@@ -78,24 +81,24 @@ def fwnmi_pre_save(spapr: Any) -> int:
     return 0
 
 
-def spapr_pre_load(spapr: Any) -> int:
+def spapr_pre_load(spapr: Spapr) -> int:
     """A level that does not come is taken to be the destination's own default (spapr_caps_pre_load)."""
     spapr.mig = list(spapr.machine.default_levels)
     return 0
 
 
-def spapr_pre_save(spapr: Any) -> int:
+def spapr_pre_save(spapr: Spapr) -> int:
     """Levels travel as they are in effect (spapr_caps_pre_save)."""
     spapr.mig = list(spapr.machine.effective_levels)
     return 0
 
 
-def old_post_load(spapr: Any, version_id: int) -> int:
+def old_post_load(spapr: Spapr, version_id: int) -> int:
     """Before there were capabilities: interrupts, the clock, which cannot fail, then the MMU."""
     return resend(spapr) or configure_mmu(spapr)
 
 
-def configure_mmu(spapr: Any) -> int:
+def configure_mmu(spapr: Spapr) -> int:
     """KVM is told of the guest's process table, if it has one."""
     refusal = spapr.machine.rules.process_table_refusal(spapr.machine, spapr.patb_entry)
     fine = refusal is None
@@ -106,10 +109,10 @@ def configure_mmu(spapr: Any) -> int:
     return -EINVAL
 
 
-def spapr_post_load(spapr: Any, version_id: int) -> int:
+def spapr_post_load(spapr: Spapr, version_id: int) -> int:
     """Compare all capabilities, telling every difference; then the clock (spapr_post_load)."""
     machine = spapr.machine
-    checks = machine.rules.post_migration(machine, spapr.mig)
+    checks = machine.rules.post_migration(machine, spapr.mig or ())
     for check in checks:
         spapr.compared("capability", f"cap-{check.name}", check.incoming, check.own, passed=not check.fails)
         if check.message is not None:
@@ -119,7 +122,7 @@ def spapr_post_load(spapr: Any, version_id: int) -> int:
     return configure_mmu(spapr) or activate_irqchip(spapr) or resend(spapr) or restore_contexts(spapr)
 
 
-def activate_irqchip(spapr: Any) -> int:
+def activate_irqchip(spapr: Spapr) -> int:
     """A guest that uses XIVE goes on with it: the kernel's, if it has one (spapr_irq_update_active_intc)."""
     machine = spapr.machine
     wanted = spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1
@@ -131,7 +134,7 @@ def activate_irqchip(spapr: Any) -> int:
     return 0
 
 
-def resend(spapr: Any) -> int:
+def resend(spapr: Spapr) -> int:
     """XICS in use signals pending interrupts again, through the processors' pointers to their presenters."""
     machine = spapr.machine
     if not machine.entries or not machine.has_xics or _uses_xive(spapr):
@@ -150,7 +153,7 @@ def resend(spapr: Any) -> int:
     return 0
 
 
-def restore_contexts(spapr: Any) -> int:
+def restore_contexts(spapr: Spapr) -> int:
     """KVM's XIVE is told of the presenters as they are by now (kvmppc_xive_post_load)."""
     machine = spapr.machine
     if in_kernel(machine) and (not machine.has_xics or _uses_xive(spapr)):
@@ -160,6 +163,6 @@ def restore_contexts(spapr: Any) -> int:
     return 0
 
 
-def _uses_xive(spapr: Any) -> bool:
+def _uses_xive(spapr: Spapr) -> bool:
     """spapr_irq_update_active_intc: what the guest negotiated, where there are both."""
     return bool(spapr.machine.has_xive and spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1)

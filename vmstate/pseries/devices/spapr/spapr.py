@@ -120,8 +120,8 @@ FWNMI = Since(
 BEHIND = {"hpt-max-page-size": IRQ_MAP, "nested-hv": DTB, "fwnmi": FWNMI}
 
 
-def _sent(name: str, index: int) -> Callable[[Any], bool]:
-    def needed(spapr: Any) -> bool:
+def _sent(name: str, index: int) -> Callable[[Spapr], bool]:
+    def needed(spapr: Spapr) -> bool:
         machine = spapr.machine
         table = machine.capabilities
         if index >= len(table) or table[index].name != name:
@@ -197,7 +197,7 @@ class Spapr(Device):
     rtc_offset = 0
     fwnmi_system_reset_addr = fwnmi_machine_check_addr = (1 << 64) - 1
     fwnmi_machine_check_interlock = hooks.INTERLOCK_FREE
-    mig: Any = None
+    mig: Sequence[int] | None = None
 
     def __init__(self, machine: Machine, tree: Callable[[], memoryview] | None = None) -> None:
         super().__init__(machine)

@@ -7,7 +7,6 @@ id, and because a guest in the middle of a hotplug sends its connector.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
 
 from vmstate.describe import Bool, Since, UInt32, VMStateDescription
 from vmstate.pseries.board.connectors import Connectors, DrcType
@@ -28,17 +27,17 @@ class DrcState(IntEnum):
     PHYSICAL_CONFIGURED = 8
 
 
-def unplug_requested(drc: Any) -> bool:
+def unplug_requested(drc: SpaprDrc) -> bool:
     """The guest was asked to let go of the device, and has not answered."""
     return bool(drc.unplug_requested)
 
 
-def transient(drc: Any) -> bool:
+def transient(drc: SpaprDrc) -> bool:
     """A device is attached, and the guest has not finished taking it, or is to give it back."""
     return bool(drc.attached and (drc.state != drc.ready_state or drc.unplug_requested))
 
 
-def misleading(drc: Any) -> bool:
+def misleading(drc: SpaprDrcPhysical) -> bool:
     """The light is not what the slot's contents say."""
     return bool(drc.dr_indicator != drc.rest_indicator)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import Timer, UInt8, VMStateDescription
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
@@ -13,7 +11,7 @@ TIMERS = 4
 NEVER = 0xFFFFFFFFFFFFFFFF
 
 
-def ticking(watchdog: Any) -> bool:
+def ticking(watchdog: SpaprWatchdog) -> bool:
     """Only a timer that the guest has started is sent."""
     return bool(watchdog.timer != NEVER)
 

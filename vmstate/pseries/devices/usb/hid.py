@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import (
     History,
     Int32,
@@ -30,7 +28,7 @@ DATA_SIZE = 4096
 QUEUE_LENGTH = 16
 
 
-def usb_post_load(usb: Any, version_id: int) -> int:
+def usb_post_load(usb: UsbHid, version_id: int) -> int:
     """Up to 3.1, a control transfer that was under way must fit its buffer (usb_device_post_load)."""
     fits = 0 <= usb.setup_index <= usb.setup_len <= DATA_SIZE
     return 0 if fits else -EINVAL

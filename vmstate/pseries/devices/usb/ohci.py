@@ -46,7 +46,7 @@ RESET = {
 }
 
 
-def counting_frames(ohci: Any) -> bool:
+def counting_frames(ohci: Record) -> bool:
     """The controller was started."""
     return bool(ohci.eof_timer is not None)
 

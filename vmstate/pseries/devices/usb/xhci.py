@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any
 
 from vmstate.describe import (
     Bool,
@@ -41,7 +40,7 @@ PORT_EMPTY = 0x000202A0  # powered, nothing connected
 PORT_TAKEN = 0x00020EE1  # powered, a full-speed device connected, its change not yet seen
 
 
-def er_full(interrupter: Any, version_id: int) -> bool:
+def er_full(interrupter: Record, version_id: int) -> bool:
     """Never, whatever the flag before says: only releases before 2.9 kept events back (xhci_er_full)."""
     return False
 

@@ -29,7 +29,7 @@ class ScsiRequests(Info):
         out.put(b"\0")
 
 
-def long_sense(device: Any) -> bool:
+def long_sense(device: ScsiDisk) -> bool:
     """More sense data than there used to be room for."""
     return bool(device.sense_len > OLD_SENSE_SIZE)
 

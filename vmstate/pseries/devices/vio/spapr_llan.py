@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from vmstate.describe import (
     Bool,
@@ -28,7 +27,7 @@ POOL_BUFFERS = 4096
 NO_BUFFERS = 0x7FFFFFFF  # the size of a pool without buffers: it sorts to the end
 
 
-def has_pools(lan: Any) -> bool:
+def has_pools(lan: SpaprLlan) -> bool:
     """The property ``use-rx-buffer-pools``, off for machine types up to 2.5."""
     return bool(lan.use_rx_buffer_pools)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import Allocated, Buffer, UInt32, VMStateDescription
 from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.board import Board
@@ -15,10 +13,10 @@ from vmstate.pseries.options import DeviceOption
 DEFAULT_SIZE = 65536
 
 
-def pre_load(nvram: Any) -> None:
+def pre_load(nvram: SpaprNvram) -> None:
     """What comes replaces the local memory, whatever its size."""
     nvram.size = 0
-    nvram.buf = b""
+    nvram.buf = memoryview(b"")
 
 
 SPAPR_NVRAM = VMStateDescription(

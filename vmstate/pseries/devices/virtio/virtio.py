@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmstate.describe import (
     Bool,
@@ -41,10 +41,13 @@ from vmstate.pseries.devices.virtio.load import (
     skip,
 )
 
+if TYPE_CHECKING:
+    from vmstate.pseries.devices.virtio.virtio_pci import VirtioDevice
+
 CONTENT = "virtio-device"
 
 
-def has_msix(device: Any, version_id: int) -> bool:
+def has_msix(device: VirtioDevice, version_id: int) -> bool:
     """The device has interrupt vectors."""
     return bool(device.vectors)
 
@@ -52,52 +55,52 @@ def has_msix(device: Any, version_id: int) -> bool:
 # ---- subsections
 
 
-def other_endian(device: Any) -> bool:
+def other_endian(device: VirtioDevice) -> bool:
     """The guest drives the device in another byte order than the one that is taken for granted."""
     return bool(device.device_endian != device.expected_endian)
 
 
-def modern(device: Any) -> bool:
+def modern(device: VirtioDevice) -> bool:
     """The device offers virtio 1 (``disable-modern=off``)."""
     return bool(device.modern)
 
 
-def other_ring_sizes(device: Any) -> bool:
+def other_ring_sizes(device: VirtioDevice) -> bool:
     """A queue has another size than the one that it was made with."""
     return bool(device.resized)
 
 
-def broken(device: Any) -> bool:
+def broken(device: VirtioDevice) -> bool:
     """The guest broke the device."""
     return bool(device.broken)
 
 
-def extra_state(device: Any) -> bool:
+def extra_state(device: VirtioDevice) -> bool:
     """The property ``migrate-extra``, off for machine types up to 2.4."""
     return bool(device.migrate_extra)
 
 
-def started(device: Any) -> bool:
+def started(device: VirtioDevice) -> bool:
     """The guest's driver runs the device."""
     return bool(device.started)
 
 
-def packed(device: Any) -> bool:
+def packed(device: VirtioDevice) -> bool:
     """The device offers packed queues, which is not the default."""
     return bool(device.packed)
 
 
-def disabled(device: Any) -> bool:
+def disabled(device: VirtioDevice) -> bool:
     """The device was switched off, waiting for its backend."""
     return bool(device.disabled)
 
 
-def load_64_bits(device: Any) -> None:
+def load_64_bits(device: VirtioDevice) -> None:
     """The 64-bit features come: they count, not the lower half that came before."""
     device.has_64_bits = True
 
 
-def features_above_64(device: Any) -> bool:
+def features_above_64(device: VirtioDevice) -> bool:
     """The device offers a feature from bit 64 on."""
     return bool(device.wide_features)
 
@@ -211,7 +214,7 @@ QUEUE = VMStateDescription("queue", fields=[*_QUEUE_FIELDS, UInt16("vector")])
 QUEUE_WITHOUT_VECTOR = VMStateDescription("queue", fields=_QUEUE_FIELDS)
 
 
-def no_msix(device: Any, version_id: int) -> bool:
+def no_msix(device: VirtioDevice, version_id: int) -> bool:
     """The device has one interrupt line and no vectors."""
     return not device.vectors
 
@@ -229,7 +232,7 @@ class DeviceConfig(Bytes):
 class Checked(Scalar):
     """A number that is checked as soon as it is read."""
 
-    def __init__(self, name: str, code: str, check: Callable[[Any, int, int], None]) -> None:
+    def __init__(self, name: str, code: str, check: Callable[[VirtioDevice, int, int], None]) -> None:
         super().__init__(name, code)
         self._check = check
 

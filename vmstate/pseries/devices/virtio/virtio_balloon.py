@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from vmstate.describe import History, Since, UInt32, Until, VMStateDescription
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
@@ -14,12 +12,12 @@ from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
 
-def hints(balloon: Any) -> bool:
+def hints(balloon: VirtioBalloon) -> bool:
     """The property ``free-page-hint``, off by default."""
     return bool(balloon.free_page_hint)
 
 
-def poison(balloon: Any) -> bool:
+def poison(balloon: VirtioBalloon) -> bool:
     """The property ``page-poison``, off for machine types up to 5.0."""
     return bool(balloon.page_poison)
 

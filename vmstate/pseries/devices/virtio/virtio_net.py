@@ -44,17 +44,17 @@ RSS_KEY = 40
 NETWORK = 0x020000
 
 
-def many_queues(net: Any, version_id: int) -> bool:
+def many_queues(net: VirtioNet, version_id: int) -> bool:
     """The device has more than one pair of queues."""
     return bool(net.max_queue_pairs > 1)
 
 
-def offloads(net: Any, version_id: int) -> bool:
+def offloads(net: VirtioNet, version_id: int) -> bool:
     """The guest may choose what its network card does for it (VIRTIO_NET_F_CTRL_GUEST_OFFLOADS)."""
     return bool(net.guest_features_low >> 2 & 1)
 
 
-def rss(net: Any) -> bool:
+def rss(net: VirtioNet) -> bool:
     """The guest has set up receive-side scaling."""
     return bool(net.rss_enabled)
 
@@ -64,7 +64,7 @@ INDIRECTIONS = tuple(1 << bit for bit in range(8))
 INDIRECTIONS_CHECKED = Span(since=("10.0.13", "11.1"))
 
 
-def rss_post_load(net: Any, version_id: int) -> int:
+def rss_post_load(net: VirtioNet, version_id: int) -> int:
     """virtio_net_rss_post_load: a power of two, up to 128."""
     checked = INDIRECTIONS_CHECKED.covers(net.machine.release)
     if checked and net.rss_indirections_len not in INDIRECTIONS:
@@ -91,22 +91,22 @@ NET_RSS = VMStateDescription(
 )
 
 
-def macs_fit(net: Any, version_id: int) -> bool:
+def macs_fit(net: VirtioNet, version_id: int) -> bool:
     """There is room for all addresses."""
     return bool(net.macs_in_use <= MAC_ENTRIES)
 
 
-def macs_do_not_fit(net: Any, version_id: int) -> bool:
+def macs_do_not_fit(net: VirtioNet, version_id: int) -> bool:
     """There are too many addresses: they are skipped, and forgotten."""
     return bool(net.macs_in_use > MAC_ENTRIES)
 
 
-def _itself(net: Any) -> Any:
+def _itself(net: VirtioNet) -> Any:
     """The scratch state of the two checks below is the card's own."""
     return net
 
 
-def vnet_post_load(net: Any, version_id: int) -> int:
+def vnet_post_load(net: VirtioNet, version_id: int) -> int:
     """A backend with virtio headers is needed, which no network of the simulator has."""
     if net.has_vnet_hdr:
         net.say("virtio-net: saved image requires vnet_hdr=on")
@@ -114,7 +114,7 @@ def vnet_post_load(net: Any, version_id: int) -> int:
     return 0
 
 
-def ufo_post_load(net: Any, version_id: int) -> int:
+def ufo_post_load(net: VirtioNet, version_id: int) -> int:
     """A backend that fragments UDP is needed."""
     if net.has_ufo:
         net.say("virtio-net: saved image requires TUN_F_UFO support")
@@ -135,7 +135,7 @@ NO_EBPF = History(
 HASHING_FORGOTTEN = Span(since="9.1")
 
 
-def net_post_load(net: Any, version_id: int) -> int:
+def net_post_load(net: VirtioNet, version_id: int) -> int:
     """virtio_net_post_load_device, virtio_net_commit_rss_config."""
     release = net.machine.release
     line = NO_EBPF.at(release)
@@ -203,6 +203,8 @@ class VirtioNet(VirtioDevice):
     max_queue_pairs = curr_queue_pairs = 1
     other_queue_pairs = 0
     rss_enabled = False
+    rss_populate_hash: bool
+    rss_indirections_len: int
 
     @property
     def beyond_size(self) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from vmstate.describe import Cursor, History, WireRecords, plan_of
+from vmstate.describe import Cursor, History, VMStateDescription, WireRecords, plan_of
 from vmstate.describe.arrays import WireArray, zeros
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.properties import Property
@@ -170,7 +169,7 @@ class VirtioDevice(Device):
         self.modern_queues = _records(MODERN_QUEUE, zeros(28 * MAX_QUEUES))
 
 
-def _records(vmsd: Any, raw: Any) -> WireRecords:
+def _records(vmsd: VMStateDescription, raw: bytes | memoryview) -> WireRecords:
     layout = plan_of(vmsd).layout(1)
     assert layout is not None
     return WireRecords(*layout, raw)

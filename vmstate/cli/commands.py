@@ -39,6 +39,13 @@ COMMANDS: dict[str, Subcommand] = {
         "vmstate.cli.scenario",
         "run scenarios: migrations from QEMU's history with known results",
     ),
+    "releases": Subcommand("vmstate.cli.releases", "show the known QEMU releases, or one of them in full"),
+    "machine": Subcommand(
+        "vmstate.cli.machine", "show a machine type as a release has it: default CPU, levels, differences"
+    ),
+    "device": Subcommand(
+        "vmstate.cli.device", "show a device's section: its name in a stream, fields, subsections, history"
+    ),
     "fuzz": Subcommand(
         "vmstate.cli.fuzz", "give changed streams to a destination, to find crashes, hangs and disagreements"
     ),

@@ -1,0 +1,208 @@
+"""``vmstate machine``: the machine types that are known, or one of them as a release has it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from vmstate.cli.facts_text import asked, columns, not_known, plural, since_text, span_text
+from vmstate.cli.report import Report
+from vmstate.cli.terminal import Style
+from vmstate.cli.with_option import add_with
+from vmstate.describe import Release
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.catalogue import World
+from vmstate.pseries.facts import (
+    FILES,
+    Lifespan,
+    Link,
+    MachineFacts,
+    changes_among,
+    lifespan,
+    line,
+    machine_facts,
+)
+
+_ALIAS = "pseries"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "type", metavar="TYPE", nargs="?", help="a machine type: pseries-9.1; pseries is the default"
+    )
+    parser.add_argument(
+        "--release", metavar="R", help="as this release has it (without: the newest that offers it)"
+    )
+    add_with(parser)
+
+
+def run(options: argparse.Namespace) -> Report:
+    """List all machine types, or show one."""
+    world, release = asked(options, options.release)
+    if options.type is None:
+        return _list(world, release)
+    name = options.type
+    if name == _ALIAS:
+        name = world.binary(release or max(world.newest)).default_type
+    types = {machine_type.name: machine_type for machine_type in world.machine_types}
+    if name not in types:
+        raise not_known("machine type", name, types)
+    span = lifespan(world, types[name])
+    release = _offering(world, name, release)
+    facts = machine_facts(world, name, release)
+    among = changes_among(world, name, _releases(world, name))
+    return Report(
+        _Lines(facts, span, among).lines(),
+        lambda: {
+            **vars(facts),
+            "lifespan": span,
+            "changes": [{"release": str(one), "changed": changed} for one, changed in among],
+            "files": FILES,
+        },
+    )
+
+
+def _releases(world: World, name: str) -> list[Release]:
+    return [release for release in sorted(world.newest) if name in world.binary(release).machine_types]
+
+
+def _offering(world: World, name: str, release: Release | None) -> Release:
+    offering = _releases(world, name)
+    if release is not None:
+        if name not in world.binary(release).machine_types:
+            names = ", ".join(line(one) for one in offering) or "none"
+            raise ConfigurationError(f"QEMU {release} does not offer {name}; releases that do: {names}")
+        return release
+    if not offering:
+        raise ConfigurationError(f"no release that is known offers {name}")
+    return offering[-1]
+
+
+def _list(world: World, release: Release | None) -> Report:
+    types = [
+        t for t in world.machine_types if release is None or t.name in world.binary(release).machine_types
+    ]
+    spans = {t.name: lifespan(world, t) for t in types}
+    head = ("machine type", "offered by", "deprecated in", "gone in")
+    rows = [
+        (name, span_text(span.offered_by), span.deprecated_since or "", span.removed_in or "")
+        for name, span in spans.items()
+    ]
+    note = f"declared in {FILES['machine types']} and {FILES['lifecycle']}; releases to come by QEMU's policy"
+    lines = [*columns([head, *rows]), "", note]
+    return Report(lines, {"machine_types": spans, "files": FILES})
+
+
+class _Lines:
+    """The lines for people."""
+
+    def __init__(
+        self, facts: MachineFacts, span: Lifespan, among: list[tuple[Release, dict[str, Any]]]
+    ) -> None:
+        self.facts = facts
+        self.span = span
+        self.among = among
+        self.style = Style.of(sys.stdout)
+
+    def lines(self) -> Iterator[str]:
+        facts = self.facts
+        mark = ", the default type" if facts.default else ""
+        yield self.style.paint("bold", f"{facts.name} in QEMU {facts.release}{mark}")
+        yield from self._life()
+        yield f"  default CPU    {facts.default_cpu}{self._cpu()}"
+        yield ""
+        yield from self._levels()
+        yield ""
+        yield from self._flags()
+        yield ""
+        yield from self._compat()
+        yield ""
+        yield from self._chain()
+        yield ""
+        yield from self._among()
+
+    def _life(self) -> Iterator[str]:
+        span = self.span
+        count = plural(len(span.offered_by), "release")
+        since = f", since {since_text(span.since)}" if span.since else ", and by releases before them"
+        yield f"  offered by     {span_text(span.offered_by)} ({count}{since})"
+        if self.facts.deprecated:
+            yield f"  deprecated     {self.facts.deprecated}"
+        if span.deprecated_since:
+            yield f"  deprecated in  {span.deprecated_since} and later"
+        if span.removed_in:
+            yield f"  gone in        {span.removed_in} and later"
+
+    def _cpu(self) -> str:
+        cpu = self.facts.cpu
+        if cpu is None:
+            return ""
+        alias = f", also {', '.join(cpu.aliases)}" if cpu.aliases else ""
+        return f"{alias}, PVR {cpu.pvr}, runs as {', '.join(cpu.modes) or 'itself only'}"
+
+    def _levels(self) -> Iterator[str]:
+        yield self.style.paint("bold", f"default capability levels  ({FILES['machine types']})")
+        if not self.facts.levels:
+            yield "  none: this release has no capabilities"
+            return
+        for cap, (level, effective) in self.facts.levels.items():
+            note = "" if level == effective else f", but {effective} with the default CPU"
+            yield f"  {cap}={level}{note}"
+
+    def _flags(self) -> Iterator[str]:
+        facts = self.facts
+        yield self.style.paint("bold", f"class flags that {facts.newest_type} has otherwise")
+        if not facts.different:
+            yield "  none"
+            return
+        rows = [
+            (name, shown(name, value), f"({facts.newest_type}: {shown(name, newest)})")
+            for name, (value, newest) in facts.different.items()
+        ]
+        yield from columns(rows, "  ")
+
+    def _compat(self) -> Iterator[str]:
+        yield self.style.paint(
+            "bold", "device properties that it sets (GlobalProperty; those that reach the wire)"
+        )
+        effective = {f"{driver}.{prop}": value for driver, prop, value in self.facts.compat}
+        yield from (f"  {name}={value}" for name, value in effective.items())
+        if not effective:
+            yield "  none"
+
+    def _chain(self) -> Iterator[str]:
+        yield self.style.paint("bold", "how it comes about: each type's differences to the next newer one")
+        for link in self.facts.links:
+            yield f"  {link.name}: {_differences(link) or 'no difference that the simulator models'}"
+
+    def _among(self) -> Iterator[str]:
+        yield self.style.paint("bold", "what changed from release to release")
+        for number, (release, changed) in enumerate(self.among):
+            if number == 0:
+                keys = ("flag default_cpu", "PVR of the default CPU", "default type")
+                texts = [f"{key.removeprefix('flag ')} {changed[key]}" for key in keys]
+                yield f"  {line(release)}: {', '.join(texts)}"
+            elif changed:
+                texts = [f"{key.removeprefix('flag ')} {value}" for key, value in changed.items()]
+                yield f"  {line(release)}: {', '.join(texts)}"
+
+
+def shown(name: str, value: object) -> str:
+    """Return a flag's value as users of QEMU write it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if name in {"rma_limit", "nr_xirqs"} and isinstance(value, int):
+        return f"{value:#x}"
+    return str(value)
+
+
+def _differences(link: Link) -> str:
+    texts = [
+        *(f"{name}={shown(name, value)}" for name, value in link.flags.items()),
+        *(f"cap-{name} level {level}" for name, level in link.caps.items()),
+        *(f"{driver}.{prop}={value}" for driver, prop, value in link.compat),
+    ]
+    return ", ".join(texts)

@@ -1,0 +1,163 @@
+"""``vmstate releases``: the releases that are known, or one of them in full."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from vmstate.cli.facts_text import asked, columns, plural, runs_text, since_text
+from vmstate.cli.report import Report
+from vmstate.cli.terminal import Style
+from vmstate.cli.with_option import add_with
+from vmstate.pseries.catalogue import World
+from vmstate.pseries.facts import FILES, CapabilityFact, ReleaseFacts, oldest_first, release_facts
+from vmstate.pseries.tables.accelerators import shipped_hosts
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "release", metavar="RELEASE", nargs="?", help="one release in full: 10.0, 10.0.2, 4.2+NAME"
+    )
+    add_with(parser)
+
+
+def run(options: argparse.Namespace) -> Report:
+    """List all releases, or show one."""
+    world, release = asked(options, options.release)
+    if release is None:
+        return _list(world)
+    facts = release_facts(world, release)
+    return Report(
+        _lines(facts), lambda: {**vars(facts), "hosts": _hosts(world), "guests": _guests(), "files": FILES}
+    )
+
+
+def _list(world: World) -> Report:
+    facts = [release_facts(world, release) for release in sorted(world.newest)]
+    return Report(_table(world, facts), lambda: _result(world, facts))
+
+
+def _result(world: World, facts: list[ReleaseFacts]) -> object:
+    return {
+        "releases": [
+            {
+                "line": one.line,
+                "release": one.release,
+                "default_type": one.default_type,
+                "machine_types": [t.name for t in one.machine_types],
+                "deprecated_types": [t.name for t in one.machine_types if t.deprecated],
+                "capabilities": [c.name for c in one.capabilities],
+                "cpus": [cpu.name for cpu in one.cpus],
+                "compat_modes": [name for name, _ in one.compat_modes],
+            }
+            for one in facts
+        ],
+        "proposals": [name for name, _ in world.forks],
+        "hosts": _hosts(world),
+        "guests": _guests(),
+        "files": FILES,
+    }
+
+
+def _table(world: World, facts: list[ReleaseFacts]) -> Iterator[str]:
+    style = Style.of(sys.stdout)
+    head = ("line", "newest", "default type", "types", "of them deprecated", "capabilities", "compat modes")
+    rows = [
+        (
+            one.line,
+            one.release,
+            one.default_type,
+            str(len(one.machine_types)),
+            str(sum(t.deprecated is not None for t in one.machine_types)),
+            _new_capabilities(one, facts[number - 1] if number else None),
+            _modes(one),
+        )
+        for number, one in enumerate(facts)
+    ]
+    first, *rest = columns([head, *rows])
+    yield style.paint("bold", first)
+    yield from rest
+    yield ""
+    if world.forks:
+        yield f"proposals:      {', '.join(name for name, _ in world.forks)}"
+    yield f"hosts (KVM):    {', '.join(_hosts(world))}"
+    yield f"guest kernels:  {', '.join(_guests())}"
+    yield f"declared in {FILES['releases']}; vmstate releases RELEASE tells all of one"
+
+
+def _new_capabilities(one: ReleaseFacts, before: ReleaseFacts | None) -> str:
+    """Return their number, and the names of those that the release before did not have."""
+    known = {c.name for c in before.capabilities} if before is not None else set()
+    new = [c.name.removeprefix("cap-") for c in one.capabilities if c.name not in known]
+    return f"{len(one.capabilities)} (+ {', '.join(new)})" if new else str(len(one.capabilities))
+
+
+def _modes(one: ReleaseFacts) -> str:
+    return f"{one.compat_modes[0][0]} … {one.compat_modes[-1][0]}"
+
+
+def _hosts(world: World) -> list[str]:
+    return [*(host.name for host in world.hosts), *shipped_hosts()]
+
+
+def _guests() -> list[str]:
+    """List the kernels that come with the package."""
+    from vmstate.pseries.cas.guests import shipped_kernels
+
+    return ["linux-VERSION", *shipped_kernels()]
+
+
+def _lines(facts: ReleaseFacts) -> Iterator[str]:
+    style = Style.of(sys.stdout)
+    yield style.paint("bold", f"QEMU {facts.release}")
+    yield ""
+    yield style.paint(
+        "bold", f"{plural(len(facts.machine_types), 'machine type')}  ({FILES['machine types']})"
+    )
+    rows = [
+        (
+            t.name,
+            t.default_cpu,
+            "default" if t.default else "",
+            f"deprecated: {t.deprecated}" if t.deprecated else "",
+        )
+        for t in facts.machine_types
+    ]
+    yield from columns(rows, "  ")
+    yield ""
+    yield style.paint("bold", f"{plural(len(facts.capabilities), 'capability')}  ({FILES['capabilities']})")
+    order = oldest_first(t.name for t in facts.machine_types)
+    for capability in facts.capabilities:
+        yield from capability_lines(capability, order)
+    yield ""
+    yield style.paint("bold", f"{plural(len(facts.cpus), 'processor')} for pseries  ({FILES['cpus']})")
+    cpus = [
+        (
+            cpu.name,
+            cpu.pvr,
+            cpu.family,
+            f"alias {', '.join(cpu.aliases)}" if cpu.aliases else "",
+            f"runs as {', '.join(cpu.modes)}" if cpu.modes else "no compat mode",
+            f"deprecated: {cpu.deprecated}" if cpu.deprecated else "",
+        )
+        for cpu in facts.cpus
+    ]
+    yield from columns(cpus, "  ")
+    yield ""
+    yield style.paint("bold", f"{plural(len(facts.compat_modes), 'compat mode')}  ({FILES['compat modes']})")
+    yield from columns(facts.compat_modes, "  ")
+
+
+def capability_lines(fact: CapabilityFact, order: list[str]) -> Iterator[str]:
+    """Yield a capability: its values, its first release, its subsection, its default by machine type."""
+    values = "|".join(fact.values)
+    yield f"  {fact.name}={values}  since {since_text(fact.since)}, subsection {fact.subsection}"
+    if fact.help:
+        yield f"      {fact.help}"
+    for levels in fact.defaults:
+        yield f"      default {levels.name} (level {levels.level}): {runs_text(levels.machine_types, order)}"
+    if fact.needs:
+        yield f"      off, or its lowest level, on a processor that cannot run as {fact.needs}"
+    yield f"      in a stream: {fact.migrated}"

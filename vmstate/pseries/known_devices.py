@@ -1,0 +1,222 @@
+"""The devices of pseries machines by every name that they have: section, subsection, driver, capability.
+
+This is the one module that looks into device classes to say what is declared of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache, cached_property
+
+from vmstate.describe import Field, VMStateDescription
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.device import Device, LiveDevice
+from vmstate.pseries.board.driver import plug_nothing
+from vmstate.pseries.catalogue import World
+from vmstate.pseries.changes import hooked
+from vmstate.pseries.declarations import device_classes
+from vmstate.pseries.devices import drivers as all_drivers
+from vmstate.pseries.devices.spapr.spapr import SPAPR, spapr_description
+from vmstate.pseries.devices.virtio.virtio import VIRTIO_PCI
+from vmstate.pseries.history import Row, rows
+from vmstate.pseries.tables.capabilities import CAPABILITIES
+
+#: Fields that QEMU fills by a function of its own, and what that function sends.
+_BY_HAND: dict[str, VMStateDescription] = {"virtqueue_extra_state": VIRTIO_PCI}
+CAPABILITY = "spapr/cap/"
+_ELSEWHERE = "the proposal or file that adds it"
+
+
+def drivers() -> list[str]:
+    """Return the names that ``-device`` takes, of devices that send a section."""
+    found = (one for one in all_drivers().values() if one.user_creatable and one.plug is not plug_nothing)
+    return [driver.name for driver in found if driver.bus]
+
+
+@dataclass(frozen=True)
+class KnownDevice:
+    """A device by the name of its section.
+
+    ``description`` is None for a section that is sent while the machine runs, by a protocol of its own.
+    ``added``: the names of subsections that a proposal, or a file of --with, adds.
+    """
+
+    name: str
+    kind: type[Device | LiveDevice]
+    description: VMStateDescription | None
+    added: frozenset[str] = frozenset()
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Every field and subsection that it ever had."""
+        return [] if self.description is None else rows(self.description, inside)
+
+    @property
+    def about(self) -> str:
+        """One line on what the section holds, with the file of QEMU that it comes from."""
+        return _first(inspect.getmodule(self.kind))
+
+    @property
+    def behaviour(self) -> str:
+        """One line on the device's state after reset, or on the protocol of a section without description."""
+        return _first(self.kind)
+
+    @property
+    def file(self) -> str:
+        """The file of this package that declares it."""
+        return _file(self.kind.__module__)
+
+    def file_of(self, row: Row) -> str:
+        """Return the file that declares a row: that of its description, else that of the section."""
+        if not self.added.isdisjoint(one.name for one in row.chain):
+            return _ELSEWHERE
+        if row.name.startswith(CAPABILITY):
+            return _file("vmstate.pseries.tables.capabilities")
+        described = (_description(one) for one in reversed(row.chain))
+        return next((file for one in described if one is not None and (file := _file_of(one))), self.file)
+
+
+def inside(field: Field) -> VMStateDescription | None:
+    """Return the description of the content of a field that has a wire type of its own, or None."""
+    content = getattr(field.info, "content", None)
+    if isinstance(content, VMStateDescription):
+        return content
+    return _BY_HAND.get(field.info.name) if field.info is not None else None
+
+
+def _description(declared: VMStateDescription | Field) -> VMStateDescription | None:
+    return declared if isinstance(declared, VMStateDescription) else declared.vmsd or inside(declared)
+
+
+def known_devices(world: World) -> list[KnownDevice]:
+    """Return every device that sends a section, as the world has it, by name."""
+    merged = {capability.name for capability in CAPABILITIES}
+    new = (one.subsection for one in world.capabilities if one.name not in merged)
+    added = frozenset([*(one.description.name for one in world.subsections), *(CAPABILITY + n for n in new)])
+    described = [
+        KnownDevice(name, kinds[0], _changed(kinds[0].description, world), added)
+        for name, kinds in device_classes().items()
+    ]
+    live = [KnownDevice(kind.idstr, kind, None) for kind in _live_kinds(LiveDevice)]
+    return sorted((*described, *live), key=lambda device: device.name.lower())
+
+
+def _changed(description: VMStateDescription, world: World) -> VMStateDescription:
+    """Return the description with everything that a world adds to it and replaces in it."""
+    if description is SPAPR:
+        description = spapr_description(world.capabilities)
+    added = [one.description for one in world.subsections if one.to == description.name]
+    if added:
+        description = replace(description, subsections=[*description.subsections, *added])
+    return hooked(description, world.hooks)
+
+
+def _live_kinds(kind: type[LiveDevice]) -> Iterator[type[LiveDevice]]:
+    for below in kind.__subclasses__():
+        if "idstr" in vars(below):
+            yield below
+        yield from _live_kinds(below)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A device, and its rows of the name that was asked for; no rows if that is the whole device.
+
+    ``others`` are the devices that have such a subsection as well.
+    """
+
+    device: KnownDevice
+    named: tuple[Row, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows that are asked for, and all that is in them."""
+        return [
+            row for row in self.device.rows if not self.named or any(row.is_in(one) for one in self.named)
+        ]
+
+    @property
+    def parts(self) -> list[Row]:
+        """The section and subsections among the rows; of a field, the one that it is in."""
+        parts = [row for row in self.device.rows if row.kind in {"section", "subsection"}]
+        rows = self.rows
+        inner = [part for part in parts if part in rows]
+        return inner or [next(part for part in reversed(parts) if row.is_in(part)) for row in rows[:1]]
+
+
+def find_device(world: World, name: str, section_of_driver: dict[str, str]) -> Found:
+    """Find the device or subsection of that name.  Raises ConfigurationError with the names that are near.
+
+    ``name`` may be a section (``cpu``, also with a path; ``vscsi`` is spapr_vscsi), a driver
+    (``virtio-net-pci``), a subsection, a struct, a capability (``cap-fwnmi``) or a field
+    (``cpu/compat.compat_pvr``).
+    """
+    devices = known_devices(world)
+    by_name = {device.name: device for device in devices}
+    wanted = section_of_driver.get(name, name)
+    for capability in world.capabilities:
+        if name in (capability.property_name, capability.name):
+            wanted = CAPABILITY + capability.subsection
+    if wanted in by_name:
+        return Found(by_name[wanted])
+    found = {device.name: named for device in devices if (named := _named(device, wanted))}
+    if found:
+        first, *others = found
+        return Found(by_name[first], found[first], tuple(others))
+    for known, device in by_name.items():
+        if wanted.endswith(f"/{known}") or known == f"spapr_{wanted.replace('-', '')}":
+            return Found(device)
+    names = {*by_name, *section_of_driver, *(n for d in devices for r in d.rows for n in _names(r))}
+    near = get_close_matches(name, sorted(names), 5, 0.6)
+    hint = f"; near are {', '.join(near)}" if near else "; vmstate device lists all"
+    raise ConfigurationError(f"no device, section or subsection is called {name!r}{hint}")
+
+
+def _named(device: KnownDevice, name: str) -> tuple[Row, ...]:
+    return tuple(row for row in device.rows if name in _names(row))
+
+
+def _names(row: Row) -> tuple[str, ...]:
+    if row.description is not None:
+        return row.name, row.path
+    declared = row.declared
+    struct = declared.vmsd.name if isinstance(declared, Field) and declared.vmsd is not None else row.path
+    owner = next((one.name for one in reversed(row.chain[:-1]) if isinstance(one, VMStateDescription)), "")
+    return row.path, struct, f"{owner}.{row.name}"
+
+
+def _first(thing: object) -> str:
+    text = inspect.getdoc(thing) or ""
+    return " ".join(text.split("\n\n")[0].split()).replace("``", "")
+
+
+def _file(module: str) -> str:
+    return f"{module.replace('.', '/')}.py"
+
+
+@cache
+def _declarations() -> dict[int, str]:
+    """Return the module of each description that a loaded module of devices declares, by identity."""
+    return {
+        id(value): module
+        for module, loaded in sorted(sys.modules.items())
+        if module.startswith("vmstate.pseries.devices.")
+        for value in vars(loaded).values()
+        if isinstance(value, VMStateDescription) and _made_in(value, module)
+    }
+
+
+def _made_in(description: VMStateDescription, module: str) -> bool:
+    """Return True if the module's source names the description, and does not import it."""
+    source = inspect.getsource(sys.modules[module])
+    return f'"{description.name}"' in source
+
+
+def _file_of(description: VMStateDescription) -> str | None:
+    module = _declarations().get(id(description))
+    return None if module is None else _file(module)

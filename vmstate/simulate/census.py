@@ -1,0 +1,221 @@
+"""A census of what is sent: which machine types of which releases have a section or subsection in a stream.
+
+A condition is evaluated as it is at rest; if it does not hold, with every value of the guest's state that it
+may depend on, while what the machine type decides stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+from types import FunctionType, MethodType
+from typing import Any
+
+from vmstate.describe import Field, Release, VMStateDescription
+from vmstate.describe.history import at
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.device import Device, LiveDevice
+from vmstate.pseries.catalogue import World
+from vmstate.pseries.facts import oldest_first
+from vmstate.pseries.history import Row
+from vmstate.simulate.default_machines import DefaultMachine, name_of, registered, start
+
+_MOST_UNKNOWNS = 4  # attributes of the state that a condition may depend on and all be tried
+
+
+class Sent(StrEnum):
+    """How a default machine sends a section or subsection; ABSENT: it has no such device."""
+
+    AT_REST = "at rest"
+    CONDITIONAL = "on its condition"
+    NEVER = "never"
+    ABSENT = "not registered"
+
+
+Census = Mapping[Release, Mapping[str, Mapping[str, Sent]]]
+"""By release, machine type and path of a row: how it is sent."""
+
+
+def census(
+    world: World, name: str, rows: Iterable[Row], releases: Iterable[Release], arguments: str = ""
+) -> Census:
+    """Find which machine types send the section ``name``, or ``rows`` of it: its subsections and itself."""
+    parts = list(rows)
+    found: dict[Release, dict[str, dict[str, Sent]]] = {}
+    for release in releases:
+        types = found[release] = {}
+        for machine_type in world.binary(release).machine_types:
+            try:
+                machine = start(world, release, machine_type, arguments)
+            except ConfigurationError:
+                continue
+            if machine.instance is not None:
+                types[machine_type] = sent_by(machine, name, parts)
+    return found
+
+
+def sent_by(machine: DefaultMachine, name: str, parts: Sequence[Row]) -> dict[str, Sent]:
+    """Return how a machine that has started sends each of ``parts`` of the section ``name``, by path."""
+    assert machine.instance is not None
+    devices = [device for _, device in registered(machine, name) if name_of(device) == name]
+    if not parts:
+        live = (device.active() for device in devices if isinstance(device, LiveDevice))
+        return {name: _best(Sent.AT_REST if active else Sent.CONDITIONAL for active in live)}
+    # An option may set every capability to another level than its default.
+    given = copy(machine.instance.machine)
+    given.given = (True,) * len(given.given)
+    given.effective_levels = tuple(level + 1 for level in given.default_levels)
+    return {row.path: _best(_sent(row, device, given) for device in devices) for row in parts}
+
+
+def _best(answers: Iterable[Sent]) -> Sent:
+    found = set(answers)
+    return next((sent for sent in Sent if sent in found), Sent.ABSENT)
+
+
+def _sent(row: Row, device: Device | LiveDevice, given: Any) -> Sent:
+    """Return how a device sends a row: every condition on the way from the section to it must hold."""
+    release = given.release
+    if not row.exists(release):
+        return Sent.NEVER
+    state: Any = device
+    answer = Sent.AT_REST
+    for declared in row.chain:
+        if isinstance(declared, Field):
+            state = _inner(state, declared)
+        needed = at(declared.needed, release) if isinstance(declared, VMStateDescription) else None
+        if needed is None:
+            continue
+        if _holds(needed, state):
+            continue
+        if not _may_hold(needed, state, given):
+            return Sent.NEVER
+        answer = Sent.CONDITIONAL
+    return answer
+
+
+def _inner(state: Any, field: Field) -> Any:
+    if field.attr in {None, ".", "virtio", "extra_state"} or state is None:
+        return state
+    inner = getattr(state, str(field.attr), None)
+    return inner[0] if isinstance(inner, list | tuple) and inner else inner
+
+
+def _holds(needed: Callable[[Any], bool], state: Any) -> bool:
+    try:
+        return bool(needed(state))
+    except Exception:  # noqa: BLE001 - a state that is not there at rest; the condition is tried below
+        return False
+
+
+def _may_hold(needed: Callable[[Any], bool], state: Any, given: Any) -> bool:
+    """Return True if the guest's state, or a device property, can make the condition true.
+
+    What the machine type decides stays as it is.  A condition that cannot be tried is taken to be possible.
+    """
+    seen: list[str] = []
+    _try(needed, _Open(state, given, {}, seen))
+    names = list(dict.fromkeys(seen))
+    if len(names) > _MOST_UNKNOWNS:
+        return True
+    assignments = (
+        dict(zip(names, values, strict=True)) for values in product((True, False), repeat=len(names))
+    )
+    return any(_try(needed, _Open(state, given, values, seen)) for values in assignments)
+
+
+def _try(needed: Callable[[Any], bool], state: Any) -> bool:
+    try:
+        return bool(needed(state))
+    except Exception:  # noqa: BLE001 - the condition needs more than a yes or no: possible, for all that is known
+        return True
+
+
+class _Open:
+    """A device whose own state is open: each attribute is something, or nothing, as ``values`` say."""
+
+    def __init__(self, device: Any, machine: Any, values: Mapping[str, bool], seen: list[str]) -> None:
+        self.__dict__.update(_device=device, machine=machine, _values=values, _seen=seen)
+
+    def __getattr__(self, name: str) -> Any:
+        own = getattr(type(self._device), name, None)
+        if isinstance(own, property) and own.fget is not None:
+            return own.fget(self)
+        if isinstance(own, FunctionType):
+            return MethodType(own, self)
+        self._seen.append(name)
+        return _Something(self._values.get(name, True))
+
+
+class _Something:
+    """A value of which only one thing is known: whether it is the one that makes a condition true."""
+
+    def __init__(self, true: bool) -> None:
+        self._true = true
+
+    def __bool__(self) -> bool:
+        return self._true
+
+    def _same(self, *_: object) -> Any:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return not self._true
+
+    def __ne__(self, other: object) -> bool:
+        return self._true
+
+    __hash__ = None  # type: ignore[assignment]
+    __and__ = __rand__ = __or__ = __rshift__ = __getitem__ = __call__ = _same
+    __lt__ = __le__ = __gt__ = __ge__ = _same
+
+
+# ---- the same, in few words
+
+
+@dataclass(frozen=True)
+class SentRun:
+    """A run of releases that agree, and their machine types, oldest first, by how they send it."""
+
+    releases: tuple[str, ...]
+    machine_types: Mapping[Sent, tuple[str, ...]]
+
+
+def sent_runs(world: World, taken: Census, path: str, exists: Callable[[Release], bool]) -> list[SentRun]:
+    """Summarize the census of one section or subsection: runs of releases that have it and agree."""
+    order = oldest_first(machine_type.name for machine_type in world.machine_types)
+    found: list[SentRun] = []
+    for releases, agreed in _agreeing(taken, path, exists):
+        by_answer = {sent: tuple(name for name in order if agreed.get(name) == sent) for sent in Sent}
+        lines = tuple(f"{release.major}.{release.minor}" for release in releases)
+        found.append(SentRun(lines, {sent: names for sent, names in by_answer.items() if names}))
+    return found
+
+
+def _is_sent(answers: Mapping[str, Sent]) -> bool:
+    return not {Sent.AT_REST, Sent.CONDITIONAL}.isdisjoint(answers.values())
+
+
+def _agreeing(
+    taken: Census, path: str, exists: Callable[[Release], bool]
+) -> Iterator[tuple[Sequence[Release], Mapping[str, Sent]]]:
+    releases: list[Release] = []
+    agreed: dict[str, Sent] = {}
+    for release in sorted(taken):
+        if not exists(release):
+            continue
+        answers = {name: sent.get(path, Sent.NEVER) for name, sent in taken[release].items()}
+        differing = any(agreed.get(name, answer) != answer for name, answer in answers.items())
+        if releases and (differing or _is_sent(agreed) != _is_sent(answers)):
+            yield releases, agreed
+            releases, agreed = [], {}
+        releases.append(release)
+        agreed.update(answers)
+    if releases:
+        yield releases, agreed

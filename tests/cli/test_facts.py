@@ -14,7 +14,7 @@ import pytest
 from vmstate import cli
 from vmstate.cli.streams import open_named
 from vmstate.describe import Release
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.facts import machine_facts, release_facts
 from vmstate.pseries.history import in_force
 from vmstate.pseries.known_devices import drivers, known_devices
@@ -294,13 +294,15 @@ def test_what_cannot_be_known_is_said(capsys):
 
 
 def test_some_machine_registers_every_device():
-    for device in known_devices(WORLD):
-        machines = [("", release) for release in WORLD.newest]
+    for device in known_devices(CATALOGUE):
+        machines = [("", release) for release in CATALOGUE.newest]
         machines += [
-            (option(driver), release) for driver in drivers() for release in sorted(WORLD.newest)[-1:]
+            (option(driver), release) for driver in drivers() for release in sorted(CATALOGUE.newest)[-1:]
         ]
         assert any(
-            section_names(start(WORLD, release, WORLD.binary(release).default_type, arguments), device.name)
+            section_names(
+                start(CATALOGUE, release, CATALOGUE.binary(release).default_type, arguments), device.name
+            )
             for arguments, release in machines
         ), device.name
 
@@ -345,7 +347,7 @@ def subsections(node):
 
 
 def test_every_recorded_stream_has_only_what_its_release_is_said_to_have():
-    devices = {device.name: device for device in known_devices(WORLD) if device.rows}
+    devices = {device.name: device for device in known_devices(CATALOGUE) if device.rows}
     sections = 0
     for stream in STREAMS:
         release = Release.parse(stream["release"])
@@ -372,7 +374,7 @@ def test_the_names_of_sections_are_those_of_a_recorded_stream(name):
         (item.idstr, item.instance_id, item.section_id)
         for item in open_named(str(ROOT / "streams" / f"{name}.mig.zst")).stream.devices
     ]
-    names = section_names(start(WORLD, Release.parse(stream["release"]), machine))
+    names = section_names(start(CATALOGUE, Release.parse(stream["release"]), machine))
     live = {"ram", "spapr/htab", "configuration"}
     assert [
         (one.idstr, one.instance_id, one.section_id) for one in names if one.sent and one.idstr not in live
@@ -399,7 +401,7 @@ def lines_of(pattern, *command):
 
 
 def test_machine_types_processors_and_capabilities_are_those_of_a_real_qemu(qemu):
-    facts = release_facts(WORLD, qemu.release)
+    facts = release_facts(CATALOGUE, qemu.release)
     listed = lines_of(r"^(pseries-\S+) .*?(\(default\))?$", qemu.path, "-machine", "help")
     assert {name for name, _ in listed} == {one.name for one in facts.machine_types}
     assert [name for name, default in listed if default] == [facts.default_type]
@@ -415,10 +417,10 @@ def test_machine_types_processors_and_capabilities_are_those_of_a_real_qemu(qemu
 
 def test_fields_subsections_and_versions_are_those_of_a_real_qemu(qemu, tmp_path):
     release = qemu.release
-    machine = release_facts(WORLD, release).default_type
+    machine = release_facts(CATALOGUE, release).default_type
     file = tmp_path / "vmstate.json"
     output(qemu.path, "-machine", machine, "-dump-vmstate", str(file))
-    devices = {device.name: device.rows for device in known_devices(WORLD) if device.rows}
+    devices = {device.name: device.rows for device in known_devices(CATALOGUE) if device.rows}
     compared = 0
     for driver, dumped in json.loads(file.read_text()).items():
         real = dumped.get("Description")
@@ -438,7 +440,7 @@ def test_fields_subsections_and_versions_are_those_of_a_real_qemu(qemu, tmp_path
 
 @pytest.mark.parametrize("machine_type", ["pseries-7.2", "pseries-4.2", "pseries-3.1", "pseries-2.7"])
 def test_levels_and_default_processors_are_those_of_a_real_qemu(qemu, machine_type):
-    facts = machine_facts(WORLD, machine_type, qemu.release)
+    facts = machine_facts(CATALOGUE, machine_type, qemu.release)
     questions = [{"execute": "qmp_capabilities"}]
     for name in facts.levels:
         arguments = {"path": "/machine", "property": name}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vmstate.proposals.files import read_proposals, with_proposals
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.changes import HOOK_NAMES, RULE_NAMES
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.migration import migrate
@@ -29,8 +29,8 @@ def printed(section, folder):
     source, destination = re.search(r"^(.+) → (.+)$", section, re.MULTILINE).groups()
     file = folder / "mine.py"
     file.write_text(PRELUDE + "\n" + code)
-    world = with_proposals(WORLD, *read_proposals(file))
-    verdict = migrate(*(parse(f"{side} {REST}", world) for side in (source, destination)))
+    catalogue = with_proposals(CATALOGUE, *read_proposals(file))
+    verdict = migrate(*(parse(f"{side} {REST}", catalogue) for side in (source, destination)))
     lines = [f"{source} → {destination}", str(verdict.outcome)]
     lines += [f"source: {line}" for line in verdict.source_messages]
     lines += [f"destination: {line}" for line in verdict.messages]

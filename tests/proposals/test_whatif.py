@@ -32,7 +32,7 @@ def answers(judge, row, when):
     lines = [judge.command_line(program, when, setting) for program, setting in sides]
     guest = judge.chosen.guest
     migrated = partial(migrate_guest, guest=guest) if guest else migrate
-    verdict = migrated(*(parse(line, judge.world) for line in lines))
+    verdict = migrated(*(parse(line, judge.catalogue) for line in lines))
     return verdict.outcome, tuple(verdict.source_messages), tuple(verdict.messages)
 
 

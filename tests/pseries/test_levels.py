@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.pseries.test_tables import lines
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.rules.capability_levels import default_levels, is_sent, post_migration
 from vmstate.pseries.startup.build import Machine, build
 from vmstate.pseries.startup.command_line import parse
@@ -18,7 +18,7 @@ NAMES = {"hpt": "hpt-max-page-size", "nhv": "nested-hv", "ldec": "large-decr", "
     "ail3": "ail-mode-3",
     "npapr": "nested-papr",
 }
-RELEASES = [WORLD.release(f"{release.major}.{release.minor}") for release in WORLD.newest]
+RELEASES = [CATALOGUE.release(f"{release.major}.{release.minor}") for release in CATALOGUE.newest]
 
 
 def machine(text: str) -> Machine:
@@ -30,7 +30,7 @@ def machine(text: str) -> Machine:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(row[:4]))
 def test_levels_by_release_type_processor_and_limit(row):
     release, kind, cpu, limit, *expected = row
-    table = WORLD.binary(WORLD.release(release))
+    table = CATALOGUE.binary(CATALOGUE.release(release))
     mode = table.compat.by_name(limit)
     machine = table.machine()
     machine.max_compat = mode.pvr if mode else 0
@@ -45,7 +45,11 @@ def test_levels_by_release_type_processor_and_limit(row):
 
 
 def _own(release: str, kind: str, cpu: str) -> str | None:
-    return WORLD.binary(WORLD.release(release)).machine_class(kind).flags.default_cpu if cpu == "-" else None
+    return (
+        CATALOGUE.binary(CATALOGUE.release(release)).machine_class(kind).flags.default_cpu
+        if cpu == "-"
+        else None
+    )
 
 
 def sent(text: str) -> list[str]:
@@ -80,7 +84,7 @@ def test_all_levels_are_compared_in_the_order_of_the_table():
 @given(st.sampled_from(RELEASES), st.data())
 def test_levels_that_did_not_come_never_fail_where_none_was_given(release, data):
     """Law: a destination without options takes its own defaults, whatever processor and type it has."""
-    table = WORLD.binary(release)
+    table = CATALOGUE.binary(release)
     kind = table.machine_class(data.draw(st.sampled_from(sorted(table.machine_types))))
     cpu = data.draw(st.sampled_from(sorted(table.cpus)))
     machine = table.machine()

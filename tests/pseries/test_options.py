@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.options import BadOption, Opt, parse_keyval, parse_opts, parse_size, qdict_order
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import configuration
@@ -53,7 +53,7 @@ NAMES = ("-machine", "-M", "-m", "-smp", "-cpu", "-global", "-accel", "-netdev",
 ARGUMENTS = st.lists(st.tuples(st.sampled_from(NAMES), st.one_of(PLAIN, TEXT)), max_size=5)
 
 
-@given(st.sampled_from([str(r) for r in WORLD.newest]), ARGUMENTS)
+@given(st.sampled_from([str(r) for r in CATALOGUE.newest]), ARGUMENTS)
 def test_any_command_line_starts_or_is_refused_or_is_not_modelled(release, arguments):
     flat = [word for pair in arguments for word in pair]
     with contextlib.suppress(ConfigurationError):

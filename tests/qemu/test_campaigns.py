@@ -15,7 +15,7 @@ from vmstate.judge.comparison import Answer, Comparison
 from vmstate.judge.disagreements import Disagreement, explaining, read_disagreements
 from vmstate.judge.judge import Judge
 from vmstate.judge.random_machines import Guesses
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.startup.command_line import configuration
 from vmstate.qemu import find_all
 from vmstate.simulate.migration import migrate
@@ -37,8 +37,8 @@ def test_guesses_are_modelled_and_have_all_outcomes():
     outcomes = set()
     for first, second in guesses(4):
         try:
-            source = configuration(WORLD.release("7.2"), first.arguments())
-            destination = configuration(WORLD.release("10.0"), second.arguments())
+            source = configuration(CATALOGUE.release("7.2"), first.arguments())
+            destination = configuration(CATALOGUE.release("10.0"), second.arguments())
             outcomes.add(str(migrate(source, destination).outcome))
         except ConfigurationError:
             continue
@@ -97,7 +97,7 @@ def there():
 
 
 def _lines():
-    return {release.line for release in WORLD.newest}
+    return {release.line for release in CATALOGUE.newest}
 
 
 #: A QEMU that was installed without its recommended packages prints this about cards that need a ROM.

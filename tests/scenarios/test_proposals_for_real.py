@@ -9,7 +9,7 @@ import pytest
 
 from tests.pseries.recorded import rows
 from vmstate.pseries.startup.command_line import parse
-from vmstate.scenarios.running import world
+from vmstate.scenarios.running import catalogue
 from vmstate.simulate.guest import boot
 from vmstate.simulate.migration import receive, send
 
@@ -24,14 +24,14 @@ KNOWN = {
 @lru_cache(maxsize=1)  # a stream takes megabytes; rows are sorted by their source
 def sent(command, guest):
     before = (lambda instance: boot(instance, guest)) if guest else None
-    return send(parse(command, world()), before)
+    return send(parse(command, catalogue()), before)
 
 
 def predicted(row):
     source = sent(row["source"], row.get("guest"))
     if source.stream is None:
         return {"outcome": "source-refused", "source_messages": source.messages, "messages": []}
-    verdict = receive(source.stream, parse(row["destination"], world())).verdict
+    verdict = receive(source.stream, parse(row["destination"], catalogue())).verdict
     names = [name.decode() for name in SUBSECTIONS.findall(source.stream)]
     return {
         "outcome": str(verdict.outcome),

@@ -9,7 +9,7 @@ import pytest
 
 from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Outcome
-from vmstate.scenarios.running import world
+from vmstate.scenarios.running import catalogue
 from vmstate.simulate.migration import receive, send
 
 END = [
@@ -29,7 +29,7 @@ OPTIONS = ("", ",cap-xics=off", ",cap-xive=off", ",cap-xive=on")
 
 @lru_cache(maxsize=2)
 def sent(command):
-    return send(parse(command, world()))
+    return send(parse(command, catalogue()))
 
 
 def quoted(source, destination, *wanted):
@@ -37,7 +37,7 @@ def quoted(source, destination, *wanted):
     stream = sent(source).stream
     if stream is None:
         return []
-    verdict = receive(stream, parse(destination, world())).verdict
+    verdict = receive(stream, parse(destination, catalogue())).verdict
     found = [line for line in wanted if line in verdict.messages]
     assert not found or (verdict.outcome == Outcome.REJECT and verdict.messages[-2:] == END)
     return found

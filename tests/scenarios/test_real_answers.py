@@ -10,7 +10,7 @@ import pytest
 
 from tests.pseries.recorded import rows
 from vmstate.judge.judge import Judge, Side
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.qemu import find_all
 from vmstate.scenarios.files import read_scenario, shipped_scenarios
 from vmstate.scenarios.running import run_case
@@ -86,7 +86,7 @@ def side(text):
     """Return a command line for a real program; None if there is no program: a proposal, a host."""
     program, *arguments = shlex.split(text)
     found = re.fullmatch(r"qemu-([0-9.]+)", program)
-    return Side.of(WORLD.release(found[1]), arguments) if found else None
+    return Side.of(CATALOGUE.release(found[1]), arguments) if found else None
 
 
 def answer(case, judge, kept):

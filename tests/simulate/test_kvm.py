@@ -21,7 +21,7 @@ from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import receive, send
 
-WORLD = with_proposals()
+CATALOGUE = with_proposals()
 MODES = (0, LOGICAL_2_06, LOGICAL_2_07)
 RULES = ("2.10.2", "2.11.2", "2.10.2+arch-compat-unconditional", "2.10.2+arch-compat-if-used", "7.2")
 
@@ -31,7 +31,7 @@ def instance(host: str, release: str, options: str = "", more: str = "") -> Inst
     before, after = kvm if host else ("", "")
     old = "pseries-2.10,cap-htm=off" if release >= "2.11" or release == "7.2" else "pseries-2.10"
     text = f"{before}qemu-{release} -nodefaults -machine {old}{after}{options} {more}"
-    machine = build(parse(text, WORLD)).machine
+    machine = build(parse(text, CATALOGUE)).machine
     assert machine is not None
     return Instance(machine)
 
@@ -111,7 +111,7 @@ def test_an_event_that_is_none_names_those_that_are():
 def test_the_property_and_the_vector_say_gtse(host, release, byte, bit):
     before, after = (f"{host}: ", ",accel=kvm") if host else ("", "")
     text = f"{before}qemu-{release} -nodefaults -machine pseries-7.0{after}"
-    machine = build(parse(text, WORLD)).machine
+    machine = build(parse(text, CATALOGUE)).machine
     assert machine is not None
     assert platform_support(machine)[RADIX_BYTE] == byte
     assert (Ov5.MMU_RADIX_GTSE in machine.ov5) == bit

@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Outcome
@@ -19,7 +19,7 @@ from vmstate.simulate.migration import SaveRefused, migrate, save
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 
-RELEASES = sorted(WORLD.newest)
+RELEASES = sorted(CATALOGUE.newest)
 VERDICTS = Path(__file__).parents[2] / "fixtures" / "verdicts"
 OFF = ("htm", "cfpc", "sbbc", "ibs", "ccf-assist")
 
@@ -28,7 +28,7 @@ OFF = ("htm", "cfpc", "sbbc", "ibs", "ccf-assist")
 def command_lines(draw: st.DrawFn) -> str:
     """A machine that TCG starts, of any release and machine type."""
     release = draw(st.sampled_from(RELEASES))
-    binary = WORLD.binary(release)
+    binary = CATALOGUE.binary(release)
     name = draw(st.sampled_from(sorted(binary.machine_types)))
     caps = [
         f"cap-{c.name}={'off' if c.kind.value == 'bool' else 'broken'}"

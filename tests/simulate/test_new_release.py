@@ -10,12 +10,12 @@ import pytest
 
 from tests.simulate.machines import TCG
 from vmstate.cli import main
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.migration import migrate
 
 FILE = Path(__file__).with_name("release_11_2.py")
-NEW = WORLD.extended(*runpy.run_path(str(FILE))["DECLARATIONS"])
+NEW = CATALOGUE.extended(*runpy.run_path(str(FILE))["DECLARATIONS"])
 
 
 def machine(release, name, more=""):

@@ -14,7 +14,7 @@ from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with
 from vmstate.describe import Release
-from vmstate.pseries.catalogue import World
+from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.facts import CapabilityFact, capability_fact, migrated_words
 from vmstate.pseries.known_devices import CAPABILITY, Found, find_device, known_devices
 from vmstate.simulate.census import Sent, census, sent_by, sent_runs
@@ -55,16 +55,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """List all devices, or show one."""
-    world, release = asked(options, options.release)
-    newest = release or max(world.newest)
-    drivers = sections_of_drivers(world, max(world.newest))
+    catalogue, release = asked(options, options.release)
+    newest = release or max(catalogue.newest)
+    drivers = sections_of_drivers(catalogue, max(catalogue.newest))
     if options.name is None:
-        return _list(world, newest, options.machine, drivers)
-    found = find_device(world, options.name, drivers)
+        return _list(catalogue, newest, options.machine, drivers)
+    found = find_device(catalogue, options.name, drivers)
     mine = [driver for driver, section in drivers.items() if section == found.device.name]
-    candidates = [release] if release is not None else sorted(world.newest, reverse=True)
-    shown = _shown(world, found, candidates, options.machine, mine)
-    everywhere = shown if options.machine is None and release is None else _anywhere(world, found, mine)
+    candidates = [release] if release is not None else sorted(catalogue.newest, reverse=True)
+    shown = _shown(catalogue, found, candidates, options.machine, mine)
+    everywhere = shown if options.machine is None and release is None else _anywhere(catalogue, found, mine)
     facts = DeviceFacts(
         found,
         shown.release,
@@ -73,9 +73,9 @@ def run(options: argparse.Namespace) -> Report:
         section_names(shown.machine, found.device.name),
         bool(section_names(everywhere.machine, found.device.name)),
         _at_rest(found, shown.machine),
-        _sent(world, found, None if options.history else release, shown.arguments),
-        _capability(world, found, shown.release),
-        _migrated(world, shown.release),
+        _sent(catalogue, found, None if options.history else release, shown.arguments),
+        _capability(catalogue, found, shown.release),
+        _migrated(catalogue, shown.release),
     )
     lines = DeviceLines(facts, Style.of(sys.stdout))
     return Report(lines.history() if options.history else lines.now(), facts.as_json)
@@ -91,36 +91,36 @@ class _Shown:
 
 
 def _shown(
-    world: World, found: Found, releases: list[Release], wanted: str | None, drivers: list[str]
+    catalogue: Catalogue, found: Found, releases: list[Release], wanted: str | None, drivers: list[str]
 ) -> _Shown:
     """Find the newest machine that registers the section, with the device plugged if needed; else any."""
-    offering = [release for release in releases if _offers(world, release, wanted)]
+    offering = [release for release in releases if _offers(catalogue, release, wanted)]
     if not offering:
         name = _type_in(wanted or "")
-        known = world.binary(releases[0]).machine_types if len(releases) == 1 else _all_types(world)
+        known = catalogue.binary(releases[0]).machine_types if len(releases) == 1 else _all_types(catalogue)
         raise not_known("machine type", name, known)
     shown: list[_Shown] = []
     for release in offering:
         if not _exists(found, release):
             continue
         for arguments in ("", *map(option, drivers)):
-            machine = start(world, release, wanted or world.binary(release).default_type, arguments)
+            machine = start(catalogue, release, wanted or catalogue.binary(release).default_type, arguments)
             shown.append(_Shown(release, machine, arguments))
             if section_names(machine, found.device.name):
                 return shown[-1]
     if shown:
         return replace(shown[0], arguments="")
     release = offering[0]
-    machine = start(world, release, wanted or world.binary(release).default_type)
+    machine = start(catalogue, release, wanted or catalogue.binary(release).default_type)
     return _Shown(release, machine, "")
 
 
-def _anywhere(world: World, found: Found, drivers: list[str]) -> _Shown:
-    return _shown(world, replace(found, named=()), sorted(world.newest, reverse=True), None, drivers)
+def _anywhere(catalogue: Catalogue, found: Found, drivers: list[str]) -> _Shown:
+    return _shown(catalogue, replace(found, named=()), sorted(catalogue.newest, reverse=True), None, drivers)
 
 
-def _offers(world: World, release: Release, wanted: str | None) -> bool:
-    return wanted is None or _type_in(wanted) in (*world.binary(release).machine_types, "pseries")
+def _offers(catalogue: Catalogue, release: Release, wanted: str | None) -> bool:
+    return wanted is None or _type_in(wanted) in (*catalogue.binary(release).machine_types, "pseries")
 
 
 def _type_in(machine: str) -> str:
@@ -128,8 +128,8 @@ def _type_in(machine: str) -> str:
     return machine.replace(",", " ").split()[0] if machine.strip() else ""
 
 
-def _all_types(world: World) -> list[str]:
-    return [machine_type.name for machine_type in world.machine_types]
+def _all_types(catalogue: Catalogue) -> list[str]:
+    return [machine_type.name for machine_type in catalogue.machine_types]
 
 
 def _at_rest(found: Found, machine: DefaultMachine) -> list[str]:
@@ -145,45 +145,47 @@ def _exists(found: Found, release: Release) -> bool:
     return not found.named or any(row.exists(release) for row in found.named)
 
 
-def _sent(world: World, found: Found, release: Release | None, arguments: str) -> dict[str, Any]:
+def _sent(catalogue: Catalogue, found: Found, release: Release | None, arguments: str) -> dict[str, Any]:
     """Return the runs of releases that agree on which machine types send it, by section and subsection."""
     name = found.device.name
     parts = found.parts
-    releases = sorted(world.newest) if release is None else [release]
-    taken = census(world, name, parts, releases, arguments)
+    releases = sorted(catalogue.newest) if release is None else [release]
+    taken = census(catalogue, name, parts, releases, arguments)
     if not found.device.rows:
-        return {name: sent_runs(world, taken, name, lambda _: True)}
-    return {row.path: sent_runs(world, taken, row.path, row.exists) for row in parts}
+        return {name: sent_runs(catalogue, taken, name, lambda _: True)}
+    return {row.path: sent_runs(catalogue, taken, row.path, row.exists) for row in parts}
 
 
-def _capability(world: World, found: Found, release: Release) -> CapabilityFact | None:
-    for capability in world.capabilities:
+def _capability(catalogue: Catalogue, found: Found, release: Release) -> CapabilityFact | None:
+    for capability in catalogue.capabilities:
         if any(row.name == CAPABILITY + capability.subsection for row in found.named):
             known = [
-                one for one in (release, *sorted(world.newest, reverse=True)) if capability.span.covers(one)
+                one
+                for one in (release, *sorted(catalogue.newest, reverse=True))
+                if capability.span.covers(one)
             ]
-            return capability_fact(world, known[0], capability, world.newest) if known else None
+            return capability_fact(catalogue, known[0], capability, catalogue.newest) if known else None
     return None
 
 
-def _migrated(world: World, release: Release) -> dict[str, str]:
+def _migrated(catalogue: Catalogue, release: Release) -> dict[str, str]:
     """Say when the subsection of each capability that the release knows is sent."""
-    binary = world.binary(release)
-    known = (c for c in world.capabilities if c.property_name in binary.capability)
+    binary = catalogue.binary(release)
+    known = (c for c in catalogue.capabilities if c.property_name in binary.capability)
     return {CAPABILITY + c.subsection: migrated_words(binary, c) for c in known}
 
 
-def _list(world: World, release: Release, wanted: str | None, drivers: dict[str, str]) -> Report:
+def _list(catalogue: Catalogue, release: Release, wanted: str | None, drivers: dict[str, str]) -> Report:
     """List every section that is known: those of the machine in sending order, then the others."""
-    if not _offers(world, release, wanted):
-        raise not_known("machine type", _type_in(wanted or ""), world.binary(release).machine_types)
-    machine = start(world, release, wanted or world.binary(release).default_type)
+    if not _offers(catalogue, release, wanted):
+        raise not_known("machine type", _type_in(wanted or ""), catalogue.binary(release).machine_types)
+    machine = start(catalogue, release, wanted or catalogue.binary(release).default_type)
     names: dict[str, list[SectionName]] = {}
     for (_, device), one in zip(registered(machine), section_names(machine), strict=True):
         names.setdefault(name_of(device), []).append(one)
     order = list(names)
     devices = sorted(
-        known_devices(world), key=lambda d: order.index(d.name) if d.name in names else len(order)
+        known_devices(catalogue), key=lambda d: order.index(d.name) if d.name in names else len(order)
     )
     rows = [
         {

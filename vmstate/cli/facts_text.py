@@ -6,22 +6,22 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
-from vmstate.cli.with_option import world_of
+from vmstate.cli.with_option import catalogue_of
 from vmstate.describe import Release
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.catalogue import World
+from vmstate.pseries.catalogue import Catalogue
 
 
-def asked(options: argparse.Namespace, release: str | None) -> tuple[World, Release | None]:
-    """Return the world that is asked about, and the release, if one is: ``10.0``, ``10.0.2``, ``4.2+NAME``.
+def asked(options: argparse.Namespace, release: str | None) -> tuple[Catalogue, Release | None]:
+    """Return the catalogue asked about, and the release, if one is: ``10.0``, ``10.0.2``, ``4.2+NAME``.
 
     Raises ConfigurationError for one that is not known.
     """
     text, _, fork = (release or "").removeprefix("qemu-").partition("+")
-    world = world_of(options, release)
+    catalogue = catalogue_of(options, release)
     if fork:
-        world = world.fork(fork)
-    return world, world.release(text) if text else None
+        catalogue = catalogue.fork(fork)
+    return catalogue, catalogue.release(text) if text else None
 
 
 def not_known(kind: str, name: str, known: Iterable[str]) -> ConfigurationError:

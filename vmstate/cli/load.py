@@ -10,7 +10,7 @@ from vmstate.cli.migrate import batch_lines, batch_report
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.verdict_text import explanation_lines, verdict_lines
-from vmstate.cli.with_option import add_with, command_line, world_of
+from vmstate.cli.with_option import add_with, catalogue_of, command_line
 from vmstate.containers import open_input
 from vmstate.errors import ConfigurationError
 from vmstate.savevm.verdict import Outcome, Verdict
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Judge one stream, or each line of a batch file."""
     if options.batch is not None:
-        return batch_report(batch.loads(batch_lines(options.batch), world_of(options)))
+        return batch_report(batch.loads(batch_lines(options.batch), catalogue_of(options)))
     if options.stream is None or options.on is None:
         raise ConfigurationError("a stream and --on 'COMMAND LINE' are required (or --batch FILE)")
     with open_input(options.stream) as opened:

@@ -13,7 +13,7 @@ from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with
 from vmstate.describe import Release
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.catalogue import World
+from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.facts import (
     FILES,
     Lifespan,
@@ -41,19 +41,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """List all machine types, or show one."""
-    world, release = asked(options, options.release)
+    catalogue, release = asked(options, options.release)
     if options.type is None:
-        return _list(world, release)
+        return _list(catalogue, release)
     name = options.type
     if name == _ALIAS:
-        name = world.binary(release or max(world.newest)).default_type
-    types = {machine_type.name: machine_type for machine_type in world.machine_types}
+        name = catalogue.binary(release or max(catalogue.newest)).default_type
+    types = {machine_type.name: machine_type for machine_type in catalogue.machine_types}
     if name not in types:
         raise not_known("machine type", name, types)
-    span = lifespan(world, types[name])
-    release = _offering(world, name, release)
-    facts = machine_facts(world, name, release)
-    among = changes_among(world, name, _releases(world, name))
+    span = lifespan(catalogue, types[name])
+    release = _offering(catalogue, name, release)
+    facts = machine_facts(catalogue, name, release)
+    among = changes_among(catalogue, name, _releases(catalogue, name))
     return Report(
         _Lines(facts, span, among).lines(),
         lambda: {
@@ -65,14 +65,16 @@ def run(options: argparse.Namespace) -> Report:
     )
 
 
-def _releases(world: World, name: str) -> list[Release]:
-    return [release for release in sorted(world.newest) if name in world.binary(release).machine_types]
+def _releases(catalogue: Catalogue, name: str) -> list[Release]:
+    return [
+        release for release in sorted(catalogue.newest) if name in catalogue.binary(release).machine_types
+    ]
 
 
-def _offering(world: World, name: str, release: Release | None) -> Release:
-    offering = _releases(world, name)
+def _offering(catalogue: Catalogue, name: str, release: Release | None) -> Release:
+    offering = _releases(catalogue, name)
     if release is not None:
-        if name not in world.binary(release).machine_types:
+        if name not in catalogue.binary(release).machine_types:
             names = ", ".join(line(one) for one in offering) or "none"
             raise ConfigurationError(f"QEMU {release} does not offer {name}; releases that do: {names}")
         return release
@@ -81,11 +83,13 @@ def _offering(world: World, name: str, release: Release | None) -> Release:
     return offering[-1]
 
 
-def _list(world: World, release: Release | None) -> Report:
+def _list(catalogue: Catalogue, release: Release | None) -> Report:
     types = [
-        t for t in world.machine_types if release is None or t.name in world.binary(release).machine_types
+        t
+        for t in catalogue.machine_types
+        if release is None or t.name in catalogue.binary(release).machine_types
     ]
-    spans = {t.name: lifespan(world, t) for t in types}
+    spans = {t.name: lifespan(catalogue, t) for t in types}
     head = ("machine type", "offered by", "deprecated in", "gone in")
     rows = [
         (name, span_text(span.offered_by), span.deprecated_since or "", span.removed_in or "")

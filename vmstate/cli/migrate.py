@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.verdict_text import explanation_lines, remedy_lines, verdict_lines
-from vmstate.cli.with_option import add_with, world_of
+from vmstate.cli.with_option import add_with, catalogue_of
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named_guest
@@ -49,11 +49,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Judge one pair, or each line of a batch file."""
     if options.batch is not None:
-        return batch_report(batch.migrations(batch_lines(options.batch), world_of(options, "+")))
-    world = world_of(options, options.source, options.destination)
+        return batch_report(batch.migrations(batch_lines(options.batch), catalogue_of(options, "+")))
+    catalogue = catalogue_of(options, options.source, options.destination)
     if options.source is None or options.destination is None:
         raise ConfigurationError("two command lines are required: source and destination (or --batch FILE)")
-    sides = [parse(text, world) for text in (options.source, options.destination)]
+    sides = [parse(text, catalogue) for text in (options.source, options.destination)]
     ways = [(sides[0], sides[1]), (sides[1], sides[0])][: 2 if options.both_ways else 1]
     guest = None if options.guest is None else named_guest(options.guest)
     verdicts = [_judge(a, b, guest, trace=options.trace) for a, b in ways]

@@ -10,7 +10,7 @@ from vmstate.cli.facts_text import asked, columns, plural, runs_text, since_text
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with
-from vmstate.pseries.catalogue import World
+from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.facts import FILES, CapabilityFact, ReleaseFacts, oldest_first, release_facts
 from vmstate.pseries.tables.accelerators import shipped_hosts
 
@@ -25,21 +25,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """List all releases, or show one."""
-    world, release = asked(options, options.release)
+    catalogue, release = asked(options, options.release)
     if release is None:
-        return _list(world)
-    facts = release_facts(world, release)
+        return _list(catalogue)
+    facts = release_facts(catalogue, release)
     return Report(
-        _lines(facts), lambda: {**vars(facts), "hosts": _hosts(world), "guests": _guests(), "files": FILES}
+        _lines(facts),
+        lambda: {**vars(facts), "hosts": _hosts(catalogue), "guests": _guests(), "files": FILES},
     )
 
 
-def _list(world: World) -> Report:
-    facts = [release_facts(world, release) for release in sorted(world.newest)]
-    return Report(_table(world, facts), lambda: _result(world, facts))
+def _list(catalogue: Catalogue) -> Report:
+    facts = [release_facts(catalogue, release) for release in sorted(catalogue.newest)]
+    return Report(_table(catalogue, facts), lambda: _result(catalogue, facts))
 
 
-def _result(world: World, facts: list[ReleaseFacts]) -> object:
+def _result(catalogue: Catalogue, facts: list[ReleaseFacts]) -> object:
     return {
         "releases": [
             {
@@ -54,14 +55,14 @@ def _result(world: World, facts: list[ReleaseFacts]) -> object:
             }
             for one in facts
         ],
-        "proposals": [name for name, _ in world.forks],
-        "hosts": _hosts(world),
+        "proposals": [name for name, _ in catalogue.forks],
+        "hosts": _hosts(catalogue),
         "guests": _guests(),
         "files": FILES,
     }
 
 
-def _table(world: World, facts: list[ReleaseFacts]) -> Iterator[str]:
+def _table(catalogue: Catalogue, facts: list[ReleaseFacts]) -> Iterator[str]:
     style = Style.of(sys.stdout)
     head = ("line", "newest", "default type", "types", "of them deprecated", "capabilities", "compat modes")
     rows = [
@@ -80,9 +81,9 @@ def _table(world: World, facts: list[ReleaseFacts]) -> Iterator[str]:
     yield style.paint("bold", first)
     yield from rest
     yield ""
-    if world.forks:
-        yield f"proposals:      {', '.join(name for name, _ in world.forks)}"
-    yield f"hosts (KVM):    {', '.join(_hosts(world))}"
+    if catalogue.forks:
+        yield f"proposals:      {', '.join(name for name, _ in catalogue.forks)}"
+    yield f"hosts (KVM):    {', '.join(_hosts(catalogue))}"
     yield f"guest kernels:  {', '.join(_guests())}"
     yield f"declared in {FILES['releases']}; vmstate releases RELEASE tells all of one"
 
@@ -98,8 +99,8 @@ def _modes(one: ReleaseFacts) -> str:
     return f"{one.compat_modes[0][0]} … {one.compat_modes[-1][0]}"
 
 
-def _hosts(world: World) -> list[str]:
-    return [*(host.name for host in world.hosts), *shipped_hosts()]
+def _hosts(catalogue: Catalogue) -> list[str]:
+    return [*(host.name for host in catalogue.hosts), *shipped_hosts()]
 
 
 def _guests() -> list[str]:

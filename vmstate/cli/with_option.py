@@ -9,7 +9,7 @@ from typing import Any
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.files import shipped_proposals, with_all
 from vmstate.proposals.proposal import Proposal
-from vmstate.pseries.catalogue import WORLD, World
+from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.command_line import Configuration, parse
 
 
@@ -26,27 +26,27 @@ def add_with(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def world_of(options: argparse.Namespace, *command_lines: str | None) -> World:
-    """Return the world that the options ask for, with the package's proposals if a command line names one.
+def catalogue_of(options: argparse.Namespace, *command_lines: str | None) -> Catalogue:
+    """Return the catalogue of the options, with the package's proposals if a command line names one.
 
     Raises ConfigurationError for a file that fails or declares nothing, OSError for a missing file.
     """
-    world = WORLD
+    catalogue = CATALOGUE
     proposals: list[Proposal] = []
     for file in options.with_file:
         declared, made = _declared(file)
-        world = world.extended(*declared)
+        catalogue = catalogue.extended(*declared)
         proposals += made
     if any("+" in text for text in command_lines if text):
         proposals = [*shipped_proposals(), *proposals]
-    return with_all(world, proposals)
+    return with_all(catalogue, proposals)
 
 
 def _declared(file: str) -> tuple[list[Any], list[Proposal]]:
     try:
         made = runpy.run_path(file)
         declared = list(made.get("DECLARATIONS", ()))
-        WORLD.extended(*declared)
+        CATALOGUE.extended(*declared)
     except (ConfigurationError, OSError):
         raise
     except Exception as error:
@@ -58,5 +58,5 @@ def _declared(file: str) -> tuple[list[Any], list[Proposal]]:
 
 
 def command_line(text: str, options: argparse.Namespace) -> Configuration:
-    """Parse a command line in the world of the options.  Raises as ``parse`` and :func:`world_of` do."""
-    return parse(text, world_of(options, text))
+    """Parse a command line in the options' catalogue.  Raises as ``parse`` and :func:`catalogue_of` do."""
+    return parse(text, catalogue_of(options, text))

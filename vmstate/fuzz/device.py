@@ -21,7 +21,7 @@ from vmstate.fuzz.c_arrays import with_c_arrays
 from vmstate.fuzz.faults import Fault, Kind, Run, escaped, hanging
 from vmstate.fuzz.time_limit import TimeLimitExceeded, time_limit
 from vmstate.judge.comparison import HANG, Answer
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
 from vmstate.stream import writer
@@ -84,7 +84,7 @@ class Device:
         file: str | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
-        self.release = release or max(WORLD.newest)
+        self.release = release or max(CATALOGUE.newest)
         self.description = description.at(self.release)
         self.name = description.name
         self._device = device

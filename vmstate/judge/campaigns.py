@@ -10,7 +10,7 @@ from vmstate.errors import ConfigurationError
 from vmstate.judge.comparison import Comparison
 from vmstate.judge.judge import Judge, Side
 from vmstate.judge.random_machines import Guesses
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 
 OWN_SHARE = 0.4  # share of sources that have the destination's release
 
@@ -29,7 +29,7 @@ class Campaign:
             guesses, pick = Guesses(self._seed, rich=False), random.Random(self._seed)
             asked = 0
             while asked < count:
-                source = release if pick.random() < OWN_SHARE else pick.choice(WORLD.newest)
+                source = release if pick.random() < OWN_SHARE else pick.choice(CATALOGUE.newest)
                 compared = self._ask(guesses, source, release, self._judge.stream)
                 if compared is not None:
                     asked += 1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from vmstate.describe.history import Release
-from vmstate.pseries.catalogue import WORLD, Binary
+from vmstate.pseries.catalogue import CATALOGUE, Binary
 from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
 
 #: Capabilities that TCG lacks and would warn about, switched off.
@@ -129,7 +129,7 @@ class Guesses:
 
     def pair(self, source: Release, destination: Release) -> tuple[Guess, Guess]:
         """Return two machines that differ in a few parts."""
-        here, there = WORLD.binary(source), WORLD.binary(destination)
+        here, there = CATALOGUE.binary(source), CATALOGUE.binary(destination)
         common = [name for name in here.machine_types if name in there.machine_types]
         first = self._machine(here, self._type(common or list(here.machine_types)))
         second = first if common else replace(first, type_name=self._type(list(there.machine_types)))

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.catalogue import WORLD, Binary, World
+from vmstate.pseries.catalogue import CATALOGUE, Binary, Catalogue
 from vmstate.pseries.startup.machine_properties import PROPERTIES
 from vmstate.pseries.tables.capabilities import CapabilityAt
 
@@ -87,13 +87,13 @@ class ChosenSet:
         found = [(a, b) for line in along for a in line for b in line]
         return tuple(dict.fromkeys(found))
 
-    def for_worlds(self, before: World, after: World) -> ChosenSet:
+    def for_catalogues(self, before: Catalogue, after: Catalogue) -> ChosenSet:
         """Return the set with all machine types named, and with options for capabilities of only one side."""
         types = self.types
         if not types:
-            named = dict.fromkeys(t.name for world in (after, before) for t in world.machine_types)
+            named = dict.fromkeys(t.name for catalogue in (after, before) for t in catalogue.machine_types)
             types = ("pseries", *named)
-        levels = [text for world in (before, after) for text in _added_levels(world)]
+        levels = [text for catalogue in (before, after) for text in _added_levels(catalogue)]
         return replace(self, types=types, options=tuple(dict.fromkeys((*self.options, *levels))))
 
     def pairs(self, source: Binaries, destination: Binaries, type_: int, platform: int) -> Iterator[Pair]:
@@ -146,25 +146,25 @@ class ChosenSet:
         words += ["-cpu", platform.cpu] if platform.cpu else []
         return " ".join([*words, self.rest]).strip()
 
-    def program_names(self, world: World) -> list[str]:
+    def program_names(self, catalogue: Catalogue) -> list[str]:
         """Return the programs other than the proposal's, oldest first, as ``4.2.1`` or ``4.2.1+NAME``.
 
         Raises ConfigurationError for an unknown release.
         """
-        lines = sorted(world.newest)
+        lines = sorted(catalogue.newest)
         if not self.releases:
             return [str(release) for release in lines]
         found: list[str] = []
         for text in self.releases:
             limits = _RANGE.fullmatch(text)
             if limits:
-                first, last = (world.release(limits[end]) for end in ("first", "last"))
+                first, last = (catalogue.release(limits[end]) for end in ("first", "last"))
                 found += [str(release) for release in lines if first.line <= release.line <= last.line]
                 continue
             number, plus, name = text.removeprefix("qemu-").partition("+")
             if plus:
-                world.fork(name)
-            found.append(f"{world.release(number)}{plus}{name}")
+                catalogue.fork(name)
+            found.append(f"{catalogue.release(number)}{plus}{name}")
         return sorted(dict.fromkeys(found), key=lambda name: Release.parse(name.partition("+")[0]))
 
 
@@ -192,10 +192,12 @@ def _has(binary: Binary, text: str) -> bool:
     return span is not None and span.covers(binary.release)
 
 
-def _added_levels(world: World) -> Iterator[str]:
+def _added_levels(catalogue: Catalogue) -> Iterator[str]:
     """Yield an option for each level of each capability that the package does not declare."""
-    known = {capability.name for capability in WORLD.capabilities}
-    newest = {c.name: c for release in sorted(world.newest) for c in world.binary(release).capabilities}
+    known = {capability.name for capability in CATALOGUE.capabilities}
+    newest = {
+        c.name: c for release in sorted(catalogue.newest) for c in catalogue.binary(release).capabilities
+    }
     for capability in newest.values():
         if capability.name not in known:
             yield from (f"{capability.property_name}={value}" for value in _values(capability))

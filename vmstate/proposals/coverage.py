@@ -36,7 +36,7 @@ def not_covered(answer: WhatIf) -> Iterator[str]:
 def _releases(answer: WhatIf) -> Iterator[str]:
     opened = answer.opened
     tried = {program.release for program in opened.programs}
-    missing = [str(release) for release in sorted(opened.world.newest) if str(release) not in tried]
+    missing = [str(release) for release in sorted(opened.catalogue.newest) if str(release) not in tried]
     if missing:
         yield f"releases: {', '.join(missing)}"
     yield "of the other stable branches, all releases but the newest and those that were named"
@@ -51,8 +51,8 @@ def _values(answer: WhatIf) -> Iterator[str]:
     """Yield the values of the proposal's release that the dimensions leave out."""
     opened = answer.opened
     chosen = opened.judge.chosen
-    world = opened.world.fork(opened.proposal.name)
-    binary = world.binary(opened.release)
+    catalogue = opened.catalogue.fork(opened.proposal.name)
+    binary = catalogue.binary(opened.release)
     types = [name for name in binary.machine_types if name not in chosen.types]
     if types:
         yield f"machine types: {', '.join(types)}"

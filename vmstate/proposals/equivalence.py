@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vmstate.pseries.catalogue import World
+from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.startup.build import Start
 from vmstate.pseries.startup.command_line import Configuration
 
@@ -19,7 +19,7 @@ _DECIDED = frozenset(
 )
 
 
-#: Parts of a world that matter only while a machine starts; their effects are in the machine's own facts.
+#: Parts of a catalogue that matter only while a machine starts; their effects are in the machine's own facts.
 _ONLY_WHILE_STARTING: dict[str, Any] = {
     "newest": (), "machine_types": (), "default_type": None, "hosts": (), "forks": (), "fork_name": "",
 }  # fmt: skip
@@ -34,30 +34,32 @@ class EquivalentMachines:
     def __init__(self) -> None:
         self._numbers: dict[object, int] = {}
         self._behaviours: dict[int, int] = {}
-        self._running: list[World] = []
+        self._running: list[Catalogue] = []
 
     def number(self, configuration: Configuration, start: Start) -> int:
         """Return the number of a started machine, or of a refusal with its lines."""
-        key = (self._behaviour(configuration.world), *_facts(configuration, start))
+        key = (self._behaviour(configuration.catalogue), *_facts(configuration, start))
         return self._numbers.setdefault(key, len(self._numbers))
 
     def forget(self) -> None:
         """Forget all numbers given so far."""
         self._numbers.clear()
 
-    def _behaviour(self, world: World) -> int:
-        """Return a number for the behaviour of a world's started machines; equal worlds have the same one."""
-        known = self._behaviours.get(id(world))
+    def _behaviour(self, catalogue: Catalogue) -> int:
+        """Return a number for the behaviour of started machines; equal catalogues have the same one."""
+        known = self._behaviours.get(id(catalogue))
         if known is None:
-            runs = replace(world, **_ONLY_WHILE_STARTING, rules=replace(world.rules, **_STARTING_RULES))
+            runs = replace(
+                catalogue, **_ONLY_WHILE_STARTING, rules=replace(catalogue.rules, **_STARTING_RULES)
+            )
             if runs not in self._running:
                 self._running.append(runs)
-            known = self._behaviours[id(world)] = self._running.index(runs)
+            known = self._behaviours[id(catalogue)] = self._running.index(runs)
         return known
 
 
 def _facts(configuration: Configuration, start: Start) -> tuple[object, ...]:
-    """Return the facts that distinguish machines of one world: equal facts mean equal behaviour."""
+    """Return the facts that distinguish machines of one catalogue: equal facts mean equal behaviour."""
     if start.machine is None:
         return (configuration.release, start.messages)
     facts: Mapping[str, Any] = vars(start.machine)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.proposal import Proposal
-from vmstate.pseries.catalogue import WORLD, World
+from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.shipped import shipped
 
 
@@ -37,8 +37,8 @@ def shipped_proposals() -> tuple[Proposal, ...]:
     return tuple(proposal for file in files for proposal in read_proposals(file))
 
 
-def with_all(world: World, proposals: Iterable[Proposal]) -> World:
-    """Return ``world`` with all of these added, each one after the proposal that it is based on.
+def with_all(catalogue: Catalogue, proposals: Iterable[Proposal]) -> Catalogue:
+    """Return ``catalogue`` with all of these added, each one after the proposal that it is based on.
 
     Raises ConfigurationError if one is based on a proposal that does not exist.
     """
@@ -47,11 +47,11 @@ def with_all(world: World, proposals: Iterable[Proposal]) -> World:
         names = {proposal.name for proposal in waiting}
         ready = [p for p in waiting if p.base not in names - {p.name}] or waiting
         for proposal in ready:
-            world = proposal.added_to(world)
+            catalogue = proposal.added_to(catalogue)
         waiting = [proposal for proposal in waiting if proposal not in ready]
-    return world
+    return catalogue
 
 
-def with_proposals(world: World = WORLD, *proposals: Proposal) -> World:
-    """Return ``world`` with all proposals of the package, and these."""
-    return with_all(world, (*shipped_proposals(), *proposals))
+def with_proposals(catalogue: Catalogue = CATALOGUE, *proposals: Proposal) -> Catalogue:
+    """Return ``catalogue`` with all proposals of the package, and these."""
+    return with_all(catalogue, (*shipped_proposals(), *proposals))

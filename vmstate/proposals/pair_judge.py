@@ -19,7 +19,7 @@ from vmstate.proposals.chosen_set import ChosenSet, Setting
 from vmstate.proposals.equivalence import EquivalentMachines
 from vmstate.proposals.wire import differing
 from vmstate.pseries.cas.guests import guest
-from vmstate.pseries.catalogue import Binary, World
+from vmstate.pseries.catalogue import Binary, Catalogue
 from vmstate.pseries.startup.build import Start, build
 from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Check, Outcome, Verdict
@@ -130,11 +130,11 @@ _KEPT = 6000  # machines that a worker remembers
 class PairJudge:
     """Judges the pairs of a chosen set, task by task.
 
-    ``programs``: the proposal's own first.  ``world`` has all proposals that they name.
+    ``programs``: the proposal's own first.  ``catalogue`` has all proposals that they name.
     """
 
-    def __init__(self, world: World, programs: tuple[Program, ...], chosen: ChosenSet) -> None:
-        self.world = world
+    def __init__(self, catalogue: Catalogue, programs: tuple[Program, ...], chosen: ChosenSet) -> None:
+        self.catalogue = catalogue
         self.programs = programs
         self.chosen = chosen
         self._binaries = [
@@ -227,7 +227,7 @@ class PairJudge:
 
     def _started_new(self, text: str) -> _Started:
         try:
-            configuration = parse(text, self.world)
+            configuration = parse(text, self.catalogue)
             start = build(configuration)
         except ConfigurationError as error:
             return _Started(None, -1, str(error))
@@ -278,8 +278,8 @@ class PairJudge:
 
     def _binary(self, program: Program, when: int) -> Binary:
         name = program.proposals[when]
-        world = self.world.fork(name) if name else self.world
-        return world.binary(world.release(program.release))
+        catalogue = self.catalogue.fork(name) if name else self.catalogue
+        return catalogue.binary(catalogue.release(program.release))
 
 
 _NO_CHANGE = PairVerdict(Outcome.ACCEPT, (), ())

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from vmstate.describe import VMStateDescription
 from vmstate.errors import DeclarationError
-from vmstate.pseries.catalogue import WORLD, Declaration, World
+from vmstate.pseries.catalogue import CATALOGUE, Catalogue, Declaration
 from vmstate.pseries.changes import HOOK_NAMES, RULE_NAMES, Hook, Redescribed, Rule
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -89,9 +89,9 @@ class Proposal:
 
         return register
 
-    def added_to(self, world: World = WORLD) -> World:
-        """Return ``world`` with this proposal added: ``qemu-RELEASE+NAME`` can be run in it.
+    def added_to(self, catalogue: Catalogue = CATALOGUE) -> Catalogue:
+        """Return ``catalogue`` with this proposal added: ``qemu-RELEASE+NAME`` can be run in it.
 
         Raises ConfigurationError if it is based on a proposal that does not exist.
         """
-        return world.with_fork(self.name, *self.declarations, base=self.base)
+        return catalogue.with_fork(self.name, *self.declarations, base=self.base)

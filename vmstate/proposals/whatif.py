@@ -22,7 +22,7 @@ from vmstate.proposals.chosen_set import ChosenSet
 from vmstate.proposals.files import read_proposals, shipped_proposals, with_proposals
 from vmstate.proposals.pair_judge import COLUMNS, PairJudge, Program, Rows, Task, TaskResult, VerdictChange
 from vmstate.proposals.proposal import Proposal
-from vmstate.pseries.catalogue import WORLD, World
+from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 
 _CHUNK = 8  # tasks that a worker takes at a time: a few tenths of a second
 
@@ -75,14 +75,14 @@ class Question:
         judged, made = find_proposal(self.proposal)
         if other is not None:
             _comparable(judged, other)
-        world = with_proposals(WORLD, *more, *others, *made)
-        return Opened(self, world, judged, other)
+        catalogue = with_proposals(CATALOGUE, *more, *others, *made)
+        return Opened(self, catalogue, judged, other)
 
 
 def _comparable(judged: Proposal, other: Proposal) -> None:
     if judged.name == other.name:
         raise ConfigurationError(f"both proposals are named {judged.name}: rename one of them")
-    if WORLD.release(judged.release) != WORLD.release(other.release):
+    if CATALOGUE.release(judged.release) != CATALOGUE.release(other.release):
         raise ConfigurationError(
             f"{judged.name} is for QEMU {judged.release}, {other.name} for {other.release}: only two for the "
             "same release can be compared"
@@ -97,7 +97,7 @@ class Opened:
     """
 
     question: Question
-    world: World
+    catalogue: Catalogue
     proposal: Proposal
     other: Proposal | None
 
@@ -109,7 +109,7 @@ class Opened:
     @property
     def release(self) -> Release:
         """The release that the proposal is for."""
-        return self.world.release(self.proposal.release)
+        return self.catalogue.release(self.proposal.release)
 
     @property
     def _merged(self) -> tuple[str, str]:
@@ -120,7 +120,7 @@ class Opened:
         """The proposal's own program, then those that it is paired with."""
         on, merged = self.release, self._merged
         found = [Program(str(on), merged)]
-        for text in self.question.chosen.program_names(self.world):
+        for text in self.question.chosen.program_names(self.catalogue):
             number, _, name = text.partition("+")
             newer = self.later and not name and Release.parse(number).line > on.line
             found.append(Program(number, merged if newer else (name, name)))
@@ -129,9 +129,9 @@ class Opened:
     @cached_property
     def judge(self) -> PairJudge:
         """The judge of the pairs."""
-        before, after = (self.world.fork(name) if name else self.world for name in self._merged)
-        chosen = self.question.chosen.for_worlds(before, after)
-        return PairJudge(self.world, self.programs, chosen)
+        before, after = (self.catalogue.fork(name) if name else self.catalogue for name in self._merged)
+        chosen = self.question.chosen.for_catalogues(before, after)
+        return PairJudge(self.catalogue, self.programs, chosen)
 
 
 @dataclass

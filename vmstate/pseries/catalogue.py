@@ -1,7 +1,7 @@
-"""Everything that is declared about pseries, as one value that can be extended: releases, types, and so on.
+"""Everything that is declared about pseries: releases, machine types, capabilities, processors, hosts.
 
-A :class:`World` never changes; :meth:`World.extended` gives another one with more in it, so a release that
-does not exist yet is an experiment, not a patch.  :meth:`World.binary` is what one release's program knows.
+A :class:`Catalogue` never changes; :meth:`Catalogue.extended` returns another one with more in it, so that a
+release that does not exist yet is an experiment, not a patch.  A :class:`Binary` is one release's program.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _Named = TypeVar("_Named", bound=_HasName)
 
 
 @dataclass(frozen=True)
-class World:
+class Catalogue:
     """What is declared: releases (newest of each line), machine types (newest first), and the rest.
 
     Order matters where QEMU's does: capabilities by index, compatibility modes oldest first.
@@ -77,7 +77,7 @@ class World:
     subsections: tuple[Subsection, ...] = ()
     rules: Rules = QEMU_RULES
     hooks: tuple[Change, ...] = ()
-    forks: tuple[tuple[str, World], ...] = ()
+    forks: tuple[tuple[str, Catalogue], ...] = ()
     fork_name: str = ""
     _binaries: dict[Release, Binary] = field(default_factory=dict, compare=False, repr=False)
 
@@ -108,16 +108,16 @@ class World:
             raise ConfigurationError(f"no such host: {name!r}; hosts: {known}, or the path of a .toml file")
         return shipped
 
-    def fork(self, name: str) -> World:
-        """The world of that name beside this one, where a proposal is merged.  Raises ConfigurationError."""
-        for known, world in self.forks:
+    def fork(self, name: str) -> Catalogue:
+        """Return the catalogue where the proposal of that name is merged.  Raises ConfigurationError."""
+        for known, catalogue in self.forks:
             if known == name:
-                return world
+                return catalogue
         names = ", ".join(known for known, _ in self.forks) or "none"
         raise ConfigurationError(f"no such proposal: {name!r}; known here: {names}")
 
-    def with_fork(self, name: str, *declarations: Declaration, base: str = "") -> World:
-        """This world and, beside it, one of that name where these are declared too.
+    def with_fork(self, name: str, *declarations: Declaration, base: str = "") -> Catalogue:
+        """This catalogue and, beside it, one of that name where these are declared too.
 
         It begins as this one, or as the one of the name ``base``.  Raises ConfigurationError without that.
         """
@@ -126,38 +126,38 @@ class World:
         others = tuple(one for one in self.forks if one[0] != name)
         return replace(self, forks=(*others, (name, fork)), _binaries=self._binaries)
 
-    def extended(self, *declarations: Declaration) -> World:
-        """Another world that has these as well; one of a name that is there already takes its place.
+    def extended(self, *declarations: Declaration) -> Catalogue:
+        """Another catalogue that has these as well; one of a name that is there already takes its place.
 
         A text or Release is a release; a machine type without a base becomes the new newest type, on which
         the one before is based; a Difference adds to a machine type that is there.
         """
-        world = replace(self, _binaries={})
+        catalogue = replace(self, _binaries={})
         for declaration in declarations:
-            world = _add(world, declaration)
-        return world
+            catalogue = _add(catalogue, declaration)
+        return catalogue
 
 
-def _add(world: World, thing: Declaration) -> World:
+def _add(catalogue: Catalogue, thing: Declaration) -> Catalogue:
     match thing:
         case str() | Release():
             release = Release.parse(thing)
-            others = tuple(r for r in world.newest if r.line != release.line)
-            return replace(world, newest=(*others, release))
+            others = tuple(r for r in catalogue.newest if r.line != release.line)
+            return replace(catalogue, newest=(*others, release))
         case MachineType():
-            return replace(world, machine_types=_with_type(world.machine_types, thing))
+            return replace(catalogue, machine_types=_with_type(catalogue.machine_types, thing))
         case Difference():
-            return replace(world, machine_types=_differing(world.machine_types, thing))
+            return replace(catalogue, machine_types=_differing(catalogue.machine_types, thing))
         case Rule():
-            return replace(world, rules=with_rule(world.rules, thing))
+            return replace(catalogue, rules=with_rule(catalogue.rules, thing))
         case Hook():
-            return replace(world, hooks=(*world.hooks, checked_hook(thing)))
+            return replace(catalogue, hooks=(*catalogue.hooks, checked_hook(thing)))
         case Redescribed():
-            return replace(world, hooks=(*world.hooks, thing))
+            return replace(catalogue, hooks=(*catalogue.hooks, thing))
         case _:
             place = _PLACES[type(thing)]
-            changed: dict[str, Any] = {place: _with(getattr(world, place), thing)}
-            return replace(world, **changed)
+            changed: dict[str, Any] = {place: _with(getattr(catalogue, place), thing)}
+            return replace(catalogue, **changed)
 
 
 #: Where declarations go that only stand in a list, told apart by their names.
@@ -204,38 +204,38 @@ def _upstream(known: tuple[Capability, ...], table: tuple[Capability, ...]) -> t
 class Binary:
     """One release's program: its tables, with every history resolved, each made once."""
 
-    def __init__(self, world: World, release: Release) -> None:
-        self.world = world
+    def __init__(self, catalogue: Catalogue, release: Release) -> None:
+        self.catalogue = catalogue
         self.release = release
-        known = [c for c in world.capabilities if c.span.covers(release)]
-        self.capability_table: tuple[Capability, ...] = _upstream(tuple(known), world.capabilities)
+        known = [c for c in catalogue.capabilities if c.span.covers(release)]
+        self.capability_table: tuple[Capability, ...] = _upstream(tuple(known), catalogue.capabilities)
         self.capabilities: tuple[CapabilityAt, ...] = tuple(
             capability_at(c, index, release) for index, c in enumerate(known)
         )
         self.capability: dict[str, CapabilityAt] = {c.property_name: c for c in self.capabilities}
-        self.compat: CompatTable = compat_table(world.compat_modes, release)
+        self.compat: CompatTable = compat_table(catalogue.compat_modes, release)
         self.cpus: dict[str, CpuAt] = self._cpus()
         self.machine_types: dict[str, MachineType] = {
-            t.name: t for t in world.machine_types if world.lifecycle.offers(t, release)
+            t.name: t for t in catalogue.machine_types if catalogue.lifecycle.offers(t, release)
         }
-        self.default_type: str = world.default_type.at(release) or next(iter(self.machine_types))
-        self._all_types = {t.name: t for t in world.machine_types}
+        self.default_type: str = catalogue.default_type.at(release) or next(iter(self.machine_types))
+        self._all_types = {t.name: t for t in catalogue.machine_types}
         self._defaults = {c.name: at(c.default, release) for c in known}
         self._classes: dict[str, MachineClass] = {}
 
     def _cpus(self) -> dict[str, CpuAt]:
-        families = {family.name: family for family in self.world.cpu_families}
-        models = (m for m in self.world.cpu_models if m.span.covers(self.release))
+        families = {family.name: family for family in self.catalogue.cpu_families}
+        models = (m for m in self.catalogue.cpu_models if m.span.covers(self.release))
         cpus = [cpu_at(model, families[model.family], self.release) for model in models]
         return {cpu.name: cpu for cpu in cpus}
 
     def machine(self) -> Machine:
         """Return a machine of this program about which nothing is decided yet."""
         machine = Machine(
-            self.release, self.world.rules, self.capabilities, self.capability_table, self.compat
+            self.release, self.catalogue.rules, self.capabilities, self.capability_table, self.compat
         )
-        if self.world.subsections or self.world.hooks:
-            machine.adapt = partial(change_descriptions, self.world.subsections, self.world.hooks)
+        if self.catalogue.subsections or self.catalogue.hooks:
+            machine.adapt = partial(change_descriptions, self.catalogue.subsections, self.catalogue.hooks)
         return machine
 
     def machine_class(self, name: str) -> MachineClass:
@@ -247,7 +247,7 @@ class Binary:
         return known
 
 
-WORLD = World(
+CATALOGUE = Catalogue(
     newest=tuple(Release.parse(text) for text in releases.NEWEST),
     machine_types=machine_types.MACHINE_TYPES,
     capabilities=CAPABILITIES,

@@ -12,7 +12,7 @@ from functools import cache
 
 from vmstate.describe.history import Release
 from vmstate.pseries.board.device import Device
-from vmstate.pseries.catalogue import WORLD, World
+from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.devices import modules
 from vmstate.pseries.machine import Machine
 from vmstate.tree.declarations import Declared, StreamFacts
@@ -37,10 +37,10 @@ def device_classes() -> dict[str, list[type[Device]]]:
 
 
 class PseriesDeclarations:
-    """Looks devices up by the names of their sections, as the releases of a world declare them."""
+    """Looks devices up by the names of their sections, as the releases of a catalogue declare them."""
 
-    def __init__(self, world: World = WORLD) -> None:
-        self.world = world
+    def __init__(self, catalogue: Catalogue = CATALOGUE) -> None:
+        self.catalogue = catalogue
         self._known: dict[tuple[str, str], list[Declared]] = {}
         self._machines: dict[tuple[str, Release], Machine] = {}
 
@@ -86,7 +86,7 @@ class PseriesDeclarations:
 
     def _machine(self, name: str, release: Release) -> Machine | None:
         """A machine of that type, of which nothing else is known; None if the release has no such type."""
-        binary = self.world.binary(release)
+        binary = self.catalogue.binary(release)
         if name not in binary.machine_types:
             return None
         if (name, release) not in self._machines:
@@ -97,5 +97,5 @@ class PseriesDeclarations:
 
     def _releases(self) -> list[Release]:
         """The first and the newest release of each line, newest first."""
-        lines = {release: Release(release.major, release.minor) for release in self.world.newest}
+        lines = {release: Release(release.major, release.minor) for release in self.catalogue.newest}
         return sorted({*lines, *lines.values()}, reverse=True)

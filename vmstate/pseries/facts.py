@@ -12,7 +12,7 @@ from typing import Any
 
 from vmstate.describe import Release
 from vmstate.describe.history import at, reached
-from vmstate.pseries.catalogue import Binary, World
+from vmstate.pseries.catalogue import Binary, Catalogue
 from vmstate.pseries.rules.capability_levels import is_sent
 from vmstate.pseries.tables.capabilities import Capability, Kind, MigrateNeeded
 from vmstate.pseries.tables.cpus import CpuAt
@@ -76,15 +76,15 @@ class CapabilityFact:
 
 
 def capability_fact(
-    world: World, release: Release, capability: Capability, releases: Sequence[Release] = ()
+    catalogue: Catalogue, release: Release, capability: Capability, releases: Sequence[Release] = ()
 ) -> CapabilityFact:
     """Return the facts of a capability that ``release`` knows, also with machine types of ``releases``."""
-    binary = world.binary(release)
+    binary = catalogue.binary(release)
     known = binary.capability[capability.property_name]
     levels: dict[str, int] = {}
     for one in (release, *releases):
         if capability.span.covers(one):
-            other = world.binary(one)
+            other = catalogue.binary(one)
             levels.update(
                 (t, other.machine_class(t).default_caps[capability.name]) for t in other.machine_types
             )
@@ -98,7 +98,7 @@ def capability_fact(
         points(capability.span.since),
         values,
         known.help,
-        next((mode.name for mode in world.compat_modes if mode.pvr == known.needs), ""),
+        next((mode.name for mode in catalogue.compat_modes if mode.pvr == known.needs), ""),
         migrated_words(binary, capability),
         tuple(
             Levels(level, level_name(capability, level, release), tuple(names))
@@ -112,7 +112,7 @@ def migrated_words(binary: Binary, capability: Capability) -> str:
     release = binary.release
     if not capability.migrated.covers(release):
         return f"never before {' and '.join(points(capability.migrated.since))}"
-    if binary.world.rules.cap_needed is not is_sent:
+    if binary.catalogue.rules.cap_needed is not is_sent:
         return "as the rule says that takes the place of QEMU's"
     condition = at(capability.migrate_needed, release)
     if condition is None:
@@ -182,25 +182,25 @@ class ReleaseFacts:
     compat_modes: tuple[tuple[str, str], ...]
 
 
-def release_facts(world: World, release: Release) -> ReleaseFacts:
+def release_facts(catalogue: Catalogue, release: Release) -> ReleaseFacts:
     """Return everything that the tables say of a release."""
-    binary = world.binary(release)
+    binary = catalogue.binary(release)
     types = tuple(
         TypeInRelease(
             name,
             name == binary.default_type,
-            world.lifecycle.deprecation(name, release),
+            catalogue.lifecycle.deprecation(name, release),
             _cpu_name(binary, name),
         )
         for name in binary.machine_types
     )
-    known = (c for c in world.capabilities if c.span.covers(release))
+    known = (c for c in catalogue.capabilities if c.span.covers(release))
     return ReleaseFacts(
         str(release),
         line(release),
         binary.default_type,
         types,
-        tuple(capability_fact(world, release, capability) for capability in known),
+        tuple(capability_fact(catalogue, release, capability) for capability in known),
         tuple(cpu_fact(binary, cpu) for cpu in binary.cpus.values()),
         tuple((mode.name, f"{mode.pvr:#010x}") for mode in binary.compat.modes),
     )
@@ -225,19 +225,19 @@ class Lifespan:
     removed_in: str | None
 
 
-def lifespan(world: World, machine_type: MachineType) -> Lifespan:
+def lifespan(catalogue: Catalogue, machine_type: MachineType) -> Lifespan:
     """Find when a machine type came, was deprecated, and left or will leave."""
-    known = sorted(world.newest)
+    known = sorted(catalogue.newest)
     last = known[-1]
     ahead = [
         Release(major, minor) for major in range(last.major, last.major + _YEARS_AHEAD) for minor in range(3)
     ]
     lines = [*known, *(release for release in ahead if release.line > last.line)]
-    offering = [release for release in known if world.lifecycle.offers(machine_type, release)]
+    offering = [release for release in known if catalogue.lifecycle.offers(machine_type, release)]
     after = [release for release in lines if offering and release > offering[-1]]
-    gone = next((r for r in after if not world.lifecycle.offers(machine_type, r)), None)
+    gone = next((r for r in after if not catalogue.lifecycle.offers(machine_type, r)), None)
     warned = (r for r in lines if offering and r >= offering[0] and (gone is None or r < gone))
-    deprecated = next((r for r in warned if world.lifecycle.deprecation(machine_type.name, r)), None)
+    deprecated = next((r for r in warned if catalogue.lifecycle.deprecation(machine_type.name, r)), None)
     return Lifespan(
         tuple(line(release) for release in offering),
         points(machine_type.span.since),
@@ -279,34 +279,36 @@ class MachineFacts:
     links: tuple[Link, ...]
 
 
-def machine_facts(world: World, name: str, release: Release) -> MachineFacts:
+def machine_facts(catalogue: Catalogue, name: str, release: Release) -> MachineFacts:
     """Return the facts of the machine type ``name`` in ``release``, which must offer it."""
-    binary = world.binary(release)
+    binary = catalogue.binary(release)
     made = binary.machine_class(name)
     newest = next(iter(binary.machine_types))
     newest_flags = binary.machine_class(newest).flags
     flags = {f.name: getattr(made.flags, f.name) for f in fields(ClassFlags)}
     cpu = binary.cpus.get(made.flags.default_cpu)
-    types = {t.name: t for t in world.machine_types}
+    types = {t.name: t for t in catalogue.machine_types}
     return MachineFacts(
         name,
         str(release),
         name == binary.default_type,
-        world.lifecycle.deprecation(name, release),
+        catalogue.lifecycle.deprecation(name, release),
         _cpu_name(binary, name),
         _default_cpu(binary, made.flags.default_cpu),
         newest,
         flags,
         {n: (v, other) for n, v in flags.items() if v != (other := getattr(newest_flags, n))},
-        _levels(world, binary, made.default_caps, cpu),
+        _levels(catalogue, binary, made.default_caps, cpu),
         made.compat,
         tuple(_link(one, release) for one in chain(types, name)),
     )
 
 
-def _levels(world: World, binary: Binary, levels: Any, cpu: CpuAt | None) -> dict[str, tuple[str, str]]:
+def _levels(
+    catalogue: Catalogue, binary: Binary, levels: Any, cpu: CpuAt | None
+) -> dict[str, tuple[str, str]]:
     found = {}
-    for capability in world.capabilities:
+    for capability in catalogue.capabilities:
         known = binary.capability.get(capability.property_name)
         if known is None:
             continue
@@ -323,13 +325,13 @@ def _link(machine_type: MachineType, release: Release) -> Link:
 
 
 def changes_among(
-    world: World, name: str, releases: Sequence[Release]
+    catalogue: Catalogue, name: str, releases: Sequence[Release]
 ) -> list[tuple[Release, dict[str, Any]]]:
     """List the changes of a machine type from release to release, oldest first; the first has everything."""
     before: dict[str, Any] = {}
     found: list[tuple[Release, dict[str, Any]]] = []
     for release in releases:
-        facts = machine_facts(world, name, release)
+        facts = machine_facts(catalogue, name, release)
         now = {
             "default type": "yes" if facts.default else "no",
             "deprecated": facts.deprecated or "no",

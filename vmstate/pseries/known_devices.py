@@ -16,7 +16,7 @@ from vmstate.describe import Field, VMStateDescription
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.board.driver import plug_nothing
-from vmstate.pseries.catalogue import World
+from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.changes import hooked
 from vmstate.pseries.declarations import device_classes
 from vmstate.pseries.devices import drivers as all_drivers
@@ -92,27 +92,29 @@ def _description(declared: VMStateDescription | Field) -> VMStateDescription | N
     return declared if isinstance(declared, VMStateDescription) else declared.vmsd or inside(declared)
 
 
-def known_devices(world: World) -> list[KnownDevice]:
-    """Return every device that sends a section, as the world has it, by name."""
+def known_devices(catalogue: Catalogue) -> list[KnownDevice]:
+    """Return every device that sends a section, as the catalogue has it, by name."""
     merged = {capability.name for capability in CAPABILITIES}
-    new = (one.subsection for one in world.capabilities if one.name not in merged)
-    added = frozenset([*(one.description.name for one in world.subsections), *(CAPABILITY + n for n in new)])
+    new = (one.subsection for one in catalogue.capabilities if one.name not in merged)
+    added = frozenset(
+        [*(one.description.name for one in catalogue.subsections), *(CAPABILITY + n for n in new)]
+    )
     described = [
-        KnownDevice(name, kinds[0], _changed(kinds[0].description, world), added)
+        KnownDevice(name, kinds[0], _changed(kinds[0].description, catalogue), added)
         for name, kinds in device_classes().items()
     ]
     live = [KnownDevice(kind.idstr, kind, None) for kind in _live_kinds(LiveDevice)]
     return sorted((*described, *live), key=lambda device: device.name.lower())
 
 
-def _changed(description: VMStateDescription, world: World) -> VMStateDescription:
-    """Return the description with everything that a world adds to it and replaces in it."""
+def _changed(description: VMStateDescription, catalogue: Catalogue) -> VMStateDescription:
+    """Return the description with everything that a catalogue adds to it and replaces in it."""
     if description is SPAPR:
-        description = spapr_description(world.capabilities)
-    added = [one.description for one in world.subsections if one.to == description.name]
+        description = spapr_description(catalogue.capabilities)
+    added = [one.description for one in catalogue.subsections if one.to == description.name]
     if added:
         description = replace(description, subsections=[*description.subsections, *added])
-    return hooked(description, world.hooks)
+    return hooked(description, catalogue.hooks)
 
 
 def _live_kinds(kind: type[LiveDevice]) -> Iterator[type[LiveDevice]]:
@@ -149,17 +151,17 @@ class Found:
         return inner or [next(part for part in reversed(parts) if row.is_in(part)) for row in rows[:1]]
 
 
-def find_device(world: World, name: str, section_of_driver: dict[str, str]) -> Found:
+def find_device(catalogue: Catalogue, name: str, section_of_driver: dict[str, str]) -> Found:
     """Find the device or subsection of that name.  Raises ConfigurationError with the names that are near.
 
     ``name`` may be a section (``cpu``, also with a path; ``vscsi`` is spapr_vscsi), a driver
     (``virtio-net-pci``), a subsection, a struct, a capability (``cap-fwnmi``) or a field
     (``cpu/compat.compat_pvr``).
     """
-    devices = known_devices(world)
+    devices = known_devices(catalogue)
     by_name = {device.name: device for device in devices}
     wanted = section_of_driver.get(name, name)
-    for capability in world.capabilities:
+    for capability in catalogue.capabilities:
         if name in (capability.property_name, capability.name):
             wanted = CAPABILITY + capability.subsection
     if wanted in by_name:

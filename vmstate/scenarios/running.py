@@ -10,7 +10,7 @@ from functools import cache
 from vmstate.containers import open_input
 from vmstate.errors import VmstateError
 from vmstate.proposals.files import with_proposals
-from vmstate.pseries.catalogue import World
+from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.meanings import meanings
 from vmstate.pseries.startup.build import build
@@ -70,8 +70,8 @@ _PATH = re.compile(r"(?P<idstr>[^\[\]]+?)(?:\[(?P<instance>\w+)\])?\.(?P<name>\w
 
 
 @cache
-def world() -> World:
-    """Return the world in which scenarios run, where every proposal of the package can be named."""
+def catalogue() -> Catalogue:
+    """Return the catalogue in which scenarios run, where every proposal of the package can be named."""
     return with_proposals()
 
 
@@ -98,7 +98,7 @@ def _run(case: Case) -> Found:
 
 def _run_start(case: Case) -> Found:
     assert case.start is not None
-    start = build(parse(case.start, world()))
+    start = build(parse(case.start, catalogue()))
     if start.machine is None:
         ioctls = tuple(str(one) for one in start.kvm_compat.written)
         return Found(Ending.REFUSED, messages=start.messages, kvm_source=ioctls)
@@ -117,7 +117,7 @@ def _run_start(case: Case) -> Found:
 
 def _run_migration(case: Case) -> Found:
     assert case.source is not None
-    configuration = parse(case.source, world())
+    configuration = parse(case.source, catalogue())
     sent = take_snapshot(configuration) if case.snapshot else send(configuration, _before(case))
     source = Found(
         Ending.SOURCE_REFUSED,
@@ -151,7 +151,7 @@ def _apply_edits(contents: Contents, edits: Sequence[str]) -> Contents:
 
 def _receive(source: Found, case: Case, contents: Contents, sender: Instance | None) -> Found:
     assert case.destination is not None
-    received = receive(contents.stream.data, parse(case.destination, world()))
+    received = receive(contents.stream.data, parse(case.destination, catalogue()))
     return replace(
         source,
         ending=Ending(received.verdict.outcome),

@@ -8,19 +8,19 @@ from typing import Any
 
 from vmstate.containers import open_input
 from vmstate.errors import VmstateError
-from vmstate.pseries.catalogue import WORLD, World
+from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import load, migrate
 
 
-def migrations(lines: Iterable[str], world: World = WORLD) -> Iterator[dict[str, object]]:
+def migrations(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterator[dict[str, object]]:
     """``{"source": …, "destination": …}`` a line; an object with ``error`` where it cannot be judged.
 
     A line's ``guest`` is what has booted on the source.
     """
-    parsed = _Parsed(world)
+    parsed = _Parsed(catalogue)
 
     def judge(row: dict[str, Any]) -> Verdict:
         sides = parsed(row["source"]), parsed(row["destination"])
@@ -29,9 +29,9 @@ def migrations(lines: Iterable[str], world: World = WORLD) -> Iterator[dict[str,
     return _each(lines, judge)
 
 
-def loads(lines: Iterable[str], world: World = WORLD) -> Iterator[dict[str, object]]:
+def loads(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterator[dict[str, object]]:
     """``{"stream": PATH, "destination": …}`` a line; streams may be wrapped or compressed."""
-    parsed = _Parsed(world)
+    parsed = _Parsed(catalogue)
 
     def judge(row: dict[str, Any]) -> Verdict:
         with open_input(row["stream"]) as opened:
@@ -43,14 +43,14 @@ def loads(lines: Iterable[str], world: World = WORLD) -> Iterator[dict[str, obje
 class _Parsed:
     """Command lines that were read before need not be read again."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
         self._known: dict[str, Configuration] = {}
 
     def __call__(self, text: str) -> Configuration:
         known = self._known.get(text)
         if known is None:
-            known = self._known[text] = parse(text, self._world)
+            known = self._known[text] = parse(text, self._catalogue)
         return known
 
 

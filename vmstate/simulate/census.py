@@ -18,7 +18,7 @@ from vmstate.describe import Field, Release, VMStateDescription
 from vmstate.describe.history import at
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.device import Device, LiveDevice
-from vmstate.pseries.catalogue import World
+from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.facts import oldest_first
 from vmstate.pseries.history import Row
 from vmstate.simulate.default_machines import DefaultMachine, name_of, registered, start
@@ -40,16 +40,16 @@ Census = Mapping[Release, Mapping[str, Mapping[str, Sent]]]
 
 
 def census(
-    world: World, name: str, rows: Iterable[Row], releases: Iterable[Release], arguments: str = ""
+    catalogue: Catalogue, name: str, rows: Iterable[Row], releases: Iterable[Release], arguments: str = ""
 ) -> Census:
     """Find which machine types send the section ``name``, or ``rows`` of it: its subsections and itself."""
     parts = list(rows)
     found: dict[Release, dict[str, dict[str, Sent]]] = {}
     for release in releases:
         types = found[release] = {}
-        for machine_type in world.binary(release).machine_types:
+        for machine_type in catalogue.binary(release).machine_types:
             try:
-                machine = start(world, release, machine_type, arguments)
+                machine = start(catalogue, release, machine_type, arguments)
             except ConfigurationError:
                 continue
             if machine.instance is not None:
@@ -187,9 +187,11 @@ class SentRun:
     machine_types: Mapping[Sent, tuple[str, ...]]
 
 
-def sent_runs(world: World, taken: Census, path: str, exists: Callable[[Release], bool]) -> list[SentRun]:
+def sent_runs(
+    catalogue: Catalogue, taken: Census, path: str, exists: Callable[[Release], bool]
+) -> list[SentRun]:
     """Summarize the census of one section or subsection: runs of releases that have it and agree."""
-    order = oldest_first(machine_type.name for machine_type in world.machine_types)
+    order = oldest_first(machine_type.name for machine_type in catalogue.machine_types)
     found: list[SentRun] = []
     for releases, agreed in _agreeing(taken, path, exists):
         by_answer = {sent: tuple(name for name in order if agreed.get(name) == sent) for sent in Sent}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vmstate.describe import Release
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.device import Device, LiveDevice
-from vmstate.pseries.catalogue import World
+from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC, SPAPR_DRC_PHYSICAL, connector
 from vmstate.pseries.known_devices import drivers
 from vmstate.pseries.machine import Machine
@@ -35,7 +35,7 @@ class DefaultMachine:
     refusal: tuple[str, ...] = ()
 
 
-def start(world: World, release: Release, machine: str, arguments: str = "") -> DefaultMachine:
+def start(catalogue: Catalogue, release: Release, machine: str, arguments: str = "") -> DefaultMachine:
     """Start ``-machine MACHINE`` in ``release``, without what TCG does not have if it must be.
 
     ``machine`` may go on with options: ``pseries-7.2,ic-mode=xive -device spapr-vscsi``.  Raises
@@ -46,8 +46,12 @@ def start(world: World, release: Release, machine: str, arguments: str = "") -> 
     for addition in ("", *_FALLBACKS):
         words = [f"{kind},{addition}" if addition else kind, *more, arguments]
         line = f"qemu-{release} -machine {' '.join(words)}".rstrip()
-        shown = line.replace(f"-{release}", f"-{release}+{world.fork_name}", 1) if world.fork_name else line
-        started = build(parse(line, world))
+        shown = (
+            line.replace(f"-{release}", f"-{release}+{catalogue.fork_name}", 1)
+            if catalogue.fork_name
+            else line
+        )
+        started = build(parse(line, catalogue))
         if started.machine is not None:
             built = _with_defaults(started.machine) if addition else started.machine
             return DefaultMachine(shown, started.messages, Instance(built), refusal)
@@ -153,22 +157,22 @@ def option(driver: str) -> str:
     return f"-nodefaults {bus}-device {driver}"
 
 
-def sections_of_drivers(world: World, release: Release) -> dict[str, str]:
+def sections_of_drivers(catalogue: Catalogue, release: Release) -> dict[str, str]:
     """Return the section that each driver of ``-device`` sends, of the drivers that ``release`` has."""
-    machine = world.binary(release).default_type
-    known = {*_names(world, release, machine, "-nodefaults")}
+    machine = catalogue.binary(release).default_type
+    known = {*_names(catalogue, release, machine, "-nodefaults")}
     found = dict(_SECTIONS)
     for driver in drivers():
-        names = _names(world, release, machine, option(driver))
+        names = _names(catalogue, release, machine, option(driver))
         new = [name for name in names if name not in known]
         if new and driver not in found:
             found[driver] = new[-1]
     return found
 
 
-def _names(world: World, release: Release, machine: str, arguments: str) -> list[str]:
+def _names(catalogue: Catalogue, release: Release, machine: str, arguments: str) -> list[str]:
     try:
-        started = start(world, release, machine, arguments)
+        started = start(catalogue, release, machine, arguments)
     except ConfigurationError:
         return []
     return [name_of(device) for _, device in registered(started)]

@@ -103,7 +103,7 @@ def _candidates(
 
 def _capabilities(half: Half) -> Changes:
     given = {key for key, _ in _machine_properties(half.config)}
-    known = half.config.world.binary(half.config.release).capabilities
+    known = half.config.catalogue.binary(half.config.release).capabilities
     for cap in known:
         levels = [m.level(cap.name) for m in (half.own, half.other) if m is not None]
         if (
@@ -135,7 +135,7 @@ def level_text(cap: CapabilityAt, level: int) -> str:
 
 
 def _compat(half: Half) -> Changes:
-    for mode in reversed(half.config.world.binary(half.config.release).compat.modes):
+    for mode in reversed(half.config.catalogue.binary(half.config.release).compat.modes):
         yield f"-machine max-cpu-compat={mode.name}", with_property(half.config, "max-cpu-compat", mode.name)
     yield "without max-cpu-compat", without_property(half.config, "max-cpu-compat")
 
@@ -172,7 +172,7 @@ def _machine_type(half: Half) -> Changes:
 
 
 def _release(half: Half) -> Changes:
-    newer = sorted((r for r in half.config.world.newest if r > half.config.release), reverse=False)
+    newer = sorted((r for r in half.config.catalogue.newest if r > half.config.release), reverse=False)
     for release in (half.peer.release, *newer):
         yield f"qemu-{release}", replace(half.config, release=release)
 

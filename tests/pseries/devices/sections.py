@@ -14,7 +14,7 @@ from typing import Any
 from tests.stream import corpus
 from vmstate.describe import Release
 from vmstate.pseries.board.device import Device
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.declarations import device_classes
 from vmstate.pseries.devices.cpu.cpu import Cpu
 from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
@@ -82,7 +82,7 @@ def machine_type(name: str) -> str:
 
 def facts(name: str) -> Facts:
     release = Release.parse(corpus.manifest()[name]["release"])
-    return Facts(release, WORLD.binary(release).machine_class(machine_type(name)).flags)
+    return Facts(release, CATALOGUE.binary(release).machine_class(machine_type(name)).flags)
 
 
 @cache

@@ -77,7 +77,7 @@ def build(configuration: Configuration) -> Start:
 
     Raises ConfigurationError for what we do not model.
     """
-    binary = configuration.world.binary(configuration.release)
+    binary = configuration.catalogue.binary(configuration.release)
     start = Startup(configuration, binary, binary.machine())
     try:
         start.run(PHASES.at(start.release))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.catalogue import WORLD, World
+from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.option_names import FLAGS, HARMLESS, MODELLED, UNMODELLED
 from vmstate.pseries.tables.accelerators import Host
 
@@ -34,48 +34,51 @@ class Option:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A command line of one release: options in order, the host if one was named, the world it is read in."""
+    """A command line of one release: options in order, the host if one is named, its catalogue."""
 
     release: Release
     options: tuple[Option, ...]
     host: Host | None = None
-    world: World = WORLD
+    catalogue: Catalogue = CATALOGUE
 
     @property
     def text(self) -> str:
         """The command line again, with the release to its stable number."""
         host = f"{self.host.name}: " if self.host else ""
-        fork = f"+{self.world.fork_name}" if self.world.fork_name else ""
+        fork = f"+{self.catalogue.fork_name}" if self.catalogue.fork_name else ""
         return f"{host}qemu-{self.release}{fork} " + " ".join(option.text for option in self.options)
 
 
-def parse(text: str, world: World = WORLD) -> Configuration:
+def parse(text: str, catalogue: Catalogue = CATALOGUE) -> Configuration:
     """A command line as a Configuration.
 
     Raises ConfigurationError for a program that is not ``qemu-RELEASE``, a release, proposal or host that is
-    not in ``world``, and for options that QEMU has but we do not model.
+    not in ``catalogue``, and for options that QEMU has but we do not model.
     """
     words = text.split() if not _QUOTING.search(text) else _shell_words(text)
     host: Host | None = None
     if words and words[0].endswith(":"):
-        host = world.host(words[0][:-1])
+        host = catalogue.host(words[0][:-1])
         words = words[1:]
     program = _PROGRAM.match(words[0]) if words else None
     if program is None:
         found = words[0] if words else "nothing"
         raise ConfigurationError(f"expected a program like qemu-7.2 or qemu-10.0.2, found {found!r}")
-    release = world.release(program["release"])
+    release = catalogue.release(program["release"])
     if program["fork"]:
-        world = world.fork(program["fork"])
-    return configuration(release, words[1:], host, world)
+        catalogue = catalogue.fork(program["fork"])
+    return configuration(release, words[1:], host, catalogue)
 
 
 def configuration(
-    release: Release | str, arguments: Sequence[str], host: Host | None = None, world: World = WORLD
+    release: Release | str,
+    arguments: Sequence[str],
+    host: Host | None = None,
+    catalogue: Catalogue = CATALOGUE,
 ) -> Configuration:
     """The Configuration of a release and its arguments, as a list; raises what :func:`parse` raises."""
-    known = world.release(release) if isinstance(release, str) else release
-    return Configuration(known, tuple(_options(arguments)), host, world)
+    known = catalogue.release(release) if isinstance(release, str) else release
+    return Configuration(known, tuple(_options(arguments)), host, catalogue)
 
 
 def _shell_words(text: str) -> list[str]:

@@ -51,7 +51,7 @@ def _machine_option_text(start: Startup) -> str:
 
 def warn_deprecated_machine(start: Startup) -> None:
     """A machine type that will go says so."""
-    reason = start.configuration.world.lifecycle.deprecation(start.machine.type_name, start.release)
+    reason = start.configuration.catalogue.lifecycle.deprecation(start.machine.type_name, start.release)
     if reason is not None:
         start.warn(f"Machine type '{start.machine.type_name}' is deprecated: {reason}")
 

@@ -175,16 +175,16 @@ def spapr_description(capabilities: Sequence[Capability]) -> VMStateDescription:
 
 
 SPAPR = spapr_description(CAPABILITIES)
-_WORLDS: dict[int, tuple[Sequence[Capability], VMStateDescription]] = {
+_DESCRIPTIONS: dict[int, tuple[Sequence[Capability], VMStateDescription]] = {
     id(CAPABILITIES): (CAPABILITIES, SPAPR)
 }
 
 
 def _of_binary(capabilities: Sequence[Capability]) -> VMStateDescription:
     """The description for a program's table, made once: tables are told apart by identity."""
-    known = _WORLDS.get(id(capabilities))
+    known = _DESCRIPTIONS.get(id(capabilities))
     if known is None:
-        known = _WORLDS[id(capabilities)] = (capabilities, spapr_description(capabilities))
+        known = _DESCRIPTIONS[id(capabilities)] = (capabilities, spapr_description(capabilities))
     return known[1]
 
 

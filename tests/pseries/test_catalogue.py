@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vmstate.describe.history import Span
 from vmstate.errors import ConfigurationError, DeclarationError
-from vmstate.pseries.catalogue import WORLD
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.startup.build import Start, build
 from vmstate.pseries.startup.command_line import parse
 from vmstate.pseries.tables.accelerators import shipped_hosts
@@ -16,11 +16,11 @@ from vmstate.pseries.tables.capabilities import Capability
 from vmstate.pseries.tables.machine_class import Difference, MachineType
 from vmstate.pseries.tables.option_vectors import Ov5, from_wire, to_wire
 
-ALL = [WORLD.binary(release) for release in WORLD.newest]
+ALL = [CATALOGUE.binary(release) for release in CATALOGUE.newest]
 TYPES = [(b, name) for b in ALL for name in b.machine_types]
 
 #: A release that does not exist: a new machine type, and a capability that older types do not have on.
-TOMORROW = WORLD.extended(
+TOMORROW = CATALOGUE.extended(
     "11.2",
     MachineType("pseries-11.2", None, Span("11.2")),
     Capability("turbo", "turbo", 1, Span("11.2")),
@@ -45,19 +45,19 @@ def test_a_made_up_release_has_its_type_its_capability_and_everything_before():
 
 
 def test_the_world_itself_does_not_change():
-    assert "pseries-11.2" not in {t.name for t in WORLD.machine_types}
+    assert "pseries-11.2" not in {t.name for t in CATALOGUE.machine_types}
     with pytest.raises(ConfigurationError, match="known lines"):
         parse("qemu-11.2")
 
 
 def test_a_difference_to_a_type_that_is_not_there_is_a_declaration_error():
     with pytest.raises(DeclarationError, match="no such machine type"):
-        WORLD.extended(Difference("pseries-1.0", caps={"htm": 1}))
+        CATALOGUE.extended(Difference("pseries-1.0", caps={"htm": 1}))
     with pytest.raises(DeclarationError, match="no such class flag: colour"):
         MachineType("pseries-x", None, flags={"colour": "red"})
     with pytest.raises(DeclarationError, match="is not declared"):
-        WORLD.extended(MachineType("pseries-9.9", "pseries-9.10")).binary(
-            WORLD.release("10.0")
+        CATALOGUE.extended(MachineType("pseries-9.9", "pseries-9.10")).binary(
+            CATALOGUE.release("10.0")
         ).machine_class("pseries-9.9")
 
 
@@ -71,15 +71,15 @@ def test_every_type_of_every_release_has_a_class_whose_processor_is_there(binary
 def test_what_pseries_means():
     meant = {str(b.release): b.default_type for b in ALL}
     assert meant["2.11.2"] == "pseries-2.11"
-    assert WORLD.binary(WORLD.release("2.11.1")).default_type == "pseries-2.12"
-    assert WORLD.binary(WORLD.release("2.11.0")).default_type == "pseries-2.11"
+    assert CATALOGUE.binary(CATALOGUE.release("2.11.1")).default_type == "pseries-2.12"
+    assert CATALOGUE.binary(CATALOGUE.release("2.11.0")).default_type == "pseries-2.11"
     assert meant["7.2.22"] == "pseries-7.2"
     assert meant["11.1.3"] == "pseries-11.1"
 
 
 def test_old_types_leave():
     def oldest(release: str) -> str:
-        return list(WORLD.binary(WORLD.release(release)).machine_types)[-1]
+        return list(CATALOGUE.binary(CATALOGUE.release(release)).machine_types)[-1]
 
     assert [oldest(r) for r in ("9.1", "9.2", "10.0", "10.1", "10.2", "11.0", "11.1")] == [
         "pseries-2.1",

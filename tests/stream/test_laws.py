@@ -165,6 +165,14 @@ def test_any_sentence_of_the_grammars_words_gives_items_and_findings(words):
     same(stream, read_chunks([data]))
 
 
+def test_a_map_and_a_pipe_give_findings_in_the_same_order():
+    cut_package = b"\x08\0\7\0\4\0\0\0\x20" + b"\1\0\0\0\2\3ram\0\0\0\0\0\0\0\4" * 2
+    data = b"QEVM\0\0\0\3" + cut_package + b"\6\0\0\0\2{}"
+    found = [finding.rule for finding in open_stream(data).findings]
+    assert found == ["stream.truncated", "stream.trailing", "vmdesc.json"]
+    same(open_stream(data), read_chunks([data]))
+
+
 def test_every_finding_of_the_flat_walk_is_inside_the_stream():
     data = synthetic.everything()[:-40]
     for finding in open_stream(data).findings:

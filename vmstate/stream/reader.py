@@ -163,6 +163,7 @@ class Reading:
         self.state.budget.earn(len(win.view))
         self._vmdesc: VmDesc | None = None
         self._looked = False
+        self._unreadable: Finding | None = None
 
     def _described(self, win: Window) -> VmDesc | None:
         if win.end != self.win.end or win.base != self.win.base:
@@ -184,7 +185,7 @@ class Reading:
         try:
             vmdesc.json  # noqa: B018
         except StreamError as error:
-            self.state.note(finding_of(error, "vmdesc.json"))
+            self._unreadable = finding_of(error, "vmdesc.json")
             self._vmdesc = None
 
     def run(self, walker: Walker, items: list[Item]) -> list[Item]:
@@ -194,6 +195,8 @@ class Reading:
             self.state.page_size = vmdesc.page_size
         while not isinstance(item := walker.step(self.win), Need):
             items.append(item)
+        if self._unreadable is not None:  # last, as in a pipe, where the description comes last
+            self.state.note(self._unreadable)
         self.state.measure = None
         return items
 

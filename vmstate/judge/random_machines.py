@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from vmstate.describe.history import Release
 from vmstate.pseries.catalogue import CATALOGUE, Binary
+from vmstate.pseries.devices import drivers
 from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
 
 #: Capabilities that TCG lacks and would warn about, switched off.
@@ -58,39 +60,24 @@ _PROPERTIES = _lines("""
     usb off
     kvm-type HV
 """)
-#: ``{0}`` becomes a number, so that names differ when an option is given twice.
-_DIMM = ("-object", "memory-backend-ram,id=m{0},size=256M", "-device", "pc-dimm,memdev=m{0},id=d{0}")
-_EXTRAS = (
-    _DIMM,
-    *_lines("""
-    -device virtio-net-pci,romfile=
-    -device virtio-net-pci,romfile=,addr=4
-    -device virtio-scsi-pci
-    -device virtio-scsi-pci,addr=7
-    -device virtio-balloon-pci
-    -device virtio-rng-pci
-    -device virtio-rng-pci,addr=9
-    -device virtio-serial-pci
-    -device nec-usb-xhci
-    -device qemu-xhci
-    -device pci-ohci
-    -device VGA
-    -device e1000,romfile=
-    -device nec-usb-xhci -device usb-kbd
-    -device nec-usb-xhci,id=x{0} -device usb-mouse
-    -device spapr-vscsi
-    -device spapr-vlan
-    -netdev hubport,hubid={0},id=n{0} -device spapr-vlan,netdev=n{0}
-    -device spapr-pci-host-bridge,index=1
-    -device spapr-pci-host-bridge,index=2,id=two{0}
+_OPTIONS = _lines("""
     -serial null
     -serial null -serial null
     -nographic
     -global migration.send-configuration=off
     -global migration.send-section-footer=off
     -global migration.store-global-state=off
-"""),
-)
+""")
+
+
+@cache
+def extras() -> tuple[tuple[str, ...], ...]:
+    """Return options to add: those that drivers have as examples, by driver, and a few more.
+
+    ``{0}`` becomes a number, so that names differ when an option is given twice.
+    """
+    examples = (example for _, driver in sorted(drivers().items()) for example in driver.examples)
+    return (*map(_words, examples), *_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -189,8 +176,8 @@ class Guesses:
         if guess.extras and self._random.random() < 0.35:
             place = self._random.randrange(len(guess.extras))
             return replace(guess, extras=guess.extras[:place] + guess.extras[place + 1 :])
-        extra = self._random.choice(_EXTRAS)
-        enough = "slots" in guess.memory or extra is not _DIMM
+        extra = self._random.choice(extras())
+        enough = "slots" in guess.memory or not any("pc-dimm" in word for word in extra)
         memory = guess.memory if enough else "256,slots=4,maxmem=2G"
         return replace(guess, extras=(*guess.extras, extra), memory=memory)
 

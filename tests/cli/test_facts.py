@@ -106,14 +106,19 @@ FACTS = {
         "power11_v2.0",
         f"{TABLES}/machine_types.py",
     ),
-    "the default CPU of pseries-7.2 changed with 8.1": (
+    "the default CPU of pseries-7.2 changed with 8.1, and by mistake with 9.0": (
         "machine pseries-7.2",
         lambda r: [
             (one["release"], one["changed"]["flag default_cpu"])
             for one in r["changes"]
             if "flag default_cpu" in one["changed"]
         ],
-        [("7.2.22", "power9_v2.0"), ("8.1.5", "power9_v2.2")],
+        [
+            ("7.2.22", "power9_v2.0"),
+            ("8.1.5", "power9_v2.2"),
+            ("9.0.4", "power10_v2.0"),
+            ("9.2.4", "power9_v2.2"),
+        ],
         f"{TABLES}/machine_types.py",
     ),
     "a vscsi has instance 0 under its path, and its own number under its old name": (

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EPERM, ENOENT, EIO, ENOMEM, EINVAL = 1, 2, 5, 12, 22
 
 #: The releases in which migration/vmstate.c and savevm.c, and then wire types, chain their errors.
-CHAINED, TYPES_CHAINED = "10.2", "11.0"
+CHAINED, TYPES_CHAINED = "10.2", "11.1"
 
 
 @dataclass(frozen=True, slots=True)

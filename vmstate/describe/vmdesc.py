@@ -49,7 +49,7 @@ SIGNED_INSTANCES = History(True, ("5.0", False))  # instance ids were ints; thos
 NUMBERS_ELEMENTS = History(
     True, ("11.1", False)
 )  # elements described one by one (not seen of 11.0) say which
-DESCRIBES_CONFIGURATION = History(False, ("8.0", True))
+DESCRIBES_CONFIGURATION = History(False, ("8.2", True))
 
 
 #: Of descriptions made from streams no more than this is remembered.

@@ -28,7 +28,7 @@ _VMDESCRIPTION, _COMMAND = int(SectionType.VMDESCRIPTION), int(SectionType.COMMA
 _CONFIGURATION = int(SectionType.CONFIGURATION)
 ENOTSUP = 95
 NO_ALIAS = 0xFFFFFFFF  # what an entry has that no alias was given: a stream may name it so
-FLATTENED = History(False, ("11.0", True))  # vmstate_load_state only returns 0 or -EINVAL
+FLATTENED = History(False, ("11.1", True))  # vmstate_load_state only returns 0 or -EINVAL
 
 
 _IDS = struct.Struct(">II")

@@ -9,10 +9,13 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vmstate.describe import Plan, Release, Writer
+from vmstate.describe import History, Plan, Release, Writer
 from vmstate.describe.vmdesc import DESCRIBES_CONFIGURATION, VmdescWriter
 from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
 from vmstate.stream.constants import MAGIC, VERSION, SectionType
+
+#: The description was made, even where it is suppressed (until a55090db2a).
+DESCRIBES_ALWAYS = History(True, ("10.0", False))
 
 
 class SourceAborts(Exception):
@@ -63,11 +66,8 @@ class Saver:
                 self._footer(out, entry)
         described = list(self._full_sections(out))
         out.put(bytes([SectionType.EOF]))
-        if (
-            self.vmdescription
-            and self.configuration_plan is None
-            and DESCRIBES_CONFIGURATION.at(self.release)
-        ):
+        described_anyway = self.vmdescription or DESCRIBES_ALWAYS.at(self.release)
+        if described_anyway and self.configuration_plan is None and DESCRIBES_CONFIGURATION.at(self.release):
             # The description is begun where the configuration is written, and ended in any case.
             raise SourceAborts("leave_container: Assertion `depth' failed.")
         if self.vmdescription:

@@ -17,7 +17,7 @@ from vmstate.pseries.tables.other_cpus import is_other_cpu
 _LIST_HINT = "Use -machine help to list supported machines"
 _UNSUPPORTED = History(
     "{option}: unsupported machine type", ("6.0", "unsupported machine type"),
-    ("8.0", 'unsupported machine type: "{name}"'),
+    ("9.1", 'unsupported machine type: "{name}"'),
 )  # fmt: skip
 
 

@@ -107,7 +107,9 @@ def _store(start: Startup, cpus: int, sockets: int, cores: int, threads: int, ma
     start.machine.topology = Topology(cpus, max_cpus, threads, cores, sockets, start.machine.topology.vsmt)
 
 
-_ZERO_REFUSED = History(False, ("8.0", True))
+_ZERO_REFUSED = History(False, ("9.0", True))
+#: One of a level that the machine does not have is allowed (9d7950edb0).
+_ONE_ALLOWED = History(False, ("9.1", True))
 
 
 def property_smp(start: Startup, given: Mapping[str, int]) -> None:
@@ -129,7 +131,7 @@ def _smp_from_6_2(start: Startup, given: Mapping[str, int]) -> None:
         start.warn(f"Deprecated CPU topology (considered invalid): {text}")
     for name in _UNSUPPORTED_LEVELS:
         if given.get(name, 0) > 1:
-            above = " > 1" if _ZERO_REFUSED.at(start.release) else ""
+            above = " > 1" if _ONE_ALLOWED.at(start.release) else ""
             raise Refused(f"{name}{above} not supported by this machine's CPU topology")
     cpus, max_cpus = given.get("cpus", 0), given.get("maxcpus", 0)
     sockets, cores, threads = _hierarchy(start.machine.flags, given)

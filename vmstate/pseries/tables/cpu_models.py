@@ -102,7 +102,7 @@ CPU_FAMILIES: tuple[CpuFamily, ...] = (
 #: The plus sign left the names of the types when QOM began to insist on identifiers.
 _PLUS_GONE = "9.0"
 
-_UNMAINTAINED = History("", ("10.1", "CPU is unmaintained."))
+_UNMAINTAINED = History("", ("10.2", "CPU is unmaintained."))
 
 CPU_MODELS: tuple[CpuModel, ...] = (
     CpuModel("970_v2.2", "970", 0x00390202, "970_v2.2", (("970", ALWAYS),)),
@@ -148,7 +148,7 @@ CPU_MODELS: tuple[CpuModel, ...] = (
         History(0x004E0000, ("2.11", 0x004E0100)),
         "POWER9_v1.0",
         (("power9", Span(until="2.11")),),
-        Span(until="8.1"),
+        Span(until="9.0"),
     ),
     CpuModel(
         "power9_v2.0", "POWER9", 0x004E1200, "POWER9_v2.0", (("power9", Span("2.11", "8.1")),), Span("2.11")
@@ -160,7 +160,7 @@ CPU_MODELS: tuple[CpuModel, ...] = (
         0x00800100,
         "POWER10_v1.0",
         (("power10", Span(until="6.2")),),
-        Span("5.0", "8.1"),
+        Span("5.0", "9.0"),
     ),
     CpuModel(
         "power10_v2.0",

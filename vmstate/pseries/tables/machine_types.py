@@ -25,7 +25,15 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         "pseries-8.2",
         "pseries-9.0",
         Span("8.2"),
-        {"default_cpu": History("power9_v2.0", ("8.1", "power9_v2.2"))},
+        {
+            # From 9.0 on older types had the new default by mistake (51113013f3, mended by 1490d0bcdf).
+            "default_cpu": History(
+                "power9_v2.0",
+                ("8.1", "power9_v2.2"),
+                ("9.0", "power10_v2.0"),
+                (("9.2.3", "10.0"), "power9_v2.2"),
+            )
+        },
     ),
     MachineType("pseries-8.1", "pseries-8.2", Span("8.1")),
     MachineType("pseries-8.0", "pseries-8.1", Span("8.0")),

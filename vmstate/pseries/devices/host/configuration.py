@@ -141,7 +141,7 @@ def post_load(state: Configuration, version_id: int) -> int:
 
 
 #: From here on the hook hands its message to the loader, which prints it with its own.
-HANDS_OVER = Span(since="11.0")
+HANDS_OVER = Span(since="11.1")
 
 
 def _refuse(state: Any, text: str) -> int:

@@ -11,7 +11,7 @@ from vmstate.pseries.meanings import meanings
 from vmstate.stream import open_stream
 from vmstate.stream.sections.ram import PageKind
 from vmstate.tree import Contents
-from vmstate.tree.changes import changed
+from vmstate.tree.typed_changes import changed
 
 DECLARATIONS = PseriesDeclarations()
 NAME = "7.2-booted-power9-compat8"

@@ -12,9 +12,9 @@ from vmstate.errors import Severity
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
-from vmstate.tree.changes import changed
 from vmstate.tree.measuring import Measured
 from vmstate.tree.paths import find_one
+from vmstate.tree.typed_changes import changed
 
 DECLARATIONS = PseriesDeclarations()
 #: A hundred thousand small sections: too slow for this test.

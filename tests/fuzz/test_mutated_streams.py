@@ -18,8 +18,8 @@ from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 from vmstate.tree.as_json import from_json, to_json
-from vmstate.tree.changes import changed
 from vmstate.tree.paths import walk
+from vmstate.tree.typed_changes import changed
 
 DECLARATIONS = PseriesDeclarations()
 NAMES = ["x86_64-microvm", "s390x-ccw", "7.2-pseries-7.2"]

@@ -15,10 +15,10 @@ from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.meanings import meanings
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
-from vmstate.tree.changes import changed
 from vmstate.tree.measuring import Measured
 from vmstate.tree.paths import PathError, find_one, walk
 from vmstate.tree.recount import counted_by
+from vmstate.tree.typed_changes import changed
 
 DECLARATIONS = PseriesDeclarations()
 NAME = "7.2-pseries-7.2"

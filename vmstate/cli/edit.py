@@ -11,6 +11,7 @@ from vmstate.cli.streams import known_meanings, open_named
 from vmstate.containers import save
 from vmstate.errors import ConfigurationError
 from vmstate.tree.changes import Changes
+from vmstate.tree.typed_changes import apply
 
 _EPILOG = """\
 changes: PATH=VALUE sets a field (numbers in any base, names of levels and processors, hex:… and text:…);
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> Report:
     given = open_named(options.stream, whole=True)
     changes = Changes(given.contents, known_meanings())
     for change in options.changes:
-        changes.apply(change)
+        apply(changes, change)
     chunks = changes.chunks()
     size = len(changes.edit)
     written = save(options.output, chunks if options.bare else given.opened.rewrap(chunks))

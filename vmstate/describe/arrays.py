@@ -23,6 +23,11 @@ def zeros(size: int) -> memoryview:
     return _zero_block(max(16, (size - 1).bit_length() if size else 0))[:size]
 
 
+def limits(size: int, *, signed: bool) -> tuple[int, int]:
+    """Return the smallest and the largest number that ``size`` bytes can hold."""
+    return (-(1 << 8 * size - 1), (1 << 8 * size - 1) - 1) if signed else (0, (1 << 8 * size) - 1)
+
+
 @cache
 def _item(code: str) -> struct.Struct:
     return struct.Struct(">" + code)

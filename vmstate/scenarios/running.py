@@ -26,6 +26,7 @@ from vmstate.simulate.migration import receive, send, take_snapshot
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 from vmstate.tree.changes import Changes
+from vmstate.tree.typed_changes import apply
 
 STREAMS = shipped_streams()
 
@@ -145,7 +146,7 @@ def _apply_edits(contents: Contents, edits: Sequence[str]) -> Contents:
         return contents
     changes = Changes(contents, meanings())
     for edit in edits:
-        changes.apply(edit)
+        apply(changes, edit)
     return _contents(b"".join(changes.chunks()))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,7 @@ from vmstate.stream.items import Section
 from vmstate.tree.contents import Contents
 from vmstate.tree.declarations import Declared
 from vmstate.tree.decoded import all_declared
-from vmstate.tree.meanings import Meanings
 from vmstate.tree.paths import Place, find_below
-from vmstate.tree.values import bytes_of_text
 
 _ROOM = 1 << 20
 
@@ -70,8 +68,8 @@ class Declaring:
         self._payload = bytes(room[: root.end])
         return root, state
 
-    def set(self, rest: str, text: str, meanings: Meanings | None) -> None:
-        """Give a field (``.compat_pvr``) a value."""
+    def set(self, rest: str, to_bytes: Callable[[Place], bytes]) -> None:
+        """Give a field (``.compat_pvr``) the bytes that ``to_bytes`` makes for its place."""
         root, _ = self._read()
         name = self.description.name
         top = Node(name, "subsection", "subsection", root.start, root.end, nodes=root.nodes)
@@ -79,7 +77,7 @@ class Declaring:
         if len(places) != 1:
             raise EncodeError(f"{name}{rest} may mean several fields")
         node = places[0].node
-        raw = bytes_of_text(places[0], text, meanings)
+        raw = to_bytes(places[0])
         if len(raw) != node.end - node.start:
             raise EncodeError(f"{name}{rest} has {node.end - node.start} bytes, not {len(raw)}")
         self._payload = self._payload[: node.start] + raw + self._payload[node.end :]

@@ -7,8 +7,9 @@ byte stays.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from vmstate.describe import Node
 from vmstate.describe.vmdesc import Style
@@ -26,12 +27,13 @@ from vmstate.tree.meanings import Meanings
 from vmstate.tree.nodes import is_open
 from vmstate.tree.paths import PathError, Place, find, find_one
 from vmstate.tree.recount import common, counted_by, recount
-from vmstate.tree.values import bytes_of_text, hex_bytes, number_of
+from vmstate.tree.values import bytes_of_value
 
-_NEW = re.compile(
-    r"(?P<name>[^=@]+?)(?:\[(?P<instance>\w+)\])?@(?P<version>\w+)(?:=(?P<bytes>.*))?", re.DOTALL
-)
 _BITS = 32
+_INSTANCE = re.compile(r"(?P<idstr>.+?)(?:\[(?P<number>0[xX][0-9a-fA-F]+|\d+)\])?", re.DOTALL)
+
+ToBytes = Callable[[Place, Any, Meanings | None], bytes]
+"""Turns a field's new value into its bytes: :func:`bytes_of_value` or :func:`bytes_of_text`."""
 
 
 @dataclass
@@ -59,22 +61,22 @@ class Changes:
         self._pending: dict[str, _Pending] = {}
         self._next_id = 0
 
-    # ---- what a person types
+    @property
+    def plain(self) -> bool:
+        """True if all changes so far replace bytes by as many others, and nothing follows from them."""
+        follows = self._entries or self._configuration or self._inserted or self._pending
+        return not follows and len(self.edit) == len(self.contents.stream.data)
 
-    def apply(self, change: str) -> None:
-        """``PATH=VALUE`` sets, ``-PATH`` removes, ``+PATH=VALUE`` or ``+NAME@VERSION=BYTES`` adds."""
-        if change.startswith("-"):
-            self.remove(change[1:])
-        elif change.startswith("+"):
-            self.add(change[1:])
-        else:
-            path, sign, value = change.partition("=")
-            if not sign:
-                raise PathError(f"{change!r}: write PATH=VALUE, -PATH or +PATH=VALUE")
-            self.set(path.strip(), value.strip())
+    # ---- setting
 
-    def set(self, path: str, text: str) -> None:
-        """Give a field another value."""
+    def set(self, path: str, value: Any, to_bytes: ToBytes = bytes_of_value) -> Place:
+        """Give a field another value, as :func:`bytes_of_value` takes it; returns the field's place."""
+        place = self._field(path)
+        self._replace(place, to_bytes(place, value, self.meanings))
+        return place
+
+    def _field(self, path: str) -> Place:
+        """Return the place of a field that can be set; PathError for anything else."""
         place = find_one(self.contents, path)
         node = place.node
         if is_open(node):
@@ -82,7 +84,11 @@ class Changes:
             raise PathError(f"{path} is not a field; it holds {inside}")
         if node.kind in ("opaque", "pages"):
             raise PathError(f"{path} has no value that could be set")
-        raw = bytes_of_text(place, text, self.meanings)
+        return place
+
+    def _replace(self, place: Place, raw: bytes) -> None:
+        """Put ``raw`` in the place of a field, and change the lengths, counts and names that depend on it."""
+        node = place.node
         if isinstance(node.value, int) and self._set_count(place, int.from_bytes(raw, "big")):
             return
         self.edit.replace(node.start, node.end, raw)
@@ -185,16 +191,13 @@ class Changes:
 
     # ---- adding
 
-    def add(self, text: str) -> None:
-        """Add a subsection by its declaration (``cpu[0]/compat.compat_pvr=…``) or of bytes (``NAME@1=…``)."""
-        new = _NEW.fullmatch(text)
-        if new is not None:
-            self._add_bytes(new)
-            return
-        path, _, value = text.partition("=")
-        path = path.strip()
+    def add(self, path: str, value: Any = None, to_bytes: ToBytes = bytes_of_value) -> None:
+        """Add the subsection in a path by its declaration: ``cpu[0]/compat``, all zeros.
+
+        With a ``value`` the path leads to a field (``cpu[0]/compat.compat_pvr``), which gets that value.
+        """
         for owner, rest in self._owners(path):
-            if self._add_declared(owner, rest, value.strip() if "=" in text else None):
+            if self._add_declared(owner, rest, value, to_bytes):
                 return
         raise PathError(
             f"no declaration of ours knows the subsection in {path!r}; NAME@VERSION=BYTES adds any"
@@ -212,7 +215,7 @@ class Changes:
                     if place.node.kind in ("section", "subsection", "struct") and place.section is not None:
                         yield place, path[cut:]
 
-    def _add_declared(self, owner: Place, rest: str, value: str | None) -> bool:
+    def _add_declared(self, owner: Place, rest: str, value: Any, to_bytes: ToBytes) -> bool:
         section = owner.section
         assert section is not None
         owner_name = self._owner_name(owner)
@@ -220,7 +223,7 @@ class Changes:
             if pending.declaring is not None and pending.owner.chain[-1].start == owner.node.start:
                 field = _after(rest, pending.declaring.description.name, owner_name)
                 if field and value is not None:
-                    pending.declaring.set(field, value, self.meanings)
+                    pending.declaring.set(field, lambda place: to_bytes(place, value, self.meanings))
                     return True
         for declaring in declared_subsections(self.contents, section, owner.chain[1:]):
             name = declaring.description.name
@@ -230,7 +233,7 @@ class Changes:
             if owner.node.find(name) is not None:
                 raise PathError(f"{owner.path} has the subsection {name} already: set its fields")
             if field and value is not None:
-                declaring.set(field, value, self.meanings)
+                declaring.set(field, lambda place: to_bytes(place, value, self.meanings))
             self._pending[f"{owner.path} {name}"] = _Pending(owner, declaring)
             return True
         return False
@@ -240,18 +243,17 @@ class Changes:
             return owner.node.name
         return self.contents.decoded(owner.section).root.name
 
-    def _add_bytes(self, new: re.Match[str]) -> None:
-        """``cpu[0]/foo@1=0011`` is a subsection, ``foo[0]@1=0011`` a section."""
-        version = number_of(new["version"], "version")
-        payload = hex_bytes(new["bytes"] or "", new["name"])
-        name = new["name"].strip()
-        for owner, rest in self._owners(name):
-            full = f"{self._owner_name(owner)}{rest}" if rest[0] == "/" else rest[1:]
-            addition = raw_addition(full, version, payload, self._style())
-            self._pending[f"{owner.path} {full}"] = _Pending(owner, None, addition)
+    def add_bytes(self, path: str, version_id: int, payload: bytes) -> None:
+        """Add a subsection of nothing but bytes (``cpu[0]/foo``), or a section (``foo[0]``)."""
+        parts = _INSTANCE.fullmatch(path)
+        if parts is None:
+            raise PathError("a section needs a name")
+        for owner, rest in self._owners(parts["idstr"]):
+            name = f"{self._owner_name(owner)}{rest}" if rest[0] == "/" else rest[1:]
+            addition = raw_addition(name, version_id, payload, self._style())
+            self._pending[f"{owner.path} {name}"] = _Pending(owner, None, addition)
             return
-        instance = number_of(new["instance"], "instance") if new["instance"] else 0
-        self._add_section(name, instance, version, payload)
+        self._add_section(parts["idstr"], int(parts["number"] or "0", 0), version_id, payload)
 
     def _add_section(self, idstr: str, instance: int, version: int, payload: bytes) -> None:
         """A device's section in front of the end mark."""
@@ -364,11 +366,3 @@ def _after(rest: str, name: str, owner: str) -> str | None:
 
 def _end_of(node: Node, section: Section) -> int:
     return section.payload_end if node.kind == "section" else node.end
-
-
-def changed(contents: Contents, changes: list[str], meanings: Meanings | None = None) -> bytes:
-    """The whole stream after some changes, in memory (see :meth:`Changes.apply`)."""
-    todo = Changes(contents, meanings)
-    for change in changes:
-        todo.apply(change)
-    return b"".join(todo.chunks())

@@ -25,8 +25,11 @@ _ONLY = re.compile(r"^([^.\[]*)\[0\]")
 _MOST_SUGGESTED = 5
 
 
-class PathError(VmstateError):
-    """A path that leads nowhere, or to several things; says what is there instead."""
+class PathError(VmstateError, KeyError):
+    """A path leads nowhere, or to several things; the message suggests the nearest names."""
+
+    def __str__(self) -> str:
+        return " ".join(str(part) for part in self.args)  # KeyError would print the repr
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
-"""Texts that people type, as the bytes of a field: numbers in any base, names, bytes, strings."""
+"""The bytes of a field, from a Python value or from text typed on a command line."""
 
 from __future__ import annotations
 
+import operator
 import re
+from typing import Any
 
 from vmstate.describe import Node, WireArray
+from vmstate.describe.arrays import limits
+from vmstate.describe.infos import SCALARS
 from vmstate.errors import EncodeError
 from vmstate.stream.wire import bytes_of
 from vmstate.tree.as_json import leaf_bytes
@@ -18,10 +22,10 @@ ELASTIC = ("text", "counted text", "capability")
 
 
 def bytes_of_text(place: Place, text: str, meanings: Meanings | None = None) -> bytes:
-    """The bytes of a field for what somebody typed; as many as the field has, except for elastic texts.
+    """Return the bytes of a field for typed text; their number is the field's, except for elastic texts.
 
-    Numbers may have any base (0x…, 0o…, 0b…), capabilities and the like their names; bytes are hexadecimal
-    digits (``hex:…``) or a string (``text:…``), which is filled up with zeros.  EncodeError for all else.
+    Numbers may have any base (0x…, 0o…, 0b…) or be names that the field knows.  Bytes are hexadecimal
+    digits (``hex:…``) or a string (``text:…``) that is padded with zeros.  Raises EncodeError for other text.
     """
     node = place.node
     size = node.end - node.start
@@ -34,6 +38,96 @@ def bytes_of_text(place: Place, text: str, meanings: Meanings | None = None) -> 
     if isinstance(node.value, WireArray):
         return _numbers(node, text)
     return _raw(node, size, text)
+
+
+def bytes_of_value(place: Place, value: Any, meanings: Meanings | None = None) -> bytes:
+    """Return the bytes of a field for a Python value; their number is the field's, except for elastic texts.
+
+    Numbers take an int in the range of their wire type, or a name that the field knows; arrays take a
+    sequence with exactly as many elements; text takes a str, everything else bytes.  Raises EncodeError,
+    which names the path, for any other value.
+    """
+    node = place.node
+    size = node.end - node.start
+    if node.type in ELASTIC:
+        if not isinstance(value, str):
+            raise _wrong_type(place.path, "a str", value)
+        return _elastic(node.type, value)
+    if _is_number(node):
+        return _bytes_of_number(place.path, node.type, size, _named(place, value, meanings))
+    if isinstance(node.value, WireArray):
+        return _bytes_of_array(place, node.value, value)
+    if isinstance(node.value, tuple) and not isinstance(value, bytes | bytearray | memoryview):
+        return _bytes_of_tuple(place, node.value, value)
+    return _bytes_of_buffer(place.path, size, value)
+
+
+def _named(place: Place, value: Any, meanings: Meanings | None) -> Any:
+    """Return the number that a str names in this field; any other value as it is."""
+    words = words_for(meanings, place) if meanings is not None and isinstance(value, str) else None
+    named = words.value(value) if words is not None else None
+    return value if named is None else named
+
+
+def _bytes_of_number(path: str, kind: str, size: int, value: Any) -> bytes:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise _wrong_type(path, "a bool" if kind == "bool" else "an int", value) from None
+    if kind == "bitmap":
+        low, high = 0, (1 << 8 * size) - 1
+    elif kind == "bool":
+        low, high = 0, 255  # any byte: damaged streams have other values than 0 and 1
+    else:
+        low, high = limits(size, signed=kind in SCALARS and SCALARS[kind].code.islower())
+    if not low <= number <= high:
+        raise EncodeError(f"{path}: {number} is outside the range of {kind}, {low} to {high}")
+    return leaf_bytes(kind, size, number)
+
+
+def _bytes_of_array(place: Place, array: WireArray, value: Any) -> bytes:
+    elements = _elements(place.path, len(array), value)
+    kind, width = array.type_name, array.width
+    return b"".join(
+        _bytes_of_number(f"{place.path}[{index}]", kind, width, one) for index, one in enumerate(elements)
+    )
+
+
+def _bytes_of_tuple(place: Place, old: tuple[Any, ...], value: Any) -> bytes:
+    size = place.node.end - place.node.start
+    width, rest = divmod(size, len(old) or 1)
+    if rest or not all(isinstance(one, int) for one in old):
+        raise EncodeError(f"{place.path} has members of different sizes: give its {size} bytes")
+    return b"".join(
+        _bytes_of_number(f"{place.path}[{index}]", f"uint{8 * width}", width, one)
+        for index, one in enumerate(_elements(place.path, len(old), value))
+    )
+
+
+def _elements(path: str, count: int, value: Any) -> list[Any]:
+    if isinstance(value, str | bytes | bytearray | memoryview):
+        raise _wrong_type(path, f"a list of {count} numbers", value)
+    try:
+        elements = list(value)
+    except TypeError:
+        raise _wrong_type(path, f"a list of {count} numbers", value) from None
+    if len(elements) != count:
+        raise EncodeError(f"{path} has {count} elements, not {len(elements)}")
+    return elements
+
+
+def _bytes_of_buffer(path: str, size: int, value: Any) -> bytes:
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise _wrong_type(path, f"{size} bytes", value)
+    raw = bytes(value)
+    if len(raw) != size:
+        raise EncodeError(f"{path} has {size} bytes, not {len(raw)}")
+    return raw
+
+
+def _wrong_type(path: str, takes: str, value: Any) -> EncodeError:
+    shown = repr(value) if isinstance(value, str | int | float | None) else ""
+    return EncodeError(f"{path} takes {takes}, not {type(value).__name__} {shown:.60}".rstrip())
 
 
 def _is_number(node: Node) -> bool:
@@ -60,7 +154,7 @@ def _number(place: Place, text: str, meanings: Meanings | None) -> int:
 
 
 def number_of(text: str, what: str) -> int:
-    """A number in any base; EncodeError if it is none."""
+    """Read a number in any base; EncodeError if the text is not one."""
     try:
         return int(text.replace("_", ""), 0)
     except ValueError:
@@ -95,7 +189,7 @@ def _raw(node: Node, size: int, text: str) -> bytes:
 
 
 def hex_bytes(text: str, what: str) -> bytes:
-    """Bytes in hexadecimal digits; blanks and ``hex:`` are ignored.  EncodeError for anything else."""
+    """Read bytes from hexadecimal digits; blanks and ``hex:`` are ignored.  EncodeError for other text."""
     digits = re.sub(r"[\s:_]", "", text.removeprefix("hex:").removeprefix("0x"))
     if not _HEX.fullmatch(digits):
         raise EncodeError(f"{what}: {text[:40]!r} is not bytes in hexadecimal digits (or text:…)")

@@ -25,7 +25,24 @@ class ConfigurationError(VmstateError):
 
 
 class EncodeError(VmstateError):
-    """A value does not fit its field on the wire.  The caller must change the value."""
+    """A value does not fit its field on the wire.  The caller must change the value.
+
+    ``path``: the field, from the description's name on (``cpu.env.gpr``); empty where no field is known.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = ""
+
+    def inside(self, name: str) -> EncodeError:
+        """Note that the path so far is inside ``name``; returns the error itself."""
+        joint = "" if self.path[:1] in ("", "[", "/") else "."
+        self.path = f"{name}{joint}{self.path}"
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.message} (field {self.path})" if self.path else self.message
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ from vmstate.describe.fields import (
 from vmstate.describe.history import History, Release, Span
 from vmstate.describe.infos import Info
 from vmstate.describe.nodes import Node
-from vmstate.describe.plan import Plan, SaveFailure, decode, encode, plan_of
+from vmstate.describe.payload import DecodeResult, decode, encode
+from vmstate.describe.plan import Plan, SaveFailure, plan_of
 
 __all__ = [
     "Aborts",
@@ -53,6 +54,7 @@ __all__ = [
     "Buffer",
     "ByteArray",
     "Cursor",
+    "DecodeResult",
     "Double",
     "Field",
     "Float64",

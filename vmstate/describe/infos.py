@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
+from vmstate.describe.arrays import limits
 from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.diagnostics import EINVAL, LoadFailure, NotEqual, NotPositiveLe, NullMarkerMissing
 from vmstate.errors import EncodeError
@@ -54,8 +55,15 @@ class Scalar(Info):
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         try:
             out.put(self._item.pack(value))
-        except struct.error as why:
-            raise EncodeError(f"{field.name} = {value!r} does not fit {self.name}: {why}") from None
+        except (struct.error, TypeError, ValueError, OverflowError):
+            raise EncodeError(f"{field.name} = {self.misfit(value)}") from None
+
+    def misfit(self, value: Any) -> str:
+        """Say why a value is not one of this type."""
+        if not hasattr(value, "__index__"):
+            return f"{value!r:.60} is not a number, which {self.name} needs"
+        low, high = limits(self._item.size, signed=self.code.islower())
+        return f"{value!r:.60} does not fit {self.name}, which holds {low} to {high}"
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -117,7 +125,7 @@ class Group(Info):
         try:
             out.put(self.item.pack(*row))
         except struct.error as why:
-            raise EncodeError(f"{field.name} = {row!r} does not fit {self.name}: {why}") from None
+            raise EncodeError(f"{field.name} = {row!r:.60} does not fit {self.name}: {why}") from None
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -165,12 +173,26 @@ class Bytes(Info):
         return cur.take(size)
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
-        if value is not None and len(value) > size and isinstance(field.size, str):
-            value = value[:size]
-        if value is None or len(value) != size:
-            found = "nothing" if value is None else f"{len(value)} bytes"
-            raise EncodeError(f"{field.name}: {found} where the description wants {size} bytes")
-        out.put(value)
+        if value is None:
+            raise EncodeError(f"{field.name}: nothing where the description has a buffer of size {size}")
+        raw = raw_bytes(field.name, value)
+        if len(raw) > size and isinstance(field.size, str):
+            raw = raw[:size]
+        if len(raw) != size:
+            raise EncodeError(
+                f"{field.name}: a buffer of size {len(raw)} where the description has one of size {size}"
+            )
+        out.put(raw)
+
+
+def raw_bytes(name: str, value: Any) -> bytes | bytearray | memoryview:
+    """Return bytes as they are, and another buffer as a view of its bytes; EncodeError for anything else."""
+    if isinstance(value, bytes | bytearray):
+        return value
+    try:
+        return memoryview(value).cast("B")
+    except (TypeError, ValueError):
+        raise EncodeError(f"{name} = {value!r:.60} is not bytes") from None
 
 
 class ByteArray(Info):
@@ -182,8 +204,9 @@ class ByteArray(Info):
         return cur.take(int.from_bytes(cur.number(4), "big"))
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
-        out.put(struct.pack(">I", len(value)))
-        out.put(value)
+        raw = raw_bytes(field.name, value)
+        out.put(struct.pack(">I", len(raw)))
+        out.put(raw)
 
 
 class Bitmap(Info):

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any, NoReturn
 
 from vmstate.describe.cursor import SUBSECTION, Cursor, Writer
-from vmstate.describe.description import Record, VMStateDescription
+from vmstate.describe.description import VMStateDescription
 from vmstate.describe.diagnostics import (
     ENOENT,
     FieldFailed,
@@ -28,9 +28,10 @@ from vmstate.describe.diagnostics import (
 from vmstate.describe.fields import Field
 from vmstate.describe.history import settled
 from vmstate.describe.infos import NULLPTR, Scalar
-from vmstate.describe.nodes import Node, TreeBuilder
+from vmstate.describe.nodes import Node
 from vmstate.describe.steps import Nothing, Run, Step, fusible
 from vmstate.describe.struct_steps import step_of
+from vmstate.describe.wrong_shape import WRONG_SHAPE, called, wrong_shape
 from vmstate.errors import DeclarationError, EncodeError, StreamError, Truncated
 
 
@@ -40,6 +41,9 @@ class SaveFailure(EncodeError):
     def __init__(self, vmsd: str, hook: str, ret: int) -> None:
         super().__init__(f"{hook} of {vmsd} failed with {ret}")
         self.vmsd, self.hook, self.ret = vmsd, hook, ret
+
+    def inside(self, name: str) -> SaveFailure:
+        return self  # it is about a whole description, and says about which
 
 
 class Plan:
@@ -241,28 +245,40 @@ class Plan:
         vmsd = self.vmsd
         version = self.version_id if version_id is None else version_id
         if self.pre_save is not None and not out.quiet:
-            ret = self.pre_save(state)
+            ret = called(self.pre_save, state)
             if ret:
                 raise SaveFailure(vmsd.name, "pre_save", ret)
         try:
             self._save_body(out, state, version)
         except EncodeError:
             if self.post_save is not None and not out.quiet:
-                self.post_save(state)
+                called(self.post_save, state)
             raise
         if self.post_save is not None and not out.quiet:
-            ret = self.post_save(state)
+            ret = called(self.post_save, state)
             if ret:
                 raise SaveFailure(vmsd.name, "post_save", ret)
 
     def _save_body(self, out: Writer, state: Any, version: int) -> None:
-        for step, tested in self._steps.get(version) or self._steps_of(version):
-            if not tested or step.present(state, version):
-                step.save(out, state)
-            elif step.field.must_exist and not out.quiet:
-                raise EncodeError(f"output state validation failed: {self.vmsd.name}/{step.field.name}")
-        if self.ordered:
-            self._save_subsections(out, state)
+        step: Step | None = None
+        try:
+            for step, tested in self._steps.get(version) or self._steps_of(version):
+                if not tested or step.present(state, version):
+                    step.save(out, state)
+                elif step.field.must_exist and not out.quiet:
+                    raise EncodeError(f"output state validation failed: {self.vmsd.name}/{step.field.name}")
+            step = None
+            if self.ordered:
+                self._save_subsections(out, state)
+        except EncodeError as error:
+            if step is not None and type(step) is not Run:  # a run has named its field
+                error.inside(step.field.name)
+            raise
+        except (*WRONG_SHAPE, DeclarationError) as why:
+            found = wrong_shape(why, step, state)
+            if found is None:
+                raise
+            raise found from why
 
     def sent(self, state: Any, *, replay: bool = False) -> list[Plan]:
         """The subsections that this state needs to send, in wire order (vmstate_save_needed).
@@ -278,13 +294,20 @@ class Plan:
         if not out.replay:
             for plan in self.sent(state):
                 out.put(plan.header)
-                plan.save(out, state)
+                self._save_subsection(out, state, plan, None)
             return
         for owner, name, version in state.__dict__.get("_subsections", ()):
             if owner == self.vmsd.name:
                 plan = self.subsections[name.encode()]
                 out.put(plan.header[:-4] + struct.pack(">i", version))
-                plan.save(out, state, version & 0xFF)
+                self._save_subsection(out, state, plan, version & 0xFF)
+
+    def _save_subsection(self, out: Writer, state: Any, plan: Plan, version: int | None) -> None:
+        try:
+            plan.save(out, state, version)
+        except EncodeError as error:
+            error.inside("/" + plan.vmsd.name.removeprefix(self.vmsd.name + "/"))
+            raise
 
     def size(self, state: Any, version_id: int | None = None, *, replay: bool = False) -> int:
         """Bytes that the state takes on the wire, without running hooks that change it."""
@@ -339,39 +362,3 @@ def plan_of(vmsd: VMStateDescription) -> Plan:
         plan = Plan(vmsd)
         object.__setattr__(vmsd, "plan", plan)
     return plan
-
-
-def decode(
-    vmsd: VMStateDescription,
-    data: memoryview,
-    start: int,
-    version_id: int,
-    *,
-    state: Any = None,
-    end: int | None = None,
-) -> tuple[Node, Any, StreamError | None]:
-    """Read a description out of ``data`` without judging it: no hooks, no comparisons.
-
-    Returns the tree, the state (a Record unless one was given), and the error that stopped the
-    reading, if any; the tree holds what was read until then.
-    """
-    root = Node(vmsd.name, "section", "struct", start, start, version_id=version_id)
-    cur = Cursor(data, start, end, tree=TreeBuilder(root))
-    state = Record() if state is None else state
-    error = None
-    try:
-        plan_of(vmsd).load(cur, state, version_id)
-        if cur.end - cur.pos == 1 and cur.peek() == SUBSECTION:  # after a section nothing else begins so
-            raise Truncated(2, 1, offset=cur.pos)
-    except StreamError as why:
-        error = why
-    root.end = cur.pos
-    root.value = state
-    return root, state, error
-
-
-def encode(vmsd: VMStateDescription, state: Any, *, replay: bool = False) -> bytes:
-    """The state's bytes; ``replay`` writes a decoded state back as it was read, without hooks."""
-    out = Writer(replay=replay)
-    plan_of(vmsd).save(out, state)
-    return out.join()

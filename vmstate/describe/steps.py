@@ -102,6 +102,12 @@ def store(field: Field, state: Any, value: Any) -> Any:
     return value
 
 
+def wrong_length(field: Field, values: Sequence[Any], count: int) -> EncodeError:
+    """Return the error that an array has another length than its description."""
+    message = f"{field.name}: an array of {len(values)} where the description has one of {count}"
+    return EncodeError(message)
+
+
 class Run(Step):
     """Plain numbers of the same version in a row: one unpack, one pack."""
 
@@ -134,9 +140,18 @@ class Run(Step):
         values = self._values(state)
         try:
             out.put(self.item.pack(*values))
-        except (struct.error, TypeError):
-            for field in self.fields:  # once more, one by one, to name the field that does not fit
-                _info(field).put(out, field, state, 0, fetch(field, state))
+        except (struct.error, TypeError, ValueError, OverflowError):
+            for field in self.fields:
+                self._save_one(out, field, state)
+
+    @staticmethod
+    def _save_one(out: Writer, field: Field, state: Any) -> None:
+        """Write one field of the run, to name it if it does not fit."""
+        try:
+            _info(field).put(out, field, state, 0, fetch(field, state))
+        except EncodeError as error:
+            error.inside(field.name)
+            raise
 
 
 def holds_plainly(kind: type, names: Sequence[str]) -> bool:
@@ -222,14 +237,26 @@ class Numbers(Step):
         if field.start or (len(values) > count and field.count is not None):
             values = values[field.start : field.start + count]
         if len(values) != count:
-            raise EncodeError(f"{field.name}: {len(values)} elements where the description wants {count}")
+            raise wrong_length(field, values, count)
         if isinstance(values, WireArray) and values.code == self.code:
             out.put(values.raw)
             return
         try:
             out.put(struct.pack(f">{count}{self.code}", *values))
-        except struct.error as why:
-            raise EncodeError(f"{field.name}: an element does not fit {_info(field).name}: {why}") from None
+        except (struct.error, TypeError, ValueError, OverflowError) as why:
+            raise _misfit(field, values) from why
+
+
+def _misfit(field: Field, values: Sequence[Any]) -> EncodeError:
+    """Return the error that names the first element that is not of the array's type."""
+    info = _info(field)
+    assert isinstance(info, Scalar)
+    for index, value in enumerate(values):
+        try:
+            struct.pack(">" + info.code, value)
+        except (struct.error, TypeError, ValueError, OverflowError):
+            return EncodeError(f"{field.name}[{index}] = {info.misfit(value)}")
+    return EncodeError(f"{field.name}: the elements do not fit {info.name}")
 
 
 class Groups(Step):
@@ -250,7 +277,7 @@ class Groups(Step):
         count = count_of(field, state)
         values = fetch(field, state)
         if len(values) != count:
-            raise EncodeError(f"{field.name}: {len(values)} elements where the description wants {count}")
+            raise wrong_length(field, values, count)
         if isinstance(values, WireRecords) and values.item.format == self.info.item.format:
             out.put(values.raw)
             return

@@ -18,7 +18,7 @@ from vmstate.describe.composites import QueueInfo, TmpInfo, TreeInfo
 from vmstate.describe.description import Record, VMStateDescription
 from vmstate.describe.fields import Field
 from vmstate.describe.infos import BITMAP, BYTE_ARRAY, Bytes, Group, Int32PositiveLe, NullPointer, Scalar
-from vmstate.describe.plan import encode
+from vmstate.describe.payload import encode
 from vmstate.describe.steps import count_of, size_of
 from vmstate.errors import DeclarationError
 

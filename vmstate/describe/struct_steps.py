@@ -26,6 +26,7 @@ from vmstate.describe.steps import (
     number_of,
     old,
     store,
+    wrong_length,
 )
 from vmstate.errors import EncodeError
 
@@ -138,16 +139,23 @@ class Structs(Nested):
         values = fetch(field, state)
         if self.layout and isinstance(values, WireRecords) and values.item.format == self.layout[1].format:
             if len(values) != count:
-                raise EncodeError(f"{field.name}: {len(values)} elements where the description wants {count}")
+                raise wrong_length(field, values, count)
             out.put(values.raw)
             return
         for i in range(count):
             inner = values[field.start + i]
             null = mark(out, field, inner)
             if not null:
-                self.plan.save(out, inner, self.version)
+                self._save_element(out, inner, i)
             elif not field.marked:
                 NULLPTR.put(out, field, state, 0, None)
+
+    def _save_element(self, out: Writer, state: Any, index: int) -> None:
+        try:
+            self.plan.save(out, state, self.version)
+        except EncodeError as error:
+            error.inside(f"[{index}]")
+            raise
 
 
 class Allocating(Step):

@@ -19,7 +19,7 @@ FLOORS = (
     *("pseries.options", "pseries.vio_bus", "pseries.tables", "pseries.machine", "pseries.rules"),
     *("pseries.changes", "pseries.catalogue", "pseries.board", "pseries.devices", "pseries.device_tree"),
     *("pseries.cas", "pseries.registration", "pseries.startup", "pseries"),
-    *("simulate", "compare", "proposals", "scenarios", "qemu", "judge", "fuzz", "cli", "__main__"),
+    *("simulate", "compare", "proposals", "scenarios", "qemu", "judge", "fuzz", "front", "cli", "__main__"),
 )
 
 FUNCTION_LINES = 50

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from vmstate import cli
-from vmstate.cli.streams import open_named
 from vmstate.describe import Release
+from vmstate.front.opening import open_stream_file
 from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.facts import machine_facts, release_facts
 from vmstate.pseries.history import in_force
@@ -356,7 +356,7 @@ def test_every_recorded_stream_has_only_what_its_release_is_said_to_have():
     sections = 0
     for stream in STREAMS:
         release = Release.parse(stream["release"])
-        for node in open_named(str(ROOT / "streams" / f"{stream['name']}.mig.zst")).contents.nodes:
+        for node in open_stream_file(str(ROOT / "streams" / f"{stream['name']}.mig.zst")).contents.nodes:
             name = without_index(node.name)
             device = devices.get(name) or devices.get(name.rpartition("/")[2])
             if node.kind != "section" or device is None:
@@ -377,7 +377,7 @@ def test_the_names_of_sections_are_those_of_a_recorded_stream(name):
     machine = words[words.index("-machine") + 1] if "-machine" in words else "pseries"
     recorded = [
         (item.idstr, item.instance_id, item.section_id)
-        for item in open_named(str(ROOT / "streams" / f"{name}.mig.zst")).stream.devices
+        for item in open_stream_file(str(ROOT / "streams" / f"{name}.mig.zst")).stream.devices
     ]
     names = section_names(start(CATALOGUE, Release.parse(stream["release"]), machine))
     live = {"ram", "spapr/htab", "configuration"}

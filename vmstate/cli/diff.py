@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vmstate.cli.report import Report
-from vmstate.cli.streams import known_meanings, open_named
 from vmstate.cli.terminal import Style, progress
 from vmstate.compare.difference import Difference
-from vmstate.compare.streams import Diff
+from vmstate.front.checks import diff
+from vmstate.front.opening import open_stream_file
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,11 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Compare two streams; the status is 1 if they differ."""
-    left, right = open_named(options.left, whole=True), open_named(options.right, whole=True)
+    left, right = open_stream_file(options.left), open_stream_file(options.right)
     ram = left.stream.ram
     with progress("comparing", sum(block.length for block in ram.blocks) if ram else None) as tick:
-        diff = Diff(left.contents, right.contents, options.ignore, known_meanings(), tick)
-        differences = list(diff.differences())
+        differences = diff(left, right, options.ignore, tick)
     findings = [
         replace(finding, message=f"{given.name}: {finding.message}")
         for given in (left, right)

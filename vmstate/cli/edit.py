@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from vmstate.cli.report import Report
-from vmstate.cli.streams import known_meanings, open_named
 from vmstate.containers import save
 from vmstate.errors import ConfigurationError
+from vmstate.front.known import known_meanings
+from vmstate.front.opening import open_stream_file
 from vmstate.tree.changes import Changes
 from vmstate.tree.typed_changes import apply
 
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> Report:
     """Apply the changes and write the stream, in the same containers."""
     if not options.changes:
         raise ConfigurationError("nothing to change: give PATH=VALUE, --remove PATH or --add PATH=VALUE")
-    given = open_named(options.stream, whole=True)
+    given = open_stream_file(options.stream)
     changes = Changes(given.contents, known_meanings())
     for change in options.changes:
         apply(changes, change)

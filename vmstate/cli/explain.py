@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
-from vmstate.cli.verdict_text import explanation_lines, remedy_lines, verdict_lines
 from vmstate.cli.with_option import add_with, command_line
+from vmstate.front.verdict_text import explanation_lines, remedy_lines, verdict_lines
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.explanations import Explanation, explain_line
 from vmstate.simulate.migration import migrate
@@ -53,7 +53,7 @@ def _explanations(found: Sequence[Explanation]) -> Iterator[str]:
 
 
 def _lines(verdict: Verdict, found: Sequence[Remedy]) -> Iterator[str]:
-    yield from verdict_lines(verdict, Style.of(sys.stdout))
+    yield from verdict_lines(verdict, Style.of(sys.stdout).paint)
     yield from explanation_lines(verdict)
     if verdict.outcome != Outcome.ACCEPT:
         yield from remedy_lines(found)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from vmstate.cli.migrate import batch_lines, batch_report
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
-from vmstate.cli.verdict_text import explanation_lines, verdict_lines
 from vmstate.cli.with_option import add_with, catalogue_of, command_line
 from vmstate.containers import open_input
 from vmstate.errors import ConfigurationError
+from vmstate.front.verdict_text import explanation_lines, verdict_lines
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate import batch
 from vmstate.simulate.migration import load
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _lines(verdict: Verdict, options: argparse.Namespace) -> Iterator[str]:
-    yield from verdict_lines(verdict, Style.of(sys.stdout), trace=options.trace)
+    yield from verdict_lines(verdict, Style.of(sys.stdout).paint, trace=options.trace)
     if options.explain:
         yield from explanation_lines(verdict)
 

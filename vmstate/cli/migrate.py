@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
-from vmstate.cli.verdict_text import explanation_lines, remedy_lines, verdict_lines
 from vmstate.cli.with_option import add_with, catalogue_of
 from vmstate.errors import ConfigurationError
+from vmstate.front.verdict_text import explanation_lines, remedy_lines, verdict_lines
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.pseries.startup.command_line import Configuration, parse
@@ -84,7 +84,7 @@ def _lines(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) -> 
     style = Style.of(sys.stdout)
     for (source, destination), verdict in zip(ways, verdicts, strict=True):
         yield f"{source.text}  →  {destination.text}"
-        yield from verdict_lines(verdict, style, trace=options.trace)
+        yield from verdict_lines(verdict, style.paint, trace=options.trace)
         if options.explain:
             yield from explanation_lines(verdict)
             if verdict.outcome != Outcome.ACCEPT:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from vmstate.cli.report import Report
-from vmstate.cli.streams import open_named
 from vmstate.containers import save
+from vmstate.front.opening import open_stream_file
 from vmstate.stream.strip import strip
 
 
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Write the stream with zero pages only, in the same containers."""
-    given = open_named(options.stream, whole=True)
+    given = open_stream_file(options.stream)
     edit = strip(given.stream)
     chunks = edit.chunks() if options.bare else given.opened.rewrap(edit.chunks())
     written = save(options.output, chunks)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from vmstate.cli.report import Report, failure
-from vmstate.cli.streams import open_named
 from vmstate.cli.terminal import progress
-from vmstate.compare.verify import Verified, verify
+from vmstate.compare.verify import Verified
 from vmstate.errors import Finding, Severity, VmstateError
+from vmstate.front.opening import open_stream_file
+from vmstate.front.verification import verify
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,10 +49,10 @@ def run(options: argparse.Namespace) -> Report:
 
 def _one(name: str, limit: int | None) -> _Result:
     try:
-        given = open_named(name, limit=limit)
-        size = len(given.stream.data)
+        given = open_stream_file(name, limit=limit, whole=False)
+        size = len(given.data)
         with progress("verifying", size) as tick:
-            return _Result(name, size, verify(given.contents, given.opened, tick))
+            return _Result(name, size, verify(given, tick=tick))
     except (VmstateError, OSError) as error:
         return _Result(name, 0, Verified(tuple(failure(error).findings)), unusable=True)
 

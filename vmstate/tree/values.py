@@ -13,6 +13,7 @@ from vmstate.errors import EncodeError
 from vmstate.stream.wire import bytes_of
 from vmstate.tree.as_json import leaf_bytes
 from vmstate.tree.meanings import Meanings, words_for
+from vmstate.tree.nodes import element
 from vmstate.tree.paths import Place
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
@@ -45,7 +46,7 @@ def bytes_of_value(place: Place, value: Any, meanings: Meanings | None = None) -
 
     Numbers take an int in the range of their wire type, or a name that the field knows; arrays take a
     sequence with exactly as many elements; text takes a str, everything else bytes.  Raises EncodeError,
-    which names the path, for any other value.
+    whose ``path`` says where, for any other value.
     """
     node = place.node
     size = node.end - node.start
@@ -57,6 +58,8 @@ def bytes_of_value(place: Place, value: Any, meanings: Meanings | None = None) -
         return _bytes_of_number(place.path, node.type, size, _named(place, value, meanings))
     if isinstance(node.value, WireArray):
         return _bytes_of_array(place, node.value, value)
+    if isinstance(node.value, list) and not isinstance(value, bytes | bytearray | memoryview):
+        return _bytes_of_elements(place, value, meanings)
     if isinstance(node.value, tuple) and not isinstance(value, bytes | bytearray | memoryview):
         return _bytes_of_tuple(place, node.value, value)
     return _bytes_of_buffer(place.path, size, value)
@@ -81,7 +84,7 @@ def _bytes_of_number(path: str, kind: str, size: int, value: Any) -> bytes:
     else:
         low, high = limits(size, signed=kind in SCALARS and SCALARS[kind].code.islower())
     if not low <= number <= high:
-        raise EncodeError(f"{path}: {number} is outside the range of {kind}, {low} to {high}")
+        raise EncodeError(f"{number} is outside the range of {kind}, {low} to {high}").inside(path)
     return leaf_bytes(kind, size, number)
 
 
@@ -93,11 +96,23 @@ def _bytes_of_array(place: Place, array: WireArray, value: Any) -> bytes:
     )
 
 
+def _bytes_of_elements(place: Place, value: Any, meanings: Meanings | None) -> bytes:
+    """Return the bytes of an array whose elements are not numbers, such as buffers."""
+    raw = b""
+    for index, one in enumerate(_elements(place.path, len(place.node.value), value)):
+        node = element(place.node, index)
+        if node is None:
+            size = place.node.end - place.node.start
+            raise EncodeError(f"has elements of different sizes: give its {size} bytes").inside(place.path)
+        raw += bytes_of_value(Place(place.path + node.name, (*place.chain, node)), one, meanings)
+    return raw
+
+
 def _bytes_of_tuple(place: Place, old: tuple[Any, ...], value: Any) -> bytes:
     size = place.node.end - place.node.start
     width, rest = divmod(size, len(old) or 1)
     if rest or not all(isinstance(one, int) for one in old):
-        raise EncodeError(f"{place.path} has members of different sizes: give its {size} bytes")
+        raise EncodeError(f"has members of different sizes: give its {size} bytes").inside(place.path)
     return b"".join(
         _bytes_of_number(f"{place.path}[{index}]", f"uint{8 * width}", width, one)
         for index, one in enumerate(_elements(place.path, len(old), value))
@@ -112,7 +127,7 @@ def _elements(path: str, count: int, value: Any) -> list[Any]:
     except TypeError:
         raise _wrong_type(path, f"a list of {count} numbers", value) from None
     if len(elements) != count:
-        raise EncodeError(f"{path} has {count} elements, not {len(elements)}")
+        raise EncodeError(f"takes {count} elements, not {len(elements)}").inside(path)
     return elements
 
 
@@ -121,13 +136,13 @@ def _bytes_of_buffer(path: str, size: int, value: Any) -> bytes:
         raise _wrong_type(path, f"{size} bytes", value)
     raw = bytes(value)
     if len(raw) != size:
-        raise EncodeError(f"{path} has {size} bytes, not {len(raw)}")
+        raise EncodeError(f"takes {size} bytes, not {len(raw)}").inside(path)
     return raw
 
 
 def _wrong_type(path: str, takes: str, value: Any) -> EncodeError:
     shown = repr(value) if isinstance(value, str | int | float | None) else ""
-    return EncodeError(f"{path} takes {takes}, not {type(value).__name__} {shown:.60}".rstrip())
+    return EncodeError(f"takes {takes}, not {type(value).__name__} {shown:.60}".rstrip()).inside(path)
 
 
 def _is_number(node: Node) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from vmstate.cli.terminal import Style
 from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.simulate.explanations import explain_line
 from vmstate.simulate.remedies import Remedy
+
+Paint = Callable[[str, str], str]
+"""Takes a colour and a text, and returns the coloured text."""
 
 _OUTCOMES = {
     Outcome.ACCEPT: "accepted",
@@ -18,10 +20,14 @@ _OUTCOMES = {
 }
 
 
-def verdict_lines(verdict: Verdict, style: Style, *, trace: bool = False) -> Iterator[str]:
-    """Yield the outcome, the lines of each side, the deciding check, then all checks."""
-    outcome = _OUTCOMES[verdict.outcome]
-    yield style.paint("green" if verdict.outcome == Outcome.ACCEPT else "red", outcome)
+def plain(_colour: str, text: str) -> str:
+    """Return the text without colour."""
+    return text
+
+
+def verdict_lines(verdict: Verdict, paint: Paint = plain, *, trace: bool = False) -> Iterator[str]:
+    """Yield the outcome, the messages of each side, the deciding check and, with ``trace``, all checks."""
+    yield paint("green" if verdict.outcome == Outcome.ACCEPT else "red", _OUTCOMES[verdict.outcome])
     for title, messages in (("source", verdict.source_messages), ("destination", verdict.messages)):
         for message in messages:
             yield f"  {title}: {message}"

@@ -1,0 +1,168 @@
+"""The tree of a stream as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vmstate.describe import Node
+from vmstate.front.known import known_meanings
+from vmstate.front.stream_file import StreamFile
+from vmstate.front.verdict_text import Paint, plain
+from vmstate.stream.wire import text_of
+from vmstate.tree import Contents
+from vmstate.tree.decoded import By
+from vmstate.tree.display import text_of_place
+from vmstate.tree.meanings import Meanings, named_elements, parts_of
+from vmstate.tree.nodes import element, is_open, is_uniform
+from vmstate.tree.paths import Place, find, inner_owner, joined
+
+_SHOWN = 8
+_NAME_WIDTH = 34
+_DEEPEST = 1 << 10
+_QUIET = {"header", "footer"}
+
+
+def tree_lines(
+    stream: StreamFile,
+    paths: Sequence[str] = (),
+    *,
+    full: bool = False,
+    depth: int | None = None,
+    paint: Paint = plain,
+) -> Iterator[str]:
+    """Yield the lines of the whole tree, or of what the paths lead to; PathError if one leads nowhere."""
+    return _Text(stream, paint, full=full, depth=depth).of(places_of(stream.contents, paths))
+
+
+def places_of(contents: Contents, paths: Sequence[str]) -> list[Place]:
+    """Return the places that paths lead to; without paths, everything at the top of the tree."""
+    if paths:
+        return [place for path in paths for place in find(contents, path)]
+    return [
+        Place(node.name, (node,), contents.by_start.get(node.start) if node.kind == "section" else None)
+        for node in contents.nodes
+    ]
+
+
+def owner_of(contents: Contents, place: Place) -> str:
+    """Return the name of the description that a place belongs to."""
+    owner = place.owner
+    if owner.kind == "section" and place.section is not None:
+        return contents.decoded(place.section).root.name
+    return owner.name
+
+
+class _Text:
+    """The lines of a stream's tree; ``full``: long arrays whole, headers and footers too."""
+
+    def __init__(self, given: StreamFile, paint: Paint, *, full: bool, depth: int | None) -> None:
+        self.given = given
+        self.contents = given.contents
+        self.paint = paint
+        self.full = full
+        self.depth = _DEEPEST if depth is None else depth
+        self.meanings: Meanings = known_meanings()
+
+    def of(self, places: Sequence[Place]) -> Iterator[str]:
+        """Yield the containers, then the lines of each place."""
+        for layer in self.given.layers:
+            yield self.paint("dim", f"in {layer.container}")
+        for place in places:
+            yield from self._lines(place, owner_of(self.contents, place), 0, _NAME_WIDTH, place.path)
+
+    def _lines(self, place: Place, owner: str, depth: int, width: int, name: str) -> Iterator[str]:
+        node = place.node
+        indent = "  " * depth
+        if node.type == "json" and not depth:
+            yield text_of(self.contents.stream.view(node.start, node.end))
+            return
+        whole = node.kind not in {"section", "subsection", "item", "struct", "element"}
+        if node.kind in {"section", "subsection", "item"}:
+            yield f"{indent}{self.paint('bold', name)}{self._about(place)}"
+        else:
+            text = text_of_place(place, self.meanings, full=self.full) if whole or not is_open(node) else ""
+            head = f"{name:<{width}} {_type(node):<12} " if whole else f"{name} {_type(node)} "
+            yield f"{indent}{head}{text}".rstrip()
+            yield from self._parts(place, depth + 1)
+        if depth < self.depth and is_open(node) and (self.full or not is_uniform(node)):
+            yield from self._children(place, owner, depth + 1)
+        elif depth < self.depth and is_uniform(node):
+            yield from self._some(place, depth + 1)
+        elif depth < self.depth and node.kind == "array":
+            yield from self._named(place, depth + 1)
+
+    def _parts(self, place: Place, depth: int) -> Iterator[str]:
+        """A value part by part, where that is known."""
+        parts = parts_of(self.meanings, place) if depth <= self.depth else ()
+        places = max((len(part.place) for part in parts), default=0)
+        names = max((len(part.name) for part in parts), default=0)
+        for part in parts:
+            yield f"{'  ' * depth}{part.place:<{places}}  {part.name:<{names}}  {part.meaning}"
+
+    def _children(self, place: Place, owner: str, depth: int) -> Iterator[str]:
+        shown = [n for n in place.node.children if self.full or n.kind not in _QUIET]
+        elements = [n for n in shown if n.name.startswith("[")]
+        cut = len(shown) if self.full or len(elements) <= _SHOWN else _SHOWN
+        width = min(_NAME_WIDTH, max((len(n.name) for n in shown[:cut] if not n.nodes), default=0))
+        for child in shown[:cut]:
+            path = joined(place.path, owner, child)
+            inner = Place(path, (*place.chain, child), place.section)
+            yield from self._lines(inner, inner_owner(owner, child), depth, width, child.name)
+        if cut < len(shown):
+            yield f"{'  ' * depth}{self.paint('dim', f'… {len(shown) - cut} more (--all)')}"
+
+    def _named(self, place: Place, depth: int) -> Iterator[str]:
+        """Of an array of numbers those elements that mean something by themselves."""
+        owner = place.owner.type if place.owner.kind == "section" else place.owner.name
+        for index in named_elements(self.meanings, owner, place.node.name):
+            node = element(place.node, index)
+            if node is not None and node.value:
+                inner = Place(place.path + node.name, (*place.chain, node), place.section)
+                yield f"{'  ' * depth}{node.name} {text_of_place(inner, self.meanings)}"
+
+    def _some(self, place: Place, depth: int) -> Iterator[str]:
+        """Of a uniform array the elements that are not zero, a few of them."""
+        records = place.node.value
+        if not hasattr(records, "raw"):
+            return
+        size = records.item.size
+        zero = bytes(size)
+        told = 0
+        for index in range(len(records)):
+            if bytes(records.raw[index * size : (index + 1) * size]) == zero:
+                continue
+            if told == _SHOWN:
+                yield f"{'  ' * depth}{self.paint('dim', '… (--all)')}"
+                return
+            told += 1
+            node = element(place.node, index)
+            assert node is not None
+            chain = (*place.chain, node)
+            values = [
+                f"{child.name}={text_of_place(self._within(chain, child), self.meanings)}"
+                for child in node.nodes
+            ]
+            yield f"{'  ' * depth}{node.name} {' '.join(values)}"
+
+    @staticmethod
+    def _within(chain: tuple[Node, ...], child: Node) -> Place:
+        return Place(child.name, (*chain, child))
+
+    def _about(self, place: Place) -> str:
+        node = place.node
+        facts = [f"{node.start:#x}", f"{node.end - node.start} bytes"]
+        if node.version_id is not None:
+            facts.insert(0, f"version {node.version_id}")
+        if place.section is not None and node.kind == "section":
+            decoded = self.contents.decoded(place.section)
+            if decoded.by not in (By.VMDESC, By.LIVE):
+                facts.append(f"read by {decoded.by}")
+            if decoded.error is not None:
+                facts.append(self.paint("red", decoded.error.message))
+        return self.paint("dim", "  " + ", ".join(facts))
+
+
+def _type(node: Node) -> str:
+    if node.kind == "array" and node.value is not None and hasattr(node.value, "__len__"):
+        return f"{node.type}[{len(node.value)}]"
+    return node.type

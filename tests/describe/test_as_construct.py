@@ -25,10 +25,11 @@ from vmstate.describe import (
     UInt16,
     UInt32,
     VMStateDescription,
+    as_construct,
+    container_of,
     decode,
     scalar,
 )
-from vmstate.describe.as_construct import as_construct, container_of
 from vmstate.describe.from_vmdesc import from_vmdesc, member, parse_json
 from vmstate.describe.strategies import payloads
 from vmstate.errors import DeclarationError
@@ -162,6 +163,9 @@ def test_real_sections_are_read_and_built_alike(name):
         container = container_of(description, state, section.version_id)
         assert plain(declared.parse(payload)) == plain(container)
         assert declared.build(container) == payload
+        compiled = declared.compile()
+        assert plain(compiled.parse(payload)) == plain(container)
+        assert compiled.build(container) == payload
         read += 1
     assert read > 5
 
@@ -176,3 +180,41 @@ def test_neither_construct_nor_hypothesis_is_imported_with_the_descriptions():
     program = "import sys, vmstate.describe, vmstate.describe.strategies; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"construct", "hypothesis"} & set(run.stdout.split())
+
+
+def outcome(call, *arguments, **more):
+    """The value, or the kind of error."""
+    try:
+        return plain(call(*arguments, **more))
+    except construct.ConstructError as error:
+        return type(error)
+
+
+COMPAT = VMStateDescription("dev/sub", 1, 1, fields=[UInt8("b")], needed=lambda s: True)
+POINT = VMStateDescription("point", 1, 1, fields=[UInt8("x"), UInt16("y")])
+COMPILED = [
+    (vmsd(UInt16("a"), UInt32("b")[3]), wire("0102 | 00000001 00000002 00000003")),
+    (vmsd(UInt8("n"), UInt16("x")["n"]), wire("02 | 0001 0002")),
+    (vmsd(UInt8("a"), UInt8("b", exists=lambda s, v: s.a == 1)), wire("01 02")),
+    (vmsd(Struct("one", POINT), Struct("many", POINT)[2]), wire("01 0002 | 03 0004 | 05 0006")),
+    (vmsd(UInt16("a"), subsections=[COMPAT]), wire("0102 | 05 07 'dev/sub' 00000001 07")),
+    (vmsd(Pointers(UInt8("p")[2], allocated=True), Buffer("b", 3)), wire("30 | 31 07 | 'abc'")),
+]
+
+
+@pytest.mark.parametrize(("description", "payload"), COMPILED)
+def test_what_is_compiled_does_the_same(description, payload):
+    declared = as_construct(description)
+    compiled = declared.compile()
+    parsed = declared.parse(payload)
+    assert plain(compiled.parse(payload)) == plain(parsed)
+    assert compiled.build(parsed) == declared.build(parsed) == payload
+    for size in range(len(payload)):
+        assert outcome(compiled.parse, payload[:size]) == outcome(declared.parse, payload[:size])
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, [1, 2]), (1 << 16, [1, 2, 3]), ("x", [1, 2, 3])])
+def test_what_is_compiled_refuses_the_same(a, b):
+    declared, value = as_construct(COMPILED[0][0]), {"a": a, "b": b}
+    assert outcome(declared.compile().build, value) == outcome(declared.build, value)
+    assert issubclass(outcome(declared.build, value), construct.ConstructError)

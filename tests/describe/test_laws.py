@@ -12,7 +12,7 @@ from tests.describe.strategies import descriptions, releases
 from tests.describe.twins import twin
 from vmstate.describe import Cursor, Node, Record, Writer, decode, encode, plan_of
 from vmstate.describe.arrays import WireArray, WireRecord, WireRecords
-from vmstate.describe.as_construct import as_construct, container_of
+from vmstate.describe.construct_codec import as_construct, container_of
 from vmstate.describe.nodes import TreeBuilder
 from vmstate.describe.strategies import states
 from vmstate.errors import StreamError, Truncated
@@ -105,6 +105,18 @@ def test_construct_reads_what_the_plan_reads(case):
     assert error is None
     parsed = as_construct(vmsd).parse(data, local=local)
     assert plain(parsed) == plain(container_of(vmsd, decoded))
+
+
+@settings(laws, max_examples=30)
+@given(declared())
+def test_a_compiled_construct_declaration_does_what_the_plain_one_does(case):
+    vmsd, state = case
+    data = encode(vmsd, state)
+    plain_one, local = as_construct(vmsd), twin(vmsd, state)
+    compiled = plain_one.compile()
+    parsed = compiled.parse(data, local=local)
+    assert plain(parsed) == plain(plain_one.parse(data, local=local))
+    assert compiled.build(parsed, local=twin(vmsd, state)) == data
 
 
 @laws

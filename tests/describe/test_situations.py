@@ -29,7 +29,7 @@ from vmstate.describe import (
     VMStateDescription,
     decode,
 )
-from vmstate.describe.as_construct import as_construct, container_of
+from vmstate.describe.construct_codec import as_construct, container_of
 from vmstate.errors import Truncated
 
 

@@ -49,7 +49,7 @@ from vmstate.describe import (
     encode,
     scalar,
 )
-from vmstate.describe.as_construct import as_construct, container_of
+from vmstate.describe.construct_codec import as_construct, container_of
 from vmstate.describe.infos import Group
 from vmstate.describe.strategies import states
 from vmstate.errors import DeclarationError, Truncated
@@ -164,6 +164,9 @@ def test_what_is_decoded_is_written_back_by_both_codecs(fields, data):
     container, local = container_of(vmsd, decoded), twin(vmsd, state)
     assert plain(as_construct(vmsd).parse(payload, local=local)) == plain(container)
     assert as_construct(vmsd).build(container, local=local) == payload
+    compiled = as_construct(vmsd).compile()
+    assert plain(compiled.parse(payload, local=local)) == plain(container)
+    assert compiled.build(container, local=local) == payload
 
 
 @entries

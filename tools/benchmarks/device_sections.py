@@ -18,7 +18,7 @@ from measure import Row, best_of
 
 from vmstate.describe import Cursor, Record, VMStateDescription, WireArray, Writer, decode, encode, plan_of
 from vmstate.describe.arrays import WireRecords
-from vmstate.describe.as_construct import as_construct, container_of
+from vmstate.describe.construct_codec import as_construct, container_of
 from vmstate.describe.from_vmdesc import from_vmdesc, member, parse_json
 from vmstate.errors import DeclarationError
 from vmstate.pseries.board.device import LiveDevice

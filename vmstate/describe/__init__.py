@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from vmstate.describe.arrays import WireArray, WireRecord, WireRecords
 from vmstate.describe.composites import GTree, QList, QTailQ, Tmp
 from vmstate.describe.cursor import Cursor, Writer
@@ -45,6 +47,9 @@ from vmstate.describe.infos import Info
 from vmstate.describe.nodes import Node
 from vmstate.describe.payload import DecodeResult, decode, encode
 from vmstate.describe.plan import Plan, SaveFailure, plan_of
+
+if TYPE_CHECKING:
+    from vmstate.describe.construct_codec import as_construct, container_of
 
 __all__ = [
     "Aborts",
@@ -99,8 +104,19 @@ __all__ = [
     "WireRecord",
     "WireRecords",
     "Writer",
+    "as_construct",
+    "container_of",
     "decode",
     "encode",
     "plan_of",
     "scalar",
 ]
+
+if not TYPE_CHECKING:  # the construct package is imported only for its users
+
+    def __getattr__(name: str) -> object:
+        if name not in ("as_construct", "container_of"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from vmstate.describe import construct_codec
+
+        return getattr(construct_codec, name)

@@ -49,6 +49,40 @@ class Window(Construct):
         return 0
 
 
+class Uncompiled(Subconstruct):
+    """A piece that asks the context through a function: ``compile`` leaves it as it is."""
+
+    # construct links what has no _emitparse and _emitbuild into the compiled code.
+
+
+class Number(construct.FormatField):
+    """A big-endian number.  Compiled, it raises construct's own errors too."""
+
+    def _emitparse(self, code: Any) -> str:
+        name = f"number_{code.allocateId()}"
+        code.append(f"{name} = struct.Struct({self.fmtstr!r})")
+        return f"{name}.unpack(stream_read(io, {self.length}, '(compiled)'))[0]"
+
+    def _emitbuild(self, code: Any) -> str:
+        name = f"number_{code.allocateId()}"
+        code.append(f"""
+            def {name}(obj, io, pack=struct.Struct({self.fmtstr!r}).pack):
+                try:
+                    io.write(pack(obj))
+                except struct.error as why:
+                    raise FormatFieldError(str(why))
+                return obj
+        """)
+        return f"{name}(obj, io)"
+
+
+class Numbers(construct.Array):
+    """An array of numbers with a fixed count.  Compiled, it is built as before, which checks its length."""
+
+    def _emitbuild(self, code: Any) -> str:
+        raise NotImplementedError
+
+
 class Null(Adapter):
     """The marker of a null pointer, as None."""
 

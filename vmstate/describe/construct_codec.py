@@ -8,7 +8,8 @@ ask for) comes from ``local``, the destination's state object::
     as_construct(IRQS).parse(payload, local=device)
 
 Construct only decodes: nothing is compared, validated or hooked.  A part of a larger array or buffer is
-keyed ``attr[start:end]``; a field that is not there is None.
+keyed ``attr[start:end]``; a field that is not there is None.  ``compile()`` makes the declaration faster
+where its layout is fixed: plain numbers, and arrays of them; other pieces run as before.
 """
 
 from __future__ import annotations
@@ -21,7 +22,19 @@ import construct
 from construct import Computed, Construct, Container, ListContainer
 
 from vmstate.describe.composites import QueueInfo, TmpInfo, TreeInfo
-from vmstate.describe.construct_pieces import Counted, Known, Marked, Maybe, Null, Scope, Window, Words
+from vmstate.describe.construct_pieces import (
+    Counted,
+    Known,
+    Marked,
+    Maybe,
+    Null,
+    Number,
+    Numbers,
+    Scope,
+    Uncompiled,
+    Window,
+    Words,
+)
 from vmstate.describe.cursor import SUBSECTION
 from vmstate.describe.description import VMStateDescription
 from vmstate.describe.fields import Field
@@ -55,7 +68,7 @@ def container_of(vmsd: VMStateDescription, state: Any, version_id: int | None = 
 
 @lru_cache(maxsize=4096)
 def _body(vmsd: VMStateDescription, version_id: int) -> Construct:
-    first = ("_local" / Computed(_local), "_window" / Window(vmsd, version_id))
+    first = ("_local" / Uncompiled(Computed(_local)), "_window" / Window(vmsd, version_id))
     return construct.Struct(*first, *_members(vmsd, version_id, "subsections"))
 
 
@@ -83,7 +96,9 @@ def _member(field: Field, version_id: int) -> Construct:
     if exists is not None:
         # Several fields may share an attribute: one that is absent keeps what another one read.
         absent = Computed(lambda ctx: ctx.get(name))
-        declared = construct.IfThenElse(lambda ctx: exists(Scope(ctx), version_id), declared, absent)
+        declared = Uncompiled(
+            construct.IfThenElse(lambda ctx: exists(Scope(ctx), version_id), declared, absent)
+        )
         declared.flagbuildnone = True  # then its key may be missing
     return declared if name is None else name / declared
 
@@ -101,15 +116,17 @@ def member_name(field: Field) -> str | None:
 def _elements(field: Field) -> Construct:
     if field.attr is None and isinstance(field.info, Bytes):
         count, size = _count(field), _size(field)
-        return construct.Padding(lambda ctx: count(ctx) * size(ctx))
+        return Uncompiled(construct.Padding(lambda ctx: count(ctx) * size(ctx)))
     element = _element(field)
     if field.count is None:
         return element
+    if isinstance(field.count, int) and isinstance(field.info, Scalar) and not field.pointers:
+        return Numbers(field.count, element)
     if field.marked:
         element = Maybe(element)
     elif field.pointers:
         element = construct.IfThenElse(_is_null(field), Null(), element)
-    return construct.Array(_count(field), element)
+    return Uncompiled(construct.Array(_count(field), element))
 
 
 def _element(field: Field) -> Construct:
@@ -124,9 +141,9 @@ def _element(field: Field) -> Construct:
     if isinstance(info, NullPointer):
         return Null()
     if isinstance(info, Bytes):
-        return construct.Bytes(_size(field))
+        return Uncompiled(construct.Bytes(_size(field)))
     if info is BYTE_ARRAY:
-        return construct.Prefixed(construct.Int32ub, construct.GreedyBytes)
+        return Uncompiled(construct.Prefixed(construct.Int32ub, construct.GreedyBytes))
     if info is BITMAP:
         return Words(construct.Array(lambda ctx: -(-_size(field)(ctx) // 64), construct.Int64ub))
     if vmsd is not None:
@@ -135,7 +152,7 @@ def _element(field: Field) -> Construct:
 
 
 def _number(code: str) -> Construct:
-    return construct.FormatField(">", _CODES.get(code, code))
+    return Number(">", _CODES.get(code, code))
 
 
 def _composite(field: Field, vmsd: VMStateDescription) -> Construct:
@@ -153,7 +170,8 @@ def _composite(field: Field, vmsd: VMStateDescription) -> Construct:
 
 
 def _within(subcon: Construct, vmsd: VMStateDescription, version_id: int) -> Construct:
-    return construct.FocusedSeq("value", "window" / Window(vmsd, version_id), "value" / subcon)
+    focused = construct.FocusedSeq("value", "window" / Window(vmsd, version_id), "value" / subcon)
+    return Uncompiled(focused)
 
 
 # ---- what is asked of the state

@@ -7,6 +7,7 @@ calls by a type that we do not know is bytes of that type's name; sizes are alwa
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,13 +18,23 @@ from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
 from vmstate.describe.fields import Field
 from vmstate.describe.infos import BITMAP, BUFFER, NULLPTR, SCALARS, UINT32, UINT64, UNUSED, Bytes, Info
-from vmstate.describe.json_text import whole_characters
 from vmstate.describe.plan import plan_of
 from vmstate.describe.vmdesc import fixed_size
 from vmstate.errors import StreamError
 
 Pairs = list[tuple[str, Any]]
 MAX_DEPTH = 64  # nesting of structs; real streams have fewer than ten
+
+_PAIR = rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HALF = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\xed[\xa0-\xbf][\x80-\xbf]"
+_SURROGATES = re.compile(b"(" + _PAIR + b")|" + _HALF)
+
+
+def whole_characters(text: bytes) -> bytes:
+    """Return JSON text with a question mark for each lone surrogate, escaped or encoded."""
+    if b"\\u" not in text and b"\xed" not in text:
+        return text
+    return _SURROGATES.sub(lambda found: found[1] or b"?", text)
 
 
 def parse_json(text: bytes | bytearray | memoryview) -> Pairs:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from vmstate.describe.json_text import whole_characters
+from vmstate.describe.from_vmdesc import whole_characters
 from vmstate.errors import StreamError
 from vmstate.stream.constants import PAGE_SIZES, SectionType
 from vmstate.stream.items import VmDescription

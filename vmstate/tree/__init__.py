@@ -1,4 +1,4 @@
-"""The whole stream as one tree: sections decoded, framing named, paths to every field."""
+"""A whole stream as one tree: sections decoded, framing named, a path to every field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subsections that are put into a stream: made of a declaration, field by field, or of bytes."""
+"""Subsections to be added to a stream: made from a declaration, field by field, or from bytes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _ROOM = 1 << 20
 
 @dataclass
 class Addition:
-    """A subsection to be: its name, version and payload, and its object in the vmdesc.
+    """A subsection to be added: its name, version and payload, and its object in the vmdesc.
 
-    ``following``: names of the subsections that come after it in the declaration.
+    ``following``: the names of the subsections that come after it in the declaration.
     """
 
     name: str
@@ -34,19 +34,19 @@ class Addition:
     following: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
-        """Header and payload."""
+        """Return the header and the payload."""
         return writer.subsection_header(self.name, self.version_id) + self.payload
 
 
 def raw_addition(name: str, version_id: int, payload: bytes, style: Style) -> Addition:
-    """A subsection of nothing but bytes."""
+    """Return a subsection of nothing but bytes."""
     data = style.object((("name", '"data"'), ("type", '"buffer"'), ("size", str(len(payload)))))
     pairs = (("vmsd_name", f'"{name}"'), ("version", str(version_id)), ("fields", style.array((data,))))
     return Addition(name, version_id, payload, style.object(pairs))
 
 
 class Declaring:
-    """Makes a subsection out of its declaration: zeros, then the fields that were given."""
+    """A subsection made from its declaration: zeros, then the fields that were given."""
 
     def __init__(
         self, description: VMStateDescription, declared: Declared, following: tuple[str, ...]
@@ -58,13 +58,13 @@ class Declaring:
         self._read()
 
     def _read(self) -> tuple[Node, Any]:
-        """The payload's tree and state; afterwards the payload is as long as its fields say."""
+        """Return the payload's tree and state; the payload becomes as long as its fields say."""
         room = memoryview(self._payload + bytes(_ROOM))
         state = copy.copy(self.declared.state)
         version = plan_of(self.description).version_id
         root, state, error = decode(self.description, room, 0, version, state=state)
         if error is not None:
-            raise Unsupported(f"{self.description.name} cannot be made of its declaration: {error.message}")
+            raise Unsupported(f"{self.description.name} cannot be made from its declaration: {error.message}")
         self._payload = bytes(room[: root.end])
         return root, state
 
@@ -83,7 +83,7 @@ class Declaring:
         self._payload = self._payload[: node.start] + raw + self._payload[node.end :]
 
     def made(self, style: Style) -> Addition:
-        """The subsection."""
+        """Return the subsection."""
         _, state = self._read()
         plan = plan_of(self.description)
         release = self.declared.releases[-1]
@@ -93,9 +93,9 @@ class Declaring:
 
 
 def declared_subsections(contents: Contents, section: Section, chain: Sequence[Node]) -> Iterator[Declaring]:
-    """The subsections that our declarations know for a section, or for what ``chain`` leads to inside it.
+    """Yield the subsections that our declarations know of a section, or of the node inside it.
 
-    Those of the declaration that reads the section come first.
+    ``chain`` leads to the node.  Subsections of the declaration that reads the section come first.
     """
     if contents.declarations is None:
         return
@@ -118,7 +118,7 @@ def declared_subsections(contents: Contents, section: Section, chain: Sequence[N
 def inner_description(
     description: VMStateDescription, chain: Sequence[Node], release: Release | None = None
 ) -> VMStateDescription | None:
-    """The description of the thing that the nodes lead to; ``release``: that of our declaration."""
+    """Return the description of the node at the end of ``chain``; ``release``: that of our declaration."""
     here: VMStateDescription | None = description
     for node in chain:
         if here is None:
@@ -132,7 +132,7 @@ def inner_description(
 
 
 def _inside(field: Field, release: Release | None) -> VMStateDescription | None:
-    """A struct's description; and that of what QEMU reads by hand, where there is one."""
+    """Return a struct's description, or that of a field that QEMU reads by hand, if there is one."""
     if field.count is not None:
         return None
     content: VMStateDescription | None = getattr(field.info, "content", None)

@@ -1,9 +1,9 @@
 """A stream as JSON, and back: the bytes can be rebuilt from the document alone.
 
 Each node is ``{"name", "type", "offset", "size"}`` with either ``fields`` (the nodes inside, in wire order)
-or a ``value``; rows of uniform structs are ``columns``, ``widths`` and ``rows``.  Where the value does not
-say all that is on the wire (a bool of 2, a buffer), ``base64`` has the bytes.  Guest memory is only referred
-to by its offset and size unless it is asked for; such a document needs the stream it came from.
+or a ``value``; rows of uniform structs are ``columns``, ``widths`` and ``rows``.  Where a value does not
+determine the bytes (a bool of 2, a buffer), ``base64`` has them.  Guest memory is given by its offset and
+size only, unless it is asked for; such a document needs the stream it came from.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _TEXT_LIMIT = 1 << 24
 
 
 class JsonError(VmstateError):
-    """A document that is not the JSON of a stream; says at which thing."""
+    """A document is not the JSON of a stream; the message names the node."""
 
 
 def to_json(contents: Contents, *, ram: bool = False) -> Json:
-    """The whole stream as a document; ``ram``: with guest memory in it."""
+    """Return the whole stream as a document; ``ram``: with guest memory in it."""
     nodes = [node_json(contents, node, ram=ram) for node in contents.nodes]
     return {"stream": {"size": len(contents.stream.data), "items": nodes}}
 
 
 def node_json(contents: Contents, node: Node, *, ram: bool = False) -> Json:
-    """One node and all inside it."""
+    """Return one node and everything inside it."""
     size = node.end - node.start
     found: Json = {"name": node.name, "type": node.type, "offset": node.start, "size": size}
     if node.kind in ("section", "subsection"):
@@ -99,7 +99,7 @@ def _value(node: Node) -> Any:
 
 
 def leaf_bytes(kind: str, size: int, value: Any) -> bytes:
-    """The bytes of a value of a wire type, ``size`` of them; EncodeError if it does not fit."""
+    """Return the ``size`` bytes of a value of a wire type; EncodeError if it does not fit."""
     if isinstance(value, str):
         raw = bytes_of(value)
         if kind in ("counted text", "capability"):
@@ -125,10 +125,10 @@ def _number(value: int, size: int) -> bytes:
 
 
 def from_json(document: Json, source: memoryview | bytes | None = None) -> bytes:
-    """The bytes of the stream that a document describes.
+    """Return the bytes of the stream that a document describes.
 
-    ``source``: the stream that the document was made from, if it refers to guest memory.  JsonError if it is
-    not the JSON of a stream, EncodeError if a value does not fit.
+    ``source``: the stream that the document was made from, if it refers to guest memory.  Raises JsonError if
+    the document is not that of a stream, EncodeError if a value does not fit.
     """
     stream = document.get("stream")
     if not isinstance(stream, dict) or not isinstance(stream.get("items"), list):
@@ -165,5 +165,5 @@ def _elsewhere(node: Json, source: memoryview | bytes | None) -> bytes:
         raise JsonError(f"{node['name']}: {message}")
     found = bytes(source[node["offset"] : node["offset"] + node["size"]])
     if len(found) != node["size"]:
-        raise JsonError(f"{node['name']}: the stream given has no such bytes")
+        raise JsonError(f"{node['name']}: the given stream does not have these bytes")
     return found

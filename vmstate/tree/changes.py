@@ -1,7 +1,7 @@
-"""Changing a stream by paths: set fields, remove and add subsections and sections.
+"""Changes to a stream by path: fields set, subsections and sections removed and added.
 
-What must follow does: lengths in front of texts, lengths of packages, the entries of the vmdesc.  Every other
-byte stays.
+Everything that depends on a change is updated: lengths of texts and packages, counts, the entries of the
+vmdesc.  Every other byte stays.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ToBytes = Callable[[Place, Any, Meanings | None], bytes]
 
 @dataclass
 class _Pending:
-    """A subsection that is being added: where, and what it is made of."""
+    """A subsection that is being added: its place, and its declaration or bytes."""
 
     owner: Place
     declaring: Declaring | None = None
@@ -46,9 +46,9 @@ class _Pending:
 
 
 class Changes:
-    """Changes to a stream; nothing happens before :meth:`chunks` is asked for.
+    """Changes to a stream, applied when :meth:`chunks` is called.
 
-    EncodeError for a value that does not fit, PathError for a path that leads nowhere.
+    Raises EncodeError for a value that does not fit, PathError for a path that leads nowhere.
     """
 
     def __init__(self, contents: Contents, meanings: Meanings | None = None) -> None:
@@ -63,7 +63,7 @@ class Changes:
 
     @property
     def plain(self) -> bool:
-        """True if all changes so far replace bytes by as many others, and nothing follows from them."""
+        """True if every change so far replaces bytes by as many others, and nothing depends on it."""
         follows = self._entries or self._configuration or self._inserted or self._pending
         return not follows and len(self.edit) == len(self.contents.stream.data)
 
@@ -97,7 +97,7 @@ class Changes:
         self._describe_ids(place, raw)
 
     def _set_count(self, place: Place, value: int) -> bool:
-        """A field that counts others: they grow or shrink with it."""
+        """Resize what a field counts; return False if it counts nothing."""
         known = counted_by(self.contents, place)
         if known is None:
             return False
@@ -113,7 +113,7 @@ class Changes:
         return True
 
     def _replace_differing(self, section: Section, payload: bytes) -> None:
-        """Replace of a payload what is between its first and last difference."""
+        """Replace the part of a payload between its first and last difference."""
         old = bytes(self.contents.stream.payload(section))
         first = common(old, payload)
         last = common(old[first:][::-1], payload[first:][::-1])
@@ -121,7 +121,7 @@ class Changes:
         self.edit.replace(start, end, payload[first : len(payload) - last])
 
     def _set_length(self, place: Place, size: int) -> None:
-        """The number in front of a text says how long it is."""
+        """Set the number in front of a text, and its size in the vmdesc."""
         before = place.chain[-2].find("len")
         if before is not None:
             self.edit.replace(before.start, before.end, writer.u32(size, "length"))
@@ -130,7 +130,7 @@ class Changes:
             entry.set_size(place.node.name, size)
 
     def _describe_ids(self, place: Place, raw: bytes) -> None:
-        """Names, instances and versions stand in the vmdesc too."""
+        """Set a name, instance or version in the vmdesc too."""
         node, section = place.node, place.section
         if section is None or node.name not in ("idstr", "instance_id", "version_id"):
             return
@@ -156,7 +156,7 @@ class Changes:
     # ---- removing
 
     def remove(self, path: str) -> None:
-        """Leave out a section (all its parts), a subsection, a footer, or another item of the stream."""
+        """Remove a section (all its parts), a subsection, a footer, or another item of the stream."""
         place = find_one(self.contents, path)
         node = place.node
         if node.kind == "section" and place.section is not None:
@@ -179,7 +179,7 @@ class Changes:
             self._entries[index] = None
 
     def _forget(self, place: Place) -> None:
-        """Take a subsection out of the vmdesc."""
+        """Remove a subsection from the vmdesc."""
         node, section = place.node, place.section
         if node.kind != "subsection":
             return
@@ -199,12 +199,10 @@ class Changes:
         for owner, rest in self._owners(path):
             if self._add_declared(owner, rest, value, to_bytes):
                 return
-        raise PathError(
-            f"no declaration of ours knows the subsection in {path!r}; NAME@VERSION=BYTES adds any"
-        )
+        raise PathError(f"no declaration knows the subsection in {path!r}; NAME@VERSION=BYTES adds any")
 
     def _owners(self, path: str) -> Iterator[tuple[Place, str]]:
-        """What exists already of a path, the longest first, and the rest."""
+        """Yield the existing beginnings of a path, longest first, each with the rest of the path."""
         for cut in range(len(path) - 1, 0, -1):
             if path[cut] in "./":
                 try:
@@ -256,7 +254,7 @@ class Changes:
         self._add_section(parts["idstr"], int(parts["number"] or "0", 0), version_id, payload)
 
     def _add_section(self, idstr: str, instance: int, version: int, payload: bytes) -> None:
-        """A device's section in front of the end mark."""
+        """Add a device's section in front of the end mark."""
         stream = self.contents.stream
         end = next((i for i in reversed(list(flat(stream.items))) if isinstance(i, EndOfStates)), None)
         if end is None:
@@ -277,7 +275,7 @@ class Changes:
     # ---- the result
 
     def chunks(self) -> Iterator[Bytes]:
-        """The changed stream, in pieces."""
+        """Return the changed stream in pieces."""
         for pending in self._pending.values():
             self._insert(pending)
         self._pending.clear()
@@ -307,7 +305,7 @@ class Changes:
             entry.add_subsection(steps, addition.entry, before.name if before is not None else None)
 
     def _vmdesc(self) -> bytes | None:
-        """The vmdesc as it must be now; None if it stays."""
+        """Return the changed vmdesc; None if it stays as it is."""
         entries = self.contents.entries
         changes: dict[int, bytes | None] = {}
         for index, entry in self._entries.items():
@@ -320,14 +318,14 @@ class Changes:
         return text if self._configuration is None else with_configuration(text, self._configuration.encode())
 
     def _configuration_entry(self) -> EntryText | None:
-        """What the vmdesc says of the configuration section, to be changed; None if it says nothing."""
+        """Return the vmdesc's entry of the configuration section, to be changed; None without one."""
         text = configuration_text(self.contents.entries.text) if self.contents.entries.text else None
         if self._configuration is None and text is not None:
             self._configuration = EntryText(text)
         return self._configuration
 
     def _entry(self, section: Section) -> EntryText | None:
-        """The entry of a section in the vmdesc, to be changed; None without one."""
+        """Return a section's entry in the vmdesc, to be changed; None without one."""
         index = self.contents.entries.index.get(section.start)
         if index is None:
             return None
@@ -340,7 +338,7 @@ class Changes:
 
 
 def _steps(chain: tuple[Node, ...], top: Node) -> list[int | str]:
-    """How a vmdesc's entry leads to a node: the numbers of struct fields, the names of subsections."""
+    """Return the way to a node in a vmdesc's entry: field numbers of structs, names of subsections."""
     steps: list[int | str] = []
     around = top
     for node in chain:
@@ -354,7 +352,7 @@ def _steps(chain: tuple[Node, ...], top: Node) -> list[int | str]:
 
 
 def _after(rest: str, name: str, owner: str) -> str | None:
-    """What is left of a path after a subsection's name; None if it names another."""
+    """Return the rest of a path after a subsection's name; None if the path names another one."""
     for known in (name, name.removeprefix(owner + "/")):
         tail = rest[1:]
         if tail == known:

@@ -1,4 +1,4 @@
-"""A whole stream as one tree: every byte in a named thing, and sections decoded when somebody looks."""
+"""A whole stream as one tree: every byte belongs to a named node; sections are decoded on demand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vmstate.tree.nodes import Branch
 
 
 def facts_of(stream: Stream) -> StreamFacts:
-    """What the stream tells about its machine."""
+    """Return the facts that the stream gives about its machine."""
     configuration = stream.configuration
     idstrs = frozenset(section.idstr for section in stream.sections)
     if configuration is None:
@@ -33,9 +33,9 @@ def facts_of(stream: Stream) -> StreamFacts:
 
 
 class Contents:
-    """The tree of a stream: ``nodes`` at the top, one for each of its items.
+    """The tree of a stream: ``nodes`` at the top, one for each item of the stream.
 
-    ``declarations`` are asked for sections that the stream does not describe itself.
+    ``declarations`` decode the sections that the stream does not describe itself.
     """
 
     def __init__(self, stream: Stream, declarations: Declarations | None = None) -> None:
@@ -46,12 +46,12 @@ class Contents:
 
     @cached_property
     def entries(self) -> Entries:
-        """The vmdesc's entries, by section."""
+        """The vmdesc's entries by section."""
         return Entries(self.stream)
 
     @cached_property
     def labels(self) -> dict[int, str]:
-        """The name of each section in paths, by its start: ``cpu[0]``; ``spapr`` if there is only instance 0.
+        """The name of each section in paths, by its start: ``cpu[1]``; ``spapr`` if 0 is the only instance.
 
         Parts and the end of a live section, like repeated sections, get ``#1``, ``#2``, …
         """
@@ -71,7 +71,7 @@ class Contents:
 
     @cached_property
     def by_start(self) -> dict[int, Section]:
-        """The sections by the offset they start at."""
+        """The sections by their first byte's offset."""
         return {section.start: section for section in self.stream.sections}
 
     @cached_property
@@ -83,7 +83,7 @@ class Contents:
         return [self.node(item) for item in items]
 
     def node(self, item: Item) -> Node:
-        """The node of an item; a section's payload is not decoded before its children are asked for."""
+        """Return the node of an item; a section is decoded when the node's children are first used."""
         if not isinstance(item, Section):
             return framing(self.stream, item, self._nodes)
         label = self.labels[item.start]
@@ -103,7 +103,7 @@ class Contents:
         return nodes if footer is None else [*nodes, footer]
 
     def payload(self, section: Section) -> list[Node]:
-        """The nodes of a section's payload, in wire order; they cover all of it."""
+        """Return the nodes of a section's payload, in wire order; they cover all of it."""
         root = self.decoded(section).root
         nodes, at, end = list(root.children), section.payload_start, section.payload_end
         reached = nodes[-1].end if nodes else at
@@ -112,7 +112,7 @@ class Contents:
         return nodes
 
     def decoded(self, section: Section) -> Decoded:
-        """A section's payload, decoded once."""
+        """Return a section's payload, decoded once."""
         if section.start not in self._decoded:
             self._decoded[section.start] = self._decode(section)
         return self._decoded[section.start]
@@ -135,13 +135,13 @@ class Contents:
         return Decoded(section, By.LIVE, root, version_id=section.version_id)
 
     def declared(self, section: Section) -> Decoded | None:
-        """The section by the declarations that were given; None without one for it."""
+        """Decode a section by the given declarations; None if none knows it."""
         if self.declarations is None:
             return None
         return by_declaration(self.stream, section, self.declarations, self.facts)
 
     def section_at(self, offset: int) -> Section | None:
-        """The section that the byte at ``offset`` belongs to."""
+        """Return the section that the byte at ``offset`` belongs to."""
         for item in flat(self.stream.items):
             if isinstance(item, Section) and item.start <= offset < item.end:
                 return item

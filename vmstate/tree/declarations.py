@@ -1,6 +1,6 @@
-"""What a caller can bring: its own declarations of devices, by which streams without a vmdesc are read.
+"""Declarations of devices that a caller provides, to read streams without a vmdesc.
 
-The floors above know machines; they give this one an object that fits :class:`Declarations`.
+Layers that know machines pass an object with the interface :class:`Declarations`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from vmstate.describe import Release, VMStateDescription
 
 @dataclass(frozen=True)
 class StreamFacts:
-    """What a stream tells about the machine it comes from; the release that wrote it is not among it.
+    """Facts about the machine that a stream comes from; the stream does not say which release wrote it.
 
-    ``machine``: the machine type's name, None in streams without a configuration section.
-    ``idstrs``: the names of its sections, empty when not known (yet).
+    ``machine``: the machine type's name, None without a configuration section.
+    ``idstrs``: the names of the sections, empty if they are not known yet.
     """
 
     machine: str | None = None
@@ -27,9 +27,9 @@ class StreamFacts:
 
 @dataclass(frozen=True)
 class Declared:
-    """One way in which a section may be meant: a resolved description, and a blank state to decode into.
+    """One possible declaration of a section: a resolved description, and a blank state to decode into.
 
-    ``releases``: those that have it so, oldest first.
+    ``releases``: the releases that have this description, oldest first.
     """
 
     description: VMStateDescription
@@ -38,9 +38,9 @@ class Declared:
 
 
 class Declarations(Protocol):
-    """Knows devices by the names under which their sections are registered."""
+    """A collection of device declarations, found by the names of their sections."""
 
     def candidates(
         self, facts: StreamFacts, idstr: str, instance_id: int, version_id: int
     ) -> Iterable[Declared]:
-        """The ways in which such a section may be meant, the likeliest first; none for an unknown device."""
+        """Return the possible declarations of a section, likeliest first; none for an unknown device."""

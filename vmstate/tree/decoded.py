@@ -25,7 +25,7 @@ _DESCRIPTIONS_KEPT = 512
 
 
 class By(StrEnum):
-    """What a section was decoded with."""
+    """The source of the description that a section was decoded by."""
 
     VMDESC = "vmdesc"
     DECLARATION = "declaration"
@@ -37,9 +37,9 @@ class By(StrEnum):
 class Decoded:
     """A section's payload, decoded.
 
-    ``root``: its fields, with absolute offsets; ``state``: the same as attributes.  ``error``: what stopped
-    the reading, or what would not have if the payload had another length.  ``understated``: the array of
-    which the vmdesc knows less than there is.
+    ``root``: its fields, with absolute offsets; ``state``: the same as attributes.  ``error``: the error that
+    stopped the reading, or a payload of the wrong length.  ``understated``: the path of an array that is
+    longer than the vmdesc says.
     """
 
     section: Section
@@ -54,21 +54,21 @@ class Decoded:
 
     @property
     def whole(self) -> bool:
-        """Whether every byte of the payload has a meaning, and all that should be there is."""
+        """True if every byte of the payload has a meaning and nothing is missing."""
         return self.error is None and self.by is not By.NOTHING
 
 
 @lru_cache(maxsize=_DESCRIPTIONS_KEPT)
 def description_of(entry: bytes) -> VMStateDescription:
-    """The description of a device's entry in a vmdesc (its JSON text), compiled once per text.
+    """Return the description of a device's entry in a vmdesc (its JSON text), compiled once per text.
 
-    StreamError if it is not an entry that QEMU writes.
+    Raises StreamError if it is not an entry that QEMU writes.
     """
     return from_vmdesc(parse_json(entry))
 
 
 class Entries:
-    """The vmdesc's entries by section: the n-th section of a name and instance has the n-th such entry."""
+    """The vmdesc's entries by section: the n-th section of a name and instance has the n-th entry of both."""
 
     def __init__(self, stream: Stream) -> None:
         self.text = b""
@@ -89,7 +89,7 @@ class Entries:
                 self.index[section.start] = entry.index
 
     def text_of(self, section: Section) -> bytes | None:
-        """The JSON text of a section's entry; None without one."""
+        """Return the JSON text of a section's entry; None without one."""
         index = self.index.get(section.start)
         if index is None or index >= len(self.spans):
             return None
@@ -98,7 +98,7 @@ class Entries:
 
 
 def by_vmdesc(stream: Stream, section: Section, entry: bytes) -> Decoded:
-    """The section by its entry in the vmdesc."""
+    """Decode a section by its entry in the vmdesc."""
     try:
         description = description_of(entry)
     except StreamError as error:
@@ -120,10 +120,10 @@ def by_vmdesc(stream: Stream, section: Section, entry: bytes) -> Decoded:
 def _with_real_pointers(
     description: VMStateDescription, error: StreamError, size: int
 ) -> VMStateDescription | None:
-    """The description with an array, of which it knows only null elements, as so many bytes as there are.
+    """Return the description with an array of null pointers replaced by the bytes that are really there.
 
-    Before 10.0 QEMU describes an array of pointers by its first element; if that is null, nothing tells how
-    long the others are (s390_css).  The payload's length does, when there is only one such array.
+    Before 10.0 QEMU describes an array of pointers by its first element; if that is null, the size of the
+    others is not described (s390_css).  It follows from the payload's length if there is only one such array.
     """
     wrong = next((f for f in description.fields if f.name == error.place.path), None)
     described = size_of_fields(description)
@@ -137,7 +137,7 @@ def _with_real_pointers(
 
 
 def size_of_fields(description: VMStateDescription) -> int | None:
-    """Bytes of a description's fields when nothing in the stream can change them; else None."""
+    """Return the size in bytes of a description's fields if it is fixed, else None."""
     version = description.version_id
     if description.subsections or not isinstance(version, int):
         return None
@@ -154,15 +154,15 @@ def size_of_fields(description: VMStateDescription) -> int | None:
 
 
 def read(stream: Stream, section: Section, by: By, declared: Declared, version_id: int) -> Decoded:
-    """The section by a description, at a version of it."""
+    """Decode a section by a description, at a version of it."""
     start, end = section.payload_start, section.payload_end
     description, state = declared.description, declared.state
     try:
         prepare(state, stream.data[start:end])
         root, state, error = decode(description, stream.data, start, version_id, state=state, end=end)
     except (AttributeError, LookupError, TypeError, ValueError) as why:
-        # Declarations bring their own code; what it cannot do without the machine is not the stream's fault.
-        unknown = Unsupported(f"the declaration asks for more than the stream tells: {why}", offset=start)
+        # Declarations have code of their own, which may need the machine: that is not the stream's fault.
+        unknown = Unsupported(f"the declaration needs more than the stream contains: {why}", offset=start)
         return replace(opaque(section, unknown), declared=declared)
     if error is None and root.end != end:
         error = StreamError(
@@ -175,7 +175,7 @@ def read(stream: Stream, section: Section, by: By, declared: Declared, version_i
 
 
 def prepare(state: Any, payload: memoryview) -> None:
-    """Let a state take from its payload's length what no field says."""
+    """Let a state derive from its payload's length the sizes that no field gives."""
     measure = getattr(state, "measure", None)
     if measure is not None:
         measure(payload)
@@ -184,7 +184,7 @@ def prepare(state: Any, payload: memoryview) -> None:
 def by_declaration(
     stream: Stream, section: Section, declarations: Declarations, facts: StreamFacts
 ) -> Decoded | None:
-    """The section by the first declaration that fits; else by the one that got furthest; None without any."""
+    """Decode a section by the first declaration that fits, else by the one that reads most of it."""
     best: Decoded | None = None
     for tried in all_declared(stream, section, declarations, facts):
         if tried.error is None:
@@ -197,14 +197,14 @@ def by_declaration(
 def all_declared(
     stream: Stream, section: Section, declarations: Declarations, facts: StreamFacts
 ) -> Iterator[Decoded]:
-    """The section by each declaration that there is for it, the likeliest first."""
+    """Decode a section by each of its declarations, likeliest first."""
     key = (section.idstr, section.instance_id, section.version_id)
     for declared in declarations.candidates(facts, *key):
         yield read(stream, section, By.DECLARATION, declared, section.version_id)
 
 
 def opaque(section: Section, error: StreamError | None = None) -> Decoded:
-    """A section that nobody knows how to read."""
+    """Return a section of unknown content as one node of bytes."""
     start, end = section.payload_start, section.payload_end
     payload = Node("payload", "opaque", "buffer", start, end)
     root = Node(section.idstr, "section", "opaque", start, end, nodes=[payload] if end > start else [])
@@ -212,9 +212,9 @@ def opaque(section: Section, error: StreamError | None = None) -> Decoded:
 
 
 def replayed(decoded: Decoded) -> bytes | None:
-    """The payload written again from its values; None when it has none.
+    """Write the payload again from its values; None if they are not known.
 
-    EncodeError when the values do not fit the description they were read by.
+    Raises EncodeError if the values do not fit the description they were read by.
     """
     if decoded.description is None or decoded.error is not None:
         return None
@@ -227,5 +227,5 @@ def replayed(decoded: Decoded) -> bytes | None:
 
 
 def is_device(section: Section) -> bool:
-    """Whether a section's payload is a device's state, described or declared (not a live section's)."""
+    """Return True if a section holds a device's state, described or declared (not a live section)."""
     return section.kind == SectionType.FULL

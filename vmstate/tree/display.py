@@ -1,4 +1,4 @@
-"""Values as people read them; short, with numbers also in hexadecimal where that says more."""
+"""Values for people to read: short, and large numbers in hexadecimal too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BIT_FIELD = "bitmap"
 
 
 def text_of_place(place: Place, meanings: Meanings | None = None, *, full: bool = False) -> str:
-    """A value with what it is called, if it has a name: ``0x0f000004 (power8)``."""
+    """Return a value, followed by its name if it has one: ``0x0f000004 (power8)``."""
     node = place.node
     plain = text_of_value(node, full=full)
     if meanings is None or isinstance(node.value, bool) or not isinstance(node.value, int):
@@ -28,7 +28,7 @@ def text_of_place(place: Place, meanings: Meanings | None = None, *, full: bool 
 
 
 def text_of_value(node: Node, *, full: bool = False) -> str:
-    """The value of a node without others inside; ``full`` shows all of long ones."""
+    """Return the value of a leaf node; ``full``: long values are not shortened."""
     value: Any = node.value
     if value is None and node.type == "nullptr":
         return "null"
@@ -64,7 +64,7 @@ def _elements(values: Sequence[Any]) -> str:
 
 
 def number(value: int, size: int) -> str:
-    """A number: small ones in decimal, larger ones in hexadecimal too."""
+    """Return a number: small ones in decimal, larger ones in hexadecimal too."""
     if -_SMALL < value < _SMALL:
         return str(value)
     if value < 0:

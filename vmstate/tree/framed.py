@@ -25,7 +25,7 @@ Inner = Callable[[tuple[Item, ...]], list[Node]]
 
 
 def framing(stream: Stream, item: Item, inner: Inner) -> Node:
-    """The node of an item that is no section; ``inner`` makes those of a packaged stream's items."""
+    """Return the node of an item other than a section; ``inner`` makes the nodes of packaged items."""
     match item:
         case FileHeader():
             return _file_header(stream, item)
@@ -94,7 +94,7 @@ def _names(names: tuple[str, ...], at: int) -> list[Node]:
 
 
 def subsection_header(start: int, version_at: int, version: int | None) -> list[Node]:
-    """The nodes of a subsection's header: mark, length and name, then the version."""
+    """Return the nodes of a subsection's header: mark, length and name, then the version."""
     return [
         Node("header", "header", "subsection header", start, version_at),
         Node("version_id", "header", "uint32", version_at, version_at + 4, version),
@@ -139,7 +139,7 @@ def _vmdescription(item: VmDescription) -> Node:
 
 
 def section_header(stream: Stream, section: Section) -> Node:
-    """The node of a section's header: what names it."""
+    """Return the node of a section's header."""
     at = section.start
     if stream.header.version == VERSION_COMPAT:
         fields = _ids(section, at)
@@ -165,7 +165,7 @@ def _ids(section: Section, at: int) -> list[Node]:
 
 
 def section_footer(section: Section) -> Node | None:
-    """The node of a section's footer; None without one."""
+    """Return the node of a section's footer; None without one."""
     if section.end <= section.payload_end:
         return None
     at = section.payload_end

@@ -1,4 +1,4 @@
-"""Annotated bytes: offset, bytes in hexadecimal, their text, and the path of what they belong to."""
+"""Annotated bytes: offset, bytes in hexadecimal, their text, and the path of their field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROWS = 4
 
 
 def hexdump(contents: Contents, place: Place, owner: str, *, full: bool = False) -> Iterator[str]:
-    """The lines of a place and all inside it; of long values the first ones only, unless ``full``."""
+    """Yield the lines of a place and everything inside it; long values are cut short, unless ``full``."""
     for path, node in _leaves(place, owner, full):
         yield from _rows(contents.stream.data, node, path, full)
 

@@ -1,6 +1,6 @@
-"""Live sections as nodes, from what their handlers read.
+"""Live sections as nodes, made from the records that their handlers read.
 
-A payload that no handler could read is one opaque node; bytes between what was read have no meaning, either.
+A payload that no handler could read is one opaque node, and so are bytes between two records.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from vmstate.tree.ram import ram_nodes
 
 @dataclass(frozen=True)
 class ChunkRun:
-    """So many chunks of the hash page table."""
+    """A run of ``count`` chunks of the hash page table."""
 
     count: int
 
@@ -43,7 +43,7 @@ Builder = Callable[[Stream, Section, Any], "list[Node]"]
 
 
 def live_nodes(stream: Stream, section: Section) -> list[Node] | None:
-    """The nodes of a live section's payload; None if no handler knows it."""
+    """Return the nodes of a live section's payload; None if no handler knows it."""
     for idstr, handler in stream.handlers:
         if idstr != section.idstr:
             continue
@@ -177,7 +177,7 @@ def _todclock(stream: Stream, section: Section, clock: TodClock) -> list[Node]:
 
 
 def _tolerant(build: Builder) -> Builder:
-    """A damaged payload may end inside a record: then it is opaque."""
+    """Make a builder return an opaque node for a damaged payload, which may end inside a record."""
 
     def made(stream: Stream, section: Section, handler: Any) -> list[Node]:
         start, end = section.payload_start, section.payload_end

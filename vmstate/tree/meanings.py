@@ -1,4 +1,4 @@
-"""What values are called: names of numbers, flags by bit.  Floors that know machines bring the tables."""
+"""Names of values: of numbers, and of single bits.  Layers that know machines provide the tables."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from vmstate.tree.paths import Place
 
 
 class Words(Protocol):
-    """A way to say a field's values in words, and to read them again."""
+    """Translates a field's values into words and back."""
 
     def text(self, value: int) -> str | None:
-        """What the value is called; None if it has no name."""
+        """Return the name of a value; None if it has no name."""
 
     def value(self, text: str) -> int | None:
-        """The value that is called so; None if none is."""
+        """Return the value of a name; None if no value has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a value, such as a bit: where it stands, what it is called, what it means."""
+    """One part of a value, such as a bit: its place, its name, its meaning."""
 
     place: str
     name: str
     meaning: str
 
     def as_json(self) -> dict[str, str]:
-        """The part as a JSON object."""
+        """Return the part as a JSON object."""
         return {"place": self.place, "name": self.name, "meaning": self.meaning}
 
 
@@ -40,16 +40,16 @@ class InParts(Words, Protocol):
     """Words that also explain a value part by part."""
 
     def parts(self, value: int) -> Sequence[Part]:
-        """The parts of a value, in order."""
+        """Return the parts of a value, in order."""
 
 
 Meanings: TypeAlias = Mapping[tuple[str, str], Words]
-"""By the name of the description (or, for framing, of the item) and of the field; ``*`` is any field."""
+"""Words by the name of the description (for framing, of the item) and of the field; ``*`` is any field."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """Values with a name each."""
+    """Values that have one name each."""
 
     names: Mapping[int, str]
     also: Mapping[str, int] | None = None
@@ -69,7 +69,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Flags:
-    """A number of ``bits`` bits; each has a name, by its place from the lowest."""
+    """A number of ``bits`` bits with a name for each, by its place from the lowest."""
 
     bits: int
     names: Mapping[int, str]
@@ -94,7 +94,7 @@ class Flags:
 
 
 def parts_of(meanings: Meanings, place: Place) -> Sequence[Part]:
-    """The parts of a field's value that are explained one by one; none for most fields."""
+    """Return the parts of a field's value that are explained one by one; none for most fields."""
     value = place.node.value
     if isinstance(value, bool) or not isinstance(value, int):
         return ()
@@ -103,7 +103,7 @@ def parts_of(meanings: Meanings, place: Place) -> Sequence[Part]:
 
 
 def words_for(meanings: Meanings, place: Place) -> Words | None:
-    """The words for the values of a field."""
+    """Return the words for the values of a field; None if there are none."""
     owner = place.owner.type if place.owner.kind == "section" else place.owner.name
     node = place.node
     name = node.name
@@ -119,7 +119,7 @@ def words_for(meanings: Meanings, place: Place) -> Words | None:
 
 
 def named_elements(meanings: Meanings, owner: str, array: str) -> list[int]:
-    """The elements of an array that have words of their own: the PVR among the special registers."""
+    """Return the elements of an array that have words of their own, as the PVR has among the SPRs."""
     found = []
     for description, field in meanings:
         if description == owner and field.startswith(f"{array}[") and field.endswith("]"):

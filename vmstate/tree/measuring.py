@@ -1,4 +1,4 @@
-"""Payloads measured by declarations: how a stream without a vmdesc is taken apart."""
+"""Payloads measured by declarations, to take apart a stream without a vmdesc."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ITEM_MARKS = frozenset(
 
 
 class Measured:
-    """A resolver for the reader (:class:`vmstate.stream.resolve.Resolver`) made of declarations."""
+    """A resolver for the reader (:class:`vmstate.stream.resolve.Resolver`), made from declarations."""
 
     def __init__(self, declarations: Declarations) -> None:
         self.declarations = declarations
@@ -32,10 +32,10 @@ class Measured:
     def measure(
         self, idstr: str, instance_id: int, version_id: int, data: memoryview, payload_start: int
     ) -> int | None:
-        """The end of the payload by the first declaration after which something begins; else by the first."""
+        """Return the payload's end by the first declaration that an item follows, else by the first."""
         first: int | None = None
         failed: StreamError | None = None
-        for declared in self.declarations.candidates(self._told(data), idstr, instance_id, version_id):
+        for declared in self.declarations.candidates(self._facts_of(data), idstr, instance_id, version_id):
             try:
                 end = _end(declared, data, payload_start, version_id)
             except StreamError as error:
@@ -48,8 +48,8 @@ class Measured:
             raise failed
         return first
 
-    def _told(self, data: memoryview) -> StreamFacts:
-        """What the beginning of the stream tells; read once, as one resolver serves one stream."""
+    def _facts_of(self, data: memoryview) -> StreamFacts:
+        """Return the facts at the beginning of the stream, read once: a resolver serves one stream."""
         if self._facts is None:
             self._facts = _read_facts(data)
         return self._facts
@@ -72,7 +72,7 @@ def _end(declared: Declared, data: memoryview, start: int, version_id: int) -> i
     try:
         plan_of(declared.description).load(cur, state, version_id)
     except (AttributeError, LookupError, TypeError, ValueError) as why:
-        message = f"the declaration asks for more than the stream tells: {why}"
+        message = f"the declaration needs more than the stream contains: {why}"
         raise Unsupported(message, offset=start) from None
     return cur.pos
 

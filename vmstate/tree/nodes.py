@@ -1,7 +1,7 @@
-"""Nodes of the tree that a whole stream is: made when someone looks, and every byte in one of them.
+"""Nodes of a whole stream's tree: made on demand, and every byte belongs to one.
 
-The kinds of :class:`vmstate.describe.nodes.Node`, and for what is around devices: ``item`` (a part of the
-framing), ``header``, ``footer``, ``pages`` (a run of page records), ``opaque`` (bytes without a meaning).
+They have the kinds of :class:`vmstate.describe.nodes.Node` and, around devices, ``item`` (a part of the
+framing), ``header``, ``footer``, ``pages`` (a run of page records) and ``opaque`` (bytes without a meaning).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Expand = Callable[[], "list[Node]"]
 
 @dataclass(slots=True)
 class Branch(Node):
-    """A node whose children are found when they are first asked for."""
+    """A node whose children are made when they are first used."""
 
     expand: Expand | None = None
 
@@ -30,12 +30,12 @@ class Branch(Node):
 
 
 def leaf(name: str, kind: str, start: int, size: int, value: object = None) -> Node:
-    """A field of the framing: ``kind`` is its wire type."""
+    """Return a field of the framing; ``kind`` is its wire type."""
     return Node(name, "field", kind, start, start + size, value)
 
 
 def is_open(node: Node) -> bool:
-    """Whether a node has others inside, without making those of uniform arrays."""
+    """Return True if a node has others inside; those of uniform arrays are not made for it."""
     return bool(node.nodes) or isinstance(node.value, WireRecords) or _expandable(node)
 
 
@@ -44,15 +44,15 @@ def _expandable(node: Node) -> bool:
 
 
 def is_uniform(node: Node) -> bool:
-    """Whether a node is a large array of like things, which stays closed unless somebody asks."""
+    """Return True if a node is a large array of uniform elements, which is not opened by default."""
     return isinstance(node.value, WireRecords) or (node.kind == "array" and _expandable(node))
 
 
 def leaves(node: Node, *, uniform: bool = False) -> Iterator[Node]:
-    """The nodes without others inside, in wire order; those of uniform arrays of structs only if asked for.
+    """Yield the nodes without others inside, in wire order; ``uniform``: also those of arrays of structs.
 
-    Bytes of a node that none of its children has get a node of their own, named ``(marker)``: the marks
-    between a queue's elements are such.
+    Bytes of a node that belong to none of its children, such as the marks between a queue's elements, get a
+    node of their own, named ``(marker)``.
     """
     if not is_open(node) or (is_uniform(node) and not uniform):
         if node.end > node.start:
@@ -69,14 +69,14 @@ def leaves(node: Node, *, uniform: bool = False) -> Iterator[Node]:
 
 
 def marker(start: int, end: int) -> Node:
-    """Bytes between a composite's elements: what says that another one follows, or none."""
+    """Return the node of the bytes between a composite's elements, which say if another one follows."""
     return Node("(marker)", "field", "marker", start, end)
 
 
 def element(node: Node, index: int) -> Node | None:
-    """One element of an array's node; None beyond its end.
+    """Return one element of an array's node; None beyond its end.
 
-    Elements of arrays of numbers have no nodes until they are asked for here.
+    Nodes for the elements of an array of numbers are made only here.
     """
     value = node.value
     if isinstance(value, WireArray):
@@ -108,7 +108,7 @@ def _one_record(node: Node, records: WireRecords, index: int) -> Node | None:
 
 
 def tiles(start: int, end: int, nodes: Iterable[Node], name: Callable[[int, int], Node]) -> list[Node]:
-    """``nodes`` (in order) with a node made by ``name`` for every span between them."""
+    """Return ``nodes`` (in order) with a node made by ``name`` for every span between them."""
     filled = []
     at = start
     for node in nodes:

@@ -1,9 +1,9 @@
 """Paths to things in a stream: ``cpu[0]/compat.compat_pvr``, ``spapr/cap/htm.mig.caps[0x00]``, ``ram``.
 
-A path is the section's name and instance, ``/`` and a subsection (without the section's own name if it begins
-so), ``.`` and a field, ``[n]`` and an element.  Section, subsection and field names contain these signs
-themselves, so a path is never parsed: it is matched against the tree.  When the full name of a field does not
-fit, its last part does (``cpu[0].gpr`` for ``env.gpr``); the only instance need not be named.
+A path is the section's name and instance, ``/`` and a subsection (without the section's name at its
+beginning), ``.`` and a field, ``[n]`` and an element.  Section, subsection and field names contain these
+characters themselves, so a path is never parsed: it is matched against the tree.  The last part of a field's
+name is enough (``cpu[0].gpr`` for ``env.gpr``); the only instance need not be named.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PathError(VmstateError, KeyError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a path leads: ``chain`` are the nodes from the top of the tree to the thing itself."""
+    """The end of a path: ``chain`` are the nodes from the top of the tree to the one that is meant."""
 
     path: str
     chain: tuple[Node, ...]
@@ -42,18 +42,18 @@ class Place:
 
     @property
     def node(self) -> Node:
-        """The thing itself."""
+        """The node that the path means."""
         return self.chain[-1]
 
     @property
     def owner(self) -> Node:
-        """The innermost section or subsection around the thing (or it itself)."""
+        """The innermost section or subsection around the node, or the node itself."""
         kinds = ("section", "subsection", "item")
         return next((n for n in reversed(self.chain) if n.kind in kinds), self.chain[0])
 
 
 def joined(path: str, owner: str, node: Node) -> str:
-    """The path of a child: ``owner`` is the name of the description around it."""
+    """Return the path of a child; ``owner`` is the name of the description around it."""
     if node.name.startswith("["):
         return path + node.name
     if node.kind == "subsection":
@@ -62,12 +62,12 @@ def joined(path: str, owner: str, node: Node) -> str:
 
 
 def inner_owner(owner: str, node: Node) -> str:
-    """The name of the description that a node's children belong to."""
+    """Return the name of the description that a node's children belong to."""
     return node.name if node.kind == "subsection" else owner
 
 
 def find(contents: Contents, text: str) -> list[Place]:
-    """Every place that a path may mean; PathError, with what is nearest, when there is none."""
+    """Return every place that a path may mean; PathError, with the nearest names, if there is none."""
     finder = _Finder(contents)
     places = finder.find(text)
     if not places:
@@ -76,7 +76,7 @@ def find(contents: Contents, text: str) -> list[Place]:
 
 
 def find_one(contents: Contents, text: str) -> Place:
-    """The one place that a path means; PathError when there are several."""
+    """Return the one place that a path means; PathError if there are several, or none."""
     places = find(contents, text)
     if len(places) > 1:
         names = ", ".join(place.path for place in places[:_MOST_SUGGESTED])
@@ -85,7 +85,7 @@ def find_one(contents: Contents, text: str) -> Place:
 
 
 def find_below(place: Place, owner: str, rest: str) -> list[Place]:
-    """What ``rest`` of a path leads to from a place; ``owner``: the name of the description around it."""
+    """Return the places that ``rest`` leads to from a place; ``owner``: the description around that place."""
     finder = _Finder(None)
     places = list(finder.inside(place, owner, rest))
     if not places:
@@ -94,7 +94,7 @@ def find_below(place: Place, owner: str, rest: str) -> list[Place]:
 
 
 def walk(contents: Contents, *, uniform: bool = False) -> Iterator[Place]:
-    """Every node of the tree with its path, in wire order."""
+    """Yield every node of the tree with its path, in wire order."""
     for item in contents.nodes:
         section = contents.by_start.get(item.start) if item.kind == "section" else None
         owner = contents.decoded(section).root.name if section is not None else item.name
@@ -102,7 +102,7 @@ def walk(contents: Contents, *, uniform: bool = False) -> Iterator[Place]:
 
 
 def below(place: Place, owner: str, *, uniform: bool = False) -> Iterator[Place]:
-    """A place and all inside it; the elements of uniform arrays of structs only if asked for."""
+    """Yield a place and everything inside it; ``uniform``: also the elements of arrays of structs."""
     yield place
     node = place.node
     if is_uniform(node) and not uniform:
@@ -120,7 +120,7 @@ class _Finder:
 
     @property
     def contents(self) -> Contents:
-        """The stream that is searched (not when only one thing is)."""
+        """The stream that is searched; not available if only one place is."""
         assert self._contents is not None
         return self._contents
 
@@ -135,14 +135,14 @@ class _Finder:
         return exact or found
 
     def _packaged(self, text: str) -> Iterator[Place]:
-        """Sections inside packages are found by their own names too."""
+        """Find sections inside packages by their own names too."""
         top = {item.start for item in self.contents.nodes}
         for section in self.contents.stream.sections:
             if section.start not in top:
                 yield from self._in_item(self.contents.node(section), text)
 
     def _foreign(self, text: str) -> Iterator[Place]:
-        """Subsections that are not called after their section: spapr_option_vector_ov5_cas is spapr's."""
+        """Find subsections that are not named after their section: spapr_option_vector_ov5_cas of spapr."""
         for section in self.contents.stream.sections:
             item, decoded = self.contents.node(section), self.contents.decoded(section)
             owner = decoded.root.name
@@ -165,7 +165,7 @@ class _Finder:
 
     @staticmethod
     def _after_label(item: Node, section: Section | None, text: str) -> list[str]:
-        """What is left of the path after the item's name, for each way in which that can be read."""
+        """Return the rest of the path after the item's name, for each way to read that name."""
         rests = []
         if _begins(text, item.name):
             rests.append(text[len(item.name) :])
@@ -180,7 +180,7 @@ class _Finder:
         return list(dict.fromkeys(rests))
 
     def inside(self, place: Place, owner: str, rest: str) -> Iterator[Place]:
-        """The places that the rest of a path may lead to from here."""
+        """Yield the places that the rest of a path may lead to from a place."""
         self._note(place)
         bracket = _BRACKET.match(rest)
         if bracket:
@@ -227,7 +227,7 @@ def _begins(text: str, name: str) -> bool:
 
 
 def _names(child: Node, owner: str, sign: str, full: bool) -> Iterator[str]:
-    """The names under which a child may be called after ``sign``."""
+    """Yield the names by which a path may mean a child after ``sign``."""
     if full:
         if child.kind == "subsection" and sign == "/":
             yield child.name.removeprefix(owner + "/")
@@ -260,9 +260,9 @@ _SECTION = re.compile(r"[^.\[]*(?P<instance>\[\d+\])?")
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether a path, or something around it, fits a glob: ``*`` any text, ``?`` any sign; ``[`` is itself.
+    """Return True if a path, or a place around it, fits a glob: ``*`` any text, ``?`` any character.
 
-    Instances and element numbers may be left out of the pattern.
+    ``[`` stands for itself.  Instances and element numbers may be left out of the pattern.
     """
     glob = _glob(pattern)
     if glob.fullmatch(path) or glob.fullmatch(_BRACKET.sub("", path)):
@@ -270,5 +270,5 @@ def matches(pattern: str, path: str) -> bool:
     section = _SECTION.match(path)
     if "[0]" not in pattern or section is None or section["instance"]:
         return False
-    # A section's only instance is not written.
+    # A section's only instance is not part of its name.
     return _glob(_ONLY.sub(r"\1", pattern, count=1)).fullmatch(path) is not None

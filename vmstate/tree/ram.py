@@ -36,7 +36,7 @@ class PageRun:
 
 
 def ram_nodes(stream: Stream, section: Section, ram: Ram) -> list[Node]:
-    """The nodes of one of the ram sections' payloads."""
+    """Return the nodes of a ram section's payload."""
     start, end = section.payload_start, section.payload_end
     nodes: list[Node] = []
     if section.kind in (SectionType.START, SectionType.FULL) and ram.blocks:
@@ -63,7 +63,7 @@ def _runs(stream: Stream, ram: Ram, start: int, end: int) -> list[Node]:
 
 
 def _setup(stream: Stream, ram: Ram, start: int, limit: int) -> list[Node]:
-    """The block list: its length in bytes, then the blocks."""
+    """Return the nodes of the block list: its length in bytes, then the blocks."""
     nodes = [leaf("total_and_flag", "uint64", start, 8, WORD.unpack_from(stream.data, start)[0])]
     if ram.version < 4:
         return nodes
@@ -102,7 +102,7 @@ def _block(name: str, block: RamBlock, at: int) -> Node:
 
 
 def _named_gaps(stream: Stream, nodes: list[Node], start: int, end: int) -> list[Node]:
-    """Fill what lies between with the marks that stand there; anything else has no meaning."""
+    """Fill the gaps between nodes with the marks in them; other bytes there have no meaning."""
     filled: list[Node] = []
     at = start
     for node in [*nodes, Node("", "", "", end, end)]:
@@ -114,7 +114,7 @@ def _named_gaps(stream: Stream, nodes: list[Node], start: int, end: int) -> list
 
 
 def _gap(stream: Stream, start: int, end: int) -> list[Node]:
-    """Marks, and what of guest memory went by through a pipe without being kept."""
+    """Return the marks in a gap, and the guest memory that came through a pipe and was not kept."""
     found: list[Node] = []
     at = start
     elided = stream.elided

@@ -1,7 +1,7 @@
-"""Counts and lengths: what they count grows or shrinks with them, and the vmdesc follows.
+"""Counts and lengths: the arrays and buffers that they count are resized, and the vmdesc is updated.
 
-Only our declarations say which field counts which, so this needs one that reads the section and that gives
-the vmdesc's very text.
+Only a declaration says which field counts which.  It must read the section, and give the exact text of its
+entry in the vmdesc.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _MOST = 1 << 24
 
 @dataclass(frozen=True)
 class Recounted:
-    """A section's payload and entry as they are with another count; ``entry`` is None without a vmdesc."""
+    """A section's payload and entry with another count; ``entry`` is None without a vmdesc."""
 
     payload: bytes
     entry: bytes | None
 
 
 def counted_by(contents: Contents, place: Place) -> tuple[Decoded, Field, list[Field]] | None:
-    """The section by our declaration, the field at ``place``, and those that it counts; None if none."""
+    """Return the section by our declaration, the field at ``place``, and those it counts; None if none."""
     section = place.section
     inside = place.chain[1:-1]
     if section is None or any(node.kind != "subsection" for node in inside):
@@ -52,9 +52,9 @@ def _field(owner: VMStateDescription | None, name: str) -> Field | None:
 
 
 def recount(contents: Contents, decoded: Decoded, field: Field, users: list[Field], value: int) -> Recounted:
-    """The section with that count; new elements are zeros.
+    """Return the section with another count; new elements are zeros.
 
-    Unsupported when it cannot be told what the vmdesc would be, or what new elements are.
+    Raises Unsupported if the vmdesc, or the kind of the new elements, cannot be determined.
     """
     section, state = decoded.section, decoded.state
     entry = contents.entries.text_of(section)
@@ -97,7 +97,7 @@ def _resized(field: Field, value: Any, count: int) -> Any:
         return value[:count]
     if isinstance(value, int):
         return value & ((1 << count) - 1)
-    raise Unsupported(f"{field.name} cannot grow: what its new elements are is not known")
+    raise Unsupported(f"{field.name} cannot grow: the kind of its elements is not known")
 
 
 def _cut(raw: bytes | bytearray | memoryview, size: int) -> bytes:
@@ -105,7 +105,7 @@ def _cut(raw: bytes | bytearray | memoryview, size: int) -> bytes:
 
 
 def common(one: bytes, other: bytes) -> int:
-    """How many bytes are the same at the beginning of both."""
+    """Return the number of equal bytes at the beginning of both."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

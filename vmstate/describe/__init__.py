@@ -1,4 +1,4 @@
-"""Declaring device state: one declaration writes and reads the bytes, as QEMU's does."""
+"""Declarations of device state: one declaration writes and reads the bytes, as in QEMU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uniform arrays that stay on the wire until someone looks: views, never lists of boxed numbers."""
+"""Uniform arrays as views of the stream's bytes; an element is converted when it is used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _zero_block(bits: int) -> memoryview:
 
 
 def zeros(size: int) -> memoryview:
-    """``size`` zero bytes; all callers share their memory, so large ones cost nothing."""
+    """Return ``size`` zero bytes; all callers share their memory, so large ones cost nothing."""
     return _zero_block(max(16, (size - 1).bit_length() if size else 0))[:size]
 
 
@@ -34,10 +34,10 @@ def _item(code: str) -> struct.Struct:
 
 
 class WireArray(Sequence[Any]):
-    """Big-endian numbers of one width (``code`` as in :mod:`struct`), read where they lie.
+    """A view of big-endian numbers of one width; ``code`` is a format character of :mod:`struct`.
 
-    Assigning to an element first copies the bytes; the stream itself is never changed.  EncodeError tells
-    of a value that does not fit.
+    Assigning to an element first copies the bytes: the stream itself never changes.  A value that does not
+    fit raises EncodeError.
     """
 
     __slots__ = ("_item", "code", "raw")
@@ -49,18 +49,18 @@ class WireArray(Sequence[Any]):
 
     @classmethod
     def filled(cls, code: str, count: int, value: int = 0) -> WireArray:
-        """``count`` elements of one value."""
+        """Return an array of ``count`` elements with the same value."""
         item = _item(code)
         return cls(code, item.pack(value) * count if value else zeros(item.size * count))
 
     @property
     def width(self) -> int:
-        """Bytes of an element."""
+        """The number of bytes of an element."""
         return self._item.size
 
     @property
     def type_name(self) -> str:
-        """The element's wire type as the vmdesc names it."""
+        """The wire type of the elements, by its name in the vmdesc."""
         return "bool" if self.code == "?" else f"{'' if self.code.islower() else 'u'}int{8 * self.width}"
 
     def __len__(self) -> int:
@@ -106,7 +106,7 @@ class WireArray(Sequence[Any]):
     __hash__ = None  # type: ignore[assignment]
 
     def numpy(self) -> numpy.ndarray[Any, Any]:
-        """The same bytes as a numpy array, not copied."""
+        """Return the same bytes as a numpy array, without a copy."""
         import numpy
 
         return numpy.frombuffer(self.raw, dtype=_dtype(self.code))
@@ -125,7 +125,7 @@ def _dtype(code: str) -> str:
 
 
 class WireRecords(Sequence[Any]):
-    """Structs of one fixed layout, read where they lie; an element is a :class:`WireRecord`."""
+    """A view of structs with one fixed layout; an element is a :class:`WireRecord`."""
 
     __slots__ = ("item", "names", "raw")
 
@@ -149,12 +149,12 @@ class WireRecords(Sequence[Any]):
         return WireRecord(self, index)
 
     def column(self, name: str) -> list[Any]:
-        """One member of all elements."""
+        """Return one member of all elements."""
         k = self.names.index(name)
         return [row[k] for row in self.item.iter_unpack(self.raw)]
 
     def assign(self, index: int, name: str, value: Any) -> None:
-        """Set one member of one element; copies the bytes first.  Raises EncodeError if it does not fit."""
+        """Copy the bytes, and set a member of an element.  Raises EncodeError if the value does not fit."""
         if name not in self.names:
             raise AttributeError(name)
         if self.raw.readonly:
@@ -187,7 +187,7 @@ class WireRecords(Sequence[Any]):
 
 
 class WireRecord:
-    """One struct of a :class:`WireRecords`: its members are attributes."""
+    """One struct of a :class:`WireRecords`; its members are attributes."""
 
     __slots__ = ("_index", "_records")
     _records: WireRecords

@@ -32,7 +32,7 @@ def _check_window(cur: Cursor, field: Field, plan: Plan) -> int:
 
 
 class TmpInfo(Info):
-    """The description works on a scratch object made from the parent; its version is the field's."""
+    """A description that works on a scratch object made from the parent, at the field's version."""
 
     name = "tmp"
     lasting = False
@@ -48,11 +48,11 @@ class TmpInfo(Info):
 
 
 class QueueInfo(Info):
-    """A byte 1 before each element, a byte 0 at the end; the value is a list of element states."""
+    """A byte 1 before each element and a byte 0 at the end; the value is a list of states."""
 
     def __init__(self, name: str, *, explains: bool) -> None:
         self.name = name
-        self._explains = explains  # a list says which element failed, a queue does not
+        self._explains = explains  # QEMU names the failed element of a list, but not of a queue
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> list[Any]:
         plan = _plan(field)
@@ -81,7 +81,7 @@ class QueueInfo(Info):
 
 
 class TreeInfo(Info):
-    """u32 count; byte 1, key, value for each node; byte 0.  The value is a list of (key, value)."""
+    """A u32 count; byte 1, key and value of each node; byte 0.  The value is a list of (key, value)."""
 
     name = "gtree"
 
@@ -94,8 +94,8 @@ class TreeInfo(Info):
         nodes: list[tuple[Any, Any]] = []
         while cur.byte():
             if len(nodes) >= count:
-                # The loader leaves its loop here, then finds more nodes than were announced.
-                message = "more nodes than announced"
+                # QEMU's loader leaves its loop here, then finds more nodes than the count.
+                message = "more nodes than the count says"
                 raise cur.fail(TreeInconsistent(field.name), message, offset=start, expected=count)
             key = UINT64.get(cur, field, state, 0, None) if key_plan is None else Record()
             value = field.make(state) if field.make is not None else Record()
@@ -107,7 +107,7 @@ class TreeInfo(Info):
         if len(nodes) != count:
             raise cur.fail(
                 TreeInconsistent(field.name),
-                "another number of nodes than announced",
+                "the number of nodes differs from the count",
                 offset=start,
                 expected=count,
                 found=len(nodes),
@@ -137,7 +137,7 @@ class TreeInfo(Info):
 
 
 def with_node(cur: Cursor, index: int, plan: Plan, element: Any, version: int) -> None:
-    """Load one element, noting it in the tree if there is one."""
+    """Load one element, and add it to the tree if there is one."""
     tree = cur.tree
     if tree is None:
         plan.load(cur, element, version)
@@ -157,21 +157,21 @@ GTREE = TreeInfo()
 
 
 def Tmp(vmsd: VMStateDescription, make: Callable[[Any], Any], version_id: int = 0) -> Field:
-    """State that lives only while it is moved (VMSTATE_WITH_TMP).
+    """Declare state that exists only while it is saved or loaded (VMSTATE_WITH_TMP).
 
-    ``make(parent)`` gives a scratch object, which the description's hooks fill from, or unload into,
-    the parent.
+    ``make(parent)`` returns a scratch object.  The description's hooks fill it from the parent, or copy its
+    contents to the parent.
     """
     return Field("tmp", TMP, vmsd, attr=f"tmp:{vmsd.name}", make=make, version_id=version_id)
 
 
 def QTailQ(name: str, vmsd: VMStateDescription, version_id: int = 1, **more: Any) -> Field:
-    """A queue: a byte 1 before each element, a byte 0 at the end (VMSTATE_QTAILQ_V)."""
+    """Declare a queue: a byte 1 before each element, a byte 0 at the end (VMSTATE_QTAILQ_V)."""
     return Field(name, QTAILQ, vmsd, version_id=version_id, **{"attr": attribute(name), **more})
 
 
 def QList(name: str, vmsd: VMStateDescription, version_id: int = 1, **more: Any) -> Field:
-    """A list, on the wire like a queue (VMSTATE_QLIST_V)."""
+    """Declare a list, on the wire like a queue (VMSTATE_QLIST_V)."""
     return Field(name, QLIST, vmsd, version_id=version_id, **{"attr": attribute(name), **more})
 
 
@@ -182,7 +182,7 @@ def GTree(
     version_id: int = 1,
     **more: Any,
 ) -> Field:
-    """A tree: u32 count, then byte 1, key, value for each, then byte 0 (VMSTATE_GTREE_V).
+    """Declare a tree: u32 count, then byte 1, key, value for each, then byte 0 (VMSTATE_GTREE_V).
 
     The value is a list of ``(key, value)`` in the tree's order; without a ``key`` description keys are u64.
     """

@@ -1,9 +1,9 @@
-"""A description as a `construct` declaration: a second, independent codec, and one for users of construct.
+"""A description as a `construct` declaration: a second, independent codec.
 
 The result parses a section's payload into a Container whose keys are the fields' attributes, and builds
-it again.  Subsections stand, in wire order, in a list under ``subsections``, each with its ``idstr``,
-``version_id`` and ``state``.  What is not on the wire (counts, null pointers, facts that ``exists`` tests
-ask for) comes from ``local``, the destination's state object::
+it again.  Subsections are listed in wire order under ``subsections``, each with its ``idstr``, ``version_id``
+and ``state``.  Facts that are not on the wire (counts, null pointers, the attributes that ``exists`` tests
+use) come from ``local``, the destination's state object::
 
     as_construct(IRQS).parse(payload, local=device)
 
@@ -49,16 +49,16 @@ _CODES = {"i": "l", "I": "L"}  # construct spells 32-bit numbers so
 
 
 def as_construct(vmsd: VMStateDescription, version_id: int | None = None) -> Construct:
-    """The declaration of a resolved description, for payloads of ``version_id`` (by default its own).
+    """Return the construct declaration of a resolved description, for payloads of ``version_id``.
 
-    Raises DeclarationError if the description still varies by release, or has a wire type that is
-    neither numbers, raw bytes nor made of descriptions.
+    ``version_id`` is the description's own by default.  Raises DeclarationError if the description still
+    varies by release, or has a wire type other than numbers, raw bytes and descriptions.
     """
     return _body(vmsd, settled(vmsd.version_id) if version_id is None else version_id)
 
 
 def container_of(vmsd: VMStateDescription, state: Any, version_id: int | None = None) -> Container:
-    """A decoded state as the Container that ``as_construct(vmsd).build`` takes: lists, bytes, numbers."""
+    """Return a decoded state as the Container that ``as_construct(vmsd).build`` takes."""
     version = settled(vmsd.version_id) if version_id is None else version_id
     return Container(_members_of(vmsd, state, version))
 
@@ -94,7 +94,7 @@ def _version(field: Field, vmsd: VMStateDescription) -> int:
 def _member(field: Field, version_id: int) -> Construct:
     declared, name, exists = _elements(field), member_name(field), field.exists
     if exists is not None:
-        # Several fields may share an attribute: one that is absent keeps what another one read.
+        # Several fields may share an attribute: an absent one keeps the value of the other.
         absent = Computed(lambda ctx: ctx.get(name))
         declared = Uncompiled(
             construct.IfThenElse(lambda ctx: exists(Scope(ctx), version_id), declared, absent)
@@ -104,7 +104,7 @@ def _member(field: Field, version_id: int) -> Construct:
 
 
 def member_name(field: Field) -> str | None:
-    """The key of a field's value: its attribute, with the part of it that is on the wire."""
+    """Return the key of a field's value: its attribute, with the part of it that is on the wire."""
     if field.attr is None:
         return None
     if field.index is not None:
@@ -174,11 +174,11 @@ def _within(subcon: Construct, vmsd: VMStateDescription, version_id: int) -> Con
     return Uncompiled(focused)
 
 
-# ---- what is asked of the state
+# ---- facts from the state
 
 
 def _local(ctx: Container) -> Any:
-    """The local object of a description: its user's, or what its parent found for it."""
+    """Return the local object of a description: the caller's, or the one that its parent found."""
     above = ctx["_"]
     return above.get("local") if above is ctx["_params"] else above.get("_next")
 
@@ -188,7 +188,7 @@ def _held(ctx: Container, field: Field) -> Any:
 
 
 def _child(ctx: Container, field: Field) -> Any:
-    """The local object of a nested description, if there is any."""
+    """Return the local object of a nested description; None if there is none."""
     known = _held(ctx, field)
     index = field.index if field.count is None else field.start + ctx["_index"]
     if index is None or known is None:
@@ -199,7 +199,7 @@ def _child(ctx: Container, field: Field) -> Any:
 
 
 def _is_null(field: Field) -> Asked:
-    """A null pointer is one on both sides: while building the value tells, while parsing the local object."""
+    """Return the test for a null pointer: by the value when building, by the local object when parsing."""
     name = member_name(field)
 
     def test(ctx: Container) -> bool:

@@ -1,4 +1,4 @@
-"""The pieces that `construct` does not have: null markers, bitmaps, marked queues, trees, version windows."""
+"""Pieces that `construct` lacks: null markers, bitmaps, marked queues, trees, version windows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vmstate.describe.infos import NULL_MARKER, VALID_MARKER
 
 
 class Scope:
-    """A state as far as it is known: what was read (or will be built), then the local object."""
+    """The known part of a state: the values read so far (or to be built), then the local object."""
 
     __slots__ = ("_ctx",)
 
@@ -29,7 +29,7 @@ class Scope:
 
 
 class Window(Construct):
-    """No bytes: the version must lie in the description's window (vmstate_load_state)."""
+    """No bytes: the version must be in the description's window (vmstate_load_state)."""
 
     def __init__(self, vmsd: VMStateDescription, version_id: int) -> None:
         super().__init__()
@@ -97,12 +97,12 @@ class Null(Adapter):
 
 
 class Maybe(Subconstruct):
-    """A marker that tells whether an element follows; None if not (vmstate_ptr_marker_load)."""
+    """A marker, and an element if the marker announces one; else None (vmstate_ptr_marker_load)."""
 
     def _parse(self, stream: Any, context: Container, path: str) -> Any:
         marker = construct.Byte._parse(stream, context, path)  # noqa: SLF001
         if marker not in (NULL_MARKER, VALID_MARKER):
-            raise construct.CheckError(f"{marker:#x} is no pointer's marker", path=path)
+            raise construct.CheckError(f"{marker:#x} is not a pointer's marker", path=path)
         return None if marker == NULL_MARKER else self.subcon._parse(stream, context, path)  # noqa: SLF001
 
     def _build(self, obj: Any, stream: Any, context: Container, path: str) -> Any:
@@ -146,7 +146,7 @@ class Counted(Adapter):
 
     def _decode(self, obj: Container, context: Container, path: str) -> list[Any]:
         if obj["count"] != len(obj["nodes"]):
-            message = f"{obj['count']} nodes announced, {len(obj['nodes'])} found"
+            message = f"the count is {obj['count']}, but there are {len(obj['nodes'])} nodes"
             raise construct.CheckError(message, path=path)
         return list(obj["nodes"])
 
@@ -155,7 +155,7 @@ class Counted(Adapter):
 
 
 class Known(Subconstruct):
-    """Hands a nested description the local object that ``child`` finds for it."""
+    """Gives a nested description the local object that ``child`` finds for it."""
 
     def __init__(self, subcon: Construct, child: Any) -> None:
         super().__init__(subcon)

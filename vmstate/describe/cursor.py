@@ -1,4 +1,4 @@
-"""Where a codec reads and writes: a position in a buffer, and a list of segments."""
+"""The places that a codec reads from and writes to: a position in a buffer, a list of segments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WORD = struct.Struct(">I")
 
 
 def signed(number: int, bits: int = 32) -> int:
-    """``number`` as C takes it for a signed integer of so many bits."""
+    """Return ``number`` as C converts it to a signed integer of ``bits`` bits."""
     half = 1 << (bits - 1)
     return (number + half) % (2 * half) - half
 
@@ -25,13 +25,13 @@ def signed(number: int, bits: int = 32) -> int:
 class Cursor:
     """A reading position in ``data``; never reads at or beyond ``end``.
 
-    ``judge``: true when a destination loads (hooks run, ``equal`` fields compare), false when a
-    stream is only decoded.  ``diagnostics`` collects what happened, in order.
-    ``tree``: if set, every field is noted there with its offsets.
+    ``judge``: True if a destination loads (hooks run, ``equal`` fields compare), False if a stream is only
+    decoded.  ``diagnostics``: everything that a loader reports, in order.  ``tree``: if set, collects every
+    field with its offsets.
 
-    ``short`` is QEMU's file error: for a judge, a small read past the end gives zeros and sets it
-    (qemu_get_byte, migration/qemu-file.c); the field that was being loaded then fails.
-    ``by_hand``: it does not, as no description is loaded, but code that does not look for that error.
+    ``short`` is QEMU's file error: for a judge, a small read past the end returns zeros and sets it
+    (qemu_get_byte, migration/qemu-file.c); the field that is being loaded then fails.  ``by_hand``: the
+    reader is not a description but code that does not check for that error.
     """
 
     __slots__ = ("by_hand", "data", "diagnostics", "end", "judge", "pos", "short", "tree")
@@ -66,9 +66,9 @@ class Cursor:
         self.diagnostics.append(Printed(line))
 
     def take(self, size: int) -> memoryview:
-        """The next ``size`` bytes, not copied.  Raises Truncated if they are not all there.
+        """Return the next ``size`` bytes, not copied.  Raises Truncated if there are fewer.
 
-        By hand, what is not there is zero; who reads so takes no ``size`` unseen from the stream.
+        With ``by_hand``, missing bytes are zero; such a reader takes no unchecked ``size`` from the stream.
         """
         pos = self.pos
         if not 0 <= size <= self.end - pos:
@@ -80,7 +80,7 @@ class Cursor:
         return self.data[pos : pos + size]
 
     def number(self, size: int) -> memoryview | bytes:
-        """Like take for the few bytes of a number, but a judge's short reads give zeros and set ``short``."""
+        """Return the bytes of a number; a judge's read past the end returns zeros and sets ``short``."""
         pos = self.pos
         if size <= self.end - pos:
             self.pos = pos + size
@@ -92,7 +92,7 @@ class Cursor:
         return (bytes(self.data[pos : self.end]) + _ZERO)[:size]
 
     def byte(self) -> int:
-        """The next byte."""
+        """Return the next byte."""
         pos = self.pos
         if pos < self.end:
             self.pos = pos + 1
@@ -100,7 +100,7 @@ class Cursor:
         return self.number(1)[0]
 
     def word(self) -> int:
-        """The next 32 bits."""
+        """Return the next 32 bits as a number."""
         pos = self.pos
         if self.end - pos >= _WORD.size:
             self.pos = pos + _WORD.size
@@ -109,7 +109,7 @@ class Cursor:
         return int.from_bytes(self.number(_WORD.size), "big")
 
     def peek(self) -> int:
-        """The next byte without consuming it; 0 past the end, where a judge has asked too much."""
+        """Return the next byte without consuming it; past the end 0, which sets ``short`` for a judge."""
         if self.pos < self.end:
             return self.data[self.pos]
         self.short = self.judge
@@ -117,10 +117,10 @@ class Cursor:
 
 
 class Writer:
-    """Bytes to be, as a list of segments; large views are kept, not copied, until they are joined.
+    """Written bytes as a list of segments; large views are not copied before they are joined.
 
     ``quiet``: run no hooks.  ``replay`` (quiet too): write a decoded state as it was read, with the
-    subsections that were there.
+    subsections that it came with.
     """
 
     __slots__ = ("parts", "quiet", "replay", "size")
@@ -137,5 +137,5 @@ class Writer:
         self.size += len(part)
 
     def join(self) -> bytes:
-        """All segments as one bytes object."""
+        """Return all segments as one bytes object."""
         return b"".join(self.parts)

@@ -24,7 +24,7 @@ ALWAYS_NEEDED = Span(since="3.1")
 
 
 class Record(SimpleNamespace):
-    """State without behaviour: what a description loads into when no device is at hand."""
+    """A state without behaviour; descriptions load into it if no device is given."""
 
 
 class Priority(IntEnum):
@@ -40,10 +40,10 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VMStateDescription:
-    """Name, versions, fields, subsections and hooks; anything may vary by release.
+    """Name, versions, fields, subsections and hooks, any of which may vary by release.
 
-    ``needed`` decides whether a section or subsection is sent.  Hooks take the state object and return
-    0 (or None) or a negative errno; ``post_load`` also takes the incoming version.
+    ``needed(state)`` decides if a section or subsection is sent.  Hooks take the state object and return
+    0, None or a negative errno; ``post_load`` also takes the incoming version.
     """
 
     name: str
@@ -68,7 +68,7 @@ class VMStateDescription:
     __repr__ = shown
 
     def at(self, release: Release | str) -> VMStateDescription:
-        """This description as ``release`` has it: no history left, nested descriptions included."""
+        """Return this description as of ``release``: no history remains, in nested descriptions either."""
         release = Release.parse(release)
         if release not in self._resolved:
             self._resolved[release] = self._resolve(release)

@@ -1,8 +1,8 @@
-"""The field vocabulary: what include/migration/vmstate.h has, as values.
+"""The field vocabulary: the macros of include/migration/vmstate.h as values.
 
-A field is a name, a wire type (or a description, for a struct), and a count.  ``UInt64("gpr")[32]`` is
-an array, ``UInt64("table")["nb_table"]`` one whose count another field holds.  ``attr`` is the attribute
-of the device's state object; by default the last part of the name.
+A field is a name, a wire type (or a description, for a struct), and a count.  ``UInt64("gpr")[32]`` is an
+array, ``UInt64("table")["nb_table"]`` an array whose count is in another attribute.  ``attr`` is the
+attribute of the device's state object, by default the last part of the name.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Exists = Callable[[Any, int], bool]
 
 
 def shown(declaration: Any) -> str:
-    """A declaration as its class and whatever differs from the defaults."""
-    told = (f for f in fields(declaration) if f.repr and getattr(declaration, f.name) is not f.default)
-    parts = (f"{f.name}={v!r}" for f in told if (v := getattr(declaration, f.name)) != f.default)
+    """Return a declaration as its class and the attributes that differ from the defaults."""
+    changed = (f for f in fields(declaration) if f.repr and getattr(declaration, f.name) is not f.default)
+    parts = (f"{f.name}={v!r}" for f in changed if (v := getattr(declaration, f.name)) != f.default)
     return f"{type(declaration).__name__}({', '.join(parts)})"
 
 
@@ -34,11 +34,11 @@ def shown(declaration: Any) -> str:
 class Field:
     """One line of a description (VMStateField).
 
-    ``count`` None: a single element; an int: an array; a str: the attribute that holds the count.
-    ``size``: bytes of a buffer (bits of a bitmap), or the attribute that holds it.
-    ``pointers``: of an array, each may be None; ``marked``: each has a marker before it.
-    ``multiply``: factor on a count or size from an attribute.  ``exists`` replaces the version test.
-    ``allocated``: the destination makes room when it loads, so many bytes for each element (VMS_ALLOC).
+    ``count``: None for a single element, an int for an array, a str for the attribute with the count.
+    ``size``: bytes of a buffer (bits of a bitmap), or the attribute with that number.
+    ``pointers``: the elements of an array may be None; ``marked``: each has a marker before it.
+    ``multiply``: a factor on a count or size from an attribute.  ``exists`` replaces the version test.
+    ``allocated``: bytes that the destination allocates for each element as it loads (VMS_ALLOC).
     """
 
     name: str
@@ -66,7 +66,7 @@ class Field:
     __repr__ = shown
 
     def __getitem__(self, count: int | str | tuple[int, ...]) -> Field:
-        """This field as an array: a fixed count, several dimensions, or the attribute with the count."""
+        """Return this field as an array: with a fixed count, several dimensions, or an attribute as count."""
         if self.count is not None:
             raise DeclarationError(f"{self.name} is an array already")
         if isinstance(count, tuple):
@@ -74,18 +74,18 @@ class Field:
         return replace(self, count=count)
 
     def times(self, factor: int) -> Field:
-        """Multiply the count (or the buffer's size) that is taken from an attribute."""
+        """Return this field with the count (or size) from an attribute multiplied by ``factor``."""
         return replace(self, multiply=factor)
 
     def part(self, start: int, count: int) -> Field:
-        """Only elements ``start`` … ``start + count`` of the attribute's array (SUB_ARRAY)."""
+        """Return this field as ``count`` elements of the attribute's array, from ``start`` on (SUB_ARRAY)."""
         return replace(self, start=start, count=count)
 
 
 def Allocated(field: Field, element: int = 1) -> Field:
-    """The destination makes room for what comes: ``element`` bytes of its memory for each (VMS_ALLOC).
+    """Declare that the destination allocates ``element`` bytes for each incoming element (VMS_ALLOC).
 
-    From 11.1 on a count is not negative any more: there is room, or the stream ends before.
+    From 11.1 on a count is never negative: the allocation succeeds, or the stream ends first.
     """
     return replace(field, allocated=History(element, ("11.1", 0)))
 
@@ -94,29 +94,29 @@ T = TypeVar("T", "Field", "VMStateDescription")
 
 
 def Since(points: Points, thing: T) -> T:
-    """``thing`` (a field or subsection) exists from these releases on."""
+    """Return ``thing`` (a field or subsection) as one that exists from these releases on."""
     return replace(thing, span=replace(thing.span, since=points))
 
 
 def Until(points: Points, thing: T) -> T:
-    """``thing`` (a field or subsection) exists before these releases only."""
+    """Return ``thing`` (a field or subsection) as one that exists only before these releases."""
     return replace(thing, span=replace(thing.span, until=points))
 
 
 def attribute(name: str) -> str:
-    """The attribute that a field name stands for: its last part, without index."""
+    """Return the attribute of a field name: its last part, without an index."""
     return name.rsplit(".", 1)[-1].rsplit(">", 1)[-1].split("[", 1)[0]
 
 
 def scalar(info: Info) -> Callable[..., Field]:
-    """A constructor of fields of that wire type, for types of one's own."""
+    """Return a maker of fields of a wire type, for types of your own."""
 
     def declare(
         name: str, version_id: int | History[int] = 0, *, attr: str | None = None, **more: Any
     ) -> Field:
         return Field(name, info, attr=attr or attribute(name), version_id=version_id, **more)
 
-    declare.__doc__ = f"A field of wire type {info.name!r}."
+    declare.__doc__ = f"Declare a field of wire type {info.name!r}."
     return declare
 
 
@@ -130,47 +130,47 @@ Double, Float64, Timer = scalar(infos.DOUBLE), scalar(infos.FLOAT64), scalar(inf
 
 
 def Struct(name: str, vmsd: VMStateDescription, version_id: int = 0, **more: Any) -> Field:
-    """An embedded description, always in its newest version (VMSTATE_STRUCT and its pointer forms)."""
+    """Declare an embedded description at its newest version (VMSTATE_STRUCT and its pointer forms)."""
     return Field(name, vmsd=vmsd, version_id=version_id, **{"attr": attribute(name), **more})
 
 
 def VStruct(
     name: str, vmsd: VMStateDescription, struct_version: int, version_id: int = 0, **more: Any
 ) -> Field:
-    """An embedded description in a version of its own (VMSTATE_VSTRUCT)."""
+    """Declare an embedded description at a version of its own (VMSTATE_VSTRUCT)."""
     return Struct(name, vmsd, version_id, struct_version=struct_version, **more)
 
 
 def Pointers(field: Field, *, allocated: bool = False) -> Field:
-    """An array of pointers: a null element is one byte, the marker ``'0'`` (VMSTATE_ARRAY_OF_POINTER).
+    """Declare an array of pointers; a null element is the byte ``'0'`` (VMSTATE_ARRAY_OF_POINTER).
 
-    Both sides must have null pointers at the same places, unless they are ``allocated`` by the
-    destination: then a marker ``'1'`` stands before each element (VMS_ARRAY_OF_POINTER_AUTO_ALLOC, 11.1).
+    Both sides must have null pointers in the same places, unless they are ``allocated`` by the destination:
+    then a marker ``'1'`` comes before each element (VMS_ARRAY_OF_POINTER_AUTO_ALLOC, 11.1).
     """
     return replace(field, pointers=True, marked=allocated)
 
 
 def Buffer(name: str, size: int | str, version_id: int = 0, *, start: int = 0, **more: Any) -> Field:
-    """Raw bytes: ``size`` of them, or as many as an attribute says; from ``start`` on (BUFFER, VBUFFER)."""
+    """Declare raw bytes, ``size`` of them or as many as an attribute says (VMSTATE_BUFFER, VBUFFER)."""
     kept = {"attr": attribute(name), **more}
     return Field(name, infos.BUFFER, size=size, start=start, version_id=version_id, **kept)
 
 
 def ByteArray(name: str, version_id: int = 0, **more: Any) -> Field:
-    """Bytes that say themselves how many they are (vmstate_info_g_byte_array)."""
+    """Declare bytes with their number in front of them (vmstate_info_g_byte_array)."""
     return Field(name, infos.BYTE_ARRAY, version_id=version_id, **{"attr": attribute(name), **more})
 
 
 def Unused(size: int, version_id: int = 0, **more: Any) -> Field:
-    """Bytes that mean nothing any more: written as zeros, skipped when read (VMSTATE_UNUSED)."""
+    """Declare bytes without meaning: written as zeros, skipped when read (VMSTATE_UNUSED)."""
     return Field("unused", infos.UNUSED, size=size, version_id=version_id, **more)
 
 
 def Bitmap(name: str, bits: int | str, version_id: int = 0, **more: Any) -> Field:
-    """A bitmap of so many bits, or as many as an attribute says; the value is an int (VMSTATE_BITMAP)."""
+    """Declare a bitmap of ``bits`` bits, or as many as an attribute says; an int (VMSTATE_BITMAP)."""
     return Field(name, infos.BITMAP, size=bits, version_id=version_id, **{"attr": attribute(name), **more})
 
 
 def Validate(name: str, test: Exists) -> Field:
-    """No bytes: loading (and saving) fails if ``test`` says no (VMSTATE_VALIDATE)."""
+    """Declare a check without bytes: loading and saving fail if ``test`` returns False (VMSTATE_VALIDATE)."""
     return Field(name, infos.BUFFER, count=0, exists=test, must_exist=True)

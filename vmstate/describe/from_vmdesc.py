@@ -1,7 +1,7 @@
-"""The JSON at the end of a stream -> descriptions that decode that very stream.
+"""Descriptions made from the JSON at the end of a stream, to decode that stream.
 
-Such a description is fixed: the vmdesc says what was written, not what might have been.  Whatever it
-calls by a type that we do not know is bytes of that type's name; sizes are always enough to go on.
+Such a description is fixed: the vmdesc describes the bytes that were written, not those that could have been.
+A field of an unknown type becomes bytes with that type's name, as the vmdesc always gives the size.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def whole_characters(text: bytes) -> bytes:
 
 
 def parse_json(text: bytes | bytearray | memoryview) -> Pairs:
-    """The vmdesc as nested lists of pairs: keys may repeat, and their order counts.
+    """Return the vmdesc as nested lists of pairs: keys may repeat, and their order counts.
 
     Raises StreamError if it is not a JSON object.
     """
@@ -56,7 +56,7 @@ class _Object(Pairs):
 
 
 def member(pairs: Pairs, key: str, kind: type, default: Any = None) -> Any:
-    """The first member of that name; raises StreamError if it has another type."""
+    """Return the first member of that name; raises StreamError if it has another type."""
     for k, value in pairs:
         if k == key:
             if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
@@ -68,7 +68,7 @@ def member(pairs: Pairs, key: str, kind: type, default: Any = None) -> Any:
 
 
 def from_vmdesc(entry: Pairs) -> VMStateDescription:
-    """The description of one entry of ``devices`` (or of ``configuration``).
+    """Return the description of an entry of ``devices``, or of the ``configuration`` object.
 
     Raises StreamError if the entry is not one that QEMU writes.
     """
@@ -77,7 +77,7 @@ def from_vmdesc(entry: Pairs) -> VMStateDescription:
 
 
 def _description(entry: Pairs, name: str, depth: int, owner: str = "") -> VMStateDescription:
-    """``owner``: what a subsection's attributes begin with, as it shares its state with its section."""
+    """Make a description; ``owner``: the prefix of a subsection's attributes in the section's state."""
     if depth == 0:
         raise StreamError(f"vmdescription: structs nested deeper than {MAX_DEPTH}", path=name)
     version = member(entry, "version", int, 0)
@@ -92,9 +92,9 @@ def _description(entry: Pairs, name: str, depth: int, owner: str = "") -> VMStat
             continue
         nth, own = seen[field.name], field.name
         seen[field.name] += 1
-        if total[own] > 1 and own in single:  # elements described one by one, without their number
+        if total[own] > 1 and own in single:  # elements described one by one, without a number
             own = f"{own}[{nth}]"
-        elif nth:  # null pointers split an array into entries of the same name
+        elif nth:  # null pointers split an array into entries of one name
             own = f"{own}#{nth}"
         fields[i] = replace(field, name=own, attr=f"{owner}{own}")
     subsections = []
@@ -152,7 +152,7 @@ def _struct(name: str, inner: Pairs, kind: str, size: int, count: int | None, de
     vmsd = _description(inner, member(inner, "vmsd_name", str, name), depth)
     fixed = fixed_size(plan_of(vmsd), _version(vmsd))
     if fixed is not None and fixed != size:
-        # A variable array inside a compressed one is described wrongly: its bytes we still have.
+        # A variable array inside a compressed one is described wrongly, but its bytes are there.
         return Field(name, Bytes(kind), attr=name, size=size, count=count)
     return Field(name, vmsd=vmsd, attr=name, count=count)
 
@@ -162,7 +162,7 @@ def _version(vmsd: VMStateDescription) -> int:
 
 
 def _groups(entry: Pairs) -> list[Pairs]:
-    """The description groups written straight into a field: vmsd_name, version, fields, subsections."""
+    """Return the descriptions written straight into a field: vmsd_name, version, fields, subsections."""
     groups: list[Pairs] = []
     for key, value in entry:
         if key == "vmsd_name":
@@ -182,7 +182,7 @@ def _composite(name: str, kind: str, size: int, count: int | None, groups: list[
 
 
 class Groups(Info):
-    """A queue or tree as a vmdesc describes it: one description for each element that was there."""
+    """A queue or tree as a vmdesc describes it: one description for each element."""
 
     def __init__(self, name: str, vmsds: Sequence[VMStateDescription]) -> None:
         self.name = name

@@ -1,6 +1,6 @@
-"""Release history as data: when something began, when it ended, what it was when.
+"""Release history as data: when something began and ended, and its value in between.
 
-A fix reaches QEMU's main line at one release and, sometimes, older stable branches before it.  Such a
+A fix reaches QEMU's main line in one release and, sometimes, older stable branches before that.  Such a
 point in history is written as several releases, the main line's last:
 ``since=("2.11.2", "2.12.1", "3.0")`` means from 3.0 on, and on the 2.11 branch from 2.11.2, and on the
 2.12 branch from 2.12.1.
@@ -59,20 +59,20 @@ def _points(points: Points | None) -> tuple[Release, ...]:
 
 @cache
 def reached(points: Points, release: Release) -> bool:
-    """Whether ``release`` has what came at ``points`` (stable backports first, the main line's last)."""
+    """Return True if ``release`` has a change made at ``points`` (stable backports first, main line last)."""
     *backports, mainline = _points(points)
     return release >= mainline or any(release.line == p.line and release >= p for p in backports)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The releases from ``since`` (or ever) up to, and without, ``until`` (or for good)."""
+    """The releases from ``since`` (None: the first) up to, but not including, ``until`` (None: no end)."""
 
     since: Points | None = None
     until: Points | None = None
 
     def covers(self, release: Release) -> bool:
-        """Whether ``release`` lies in the span."""
+        """Return True if ``release`` is in the span."""
         begun = self.since is None or reached(self.since, release)
         return begun and not (self.until is not None and reached(self.until, release))
 
@@ -91,10 +91,10 @@ class History(Generic[T]):
     def __init__(self, first: T, *changes: tuple[Points, T]) -> None:
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "changes", changes)
-        object.__setattr__(self, "_known", {})  # asked for again and again
+        object.__setattr__(self, "_known", {})  # a cache
 
     def at(self, release: Release) -> T:
-        """The value that ``release`` has: the latest change that it reached."""
+        """Return the value in ``release``: that of the latest change it has."""
         known: dict[Release, T] = self._known
         if release not in known:
             known[release] = self._at(release)
@@ -109,19 +109,19 @@ class History(Generic[T]):
 
 
 def at(value: T | History[T], release: Release) -> T:
-    """``value`` itself, or what its history says for ``release``."""
+    """Return ``value`` itself, or its value in ``release`` if it is a history."""
     return value.at(release) if isinstance(value, History) else value
 
 
 def settled(value: T | History[T]) -> T:
-    """``value`` of a description that ``at`` has resolved; raises DeclarationError if it still varies."""
+    """Return ``value``, resolved by ``at``; raises DeclarationError if it still varies by release."""
     if isinstance(value, History):
         raise DeclarationError("this still varies by release: use .at(release) first")
     return value
 
 
 def newest(releases: Iterable[Release]) -> Release:
-    """The newest of some releases; raises DeclarationError if there is none."""
+    """Return the newest of some releases; raises DeclarationError if there are none."""
     ordered = sorted(releases)
     if not ordered:
         raise DeclarationError("no releases to choose from")

@@ -1,7 +1,7 @@
-"""Wire types: how one element of a field lies in the stream (QEMU's VMStateInfo).
+"""Wire types: how one element of a field is encoded (QEMU's VMStateInfo).
 
-A *scalar* has a fixed width and a :mod:`struct` code; everything else says itself how it is read and
-written.  Names are those that QEMU writes into the vmdesc (migration/vmstate-types.c).
+A *scalar* has a fixed width and a :mod:`struct` code; other types have code to read and write them.  Names
+are those that QEMU writes into the vmdesc (migration/vmstate-types.c).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ VALID_MARKER = 0x31  # VMS_MARKER_PTR_VALID, the character '1'
 
 
 class Info:
-    """A wire type.  ``width``: bytes of every element, or None if the element decides.
+    """A wire type.  ``width``: bytes of every element, or None if elements differ.
 
-    ``lasting``: the state object has the value; otherwise it lives only while the state is moved.
+    ``lasting``: True if the state object has the value, False if it exists only while saving and loading.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Info:
     lasting = True
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
-        """Read one element; ``size`` is the field's byte (or bit) size, ``old`` the local value."""
+        """Read one element; ``size`` is the field's size in bytes (or bits), ``old`` the local value."""
         raise NotImplementedError
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
@@ -70,7 +70,7 @@ class Scalar(Info):
 
 
 def _local(field: Field, value: Any, offset: int) -> Any:
-    if value is None:  # a count from the stream reaches beyond the local array
+    if value is None:  # a count from the stream exceeds the local array
         raise LoadFailure(
             -EINVAL, f"{field.name}: the destination has nothing to compare with", offset=offset
         )
@@ -78,7 +78,7 @@ def _local(field: Field, value: Any, offset: int) -> Any:
 
 
 class Equal(Scalar):
-    """A number that must be what the destination has (VMSTATE_*_EQUAL); it is not stored."""
+    """A number that must equal the destination's (VMSTATE_*_EQUAL); it is not stored."""
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
         at = cur.pos
@@ -107,7 +107,7 @@ class Int32PositiveLe(Scalar):
 class Group(Info):
     """Several numbers that are one element (an SLB entry, a vector register): ``codes``, one per member.
 
-    A single value is a tuple of the members; an array stays a view, its elements have the members as
+    A single value is a tuple of the members; an array is a view whose elements have the members as
     attributes.
     """
 
@@ -132,7 +132,7 @@ class Group(Info):
 
 
 class NullPointer(Info):
-    """The byte that stands for a null pointer in an array of pointers."""
+    """The byte for a null pointer in an array of pointers."""
 
     name = "nullptr"
     width = 1
@@ -147,7 +147,7 @@ class NullPointer(Info):
         out.put(b"0")
 
     def absent(self, cur: Cursor) -> bool:
-        """Read the marker that stands before every element, null or not (vmstate_ptr_marker_load)."""
+        """Read the marker before an element; return True if it is null (vmstate_ptr_marker_load)."""
         at = cur.pos
         found = cur.byte()
         if found not in (NULL_MARKER, VALID_MARKER):
@@ -161,9 +161,9 @@ class NullPointer(Info):
 
 
 class Bytes(Info):
-    """Raw bytes: buffers, and unused space, of the field's size.
+    """Raw bytes of the field's size: buffers and unused space.
 
-    Of a buffer whose size another field tells, so many are sent; the memory may be larger, as arrays may.
+    If another field gives the size, only that many bytes of a longer buffer are sent.
     """
 
     def __init__(self, name: str) -> None:
@@ -196,7 +196,7 @@ def raw_bytes(name: str, value: Any) -> bytes | bytearray | memoryview:
 
 
 class ByteArray(Info):
-    """Bytes after their number, a u32 (GByteArray, from 11.1 on)."""
+    """Bytes, with their number as a u32 before them (GByteArray, from 11.1 on)."""
 
     name = "GByteArray"
 
@@ -237,7 +237,7 @@ UINT8_EQUAL, UINT16_EQUAL, UINT32_EQUAL = (Equal(f"{u.name} equal", u.code) for 
 INT32_EQUAL = Equal("int32 equal", "i")
 UINT64_EQUAL = Equal("int64 equal", "Q")  # QEMU's own slip: unsigned, but named int64
 INT32_LE = Int32PositiveLe("int32 le", "i")
-FLOAT64 = Scalar("float64", "Q")  # its bits; no device of a release after 5.2 has one
+FLOAT64 = Scalar("float64", "Q")  # the bits of the number; no device has one after 5.2
 DOUBLE = Scalar("CPU_Double_U", "Q")  # upper then lower word: one 64-bit number
 TIMER = Scalar("timer", "Q")
 NULLPTR = NullPointer()

@@ -1,4 +1,4 @@
-"""A decoded section as a tree: every field with its offsets, its type and its value."""
+"""A decoded section as a tree: every field with its offsets, type and value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vmstate.describe.arrays import WireArray, WireRecords
 
 @dataclass(slots=True)
 class Node:
-    """One named thing on the wire, from ``start`` to ``end`` (absolute offsets).
+    """A named span of the wire, from ``start`` to ``end`` (absolute offsets).
 
     ``kind``: ``section``, ``field``, ``array``, ``struct``, ``element``, ``subsection``, ``header``.
     ``type``: the wire type as the vmdesc names it.  ``value``: a Python value, or a view.
@@ -28,19 +28,19 @@ class Node:
 
     @property
     def children(self) -> list[Node]:
-        """The nodes inside; those of a uniform array of structs are made when asked for."""
+        """The nodes inside; those of a uniform array of structs are made when they are first used."""
         if not self.nodes and isinstance(self.value, WireRecords):
             self.nodes = list(_records(self.value, self.start))
         return self.nodes
 
     def walk(self) -> Iterator[Node]:
-        """This node and all inside it, depth first, in wire order (uniform arrays stay closed)."""
+        """Yield this node and all inside it, depth first, in wire order; uniform arrays are not opened."""
         yield self
         for child in self.nodes:
             yield from child.walk()
 
     def find(self, name: str) -> Node | None:
-        """The first child of that name."""
+        """Return the first child of that name; None without one."""
         return next((n for n in self.children if n.name == name), None)
 
 
@@ -60,14 +60,14 @@ def _records(records: WireRecords, start: int) -> Iterator[Node]:
 
 
 class TreeBuilder:
-    """Collects nodes while a plan loads; what was opened stays, also when loading fails."""
+    """Collects nodes while a plan loads; they remain if loading fails."""
 
     def __init__(self, root: Node) -> None:
         self.root = root
         self._open = [root]
 
     def open(self, node: Node) -> Node:
-        """Begin a node inside the one that is open."""
+        """Begin a node inside the innermost open one."""
         self._open[-1].nodes.append(node)
         self._open.append(node)
         return node
@@ -81,11 +81,11 @@ class TreeBuilder:
 
     @property
     def depth(self) -> int:
-        """How many nodes are open."""
+        """The number of open nodes."""
         return len(self._open)
 
     def unwind(self, depth: int, end: int) -> None:
-        """Close nodes until ``depth`` are open; where loading failed, they end where it stopped."""
+        """Close nodes until ``depth`` are open; after a failure they end where loading stopped."""
         while len(self._open) > depth:
             self.close(end)
 
@@ -95,6 +95,6 @@ class TreeBuilder:
         return self.open(Node(f"[{index}]", "element", "struct", start, start, version_id=version))
 
     def header(self, start: int, name_end: int, end: int) -> None:
-        """Note a subsection's header: marker, length and name, then the version."""
+        """Add a subsection's header: marker, length and name, then the version."""
         self._open[-1].nodes.append(Node("header", "header", "subsection header", start, name_end))
         self._open[-1].nodes.append(Node("version_id", "header", "uint32", name_end, end))

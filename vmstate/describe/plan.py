@@ -36,14 +36,14 @@ from vmstate.errors import DeclarationError, EncodeError, StreamError, Truncated
 
 
 class SaveFailure(EncodeError):
-    """A ``pre_save`` or ``post_save`` hook refused; ``ret`` is what it returned."""
+    """A ``pre_save`` or ``post_save`` hook refused; ``ret`` is its return value."""
 
     def __init__(self, vmsd: str, hook: str, ret: int) -> None:
         super().__init__(f"{hook} of {vmsd} failed with {ret}")
         self.vmsd, self.hook, self.ret = vmsd, hook, ret
 
     def inside(self, name: str) -> SaveFailure:
-        return self  # it is about a whole description, and says about which
+        return self  # it concerns a whole description, which its message names
 
 
 class Plan:
@@ -71,8 +71,8 @@ class Plan:
     def load(self, cur: Cursor, state: Any, version_id: int) -> None:
         """Load the fields and subsections at the cursor into ``state``.
 
-        Raises LoadFailure (as QEMU's loader fails; ``cur.diagnostics`` say what it would print) or
-        Truncated.  What was loaded before stays in ``state``, and in the tree if there is one.
+        Raises LoadFailure where QEMU's loader fails (``cur.diagnostics`` has the lines it would print), or
+        Truncated.  Fields loaded before that remain in ``state``, and in the tree if there is one.
         """
         if not self.minimum_version_id <= version_id <= self.version_id:
             self._refuse(cur, version_id)
@@ -114,13 +114,13 @@ class Plan:
             ret = hook(*args)
         except Refused as refused:
             ret, text = refused.ret, refused.text
-        # What is positive is no error: only before 11.0 could it have kept outer hooks from running.
+        # A positive value is no error: only before 11.0 could it keep outer hooks from running.
         if ret and ret < 0:
             failed = HookFailed(name, self.vmsd.name, self.version_id, self.minimum_version_id, ret, text)
             raise cur.fail(failed, text or f"{name} of {self.vmsd.name} failed with {ret}", ret=ret)
 
     def _steps_of(self, version_id: int) -> list[tuple[Step, bool]]:
-        """The steps of a version, and whether a test decides that they are there; kept for next time."""
+        """Return the steps of a version, each with True if a test decides on it; kept for the next call."""
         steps = [
             (step, step.field.exists is not None)
             for step in self.fast
@@ -151,7 +151,7 @@ class Plan:
             error.inside(name)
             raise
         except DeclarationError as error:
-            # In a decoded stream, a count may be unknown: that is the bytes' or the context's fault.
+            # When a stream is decoded, a count may be unknown: the declaration is not at fault.
             if cur.judge:
                 raise
             raise StreamError(str(error), offset=start, path=step.field.name) from None
@@ -161,7 +161,7 @@ class Plan:
         kind = None if field.vmsd is not None and field.info is None else type_name(field)
         if cur.diagnostics and isinstance(cur.diagnostics[-1], NullMarkerMissing):
             kind = NULLPTR.name
-        # Whoever looks first finds the file's error; further out it is only passed on.
+        # The innermost description reports the file's error; the outer ones pass it on.
         first = not any(isinstance(r, FieldFailed) and r.stream for r in cur.diagnostics)
         stream = isinstance(error, Truncated) and first
         return FieldFailed(self.vmsd.name, field.name, kind, stream, error.ret)
@@ -186,7 +186,7 @@ class Plan:
                 tree.unwind(depth, cur.pos)
 
     def _load_subsections(self, cur: Cursor, state: Any) -> None:
-        """vmstate_subsection_load: stops without error at a name that does not begin like ours."""
+        """Load subsections until a name does not begin with the description's (vmstate_subsection_load)."""
         prefix = self.prefix
         while cur.peek() == SUBSECTION:
             pos = cur.pos
@@ -209,7 +209,7 @@ class Plan:
             self._load_subsection(cur, state, plan, shown, pos + 2 + length)
 
     def _cut_off(self, cur: Cursor, length: int) -> None:
-        """The bytes end inside what may be a subsection's name: QEMU goes on, a decoder need not guess."""
+        """The bytes end inside a possible subsection's name: QEMU continues, a decoder checks the name."""
         seen = bytes(cur.data[cur.pos + 2 : cur.end])
         cur.short |= cur.judge
         if not cur.judge and any(len(n) == length and n.startswith(seen) for n in self.subsections):
@@ -281,9 +281,9 @@ class Plan:
             raise found from why
 
     def sent(self, state: Any, *, replay: bool = False) -> list[Plan]:
-        """The subsections that this state needs to send, in wire order (vmstate_save_needed).
+        """Return the subsections that this state needs to send, in wire order (vmstate_save_needed).
 
-        ``replay``: those that a decoded state came with.
+        ``replay``: return those that a decoded state came with.
         """
         if replay:
             came = getattr(state, "__dict__", {}).get("_subsections", ())
@@ -310,7 +310,7 @@ class Plan:
             raise
 
     def size(self, state: Any, version_id: int | None = None, *, replay: bool = False) -> int:
-        """Bytes that the state takes on the wire, without running hooks that change it."""
+        """Return the size of the state on the wire in bytes, without running hooks."""
         out = Writer(quiet=True, replay=replay)
         self.save(out, state, version_id)
         return out.size
@@ -318,7 +318,7 @@ class Plan:
     # ---- layout
 
     def layout(self, version_id: int) -> tuple[tuple[str, ...], struct.Struct] | None:
-        """Names and format if the description is nothing but plain numbers without hooks; else None."""
+        """Return names and format if the description has only plain numbers and no hooks, else None."""
         vmsd = self.vmsd
         hooks = (self.pre_load, self.post_load, self.pre_save, self.post_save)
         present = [f for f in vmsd.fields if settled(f.version_id) <= version_id]
@@ -330,7 +330,7 @@ class Plan:
 
 
 def type_name(field: Field) -> str:
-    """The wire type as QEMU's vmdesc names it (vmfield_get_type_name)."""
+    """Return the wire type by its name in the vmdesc (vmfield_get_type_name)."""
     if field.info is not None:
         return field.info.name
     return "struct" if field.struct_version is None else "vstruct"
@@ -353,7 +353,7 @@ def _fuse(fields: Any, fine: list[Step]) -> Any:
 
 
 def plan_of(vmsd: VMStateDescription) -> Plan:
-    """The plan of a resolved description (see VMStateDescription.at), compiled once.
+    """Return the plan of a resolved description (see VMStateDescription.at), compiled once.
 
     Raises DeclarationError if the description still varies by release.
     """

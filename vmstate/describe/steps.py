@@ -18,7 +18,7 @@ from vmstate.describe.history import settled
 from vmstate.describe.infos import NULLPTR, Bytes, Group, Info, Scalar
 from vmstate.errors import DeclarationError, EncodeError, StreamError
 
-EMPTY_ELEMENTS = 1 << 16  # more elements than this that take no bytes are not a real stream
+EMPTY_ELEMENTS = 1 << 16  # no real stream has more elements than this that take no bytes
 
 
 class Step:
@@ -29,14 +29,14 @@ class Step:
         self.version_id = settled(field.version_id)
 
     def present(self, state: Any, version_id: int) -> bool:
-        """vmstate_field_exists: the test if there is one, else the version."""
+        """Return True if the field is on the wire, by its test or its version (vmstate_field_exists)."""
         field = self.field
         if field.exists is not None:
             return bool(field.exists(state, version_id))
         return self.version_id <= version_id
 
     def load(self, cur: Cursor, state: Any) -> Any:
-        """Read the field's elements into ``state``; returns the value for the tree."""
+        """Read the field's elements into ``state``; return the value for the tree."""
         raise NotImplementedError
 
     def save(self, out: Writer, state: Any) -> None:
@@ -45,7 +45,7 @@ class Step:
 
 
 def count_of(field: Field, state: Any) -> int:
-    """How many elements (vmstate_n_elems); a negative count is none."""
+    """Return the number of elements (vmstate_n_elems); 0 for a negative count."""
     count = field.count
     if count is None:
         return 1
@@ -55,14 +55,14 @@ def count_of(field: Field, state: Any) -> int:
 
 
 def size_of(field: Field, state: Any) -> int:
-    """The byte (or bit) size of an element (vmstate_size)."""
+    """Return the size of an element in bytes, or bits (vmstate_size)."""
     if isinstance(field.size, str):
         return number_of(field, state, field.size) * field.multiply
     return field.size
 
 
 def number_of(field: Field, state: Any, attr: str) -> int:
-    """The count or size that an attribute holds; raises DeclarationError if it does not."""
+    """Return the count or size in an attribute; raises DeclarationError if there is none."""
     value = getattr(state, attr, None)
     if not isinstance(value, int):
         raise DeclarationError(
@@ -72,7 +72,7 @@ def number_of(field: Field, state: Any, attr: str) -> int:
 
 
 def fetch(field: Field, state: Any) -> Any:
-    """The field's value in the state object."""
+    """Return the field's value in the state object."""
     if field.attr is None:
         return None
     value = getattr(state, field.attr)
@@ -80,7 +80,7 @@ def fetch(field: Field, state: Any) -> Any:
 
 
 def old(field: Field, state: Any) -> Any:
-    """Like fetch, but None where the state has nothing yet."""
+    """Return the field's value in the state object; None if it has none yet."""
     value = getattr(state, field.attr, None) if field.attr else None
     if field.index is None or value is None:
         return value
@@ -88,7 +88,7 @@ def old(field: Field, state: Any) -> Any:
 
 
 def store(field: Field, state: Any, value: Any) -> Any:
-    """Put a value into the state object; returns it."""
+    """Put a value into the state object; return the value."""
     if field.attr is None:
         return value
     if field.index is None:
@@ -109,14 +109,14 @@ def wrong_length(field: Field, values: Sequence[Any], count: int) -> EncodeError
 
 
 class Run(Step):
-    """Plain numbers of the same version in a row: one unpack, one pack."""
+    """Consecutive plain numbers of one version, unpacked and packed at once."""
 
     def __init__(self, fields: Sequence[Field]) -> None:
         super().__init__(fields[0])
         self.fields = fields
         self.names = tuple(str(f.attr) for f in fields)
         self.item = struct.Struct(">" + "".join(f.info.code for f in fields))  # type: ignore[union-attr]
-        # attrgetter would take a dot for a path, but a vmdesc's names are attributes as they are.
+        # attrgetter takes a dot for a path, but attributes from a vmdesc may have dots in their names.
         dotted = any("." in name for name in self.names)
         self._values = self._each if dotted or len(fields) == 1 else attrgetter(*self.names)
         self._plain: dict[type, bool] = {}
@@ -155,7 +155,7 @@ class Run(Step):
 
 
 def holds_plainly(kind: type, names: Sequence[str]) -> bool:
-    """Whether setting these attributes of such an object is nothing but an entry in its dictionary."""
+    """Return True if setting these attributes only adds entries to the object's dictionary."""
     ordinary = (object, SimpleNamespace)
     watched = any("__setattr__" in vars(each) for each in kind.__mro__ if each not in ordinary)
     described = any(hasattr(getattr(kind, name, None), "__set__") for name in names)
@@ -192,7 +192,7 @@ class Single(Step):
 
 
 class Raw(Single):
-    """Bytes whose number is known beforehand: kept as a view."""
+    """Bytes of a fixed number, kept as a view."""
 
     def __init__(self, field: Field, size: int) -> None:
         super().__init__(field)
@@ -286,7 +286,7 @@ class Groups(Step):
 
 
 class Elements(Step):
-    """An array whose elements need a closer look: pointers, composites, ``equal`` numbers."""
+    """An array of elements that are read one by one: pointers, composites, ``equal`` numbers."""
 
     def load(self, cur: Cursor, state: Any) -> list[Any]:
         field = self.field
@@ -322,7 +322,7 @@ class Elements(Step):
 
 
 def mark(out: Writer, field: Field, value: Any) -> bool:
-    """Whether an element is a null pointer; writes the marker if every element has one."""
+    """Return True if an element is a null pointer; write the marker if every element has one."""
     null = field.pointers and value is None
     if field.marked:
         out.put(b"0" if null else b"1")
@@ -330,7 +330,7 @@ def mark(out: Writer, field: Field, value: Any) -> bool:
 
 
 def check(cur: Cursor, start: int, index: int) -> None:
-    """After an element: QEMU's file error, and a bound on elements without bytes."""
+    """Check, after an element, for QEMU's file error and for too many elements without bytes."""
     if cur.short:
         cur.take(cur.end - cur.pos + 1)
     if cur.pos == start and index >= EMPTY_ELEMENTS:
@@ -340,7 +340,7 @@ def check(cur: Cursor, start: int, index: int) -> None:
 
 
 class Nothing(Step):
-    """A validator: no bytes; its test has spoken already."""
+    """A validator: no bytes; its test ran before."""
 
     def load(self, cur: Cursor, state: Any) -> None:
         return None
@@ -350,5 +350,5 @@ class Nothing(Step):
 
 
 def fusible(field: Field) -> bool:
-    """Whether a field may join a run: one plain number, without a test, an index or a count."""
+    """Return True if a field may join a run: one plain number, without a test, an index or a count."""
     return type(field.info) is Scalar and field.exists is None and field.count is None and field.index is None

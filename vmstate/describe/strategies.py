@@ -4,7 +4,7 @@
     @given(payloads(MY_DEVICE.at("7.2")))
     def test_my_parser(payload: bytes): ...
 
-Counts stay small, so that what is drawn can be read.  Hypothesis is imported only when asked for.
+Counts are small, so that people can read the examples.  Hypothesis is imported only when it is used.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 Draw = Callable[["SearchStrategy[Any]"], Any]
-MOST = 3  # elements of what has no count of its own, and the largest count that is drawn
+MOST = 3  # the largest count that is drawn, and the most elements of a queue or tree
 
 
 def states(vmsd: VMStateDescription) -> SearchStrategy[Record]:
-    """States that the resolved description can save.
+    """Return a strategy for states that the resolved description can save.
 
-    Attributes that count something but are no field of the description are drawn too.  ``needed`` and
+    Attributes that count something but are not fields of the description are drawn too.  ``needed`` and
     ``exists`` tests see the finished state.
     """
     from hypothesis import strategies as st
@@ -45,7 +45,7 @@ def states(vmsd: VMStateDescription) -> SearchStrategy[Record]:
 
 
 def payloads(vmsd: VMStateDescription) -> SearchStrategy[bytes]:
-    """What the resolved description writes for some state (its hooks run, as when a device is saved)."""
+    """Return a strategy for payloads that the resolved description writes; its hooks run."""
     return states(vmsd).map(lambda state: encode(vmsd, state))
 
 
@@ -65,7 +65,7 @@ def _fill(draw: Draw, vmsd: VMStateDescription, state: Any) -> None:
 
 
 def _fields(vmsd: VMStateDescription) -> Iterator[Field]:
-    """The fields that share a state: the description's own and those of its subsections."""
+    """Yield the fields that share a state: the description's own and those of its subsections."""
     for field in vmsd.fields:
         if field.attr == "." and field.vmsd is not None and field.info is None:
             yield from _fields(field.vmsd)
@@ -148,7 +148,7 @@ def _bytes(size: int) -> SearchStrategy[bytes]:
 
 @cache
 def _numbers(code: str) -> SearchStrategy[Any]:
-    """Numbers of a struct format character: those at the edges first, then any."""
+    """Return a strategy for the numbers of a struct format character, those at the edges first."""
     from hypothesis import strategies as st
 
     if code == "?":

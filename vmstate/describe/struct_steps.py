@@ -1,4 +1,4 @@
-"""The steps made of plans: structs, one or many; and the choice of the step for a field."""
+"""Steps made of plans: single structs and arrays of them; and the choice of the step for a field."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Nested(Step):
-    """A struct, in the version that its field says."""
+    """A struct, at the version that its field gives."""
 
     def __init__(self, field: Field, plan: Plan) -> None:
         super().__init__(field)
@@ -43,7 +43,7 @@ class Nested(Step):
         self.version = plan.version_id if field.struct_version is None else field.struct_version
 
     def child(self, state: Any) -> Any:
-        """The state object of the struct, made if there is none."""
+        """Return the state object of the struct, made if it does not exist."""
         if self.field.attr == ".":
             return state
         inner = old(self.field, state)
@@ -58,7 +58,7 @@ class Nested(Step):
 
 
 class Structs(Nested):
-    """An array of structs (or of pointers to them); uniform ones stay a view."""
+    """An array of structs, or of pointers to structs; a uniform one is a view."""
 
     def __init__(self, field: Field, plan: Plan) -> None:
         super().__init__(field, plan)
@@ -74,11 +74,11 @@ class Structs(Nested):
             size = count * item.size
             if cur.judge and not cur.by_hand and cur.tree is None and self._ends(cur, size):
                 return self._load_cut(cur, count, item.size)
-            # An element that begins like a subsection of the struct is one for QEMU: look closely then.
+            # QEMU takes an element that begins like a subsection of the struct for one: then load each.
             if size <= cur.end - cur.pos and not self._ambiguous(cur, size):
                 return store(field, state, WireRecords(names, item, cur.take(size)))
             if size > cur.end - cur.pos and not cur.judge:
-                # Cut off: a decoder keeps the whole elements as they are, and stops in the next.
+                # Cut off: a decoder keeps the complete elements, and stops in the next one.
                 whole = (cur.end - cur.pos) // item.size * item.size
                 store(field, state, WireRecords(names, item, cur.take(whole)))
                 cur.take(item.size)
@@ -86,7 +86,7 @@ class Structs(Nested):
         return self._load_each(cur, state, values, count)
 
     def _ends(self, cur: Cursor, size: int) -> bool:
-        """Whether the stream ends in the array, or in the subsection that QEMU looks for behind it."""
+        """Return True if the stream ends in the array, or in the subsection that QEMU looks for after it."""
         left = cur.end - cur.pos - size
         if left <= 0:
             return size > 0
@@ -96,7 +96,7 @@ class Structs(Nested):
         return left < 2 or (behind[1] > len(self.mark) and left < 2 + behind[1])
 
     def _load_cut(self, cur: Cursor, count: int, width: int) -> None:
-        """Load elements until one fails, as it will: all but the last whole one can be passed."""
+        """Load elements until one fails, skipping all complete ones but the last."""
         size = max(min(count, (cur.end - cur.pos) // width) - 1, 0) * width
         if not self._ambiguous(cur, size):
             cur.take(size)
@@ -159,7 +159,7 @@ class Structs(Nested):
 
 
 class Allocating(Step):
-    """Room is made before the elements are read; for a number below zero there is none, and QEMU ends."""
+    """A step that allocates before it reads; QEMU aborts if the count or size is negative."""
 
     def load(self, cur: Cursor, state: Any) -> Any:
         if cur.judge:
@@ -167,7 +167,7 @@ class Allocating(Step):
         return super().load(cur, state)
 
     def _allocate(self, cur: Cursor, state: Any) -> None:
-        """vmstate_handle_alloc: counts and sizes are of C's type int, their product is not."""
+        """Allocate as vmstate_handle_alloc does: counts and sizes are C ints, their product is not."""
         field = self.field
         number = field.count if isinstance(field.count, str) else field.size
         if not isinstance(number, str):
@@ -179,19 +179,19 @@ class Allocating(Step):
 
 
 class AllocatingStructs(Allocating, Structs):
-    """As the names say; likewise those that follow."""
+    """An allocated array of structs."""
 
 
 class AllocatingNumbers(Allocating, Numbers):
-    """Numbers."""
+    """An allocated array of numbers."""
 
 
 class AllocatingElements(Allocating, Elements):
-    """Elements of any wire type."""
+    """An allocated array of elements of any wire type."""
 
 
 class AllocatingSingle(Allocating, Single):
-    """A buffer."""
+    """An allocated buffer."""
 
 
 _ALLOCATING: dict[type[Step], type[Step]] = {
@@ -203,7 +203,7 @@ _ALLOCATING: dict[type[Step], type[Step]] = {
 
 
 def step_of(field: Field, plan: Plan | None) -> Step:
-    """The step for one field; ``plan`` is that of its description if it is a struct."""
+    """Return the step for a field; ``plan`` is that of its description if it is a struct."""
     step = _step_of(field, plan)
     if field.allocated:
         step.__class__ = _ALLOCATING[type(step)]

@@ -1,4 +1,4 @@
-"""Descriptions as the JSON that QEMU appends to a stream (the vmdesc), written as QEMU writes it.
+"""The JSON that QEMU appends to a stream (the vmdesc), written from descriptions as QEMU writes it.
 
 migration/vmstate.c vmsd_desc_field_start/_end and migration/savevm.c; JSON text by qjson.c (to 5.2)
 and qobject/json-writer.c (from 6.0).
@@ -26,41 +26,40 @@ from vmstate.errors import EncodeError
 
 
 class Style(Enum):
-    """The blanks that a release's JSON writer puts: after ``{``/``[``, around ``:``, before ``}``/``]``."""
+    """The spaces that a release's JSON writer puts: after ``{``/``[``, around ``:``, before ``}``/``]``."""
 
     SPACED = (" ", " : ")
     COMPACT = ("", ": ")
 
     def object(self, pairs: Iterable[tuple[str, str]]) -> str:
-        """An object from names and already written values, in order; names may repeat."""
+        """Return an object of names and values, already JSON, in order; names may repeat."""
         pad, colon = self.value
         return "{" + pad + ", ".join(f'"{k}"{colon}{v}' for k, v in pairs) + pad + "}"
 
     def array(self, items: Iterable[str]) -> str:
-        """An array from already written values."""
+        """Return an array of values that are JSON already."""
         pad = self.value[0]
         return "[" + pad + ", ".join(items) + pad + "]"
 
 
 STYLE = History(Style.SPACED, ("6.0", Style.COMPACT))
-# Null pointers are entries of their own, of this type (11.0 was not seen).
+# The type of the entries for null pointers; None: they have no entries.  11.0 was not checked.
 NULL_TYPE: History[str | None] = History(None, ("10.0", "nullptr"), ("11.1", "ptr-marker"))
 SIGNED_INSTANCES = History(True, ("5.0", False))  # instance ids were ints; those of DMA windows are large
-NUMBERS_ELEMENTS = History(
-    True, ("11.1", False)
-)  # elements described one by one (not seen of 11.0) say which
+# Elements that are described one by one have their index.  11.0 was not checked.
+NUMBERS_ELEMENTS = History(True, ("11.1", False))
 DESCRIBES_CONFIGURATION = History(False, ("8.2", True))
 
 
-#: Of descriptions made from streams no more than this is remembered.
+#: The most results that are kept for descriptions made from streams.
 _KEPT = 4096
 
 
 @dataclass(frozen=True)
 class VmdescWriter:
-    """Writes descriptions the way one release does.
+    """Writes descriptions as one release does.
 
-    ``replay``: of decoded states, with the subsections that they came with, and without running hooks.
+    ``replay``: for decoded states, with the subsections that they came with, and without running hooks.
     """
 
     style: Style
@@ -71,15 +70,15 @@ class VmdescWriter:
 
     @staticmethod
     def at(release: Release | str) -> VmdescWriter:
-        """The writer of a release."""
+        """Return the writer of a release."""
         return _writer(Release.parse(release))
 
     def device(self, plan: Plan, idstr: str, instance_id: int, state: Any) -> str:
-        """The entry of a section that was just saved from ``state``."""
+        """Return the entry of a section that was just saved from ``state``."""
         return self.style.object([*self._ids(idstr, instance_id), *self.group(plan, state, plan.version_id)])
 
     def undescribed(self, idstr: str, instance_id: int, size: int) -> str:
-        """The entry of a device without a description, which sent ``size`` bytes (vmstate_save_old_style)."""
+        """Return the entry of a device without a description, of ``size`` bytes (vmstate_save_old_style)."""
         data = self.style.object((("name", '"data"'), ("size", str(size)), ("type", '"buffer"')))
         pairs = (("size", str(size)), ("fields", self.style.array((data,))))
         return self.style.object([*self._ids(idstr, instance_id), *pairs])
@@ -90,7 +89,7 @@ class VmdescWriter:
         return [("name", json.dumps(idstr)), ("instance_id", str(instance_id))]
 
     def group(self, plan: Plan, state: Any, version_id: int) -> Iterator[tuple[str, str]]:
-        """``vmsd_name``, ``version``, ``fields`` and, if any were sent, ``subsections``."""
+        """Yield ``vmsd_name``, ``version``, ``fields`` and, if any were sent, ``subsections``."""
         yield from _heading(plan, version_id)
         yield "fields", self._fields(plan, state, version_id)
         sent = plan.sent(state, replay=self.replay) if plan.ordered else ()
@@ -116,7 +115,7 @@ class VmdescWriter:
                 yield from self.entry(step, name, state)
 
     def entry(self, step: Step, name: str, state: Any) -> Iterator[str]:
-        """The entries of one field: one, unless its elements differ or null pointers split it."""
+        """Yield the entries of a field: one, unless its elements differ or null pointers split it."""
         field = step.field
         count = count_of(field, state)
         if compresses(field) and not field.pointers:
@@ -138,7 +137,7 @@ class VmdescWriter:
                 yield self._element(step, name, state, i, length, null=null)
 
     def _marked(self, step: Step, name: str, state: Any, count: int) -> Iterator[str]:
-        """A marker before each element; neither is ever described for others (vmsd_can_compress)."""
+        """Yield an entry for each marker and each element; none stands for others (vmsd_can_compress)."""
         field = step.field
         pairs = (("name", json.dumps(name)), ("type", json.dumps(self.null_type)), ("size", "1"))
         for i in range(count):
@@ -218,7 +217,7 @@ def _static_fields(writer: VmdescWriter, plan: Plan, version_id: int) -> str:
 
 @lru_cache(maxsize=_KEPT)
 def _parts(writer: VmdescWriter, plan: Plan) -> tuple[tuple[Step, str, str | None], ...]:
-    """Each field's step and name, and its entry if no state can change it (a validator's is none)."""
+    """Return each field's step and name, and its entry if no state can change it (None for a validator)."""
     parts = []
     for step, name in zip(plan.fine, unique_names(plan.vmsd.fields), strict=True):
         static = type(step) is not Nothing and _static_field(step.field, step)
@@ -228,7 +227,7 @@ def _parts(writer: VmdescWriter, plan: Plan) -> tuple[tuple[Step, str, str | Non
 
 
 class _Zeros:
-    """State for a static layout: whatever is asked for exists, and its size does not depend on it."""
+    """A state for static layouts: it has every attribute and element; no size depends on them."""
 
     def __getattr__(self, name: str) -> Any:
         return self
@@ -239,7 +238,7 @@ class _Zeros:
 
 @lru_cache(maxsize=_KEPT)
 def is_static(plan: Plan) -> bool:
-    """Whether the layout of the fields (not the subsections) never depends on the state."""
+    """Return True if the layout of the fields (not the subsections) never depends on the state."""
     return all(_static_field(f, s) for f, s in zip(plan.vmsd.fields, plan.fine, strict=True))
 
 
@@ -260,7 +259,7 @@ def _static_field(field: Field, step: Step) -> bool:
 
 @lru_cache(maxsize=_KEPT)
 def compresses(field: Field) -> bool:
-    """vmsd_can_compress: whether an array is described by its first element only."""
+    """Return True if an array is described by its first element only (vmsd_can_compress)."""
     if field.exists is not None or field.marked:
         return False
     if field.vmsd is not None and field.info is None and field.struct_version is None:
@@ -269,7 +268,7 @@ def compresses(field: Field) -> bool:
 
 
 def unique_names(fields: Iterable[Field]) -> list[str]:
-    """The fields' names; those that occur more than once get ``[n]`` appended."""
+    """Return the fields' names; those that occur more than once get ``[n]`` appended."""
     fields = list(fields)
     total = Counter(f.name for f in fields)
     seen: Counter[str] = Counter()
@@ -297,7 +296,7 @@ def _element_state(step: Nested, state: Any, index: int) -> Any:
 
 
 def element_size(step: Step, state: Any, index: int, *, replay: bool = False) -> int:
-    """Bytes of one element on the wire."""
+    """Return the size of an element on the wire in bytes."""
     field = step.field
     if field.info is not None and field.info.width is not None:
         return field.info.width
@@ -321,7 +320,7 @@ def element_size(step: Step, state: Any, index: int, *, replay: bool = False) ->
 
 @lru_cache(maxsize=_KEPT)
 def fixed_size(plan: Plan, version_id: int) -> int | None:
-    """Bytes of the fields if no state can change them; None if it can, or if there are subsections."""
+    """Return the size of the fields in bytes; None if it varies, or if there are subsections."""
     if not is_static(plan) or plan.ordered:
         return None
     zeros = _Zeros()

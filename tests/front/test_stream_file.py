@@ -285,6 +285,16 @@ def test_a_stream_is_saved_to_files_that_are_open(path, tmp_path):
             stream.save(tmp_path / "missing" / "file")
 
 
+def test_a_stream_without_its_magic_can_still_be_saved(stream):
+    stream["header.magic"] = 0
+    out = io.BytesIO()
+    stream.save(out)
+    stream.save(out)
+    assert out.getvalue() == 2 * (bytes(4) + corpus.load(NAME)[4:])
+    with pytest.raises(vmstate.StreamError):
+        stream["cpu.nip"]
+
+
 def test_bytes_have_no_file_to_be_saved_to(stream):
     with pytest.raises(ValueError, match="does not come from a file"):
         stream.save()

@@ -1,4 +1,4 @@
-"""Why a state could not be saved: it has another shape than its description.  Asked only after it failed."""
+"""Explanations why a state could not be saved, made only after it failed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from vmstate.describe.fields import Field
 
 WRONG_SHAPE = (AttributeError, LookupError, TypeError, ValueError, OverflowError, struct.error)
-"""What Python raises when a value is not what the code takes it for."""
+"""The errors that Python raises for a value of an unexpected type or size."""
 _HOOK = "raised by a hook"
 
 
 def called(hook: Callable[[Any], int | None], state: Any) -> int | None:
-    """Call a hook; what it raises is marked, as it is the hook's fault and not the state's."""
+    """Call a hook, and mark the errors that it raises: the state is not at fault."""
     try:
         return hook(state)
     except WRONG_SHAPE as error:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vmstate.pseries.startup.command_line import Configuration
-    from vmstate.tree import Declarations
+    from vmstate.tree import Declarations, Declared, StreamFacts
     from vmstate.tree.meanings import Meanings
 
 
-def known_declarations() -> Declarations:
-    """Return the package's own declarations of devices."""
-    from vmstate.pseries.declarations import PseriesDeclarations
+class KnownDeclarations:
+    """The package's own declarations of devices; most streams describe themselves and never need them."""
 
-    return PseriesDeclarations()
+    @cached_property
+    def _declarations(self) -> Declarations:
+        from vmstate.pseries.declarations import PseriesDeclarations
+
+        return PseriesDeclarations()
+
+    def candidates(
+        self, facts: StreamFacts, idstr: str, instance_id: int, version_id: int
+    ) -> Iterable[Declared]:
+        """Return the possible declarations of a section, likeliest first; none for an unknown device."""
+        return self._declarations.candidates(facts, idstr, instance_id, version_id)
 
 
 def known_meanings() -> Meanings:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import IO, Any, TypeAlias
 
 from vmstate.containers import Buffer, open_input
-from vmstate.front.known import known_declarations
+from vmstate.front.known import KnownDeclarations
 from vmstate.front.stream_file import StreamFile
 from vmstate.stream import open_stream
 from vmstate.stream.opening import open_wrapped
@@ -24,13 +24,13 @@ Source: TypeAlias = "str | os.PathLike[str] | Buffer | IO[bytes]"
 def open_stream_file(source: Source, *, limit: int | None = None, whole: bool = True) -> StreamFile:
     """Open a stream: a path ("-" is the standard input), bytes, or a binary file, in any containers.
 
-    ``limit`` bounds in bytes what is read from a pipe or decompressed.  With ``whole`` False, guest memory of
+    ``limit``: the most bytes to read from a pipe or to decompress.  With ``whole`` False, guest memory of
     a bare stream that comes through a pipe is not kept, which saves room; such a stream cannot be saved.
     Raises StreamError if it cannot be read or is not a migration stream, TooLarge beyond the limit,
     Unsupported for a container that cannot be decompressed here.
     """
     _check_source(source)
-    resolver = Measured(known_declarations())
+    resolver = Measured(KnownDeclarations())
     if isinstance(source, str | os.PathLike):
         opened, stream = open_wrapped(source, resolver, limit=limit, whole=whole)
         path = None if source == "-" else os.fspath(source)

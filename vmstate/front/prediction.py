@@ -57,11 +57,11 @@ class Prediction:
 
     @property
     def trace(self) -> list[Check]:
-        """All checks in order; empty unless ``trace=True`` was asked for."""
+        """All checks in order; empty without ``trace=True``."""
         return self.verdict.trace
 
     def remedies(self) -> list[Remedy]:
-        """Return single changes with which the migration is accepted, smallest first, each tried.
+        """Return single changes that make the migration succeed, smallest first, each tried in a simulation.
 
         There are none for an accepted migration, or for a stream, whose source is not known.
         """

@@ -14,7 +14,7 @@ from vmstate.containers import Buffer, Layer, Opened, save
 from vmstate.containers.spool import Spool
 from vmstate.errors import EncodeError, Finding, StreamError
 from vmstate.front.field_values import Value, differing, value_of
-from vmstate.front.known import known_declarations, known_meanings
+from vmstate.front.known import KnownDeclarations, known_meanings
 from vmstate.front.stream_section import StreamSection, section_of
 from vmstate.stream import Stream, open_stream
 from vmstate.stream.strip import strip
@@ -35,15 +35,15 @@ class StreamFile:
 
     Fields are items by path: ``stream["cpu[0]/compat.compat_pvr"]`` reads one, assignment sets it, ``del``
     removes a section, subsection or footer.  A path that leads nowhere raises PathError, which is a KeyError;
-    a value that does not fit raises EncodeError.  Every byte that no change concerns stays as it is.
-    ValueError once the stream is closed.
+    a value that does not fit raises EncodeError.  Bytes that no change concerns stay as they are.  A closed
+    stream raises ValueError.
     """
 
     def __init__(self, opened: Opened, stream: Stream, name: str = "", path: str | None = None) -> None:
         self.name = name
         self.opened = opened
         self._path = path
-        self._declarations = known_declarations()
+        self._declarations = KnownDeclarations()
         self._contents: Contents | None = Contents(stream, self._declarations)
         self._changes: Changes | None = None
         self._changed: list[tuple[int, int]] = []
@@ -137,7 +137,7 @@ class StreamFile:
     def to_json(self, *, ram: bool = False) -> Json:
         """Return the stream as a JSON document, from which :func:`vmstate.from_json` makes it again.
 
-        Guest memory is only referred to, unless ``ram`` asks for it.
+        ``ram``: with guest memory in it; otherwise the document refers to the stream for it.
         """
         document = to_json(self.contents, ram=ram)
         document["layers"] = [layer.as_json() for layer in self.layers]
@@ -160,10 +160,10 @@ class StreamFile:
         near = self._changed[max(at - 1, 0) : at + 1]
         if any(start < span[1] and span[0] < end for start, end in near):
             self._apply()
-        if self._changes is None:
-            self._changes = Changes(self._unchanged, known_meanings())
         if self._same(place, value):
             return
+        if self._changes is None:
+            self._changes = Changes(self._unchanged, known_meanings())
         self._changes.set(place.path, value)
         self._changed.insert(bisect_left(self._changed, span), span)
         if not self._changes.plain:
@@ -220,8 +220,12 @@ class StreamFile:
         as the very bytes of the file it came in.  Raises StreamError if writing fails, Unsupported for a
         container that cannot be written.
         """
-        data = self.data
-        chunks: Iterator[Buffer] = iter([data]) if bare else self.opened.rewrap(data)
+        if self._changes is None:
+            data = self.data
+            chunks: Iterator[Buffer] = iter([data]) if bare else self.opened.rewrap(data)
+        else:  # they need not be applied, which may even be impossible: to a header without its magic
+            changed = self._changes.chunks()
+            chunks = changed if bare else self.opened.rewrap(changed)
         if target is None and self._path is None:
             raise ValueError("this stream does not come from a file: give a path to save it to")
         if target is None or isinstance(target, str | os.PathLike):

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from vmstate.describe import Node
 from vmstate.front.known import known_meanings
+from vmstate.front.paint import Paint, plain
 from vmstate.front.stream_file import StreamFile
-from vmstate.front.verdict_text import Paint, plain
 from vmstate.stream.wire import text_of
 from vmstate.tree import Contents
 from vmstate.tree.decoded import By

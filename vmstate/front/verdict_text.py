@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
+from vmstate.front.paint import Paint, plain
 from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.simulate.explanations import explain_line
 from vmstate.simulate.remedies import Remedy
-
-Paint = Callable[[str, str], str]
-"""Takes a colour and a text, and returns the coloured text."""
 
 _OUTCOMES = {
     Outcome.ACCEPT: "accepted",
@@ -18,11 +16,6 @@ _OUTCOMES = {
     Outcome.SOURCE_REFUSED: "the source does not start",
     Outcome.DESTINATION_REFUSED: "the destination does not start",
 }
-
-
-def plain(_colour: str, text: str) -> str:
-    """Return the text without colour."""
-    return text
 
 
 def verdict_lines(verdict: Verdict, paint: Paint = plain, *, trace: bool = False) -> Iterator[str]:

@@ -13,10 +13,10 @@ from vmstate.front.stream_file import StreamFile
 def verify(
     stream: StreamFile | Source, *, limit: int | None = None, tick: Callable[[int], None] = lambda _: None
 ) -> Verified:
-    """Check everything about a stream that needs no destination; the findings say what is wrong, and where.
+    """Check everything about a stream that needs no destination; problems are findings, with their places.
 
-    ``limit`` bounds in bytes what is decompressed.  ``tick`` is called with the offset reached.  Raises
-    StreamError if the stream cannot be opened.
+    ``limit``: the most bytes to decompress.  ``tick`` is called with the offset reached.  Raises StreamError
+    if the stream cannot be opened.
     """
     if isinstance(stream, StreamFile):
         return verify_contents(stream.contents, stream.opened, tick)

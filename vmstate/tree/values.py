@@ -18,7 +18,7 @@ from vmstate.tree.paths import Place
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
 _TRUE, _FALSE = ("true", "on", "yes"), ("false", "off", "no")
-#: Types whose length is what their text says.
+#: Types whose length is that of their text.
 ELASTIC = ("text", "counted text", "capability")
 
 

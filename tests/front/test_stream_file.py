@@ -6,6 +6,7 @@ import enum
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -114,8 +115,8 @@ def test_values_of_a_number(stream, value):
         (PVR, b"\x0f\0\0\3", "takes an int, not bytes"),
         (PVR, [1], "takes an int, not list"),
         ("cpu.env.gpr", [0] * 31, "takes 32 elements, not 31"),
-        ("cpu.env.gpr", 5, "takes a list of 32 numbers, not int 5"),
-        ("cpu.env.gpr", "text", "takes a list of 32 numbers, not str"),
+        ("cpu.env.gpr", 5, "takes a list of 32 values, not int 5"),
+        ("cpu.env.gpr", "text", "takes a list of 32 values, not str"),
         ("cpu.env.gpr", [0] * 31 + [-1], "-1 is outside the range of uint64"),
         ("cpu.env.gpr", [0] * 31 + ["x"], "takes an int, not str 'x'"),
         ("cpu.env.gpr[3]", 1 << 64, "outside the range of uint64"),
@@ -474,3 +475,44 @@ def test_a_struct_that_does_not_fit_is_refused(stream, path, value, error, said)
         with pytest.raises(getattr(vmstate, error), match=said):
             stream[path] = value
     assert stream.data == corpus.load(NAME)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("cpu.env.gpr", {1, 2}, "not set"),
+        ("cpu.env.gpr", {1: 2}, "not dict"),
+        ("configuration.name", "\ud800", "not text"),
+        ("cpu.header.idstr", "x" * 300, "at most 255 bytes"),
+        ("ram#1.pages[0]", b"", "has no value"),
+        ("cpu.gpr[99]", 1, r"cpu.env.gpr has no element \[99\]"),
+        ("cpu.gpr[-1]", 1, "has no element"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(stream, path, value, said):
+    with pytest.raises((vmstate.EncodeError, vmstate.PathError), match=said):
+        stream[path] = value
+    assert stream.data == corpus.load(NAME)
+
+
+def test_an_array_takes_anything_that_can_be_iterated(stream):
+    for values in (range(32), (i for i in range(32)), np.arange(32), tuple(range(32))):
+        stream["cpu.gpr"] = [0] * 32
+        stream["cpu.gpr"] = values
+        assert stream["cpu.gpr"] == list(range(32))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_damaged_streams_are_read_in_every_form_without_a_bug(seed):
+    chosen = random.Random(seed)
+    data = bytearray(corpus.load("7.2-pseries-7.2"))
+    for _ in range(20):
+        data[chosen.randrange(8, len(data))] = chosen.randrange(256)
+    with vmstate.open(data) as stream:
+        for path in stream:
+            stream.find(path)
+            stream[path]
+        stream.show()
+        with vmstate.from_json(stream.to_json(), stream) as again:
+            assert again.data == data
+        vmstate.verify(stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import operator
 import os
 from bisect import bisect_left
 from collections import Counter
@@ -160,21 +161,20 @@ class StreamFile:
         near = self._changed[max(at - 1, 0) : at + 1]
         if any(start < span[1] and span[0] < end for start, end in near):
             self._apply()
-        if self._same(place, value):
-            return
         if self._changes is None:
-            self._changes = Changes(self._unchanged, known_meanings())
-        self._changes.set(place.path, value)
+            changes = Changes(self._unchanged, known_meanings())
+        else:
+            changes = self._changes
+        raw = b""
+        if not is_open(place.node) and place.node.kind not in ("opaque", "pages"):
+            raw = bytes_of_value(place, value, changes.meanings)
+            if self._unchanged.stream.data[slice(*span)] == raw:
+                return  # it has that value already
+        changes.set(place.path, raw, lambda *_: raw)  # PathError if it has no value
+        self._changes = changes
         self._changed.insert(bisect_left(self._changed, span), span)
         if not self._changes.plain:
             self._apply()
-
-    def _same(self, place: Place, value: Value) -> bool:
-        """Return True if a field has that value already, so that nothing need follow it."""
-        if is_open(place.node) or place.node.kind in ("opaque", "pages"):
-            return False
-        old = self._unchanged.stream.data[place.node.start : place.node.end]
-        return bytes_of_value(place, value, known_meanings()) == old
 
     def __delitem__(self, path: str) -> None:
         changes = Changes(self.contents, known_meanings())
@@ -198,7 +198,9 @@ class StreamFile:
         if payload is not None:
             if fields:
                 raise EncodeError("takes either fields or a payload").inside(path)
-            changes.add_bytes(_text(path), version_id, payload)
+            if not isinstance(payload, bytes | bytearray | memoryview):
+                raise EncodeError(f"the payload is bytes, not {type(payload).__name__}").inside(path)
+            changes.add_bytes(_text(path), operator.index(version_id), bytes(payload))
         elif fields:
             for name, value in fields.items():
                 changes.add(f"{path}.{name}", value)

@@ -116,6 +116,7 @@ class _Finder:
     def __init__(self, contents: Contents | None) -> None:
         self._contents = contents
         self.reached = ""
+        self.rest = ""
         self.known: list[str] = []
 
     @property
@@ -181,7 +182,7 @@ class _Finder:
 
     def inside(self, place: Place, owner: str, rest: str) -> Iterator[Place]:
         """Yield the places that the rest of a path may lead to from a place."""
-        self._note(place)
+        self._note(place, rest)
         bracket = _BRACKET.match(rest)
         if bracket:
             child = element(place.node, int(bracket[1], 0))
@@ -208,9 +209,9 @@ class _Finder:
         else:
             yield from self.inside(inner, inner_owner(owner, child), rest)
 
-    def _note(self, place: Place) -> None:
+    def _note(self, place: Place, rest: str) -> None:
         if len(place.path) >= len(self.reached):
-            self.reached = place.path
+            self.reached, self.rest = place.path, rest
             self.known = [child.name for child in place.node.children[:4096]]
 
     def explain(self, text: str) -> str:
@@ -218,7 +219,9 @@ class _Finder:
             names = list(dict.fromkeys(item.name for item in self.contents.nodes))
             names += [label for label in self.contents.labels.values() if "#" not in label]
             return f"nothing in this stream is called {text!r}{_suggestion(text, names)}"
-        wanted = text[len(self.reached) :].lstrip("./") or text
+        if self.rest.startswith("["):
+            return f"{self.reached} has no element {self.rest}"
+        wanted = self.rest.lstrip("./") or text
         return f"no {wanted!r} in {self.reached}{_suggestion(wanted, self.known)}"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 import re
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from vmstate.describe import Node, WireArray
@@ -17,6 +19,7 @@ from vmstate.tree.nodes import element
 from vmstate.tree.paths import Place
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
+_NOT_ARRAYS = (str, bytes, bytearray, memoryview, AbstractSet, Mapping)
 _TRUE, _FALSE = ("true", "on", "yes"), ("false", "off", "no")
 #: Types whose length is that of their text.
 ELASTIC = ("text", "counted text", "capability")
@@ -51,9 +54,7 @@ def bytes_of_value(place: Place, value: Any, meanings: Meanings | None = None) -
     node = place.node
     size = node.end - node.start
     if node.type in ELASTIC:
-        if not isinstance(value, str):
-            raise _wrong_type(place.path, "a str", value)
-        return _elastic(node.type, value)
+        return _bytes_of_str(place.path, node.type, value)
     if _is_number(node):
         return _bytes_of_number(place.path, node.type, size, _named(place, value, meanings))
     if isinstance(node.value, WireArray):
@@ -65,6 +66,18 @@ def bytes_of_value(place: Place, value: Any, meanings: Meanings | None = None) -
     return _bytes_of_buffer(place.path, size, value)
 
 
+def _bytes_of_str(path: str, kind: str, value: Any) -> bytes:
+    if not isinstance(value, str):
+        raise _wrong_type(path, "a str", value)
+    try:
+        return _elastic(kind, value)
+    except UnicodeEncodeError:
+        raise EncodeError(f"{value!r:.60} is not text that has bytes").inside(path) from None
+    except EncodeError as error:
+        error.inside(path)
+        raise
+
+
 def _named(place: Place, value: Any, meanings: Meanings | None) -> Any:
     """Return the number that a str names in this field; any other value as it is."""
     words = words_for(meanings, place) if meanings is not None and isinstance(value, str) else None
@@ -73,6 +86,8 @@ def _named(place: Place, value: Any, meanings: Meanings | None) -> Any:
 
 
 def _bytes_of_number(path: str, kind: str, size: int, value: Any) -> bytes:
+    if kind == "bool" and getattr(getattr(value, "dtype", None), "kind", None) == "b":
+        value = bool(value)  # numpy's bool, which is no int
     try:
         number = operator.index(value)
     except TypeError:
@@ -120,12 +135,9 @@ def _bytes_of_tuple(place: Place, old: tuple[Any, ...], value: Any) -> bytes:
 
 
 def _elements(path: str, count: int, value: Any) -> list[Any]:
-    if isinstance(value, str | bytes | bytearray | memoryview):
-        raise _wrong_type(path, f"a list of {count} numbers", value)
-    try:
-        elements = list(value)
-    except TypeError:
-        raise _wrong_type(path, f"a list of {count} numbers", value) from None
+    if isinstance(value, _NOT_ARRAYS) or not isinstance(value, Iterable):
+        raise _wrong_type(path, f"a list of {count} values", value)
+    elements = list(value)
     if len(elements) != count:
         raise EncodeError(f"takes {count} elements, not {len(elements)}").inside(path)
     return elements

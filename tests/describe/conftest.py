@@ -1,4 +1,4 @@
-"""The machine that runs these laws may be busy: no deadlines, and no explanations that take minutes."""
+"""Settings for busy machines: no deadlines, and no explanation phase, which may take minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole random descriptions: those that users draw too."""
+"""Strategies for whole random descriptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views on the wire behave like the lists they stand for."""
+"""Views of the wire behave like lists of the same values."""
 
 from __future__ import annotations
 

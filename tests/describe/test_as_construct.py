@@ -1,4 +1,4 @@
-"""What users of construct get: keys, local objects, errors; and the plan's values, from real streams."""
+"""as_construct: its keys, local objects and errors; and the plan's values, from real streams."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_neither_construct_nor_hypothesis_is_imported_with_the_descriptions():
 
 
 def outcome(call, *arguments, **more):
-    """The value, or the kind of error."""
+    """Return the value of a call, or the kind of error that it raises."""
     try:
         return plain(call(*arguments, **more))
     except construct.ConstructError as error:

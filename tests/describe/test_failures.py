@@ -50,7 +50,7 @@ def vmsd(name, *fields, version=1, oldest=1, **more):
 
 
 def failure(description, data, state=None, version_id=None):
-    """What a destination reports when it refuses, and the error."""
+    """Return the reports of a destination that refuses, and the error."""
     cur = Cursor(memoryview(data), judge=True)
     version_id = description.version_id if version_id is None else version_id
     with pytest.raises(StreamError) as caught:
@@ -59,7 +59,7 @@ def failure(description, data, state=None, version_id=None):
 
 
 def refused(*args, **more):
-    """The reports alone, of a stream that goes on."""
+    """Return the reports alone; the stream goes on after ``data``."""
     return failure(args[0], args[1] + END, *args[2:], **more)[0]
 
 

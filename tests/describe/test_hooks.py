@@ -1,4 +1,4 @@
-"""When hooks run, and what their answers do."""
+"""The order in which hooks run, and the effects of their return values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from vmstate.errors import EncodeError
 
 
 class Logged:
-    """Descriptions whose hooks and tests write down when they run."""
+    """Return descriptions whose hooks and tests record their calls."""
 
     def __init__(self):
         self.log = []

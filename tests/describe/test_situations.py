@@ -211,7 +211,7 @@ each = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
 def copy(value):
-    """A deep copy of records and lists, as a destination must not see the source's objects."""
+    """Return a deep copy of records and lists: a destination must not see the source's objects."""
     if isinstance(value, Record):
         return Record(**{k: copy(v) for k, v in vars(value).items()})
     return [copy(v) for v in value] if isinstance(value, list) else value
@@ -251,7 +251,7 @@ def test_cut_short_anywhere_it_is_truncated_there(row):
 
 
 def same(got, wanted):
-    """Equality of states, whatever kind of array or record they hold."""
+    """Return True if two states are equal, regardless of their kinds of arrays and records."""
     if isinstance(wanted, (Record, SimpleNamespace)):
         return all(same(getattr(got, name), value) for name, value in vars(wanted).items())
     if isinstance(wanted, (list, tuple)):

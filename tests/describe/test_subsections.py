@@ -1,4 +1,4 @@
-"""How subsections are sent, recognised, mistaken and refused (vmstate_subsection_save, _load)."""
+"""Subsections sent, recognised, mistaken and refused (vmstate_subsection_save, _load)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WIDE_WIRE = "05 08 'dev/wide' 00000003"
 
 
 def failing(description, data, state=None):
-    """The reports of a load that fails, and its errno."""
+    """Return the reports and the errno of a load that fails."""
     cur = Cursor(memoryview(data + END), judge=True)
     with pytest.raises(LoadFailure) as failure:
         plan_of(description).load(cur, Record() if state is None else state, description.version_id)

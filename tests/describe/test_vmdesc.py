@@ -50,13 +50,13 @@ def text_of(description, state, release="7.2"):
 
 
 def fields_of(description, state, release="7.2"):
-    """The JSON objects of the fields, as pairs, as keys may repeat."""
+    """Return the JSON objects of the fields as pairs, since keys may repeat."""
     text = text_of(description, state, release)
     return dict(json.loads(text, object_pairs_hook=lambda pairs: [[*pair] for pair in pairs]))["fields"]
 
 
 def plainly_described(description, version_id):
-    """No array in it is described by its first element alone although others may differ in layout."""
+    """Return True if no array with elements of different layouts is described by its first element."""
     for field in description.fields:
         inner = field.vmsd
         if field.pointers:  # a null after others breaks QEMU's description

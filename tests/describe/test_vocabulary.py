@@ -137,7 +137,7 @@ law = settings(max_examples=12, suppress_health_check=list(HealthCheck))
 
 
 def drawn(data, fields):
-    """A description of the entry's fields, a state, and the state's bytes."""
+    """Draw a description of the entry's fields, a state, and the state's bytes."""
     vmsd = VMStateDescription("entry", 2, 1, fields=fields)
     state = data.draw(states(vmsd))
     return vmsd, state, encode(vmsd, state)
@@ -176,9 +176,9 @@ def test_what_is_cut_off_is_missed(fields, data):
     vmsd, state, payload = drawn(data, fields)
     for cut in range(len(payload)):
         _, _, error = decode(vmsd, memoryview(payload[:cut]), 0, 2, state=twin(vmsd, state))
-        told = isinstance(error, Truncated) and error.offset + error.available == cut
+        noticed = isinstance(error, Truncated) and error.offset + error.available == cut
         # Inside a struct, a last byte 5 may begin a subsection, or be the next field's.
-        assert told or error is None or payload[cut - 1] == 5
+        assert noticed or error is None or payload[cut - 1] == 5
 
 
 def test_every_maker_of_fields_is_an_entry():

@@ -1,4 +1,4 @@
-"""What a destination has before it loads: a state with the same pointers, and what is not on the wire."""
+"""The state of a destination before it loads: the same pointers, and facts that are not on the wire."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vmstate.describe.infos import Equal, Int32PositiveLe
 
 
 def twin(vmsd, state):
-    """A state that knows nothing but null pointers, values to compare with, and counts that are no field."""
+    """Return a state with only null pointers, values to compare with, and counts that are not fields."""
     other = Record()
     _copy(vmsd, state, other)
     return other

@@ -1,4 +1,4 @@
-"""Bytes as tables: ``wire("0a0b | 01")``; and the ways in which a row of such a table is checked."""
+"""Bytes in a readable form, ``wire("0a0b | 01")``, and helpers that check them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ END = b"~" * 300  # what follows a section; long enough for any name that is loo
 
 
 def wire(text):
-    """Bytes from hexadecimal digits; blanks and bars are for the reader, ``'text'`` stands for itself."""
+    """Return bytes from hexadecimal digits; blanks and bars are ignored, ``'text'`` is itself."""
     parts = text.split("'")
     return b"".join(
         part.encode() if i % 2 else bytes.fromhex(part.replace("|", " ")) for i, part in enumerate(parts)
@@ -16,7 +16,7 @@ def wire(text):
 
 
 def loaded(vmsd, data, state=None, version_id=None):
-    """The state after a destination has loaded ``data``, all of it."""
+    """Return the state of a destination that has loaded all of ``data``."""
     state = Record() if state is None else state
     cur = Cursor(memoryview(data + END), judge=True)
     plan_of(vmsd).load(cur, state, vmsd.version_id if version_id is None else version_id)
@@ -25,5 +25,5 @@ def loaded(vmsd, data, state=None, version_id=None):
 
 
 def saved(vmsd, state):
-    """What a source sends."""
+    """Return the bytes that a source sends."""
     return encode(vmsd, state)

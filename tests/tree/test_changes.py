@@ -1,4 +1,4 @@
-"""Edits by path: the named field changes, what must follow follows, every other byte stays."""
+"""Edits by path: the named field changes, its dependants are updated, every other byte stays."""
 
 from __future__ import annotations
 

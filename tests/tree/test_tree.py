@@ -1,4 +1,4 @@
-"""A whole stream as one tree: nothing skipped, paths that lead everywhere, JSON that gives the bytes back."""
+"""A whole stream as one tree: every byte is covered, every node has a path, JSON restores the bytes."""
 
 from __future__ import annotations
 

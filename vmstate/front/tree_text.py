@@ -13,7 +13,7 @@ from vmstate.tree import Contents
 from vmstate.tree.decoded import By
 from vmstate.tree.display import text_of_place
 from vmstate.tree.meanings import Meanings, named_elements, parts_of
-from vmstate.tree.nodes import element, is_open, is_uniform
+from vmstate.tree.nodes import counted, element, is_open, is_uniform
 from vmstate.tree.paths import Place, find, inner_owner, joined
 
 _SHOWN = 8
@@ -92,7 +92,7 @@ class _Text:
             yield from self._named(place, depth + 1)
 
     def _parts(self, place: Place, depth: int) -> Iterator[str]:
-        """A value part by part, where that is known."""
+        """Yield a value part by part, if its parts are known."""
         parts = parts_of(self.meanings, place) if depth <= self.depth else ()
         places = max((len(part.place) for part in parts), default=0)
         names = max((len(part.name) for part in parts), default=0)
@@ -112,7 +112,7 @@ class _Text:
             yield f"{'  ' * depth}{self.paint('dim', f'… {len(shown) - cut} more (--all)')}"
 
     def _named(self, place: Place, depth: int) -> Iterator[str]:
-        """Of an array of numbers those elements that mean something by themselves."""
+        """Yield the elements of an array of numbers that have a meaning of their own."""
         owner = place.owner.type if place.owner.kind == "section" else place.owner.name
         for index in named_elements(self.meanings, owner, place.node.name):
             node = element(place.node, index)
@@ -121,20 +121,20 @@ class _Text:
                 yield f"{'  ' * depth}{node.name} {text_of_place(inner, self.meanings)}"
 
     def _some(self, place: Place, depth: int) -> Iterator[str]:
-        """Of a uniform array the elements that are not zero, a few of them."""
+        """Yield the first few elements of a uniform array that are not zero."""
         records = place.node.value
         if not hasattr(records, "raw"):
             return
         size = records.item.size
         zero = bytes(size)
-        told = 0
+        shown = 0
         for index in range(len(records)):
             if bytes(records.raw[index * size : (index + 1) * size]) == zero:
                 continue
-            if told == _SHOWN:
+            if shown == _SHOWN:
                 yield f"{'  ' * depth}{self.paint('dim', '… (--all)')}"
                 return
-            told += 1
+            shown += 1
             node = element(place.node, index)
             assert node is not None
             chain = (*place.chain, node)
@@ -150,7 +150,7 @@ class _Text:
 
     def _about(self, place: Place) -> str:
         node = place.node
-        facts = [f"{node.start:#x}", f"{node.end - node.start} bytes"]
+        facts = [f"{node.start:#x}", counted(node.end - node.start, "byte")]
         if node.version_id is not None:
             facts.insert(0, f"version {node.version_id}")
         if place.section is not None and node.kind == "section":

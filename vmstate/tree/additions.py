@@ -15,6 +15,7 @@ from vmstate.stream.items import Section
 from vmstate.tree.contents import Contents
 from vmstate.tree.declarations import Declared
 from vmstate.tree.decoded import all_declared
+from vmstate.tree.nodes import counted
 from vmstate.tree.paths import Place, find_below
 
 _ROOM = 1 << 20
@@ -79,7 +80,7 @@ class Declaring:
         node = places[0].node
         raw = to_bytes(places[0])
         if len(raw) != node.end - node.start:
-            raise EncodeError(f"{name}{rest} has {node.end - node.start} bytes, not {len(raw)}")
+            raise EncodeError(f"{name}{rest} has {counted(node.end - node.start, 'byte')}, not {len(raw)}")
         self._payload = self._payload[: node.start] + raw + self._payload[node.end :]
 
     def made(self, style: Style) -> Addition:

@@ -16,7 +16,7 @@ from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.errors import EncodeError, VmstateError
 from vmstate.stream.wire import bytes_of
 from vmstate.tree.contents import Contents
-from vmstate.tree.nodes import is_open, marker
+from vmstate.tree.nodes import counted, is_open, marker
 
 Json = dict[str, Any]
 _TEXT_LIMIT = 1 << 24
@@ -113,7 +113,7 @@ def leaf_bytes(kind: str, size: int, value: Any) -> bytes:
     else:
         raw = _number(value, size)
     if len(raw) != size:
-        raise EncodeError(f"{value!r} takes {len(raw)} bytes, its field has {size}")
+        raise EncodeError(f"{value!r} takes {counted(len(raw), 'byte')}, its field has {size}")
     return raw
 
 
@@ -121,7 +121,7 @@ def _number(value: int, size: int) -> bytes:
     try:
         return int(value).to_bytes(size, "big", signed=value < 0)
     except (OverflowError, TypeError, ValueError):
-        raise EncodeError(f"{value!r} does not fit {size} bytes") from None
+        raise EncodeError(f"{value!r} does not fit {counted(size, 'byte')}") from None
 
 
 def from_json(document: Json, source: memoryview | bytes | None = None) -> bytes:

@@ -20,6 +20,7 @@ from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
 from vmstate.stream.vmdesc.edit import device_spans
 from vmstate.tree.declarations import Declarations, Declared, StreamFacts
+from vmstate.tree.nodes import counted
 
 _DESCRIPTIONS_KEPT = 512
 
@@ -166,7 +167,7 @@ def read(stream: Stream, section: Section, by: By, declared: Declared, version_i
         return replace(opaque(section, unknown), declared=declared)
     if error is None and root.end != end:
         error = StreamError(
-            f"the {by} describes {root.end - start} bytes of payload, there are {end - start}",
+            f"the {by} describes {counted(root.end - start, 'byte')} of payload, there are {end - start}",
             offset=root.end,
         )
     if error is not None:

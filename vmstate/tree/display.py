@@ -7,6 +7,7 @@ from typing import Any
 
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.tree.meanings import Meanings, words_for
+from vmstate.tree.nodes import counted
 from vmstate.tree.paths import Place
 
 _SHOWN = 6
@@ -33,7 +34,7 @@ def text_of_value(node: Node, *, full: bool = False) -> str:
     if value is None and node.type == "nullptr":
         return "null"
     if value is None:
-        return f"{node.end - node.start} bytes" if node.end > node.start else ""
+        return counted(node.end - node.start, "byte") if node.end > node.start else ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -56,7 +57,7 @@ def text_of_value(node: Node, *, full: bool = False) -> str:
 def _elements(values: Sequence[Any]) -> str:
     raw = [bytes(v) for v in values[: _SHOWN + 1] if isinstance(v, bytes | bytearray | memoryview)]
     if not raw or len(raw) != min(len(values), _SHOWN + 1) or len(raw[0]) > _SHOWN_BYTES:
-        return f"{len(values)} elements"
+        return counted(len(values), "element")
     if all(bytes(value) == raw[0] for value in values):
         return f"{len(values)} × {_short(int.from_bytes(raw[0], 'big'))}"
     more = f", … ({len(values)})" if len(values) > _SHOWN else ""
@@ -84,7 +85,7 @@ def _bytes(value: bytes | bytearray | memoryview, full: bool, kind: str) -> str:
         return "no bytes"
     head = bytes(value[:4096])
     if not any(head) and (size <= 4096 or not any(value)):
-        return f"{size} zero bytes"
+        return counted(size, "zero byte")
     text = head.rstrip(b"\0")
     if size <= 4096 and len(text) > 1 and all(32 <= sign < 127 for sign in text):
         return repr(text.decode("ascii"))
@@ -92,7 +93,7 @@ def _bytes(value: bytes | bytearray | memoryview, full: bool, kind: str) -> str:
         return "0x" + head.hex()
     if full or size <= _SHOWN_BYTES:
         return bytes(value).hex(" ", 4)
-    return f"{size} bytes: {head[:_SHOWN_BYTES].hex(' ', 4)} …"
+    return f"{counted(size, 'byte')}: {head[:_SHOWN_BYTES].hex(' ', 4)} …"
 
 
 def _numbers(values: WireArray, width: int, full: bool) -> str:

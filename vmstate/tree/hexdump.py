@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vmstate.describe import Node
 from vmstate.tree.contents import Contents
-from vmstate.tree.nodes import is_open, is_uniform, marker
+from vmstate.tree.nodes import counted, is_open, is_uniform, marker
 from vmstate.tree.paths import Place, inner_owner, joined
 
 _ROW = 16
@@ -44,4 +44,4 @@ def _rows(data: memoryview, node: Node, path: str, full: bool) -> Iterator[str]:
         name = path if at == node.start else ""
         yield f"{at:#010x}  {row.hex(' '):<{3 * _ROW - 1}}  {text:<{_ROW}}  {name}".rstrip()
     if limit < node.end:
-        yield f"{'':10}  … {node.end - limit} bytes more (--all)"
+        yield f"{'':10}  … {counted(node.end - limit, 'byte')} more (--all)"

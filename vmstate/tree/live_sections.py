@@ -22,7 +22,7 @@ from vmstate.stream.sections.htab import HPTE_SIZE, NO_TABLE, Htab
 from vmstate.stream.sections.ram import Ram
 from vmstate.stream.sections.storage_attributes import StorageAttributes, StorageKeys, TodClock
 from vmstate.stream.wire import Window
-from vmstate.tree.nodes import Branch, leaf, tiles
+from vmstate.tree.nodes import Branch, counted, leaf, tiles
 from vmstate.tree.ram import ram_nodes
 
 
@@ -33,7 +33,7 @@ class ChunkRun:
     count: int
 
     def __str__(self) -> str:
-        return f"{self.count} chunks"
+        return counted(self.count, "chunk")
 
     def __len__(self) -> int:
         return self.count

@@ -15,7 +15,7 @@ from vmstate.errors import EncodeError
 from vmstate.stream.wire import bytes_of
 from vmstate.tree.as_json import leaf_bytes
 from vmstate.tree.meanings import Meanings, words_for
-from vmstate.tree.nodes import element
+from vmstate.tree.nodes import counted, element
 from vmstate.tree.paths import Place
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
@@ -118,7 +118,9 @@ def _bytes_of_elements(place: Place, value: Any, meanings: Meanings | None) -> b
         node = element(place.node, index)
         if node is None:
             size = place.node.end - place.node.start
-            raise EncodeError(f"has elements of different sizes: give its {size} bytes").inside(place.path)
+            raise EncodeError(f"has elements of different sizes: give its {counted(size, 'byte')}").inside(
+                place.path
+            )
         raw += bytes_of_value(Place(place.path + node.name, (*place.chain, node)), one, meanings)
     return raw
 
@@ -136,19 +138,19 @@ def _bytes_of_tuple(place: Place, old: tuple[Any, ...], value: Any) -> bytes:
 
 def _elements(path: str, count: int, value: Any) -> list[Any]:
     if isinstance(value, _NOT_ARRAYS) or not isinstance(value, Iterable):
-        raise _wrong_type(path, f"a list of {count} values", value)
+        raise _wrong_type(path, f"a list of {counted(count, 'value')}", value)
     elements = list(value)
     if len(elements) != count:
-        raise EncodeError(f"takes {count} elements, not {len(elements)}").inside(path)
+        raise EncodeError(f"takes {counted(count, 'element')}, not {len(elements)}").inside(path)
     return elements
 
 
 def _bytes_of_buffer(path: str, size: int, value: Any) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
-        raise _wrong_type(path, f"{size} bytes", value)
+        raise _wrong_type(path, counted(size, "byte"), value)
     raw = bytes(value)
     if len(raw) != size:
-        raise EncodeError(f"takes {size} bytes, not {len(raw)}").inside(path)
+        raise EncodeError(f"takes {counted(size, 'byte')}, not {len(raw)}").inside(path)
     return raw
 
 
@@ -199,7 +201,7 @@ def _numbers(node: Node, text: str) -> bytes:
     if len(values) == 1:
         values *= len(array)
     if len(values) != len(array):
-        raise EncodeError(f"{node.name} has {len(array)} elements, not {len(values)}")
+        raise EncodeError(f"{node.name} has {counted(len(array), 'element')}, not {len(values)}")
     return leaf_bytes(node.type, node.end - node.start, values)
 
 
@@ -207,11 +209,11 @@ def _raw(node: Node, size: int, text: str) -> bytes:
     if text.startswith("text:"):
         raw = bytes_of(text.removeprefix("text:"))
         if len(raw) > size:
-            raise EncodeError(f"{node.name} has {size} bytes, the text {len(raw)}")
+            raise EncodeError(f"{node.name} has {counted(size, 'byte')}, the text {len(raw)}")
         return raw.ljust(size, b"\0")
     raw = hex_bytes(text, node.name)
     if len(raw) != size:
-        raise EncodeError(f"{node.name} has {size} bytes, not {len(raw)}")
+        raise EncodeError(f"{node.name} has {counted(size, 'byte')}, not {len(raw)}")
     return raw
 
 

@@ -175,13 +175,15 @@ class Bytes(Info):
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         if value is None:
             raise EncodeError(f"{field.name}: nothing where the description has a buffer of size {size}")
-        raw = raw_bytes(field.name, value)
-        if len(raw) > size and isinstance(field.size, str):
-            raw = raw[:size]
+        raw: bytes | bytearray | memoryview = value
+        if type(value) is not memoryview or value.format != "B":
+            raw = raw_bytes(field.name, value)
         if len(raw) != size:
-            raise EncodeError(
-                f"{field.name}: a buffer of size {len(raw)} where the description has one of size {size}"
-            )
+            if len(raw) < size or not isinstance(field.size, str):
+                raise EncodeError(
+                    f"{field.name}: a buffer of size {len(raw)} where the description has one of size {size}"
+                )
+            raw = raw[:size]
         out.put(raw)
 
 

@@ -291,20 +291,18 @@ class Plan:
         return [plan for plan in self.ordered if plan.needed is None or plan.needed(state)]
 
     def _save_subsections(self, out: Writer, state: Any) -> None:
-        if not out.replay:
-            for plan in self.sent(state):
-                out.put(plan.header)
-                self._save_subsection(out, state, plan, None)
-            return
-        for owner, name, version in state.__dict__.get("_subsections", ()):
-            if owner == self.vmsd.name:
-                plan = self.subsections[name.encode()]
-                out.put(plan.header[:-4] + struct.pack(">i", version))
-                self._save_subsection(out, state, plan, version & 0xFF)
-
-    def _save_subsection(self, out: Writer, state: Any, plan: Plan, version: int | None) -> None:
+        plan = self
         try:
-            plan.save(out, state, version)
+            if not out.replay:
+                for plan in self.sent(state):
+                    out.put(plan.header)
+                    plan.save(out, state)
+                return
+            for owner, name, version in state.__dict__.get("_subsections", ()):
+                if owner == self.vmsd.name:
+                    plan = self.subsections[name.encode()]
+                    out.put(plan.header[:-4] + struct.pack(">i", version))
+                    plan.save(out, state, version & 0xFF)
         except EncodeError as error:
             error.inside("/" + plan.vmsd.name.removeprefix(self.vmsd.name + "/"))
             raise

@@ -142,19 +142,17 @@ class Structs(Nested):
                 raise wrong_length(field, values, count)
             out.put(values.raw)
             return
-        for i in range(count):
-            inner = values[field.start + i]
-            null = mark(out, field, inner)
-            if not null:
-                self._save_element(out, inner, i)
-            elif not field.marked:
-                NULLPTR.put(out, field, state, 0, None)
-
-    def _save_element(self, out: Writer, state: Any, index: int) -> None:
+        i = 0
         try:
-            self.plan.save(out, state, self.version)
+            for i in range(count):
+                inner = values[field.start + i]
+                null = mark(out, field, inner)
+                if not null:
+                    self.plan.save(out, inner, self.version)
+                elif not field.marked:
+                    NULLPTR.put(out, field, state, 0, None)
         except EncodeError as error:
-            error.inside(f"[{index}]")
+            error.inside(f"[{i}]")
             raise
 
 

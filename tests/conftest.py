@@ -1,11 +1,55 @@
-"""Every test: hypothesis without limits of wall-clock time, and in CI with the same examples every time."""
+"""Every test: hypothesis without limits of wall-clock time, and in CI with the same examples every time.
+
+``site`` is a folder with nothing but the package, installed from its wheel.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "house",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=set(Phase) - {Phase.explain},  # an explanation of a failure may take minutes
+)
 settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "house")
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("vmstate", "fixtures", "streams", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+
+
+def _run(*words, **more):
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, **more)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """A folder with nothing but the package, installed from its wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / part, source / part)
+    own = int(version("setuptools").split(".")[0]) >= 77
+    pip = ("-m", "pip", "--disable-pip-version-check", "--quiet")
+    done = _run(*pip, "wheel", "--no-deps", *(["--no-build-isolation"] * own), "-w", str(folder), str(source))
+    if done.returncode and not own:
+        pytest.skip(f"no setuptools to build a wheel with: {done.stderr.splitlines()[-1:]}")
+    assert done.returncode == 0, done.stderr
+    (wheel,) = folder.glob("*.whl")
+    done = _run(*pip, "install", "--no-deps", "--no-index", "--target", str(folder / "site"), str(wheel))
+    assert done.returncode == 0, done.stderr
+    return folder / "site"

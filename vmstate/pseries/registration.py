@@ -1,8 +1,8 @@
-"""Which sections a machine registers, in which order, under which ids.
+"""The sections that a machine registers, their order and their ids.
 
-A section id is nothing but the count of registrations so far, among them hundreds of connectors that are
-never sent; so the order in which a release makes its devices is followed here call by call:
-hw/ppc/spapr.c ``spapr_machine_init``, and softmmu/vl.c around it.
+A section id is the count of registrations so far.  Hundreds of connectors that are never sent count too, so
+this module follows the order in which a release makes its devices call by call: hw/ppc/spapr.c
+``spapr_machine_init``, and softmmu/vl.c around it.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ MAX_PHBS = 31
 BLOCK = Span(until=inactive.BLOCK_UNTIL)
 DIRTY_BITMAPS = Span(since=inactive.DIRTY_BITMAP_SINCE)
 NVDIMM = Span(since="5.0")
-SLIRP_NUMBERED = Span(since="8.2")  # before, all stacks had the instance 0
-LIBSLIRP = Span(since="4.0")  # before, the stack was loaded by migration/vmstate.c
+SLIRP_NUMBERED = Span(since="8.2")  # before, all stacks had instance 0
+LIBSLIRP = Span(since="4.0")  # before, migration/vmstate.c loaded the stack
 PHB_HOTPLUG = Span(since="4.0")
 CPU_CORE_STATE = Span(since="3.0")
 
 
 def register(machine: Machine) -> list[Registered]:
-    """The sections that a machine may send, in sending order, with their ids.
+    """Return the sections that a machine may send, in sending order, with their ids.
 
-    ``machine``: a built machine with a ``console``.  Connectors, watchdogs and the like, which send
-    nothing at rest, are counted but not listed: :func:`connector` finds one.
+    ``machine``: a built machine with a ``console``.  Connectors, which send nothing at rest, are counted
+    but not listed: :func:`connector` finds one.
     """
     return build(machine).sections()
 
 
 def connector(machine: Machine, idstr: str, instance_id: int) -> Device | None:
-    """The hotplug connector of that name and instance, should a stream have it; None if there is none."""
+    """Return the hotplug connector with that name and instance; None if the machine has none."""
     if not idstr.startswith(SPAPR_DRC.name):
         return None
     found = (connector_of(c, machine, idstr, instance_id) for c in build(machine).connectors)
@@ -68,7 +68,7 @@ def connector(machine: Machine, idstr: str, instance_id: int) -> Device | None:
 
 
 def build(machine: Machine) -> Board:
-    """The whole board, with all that was made on it."""
+    """Build the board of a machine, with all its devices."""
     board = Board(machine)
     for step in ORDER.at(machine.release):
         step(board)
@@ -87,7 +87,7 @@ def _colo(board: Board) -> None:
 
 
 def _network(board: Board) -> None:
-    """User-mode network stacks: the default one, or those of ``-netdev user``."""
+    """Add the user-mode network stacks: the default one, or those of ``-netdev user``."""
     machine = board.machine
     count = sum(netdev.driver == "user" for netdev in machine.netdevs)
     if machine.default_devices and not machine.netdevs:
@@ -99,7 +99,7 @@ def _network(board: Board) -> None:
 
 
 def _live(board: Board) -> None:
-    """Disks, memory, bitmaps: what is sent while the machine runs."""
+    """Add what is sent while the machine runs: disks, memory, bitmaps."""
     machine = board.machine
     if BLOCK.covers(machine.release):
         board.add(inactive.BlockMigration(machine))
@@ -117,7 +117,7 @@ def _options(board: Board) -> None:
 
 
 def _plug_core(board: Board, first: int) -> None:
-    """A core that comes later: its connector is there already."""
+    """Plug a core of ``-device``; its connector exists already."""
     presenters = PRESENTERS.at(board.machine.release)
     for index in range(first, first + board.machine.topology.threads):
         _processor(board, index, presenters)
@@ -140,26 +140,26 @@ def _interrupt_controllers(board: Board) -> None:
 
 
 def _all_presenters(board: Board) -> None:
-    """Up to 2.9 every processor that may ever be has its presenter from the start."""
+    """Add a presenter for every possible processor, as releases up to 2.9 do."""
     for index in range(board.machine.topology.max_servers):
         board.add(Icp(board.machine, index))
 
 
 def _dummy_presenters(board: Board) -> None:
-    """For streams from 2.9: what takes the presenters of processors that are not there."""
+    """Add dummies that accept the presenters of absent processors from 2.9."""
     machine = board.machine
     if not machine.flags.pre_2_10_has_unused_icps:
         return
     present = {*range(machine.topology.cpus), *_plugged_later(machine)}
     for index in range(machine.rules.dummy_presenters(machine)):
         if index in present:
-            board.skip(1)  # gone again when the processor came
+            board.skip(1)  # removed when the processor was plugged
         else:
             board.add(DummyIcp(machine, index))
 
 
 def _plugged_later(machine: Machine) -> Iterator[int]:
-    """Indexes of the processors of ``-device …-spapr-cpu-core``."""
+    """Yield the indexes of the processors of ``-device …-spapr-cpu-core``."""
     for option in machine.devices:
         if option.driver.endswith("-spapr-cpu-core"):
             first = number_of(option, "core-id", 0)
@@ -194,7 +194,7 @@ def _processor(board: Board, index: int, presenters: tuple[str, ...]) -> None:
         board.add(SpaprCpu(machine, index))
 
 
-#: The presenters of a processor, in the order in which they are made (XICS's got lost for a while).
+#: The presenters of a processor, in order of creation; from 9.2 on, the XICS one was missing for a while.
 PRESENTERS: History[tuple[str, ...]] = History(
     (),
     ("2.10", ("icp",)),
@@ -220,7 +220,7 @@ def _rtc(board: Board) -> None:
 
 
 def _vio(board: Board) -> None:
-    """Terminals, then the memory that survives a reboot: what the board puts on the bus up to it."""
+    """Plug the board's own devices: terminals, then the non-volatile memory."""
     for placed in board.machine.vio.devices:
         drivers()[placed.driver].plug(board, None)
         if placed.driver == "spapr-nvram":
@@ -237,9 +237,9 @@ def _bridge(board: Board) -> None:
 
 
 def _default_devices(board: Board) -> None:
-    """Without -nodefaults: a network card, SCSI with a CD drive, a graphics card, USB.
+    """Unless -nodefaults is given, plug a network card, SCSI with a CD drive, a graphics card, and USB.
 
-    A graphics card of ``-device`` takes the place of the default one, but comes later.
+    A graphics card of ``-device`` replaces the default one, but is plugged later.
     """
     machine = board.machine
     if not machine.default_devices:
@@ -265,7 +265,7 @@ def _watchdogs(board: Board) -> None:
 
 
 def _finish(board: Board) -> None:
-    """What depends on all that was made: memory blocks, and the interrupts in use."""
+    """Fill in what depends on all devices: memory blocks and the interrupts in use."""
     machine = board.machine
     blocks = [RamBlock("ppc_spapr.ram", machine.ram_size), *board.ram_blocks]
     board.fill("ram", Ram(machine, blocks))
@@ -278,7 +278,7 @@ def _finish(board: Board) -> None:
 
 
 def _hash_table_shift(board: Board) -> int:
-    """The first reset makes the table for all memory there is, modules too, if it can grow later."""
+    """Return the table's shift after the first reset, which counts memory modules if it can be resized."""
     machine = board.machine
     if not board.plugged_memory or machine.resize_hpt == "disabled":
         return int(machine.htab_shift)
@@ -293,7 +293,7 @@ _BOARD: tuple[Step, ...] = (
 _END: tuple[Step, ...] = (_options, _global_state, _finish)
 _NEWEST: tuple[Step, ...] = (*_HARDWARE, *_BOARD, _watchdogs, *_END)
 
-#: Everything that is made, in order, by release.
+#: The steps of building a board, in order, by release.
 ORDER: History[tuple[Step, ...]] = History(
     (_timers, _colo, _network, _live, *_HARDWARE_2_9, *_BOARD, *_END),
     ("2.10", (_timers, _colo, _network, _live, *_HARDWARE, *_BOARD, *_END)),

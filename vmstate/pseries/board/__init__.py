@@ -1,1 +1,1 @@
-"""What devices are plugged into: buses, slots, interrupt numbers, section ids, instances."""
+"""The board that devices are plugged into: buses, slots, interrupt numbers, section ids, instances."""

@@ -33,12 +33,12 @@ class RamBlock:
 
     @property
     def resizeable(self) -> bool:
-        """Firmware images may have another size on the destination; plain memory may not."""
+        """True for firmware images, whose size may differ on the destination; False for plain memory."""
         return self.max_length > 0
 
     @property
     def header(self) -> bytes:
-        """Length byte and name, as they stand in front of a block's first page."""
+        """The length byte and the name, which precede a block's first page."""
         raw = self.name.encode()
         return bytes([len(raw)]) + raw
 
@@ -52,9 +52,9 @@ class PciSlots:
     taken: set[int] = field(default_factory=set)
 
     def place(self, address: str | None = None) -> int:
-        """The device and function number that a device gets: the one asked for, or the first free slot.
+        """Take the requested slot, or the first free one; return its device and function number.
 
-        Raises ConfigurationError if there is none: what QEMU says then is not modelled.
+        Raises ConfigurationError if it is not free: QEMU's message is not modelled.
         """
         number = self._asked(address) if address is not None else self._free()
         if number is None or number in self.taken:
@@ -75,7 +75,7 @@ class PciSlots:
 
 
 class Board:
-    """Everything made so far on the board of ``machine``."""
+    """The board of ``machine``, with all devices made so far."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -104,7 +104,7 @@ class Board:
             self._prioritized = True
 
     def add_at(self, path: str, device: Device) -> None:
-        """Register a device that is named by its place on a bus; releases before had its plain name."""
+        """Register a device under its path on a bus; older releases used its plain name."""
         name = device.description.name
         device.idstr = f"{path}/{name}"
         device.compat = (name, self._compat[name])
@@ -112,7 +112,7 @@ class Board:
         self.add(device)
 
     def plug_pci(self, device: Device, driver: str, option: DeviceOption | None = None) -> str:
-        """Put a PCI device in the slot asked for, or the first free one; return its path.
+        """Put a PCI device in the requested slot, or the first free one; return its path.
 
         Raises ConfigurationError for a bus or a slot that is not modelled.
         """
@@ -124,23 +124,23 @@ class Board:
         return path
 
     def _bus(self, name: str | None) -> PciSlots:
-        """The bus of that name; without one, the newest (qbus_find_recursive goes backwards)."""
+        """Return the bus of that name; without a name, the newest (qbus_find_recursive goes backwards)."""
         if name is None:
             return self.buses[-1]
         for bus in self.buses:
             if name in bus.names:
                 return bus
-        raise ConfigurationError(f"bus={name}: no such PCI bus that we model")
+        raise ConfigurationError(f"bus={name}: no PCI bus that is modelled has this name")
 
     def plug_usb(self, device: UsbDevice, driver: str, option: DeviceOption | None = None) -> None:
-        """Put a USB device in the next port of the controller named, else of the newest.
+        """Put a USB device in the next port of the named controller, or of the newest.
 
-        Raises ConfigurationError if there is no such bus, or no port free.
+        Raises ConfigurationError if there is no such bus or no free port.
         """
         name = None if option is None else option.get("bus")
         where = next((usb for usb in reversed(self.usb) if name is None or name in usb.names), None)
         if where is None or not where.controller.room:
-            raise ConfigurationError(f"-device {driver}: no USB bus with a free port that we model")
+            raise ConfigurationError(f"-device {driver}: no USB bus that is modelled has a free port")
         if where.controller.resets_devices:
             device.reset()
         self.add_at(f"{where.path}/{where.controller.plug()}", device)
@@ -158,29 +158,29 @@ class Board:
         self._next_id += count
 
     def reserve(self, name: str) -> None:
-        """Register a section whose device depends on what comes later; :meth:`fill` brings it."""
+        """Register a section whose device depends on later ones; :meth:`fill` supplies it."""
         entry = Registered(self._next_id, LiveDevice(self.machine))
         self._reserved[name] = entry
         self.entries.append(entry)
         self._next_id += 1
 
     def fill(self, name: str, device: Device | LiveDevice) -> None:
-        """The device of a reserved section."""
+        """Supply the device of a reserved section."""
         self._reserved[name].device = device
 
     def connect(self, connectors: Connectors) -> None:
-        """Hotplug connectors, of releases that register them (2.10 on)."""
+        """Add hotplug connectors, in releases that register them (2.10 on)."""
         if CONNECTORS.covers(self.machine.release):
             self.connectors.append(connectors)
             self.skip(connectors.registrations)
 
     def new_instance(self, idstr: str) -> int:
-        """The next free instance of a section that does not name its own."""
+        """Return the next free instance of a section that does not choose its own."""
         self._instances[idstr] += 1
         return self._instances[idstr] - 1
 
     def mac(self, option: DeviceOption | None) -> bytes:
-        """Return a network card's address: as given, or the next of QEMU's own."""
+        """Return a network card's address: the given one, or the next of QEMU's own."""
         given = None if option is None else option.get("mac")
         if given is not None:
             return _mac_address(given)
@@ -188,7 +188,7 @@ class Board:
         return bytes.fromhex("525400123456")[:5] + bytes([0x55 + self._macs & 0xFF])
 
     def next_vio(self) -> tuple[VioDevice, int]:
-        """The next device on the VIO bus, and its interrupt number."""
+        """Return the next device on the VIO bus, and its interrupt number."""
         device = self._vio.pop()
         option = None if device.option is None else self.machine.devices[device.option]
         given = option.get("irq") if option is not None and IRQ_GIVEN.covers(self.machine.release) else None
@@ -197,7 +197,7 @@ class Board:
         return device, self.numbers.vio(device.irq)
 
     def sections(self) -> list[Registered]:
-        """All entries by priority (savevm_state_handler_insert): the higher first, else as they came."""
+        """Return all entries, highest priority first, else as registered (savevm_state_handler_insert)."""
         if not self._prioritized:
             return self.entries
         return sorted(self.entries, key=lambda entry: -entry.device.priority)

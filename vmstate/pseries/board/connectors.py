@@ -1,17 +1,17 @@
-"""Dynamic reconfiguration connectors (DRC), the slots of hotplug: kinds, indexes, how many there are."""
+"""Dynamic reconfiguration connectors (DRC), the slots of hotplug: kinds, indexes, counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
 
-#: The releases from which connectors are registered at all ("spapr_drc" sections).
+#: The first release that registers connectors ("spapr_drc" sections).
 SINCE = "2.10"
 TYPE_SHIFT = 28
 
 
 class DrcType(IntEnum):
-    """The kinds (SpaprDrcTypeShift): what hangs on a connector; the upper bits of its index."""
+    """The kind of device on a connector, which is the upper bits of its index (SpaprDrcTypeShift)."""
 
     CPU = 1
     PHB = 2
@@ -31,7 +31,7 @@ class DrcType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Connectors:
-    """``count`` connectors of a kind with consecutive numbers; ``attached``: there is a device on each."""
+    """``count`` connectors of a kind with consecutive numbers; ``attached``: each has a device."""
 
     kind: DrcType
     first: int
@@ -40,7 +40,7 @@ class Connectors:
 
     @property
     def registrations(self) -> int:
-        """Section ids that they take: two for each with an indicator."""
+        """The number of section ids that they take: two for each with an indicator."""
         return self.count * (2 if self.kind.physical else 1)
 
     def number(self, instance_id: int) -> int | None:

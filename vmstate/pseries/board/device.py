@@ -1,8 +1,8 @@
-"""What every migratable device has: a state object that is registered under a name.
+"""The base classes of migratable devices: state objects that are registered under a name.
 
-A device is the state object of its own description: fields are its attributes, hooks take it.
+A device is the state object of its own description: fields are its attributes, and hooks take it.
 ``machine`` is the built machine (its release, flags, CPU, capabilities), or, when a stream is only
-decoded, the few facts of one that the stream itself tells.
+decoded, the few facts about one that the stream itself gives.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Device:
     instance_id: int
     alias_id: int | None = None
     compat: tuple[str, int] | None = None  # the name and instance that releases before device paths used
-    driver: str = ""  # the QOM type, of a device that is plugged
+    driver: str = ""  # the QOM type of a plugged device
     machine: Machine
 
     def __init__(self, machine: Machine, idstr: str | None = None, instance_id: int = 0) -> None:
@@ -41,13 +41,13 @@ class Device:
 
     @classmethod
     def blank(cls, machine: Machine, idstr: str | None = None, instance_id: int = 0) -> Self:
-        """A device without state, for decoding a stream: what its tests need comes from ``machine``."""
+        """Return a device without state, for decoding a stream; its conditions read ``machine``."""
         device = cls.__new__(cls)
         Device.__init__(device, machine, idstr, instance_id)
         return device
 
     def measure(self, payload: memoryview) -> None:
-        """Told a section's bytes before they are decoded: take from their number what they do not say."""
+        """Derive from a section's size what its bytes do not say; called before they are decoded."""
 
     @property
     def plan(self) -> Plan:
@@ -56,7 +56,7 @@ class Device:
 
     @property
     def priority(self) -> int:
-        """What is higher is sent and loaded before what was registered earlier."""
+        """The priority: higher ones are sent and loaded first, even if registered later."""
         return self.description.priority
 
     @property
@@ -65,7 +65,7 @@ class Device:
         return self.plan.version_id
 
     def needed(self) -> bool:
-        """Whether the section is sent."""
+        """Return True if the section is sent."""
         needed = self.plan.needed
         return needed is None or needed(self)
 
@@ -74,12 +74,12 @@ class Device:
         self.machine.say(line)
 
     def compared(self, rule: str, path: str, incoming: object, local: object, *, passed: bool) -> bool:
-        """Note that a hook compared both sides' values, for the verdict and the trace; returns ``passed``."""
+        """Record that a hook compared both sides' values, for verdict and trace; return ``passed``."""
         return self.machine.compared(self, rule, path, incoming, local, passed=passed)
 
 
 class LiveDevice(SaveVMHandlers):
-    """A section with handlers of its own, on a machine."""
+    """A section of a machine that has its own handlers instead of a description."""
 
     machine: Machine
 

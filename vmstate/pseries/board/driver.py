@@ -1,4 +1,4 @@
-"""A driver: all that ``-device`` and the board must know of a device, declared beside its section."""
+"""Drivers: what ``-device`` and the board need to know about a device, declared beside its section."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 
 Plug = Callable[[Board, DeviceOption | None], None]
-"""Puts a device on the board: its sections and its memory blocks.  The option is None for the board's own."""
+"""Puts a device on the board: its sections and memory blocks.  The board's own devices have no option."""
 
 Check = Callable[[Machine, DeviceOption], None]
-"""What the device's realize function refuses while QEMU starts.  Raises Refused."""
+"""Checks an option as the device's realize function does while QEMU starts.  Raises Refused."""
 
 
 @dataclass(frozen=True)
 class Driver:
-    """A kind of device, under the name that ``-device`` has for it.
+    """A kind of device, under its ``-device`` name.
 
     ``span``: the releases that have it.  ``bus``: the type of bus it is plugged into (``PCI``, ``usb-bus``,
     ``spapr-vio-bus``), empty for none.  ``properties``: those that decide what it sends.  ``netdev_owner``:
     the class that a network card's property ``netdev`` belongs to.  ``usb_controller``: it has a USB bus.
-    ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it takes the place of the default screen.
+    ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it replaces the default graphics card.
     ``user_creatable``: ``-device`` can name it.  ``followed_globals``: properties whose ``-global`` is
-    followed.  ``examples``: options to plug one, for random command lines; ``{0}`` makes names differ.
+    modelled.  ``examples``: options to plug one, for random command lines; ``{0}`` makes names unique.
     """
 
     name: str
@@ -46,5 +46,5 @@ class Driver:
 
 
 def plug_nothing(board: Board, option: DeviceOption | None) -> None:
-    """A device that sends nothing."""
+    """Plug a device that sends nothing."""
     del board, option

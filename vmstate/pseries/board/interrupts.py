@@ -1,7 +1,7 @@
-"""Which interrupt numbers the devices of a machine get (hw/ppc/spapr_irq.c).
+"""The interrupt numbers of a machine's devices (hw/ppc/spapr_irq.c).
 
-Machine types up to 3.0 give away the lowest free number, in the order in which devices are made; later
-types have a range for each kind of device, so that a number depends on nothing but the device.
+Machine types up to 3.0 allocate the lowest free number, in the order in which devices are made; later
+types have a range for each kind of device, so that a number depends on the device alone.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ IRQ_PCI_LSI = XIRQ_BASE + 0x200
 
 
 class InterruptNumbers:
-    """The numbers taken so far: ``lsi`` maps each to whether it is level sensitive.
+    """The numbers in use; ``lsi`` maps each to True if it is level sensitive.
 
     ``legacy``: machine types up to 3.0 (``legacy_irq_allocation``).  ``hotplug_events``: the machine has
-    an interrupt of its own for hotplug events (types from 2.8 on).
+    a separate interrupt for hotplug events (types from 2.8 on).
     """
 
     def __init__(self, *, legacy: bool, hotplug_events: bool) -> None:
@@ -28,16 +28,16 @@ class InterruptNumbers:
             self._claim(IRQ_HOTPLUG, lsi=False)
 
     def vio(self, own: int) -> int:
-        """The number of a device on the VIO bus; ``own``: the one that its address stands for."""
+        """Claim the number of a device on the VIO bus; ``own``: the one derived from its address."""
         return self._claim(own, lsi=False)
 
     def given(self, number: int) -> int:
-        """The number that the command line asks for."""
+        """Claim the number that the command line gives."""
         self.lsi[number] = False
         return number
 
     def pci_lsi(self, phb_index: int) -> tuple[int, ...]:
-        """The four lines of a host bridge."""
+        """Claim the four line interrupts of a host bridge."""
         first = IRQ_PCI_LSI + phb_index * PCI_NUM_PINS
         return tuple(self._claim(first + pin, lsi=True) for pin in range(PCI_NUM_PINS))
 

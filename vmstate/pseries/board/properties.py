@@ -16,7 +16,7 @@ def is_on(value: str) -> bool:
 
 
 def number_of(option: DeviceOption | None, name: str, default: int) -> int:
-    """Return a number of an option.  Raises ConfigurationError for a text that is not a number."""
+    """Return a numeric value of an option.  Raises ConfigurationError for a text that is not a number."""
     given = None if option is None else option.get(name)
     return default if given is None else _number(name, given)
 
@@ -25,7 +25,7 @@ def _number(name: str, text: str) -> int:
     try:
         return int(text, 0)
     except ValueError:
-        raise ConfigurationError(f"{name}={text}: not a number that we model") from None
+        raise ConfigurationError(f"{name}={text}: not a number that is modelled") from None
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Property:
     default: str | History[str] = ""
 
     def text(self, machine: Machine, option: DeviceOption | None = None) -> str:
-        """Return the value: -device over -global over the machine type's over the device's own."""
+        """Return the value from -device, else -global, else the machine type, else the device's default."""
         given = None if option is None else option.get(self.name)
         if given is not None:
             return given
@@ -55,7 +55,7 @@ class Property:
         return is_on(self.text(machine, option))
 
     def number(self, machine: Machine, option: DeviceOption | None = None, default: int = 0) -> int:
-        """Return the value of a number; ``default`` is the device's own where it depends on the machine.
+        """Return a numeric value; ``default`` is the device's own if that depends on the machine.
 
         Raises ConfigurationError for a text that is not a number.
         """

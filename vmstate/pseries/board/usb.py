@@ -1,4 +1,4 @@
-"""What a USB bus needs of its controller and of the devices in its ports."""
+"""USB buses, and the interfaces of their controllers and devices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class UsbController(Device):
 
     @property
     def room(self) -> int:
-        """Ports that are left."""
+        """The number of free ports."""
         raise NotImplementedError
 
     def plug(self) -> int:
@@ -23,10 +23,10 @@ class UsbController(Device):
 
 
 class UsbDevice(Device):
-    """A device in a port."""
+    """A device in a port of a USB bus."""
 
     def reset(self) -> None:
-        """Take a reset over the bus."""
+        """Handle a reset over the bus."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from tests.pseries.device_tree.reader import seed
-from vmstate.pseries.device_tree.inputs import facts_of
+from vmstate.pseries.device_tree.inputs import tree_inputs
 from vmstate.pseries.device_tree.root import build
 from vmstate.pseries.registration import build as board
 from vmstate.pseries.startup.build import build as start
@@ -37,6 +37,6 @@ def test_qemus_tree_is_ours(binary, machine, arguments, tmp_path):
     _, size = struct.unpack_from(">2I", data, at)
     theirs = bytearray(data[at + 8 : at + 8 + size])
     made = start(configuration(str(binary.release), [*machine[1:], *arguments])).machine
-    ours = bytearray(build(facts_of(board(made.boot())), seed(bytes(theirs))))
+    ours = bytearray(build(tree_inputs(board(made.boot())), seed(bytes(theirs))))
     ours[LAST_COMPATIBLE] = theirs[LAST_COMPATIBLE]
     assert ours == theirs

@@ -11,7 +11,7 @@ from tests.pseries.device_tree.reader import header, read, seed
 from tests.pseries.devices import sections
 from tests.stream import corpus
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.device_tree.inputs import facts_of
+from vmstate.pseries.device_tree.inputs import tree_inputs
 from vmstate.pseries.device_tree.root import build
 from vmstate.pseries.registration import build as board
 
@@ -30,8 +30,8 @@ def recorded(name: str) -> bytes | None:
     return data[start : start + size]
 
 
-def facts(release: str, arguments: list[str]):
-    return facts_of(board(sections.built(release, arguments).boot()))
+def inputs(release: str, arguments: list[str]):
+    return tree_inputs(board(sections.built(release, arguments).boot()))
 
 
 NAMES = [name for name in sections.names(booted=False) if recorded(name) is not None]
@@ -41,7 +41,7 @@ NAMES = [name for name in sections.names(booted=False) if recorded(name) is not 
 def test_the_tree_is_qemus_but_for_the_seed(name):
     row = corpus.manifest()[name]
     try:
-        known = facts(row["release"], row["args"])
+        known = inputs(row["release"], row["args"])
     except ConfigurationError as error:
         pytest.skip(str(error))
     expected = recorded(name)
@@ -54,17 +54,17 @@ def test_there_is_something_to_judge_by():
 
 
 def tree(*arguments: str, release: str = "7.2.22"):
-    return read(bytes(build(facts(release, ["-nodefaults", *arguments]))))
+    return read(bytes(build(inputs(release, ["-nodefaults", *arguments]))))
 
 
 def test_the_same_machine_has_the_same_tree_without_building_it_again():
-    first, second = (facts("7.2.22", ["-nodefaults", "-machine", "pseries-7.2"]) for _ in range(2))
+    first, second = (inputs("7.2.22", ["-nodefaults", "-machine", "pseries-7.2"]) for _ in range(2))
     assert first is not second
     assert build(first) is build(second)
 
 
 def test_another_seed_changes_nothing_else():
-    known = facts("7.2.22", ["-nodefaults", "-machine", "pseries-7.2"])
+    known = inputs("7.2.22", ["-nodefaults", "-machine", "pseries-7.2"])
     zeros, ones = bytes(build(known)), bytes(build(known, b"\xff" * 32))
     differing = [at for at, (x, y) in enumerate(zip(zeros, ones, strict=True)) if x != y]
     assert len(differing) == 34
@@ -93,7 +93,7 @@ def test_without_xics_there_are_none_of_its_services():
 
 
 def test_transactional_memory_is_a_bit_of_the_features():
-    known = facts("7.2.22", ["-nodefaults", "-machine", "pseries-7.2,cap-htm=off", "-cpu", "power8"])
+    known = inputs("7.2.22", ["-nodefaults", "-machine", "pseries-7.2,cap-htm=off", "-cpu", "power8"])
     with_htm = replace(known, levels=tuple((name, level or name == "htm") for name, level in known.levels))
     one, two = (read(bytes(build(f))).at("cpus").children[0].properties for f in (known, with_htm))
     assert {key for key in one if one[key] != two[key]} == {"ibm,pa-features"}

@@ -12,7 +12,7 @@ from vmstate.pseries.device_tree.hash_order import index_order
 _NUMBER_MASK = (1 << TYPE_SHIFT) - 1
 NO_POWER_DOMAIN = 0xFFFFFFFF
 
-#: What a guest reads: how a connector's name begins, and the name of its type.
+#: As the guest sees them: the prefix of a connector's name, and the name of its type.
 _NAMES = {
     DrcType.CPU: ("CPU ", "CPU"),
     DrcType.PHB: ("PHB ", "PHB"),
@@ -25,7 +25,7 @@ _NAMES = {
 def listed(
     connectors: tuple[Connectors, ...], kinds: Collection[DrcType], first: int = 0, count: int = _NUMBER_MASK
 ) -> tuple[int, ...]:
-    """The indices of all connectors of these kinds with numbers from ``first`` on, in QEMU's order."""
+    """Return the indices of these kinds' connectors, ``count`` numbers from ``first`` on, in QEMU's order."""
     ranges = tuple((one.kind.index(one.first), one.count) for one in connectors)
     wanted = [(kind.index(first), kind.index(first) + count) for kind in kinds]
     return tuple(index for index in index_order(ranges) if any(start <= index < end for start, end in wanted))
@@ -45,13 +45,13 @@ def _lists(indices: tuple[int, ...]) -> tuple[tuple[str, bytes], ...]:
 
 
 def write_connectors(node: Node, indices: tuple[int, ...]) -> None:
-    """The four properties that describe connectors."""
+    """Add the four properties that describe connectors."""
     for name, value in _lists(indices):
         node.set(name, value)
 
 
 def index_of(connectors: tuple[Connectors, ...], kind: DrcType, number: int) -> int | None:
-    """The index of the connector with that number; None if there is none (spapr_drc_by_id)."""
+    """Return the index of the connector with that number; None if there is none (spapr_drc_by_id)."""
     for one in connectors:
         if one.kind is kind and one.first <= number < one.first + one.count:
             return kind.index(number)

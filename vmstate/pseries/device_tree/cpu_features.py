@@ -1,4 +1,4 @@
-"""Features of a processor that its node lists: ``ibm,pa-features``, page sizes.
+"""The features that a processor's node lists: ``ibm,pa-features``, page sizes.
 
 Rules of hw/ppc/spapr.c spapr_dt_pa_features and hw/ppc/fdt.c ppc_create_page_sizes_prop.
 """
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from vmstate.describe.history import History
 from vmstate.pseries.device_tree.fdt import cells
-from vmstate.pseries.device_tree.inputs import Facts
+from vmstate.pseries.device_tree.inputs import TreeInputs
 
 #: Hash page tables: for each segment page size (shift, SLB encoding) the page sizes (shift, PTE encoding).
 Segments = tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...]
@@ -21,7 +21,7 @@ _SEGMENTS: Segments = (
     (24, 0x100, ((24, 0),)),
     (34, 0x120, ((34, 3),)),
 )
-_MIXED_WITH = 24  # the one page size that KVM allows in a segment of another
+_MIXED_WITH = 24  # the only page size that KVM allows in a segment of another
 _LARGE = 16
 
 _CI_LARGE_PAGES = (3, 0x20)
@@ -30,7 +30,7 @@ _SECOND_DAWR = (66, 0x80)
 
 
 def _features(size: int, bits: Iterable[tuple[int, int]]) -> bytes:
-    """Bytes by place, behind their count and the number of the list (0)."""
+    """Return feature bytes by place, after their count and the number of the list (0)."""
     data = bytearray(size + 2)
     data[0] = size
     for place, value in bits:
@@ -44,10 +44,10 @@ _ISA_2_07 = (*_BASIC, (5, 0xC0), (7, 0xF0), (8, 0x80), (18, 0x80), (20, 0x80), (
 _NEW_IN_3_00 = (26, 28, 30, 34, 42, 44, 46, 48, 50, 52, 54, 56, 58, 60, 62, 64)
 _ISA_3_00 = (*_ISA_2_07, (36, 0xC0), *((place, 0x80) for place in _NEW_IN_3_00))
 _ISA_3_10 = (*_ISA_3_00, (70, 0xCE), (74, 0x80))
-_OLD = ((6, 0x80),)  # what QEMU announced without having it
+_OLD = ((6, 0x80),)  # announced by QEMU without an implementation
 _OLD_3_00 = (*_OLD, (32, 0x80), (38, 0x80), (40, 0x80))
 
-#: What a processor of an ISA level has, before what capabilities add.
+#: The features of each ISA level, without those that capabilities add.
 FEATURES: History[dict[int, bytes]] = History(
     {
         206: _features(6, (*_ISA_2_06, *_OLD)),
@@ -66,17 +66,17 @@ FEATURES: History[dict[int, bytes]] = History(
 )
 
 
-def features(facts: Facts) -> bytes | None:
-    """The list of the newest level that the processors run at; None if QEMU has none for it."""
-    lists = FEATURES.at(facts.release)
-    level = max((mode for mode in facts.modes if mode in lists), default=None)
+def features(inputs: TreeInputs) -> bytes | None:
+    """Return the list of the newest level that the processors can run at; None if QEMU has no list for it."""
+    lists = FEATURES.at(inputs.release)
+    level = max((mode for mode in inputs.modes if mode in lists), default=None)
     if level is None:
         return None
     data = bytearray(lists[level])
     extra = (
-        (_CI_LARGE_PAGES, _has_large_pages(facts)),
-        (_TRANSACTIONS, facts.level("htm")),
-        (_SECOND_DAWR, facts.level("dawr1")),
+        (_CI_LARGE_PAGES, _has_large_pages(inputs)),
+        (_TRANSACTIONS, inputs.level("htm")),
+        (_SECOND_DAWR, inputs.level("dawr1")),
     )
     for (place, bit), present in extra:
         if present and place < len(data):
@@ -84,18 +84,18 @@ def features(facts: Facts) -> bytes | None:
     return bytes(data)
 
 
-def page_sizes(facts: Facts) -> bytes:
-    """``ibm,segment-page-sizes``, without what cap-hpt-max-page-size forbids."""
-    return _page_sizes(*_segments(facts))
+def page_sizes(inputs: TreeInputs) -> bytes:
+    """Return ``ibm,segment-page-sizes``, without the sizes that cap-hpt-max-page-size forbids."""
+    return _page_sizes(*_segments(inputs))
 
 
-def _segments(facts: Facts) -> tuple[Segments, int]:
-    return _SEGMENTS if has_big_segments(facts) else _SEGMENTS_970, facts.level("hpt-max-page-size") or 64
+def _segments(inputs: TreeInputs) -> tuple[Segments, int]:
+    return _SEGMENTS if has_big_segments(inputs) else _SEGMENTS_970, inputs.level("hpt-max-page-size") or 64
 
 
-def has_big_segments(facts: Facts) -> bool:
-    """Whether there are segments of 1 TiB: from POWER7 on."""
-    return facts.cpu.family.isa >= 206
+def has_big_segments(inputs: TreeInputs) -> bool:
+    """Return True if there are segments of 1 TiB: from POWER7 on."""
+    return inputs.cpu.family.isa >= 206
 
 
 @lru_cache(maxsize=16)
@@ -109,13 +109,13 @@ def _page_sizes(segments: Segments, largest: int) -> bytes:
 
 
 def _allowed(segment: int, page: int, largest: int) -> bool:
-    """spapr_pagesize_cb of hw/ppc/spapr_caps.c."""
+    """Return True if a segment may have pages of this size (hw/ppc/spapr_caps.c spapr_pagesize_cb)."""
     return page <= largest and page in (segment, _MIXED_WITH)
 
 
-def _has_large_pages(facts: Facts) -> bool:
-    """Whether pages that are not cached may be large: POWER7 on, if any large page is left at all."""
-    segments, largest = _segments(facts)
-    return has_big_segments(facts) and any(
+def _has_large_pages(inputs: TreeInputs) -> bool:
+    """Return True if cache-inhibited pages may be large: POWER7 on, if any large page is allowed."""
+    segments, largest = _segments(inputs)
+    return has_big_segments(inputs) and any(
         page >= _LARGE and _allowed(shift, page, largest) for shift, _, pages in segments for page, _ in pages
     )

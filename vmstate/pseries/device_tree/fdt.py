@@ -1,11 +1,11 @@
 """Flattened device trees, laid out byte for byte as libfdt's read-write functions lay them out.
 
-What is added to a node goes before what it has: the newest property stands first, and so does the newest
-subnode (fdt_setprop, fdt_add_subnode of libfdt).  Names of properties are put into one table when they are
-first used; one that ends a name already there shares its bytes (fdt_find_string_).
+New properties and subnodes go before the existing ones, so the newest comes first (fdt_setprop,
+fdt_add_subnode of libfdt).  Property names go into one table when they are first used; a name that is the
+end of another one in the table shares its bytes (fdt_find_string_).
 
-A value is padded to whole words, and libfdt leaves in the padding whatever lay there before it moved
-the rest of the tree up.  A tree is therefore built here as there: by moving bytes in one piece of memory.
+A value is padded to whole words, and the padding keeps the bytes that were there before libfdt moved the
+rest of the tree up.  Trees are therefore built here as in libfdt: by moving bytes in one piece of memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EMPTY = struct.pack(">4I", BEGIN_NODE, 0, END_NODE, END)
 
 
 def cells(*values: int) -> bytes:
-    """32-bit numbers as a property holds them."""
+    """Return 32-bit numbers as a property holds them."""
     return struct.pack(f">{len(values)}I", *values)
 
 
@@ -34,9 +34,9 @@ def _aligned(size: int) -> int:
 
 
 class Node:
-    """A node while it is built.
+    """A node under construction.
 
-    ``size`` counts its bytes with all that is in it, ``front`` those before its properties.
+    ``size`` is the number of its bytes with everything inside it, ``front`` of those before its properties.
     """
 
     __slots__ = ("_properties", "children", "front", "parent", "properties_size", "size", "tree")
@@ -52,7 +52,7 @@ class Node:
 
     @property
     def offset(self) -> int:
-        """Where the node begins now."""
+        """The offset at which the node begins now."""
         parent = self.parent
         if parent is None:
             return self.tree.structure
@@ -70,7 +70,7 @@ class Node:
             node = node.parent
 
     def add(self, name: str) -> Node:
-        """A new subnode (fdt_add_subnode)."""
+        """Add a subnode and return it (fdt_add_subnode)."""
         text = name.encode()
         child = Node(self.tree, self, len(text))
         at = self.offset + self.front + self.properties_size
@@ -80,7 +80,7 @@ class Node:
         return child
 
     def set(self, name: str, value: bytes = b"") -> None:
-        """Add a property, or give one that is there another value, in its place (fdt_setprop)."""
+        """Add a property, or replace the value of an existing one in place (fdt_setprop)."""
         size = _PROPERTY.size + _aligned(len(value))
         old = self._properties.get(name, 0)
         at = self.offset + self.front
@@ -95,18 +95,18 @@ class Node:
         self._grow(size - old)
 
     def cells(self, name: str, *values: int) -> None:
-        """A property of 32-bit numbers."""
+        """Set a property of 32-bit numbers."""
         self.set(name, cells(*values))
 
     def text(self, name: str, value: str) -> None:
-        """A property that is a string (fdt_setprop_string)."""
+        """Set a string property (fdt_setprop_string)."""
         self.set(name, value.encode() + b"\0")
 
 
 class Tree:
     """A tree in memory: header, reserved regions, structure, names of properties.
 
-    ``room``: bytes to begin with; more are taken as they are needed.
+    ``room``: the initial number of bytes; the memory grows as needed.
     """
 
     def __init__(self, room: int = 1 << 15) -> None:
@@ -119,26 +119,26 @@ class Tree:
         self._offsets: dict[str, int] = {}
 
     def _take(self, size: int) -> None:
-        """Have at least ``size`` bytes of memory."""
+        """Grow the memory to at least ``size`` bytes."""
         have = len(self._memory)
         if size > have:
             self._memory = memoryview(bytearray(self._memory.tobytes().ljust(2 * max(size, have), b"\0")))
 
     def _splice(self, at: int, old: int, new: int) -> None:
-        """Move what is behind ``old`` bytes at ``at`` so that it is behind ``new`` (fdt_splice_)."""
+        """Replace ``old`` bytes at ``at`` by room for ``new``, moving what follows (fdt_splice_)."""
         end = self._end
         self._end = end + new - old
         self._take(self._end)
         self._memory[at + new : self._end] = self._memory[at + old : end]
 
     def begin(self, at: int, name: bytes, size: int) -> None:
-        """An empty node of that name and size."""
+        """Insert an empty node of that name and size."""
         self._splice(at, 0, size)
         body = _TAG.pack(BEGIN_NODE) + name
         self._memory[at : at + size] = body.ljust(size - WORD, b"\0") + _TAG.pack(END_NODE)
 
     def put(self, at: int, old: int, name: str, value: bytes) -> None:
-        """A property; ``old``: the bytes taken by the one of that name that is there, else 0."""
+        """Insert a property; ``old``: the bytes of an existing one of that name, which it replaces, or 0."""
         offset = self._name(name)
         room, data = _aligned(len(value)), at + _PROPERTY.size
         if old:
@@ -163,16 +163,16 @@ class Tree:
         return offset
 
     def reserve(self, address: int, size: int) -> None:
-        """A region of memory that is not to be used (fdt_add_mem_rsv)."""
+        """Reserve a region of memory (fdt_add_mem_rsv)."""
         at = self.structure - _RESERVATION.size
         self._splice(at, 0, _RESERVATION.size)
         _RESERVATION.pack_into(self._memory, at, address, size)
         self.structure += _RESERVATION.size
 
     def pack(self, last_compatible: int) -> bytes:
-        """The tree as bytes (fdt_pack).
+        """Return the tree as bytes (fdt_pack).
 
-        ``last_compatible``: the oldest version of the format that the header says it can be read as.
+        ``last_compatible``: the oldest version of the format that the header claims compatibility with.
         """
         names = len(self._names)
         places = (self._end, self.structure, self._end - names, HEADER.size)

@@ -40,7 +40,7 @@ _PRIMES += (131071, 262139, 524287, 1048573, 2097143, 4194301, 8388593, 16777213
 
 
 def string_hash(text: str) -> int:
-    """g_str_hash of an ASCII string."""
+    """Return g_str_hash of an ASCII string."""
     value = 5381
     for byte in text.encode():
         value = value * 33 + byte & _MASK
@@ -48,7 +48,7 @@ def string_hash(text: str) -> int:
 
 
 def hash_order(names: Iterable[str]) -> list[str]:
-    """The names, all different, in the order of the slots in which they lie after insertion in turn."""
+    """Return unique names in the order of their slots after they were inserted one by one."""
     slots: list[tuple[int, str] | None] = [None] * (1 << _SMALLEST_SHIFT)
     shift = _SMALLEST_SHIFT
     for used, name in enumerate(names, 1):
@@ -66,7 +66,7 @@ def hash_order(names: Iterable[str]) -> list[str]:
 
 
 def _rehashed(old: list[tuple[int, str] | None], shift: int) -> list[tuple[int, str] | None]:
-    """A grown table (g_hash_table_resize): entries move in place, one driving out the next."""
+    """Return a grown table (g_hash_table_resize): entries move in place, each displacing the next."""
     size = 1 << shift
     slots = old + [None] * (size - len(old))
     settled = bytearray(size)
@@ -88,6 +88,6 @@ def _rehashed(old: list[tuple[int, str] | None], shift: int) -> list[tuple[int, 
 
 @lru_cache(maxsize=64)
 def index_order(ranges: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
-    """Numbers that are listed under their hexadecimal names; ``ranges``: (first, count) as they were made."""
+    """Return numbers in the order of their hexadecimal names; ``ranges``: (first, count), as created."""
     names = (f"{first + i:x}" for first, count in ranges for i in range(count))
     return tuple(int(name, 16) for name in hash_order(names))

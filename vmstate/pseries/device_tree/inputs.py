@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vmstate.describe.history import Release
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.connectors import Connectors
-from vmstate.pseries.device_tree.pci_inputs import PciFacts, pci_facts
+from vmstate.pseries.device_tree.pci_inputs import PciInputs, pci_inputs
 from vmstate.pseries.devices import drivers
 from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
 from vmstate.pseries.devices.host import spapr_rng
@@ -26,7 +26,7 @@ _LEVELS = ((206, LOGICAL_2_06), (207, LOGICAL_2_07), (300, LOGICAL_3_00), (310, 
 
 
 @dataclass(frozen=True, slots=True)
-class VioFacts:
+class VioInputs:
     """A device on the VIO bus: the name of its kind, unit address, interrupt, DMA window, MAC address."""
 
     kind: str
@@ -37,20 +37,20 @@ class VioFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class BridgeFacts:
-    """A PCI host bridge: index, its four line interrupts, what is plugged in (by device and function)."""
+class BridgeInputs:
+    """A PCI host bridge: index, its four line interrupts, its devices (by device and function)."""
 
     index: int
     lsi: tuple[int, ...]
-    devices: tuple[PciFacts, ...] = ()
+    devices: tuple[PciInputs, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Processors: the first of every core that is there, the most there may be, threads a core.
+    """Processors: the first one of every present core, the maximum, threads per core.
 
-    ``seen_threads``: how many of them a guest may see.
-    ``cores`` are those of a socket, ``vsmt`` the ids that a core takes, ``servers`` all ids.
+    ``seen_threads``: the number of threads that a guest may see.
+    ``cores``: cores per socket.  ``vsmt``: ids per core.  ``servers``: the number of all ids.
     """
 
     present: tuple[int, ...]
@@ -63,11 +63,11 @@ class Cores:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What a tree is built from.
+class TreeInputs:
+    """All inputs of a device tree.
 
     ``levels`` are the effective capabilities by name, ``modes`` the ISA levels of the compatibility modes
-    that processors may have, ``vio`` is in order of addresses; sizes are in bytes.
+    that processors may have.  ``vio`` is in order of addresses; sizes are in bytes.
     """
 
     release: Release
@@ -90,21 +90,21 @@ class Facts:
     random: bool
     levels: tuple[tuple[str, int], ...]
     modes: tuple[int, ...]
-    vio: tuple[VioFacts, ...]
-    bridges: tuple[BridgeFacts, ...]
+    vio: tuple[VioInputs, ...]
+    bridges: tuple[BridgeInputs, ...]
     connectors: tuple[Connectors, ...]
 
     def level(self, name: str) -> int:
-        """The effective level of a capability; 0 where the release has no such capability."""
+        """Return the effective level of a capability; 0 if the release does not have it."""
         return next((level for known, level in self.levels if known == name), 0)
 
 
-def facts_of(board: Board) -> Facts:
-    """The facts of a machine, with everything that is registered on its board."""
+def tree_inputs(board: Board) -> TreeInputs:
+    """Collect the inputs from a machine and the devices on its board."""
     machine = board.machine
     devices = [entry.device for entry in board.entries]
     host, levels = machine.accelerator.kvm, machine.effective_levels
-    return Facts(
+    return TreeInputs(
         release=machine.release,
         flags=machine.flags,
         cpu=machine.cpu,
@@ -135,11 +135,11 @@ def _graphics(driver: str) -> bool:
     return driver in drivers() and drivers()[driver].graphics
 
 
-def _vio(machine: Machine, devices: Iterable[Entry]) -> tuple[VioFacts, ...]:
-    """The bus in order of addresses."""
+def _vio(machine: Machine, devices: Iterable[Entry]) -> tuple[VioInputs, ...]:
+    """Return the devices on the bus, in order of addresses."""
     found = {one.reg: one for one in devices if isinstance(one, SpaprVio)}
     return tuple(
-        VioFacts(
+        VioInputs(
             one.path.partition("@")[0],
             one.reg,
             one.irq,
@@ -151,7 +151,7 @@ def _vio(machine: Machine, devices: Iterable[Entry]) -> tuple[VioFacts, ...]:
 
 
 def _modes(machine: Machine) -> tuple[int, ...]:
-    """The levels that the processors can run at, and are let run at, oldest first."""
+    """Return the levels that the processors can run at and may run at, oldest first."""
     check = machine.compat_table.check
     return tuple(level for level, pvr in _LEVELS if check(machine.cpu, pvr, 0, machine.compat_pvr))
 
@@ -171,7 +171,7 @@ def _cores(machine: Machine, devices: Iterable[Entry]) -> Cores:
 
 
 def _most_threads(machine: Machine) -> int:
-    """How many threads of a core the mode lets a guest see (ppc_compat_max_vthreads)."""
+    """Return the number of a core's threads that the mode shows to a guest (ppc_compat_max_vthreads)."""
     threads: int = machine.topology.threads
     if not machine.compat_pvr:
         return threads
@@ -180,10 +180,10 @@ def _most_threads(machine: Machine) -> int:
     return min(threads, most)
 
 
-def _bridges(devices: Iterable[Entry], memory: Iterable[RamBlock]) -> tuple[BridgeFacts, ...]:
-    plugged = pci_facts(devices, memory)
+def _bridges(devices: Iterable[Entry], memory: Iterable[RamBlock]) -> tuple[BridgeInputs, ...]:
+    plugged = pci_inputs(devices, memory)
     return tuple(
-        BridgeFacts(
+        BridgeInputs(
             one.buid - BASE_BUID, tuple(line.irq for line in one.lsi_table), plugged.get(one.buid, ())
         )
         for one in devices

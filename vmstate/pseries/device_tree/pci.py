@@ -9,9 +9,9 @@ from vmstate.describe.history import History, reached
 from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.device_tree.connectors import index_of, listed, write_connectors
 from vmstate.pseries.device_tree.fdt import Node, cells
-from vmstate.pseries.device_tree.inputs import BridgeFacts, Facts
+from vmstate.pseries.device_tree.inputs import BridgeInputs, TreeInputs
 from vmstate.pseries.device_tree.interrupts import PHANDLE
-from vmstate.pseries.device_tree.pci_inputs import PciFacts
+from vmstate.pseries.device_tree.pci_inputs import PciInputs
 from vmstate.pseries.device_tree.pci_names import node_name
 from vmstate.pseries.device_tree.rtas import CREATE_WINDOW, QUERY_WINDOW, REMOVE_WINDOW, RESET_WINDOW
 from vmstate.pseries.device_tree.vdevice import write_dma_window
@@ -30,22 +30,22 @@ _RANGE = struct.Struct(">I3Q")
 
 _DDW_EXTENSIONS = History((1, RESET_WINDOW), ("7.1", (2, RESET_WINDOW, 1)))
 _NO_ADDRESSES = "4.2"
-_CELLS_WITH_DEVICES = "4.1"  # devices and bridges were told of in another order before
+_CELLS_WITH_DEVICES = "4.1"  # before, the properties had another order
 _STATUS = 0x06
 _DEVSEL, _FAST_BACK, _66MHZ, _UDF = 0x600, 0x80, 0x20, 0x40
 
 
-def write_bridges(root: Node, facts: Facts) -> None:
-    """All host bridges, the newest first, so that they stand in the order in which they were made."""
-    for bridge in reversed(facts.bridges):
-        _bridge(root, facts, bridge)
+def write_bridges(root: Node, inputs: TreeInputs) -> None:
+    """Add all host bridges, the newest first, so that they end up in order of creation."""
+    for bridge in reversed(inputs.bridges):
+        _bridge(root, inputs, bridge)
 
 
-def _bridge(root: Node, facts: Facts, bridge: BridgeFacts) -> None:
+def _bridge(root: Node, inputs: TreeInputs, bridge: BridgeInputs) -> None:
     node = root.add(f"pci@{BASE_BUID + bridge.index:x}")
     node.text("device_type", "pci")
     node.text("compatible", "IBM,Logical_PHB")
-    cells_first = not reached(_CELLS_WITH_DEVICES, facts.release)
+    cells_first = not reached(_CELLS_WITH_DEVICES, inputs.release)
     if cells_first:
         _address_cells(node)
     node.cells("#interrupt-cells", 1)
@@ -55,21 +55,21 @@ def _bridge(root: Node, facts: Facts, bridge: BridgeFacts) -> None:
     node.set("reg", struct.pack(">2Q", BASE_BUID + bridge.index, 0))
     node.cells("ibm,pci-config-space-type", 1)
     node.cells("ibm,pe-total-#msi", MESSAGE_INTERRUPTS)
-    if facts.flags.ddw:
+    if inputs.flags.ddw:
         node.cells("ibm,ddw-applicable", QUERY_WINDOW, CREATE_WINDOW, REMOVE_WINDOW)
-        node.cells("ibm,ddw-extensions", *_DDW_EXTENSIONS.at(facts.release))
+        node.cells("ibm,ddw-extensions", *_DDW_EXTENSIONS.at(inputs.release))
     node.cells("interrupt-map-mask", 0xF800, 0, 0, 0xFFFFFFFF)
     node.set("interrupt-map", _interrupt_map(bridge.lsi))
     write_dma_window(node, "ibm,dma-window", pci_liobn(bridge.index, 0), PHB_WINDOW_SIZE)
-    connector = index_of(facts.connectors, DrcType.PHB, bridge.index)
+    connector = index_of(inputs.connectors, DrcType.PHB, bridge.index)
     if connector is not None:
         node.cells("ibm,my-drc-index", connector)
     node.cells("qemu,phb-enumerated", 1)
     if not cells_first:
         _address_cells(node)
     for device in reversed(bridge.devices):
-        _device(node, facts, bridge.index, device)
-    write_connectors(node, listed(facts.connectors, (DrcType.PCI,), bridge.index << 16, FUNCTIONS))
+        _device(node, inputs, bridge.index, device)
+    write_connectors(node, listed(inputs.connectors, (DrcType.PCI,), bridge.index << 16, FUNCTIONS))
 
 
 def _address_cells(node: Node) -> None:
@@ -78,7 +78,7 @@ def _address_cells(node: Node) -> None:
 
 
 def _ranges(index: int) -> bytes:
-    """Bus addresses and where they lie in the guest's memory: I/O, memory, 64-bit memory (phb_placement)."""
+    """Return the windows' bus and guest addresses: I/O, memory, 64-bit memory (phb_placement)."""
     memory = _WINDOWS_BASE + (index + 1) * _MEMORY_SIZE
     memory_64 = _WINDOWS_BASE + (index + 1) * _MEMORY_64_SIZE
     windows = (
@@ -91,7 +91,7 @@ def _ranges(index: int) -> bytes:
 
 @lru_cache(maxsize=32)
 def _interrupt_map(lines: tuple[int, ...]) -> bytes:
-    """Which line a pin of a slot is on: pins turn by one from slot to slot."""
+    """Return the line of each pin of each slot: lines rotate by one from slot to slot."""
     return b"".join(
         cells(slot << 11, 0, 0, pin + 1, PHANDLE, lines[(slot + pin) % PINS], LEVEL)
         for slot in range(SLOTS)
@@ -99,17 +99,17 @@ def _interrupt_map(lines: tuple[int, ...]) -> bytes:
     )
 
 
-def _device(parent: Node, facts: Facts, bridge: int, device: PciFacts) -> None:
+def _device(parent: Node, inputs: TreeInputs, bridge: int, device: PciInputs) -> None:
     slot, function = device.devfn >> 3, device.devfn & 7
     place = f"{slot:x},{function:x}" if function else f"{slot:x}"
     kind = node_name(device.number(0x09, 3))
     node = parent.add(f"{kind}@{place}")
-    old = not reached(_CELLS_WITH_DEVICES, facts.release)
+    old = not reached(_CELLS_WITH_DEVICES, inputs.release)
     _identity(node, device, latency=old)
     if old:
         node.text("name", kind)
     node.text("ibm,loc-code", f"qemu_{device.type_name}:{bridge:04x}:00:{slot:02x}.{function:x}")
-    connector = index_of(facts.connectors, DrcType.PCI, bridge << 16 | device.devfn)
+    connector = index_of(inputs.connectors, DrcType.PCI, bridge << 16 | device.devfn)
     if connector is not None:
         node.cells("ibm,my-drc-index", connector)
     if old:
@@ -119,7 +119,7 @@ def _device(parent: Node, facts: Facts, bridge: int, device: PciFacts) -> None:
     if device.msix:
         node.cells("ibm,req#msi-x", device.msix)
     node.set("reg", _windows(device))
-    if not reached(_NO_ADDRESSES, facts.release):
+    if not reached(_NO_ADDRESSES, inputs.release):
         node.set("assigned-addresses")  # firmware has placed no window yet
     if device.express:
         node.cells("ibm,pci-config-space-type", 1)
@@ -127,8 +127,8 @@ def _device(parent: Node, facts: Facts, bridge: int, device: PciFacts) -> None:
         _latency(node, device)
 
 
-def _identity(node: Node, device: PciFacts, *, latency: bool) -> None:
-    """What the header of the configuration space says; ``latency``: that too stands here."""
+def _identity(node: Node, device: PciInputs, *, latency: bool) -> None:
+    """Add the identity in the configuration space header, with the latencies if ``latency`` is set."""
     node.cells("vendor-id", device.number(0x00, 2))
     node.cells("device-id", device.number(0x02, 2))
     node.cells("revision-id", device.number(0x08, 1))
@@ -147,19 +147,19 @@ def _identity(node: Node, device: PciFacts, *, latency: bool) -> None:
             node.set(name)
 
 
-def _if_set(node: Node, device: PciFacts, name: str, offset: int, size: int) -> None:
+def _if_set(node: Node, device: PciInputs, name: str, offset: int, size: int) -> None:
     value = device.number(offset, size)
     if value:
         node.cells(name, value)
 
 
-def _latency(node: Node, device: PciFacts) -> None:
+def _latency(node: Node, device: PciInputs) -> None:
     node.cells("min-grant", device.number(0x3E, 1))
     node.cells("max-latency", device.number(0x3F, 1))
 
 
-def _windows(device: PciFacts) -> bytes:
-    """``reg``: the configuration space, then each window with its size."""
+def _windows(device: PciInputs) -> bytes:
+    """Return ``reg``: the configuration space, then each window with its size."""
     place = device.devfn << 8
     pieces = [cells(place, 0, 0, 0, 0)]
     for bar in device.bars:

@@ -1,4 +1,4 @@
-"""What the device tree tells of a PCI device, read from its configuration space after reset."""
+"""The inputs of PCI devices' nodes, read from their configuration space after reset."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _IO_SPACE, _MEMORY_SPACE, _MEMORY_64_SPACE = 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
-class BarFacts:
-    """A window: the offset of its register, the space it is in, its size."""
+class BarInputs:
+    """A window: the offset of its register, its address space, its size."""
 
     register: int
     space: int
@@ -35,28 +35,28 @@ class BarFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class PciFacts:
+class PciInputs:
     """A device: its place (slot and function), type, the header of its configuration space, its windows.
 
-    ``msi`` and ``msix`` count its vectors of either kind.
+    ``msi`` and ``msix`` are its numbers of vectors.
     """
 
     devfn: int
     type_name: str
     header: bytes
     express: bool
-    bars: tuple[BarFacts, ...]
+    bars: tuple[BarInputs, ...]
     msi: int
     msix: int
 
     def number(self, offset: int, size: int) -> int:
-        """A number of the header."""
+        """Return a number from the header."""
         return int.from_bytes(self.header[offset : offset + size], "little")
 
 
-def pci_facts(devices: Iterable[Entry], memory: Iterable[RamBlock]) -> dict[int, tuple[PciFacts, ...]]:
-    """The devices on the root buses, by the bridge's unit address, in order of their places."""
-    found: dict[int, list[PciFacts]] = {}
+def pci_inputs(devices: Iterable[Entry], memory: Iterable[RamBlock]) -> dict[int, tuple[PciInputs, ...]]:
+    """Return the devices on the root buses, by the bridge's unit address, in order of their places."""
+    found: dict[int, list[PciInputs]] = {}
     roms = {one.name.partition("/")[0]: one.used_length for one in memory if one.name.endswith(".rom")}
     for device in devices:
         state = getattr(device, "pci", None)
@@ -72,10 +72,10 @@ def pci_facts(devices: Iterable[Entry], memory: Iterable[RamBlock]) -> dict[int,
     return {bus: tuple(sorted(there, key=lambda one: one.devfn)) for bus, there in found.items()}
 
 
-def _device(driver: str, devfn: int, space: ConfigSpace, rom: int) -> PciFacts:
+def _device(driver: str, devfn: int, space: ConfigSpace, rom: int) -> PciInputs:
     data = space.data
     vectors = _capabilities(data)
-    return PciFacts(
+    return PciInputs(
         devfn,
         driver,
         bytes(data[:HEADER_SIZE]),
@@ -86,7 +86,7 @@ def _device(driver: str, devfn: int, space: ConfigSpace, rom: int) -> PciFacts:
     )
 
 
-def _bars(space: ConfigSpace, rom: int) -> Iterable[BarFacts]:
+def _bars(space: ConfigSpace, rom: int) -> Iterable[BarInputs]:
     number = 0
     while number <= ROM_BAR:
         at = 0x30 if number == ROM_BAR else 0x10 + 4 * number
@@ -95,15 +95,15 @@ def _bars(space: ConfigSpace, rom: int) -> Iterable[BarFacts]:
         width = 8 if wide else 4
         mask = int.from_bytes(space.writable[at : at + width], "little") & ~1
         if number == ROM_BAR and rom:
-            yield BarFacts(at, _MEMORY_SPACE, rom)
+            yield BarInputs(at, _MEMORY_SPACE, rom)
         elif mask:
             where = _IO_SPACE if kind & BAR_IO else _MEMORY_64_SPACE if wide else _MEMORY_SPACE
-            yield BarFacts(at, where, mask & -mask)
+            yield BarInputs(at, where, mask & -mask)
         number += 2 if wide else 1
 
 
 def _capabilities(data: bytes) -> dict[int, int]:
-    """Vectors by kind of capability."""
+    """Return the number of vectors by kind of capability."""
     found = {}
     at = data[0x34] if data[0x06] & 0x10 else 0
     while at:

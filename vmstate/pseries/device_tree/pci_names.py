@@ -1,4 +1,4 @@
-"""What a PCI device is called in the device tree: by its class (hw/ppc/spapr_pci.c dt_name_from_class)."""
+"""The names of PCI devices in the device tree, by class (hw/ppc/spapr_pci.c dt_name_from_class)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CLASSES = (
     "data-processing-controller",
 )
 
-#: By base class and subclass, of those that have a name of their own.
+#: By base class and subclass, where a subclass has its own name.
 _SUBCLASSES = {
     0x0001: "display",
     0x0100: "scsi",
@@ -67,7 +67,7 @@ _SUBCLASSES = {
     0x1000: "network-encryption",
 }
 
-#: By all of it, where the programming interface matters.
+#: By base class, subclass and programming interface, where the interface matters.
 _INTERFACES = {
     0x080010: "io-apic",
     0x080020: "io-xapic",
@@ -81,7 +81,7 @@ _INTERFACES = {
 
 
 def node_name(class_code: int) -> str:
-    """The name of a device with this class, subclass and interface (one byte each)."""
+    """Return the name of a device with this class, subclass and interface (one byte each)."""
     base = class_code >> 16
     if base >= len(_CLASSES):
         return _OTHER

@@ -1,4 +1,4 @@
-"""The whole tree, in the order in which spapr_build_fdt builds it: the order decides where names lie."""
+"""The whole tree, built in the order of spapr_build_fdt, which decides the offsets of names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vmstate.pseries.device_tree.chosen import SEED_SIZE, write_chosen
 from vmstate.pseries.device_tree.connectors import listed, write_connectors
 from vmstate.pseries.device_tree.cpus import write_cpu_connectors, write_cpus
 from vmstate.pseries.device_tree.fdt import Node, Tree
-from vmstate.pseries.device_tree.inputs import Facts, facts_of
+from vmstate.pseries.device_tree.inputs import TreeInputs, tree_inputs
 from vmstate.pseries.device_tree.interrupts import write_controller, write_events
 from vmstate.pseries.device_tree.memory import rma_size, write_memory
 from vmstate.pseries.device_tree.pci import write_bridges
@@ -22,42 +22,42 @@ NO_UUID = "00000000-0000-0000-0000-000000000000"
 
 _NVDIMM = "5.0"
 _NVDIMM_NODE = History("persistent-memory", ("6.1", "ibm,persistent-memory"))
-_ONE_LIST = "6.0"  # before, the list of bridges took the place of that of memory
-#: Of the libfdt that comes with QEMU; a QEMU linked with another writes what that one does (16 from 1.6.1).
+_ONE_LIST = "6.0"  # before, the list of bridges replaced that of memory
+#: As in QEMU's bundled libfdt; a QEMU that is linked with another writes the version of that (16 from 1.6.1).
 _LAST_COMPATIBLE = History(2, ("6.2", 16))
 
 
 def device_tree(board: Board) -> memoryview:
-    """The tree of a machine with everything on its board, with a seed of zeros."""
-    return build(facts_of(board))
+    """Return the tree of a machine with everything on its board, with a seed of zeros."""
+    return build(tree_inputs(board))
 
 
 @lru_cache(maxsize=128)
-def build(facts: Facts, seed: bytes = bytes(SEED_SIZE)) -> memoryview:
-    """The tree as bytes; ``seed``: what /chosen has as its random seed."""
+def build(inputs: TreeInputs, seed: bytes = bytes(SEED_SIZE)) -> memoryview:
+    """Build the tree as bytes; ``seed``: the random seed in /chosen."""
     tree = Tree()
     root = tree.root
     _identity(root)
-    write_controller(root, facts)
-    write_memory(root, facts)
-    write_vdevices(root, facts)
-    if facts.random:
+    write_controller(root, inputs)
+    write_memory(root, inputs)
+    write_vdevices(root, inputs)
+    if inputs.random:
         _random(root)
-    write_bridges(root, facts)
-    cpus = write_cpus(root, facts)
-    _root_connectors(root, facts)
-    write_cpu_connectors(cpus, facts)
-    write_events(root, facts)
-    rtas = write_rtas(root, facts)
-    write_chosen(root, facts, seed)
-    if facts.kvm:
+    write_bridges(root, inputs)
+    cpus = write_cpus(root, inputs)
+    _root_connectors(root, inputs)
+    write_cpu_connectors(cpus, inputs)
+    write_events(root, inputs)
+    rtas = write_rtas(root, inputs)
+    write_chosen(root, inputs, seed)
+    if inputs.kvm:
         root.add("hypervisor").text("compatible", "linux,kvm")
-    _bridges_instead(root, facts)
-    if reached(_NVDIMM, facts.release) and facts.flags.nvdimm_supported:
-        _nvdimm(root, facts.release)
-    if not reached(LOADED_UNTIL, facts.release):
-        _loaded_rtas(tree, rtas, rtas_address(rma_size(facts)))
-    return memoryview(tree.pack(_LAST_COMPATIBLE.at(facts.release)))
+    _bridges_instead(root, inputs)
+    if reached(_NVDIMM, inputs.release) and inputs.flags.nvdimm_supported:
+        _nvdimm(root, inputs.release)
+    if not reached(LOADED_UNTIL, inputs.release):
+        _loaded_rtas(tree, rtas, rtas_address(rma_size(inputs)))
+    return memoryview(tree.pack(_LAST_COMPATIBLE.at(inputs.release)))
 
 
 def _identity(root: Node) -> None:
@@ -70,7 +70,7 @@ def _identity(root: Node) -> None:
 
 
 def _random(root: Node) -> None:
-    """A source of random numbers, told as a facility of the platform (spapr_dt_rng)."""
+    """Add a source of random numbers as a platform facility (spapr_dt_rng)."""
     facilities = root.add("ibm,platform-facilities")
     facilities.text("device_type", "ibm,platform-facilities")
     facilities.cells("#address-cells", 1)
@@ -78,9 +78,9 @@ def _random(root: Node) -> None:
     facilities.add("ibm,random-v1").text("compatible", "ibm,random")
 
 
-def _root_connectors(root: Node, facts: Facts) -> None:
-    """Of memory, bridges and non-volatile memory, in one list (formerly of memory alone)."""
-    flags, together = facts.flags, reached(_ONE_LIST, facts.release)
+def _root_connectors(root: Node, inputs: TreeInputs) -> None:
+    """Add the connectors of memory, bridges and non-volatile memory in one list (before, only memory's)."""
+    flags, together = inputs.flags, reached(_ONE_LIST, inputs.release)
     kinds = (
         (DrcType.LMB, flags.dr_lmb_enabled),
         (DrcType.PHB, together and flags.dr_phb_enabled),
@@ -88,13 +88,13 @@ def _root_connectors(root: Node, facts: Facts) -> None:
     )
     wanted = [kind for kind, there in kinds if there]
     if wanted:
-        write_connectors(root, listed(facts.connectors, wanted))
+        write_connectors(root, listed(inputs.connectors, wanted))
 
 
-def _bridges_instead(root: Node, facts: Facts) -> None:
-    """QEMU used to put the list of bridges in the place of that of memory."""
-    if facts.flags.dr_phb_enabled and not reached(_ONE_LIST, facts.release):
-        write_connectors(root, listed(facts.connectors, (DrcType.PHB,)))
+def _bridges_instead(root: Node, inputs: TreeInputs) -> None:
+    """Replace the list of memory connectors by that of bridges, as older releases do."""
+    if inputs.flags.dr_phb_enabled and not reached(_ONE_LIST, inputs.release):
+        write_connectors(root, listed(inputs.connectors, (DrcType.PHB,)))
 
 
 def _nvdimm(root: Node, release: Release) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vmstate.describe.history import ALWAYS, History, Release, Span, reached
 from vmstate.pseries.device_tree.fdt import Node
-from vmstate.pseries.device_tree.inputs import Facts
+from vmstate.pseries.device_tree.inputs import TreeInputs
 from vmstate.pseries.device_tree.memory import LMB_SIZE, hotplug_end
 
 TOKEN_BASE = 0x2000
@@ -15,7 +15,7 @@ EVENT_SCAN_RATE = 1
 QUERY_WINDOW, CREATE_WINDOW, REMOVE_WINDOW, RESET_WINDOW = (TOKEN_BASE + n for n in range(0x26, 0x2A))
 
 _MIN_SIZE = History(0, ("6.1", 20))
-_SIZE_SINCE = "5.0"  # when the node began to say how much room RTAS needs
+_SIZE_SINCE = "5.0"  # since then the node states how much room RTAS needs
 _MEMORY_END_ALWAYS = ("10.0.6", "10.1.2", "10.2")
 _KERNEL_DUMP = "10.2"
 _DUMP_VERSION = 1
@@ -25,7 +25,7 @@ _DUMP_HEADER, _DUMP_REGISTERS, _DUMP_REGISTER_SIZE = 32, 79, 16
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service by name; its number is its place in the list.  ``xics``: XICS alone has it."""
+    """A service by name; its number is its place in the list.  ``xics``: only XICS has it."""
 
     name: str
     span: Span = ALWAYS
@@ -84,7 +84,7 @@ SERVICES: tuple[Service, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Hypercalls:
-    """A group of hypercalls by the name that a guest looks for; ``needs``: what must be switched on."""
+    """A group of hypercalls by the name that a guest looks for; ``needs``: the feature that must be on."""
 
     name: str
     span: Span = ALWAYS
@@ -113,39 +113,39 @@ HYPERCALLS: tuple[Hypercalls, ...] = (
 )
 
 
-def write_rtas(root: Node, facts: Facts) -> Node:
-    """What the services are, which there are, and how much memory may be plugged."""
-    release, cores = facts.release, facts.cores
+def write_rtas(root: Node, inputs: TreeInputs) -> Node:
+    """Add the node: hypercalls, services, and how much memory may be plugged."""
+    release, cores = inputs.release, inputs.cores
     node = root.add("rtas")
-    node.set("ibm,hypertas-functions", _hypercalls(facts))
+    node.set("ibm,hypertas-functions", _hypercalls(inputs))
     node.text("qemu,hypertas-functions", "hcall-memop1")
-    _associativity(node, facts)
+    _associativity(node, inputs)
     if reached(_SIZE_SINCE, release):
         node.cells("rtas-size", _MIN_SIZE.at(release) + ERROR_LOG_MAX + cores.max_cpus * 16 + 8)
     node.cells("rtas-error-log-max", ERROR_LOG_MAX)
     node.cells("rtas-event-scan-rate", EVENT_SCAN_RATE)
     node.set("ibm,change-msix-capable")
     node.set("ibm,extended-os-term")
-    end = _memory_end(facts)
+    end = _memory_end(inputs)
     slots = cores.max_cpus // cores.threads
     node.cells("ibm,lrdr-capacity", end >> 32, end & 0xFFFFFFFF, 0, LMB_SIZE, slots)
     if reached(_KERNEL_DUMP, release):
         _kernel_dump(node, slots)
     for number, service in enumerate(SERVICES):
-        if service.span.covers(release) and (facts.has_xics or not service.xics):
+        if service.span.covers(release) and (inputs.has_xics or not service.xics):
             node.cells(service.name, TOKEN_BASE + number)
     return node
 
 
-def _hypercalls(facts: Facts) -> bytes:
-    on = {None: True, "rpt-invalidate": facts.level("rpt-invalidate"), "resize-hpt": facts.resize_hpt}
-    names = (one.name for one in HYPERCALLS if one.span.covers(facts.release) and on[one.needs])
+def _hypercalls(inputs: TreeInputs) -> bytes:
+    on = {None: True, "rpt-invalidate": inputs.level("rpt-invalidate"), "resize-hpt": inputs.resize_hpt}
+    names = (one.name for one in HYPERCALLS if one.span.covers(inputs.release) and on[one.needs])
     return "".join(f"{name}\0" for name in names).encode()
 
 
-def _associativity(node: Node, facts: Facts) -> None:
-    """How near things are to each other: there are no NUMA nodes (spapr_numa_FORM1_write_rtas_dt)."""
-    points = (4, 4) if _two_points(facts.release, facts.flags.pre_5_1_assoc_refpoints) else (4, 4, 2)
+def _associativity(node: Node, inputs: TreeInputs) -> None:
+    """Add the distances of a machine without NUMA nodes (spapr_numa_FORM1_write_rtas_dt)."""
+    points = (4, 4) if _two_points(inputs.release, inputs.flags.pre_5_1_assoc_refpoints) else (4, 4, 2)
     node.cells("ibm,associativity-reference-points", *points)
     node.cells("ibm,max-associativity-domains", 4, 0, 0, 0, 1)
 
@@ -154,13 +154,13 @@ def _two_points(release: Release, old_type: bool) -> bool:
     return old_type or not reached("5.1", release)
 
 
-def _memory_end(facts: Facts) -> int:
-    end = hotplug_end(facts)
-    return end or (facts.ram_size if reached(_MEMORY_END_ALWAYS, facts.release) else 0)
+def _memory_end(inputs: TreeInputs) -> int:
+    end = hotplug_end(inputs)
+    return end or (inputs.ram_size if reached(_MEMORY_END_ALWAYS, inputs.release) else 0)
 
 
 def _kernel_dump(node: Node, slots: int) -> None:
-    """Firmware-assisted dumps; the versions are in the host's byte order (spapr_dt_rtas_fadump)."""
+    """Add firmware-assisted dumps; versions are in the host's byte order (spapr_dt_rtas_fadump)."""
     node.set("ibm,configure-kernel-dump-version", _DUMP_VERSION.to_bytes(2, "little") * 2)
     size = _DUMP_HEADER + slots * _DUMP_REGISTERS * _DUMP_REGISTER_SIZE
     regions = (_DUMP_CPU_STATE, size >> 32, size & 0xFFFFFFFF, _DUMP_HASH_TABLE, 0, 0)
@@ -170,10 +170,10 @@ def _kernel_dump(node: Node, slots: int) -> None:
 RTAS_IMAGE_SIZE = 20
 _RTAS_ROOM = 0x10000
 _REAL_MODE_LIMIT = 1 << 31
-#: Up to here QEMU itself loaded RTAS into memory (spapr_load_rtas); since then the firmware has it.
+#: Before, QEMU itself loaded RTAS into memory (spapr_load_rtas); since then it is part of the firmware.
 LOADED_UNTIL = "4.2"
 
 
 def rtas_address(real_mode_size: int) -> int:
-    """Where a QEMU that loads RTAS puts it."""
+    """Return the address at which a QEMU that loads RTAS puts it."""
     return min(real_mode_size, _REAL_MODE_LIMIT) - _RTAS_ROOM

@@ -16,7 +16,7 @@ from vmstate.describe import Release
 from vmstate.front.opening import open_stream_file
 from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.facts import machine_facts, release_facts
-from vmstate.pseries.history import in_force
+from vmstate.pseries.history import in_force, meaning
 from vmstate.pseries.known_devices import drivers, known_devices
 from vmstate.qemu import QemuNotFound, find
 from vmstate.simulate.default_machines import option, section_names, start
@@ -293,9 +293,16 @@ def test_a_proposal_can_be_asked(capsys):
     assert ask(capsys, "releases 4.2+cap-xics-xive")["capabilities"][-2]["name"] == "cap-xics"
 
 
-def test_what_cannot_be_known_is_said(capsys):
+def test_a_condition_is_shown_by_its_docstring(capsys):
     assert cli.main(["device", "cpu_common/crash_occurred"]) == 0
-    assert "when: crashed (not explained further)" in capsys.readouterr().out
+    assert "when: The guest has reported a crash (panic) on this processor." in capsys.readouterr().out
+
+
+def test_a_condition_without_a_docstring_is_shown_by_its_name():
+    def _has_crashed(cpu):
+        return cpu.crash_occurred
+
+    assert meaning(_has_crashed) == "has crashed (not explained further)"
 
 
 def test_some_machine_registers_every_device():

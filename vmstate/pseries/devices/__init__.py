@@ -1,7 +1,7 @@
-"""The devices of pseries machines, each declared in a module of its own.
+"""The devices of pseries machines, each declared in its own module.
 
-A module has the device's section and state, what it checks and sends, and ``DRIVERS``: what ``-device`` can
-plug.  Modules are found by looking; a new one needs to be named nowhere else.
+A module has the device's section, its state, its checks, and ``DRIVERS``: the devices that ``-device`` can
+plug.  Modules are found automatically; a new one need not be listed anywhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vmstate.pseries.board.driver import Driver
 
 
 def modules() -> Iterator[ModuleType]:
-    """Import and yield every device module, in folders too."""
+    """Import and yield every device module, including those in folders."""
     for module in pkgutil.walk_packages(__path__, f"{__name__}."):
         yield import_module(module.name)
 

@@ -1,7 +1,7 @@
 """The section ``cpu``: one processor's architected state (target/ppc/machine.c vmstate_ppc_cpu).
 
-The registers that QEMU keeps apart and folds into the SPRs before saving (LR, CTR, XER, CFAR, and from
-8.2 the decrementer) live in ``spr`` here all the time.
+QEMU keeps some registers separately and copies them to the SPRs before saving (LR, CTR, XER, CFAR, and from
+8.2 the decrementer); here they are always in ``spr``.
 """
 
 from __future__ import annotations
@@ -55,23 +55,23 @@ CPU = VMStateDescription(
     subsections=SUBSECTIONS,
 )
 
-#: Between these, the boot processor was given its compat mode before its own reset, which cleared the PCR.
+#: Between these releases, the boot processor got its compat mode before its own reset, which cleared the PCR.
 BOOT_PCR_LOST = History(False, (("2.11.1", "2.12"), True), ("3.0", False))
-#: In 4.1 the others copied the boot processor's mode before it had one.
+#: In 4.1 the other processors copied the boot processor's mode before it had one.
 OTHERS_START_RAW = History(False, ("4.1", True), ("4.2", False))
 
 
 def _compat_after_reset(machine: Machine, boot: bool) -> int:
-    """The compat mode that machine reset gives a processor: max-cpu-compat (spapr_machine_reset)."""
+    """Return the compat mode of a processor after machine reset: max-cpu-compat (spapr_machine_reset)."""
     if not boot and OTHERS_START_RAW.at(machine.release):
         return 0
     return int(machine.max_compat)
 
 
 class Cpu(Device):
-    """A processor, the one that ``common`` belongs to.
+    """The processor that ``common`` belongs to.
 
-    What is constant after reset, or has nothing to do with a paused machine, is a class attribute.
+    State that is constant after reset, or irrelevant to a paused machine, is a class attribute.
     """
 
     description = CPU
@@ -97,7 +97,7 @@ class Cpu(Device):
     bhrb = WireArray.filled("Q", 32)
     nb_tlb = 0
     quiesced = False
-    overrun = False  # pointers behind the registers were overwritten by a stream (cpu/tm)
+    overrun = False  # a stream has overwritten pointers after the registers (cpu/tm)
 
     def __init__(self, machine: Machine, common: CpuCommon) -> None:
         index = common.instance_id

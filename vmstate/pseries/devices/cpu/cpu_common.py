@@ -1,4 +1,4 @@
-"""The section ``cpu_common``: what every processor of any machine has (cpu.c, from 8.0 hw/core/cpu-*.c)."""
+"""The section ``cpu_common``: state of all processors of all machines (cpu.c, from 8.0 hw/core/cpu-*.c)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ INTERRUPT_EXIT = 0x01  # a bit that old QEMU used; cleared when loaded
 
 
 def _exception_pending(cpu: CpuCommon) -> bool:
+    """An exception is pending."""
     return bool(cpu.exception_index != -1)
 
 
 def _crashed(cpu: CpuCommon) -> bool:
+    """The guest has reported a crash (panic) on this processor."""
     return bool(cpu.crash_occurred)
 
 
 def _pre_load(cpu: CpuCommon) -> int:
+    """Assume that no exception is pending, unless a subsection sets one."""
     cpu.exception_index = -1
     return 0
 
 
 def _post_load(cpu: CpuCommon, version_id: int) -> int:
+    """Clear the interrupt bit that only old releases used."""
     cpu.interrupt_request &= ~INTERRUPT_EXIT
     return 0
 
@@ -50,7 +54,7 @@ CPU_COMMON = VMStateDescription(
 
 
 class CpuCommon(Device):
-    """All processors but the first wait for the guest to start them."""
+    """The common state after reset: all processors but the first wait for the guest to start them."""
 
     description = CPU_COMMON
     interrupt_request = 0

@@ -1,4 +1,4 @@
-"""What happens around saving and loading ``cpu`` (target/ppc/machine.c cpu_pre_save, cpu_post_load)."""
+"""The hooks for saving and loading ``cpu`` (target/ppc/machine.c cpu_pre_save, cpu_post_load)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 SPR_DECR, SPR_SDR1, SPR_PVR, SPR_LPCR, SPR_PSSCR = 22, 25, 287, 318, 855
 PSSCR_EC = 1 << 20
 
-#: What the hook returns when the processor is not one that the stream may go on.
+#: The return value of the hook if the stream cannot continue on this processor.
 REFUSED = History(-EPERM, ("5.2", -EINVAL))
-#: From here on a mode that came in the stream is set as if there had been none before, so KVM is told.
-#: Before, the mode was set already when it was compared with what it should be.
+#: From here on a mode in the stream is set as if there had been none before, so KVM is informed.
+#: Before, the mode had already been set when it was compared with the required one.
 MODE_SET_AFRESH = "2.11"
 
 
 def cpu_pre_save(cpu: Cpu) -> int:
-    """Fill in what only old machine types send: flag words of the processor, the size of its SLB."""
+    """Fill in the fields that only old machine types send: the processor's flag words, its SLB's size."""
     flags = cpu.machine.flags
     if flags.cpu_pre_2_8_migration:
         words = legacy_words(cpu.model.family.isa, cpu.machine.release)
@@ -40,16 +40,16 @@ def cpu_pre_save(cpu: Cpu) -> int:
 
 
 def ignore_pvr(cpu: Cpu, version_id: int) -> int:
-    """Up to 2.9: whatever processor the stream comes from, it goes on as the local one."""
+    """Replace the PVR by the local one: up to 2.9 a stream may come from any processor."""
     cpu.spr[SPR_PVR] = cpu.model.pvr
     return 0
 
 
 def cpu_post_load(cpu: Cpu, version_id: int) -> int:
-    """From 2.10: a compat mode must be one that this processor has; without one, the PVR must match.
+    """Check that this processor has the compat mode or, without one, that the PVR matches (from 2.10).
 
-    ``compat_pvr`` is what came in the stream, or, if nothing came, what the destination's own reset left
-    there: its max-cpu-compat.  Then the PVR is not looked at.
+    ``compat_pvr`` is from the stream or, if the stream has none, from the destination's own reset, which
+    sets its max-cpu-compat.  In both cases the PVR is not checked.
     """
     if cpu.compat_pvr:
         ret = _set_compat(cpu)
@@ -74,7 +74,7 @@ def _pvr_matches(cpu: Cpu) -> bool:
 
 
 def _set_compat(cpu: Cpu) -> int:
-    """ppc_set_compat (target/ppc/compat.c), checked without limits: max-cpu-compat is not looked at."""
+    """Set the compat mode without checking max-cpu-compat (target/ppc/compat.c ppc_set_compat)."""
     machine = cpu.machine
     pvr = cpu.compat_pvr
     refusal = machine.compat_table.refusal(cpu.model, pvr)
@@ -91,7 +91,7 @@ def _set_compat(cpu: Cpu) -> int:
 
 
 def _was_stopped(cpu: Cpu) -> bool:
-    """Whether the guest had stopped this processor through RTAS, guessed from what older streams tell."""
+    """Return True if the guest had stopped this processor through RTAS, as guessed from an older stream."""
     if not cpu.common.halted:
         return False
     return bool(

@@ -1,7 +1,7 @@
-"""What machine types up to 2.7 say about the processor inside ``cpu``: flag words of QEMU's own making.
+"""The flag words inside ``cpu`` with which machine types up to 2.7 describe the processor.
 
 target/ppc/machine.c cpu_pre_save, from 2.8 to 9.1: the words that 2.7 compared, masked to what 2.7 knew.
-Families are told apart by the newest ISA that they implement.
+Families are distinguished by the newest ISA that they implement.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from vmstate.describe.history import History, Release
 _TLBIE = 0x20000000
 _LWSYNC = 0x200000
 
-#: POWER9 lost one flag that 2.7 expects; a fix sets it whatever the processor.
+#: POWER9 lost one flag that 2.7 expects; a fix sets it for every processor.
 _LOST_ON_POWER9 = History(0, ("2.10", _TLBIE), (("2.11.2", "2.12.1", "3.0"), 0))
-#: A flag that is new and was not masked out.
+#: A new flag that was not masked out.
 _ADDED = History(0, ("7.1", _LWSYNC))
 _POWER5P_FLAGS = History(0x0000600FE0DD2221, ("7.0", 0x0000600FE0DF3221))
 
@@ -31,7 +31,7 @@ class LegacyWords:
 
 
 def legacy_words(isa: int, release: Release) -> LegacyWords:
-    """The words for a processor of an ISA level in a release."""
+    """Return the words for a processor of an ISA level in a release."""
     if isa < 206:
         flags = 0x0000600FE1DD2221 if isa < 203 else _POWER5P_FLAGS.at(release)
         return LegacyWords(0x800000000204FF36, flags, 0x10000 | _ADDED.at(release), 4)

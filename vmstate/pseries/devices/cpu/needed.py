@@ -1,4 +1,4 @@
-"""When parts of ``cpu`` are sent, and which old forms a machine type asks for (target/ppc/machine.c)."""
+"""The conditions under which parts of ``cpu`` are sent (target/ppc/machine.c)."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from vmstate.describe.history import Points
 if TYPE_CHECKING:
     from vmstate.pseries.devices.cpu.cpu import Cpu
 
-MSR_TS = 3 << 33  # the two bits that say which state a transaction is in
+MSR_TS = 3 << 33  # the two bits that hold the state of a transaction
 
 #: The property behind ``cpu/rtas_stopped``; machine types up to 10.0 clear it.
 RTAS_STOPPED_SINCE: Points = ("10.2.1", "11.0")
 
 
 def fpu(cpu: Cpu) -> bool:
-    """Every processor that pseries accepts has floating point."""
+    """Always: every pseries processor has floating point."""
     return True
 
 
 def altivec(cpu: Cpu) -> bool:
-    """PPC_ALTIVEC: all but POWER5+."""
+    """The processor has AltiVec (PPC_ALTIVEC): all but POWER5+."""
     return bool(cpu.model.family.altivec)
 
 
 def vsx(cpu: Cpu) -> bool:
-    """PPC2_VSX: POWER7 and later, whatever cap-vsx says."""
+    """The processor has VSX (PPC2_VSX): POWER7 and later, whatever cap-vsx is."""
     return bool(cpu.model.family.vsx)
 
 
 def segment_registers(cpu: Cpu) -> bool:
-    """Only without a 64-bit hash MMU, which every pseries processor has."""
+    """Never: every pseries processor has a 64-bit hash MMU instead."""
     return False
 
 
 def slb(cpu: Cpu) -> bool:
-    """With a 64-bit hash MMU, which every pseries processor has."""
+    """Always: every pseries processor has a 64-bit hash MMU."""
     return True
 
 
 def software_tlb(cpu: Cpu) -> bool:
-    """Only with a TLB that software manages, which no pseries processor has."""
+    """Never: no pseries processor has a software-managed TLB."""
     return False
 
 
@@ -51,30 +51,30 @@ def transaction(cpu: Cpu) -> bool:
 
 
 def bhrb(cpu: Cpu) -> bool:
-    """POWERPC_FLAG_BHRB: POWER10 and POWER11."""
+    """The processor has a branch history buffer (POWERPC_FLAG_BHRB): POWER10 and POWER11."""
     return bool(cpu.model.family.bhrb)
 
 
 def compat(cpu: Cpu) -> bool:
-    """A compat mode is set, and the machine type is one that may send it (2.10 and later)."""
+    """A compat mode is set, and the machine type may send it (2.10 and later)."""
     return not cpu.machine.flags.cpu_pre_2_10_migration and cpu.compat_pvr != 0
 
 
 def reservation(cpu: Cpu) -> bool:
-    """Only while QEMU records or replays an execution."""
+    """QEMU records or replays an execution, which is not modelled."""
     return False
 
 
 def rtas_stopped(cpu: Cpu) -> bool:
-    """The property ``rtas-stopped-state``, on for machine types after 10.0."""
+    """The property ``rtas-stopped-state`` is on: machine types after 10.0."""
     return bool(cpu.machine.flags.rtas_stopped_state)
 
 
 def pre_2_8_migration(cpu: Cpu, version_id: int) -> bool:
-    """The property ``pre-2.8-migration`` of processors: machine types up to 2.7."""
+    """The property ``pre-2.8-migration`` of processors is on: machine types up to 2.7."""
     return bool(cpu.machine.flags.cpu_pre_2_8_migration)
 
 
 def pre_3_0_migration(cpu: Cpu, version_id: int) -> bool:
-    """The property ``pre-3.0-migration`` of processors: machine types up to 2.12."""
+    """The property ``pre-3.0-migration`` of processors is on: machine types up to 2.12."""
     return bool(cpu.machine.flags.cpu_pre_3_0_migration)

@@ -33,7 +33,7 @@ AVR = Group("avr", "QQ", ("high", "low"))
 SLBE = Group("slbe", "QQ", ("esid", "vsid"))
 Avr, Slbe = scalar(AVR), scalar(SLBE)
 
-#: One register file of 64 from here on; the wire still has its three old parts.
+#: From here on there is one file of 64 registers; the wire still has its three old parts.
 ONE_VSR_FILE = "4.0"
 
 FPU = VMStateDescription(
@@ -74,15 +74,15 @@ VSX = VMStateDescription(
 
 SR = VMStateDescription("cpu/sr", 1, 1, needed=needed.segment_registers, fields=[UInt64("env.sr")[32]])
 
-#: Which of the 64 vector registers of ``cpu/tm`` lands on the processor's compat mode, in its upper half.
+#: The number of the vector register of ``cpu/tm`` whose upper half overwrites the compat mode.
 LANDS_ON_COMPAT_PVR = History(37, ("7.0", 41))
 
 
 def tm_overruns(cpu: Cpu, version_id: int) -> int:
-    """The registers are written from the 32nd place on: half of them behind the array's end.
+    """Record that loading overran the array: it starts at element 32, so half of the registers do not fit.
 
-    There the compat mode lies, and then pointers, among them that to the interrupt presenter (the structure's
-    layout is that of Debian's 64-bit builds; changed between 6.1 and 7.2).
+    They overwrite the compat mode and then pointers, among them the one to the interrupt presenter (in the
+    structure's layout in Debian's 64-bit builds, which changed between 6.1 and 7.2).
     """
     cpu.compat_pvr = cpu.tm_vsr[LANDS_ON_COMPAT_PVR.at(cpu.machine.release)].high >> 32
     cpu.overrun = True
@@ -137,7 +137,7 @@ BHRB = Since(
 
 
 def _tlb(name: str, table: str, entry: VMStateDescription, *more: Field) -> VMStateDescription:
-    """A software-managed TLB: no pseries processor has one, but the name is known to the loader."""
+    """Describe a software-managed TLB: no pseries processor has one, but the loader knows the name."""
     fields = [Int32Equal("env.nb_tlb"), Struct(table, entry)["nb_tlb"], *more]
     return VMStateDescription(name, 1, 1, needed=needed.software_tlb, fields=fields)
 
@@ -159,7 +159,7 @@ _TLB_MAS_ENTRY = VMStateDescription(
 )
 
 TLB_6XX = _tlb("cpu/tlb6xx", "env.tlb.tlb6", _TLB_6XX_ENTRY, UInt64("env.tgpr")[4])
-# For long the second one bore the first one's name, and so was never found by a loader.
+# Before, the second one had the first one's name, so no loader found it.
 _NAMED = ("9.0.3", "9.1")
 TLB_EMB_MISNAMED = Until(_NAMED, _tlb("cpu/tlb6xx", "env.tlb.tlbe", _TLB_EMB_ENTRY))
 TLB_EMB = Since(_NAMED, _tlb("cpu/tlbemb", "env.tlb.tlbe", _TLB_EMB_ENTRY))

@@ -1,8 +1,8 @@
-"""What a processor's registers hold after machine reset, before the guest's first instruction.
+"""The registers of a processor after machine reset, before the guest's first instruction.
 
 hw/ppc/spapr_cpu_core.c spapr_reset_vcpu (spapr_cpu_reset), spapr_cpu_set_entry_state,
 target/ppc/cpu_init.c ppc_cpu_reset and the SPR defaults of the class; up to 2.12 cpu_ppc_set_papr.
-Values are those of TCG.  Families are told apart by the newest ISA that they implement (2.07 as 207).
+Values are those of TCG.  Families are distinguished by the newest ISA that they implement (2.07 as 207).
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ PECE_P7, PECE_P8 = 0x7000, 0x1F000
 MSR_SF = 1 << 63
 MSR_ME_FP = 0x3000
 
-#: 64-bit mode; then 32-bit, as the binding to IEEE 1275 wants; then also floating point and machine checks.
+#: 64-bit mode; then 32-bit, as the IEEE 1275 binding requires; then also floating point and machine checks.
 MSR = History(MSR_SF, ("7.0", 0), ("8.1", MSR_ME_FP))
 RESERVE_ADDR = ALL_ONES
 #: The decrementer is folded into its SPR under TCG too.
 DECREMENTER_SAVED = "8.2"
-#: PIR and TIR tell a guest's threads apart.
+#: PIR and TIR identify a guest's threads.
 THREADS_NUMBERED = "8.1"
 
 
 @dataclass(frozen=True)
 class ResetSpr:
-    """One SPR that is not zero after reset: for which ISA levels, in which releases."""
+    """An SPR that is not zero after reset, with its ISA levels and releases."""
 
     number: int
     name: str
@@ -57,18 +57,18 @@ RESET_SPRS = (
     ResetSpr(1008, "HID0", 0x60000000, range(206)),
 )
 
-#: Up to 2.11 the LPCR of every processor enables all exits from power saving, whatever it implements.
+#: Up to 2.11 the LPCR of every processor enables all exits from power saving, even unimplemented ones.
 EVERY_EXIT = History(True, ("2.12", False))
-#: From 3.0 on the LPCR is stored through a mask; RMLS went with 5.0.
+#: From 3.0 on the LPCR is stored through a mask; 5.0 removed RMLS.
 MASKED_SINCE = "3.0"
 RMLS = History(LPCR_RMLS_16G, ("5.0", 0))
-#: POWER9 has no RMLS, but a guest without hypervisor needed it: brought back in 4.0.
+#: POWER9 has no RMLS, but a guest without a hypervisor needed it: restored in 4.0.
 RMLS_ON_POWER9 = History(0, ("4.0", LPCR_RMLS_16G))
 LARGE_DECREMENTER_SINCE = "4.0"
 
 
 def power_saving_exits(isa: int) -> int:
-    """The LPCR bits that let a processor leave power saving (the class's ``lpcr_pm``)."""
+    """Return the LPCR bits that let a processor leave power saving (the class's ``lpcr_pm``)."""
     if isa < 206:
         return 0
     return PECE_P7 if isa < 207 else PECE_P8
@@ -78,7 +78,7 @@ def _lpcr_mask(isa: int, release: Release) -> int:
     if not reached(MASKED_SINCE, release):
         return ALL_ONES
     if isa < 203:
-        return 0  # 970: these bits lie in HID4
+        return 0  # 970: these bits are in HID4
     if isa < 207:
         return LPES0 | LPES1 | LPCR_RMLS_16G | power_saving_exits(isa)
     if isa < 300:
@@ -87,7 +87,7 @@ def _lpcr_mask(isa: int, release: Release) -> int:
 
 
 def lpcr(isa: int, release: Release, *, boot: bool, large_decrementer: bool) -> int:
-    """The LPCR; ``boot``: the processor that starts the guest."""
+    """Return the LPCR; ``boot``: the processor that starts the guest."""
     value = LPES0 | LPES1 | RMLS.at(release)
     if EVERY_EXIT.at(release):
         value |= PECE_P8
@@ -102,7 +102,7 @@ def lpcr(isa: int, release: Release, *, boot: bool, large_decrementer: bool) -> 
 def spr_image(
     isa: int, pvr: int, release: Release, boot: bool, large_decrementer: bool, pcr: int
 ) -> memoryview:
-    """The 8192 bytes of all SPRs, read-only and shared by all processors alike."""
+    """Return the 8192 bytes of all SPRs, read-only and shared by processors with the same values."""
     values = {spr.number: spr.value for spr in RESET_SPRS if isa in spr.isa and spr.span.covers(release)}
     values[SPR_PVR] = pvr
     values[SPR_LPCR] = lpcr(isa, release, boot=boot, large_decrementer=large_decrementer)
@@ -118,11 +118,11 @@ def spr_image(
 def sprs(
     model: CpuAt, release: Release, index: int, thread: int, *, large_decrementer: bool, pcr: int
 ) -> WireArray:
-    """The SPRs of processor ``index``, which is thread ``thread`` of its core."""
+    """Return the SPRs of processor ``index``, which is thread ``thread`` of its core."""
     isa = model.family.isa
     array = WireArray("Q", spr_image(isa, model.pvr, release, index == 0, large_decrementer, pcr))
     if reached(THREADS_NUMBERED, release):
-        # The cores from POWER7 on know which thread of which core they are; TIR came with POWER8.
+        # From POWER7 on processors know their thread and core; TIR came with POWER8.
         if index and isa >= 206:
             array[SPR_PIR] = index
         if thread and isa >= 207:
@@ -136,7 +136,7 @@ def _entry_gprs(device_tree_address: int) -> memoryview:
 
 
 def gprs(tree: int) -> WireArray:
-    """The general registers: r3 is the address of the device tree (0 for all but the boot processor)."""
+    """Return the general registers: r3 is the device tree's address (0 for all but the boot processor)."""
     if not tree:
         return WireArray("Q", zeros(GPRS * 8))
     return WireArray("Q", _entry_gprs(tree))
@@ -148,5 +148,5 @@ DEVICE_TREE_SIZE = History(0x100000, ("6.1", 0x200000))
 
 
 def device_tree_address(real_mode_size: int, release: Release) -> int:
-    """Where the machine puts the flattened device tree (spapr_machine_reset)."""
+    """Return the address of the flattened device tree (spapr_machine_reset)."""
     return min(real_mode_size, RTAS_MAX_ADDRESS) - RTAS_SIZE.at(release) - DEVICE_TREE_SIZE.at(release)

@@ -1,4 +1,4 @@
-"""What a loaded segment lookaside buffer must look like (target/ppc/mmu-hash64.c ppc_store_slb)."""
+"""The checks on a loaded segment lookaside buffer (target/ppc/mmu-hash64.c ppc_store_slb)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_SIZE = 99
 
 
 def slb_post_load(cpu: Cpu, version_id: int) -> int:
-    """Store every entry again, as the guest would: fails (-1) at the first that the MMU cannot hold.
+    """Store every entry again, as the guest would; return -1 at the first that the MMU cannot hold.
 
     target/ppc/machine.c slb_post_load.
     """

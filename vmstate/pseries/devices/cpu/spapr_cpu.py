@@ -11,14 +11,17 @@ from vmstate.pseries.machine import Machine
 
 
 def _has_slb_shadow(cpu: SpaprCpu) -> bool:
+    """The guest has registered an SLB shadow buffer."""
     return bool(cpu.slb_shadow_addr)
 
 
 def _has_dispatch_log(cpu: SpaprCpu) -> bool:
+    """The guest has registered a dispatch trace log."""
     return bool(cpu.dtl_addr)
 
 
 def _has_vpa(cpu: SpaprCpu) -> bool:
+    """The guest has registered a virtual processor area (VPA)."""
     return bool(cpu.vpa_addr)
 
 
@@ -48,7 +51,7 @@ SPAPR_CPU = VMStateDescription("spapr_cpu", 1, 1, subsections=[VPA])
 
 
 class SpaprCpu(Device):
-    """Nothing is registered until a guest runs."""
+    """The areas of a processor: none is registered until a guest runs."""
 
     description = SPAPR_CPU
     vpa_addr = slb_shadow_addr = slb_shadow_size = dtl_addr = dtl_size = 0

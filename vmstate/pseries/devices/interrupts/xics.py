@@ -23,7 +23,7 @@ from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
 ICS_BASE = 0x1000  # the number of the first source
-LSI, MSI = 1, 2  # flags: what an allocated source is
+LSI, MSI = 1, 2  # flags of an allocated source
 ASSERTED, SENT, REJECTED = 1, 2, 4  # status
 
 ICP = VMStateDescription(
@@ -43,15 +43,16 @@ class Icp(Device):
 
 
 def _never(icp: Icp) -> bool:
+    """Never: a dummy is only loaded, in place of a processor that does not exist."""
     return False
 
 
-#: What machine types up to 2.9 accept for processors that do not exist: 2.9 sent one for each that might.
+#: Machine types up to 2.9 accept it for absent processors: 2.9 sent one for each possible processor.
 DUMMY_ICP = VMStateDescription("icp/server", 1, 1, needed=_never, fields=[Unused(4), Unused(1), Unused(1)])
 
 
 class DummyIcp(Device):
-    """Takes what comes and forgets it; never sent (pre_2_10_vmstate_register_dummy_icp)."""
+    """A presenter whose state is loaded and discarded, never sent (pre_2_10_vmstate_register_dummy_icp)."""
 
     description = DUMMY_ICP
 
@@ -79,7 +80,7 @@ ICS = VMStateDescription("ics", 1, 1, fields=[UInt32Equal("nr_irqs"), Struct("ir
 
 @lru_cache(maxsize=64)
 def _sources(count: int, claimed: tuple[tuple[int, bool], ...]) -> memoryview:
-    """``count`` masked sources; ``claimed``: number and whether level-triggered of those in use."""
+    """Return ``count`` masked sources; ``claimed``: the numbers in use, with True if level-triggered."""
     raw = bytearray(_IRQ_LAYOUT.pack(0, 0xFF, 0xFF, 0, 0) * count)
     for number, level in claimed:
         raw[(number - ICS_BASE) * _IRQ_LAYOUT.size + 7] = LSI if level else MSI
@@ -87,7 +88,7 @@ def _sources(count: int, claimed: tuple[tuple[int, bool], ...]) -> memoryview:
 
 
 class Ics(Device):
-    """The sources; ``claimed``: the interrupts in use (numbers from 0x1000 on), and whether by level."""
+    """The sources; ``claimed`` maps the interrupts in use (from 0x1000 on) to True if level-triggered."""
 
     description = ICS
     irqs: Sequence[Any]
@@ -98,12 +99,12 @@ class Ics(Device):
         self.irqs = WireRecords(_IRQ_FIELDS, _IRQ_LAYOUT, _sources(self.nr_irqs, tuple(claimed.items())))
 
     def resent_to(self) -> Iterator[int]:
-        """The servers of the sources that are signalled once more after loading (ics_resend)."""
+        """Yield the servers of the sources that are signalled again after loading (ics_resend)."""
         raw = self.irqs.raw if isinstance(self.irqs, WireRecords) else None
         if raw is not None:
             statuses = bytes(raw)[6 :: _IRQ_LAYOUT.size]
             if statuses.count(0) == len(statuses):
-                return  # looking at each would take too long
+                return  # checking each one would take too long
         for irq in self.irqs:
             level = irq.status & ASSERTED and not irq.status & SENT
             if irq.priority != 0xFF and (level if irq.flags & LSI else irq.status & REJECTED):

@@ -81,8 +81,8 @@ def _queues(count: int) -> memoryview:
 class SpaprXive(Device):
     """The tables of the virtualisation engine; ``claimed`` are the devices' interrupt numbers in use.
 
-    The number of event queues, 8 for each server number that there may be, is not in the stream.
-    Decoding one without a machine takes it from ``machine.nr_servers`` or from the section's size.
+    The number of event queues, 8 for each possible server number, is not in the stream.  Without a machine,
+    decoding takes it from ``machine.nr_servers`` or from the section's size.
     """
 
     description = SPAPR_XIVE
@@ -100,7 +100,10 @@ class SpaprXive(Device):
 
     @property
     def nr_ends(self) -> int:
-        """Event queues; raises AttributeError if neither the machine nor the section's size tells."""
+        """The number of event queues.
+
+        Raises AttributeError if neither the machine nor the section's size gives it.
+        """
         if self._nr_ends is not None:
             return self._nr_ends
         if not self.machine.nr_servers:
@@ -113,7 +116,7 @@ class SpaprXive(Device):
             self._nr_ends = max(0, rest) // _END_LAYOUT.size
 
 
-#: Offsets in the thread's registers: the rings of the OS and of the hypervisor; what each has.
+#: Offsets in the thread's registers: the rings of the OS and of the hypervisor; the bytes of each.
 _OS_RING, _POOL_RING, _PHYSICAL_RING = 0x10, 0x20, 0x30
 _STATUS, _CURRENT_PRIORITY = 0, 1
 _OS_EXCEPTION, _GROUP_LEVEL = 0x80, 0x3F  # bits of the status (NSR)
@@ -121,24 +124,24 @@ _LEAST_FAVOURED, _ACKNOWLEDGED, _AGE, _PENDING_PRIORITY, _CAM_LINE = 3, 4, 6, 7,
 
 
 def in_kernel(machine: Machine) -> bool:
-    """Whether KVM plays the controller."""
+    """Return True if KVM provides the controller."""
     return bool(machine.host is not None and machine.host.xive and machine.has_xive)
 
 
-def tell_kvm(tctx: XiveTctx) -> None:
-    """KVM gets the presenter's state, KVM_REG_PPC_VP_STATE (kvmppc_xive_cpu_set_state)."""
+def set_kvm_state(tctx: XiveTctx) -> None:
+    """Give KVM the presenter's state, KVM_REG_PPC_VP_STATE (kvmppc_xive_cpu_set_state)."""
     tctx.kernel_context = bytes(tctx.regs[_OS_RING : _OS_RING + _CAM_LINE]).hex()
 
 
 def tctx_post_load(tctx: XiveTctx, version_id: int) -> int:
-    """Once KVM's device is in use: processors that come after the machine have their context set here."""
+    """Set the context of a processor that is loaded after the machine, once KVM's device is in use."""
     if in_kernel(tctx.machine) and tctx.machine.xive_connected:
-        tell_kvm(tctx)
+        set_kvm_state(tctx)
     return 0
 
 
 def tctx_post_load_signals(tctx: XiveTctx, version_id: int) -> int:
-    """What is pending is signalled anew; the rings must be as the model itself leaves them, or QEMU ends."""
+    """Signal what is pending again; QEMU aborts unless the rings are as its own model leaves them."""
     regs = bytes(tctx.regs)
     for place, name in ((_STATUS, "NSR"), (_PENDING_PRIORITY, "PIPR"), (_CURRENT_PRIORITY, "CPPR")):
         if regs[_POOL_RING + place]:
@@ -168,7 +171,7 @@ XIVE_TCTX = VMStateDescription(
 _CAM_VALID = 1 << 31
 _FIRST_SERVER = 0x400  # SPAPR_XIVE_NVT_BASE: notification targets are numbered from here
 
-#: Whether a machine that starts with XICS tells the XIVE presenter whose processor it is.
+#: True if a machine that starts with XICS tells the XIVE presenter its processor.
 CAM_LINE_ALWAYS = History(False, ("4.2", True))
 
 
@@ -183,7 +186,7 @@ def _thread_registers(cam_line: int) -> memoryview:
 
 
 class XiveTctx(Device):
-    """The presenter of one processor: nothing pending, all masked; ``kernel_context``: what KVM has of it."""
+    """The presenter of one processor: nothing pending, all masked; ``kernel_context``: KVM's copy."""
 
     description = XIVE_TCTX
     kernel_context = bytes(8).hex()

@@ -1,4 +1,4 @@
-"""What happens around saving and loading ``spapr`` (hw/ppc/spapr.c, hw/ppc/spapr_caps.c)."""
+"""The hooks for saving and loading ``spapr`` (hw/ppc/spapr.c, hw/ppc/spapr_caps.c)."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 from vmstate.describe.diagnostics import EINVAL
 from vmstate.describe.history import History, Span
 from vmstate.pseries.devices.interrupts.xics import Ics
-from vmstate.pseries.devices.interrupts.xive import XiveTctx, in_kernel, tell_kvm
+from vmstate.pseries.devices.interrupts.xive import XiveTctx, in_kernel, set_kvm_state
 from vmstate.pseries.rules.interrupts import falls_back
 from vmstate.pseries.tables.option_vectors import Ov5
 
 if TYPE_CHECKING:
     from vmstate.pseries.devices.spapr.spapr import Spapr
 
-#: Up to 2.9 there is a presenter for each server, whether there is a processor or not.
+#: Up to 2.9 each server has a presenter, with or without a processor.
 ALL_PRESENTERS = History(True, ("2.10", False))
-#: A source whose server is not there: a null pointer, until it was checked (in 10.0.13, not in 10.2.2).
+#: An absent server of a source was a null pointer until it was checked (in 10.0.13, not in 10.2.2).
 SERVER_CHECKED = Span(since=("10.0.13", "11.0"))
-#: One controller is the active one, whatever the machine has.
+#: One controller is always active, whichever ones the machine has.
 ONE_ACTIVE = Span(since="4.2")
 INTERLOCK_FREE = NO_ADDRESS = -1
 
-#: Bits of option vector 5 that need not be migrated: without others on offer, old streams had none.
+#: Bits of option vector 5 that need not be migrated: a machine that offers only these does not send it.
 _NOT_WORTH_SENDING = History(
     frozenset({Ov5.FORM1_AFFINITY, Ov5.DRCONF_MEMORY}),
     ("3.0", frozenset({Ov5.FORM1_AFFINITY, Ov5.DRCONF_MEMORY, Ov5.DRMEM_V2})),
@@ -30,17 +30,17 @@ _NOT_WORTH_SENDING = History(
 
 
 def version_before_3(spapr: Spapr, version_id: int) -> bool:
-    """Streams of QEMU up to 2.2."""
+    """The stream is from QEMU up to 2.2."""
     return version_id < 3
 
 
 def ov5_needed(spapr: Spapr) -> bool:
-    """The machine offers more than what the first versions of option vector 5 had."""
+    """The machine offers more than the first versions of option vector 5 did."""
     return not spapr.machine.ov5 <= _NOT_WORTH_SENDING.at(spapr.machine.release)
 
 
 def patb_needed(spapr: Spapr) -> bool:
-    """The guest registered a process table (radix)."""
+    """The guest has registered a process table (radix)."""
     return bool(spapr.patb_entry)
 
 
@@ -50,7 +50,7 @@ def pending_events_needed(spapr: Spapr) -> bool:
 
 
 def irq_map_needed(spapr: Spapr) -> bool:
-    """Numbers are given out by a map, and some are."""
+    """Interrupt numbers are allocated from a map, and some are in use."""
     return bool(spapr.irq_map_nr and spapr.irq_map)
 
 
@@ -60,14 +60,14 @@ def dtb_needed(spapr: Spapr) -> bool:
 
 
 def dtb_pre_load(spapr: Spapr) -> int:
-    """Forget the local tree."""
+    """Discard the local tree."""
     spapr.fdt_blob = memoryview(b"")
     spapr.fdt_size = 0
     return 0
 
 
 def fwnmi_needed(spapr: Spapr) -> bool:
-    """The guest registered handlers of machine checks and system resets."""
+    """The guest has registered handlers for machine checks and system resets."""
     return bool(spapr.fwnmi_machine_check_addr != (1 << 64) - 1)
 
 
@@ -82,24 +82,24 @@ def fwnmi_pre_save(spapr: Spapr) -> int:
 
 
 def spapr_pre_load(spapr: Spapr) -> int:
-    """A level that does not come is taken to be the destination's own default (spapr_caps_pre_load)."""
+    """Assume the destination's own defaults for levels that the stream lacks (spapr_caps_pre_load)."""
     spapr.mig = list(spapr.machine.default_levels)
     return 0
 
 
 def spapr_pre_save(spapr: Spapr) -> int:
-    """Levels travel as they are in effect (spapr_caps_pre_save)."""
+    """Send the effective levels (spapr_caps_pre_save)."""
     spapr.mig = list(spapr.machine.effective_levels)
     return 0
 
 
 def old_post_load(spapr: Spapr, version_id: int) -> int:
-    """Before there were capabilities: interrupts, the clock, which cannot fail, then the MMU."""
+    """Restore interrupts, the clock, which cannot fail, then the MMU, as before capabilities existed."""
     return resend(spapr) or configure_mmu(spapr)
 
 
 def configure_mmu(spapr: Spapr) -> int:
-    """KVM is told of the guest's process table, if it has one."""
+    """Give KVM the guest's process table, if it has one."""
     refusal = spapr.machine.rules.process_table_refusal(spapr.machine, spapr.patb_entry)
     fine = refusal is None
     spapr.compared("process table", "patb_entry", f"{spapr.patb_entry:#x}", "the host's MMU", passed=fine)
@@ -110,7 +110,7 @@ def configure_mmu(spapr: Spapr) -> int:
 
 
 def spapr_post_load(spapr: Spapr, version_id: int) -> int:
-    """Compare all capabilities, telling every difference; then the clock (spapr_post_load)."""
+    """Compare all capabilities and report every difference; then restore the rest (spapr_post_load)."""
     machine = spapr.machine
     checks = machine.rules.post_migration(machine, spapr.mig or ())
     for check in checks:
@@ -123,7 +123,7 @@ def spapr_post_load(spapr: Spapr, version_id: int) -> int:
 
 
 def activate_irqchip(spapr: Spapr) -> int:
-    """A guest that uses XIVE goes on with it: the kernel's, if it has one (spapr_irq_update_active_intc)."""
+    """Activate XIVE if the guest uses it: the kernel's, if it has one (spapr_irq_update_active_intc)."""
     machine = spapr.machine
     wanted = spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1
     if wanted and not machine.has_xive and ONE_ACTIVE.covers(machine.release):
@@ -135,7 +135,7 @@ def activate_irqchip(spapr: Spapr) -> int:
 
 
 def resend(spapr: Spapr) -> int:
-    """XICS in use signals pending interrupts again, through the processors' pointers to their presenters."""
+    """Signal pending interrupts of XICS again, through the processors' pointers to their presenters."""
     machine = spapr.machine
     if not machine.entries or not machine.has_xics or _uses_xive(spapr):
         return 0
@@ -154,15 +154,15 @@ def resend(spapr: Spapr) -> int:
 
 
 def restore_contexts(spapr: Spapr) -> int:
-    """KVM's XIVE is told of the presenters as they are by now (kvmppc_xive_post_load)."""
+    """Give KVM's XIVE the current state of the presenters (kvmppc_xive_post_load)."""
     machine = spapr.machine
     if in_kernel(machine) and (not machine.has_xics or _uses_xive(spapr)):
         machine.xive_connected = True
         for tctx in machine.registered(XiveTctx):
-            tell_kvm(tctx)
+            set_kvm_state(tctx)
     return 0
 
 
 def _uses_xive(spapr: Spapr) -> bool:
-    """spapr_irq_update_active_intc: what the guest negotiated, where there are both."""
+    """Return True if the guest negotiated XIVE and the machine has it (spapr_irq_update_active_intc)."""
     return bool(spapr.machine.has_xive and spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1)

@@ -1,4 +1,4 @@
-"""``spapr/htab``: the guest's hash page table (hw/ppc/spapr.c), which an idle guest has not filled."""
+"""``spapr/htab``: the guest's hash page table (hw/ppc/spapr.c), empty in a guest that has not run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from vmstate.pseries.machine import Machine
 
 PTE_SIZE = 16
 NO_TABLE = 0xFFFFFFFF
-RADIX_KNOWN = Span(since="2.10")  # the header that says that there is no table
+RADIX_KNOWN = Span(since="2.10")  # the header for a guest without a table
 
-MOST_MEMORY = 1 << 46  # aligned to itself, no process has room for it; less is the host's business
+MOST_MEMORY = 1 << 46  # aligned to its own size, it fits into no process; less depends on the host
 _NO_MEMORY = History(
     "Failed to allocate memory: Cannot allocate memory",
     ("7.0", "qemu_memalign: failed to allocate {size} bytes at alignment {size}: Cannot allocate memory"),
 )
-ASSERTION = "htab_load: Assertion `kvm_enabled()' failed."  # of a table's entries, where there is none
+ASSERTION = "htab_load: Assertion `kvm_enabled()' failed."  # for entries without a table
 
-#: Whoever gets a hash table is not radix; 2.10 forgot that a destination may have started so.
+#: A guest that receives a hash table is not radix; 2.10 forgot that a destination may start as radix.
 _NOT_RADIX = History(False, ("2.11", True))
 
 _CHUNKS_FOLLOW, _NO_TABLE = bytes(4), b"\xff" * 4
@@ -38,23 +38,23 @@ class Htab(LiveDevice):
         self.shift = shift
 
     def setup(self, out: Writer) -> None:
-        """The table's size (htab_save_setup)."""
+        """Write the table's size (htab_save_setup)."""
         out.put(self.shift.to_bytes(4, "big") if self.shift else _NO_TABLE)
 
     def iterate(self, out: Writer) -> None:
-        """No entry is valid (htab_save_iterate)."""
+        """Write that no entry is valid (htab_save_iterate)."""
         out.put(_CHUNKS_FOLLOW + _END if self.shift else _NO_TABLE)
 
     def complete(self, out: Writer) -> None:
-        """Nor has one become so (htab_save_complete)."""
+        """Write that no entry has become valid (htab_save_complete)."""
         self.iterate(out)
 
     def pass_ends(self) -> bool:
-        """A table that is there is gone through; one that is not must say so."""
+        """Return True if a pass ends: always with a table; without one, if the release reports the end."""
         return bool(self.shift) or bool(self.machine.rules.htab_pass_ends(self.machine))
 
     def load_state(self, cur: Cursor, version_id: int) -> None:
-        """A new size, that there is none, or chunks of entries (htab_load).  Raises LoadFailure."""
+        """Load a new size, the absence of a table, or chunks of entries (htab_load).  Raises LoadFailure."""
         if version_id != self.version_id:
             raise self._refuse(cur, "htab_load() bad version", version_id)
         header = int.from_bytes(cur.number(4), "big")
@@ -69,7 +69,7 @@ class Htab(LiveDevice):
                 pass
 
     def _reallocate(self, cur: Cursor, shift: int) -> None:
-        """A table of another size (spapr_reallocate_hpt); C shifts by the lower six bits only."""
+        """Make a table of another size (spapr_reallocate_hpt); C shifts by the lower six bits only."""
         size = 1 << (shift & 63)
         if size >= MOST_MEMORY:
             raise aborts(cur, _NO_MEMORY.at(self.machine.release).format(size=size))
@@ -92,11 +92,9 @@ class Htab(LiveDevice):
             cur.pos = at
             raise self._refuse(cur, line, index)
         if index > most:
-            raise aborts(
-                cur, None
-            )  # the sum was cut to 32 bits, so nothing keeps it from writing far outside
+            raise aborts(cur, None)  # the sum overflowed 32 bits, so QEMU writes far out of bounds
         size = valid * PTE_SIZE
-        if size > cur.end - cur.pos:  # what is missing is read as zeros: no more chunks
+        if size > cur.end - cur.pos:  # missing bytes read as zeros: no more chunks
             cur.short, cur.pos = True, cur.end
             return False
         cur.pos += size

@@ -1,6 +1,6 @@
 """The section ``spapr``: the machine's own state (hw/ppc/spapr.c vmstate_spapr).
 
-Its capability subsections come from the table of capabilities: one that is added there is described here.
+Its capability subsections are made from the table of capabilities, so a new entry there needs nothing here.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability
 from vmstate.pseries.tables.option_vectors import BITS
 
-#: Interrupts that can be given out to message-signalled devices.
+#: Interrupts that can be allocated to message-signalled devices.
 IRQ_MAP_BITS = 0xD00
-#: When streams began to carry capabilities.
+#: The first releases whose streams carry capabilities.
 CAPABILITIES_SINCE = ("2.11.1", "2.12")
 
 TIMEBASE = VMStateDescription(
@@ -116,12 +116,13 @@ FWNMI = Since(
     ),
 )
 
-#: Subsections that stand among those of the capabilities: behind which one.
+#: Subsections among those of the capabilities, by the capability that they follow.
 BEHIND = {"hpt-max-page-size": IRQ_MAP, "nested-hv": DTB, "fwnmi": FWNMI}
 
 
 def _sent(name: str, index: int) -> Callable[[Spapr], bool]:
     def needed(spapr: Spapr) -> bool:
+        """A level other than the default was given, unless the capability has its own rule."""
         machine = spapr.machine
         table = machine.capabilities
         if index >= len(table) or table[index].name != name:
@@ -134,7 +135,7 @@ def _sent(name: str, index: int) -> Callable[[Spapr], bool]:
 
 
 def capability_subsection(capability: Capability, index: int) -> VMStateDescription:
-    """The subsection ``spapr/cap/…`` of one capability: its level, a byte (SPAPR_CAP_MIG_STATE)."""
+    """Return the subsection ``spapr/cap/…`` of a capability: its level, a byte (SPAPR_CAP_MIG_STATE)."""
     span = Span(capability.migrated.since or capability.span.since, capability.migrated.until)
     return VMStateDescription(
         f"spapr/cap/{capability.subsection}",
@@ -161,7 +162,7 @@ _BASE = VMStateDescription(
     post_load=History(hooks.old_post_load, (CAPABILITIES_SINCE, hooks.spapr_post_load)),
     pre_save=History(None, (CAPABILITIES_SINCE, hooks.spapr_pre_save)),
     fields=[
-        Unused(4, exists=hooks.version_before_3),  # was the next interrupt to give out
+        Unused(4, exists=hooks.version_before_3),  # was the next interrupt to allocate
         UInt64("rtc_offset", exists=hooks.version_before_3),
         Struct("tb", TIMEBASE, 2),
     ],
@@ -170,7 +171,7 @@ _BASE = VMStateDescription(
 
 
 def spapr_description(capabilities: Sequence[Capability]) -> VMStateDescription:
-    """``spapr`` with a subsection for each of ``capabilities``, which are in order of their indices."""
+    """Return ``spapr`` with a subsection for each of ``capabilities``, which are in order of index."""
     return replace(_BASE, subsections=[*_BASE.subsections, *_capability_parts(capabilities)])
 
 
@@ -181,7 +182,7 @@ _DESCRIPTIONS: dict[int, tuple[Sequence[Capability], VMStateDescription]] = {
 
 
 def _of_binary(capabilities: Sequence[Capability]) -> VMStateDescription:
-    """The description for a program's table, made once: tables are told apart by identity."""
+    """Return the description for a program's table, cached by the table's identity."""
     known = _DESCRIPTIONS.get(id(capabilities))
     if known is None:
         known = _DESCRIPTIONS[id(capabilities)] = (capabilities, spapr_description(capabilities))
@@ -189,7 +190,7 @@ def _of_binary(capabilities: Sequence[Capability]) -> VMStateDescription:
 
 
 class Spapr(Device):
-    """The machine after reset: no guest has negotiated, registered or been told anything yet."""
+    """The machine after reset: the guest has negotiated and registered nothing yet."""
 
     description = SPAPR
     irq_map = 0
@@ -209,20 +210,20 @@ class Spapr(Device):
 
     @cached_property
     def fdt_blob(self) -> memoryview:
-        """The device tree; built when it is asked for, as a destination never is."""
+        """The device tree, built on first use: a destination never needs it."""
         return memoryview(b"") if self._tree is None else self._tree()
 
     @cached_property
     def fdt_size(self) -> int:
-        """Bytes of the tree as it is."""
+        """The size of the current tree in bytes."""
         return len(self.fdt_blob)
 
     @cached_property
     def fdt_initial_size(self) -> int:
-        """Bytes of the tree as the machine made it."""
+        """The size in bytes of the tree that the machine made."""
         return len(self.fdt_blob)
 
     @property
     def irq_map_nr(self) -> int:
-        """Bits of the map; none where old machine types give out numbers one after the other."""
+        """The number of bits in the map; 0 for old machine types, which allocate numbers in sequence."""
         return 0 if self.machine.flags.legacy_irq_allocation else IRQ_MAP_BITS

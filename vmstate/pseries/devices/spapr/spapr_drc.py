@@ -1,7 +1,7 @@
 """``spapr_drc``: dynamic reconfiguration connectors, the slots of hotplug (hw/ppc/spapr_drc.c).
 
-A machine has several hundred, and sends none of them at rest; they matter because each takes a section
-id, and because a guest in the middle of a hotplug sends its connector.
+A machine has several hundred and sends none of them at rest.  They matter because each takes a section id,
+and because a machine in the middle of a hotplug sends its connector.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class DrcState(IntEnum):
 
 
 def unplug_requested(drc: SpaprDrc) -> bool:
-    """The guest was asked to let go of the device, and has not answered."""
+    """The guest was asked to release the device and has not answered."""
     return bool(drc.unplug_requested)
 
 
 def transient(drc: SpaprDrc) -> bool:
-    """A device is attached, and the guest has not finished taking it, or is to give it back."""
+    """A device is attached, and the guest has not finished adding it or is asked to release it."""
     return bool(drc.attached and (drc.state != drc.ready_state or drc.unplug_requested))
 
 
-def misleading(drc: SpaprDrcPhysical) -> bool:
-    """The light is not what the slot's contents say."""
+def indicator_changed(drc: SpaprDrcPhysical) -> bool:
+    """The indicator light does not match the slot's contents."""
     return bool(drc.dr_indicator != drc.rest_indicator)
 
 
@@ -63,7 +63,7 @@ SPAPR_DRC_PHYSICAL = VMStateDescription(
     "spapr_drc/physical",
     version_id=1,
     minimum_version_id=1,
-    needed=misleading,
+    needed=indicator_changed,
     fields=[UInt32("dr_indicator")],
 )
 
@@ -84,7 +84,7 @@ class SpaprDrc(Device):
 
 
 class SpaprDrcPhysical(Device):
-    """The indicator of a PCI slot: on (1) when something is in it, else off (0)."""
+    """The indicator of a PCI slot: on (1) if the slot is occupied, else off (0)."""
 
     description = SPAPR_DRC_PHYSICAL
 

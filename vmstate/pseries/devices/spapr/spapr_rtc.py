@@ -12,7 +12,7 @@ SPAPR_RTC = VMStateDescription("spapr/rtc", version_id=1, minimum_version_id=1, 
 class SpaprRtc(Device):
     """``ns_offset``: nanoseconds from the guest's clock to the host's.
 
-    It holds the sub-second part of the host's clock when the machine was made: no two runs have the same.
+    It includes the fraction of the second at which the machine was made, so it differs between runs.
     """
 
     description = SPAPR_RTC

@@ -12,7 +12,7 @@ NEVER = 0xFFFFFFFFFFFFFFFF
 
 
 def ticking(watchdog: SpaprWatchdog) -> bool:
-    """Only a timer that the guest has started is sent."""
+    """The guest has started the timer."""
     return bool(watchdog.timer != NEVER)
 
 
@@ -26,7 +26,7 @@ SPAPR_WATCHDOG = VMStateDescription(
 
 
 class SpaprWatchdog(Device):
-    """A timer that nobody has started."""
+    """A timer that the guest has not started."""
 
     description = SPAPR_WATCHDOG
 

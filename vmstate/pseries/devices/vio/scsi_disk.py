@@ -30,7 +30,7 @@ class ScsiRequests(Info):
 
 
 def long_sense(device: ScsiDisk) -> bool:
-    """More sense data than there used to be room for."""
+    """There is more sense data than the old buffer holds."""
     return bool(device.sense_len > OLD_SENSE_SIZE)
 
 
@@ -73,7 +73,7 @@ SCSI_DISK = VMStateDescription(
 
 
 class ScsiDisk(Device):
-    """A drive that was just powered on, and will say so when asked."""
+    """A drive that was just powered on, and reports this to the next command."""
 
     description = SCSI_DISK
 

@@ -28,7 +28,7 @@ NO_BUFFERS = 0x7FFFFFFF  # the size of a pool without buffers: it sorts to the e
 
 
 def has_pools(lan: SpaprLlan) -> bool:
-    """The property ``use-rx-buffer-pools``, off for machine types up to 2.5."""
+    """The property ``use-rx-buffer-pools`` is on (off for machine types up to 2.5)."""
     return bool(lan.use_rx_buffer_pools)
 
 
@@ -67,7 +67,7 @@ SPAPR_LLAN = VMStateDescription(
 class SpaprLlan(SpaprVio):
     """A card that the guest has not opened; ``pools``: it sorts receive buffers into pools by size.
 
-    ``mac``: its address, which only the device tree tells.
+    ``mac``: its address, which is only in the device tree.
     """
 
     description = SPAPR_LLAN

@@ -14,7 +14,7 @@ DEFAULT_SIZE = 65536
 
 
 def pre_load(nvram: SpaprNvram) -> None:
-    """What comes replaces the local memory, whatever its size."""
+    """Discard the local memory: the incoming one replaces it, whatever its size."""
     nvram.size = 0
     nvram.buf = memoryview(b"")
 
@@ -29,7 +29,7 @@ SPAPR_NVRAM = VMStateDescription(
 
 
 class SpaprNvram(SpaprVio):
-    """64 KiB of zeros, unless a drive backs it.  It sends nothing of its place on the bus."""
+    """64 KiB of zeros, unless a drive backs it.  Unlike other VIO devices it sends no bus state."""
 
     description = SPAPR_NVRAM
 
@@ -40,7 +40,7 @@ class SpaprNvram(SpaprVio):
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
-    """Plug the memory, which is the board's own."""
+    """Plug the board's own memory."""
     del option
     plug_vio(board, SpaprNvram)
 

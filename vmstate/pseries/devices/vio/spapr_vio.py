@@ -1,4 +1,4 @@
-"""``spapr_vio``: what every device on the virtual I/O bus sends first (hw/ppc/spapr_vio.c)."""
+"""``spapr_vio``: the state that devices on the virtual I/O bus send first (hw/ppc/spapr_vio.c)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ SPAPR_VIO = VMStateDescription(
 
 
 def VioDevice(name: str) -> Field:
-    """The common part, under the name that the device's structure gives it (VMSTATE_SPAPR_VIO)."""
+    """Return the common part, under its name in the device's structure (VMSTATE_SPAPR_VIO)."""
     return Struct(name, SPAPR_VIO, attr=".")
 
 
 class SpaprVio(Device):
     """A device on the VIO bus: ``reg`` is its unit address, ``irq`` its interrupt number.
 
-    Its section is named by its place: ``vty@71000000/spapr_vty``.
+    Its section is named after its place: ``vty@71000000/spapr_vty``.
     """
 
     rtce_window_size: ClassVar[int] = 0

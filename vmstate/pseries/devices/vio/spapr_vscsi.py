@@ -1,6 +1,6 @@
 """``spapr_vscsi``: the virtual SCSI adapter of PAPR (hw/scsi/spapr_vscsi.c).
 
-Requests in flight are not here: they travel with the disks.
+Requests in flight are not here: they are sent with the disks.
 """
 
 from __future__ import annotations

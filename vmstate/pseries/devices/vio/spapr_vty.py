@@ -21,7 +21,7 @@ SPAPR_VTY = VMStateDescription(
 
 
 class SpaprVty(SpaprVio):
-    """``in`` and ``out`` count the characters that went into and out of the ring ``buf``."""
+    """A terminal; ``in`` and ``out`` count the characters that went into and out of the ring ``buf``."""
 
     description = SPAPR_VTY
 
@@ -33,7 +33,7 @@ class SpaprVty(SpaprVio):
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """``spapr_vty_realize``: a terminal needs a character device that exists."""
+    """Refuse a terminal without an existing character device (``spapr_vty_realize``)."""
     wanted = option.get("chardev")
     if wanted is None:
         raise Refused(f"{option.text}: chardev property not set")

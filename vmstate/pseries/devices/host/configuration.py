@@ -1,6 +1,6 @@
-"""``configuration``: what both sides must have in common before any device (migration/savevm.c).
+"""``configuration``: settings that must match on both sides, sent before any device (migration/savevm.c).
 
-It comes first, from machine types since 2.4, after the byte 0x07; it has no section id and no footer.
+Machine types since 2.4 send it first, after the byte 0x07; it has no section id and no footer.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from vmstate.describe.infos import Info
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
-TARGET_PAGE_BITS = 12  # of every ppc64 machine, and the least that there is
+TARGET_PAGE_BITS = 12  # of every ppc64 machine, and the minimum of the target
 
 #: Capabilities that both sides must agree on, with the releases that check them.
 VALIDATED: tuple[tuple[str, str], ...] = (("x-ignore-shared", "4.0"), ("mapped-ram", "9.0"))
 
 
 class CapabilityName(Info):
-    """The name of a migration capability: a length byte, then so many bytes."""
+    """The name of a migration capability: a length byte, then that many bytes."""
 
     name = "capability"
 
@@ -59,7 +59,7 @@ _OLD = (
     *("return-path", "pause-before-switchover", "multifd", "dirty-bitmaps", "postcopy-blocktime"),
     *("late-block-activate", "x-ignore-shared"),
 )
-#: The names of capabilities (QAPI's MigrationCapability) from 4.0 on, when streams began to have them.
+#: The names of capabilities (QAPI's MigrationCapability) from 4.0 on, when they were first sent.
 KNOWN: dict[str, Span] = {
     **dict.fromkeys(_OLD, ALWAYS),
     "compress": Span(until="9.1"),
@@ -78,22 +78,22 @@ CAPABILITY = CapabilityName()
 
 
 def page_bits_differ(state: Configuration) -> bool:
-    """Only a machine with larger pages than the target's least; no ppc64 machine has those."""
+    """The machine's pages are larger than the target's minimum, as on no ppc64 machine."""
     return bool(state.target_page_bits > TARGET_PAGE_BITS)
 
 
 def has_validated(state: Configuration) -> bool:
-    """A capability is on that the other side must have on as well."""
+    """A capability is on that must be on on the other side too."""
     return bool(state.capabilities)
 
 
 def uuid_set(state: Configuration) -> bool:
-    """A UUID was given, and the capability ``validate-uuid`` is on."""
+    """A UUID was given and the capability ``validate-uuid`` is on."""
     return state.machine_uuid is not None and state.validate_uuid
 
 
 def uuid_post_load(state: Configuration, version_id: int) -> int:
-    """Received and local UUID must be the same; without a local one there is only a warning."""
+    """Check that the received UUID is the local one; without a local one only warn."""
     received = _dashed(state.uuid)
     if state.machine_uuid is None:
         state.say(f"warning: UUID is received {received}, but local uuid isn't set")
@@ -110,21 +110,21 @@ def _dashed(uuid: Sequence[int]) -> str:
 
 
 def pre_save(state: Configuration) -> None:
-    """The machine type's name, without terminator."""
+    """Fill in the machine type's name, without a terminator, and the number of capabilities."""
     state.name = state.machine.type_name.encode()
     state.len = len(state.name)
     state.caps_count = len(state.capabilities)
 
 
 def pre_load(state: Configuration) -> None:
-    """Without a target-page-bits subsection the source has the target's least."""
+    """Assume the target's minimum page bits and no capabilities, unless subsections set them."""
     state.target_page_bits = TARGET_PAGE_BITS
     state.local_capabilities = state.capabilities
     state.capabilities = ()
 
 
 def post_load(state: Configuration, version_id: int) -> int:
-    """Machine type (a prefix will do), page bits and capabilities, in this order."""
+    """Check the machine type (a prefix is enough), page bits and capabilities, in this order."""
     local = state.machine.type_name
     if not same_up_to(bytes(state.name), local.encode(), state.len):
         shown = bytes(state.name).split(b"\0", 1)[0].decode("utf-8", "replace")
@@ -140,7 +140,7 @@ def post_load(state: Configuration, version_id: int) -> int:
     return -EINVAL
 
 
-#: From here on the hook hands its message to the loader, which prints it with its own.
+#: From here on the hook passes its message to the loader, which prints it with its own.
 HANDS_OVER = Span(since="11.1")
 
 
@@ -152,9 +152,9 @@ def _refuse(state: Any, text: str) -> int:
 
 
 def same_up_to(received: bytes, local: bytes, length: int) -> bool:
-    """C's strncmp: equal in the first ``length`` bytes, or up to a terminator that both have there.
+    """Return True if both are equal in the first ``length`` bytes or up to a terminator (C's strncmp).
 
-    So a received name that is only the beginning of the local one will do.
+    A received name that is only the beginning of the local one is therefore accepted.
     """
     return (received + b"\0")[:length].split(b"\0", 1)[0] == local[:length].split(b"\0", 1)[0]
 
@@ -209,7 +209,7 @@ CONFIGURATION = VMStateDescription(
 
 
 class Configuration(Device):
-    """This side's configuration; ``capabilities`` are those switched on that the other side must have on."""
+    """This side's configuration; ``capabilities``: those that are on and must be on on the other side too."""
 
     description = CONFIGURATION
     name: bytes | memoryview

@@ -1,4 +1,4 @@
-"""``globalstate``: in which run state the source was (migration/global_state.c)."""
+"""``globalstate``: the run state of the source (migration/global_state.c)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from vmstate.describe.diagnostics import EINVAL
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
-#: Where the last 68 of the 100 bytes got a meaning ("migration: preserve suspended runstate").
+#: The release that gave the last 68 of the 100 bytes a meaning ("migration: preserve suspended runstate").
 SUSPENDED_SINCE = "9.0"
 
-#: QAPI's RunState, as far as any release goes: a name that is none of them cannot be loaded.
+#: QAPI's RunState in all releases; no other name can be loaded.
 # fmt: off
 RUN_STATES = frozenset((
     "debug", "inmigrate", "internal-error", "io-error", "paused", "postmigrate", "prelaunch",
@@ -24,7 +24,7 @@ PRECONFIG = History(False, ("3.0", True), ("6.0", False))
 
 
 def needed(state: GlobalState) -> bool:
-    """Always, but with ``store-global-state=off`` (types up to 2.3) only in an unusual run state."""
+    """Always, except with ``store-global-state=off`` (types up to 2.3) if the state is running or paused."""
     if state.machine.flags.store_global_state:
         return True
     return _text(state.runstate) not in (b"running", b"paused")
@@ -35,12 +35,12 @@ def _text(buffer: bytes | memoryview) -> bytes:
 
 
 def pre_save(state: GlobalState) -> None:
-    """``size`` counts the name's terminator."""
+    """Fill in ``size``, which includes the name's terminator."""
     state.size = len(_text(state.runstate)) + 1
 
 
 def post_load(state: GlobalState, version_id: int) -> int:
-    """The name must be one of QAPI's RunState (qapi_enum_parse); a name without end loses its last byte."""
+    """Check that the name is a RunState (qapi_enum_parse); an unterminated name loses its last byte."""
     name = _text(state.runstate)
     if len(name) == len(state.runstate):
         name = name[:-1]

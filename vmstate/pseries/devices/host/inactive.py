@@ -1,6 +1,6 @@
-"""Sections that are registered, can be loaded, and send nothing from a machine at rest.
+"""Sections that are registered and can be loaded, but send nothing from a machine at rest.
 
-They matter for two reasons: each takes a section id, and a stream that names one is not refused for it.
+They matter because each takes a section id, and because a stream may name them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ COLO_UNTIL = "3.1"  # migration/colo-comm.c
 
 
 class QuietLiveDevice(LiveDevice):
-    """A live section that is not active; its data, should a stream have some, is not modelled."""
+    """A live section that is not active; if a stream has data for it, that is not modelled."""
 
     def active(self) -> bool:
         return False
@@ -44,7 +44,7 @@ class DirtyBitmaps(QuietLiveDevice):
 
 
 def colo_wanted(state: ColoState) -> bool:
-    """Only with the capability ``x-colo``."""
+    """The migration capability ``x-colo`` is on, which is not modelled."""
     return False
 
 
@@ -58,7 +58,7 @@ COLO_STATE = VMStateDescription(
 
 
 class ColoState(Device):
-    """``COLOState``: whether the source wants a fault-tolerant pair (up to 3.0)."""
+    """``COLOState``: the source's request for a fault-tolerant pair (up to 3.0)."""
 
     description = COLO_STATE
 

@@ -1,7 +1,7 @@
-"""``slirp`` since 4.0: libslirp has a loader of its own, which sees no subsections and no end of the stream.
+"""``slirp`` since 4.0: libslirp's own loader, which ignores subsections and the end of the stream.
 
-libslirp state.c slirp_state_load and vmstate.c; net/slirp.c net_slirp_stream_read.  What cannot be read is
-zero, and no error: that comes with the footer.  GLib's warnings are QEMU's (util/error-report.c
+libslirp state.c slirp_state_load and vmstate.c; net/slirp.c net_slirp_stream_read.  Bytes past the end read
+as zero; the error comes only with the footer.  QEMU prints GLib's warnings (util/error-report.c
 qemu_log_func; 4.0 still leaves them to GLib, which adds the time and the process: not modelled).
 """
 
@@ -11,20 +11,20 @@ from typing import NoReturn
 
 from vmstate.describe import Cursor, Record
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
-from vmstate.pseries.devices.host.slirp import AF_INET, BOOTP_CLIENTS, Slirp
+from vmstate.pseries.devices.host.slirp import AF_INET, BOOTP_CLIENTS, NO_GUESTFWD, Slirp
 
-FAMILIES = frozenset({AF_INET, 10, 23, 28})  # and IPv6: of Linux, mingw, FreeBSD
+FAMILIES = frozenset({AF_INET, 10, 23, 28})  # and IPv6 on Linux, mingw, FreeBSD
 
 
 class LibSlirp(Slirp):
     """A stack that libslirp loads."""
 
     def load_state(self, cur: Cursor, version_id: int) -> None:
-        """Refuse any connection: without ``guestfwd`` there is none that it could be."""
+        """Load a stack, refusing any connection: without ``guestfwd`` there is none to restore."""
         start = cur.pos
         if cur.byte():
             self._socket(cur, version_id)
-            raise LoadFailure(-EINVAL, "a guestfwd connection that nobody waits for", offset=start)
+            raise LoadFailure(-EINVAL, NO_GUESTFWD, offset=start)
         if version_id >= 2:
             self.ip_id = _number(cur, 2)
         if version_id >= 3:
@@ -33,7 +33,7 @@ class LibSlirp(Slirp):
             ]
 
     def _socket(self, cur: Cursor, version_id: int) -> None:
-        """As far as it can fail with words; the TCP state behind it cannot."""
+        """Read a socket as far as QEMU prints errors; the TCP state after that cannot fail."""
         _number(cur, 4)
         if version_id < 4:
             cur.number(12)
@@ -68,6 +68,6 @@ class LibSlirp(Slirp):
 
 
 def _number(cur: Cursor, size: int) -> int:
-    """A number; zero, if not all of it is there."""
+    """Return a number; zero if the stream ends inside it."""
     raw = cur.number(size)
     return 0 if cur.short else int.from_bytes(raw, "big")

@@ -18,7 +18,7 @@ _NO_SLOTS = History(
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """``spapr_memory_pre_plug`` and ``pc_dimm_pre_plug``, as far as sizes do not matter."""
+    """Check a module as ``spapr_memory_pre_plug`` and ``pc_dimm_pre_plug`` do, except for sizes."""
     if all(backend.id != option.get("memdev") for backend in machine.objects):
         raise ConfigurationError(f"{option.text}: no such -object memory-backend-ram")
     if not machine.flags.dr_lmb_enabled:
@@ -28,7 +28,7 @@ def check(machine: Machine, option: DeviceOption) -> None:
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
-    """Plug a module, whose block of memory has its backend's name."""
+    """Plug a module; its RAM block is named after its backend."""
     wanted = None if option is None else option.get("memdev")
     backend = next(backend for backend in board.machine.objects if backend.id == wanted)
     size = size_in_bytes(backend.get("size") or "0")
@@ -37,7 +37,7 @@ def plug(board: Board, option: DeviceOption | None) -> None:
 
 
 def size_in_bytes(text: str) -> int:
-    """Return a size as QEMU reads it: a number, perhaps with a unit of powers of 1024.
+    """Return a size as QEMU reads it: a number, perhaps with a unit that is a power of 1024.
 
     Raises ConfigurationError for a text that is not a size.
     """
@@ -46,7 +46,7 @@ def size_in_bytes(text: str) -> int:
     try:
         return int(text[:-1], 0) * scale if unit in UNITS else int(text, 0)
     except ValueError:
-        raise ConfigurationError(f"size={text}: not a size that we model") from None
+        raise ConfigurationError(f"size={text}: not a size that is modelled") from None
 
 
 DRIVERS = (

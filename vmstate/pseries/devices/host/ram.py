@@ -1,6 +1,6 @@
-"""``ram``: guest memory (migration/ram.c), as a machine sends it whose pages are all zero.
+"""``ram``: guest memory (migration/ram.c), as sent by a machine whose pages are all zero.
 
-START lists the blocks, one PART has every page, END what the guest has written since (nothing).
+START lists the blocks, one PART has every page, END the pages that the guest has written since (none).
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ PAGE_SIZE = 1 << PAGE_BITS
 # Plain numbers: an enum's operators cost more than the records.
 ZERO, MEM_SIZE, PAGE = int(RamFlag.ZERO), int(RamFlag.MEM_SIZE), int(RamFlag.PAGE)
 EOS, CONTINUE = int(RamFlag.EOS), int(RamFlag.CONTINUE)
-RECORD = 9  # a zero page of the block of the record before: its address with flags, the byte that fills it
+RECORD = 9  # bytes of a zero page in the previous record's block: its address with flags, the fill byte
 RUN_PAGES = 1 << 16
 
 _END = EOS.to_bytes(8, "big")
 
 
 def in_list_order(blocks: Sequence[RamBlock]) -> list[RamBlock]:
-    """RAMBlocks from the largest to the smallest; of two of a size, the one made first (ram_block_add)."""
+    """Return RAMBlocks from the largest to the smallest, then in order of creation (ram_block_add)."""
     return sorted(blocks, key=lambda block: -max(block.used_length, block.max_length))
 
 
 @lru_cache(maxsize=64)
 def zero_run(first_page: int, pages: int) -> bytes:
-    """So many zero-page records, each of the same block as the record before it; shared, never copied."""
+    """Return that many zero-page records, each in the previous record's block; shared, never copied."""
     import numpy as np
 
     records = np.zeros((pages, RECORD), dtype=np.uint8)
@@ -53,7 +53,7 @@ def _addresses(first_page: int, pages: int) -> numpy.ndarray[Any, Any]:
 
 
 def runs(pages: int) -> list[tuple[int, int]]:
-    """How the pages of a block, from the second on, are cut: (first page, count) of each shared run."""
+    """Split the pages of a block, from the second on, into shared runs: (first page, count)."""
     cuts = [(at, min(RUN_PAGES, pages - at)) for at in range(0, pages, RUN_PAGES)]
     return [(at or 1, count if at else count - 1) for at, count in cuts if at or count > 1]
 
@@ -61,7 +61,7 @@ def runs(pages: int) -> list[tuple[int, int]]:
 class Ram(LiveDevice):
     """All RAM blocks of a machine; ``blocks`` in any order.
 
-    ``first_page``: whose the first page is, where the machine puts its firmware as it starts.
+    ``first_page``: the origin of the first page, where the machine puts its firmware at start.
     """
 
     idstr = "ram"
@@ -74,15 +74,15 @@ class Ram(LiveDevice):
         self.first_page = "the machine's own firmware"
 
     def block(self, name: str) -> RamBlock | None:
-        """The block of that name."""
+        """Return the block of that name, or None."""
         return next((block for block in self.blocks if block.name == name), None)
 
     def resize(self, block: RamBlock, length: int) -> None:
-        """A block has the source's length now."""
+        """Give a block the source's length."""
         self.blocks[self.blocks.index(block)] = replace(block, used_length=length)
 
     def setup(self, out: Writer) -> None:
-        """The list of blocks (ram_save_setup)."""
+        """Write the list of blocks (ram_save_setup)."""
         total = sum(block.used_length for block in self.blocks)
         out.put((total | MEM_SIZE).to_bytes(8, "big"))
         for block in self.blocks:
@@ -90,7 +90,7 @@ class Ram(LiveDevice):
         out.put(_END)
 
     def iterate(self, out: Writer) -> None:
-        """Every page of every block, as zeros (ram_save_iterate)."""
+        """Write every page of every block, as zeros (ram_save_iterate)."""
         for block in self.blocks if self.machine.rules.sends_zero_pages(self.machine) else ():
             out.put(ZERO.to_bytes(8, "big") + block.header + b"\0")
             for first, pages in runs(block.used_length >> PAGE_BITS):
@@ -98,7 +98,7 @@ class Ram(LiveDevice):
         out.put(_END)
 
     def complete(self, out: Writer) -> None:
-        """Nothing has changed since (ram_save_complete)."""
+        """Write that nothing has changed since (ram_save_complete)."""
         out.put(_END)
 
     def load_state(self, cur: Cursor, version_id: int) -> None:

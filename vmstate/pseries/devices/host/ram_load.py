@@ -1,4 +1,4 @@
-"""What a destination does with the records of ``ram`` (migration/ram.c ram_load_precopy)."""
+"""Loading the records of ``ram`` (migration/ram.c ram_load_precopy)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMPRESSED, MULTIFD_FLUSH = int(RamFlag.COMPRESS_PAGE), int(RamFlag.MULTIFD_FLUS
 FLAGS = PAGE_SIZE - 1
 COMPRESS_BOUND = PAGE_SIZE + (PAGE_SIZE >> 12) + (PAGE_SIZE >> 14) + (PAGE_SIZE >> 25) + 13  # zlib's
 
-#: qemu_ram_resize's refusals: of memory that cannot change its size, and of what cannot grow that far.
+#: qemu_ram_resize's refusals: of memory with a fixed size, and of memory that cannot grow that far.
 MISMATCH = History(
     "Length mismatch: {}: 0x{:x} in != 0x{:x}: Invalid argument",
     ("5.2", "Size mismatch: {}: 0x{:x} != 0x{:x}: Invalid argument"),
@@ -30,21 +30,21 @@ TOO_LARGE = History(
     "Length too large: {}: 0x{:x} > 0x{:x}: Invalid argument",
     ("5.2", "Size too large: {}: 0x{:x} > 0x{:x}: Invalid argument"),
 )
-#: Compressed pages: taken with or without the capability; only with it; not known any more.
+#: Compressed pages: accepted with or without the capability; only with it; no longer known.
 COMPRESSION = History("taken", ("2.10", "unexpected"), ("9.1", "unknown"))
-#: Every page filled with one byte could be sent as such, before only zero remained.
+#: A page filled with any one byte could be sent as such, before only zero remained.
 FILL = Span(until="8.2")
 UNREADABLE = Span(since="10.0")  # "Getting RAM address failed"
 FLUSHES = Span(since="8.1")
-HOOK_NOTHING = Span(since="8.2")  # a hook, alone, is passed over where there is no RDMA
+HOOK_NOTHING = Span(since="8.2")  # a hook without other flags is skipped without RDMA
 _NOTHING = ((MULTIFD_FLUSH, FLUSHES), (HOOK, HOOK_NOTHING))
 
 
-WINDOW = 16  # records looked at first when a run is expected; windows grow from there
+WINDOW = 16  # records checked first when a run is expected; windows grow from there
 
 
 class RamLoader:
-    """One section of ``ram``."""
+    """The loader of one section of ``ram``."""
 
     def __init__(self, ram: Ram, cur: Cursor, version_id: int) -> None:
         self.ram = ram
@@ -53,14 +53,14 @@ class RamLoader:
         self.release = ram.machine.release
 
     def run(self) -> None:
-        """Records until one with the end flag."""
+        """Load records up to one with the end flag."""
         if self.version_id != self.ram.version_id:
             raise LoadFailure(-EINVAL, "version of ram", offset=self.cur.pos, found=self.version_id)
         while not self._record() & EOS:
             pass
 
     def refuse(self, line: str | None, what: str, *, ret: int = -EINVAL, found: object = None) -> LoadFailure:
-        """Print the line; the caller raises what comes back."""
+        """Print the line and return the failure, which the caller raises."""
         if line is not None:
             self.ram.say(line)
         return LoadFailure(ret, what, offset=self.cur.pos, found=found)
@@ -83,7 +83,7 @@ class RamLoader:
         if flags & ~CONTINUE == ZERO:
             self._skip_run((address >> 12) + 1)
         elif flags == PAGE | CONTINUE:
-            self._skip_alike(flags, 8 + PAGE_SIZE)
+            self._skip_same_flags(flags, 8 + PAGE_SIZE)
         return flags
 
     def _place(self, flags: int, address: int) -> None:
@@ -108,9 +108,9 @@ class RamLoader:
 
     def _name(self) -> str:
         cur = self.cur
-        size, there = cur.byte(), cur.end - cur.pos
-        cur.short |= size > there  # what QEMU then has behind the bytes that are there, nobody knows
-        raw = bytes(cur.take(min(size, there)))
+        size, left = cur.byte(), cur.end - cur.pos
+        cur.short |= size > left  # QEMU then uses uninitialised bytes, which cannot be predicted
+        raw = bytes(cur.take(min(size, left)))
         return raw.split(b"\0", 1)[0].decode("utf-8", "replace")
 
     def _dispatch(self, flags: int, address: int) -> None:
@@ -165,7 +165,7 @@ class RamLoader:
     # ---- the list of blocks
 
     def _blocks(self, total: int) -> None:
-        """Every incoming block must be there, in the same size (parse_ramblocks)."""
+        """Check that every incoming block exists, with the same size (parse_ramblocks)."""
         while total:
             name = self._name()
             length = int.from_bytes(self.cur.number(8), "big")
@@ -190,7 +190,7 @@ class RamLoader:
         self.ram.resize(block, length)
 
     def _skip_run(self, page: int) -> None:
-        """Zero pages in order come by the thousand: those that are as we would write them need no look."""
+        """Skip a run of zero pages in order, of which there are thousands, if it is as we would write it."""
         cur = self.cur
         block = self.ram.last
         assert block is not None
@@ -204,10 +204,10 @@ class RamLoader:
                 return
         if page == 1 and self._short_run(stop):
             return
-        self._skip_alike(ZERO | CONTINUE, RECORD)
+        self._skip_same_flags(ZERO | CONTINUE, RECORD)
 
     def _short_run(self, stop: int) -> bool:
-        """Pass over the few pages at a block's beginning that a compact stream has; true if that is all."""
+        """Skip the few pages that a compact stream has at a block's start; return True if those are all."""
         cur = self.cur
         run = zero_run(1, min(stop, WINDOW) - 1)
         end = cur.pos + len(run)
@@ -216,8 +216,8 @@ class RamLoader:
         cur.pos = end
         return bytes(cur.data[end + 6 : end + 8]) != run[6:8] or bool(cur.data[end + 8])
 
-    def _skip_alike(self, flags: int, stride: int) -> None:
-        """Pass over records that begin with the same flags, at any address inside the block, in bulk."""
+    def _skip_same_flags(self, flags: int, stride: int) -> None:
+        """Skip records that begin with the same flags, at any address inside the block, in bulk."""
         import numpy as np
 
         cur = self.cur
@@ -237,7 +237,7 @@ class RamLoader:
 
 
 def _decode_error(delta: memoryview) -> str | None:
-    """What is printed of a delta that fits no page, whatever stands in the page."""
+    """Return QEMU's message for a delta that fits no page, whatever the page holds; None if it may fit."""
     try:
         xbzrle.decode(bytes(PAGE_SIZE), delta)
     except StreamError:
@@ -245,5 +245,5 @@ def _decode_error(delta: memoryview) -> str | None:
     return None
 
 
-#: printf's %#x leaves out the 0x of zero.
+#: printf's %#x prints zero without 0x.
 _ZERO_FLAGS = History("", ("5.2", "0x"))

@@ -1,7 +1,7 @@
 """``slirp``: the user-mode network stack (slirp/slirp.c, later libslirp's state.c).
 
-The layout has been the same in every release and every libslirp, though up to 2.9 it was written by hand.
-QEMU registers it without a description, so the vmdesc has nothing but its size.
+The layout is the same in every release and every libslirp, though up to 2.9 handwritten code wrote it.
+QEMU registers it without a description, so the vmdesc has only its size.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from vmstate.pseries.machine import Machine
 
 BOOTP_CLIENTS = 16
 SOCKET_FOLLOWS = 42
+NO_GUESTFWD = "a guestfwd connection that the destination does not have"
 AF_INET = 2
 
 SLIRP_TCP = VMStateDescription(
@@ -74,7 +75,7 @@ SLIRP_SBUF = VMStateDescription(
 
 
 def is_inet(address: Record, version_id: int) -> bool:
-    """Only IPv4 addresses are written out."""
+    """The address is IPv4: others are not written."""
     return bool(address.portable_family == AF_INET)
 
 
@@ -90,7 +91,7 @@ SLIRP_SOCKET_ADDR = VMStateDescription(
 
 
 def older_than_4(socket: Record, version_id: int) -> bool:
-    """Before version 4 there were only IPv4 addresses, without their family."""
+    """The version is below 4, which has only IPv4 addresses, without their family."""
     return version_id < 4
 
 
@@ -125,9 +126,9 @@ class GuestForwards(Info):
         sockets: list[Any] = []
         while cur.byte():
             if cur.judge:
-                # No guestfwd can be given, so no socket that comes has a place here.  (Up to 3.1; what
-                # libslirp says is in libslirp.py.)
-                raise LoadFailure(-EINVAL, "a guestfwd connection that nobody waits for", offset=cur.pos - 1)
+                # No guestfwd can be given, so no incoming socket belongs here.  (Up to 3.1; for libslirp see
+                # libslirp.py.)
+                raise LoadFailure(-EINVAL, NO_GUESTFWD, offset=cur.pos - 1)
             socket = Record()
             plan_of(SLIRP_SOCKET).load(cur, socket, SLIRP_SOCKET.version_id)  # type: ignore[arg-type]
             sockets.append(socket)
@@ -154,7 +155,7 @@ SLIRP = VMStateDescription(
 
 
 class Slirp(Device):
-    """A stack that has forwarded nothing and leased no address."""
+    """A stack without forwarded connections or leased addresses."""
 
     description = SLIRP
     old_style = True  # registered with functions, not with a description

@@ -10,7 +10,7 @@ NAME = "spapr-rng"
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """``spapr_rng_realize``: there must be a source of random numbers."""
+    """Refuse a device without a source of random numbers (``spapr_rng_realize``)."""
     del machine
     if option.get("rng") is None:
         raise Refused(f"{option.text}: spapr-rng needs an RNG backend!")

@@ -8,7 +8,7 @@ from vmstate.pseries.machine import Machine
 
 
 def counting_instructions(timers: Timers) -> bool:
-    """``-icount`` was given, which this simulator does not model: never."""
+    """``-icount`` was given, which is not modelled."""
     return False
 
 
@@ -73,7 +73,7 @@ TIMER = VMStateDescription(
 
 
 class Timers(Device):
-    """The clocks of a machine that never ran: all offsets are zero."""
+    """The clocks of a machine that has not run: all offsets are zero."""
 
     description = TIMER
 

@@ -1,4 +1,4 @@
-"""The configuration space of a PCI device, and what a destination insists on in it (hw/pci/pci.c)."""
+"""The configuration space of a PCI device, and the bits that a destination checks (hw/pci/pci.c)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ROM_BAR = 6
 MSI_ID, VENDOR_ID, MSIX_ID = 0x05, 0x09, 0x11
 INTERRUPT_PIN = 0x3D
 
-#: Bytes of the header that both sides must have alike: vendor, device, revision, class, header type, first
-#: capability; of the status only whether there are capabilities.
+#: Bytes of the header that must match on both sides: vendor, device, revision, class, header type, first
+#: capability; of the status only the bit for capabilities.
 _CHECKED = {
     **dict.fromkeys((0, 1, 2, 3, 8, 9, 10, 11, 0x0E, 0x34), 0xFF),
     0x06: 0x10,
@@ -35,12 +35,12 @@ class Bar:
     kind: int = BAR_MEMORY
 
 
-NIC_ROM = Bar(ROM_BAR, 0x40000)  # the boot firmware of network cards, unless there is to be none
+NIC_ROM = Bar(ROM_BAR, 0x40000)  # the boot firmware of network cards, unless it is switched off
 
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """An entry of the capability list: its offset, its bytes after the link, which of them can be written."""
+    """An entry of the capability list: its offset, its bytes after the link, the writable bits of these."""
 
     offset: int
     id: int
@@ -49,20 +49,20 @@ class Capability:
 
 
 def msi(offset: int, control: int) -> Capability:
-    """MSI with 64-bit addresses and without masking."""
+    """Return MSI with 64-bit addresses and without masking."""
     writable = b"\x71\0\xfc\xff\xff\xff\xff\xff\xff\xff\xff\xff"
     return Capability(offset, MSI_ID, control.to_bytes(2, "little") + bytes(10), writable)
 
 
 def msix(offset: int, vectors: int, table: int, pba: int) -> Capability:
-    """MSI-X: the places of its table and its pending bits, with the number of the window that holds them."""
+    """Return MSI-X; ``table`` and ``pba``: offsets of table and pending bits, with their windows' numbers."""
     numbers = (vectors - 1).to_bytes(2, "little") + table.to_bytes(4, "little") + pba.to_bytes(4, "little")
     return Capability(offset, MSIX_ID, numbers, b"\0\xc0")
 
 
 @dataclass(frozen=True)
 class PciId:
-    """What a device tells of itself: ``class_code`` is base class, subclass and programming interface."""
+    """The identity of a device; ``class_code`` is base class, subclass and programming interface."""
 
     vendor: int
     device: int
@@ -87,7 +87,7 @@ class ConfigSpace:
 
     @cached_property
     def _kept(self) -> tuple[int, int]:
-        """The bits that must be as they are here, and what they are here."""
+        """The bits that must match, and their values here."""
         checked, writable, cleared, data = (
             int.from_bytes(part, "big") for part in (self.checked, self.writable, self.cleared, self.data)
         )
@@ -95,13 +95,13 @@ class ConfigSpace:
         return mask, data & mask
 
     def difference(self, incoming: bytes | memoryview) -> int | None:
-        """The first byte in which ``incoming`` is not what this device has; None if it will do."""
+        """Return the first byte in which ``incoming`` does not match this device; None if all match."""
         mask, kept = self._kept
         wrong = int.from_bytes(incoming, "big") & mask ^ kept
         return len(self.data) - 1 - (wrong.bit_length() - 1) // 8 if wrong else None
 
     def complaint(self, i: int, read: int) -> str:
-        """get_pci_config_device's line about byte ``i``."""
+        """Return get_pci_config_device's line about byte ``i``."""
         masks = f"cmask: {self.checked[i]:x} wmask: {self.writable[i]:x} w1cmask:{self.cleared[i]:x}"
         both = f"i=0x{i:x} read: {read:x} device: {self.data[i]:x}"
         return f"get_pci_config_device: Bad config data: {both} {masks}"
@@ -139,7 +139,7 @@ class _Builder:
 
 @lru_cache(maxsize=64)
 def config_space(device: PciId) -> ConfigSpace:
-    """The configuration space of a device as it is after reset."""
+    """Return the configuration space of a device after reset."""
     space = _Builder(device.size)
     space.number(0x00, device.vendor, 2)
     space.number(0x02, device.device, 2)
@@ -158,19 +158,19 @@ def config_space(device: PciId) -> ConfigSpace:
 
 
 def announced_vectors(config: bytes | memoryview) -> int:
-    """How many MSI-X vectors a configuration space speaks of; 0 without the capability."""
+    """Return the number of MSI-X vectors that a configuration space announces; 0 without the capability."""
     at = _msix_at(config)
     return (int.from_bytes(config[at + 2 : at + 4], "little") & 0x7FF) + 1 if at else 0
 
 
 def msix_enabled(config: bytes | memoryview) -> bool:
-    """Whether the guest has switched to MSI-X."""
+    """Return True if the guest has switched to MSI-X."""
     at = _msix_at(config)
     return bool(at and config[at + 3] & 0x80)
 
 
 def _msix_at(config: bytes | memoryview) -> int:
-    """Where the capability is; 0 without it."""
+    """Return the offset of the MSI-X capability; 0 without it."""
     at = config[0x34]
     for _ in range(HEADER_SIZE):
         if not HEADER_SIZE <= at <= CONVENTIONAL - 4:
@@ -182,5 +182,5 @@ def _msix_at(config: bytes | memoryview) -> int:
 
 
 def has_rom(option: DeviceOption | None) -> bool:
-    """Return True if a network card brings its boot firmware."""
+    """Return True if a network card has its boot firmware."""
     return option is None or option.get("romfile") != ""

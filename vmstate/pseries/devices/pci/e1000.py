@@ -42,7 +42,7 @@ IDENTITY = PciId(
 WITHOUT_ROM = replace(IDENTITY, bars=IDENTITY.bars[:-1])
 
 REGISTERS = 0x8000
-TX_SPLIT = "2.12"  # from here on the context of segmentation is kept apart
+TX_SPLIT = "2.12"  # from here on the context of segmentation is separate
 
 #: Registers that the main section names, with their byte offsets, in wire order.
 NAMED_REGISTERS = (
@@ -59,22 +59,22 @@ MITIGATION = (("RDTR", 0x2820), ("RADV", 0x282C), ("TADV", 0x382C), ("ITR", 0xC4
 
 
 def is_version_1(card: E1000Card, version_id: int) -> bool:
-    """Version 1 had a word more."""
+    """The section's version is 1, which has one more word."""
     return version_id == 1
 
 
 def mitigates(card: E1000Card) -> bool:
-    """The property ``mitigation``, on for every machine type of pseries."""
+    """The property ``mitigation`` is on, as for every machine type of pseries."""
     return True
 
 
 def all_registers(card: E1000Card) -> bool:
-    """The property ``extra_mac_registers``, off for machine types up to 2.4."""
+    """The property ``extra_mac_registers`` is on (off for machine types up to 2.4)."""
     return bool(card.extra_mac_registers)
 
 
 def two_contexts(card: E1000Card) -> bool:
-    """The property ``migrate_tso_props``, off for machine types up to 2.11."""
+    """The property ``migrate_tso_props`` is on (off for machine types up to 2.11)."""
     return bool(card.migrate_tso_props)
 
 
@@ -161,7 +161,7 @@ E1000 = VMStateDescription(
 )
 
 _UNWRITTEN = 0xFFFF
-#: The rest of the EEPROM after the address: word number to value; what is not here is unwritten.
+#: The rest of the EEPROM after the address: word number to value; other words are unwritten.
 # fmt: off
 _EEPROM = {
     3: 0, 5: 0, 6: 0, 7: 0, 8: 0x3000, 9: 0x1000, 10: 0x6403, 11: 0x100E, 12: 0x8086, 13: 0x100E,
@@ -179,7 +179,7 @@ _VET, _VLAN = 0x38, 0x8100
 
 @lru_cache(maxsize=16)
 def eeprom(mac: bytes) -> bytes:
-    """The EEPROM of a card with that address; its words add up to 0xBABA."""
+    """Return the EEPROM of a card with that address; its words add up to 0xBABA."""
     words = [_EEPROM.get(i, _UNWRITTEN) for i in range(63)]
     words[:3] = struct.unpack("<3H", mac)
     return struct.pack(">64H", *words, (_CHECKSUM - sum(words)) & 0xFFFF)
@@ -187,7 +187,7 @@ def eeprom(mac: bytes) -> bytes:
 
 @lru_cache(maxsize=16)
 def registers(mac: bytes, vlan: bool) -> bytes:
-    """All registers after a reset; ``vlan``: the VLAN type is set (the property ``init-vet``)."""
+    """Return all registers after a reset; ``vlan``: the VLAN type is set (the property ``init-vet``)."""
     low, high = struct.unpack("<IH", mac)
     values = _MAC | {RA: low, RA + 4: high | 0x80000000} | ({_VET: _VLAN} if vlan else {})
     raw = bytearray(4 * REGISTERS)
@@ -202,14 +202,14 @@ def _phy() -> bytes:
 
 
 class E1000Card(Device):
-    """A card that no driver has touched."""
+    """A card that no driver has used."""
 
     description = E1000
     mac_reg: WireArray
 
     @classmethod
     def blank(cls, machine: Machine, idstr: str | None = None, instance_id: int = 0) -> Self:
-        """A card to decode into: registers come one by one, so there must be an array for them."""
+        """Return a card to decode into, with an array for the registers, which are loaded one by one."""
         card = super().blank(machine, idstr, instance_id)
         card.mac_reg = WireArray.filled("I", REGISTERS)
         return card
@@ -240,7 +240,7 @@ class E1000Card(Device):
         self.mit_irq_level = False
 
 
-#: The property is younger than most machine types.
+#: The property is newer than most machine types.
 INIT_VET = Property("e1000", "init-vet", History("off", ("6.1", "on")))
 EXTRA_MAC_REGISTERS = Property("e1000", "extra_mac_registers", "on")
 MIGRATE_TSO_PROPS = Property("e1000", "migrate_tso_props", "on")

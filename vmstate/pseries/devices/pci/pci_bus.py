@@ -16,7 +16,7 @@ PCIBUS = VMStateDescription(
 
 
 class PciBus(Device):
-    """The root bus of a host bridge: four lines, nobody holds one."""
+    """The root bus of a host bridge: four lines, none of them raised."""
 
     description = PCIBUS
 

@@ -1,4 +1,4 @@
-"""``PCIDevice``: what every PCI device sends first (hw/pci/pci.c), and ``msix`` (hw/pci/msix.c)."""
+"""``PCIDevice``, which every PCI device sends first (hw/pci/pci.c), and ``msix`` (hw/pci/msix.c)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from vmstate.pseries.devices.pci.config_space import CONVENTIONAL, EXPRESS, Conf
 
 PINS = 4
 MSIX_ENTRY = 16
-USUAL_VECTORS = 16  # of the devices that send their table this way, all have so many
+USUAL_VECTORS = 16  # all devices that send their table this way have this many
 MASKED_ENTRY = bytes(12) + b"\1\0\0\0"
 
 
 class PciConfig(Info):
-    """Configuration space: read-only bytes must be the local device's."""
+    """Configuration space: read-only bytes must match the local device's."""
 
     name = "pci config"
 
@@ -56,7 +56,7 @@ class PciIrqState(Info):
 
 
 class MsixState(Info):
-    """The MSI-X table and its pending bits; how many vectors there are, the device knows."""
+    """The MSI-X table and its pending bits; the device decides the number of vectors."""
 
     name = "msix state"
 
@@ -68,17 +68,17 @@ class MsixState(Info):
 
 
 def table_size(vectors: int) -> int:
-    """Bytes of the table and the pending bits."""
+    """Return the size of the table and the pending bits in bytes."""
     return vectors * MSIX_ENTRY + -(-vectors // 8)
 
 
 def always(pci: PciState, version_id: int) -> bool:
-    """This kind of configuration space is the one that the device has."""
+    """Always: the device has this kind of configuration space."""
     return True
 
 
 def never(pci: PciState, version_id: int) -> bool:
-    """The device has the other kind of configuration space."""
+    """Never: the device has the other kind of configuration space."""
     return False
 
 
@@ -104,12 +104,12 @@ MSIX = VMStateDescription("msix", fields=[Field("msix", MsixState(), attr="msix"
 
 
 def Pci(name: str, *, express: bool = False, attr: str = "pci") -> Field:
-    """The common part, under the name that the device's structure gives it (VMSTATE_PCI_DEVICE)."""
+    """Return the common part, under its name in the device's structure (VMSTATE_PCI_DEVICE)."""
     return Struct(name, PCIE_DEVICE if express else PCI_DEVICE, attr=attr)
 
 
 class PciState:
-    """The PCI side of a device: configuration space after reset, no interrupt line held."""
+    """The PCI side of a device: configuration space after reset, no interrupt line raised."""
 
     def __init__(self, owner: Device, identity: PciId) -> None:
         self._owner = owner
@@ -124,7 +124,7 @@ class PciState:
 
 
 class MsixTable:
-    """All vectors masked, none pending."""
+    """An MSI-X table with all vectors masked and none pending."""
 
     def __init__(self, vectors: int) -> None:
         self.msix_size = table_size(vectors)

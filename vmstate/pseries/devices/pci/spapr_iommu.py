@@ -22,18 +22,18 @@ PHB_WINDOW_SIZE = 0x40000000  # the 1 GiB below which a PHB's default window map
 
 
 def pci_liobn(phb_index: int, window: int) -> int:
-    """SPAPR_PCI_LIOBN: the bus number of a host bridge's DMA window."""
+    """Return the logical bus number of a host bridge's DMA window (SPAPR_PCI_LIOBN)."""
     return 0x80000000 | phb_index << 8 | window
 
 
 def pre_save(table: SpaprIommu) -> None:
-    """The table as it is goes out under the names that are on the wire."""
+    """Copy the table to the fields that are sent."""
     table.mig_nb_table = table.nb_table
     table.mig_table = table.table
 
 
 def post_load(table: SpaprIommu, version_id: int) -> int:
-    """A table of another size replaces the local one; it cannot fail."""
+    """Replace the local table, even by one of another size; this cannot fail."""
     if table.mig_nb_table != table.nb_table:
         table.nb_table = table.mig_nb_table
     if table.mig_nb_table:
@@ -42,7 +42,7 @@ def post_load(table: SpaprIommu, version_id: int) -> int:
 
 
 def moved(table: SpaprIommu) -> bool:
-    """Only a window that does not begin at 0 with 4 KiB pages says where it is."""
+    """The window does not begin at 0, or its pages are not 4 KiB."""
     return bool(table.bus_offset) or table.page_shift != TCE_PAGE_SHIFT
 
 
@@ -95,7 +95,7 @@ class SpaprIommu(Device):
 
 
 def add_window(board: Board, window: SpaprIommu) -> None:
-    """Make a DMA window."""
+    """Register a DMA window."""
     machine, number = board.machine, board.new_instance("spapr_iommu")
     window.instance_id = machine.rules.table_instance(machine, window.liobn, number)
     board.add(window)

@@ -36,32 +36,32 @@ from vmstate.pseries.options import DeviceOption, parse_number
 
 DRIVER = "spapr-pci-host-bridge"
 BASE_BUID = 0x800000020000000
-TYPES_2_7_GONE = "9.2"  # with the machine types up to 2.7, what only they send
+TYPES_2_7_GONE = "9.2"  # removed the machine types up to 2.7, and the fields that only they send
 
 _GIB = 1 << 30
 _TIB = 1 << 40
 
 
 def pre_2_8_migration(phb: SpaprPci, version_id: int) -> bool:
-    """The property ``pre-2.8-migration`` of the host bridge: machine types up to 2.7."""
+    """The property ``pre-2.8-migration`` of the host bridge is on: machine types up to 2.7."""
     return bool(phb.machine.flags.phb_pre_2_8_migration)
 
 
-MSI_TABLE = "3.1"  # interrupts are taken from a map since; what older releases end with was not looked at
+MSI_TABLE = "3.1"  # since then interrupts come from a map; how older releases fail is not modelled
 OLD_FIELDS = ("mig_liobn", "mig_mem_win_addr", "mig_mem_win_size", "mig_io_win_addr", "mig_io_win_size")
-#: Before, the hook was left where there are no message interrupts, and never came to the old fields.
+#: Before, the hook returned early without message interrupts and did not fill the old fields.
 FILLED_WITHOUT_MSI = Span(since=("2.9.1", "2.10"))
 
 
 def pre_save(phb: SpaprPci) -> None:
-    """Message interrupts go out as a list; for old machine types, where the windows are."""
+    """Fill in the list of message interrupts and, for old machine types, the windows' places."""
     phb.msi_devs_num = len(phb.msi_devs)
     if not phb.msi_devs and not FILLED_WITHOUT_MSI.covers(phb.machine.release):
         vars(phb).update(dict.fromkeys(OLD_FIELDS, 0))
 
 
 def post_save(phb: SpaprPci) -> None:
-    """The list is thrown away; since 6.0 its length is reset too."""
+    """Reset the length of the discarded list (since 6.0)."""
     phb.msi_devs_num = 0
 
 
@@ -103,7 +103,7 @@ SPAPR_PCI = VMStateDescription(
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a host bridge's memory and I/O windows lie in the guest's physical address space."""
+    """The places of a host bridge's memory and I/O windows in the guest's physical address space."""
 
     mem_win_addr: int
     mem_win_size: int
@@ -112,7 +112,7 @@ class Placement:
 
 
 def placement_2_7(index: int, ram_size: int, maxram_size: int, window: int) -> Placement:
-    """phb_placement_2_7: above memory, 64 GiB each; the one window is announced whole (64-bit part too)."""
+    """Place windows above memory, 64 GiB each, with the 64-bit part in the one window (phb_placement_2_7)."""
     top = ram_size
     if maxram_size > ram_size:
         top = -(-ram_size // _GIB) * _GIB + maxram_size - ram_size
@@ -121,7 +121,7 @@ def placement_2_7(index: int, ram_size: int, maxram_size: int, window: int) -> P
 
 
 class SpaprPci(Device):
-    """A host bridge after reset: nobody uses message interrupts; ``lsi`` are its four line interrupts."""
+    """A host bridge after reset, without message interrupts; ``lsi`` are its four line interrupts."""
 
     description = SPAPR_PCI
 
@@ -167,12 +167,12 @@ _BRIDGE_EXISTS: History[Callable[[list[int]], tuple[str, ...]]] = History(
 )
 _INDEX_MISSING = History("BUID not specified for PHB", ("2.11", '"index" for PAPR PHB is mandatory'))
 _MAX_BRIDGE = 30
-#: The connector that a bridge is attached to finds out first.
+#: The connector that a bridge is attached to detects a duplicate first.
 _BRIDGE_CONNECTORS = History(False, ("6.0", True))
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """``spapr_phb_realize``: an index that is given, in range, and not another bridge's."""
+    """Refuse a bridge unless its index is given, in range and not in use (``spapr_phb_realize``)."""
     given = option.get("index")
     if given is None:
         raise Refused(f"{option.text}: {_INDEX_MISSING.at(machine.release)}")

@@ -1,7 +1,7 @@
-"""The message interrupts of a PCI host bridge, as a stream brings them (spapr_pci_post_load).
+"""Loading the message interrupts of a PCI host bridge (spapr_pci_post_load).
 
-They go into a table by their device.  If a device comes twice, what its first entry holds is given back
-(spapr_phb_destroy_msi), though nobody has claimed it: numbers that there are not end QEMU.
+They go into a table by device.  If a device occurs twice, the interrupts of its first entry are freed
+(spapr_phb_destroy_msi), though they were never claimed: numbers out of range end QEMU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FIRST_MSI = XIRQ_BASE + 0x300
 _PAGE = 4096 * 8
 _BEYOND = "spapr_irq_free: Assertion `(irq + num) <= ({} + SPAPR_XIRQ_BASE)' failed."
-#: The number became the same for all machine types.
+#: In 10.2 the number became the same for all machine types.
 BEYOND = History(_BEYOND.format("smc->nr_xirqs"), ("10.2", _BEYOND.format("SPAPR_NR_XIRQS")))
 
 
@@ -29,19 +29,19 @@ def msi_post_load(phb: SpaprPci, version_id: int) -> int:
     for entry in phb.msi_devs or ():
         before = kept.get(entry.key)
         if before is not None:
-            _give_back(phb.machine, *before)
+            _free(phb.machine, *before)
         kept[entry.key] = entry.first_irq, entry.num
     return 0
 
 
-def _give_back(machine: Machine, first: int, count: int) -> None:
+def _free(machine: Machine, first: int, count: int) -> None:
     irq = signed(first)
     start, size = signed(irq - _FIRST_MSI), machine.nr_irqs - _FIRST_MSI + XIRQ_BASE
     if machine.irq != "xics-legacy":
         if start < 0:
             raise machine.ends("bitmap_clear: Assertion `start >= 0 && nr >= 0' failed.")
         if count and start + count > size + _PAGE:
-            raise machine.ends(None)  # bits are cleared far behind the map
+            raise machine.ends(None)  # bits are cleared far past the end of the map
     if irq < XIRQ_BASE:
         raise machine.ends("spapr_irq_free: Assertion `irq >= SPAPR_XIRQ_BASE' failed.")
     if irq + signed(count) > machine.nr_irqs + XIRQ_BASE:

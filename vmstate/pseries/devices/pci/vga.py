@@ -96,7 +96,7 @@ VGA_PCI = VMStateDescription(
 
 @lru_cache(maxsize=1)
 def _reset_registers() -> dict[str, Any]:
-    """All zero, but the identity of the VBE interface and the mask of 256 banks of 64 KiB."""
+    """Return zeros, except for the identity of the VBE interface and the mask of 256 banks of 64 KiB."""
     numbers: dict[str, Any] = {}
     for field in VGA_COMMON.fields:
         assert isinstance(field.size, int)
@@ -106,7 +106,7 @@ def _reset_registers() -> dict[str, Any]:
 
 
 class Vga(Device):
-    """A card in text mode that nobody has set up."""
+    """A card in text mode that the guest has not set up."""
 
     description = VGA_PCI
 

@@ -1,4 +1,4 @@
-"""USB devices of people: keyboard, mouse, tablet (hw/usb/dev-hid.c, hw/usb/bus.c, hw/input/hid.c)."""
+"""USB input devices: keyboard, mouse, tablet (hw/usb/dev-hid.c, hw/usb/bus.c, hw/input/hid.c)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUEUE_LENGTH = 16
 
 
 def usb_post_load(usb: UsbHid, version_id: int) -> int:
-    """Up to 3.1, a control transfer that was under way must fit its buffer (usb_device_post_load)."""
+    """Refuse a control transfer that does not fit its buffer, up to 3.1 (usb_device_post_load)."""
     fits = 0 <= usb.setup_index <= usb.setup_len <= DATA_SIZE
     return 0 if fits else -EINVAL
 
@@ -99,7 +99,7 @@ USB_PTR = VMStateDescription(
 
 
 class UsbHid(UsbDevice):
-    """A device in its port that the guest has not given an address."""
+    """A device in its port, without an address from the guest."""
 
     def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
@@ -112,13 +112,13 @@ class UsbHid(UsbDevice):
         self.idle = 0
 
     def reset(self) -> None:
-        """A reset over the bus, which some controllers do at once."""
+        """Handle a reset over the bus, which some controllers do at once."""
         self.state = DEFAULT
         self.protocol = REPORT_PROTOCOL
 
 
 class UsbKeyboard(UsbHid):
-    """No key pressed."""
+    """A keyboard without a pressed key."""
 
     description = USB_KBD
 
@@ -130,7 +130,7 @@ class UsbKeyboard(UsbHid):
 
 
 class UsbPointer(UsbHid):
-    """A mouse or a tablet: nothing has moved."""
+    """A mouse or a tablet that has not moved."""
 
     description = USB_PTR
 

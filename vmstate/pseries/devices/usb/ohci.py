@@ -31,11 +31,11 @@ MAX_PORTS = 15
 POWERED_PORTS = 3
 BUFFER = 8192
 ROOT_HUB_CHANGED = 0x40
-PORT_TAKEN = 0x10001  # a device connected, its change not yet seen
+PORT_TAKEN = 0x10001  # a device is connected, and the guest has not seen the change
 
 IDENTITY = PciId(0x106B, 0x003F, 0x0C0310, bars=(Bar(0, 256),))
 
-#: After a reset: no interrupt but the master switch, the frame's length, three ports powered together.
+#: After a reset: only the master interrupt enable, the frame's length, three ports powered together.
 RESET = {
     "intr": 0x80000000,
     "done_count": 7,
@@ -47,7 +47,7 @@ RESET = {
 
 
 def counting_frames(ohci: Record) -> bool:
-    """The controller was started."""
+    """The controller has been started."""
     return bool(ohci.eof_timer is not None)
 
 
@@ -101,7 +101,7 @@ def _reset_registers() -> dict[str, Any]:
 
 
 class Ohci(UsbController):
-    """A controller that nobody has started.  It resets each device that is plugged in."""
+    """A controller that the guest has not started.  It resets each device that is plugged in."""
 
     description = OHCI
     resets_devices = True
@@ -114,11 +114,11 @@ class Ohci(UsbController):
 
     @property
     def room(self) -> int:
-        """Ports left before QEMU adds a hub of its own."""
+        """The number of free ports before QEMU adds its own hub."""
         return POWERED_PORTS - 1 - self.used
 
     def plug(self) -> int:
-        """Put a device into the next port; returns the port's number, counted from 1."""
+        """Put a device into the next port; return the port's number, counted from 1."""
         self.state.rhport[self.used].ctrl = PORT_TAKEN
         self.state.intr_status |= ROOT_HUB_CHANGED
         self.used += 1

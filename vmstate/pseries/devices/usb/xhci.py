@@ -30,18 +30,18 @@ from vmstate.pseries.devices.pci.pci_device import MSIX, MsixTable, Pci, PciStat
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 
-SPLIT = "5.2"  # from here on the controller is a structure of its own inside the PCI device
+SPLIT = "5.2"  # from here on the controller is a separate structure inside the PCI device
 EVENT_QUEUE = 6 * 64
 SLOTS = 64
 VECTORS = 16
 NEVER = 0xFFFFFFFFFFFFFFFF
 HALTED = 1
 PORT_EMPTY = 0x000202A0  # powered, nothing connected
-PORT_TAKEN = 0x00020EE1  # powered, a full-speed device connected, its change not yet seen
+PORT_TAKEN = 0x00020EE1  # powered, a full-speed device connected, the change not yet seen
 
 
 def er_full(interrupter: Record, version_id: int) -> bool:
-    """Never, whatever the flag before says: only releases before 2.9 kept events back (xhci_er_full)."""
+    """Never, whatever the preceding flag is: only releases before 2.9 held back events (xhci_er_full)."""
     return False
 
 
@@ -106,7 +106,7 @@ XHCI = VMStateDescription(
 
 @dataclass(frozen=True)
 class XhciModel:
-    """What sets the two controllers apart; ``ports``: of USB 2, and of USB 3, each."""
+    """A model of controller; ``ports``: the number of USB 2 ports, and of USB 3 ports."""
 
     identity: PciId
     ports: int
@@ -143,7 +143,7 @@ QEMU = XhciModel(
 
 
 class Xhci(UsbController):
-    """A controller that nobody has started.  The ports of USB 3 come first; slow devices go to the others."""
+    """A controller that the guest has not started.  USB 3 ports come first; slow devices use the others."""
 
     description = XHCI
     resets_devices = False
@@ -167,11 +167,11 @@ class Xhci(UsbController):
 
     @property
     def room(self) -> int:
-        """Ports left."""
+        """The number of free ports."""
         return self.numports // 2 - self.used
 
     def plug(self) -> int:
-        """Put a device into the next port; returns the port's number, counted from 1."""
+        """Put a device into the next port; return the port's number, counted from 1."""
         self.ports[self.numports // 2 + self.used].portsc = PORT_TAKEN
         self.used += 1
         return self.used

@@ -1,7 +1,7 @@
-"""What a destination does with a virtio device (hw/virtio/virtio.c virtio_load).
+"""Loading a virtio device (hw/virtio/virtio.c virtio_load).
 
-Much of it is read by hand: behind the end of the stream there are zeros, and no error, until a description
-is loaded next that looks for one (migration/qemu-file.c qemu_get_byte, migration/vmstate.c).
+QEMU reads much of it by hand: past the end of the stream it gets zeros and no error, until the next
+description that it loads checks for one (migration/qemu-file.c qemu_get_byte, migration/vmstate.c).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from vmstate.pseries.devices.pci.pci_device import PINS
 
 MAX_QUEUES = 1024
 NO_VECTOR = 0xFFFF
-SIZES_CHECKED = Span(since="11.1")  # a queue may not come larger than it was made
+SIZES_CHECKED = Span(since="11.1")  # an incoming queue may not be larger than it was made
 SKIPPING_CHECKED = Span(since=("10.0.13", "11.1"))  # skipping ends where the stream ends
-PINS_CHECKED = Span(since="6.0")  # the interrupt pin is not compared, but must be one
+PINS_CHECKED = Span(since="6.0")  # the interrupt pin is not compared, but must be valid
 NO_PIN = "pci_irq_handler: Assertion `0 <= irq_num && irq_num < PCI_NUM_PINS' failed."
-PATIENCE = 1 << 25  # bytes behind the end of the stream that QEMU skips in some ten seconds
+PATIENCE = 1 << 25  # bytes past the end of the stream that QEMU skips in some ten seconds
 
 
 def _features(used: int, offered: int) -> str:
@@ -30,7 +30,7 @@ def _features(used: int, offered: int) -> str:
 
 
 def _wide_features(used: int, offered: int) -> str:
-    """128 bits, and of the guest's features only those that were kept."""
+    """Return the message with 128 bits, and of the guest's features only those that were kept."""
     return f"Features 0x{used & offered:032x} unsupported. Allowed features: 0x{offered:032x}"
 
 
@@ -39,7 +39,7 @@ FEATURES = History(_features, ("10.2", _wide_features))
 
 @dataclass(frozen=True)
 class Parts:
-    """A device's parts, compiled; ``by_hand``: ``own``, what it alone has, has no description in QEMU."""
+    """A device's compiled parts; ``by_hand``: ``own``, its specific part, has no description in QEMU."""
 
     pci: Plan
     queues: Plan
@@ -61,7 +61,7 @@ def load(cur: Cursor, state: Any, parts: Parts) -> None:
         _inside("device", parts.own, cur, state)
     _inside("virtio", parts.common, cur, state)
     check_features(state, at)
-    state.queues_came(cur, state.nr_queues)
+    state.post_load_queues(cur, state.nr_queues)
 
 
 def _inside(name: str, plan: Plan, cur: Cursor, state: Any) -> None:
@@ -73,18 +73,18 @@ def _inside(name: str, plan: Plan, cur: Cursor, state: Any) -> None:
 
 
 def _by_hand(cur: Cursor, state: Any, plan: Plan) -> None:
-    """Load what QEMU reads by hand: it has nothing to say of these fields, and sees no end of the stream."""
-    told = len(cur.diagnostics)
+    """Load what QEMU reads by hand: it reports no error in these fields and ignores the stream's end."""
+    earlier = len(cur.diagnostics)
     cur.by_hand = True
     try:
         plan.load(cur, state, plan.version_id)
     finally:
         cur.by_hand = False
-        cur.diagnostics[told:] = [r for r in cur.diagnostics[told:] if not isinstance(r, FieldFailed)]
+        cur.diagnostics[earlier:] = [r for r in cur.diagnostics[earlier:] if not isinstance(r, FieldFailed)]
 
 
 def _notify(cur: Cursor, state: Any) -> None:
-    """The line of the pin that came is set (virtio_notify_vector, hw/pci/pci.c pci_irq_handler)."""
+    """Set the line of the incoming pin (virtio_notify_vector, hw/pci/pci.c pci_irq_handler)."""
     config = bytes(state.pci.config)
     if PINS_CHECKED.covers(state.machine.release) and not msix_enabled(config):
         if not 1 <= config[INTERRUPT_PIN] <= PINS:
@@ -92,7 +92,7 @@ def _notify(cur: Cursor, state: Any) -> None:
 
 
 def skip(cur: Cursor, state: Any, size: int) -> None:
-    """What comes of the configuration behind the end of the stream (virtio_load skips it byte by byte)."""
+    """Check a configuration that extends past the stream's end (virtio_load skips it byte by byte)."""
     rest = (size if size < 1 << 31 else size + (1 << 32)) - (cur.end - cur.pos)
     if rest > 0 and size > len(state.config):
         if SKIPPING_CHECKED.covers(state.machine.release):
@@ -104,26 +104,26 @@ def skip(cur: Cursor, state: Any, size: int) -> None:
 
 
 def check_vector(state: Any, vector: int, at: int) -> None:
-    """The vector of the configuration (virtio_pci_load_config)."""
+    """Check the vector of the configuration (virtio_pci_load_config)."""
     if state.vectors and vector != NO_VECTOR and vector >= state.vectors:
         raise LoadFailure(-EINVAL, "vector of the configuration", offset=at, found=vector)
 
 
 def check_selected(state: Any, queue: int, at: int) -> None:
-    """The queue that the guest has selected."""
+    """Check the queue that the guest has selected."""
     if queue >= MAX_QUEUES:
         raise LoadFailure(-EPERM, "selected queue", offset=at, found=queue)
 
 
 def check_count(state: Any, count: int, at: int) -> None:
-    """Before any queue is read."""
+    """Check the number of queues, before any is read."""
     if count > MAX_QUEUES:
         state.say(f"Invalid number of virtqueues: 0x{count:x}")
         raise LoadFailure(-EPERM, "number of queues", offset=at, found=count, expected=MAX_QUEUES)
 
 
 def check_queues(state: Any, at: int) -> None:
-    """What virtio_load and virtio_pci_load_queue look at in each queue, before the device's own part."""
+    """Check each queue as virtio_load and virtio_pci_load_queue do, before the device's own part."""
     sized = SIZES_CHECKED.covers(state.machine.release)
     for i, queue in enumerate(state.queues):
         room = state.rooms[i] if i < len(state.rooms) else 0
@@ -148,7 +148,7 @@ def check_queues(state: Any, at: int) -> None:
 
 
 def check_features(state: Any, at: int) -> None:
-    """The guest must not use what the device does not offer (virtio_set_features_nocheck)."""
+    """Check that the guest uses only what the device offers (virtio_set_features_nocheck)."""
     offered = state.host_features
     if offered is None:
         return

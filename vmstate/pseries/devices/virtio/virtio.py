@@ -1,6 +1,6 @@
-"""What every virtio device on PCI sends: the field ``virtio`` (hw/virtio/virtio.c, hw/virtio/virtio-pci.c).
+"""The field ``virtio``, which all virtio devices on PCI send (hw/virtio/virtio.c, hw/virtio/virtio-pci.c).
 
-QEMU writes it by hand, so the vmdesc has one field of type ``virtio``; here its inside is declared too.
+QEMU writes it by hand, so the vmdesc has one field of type ``virtio``; here its content is declared too.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def has_msix(device: VirtioDevice, version_id: int) -> bool:
 
 
 def other_endian(device: VirtioDevice) -> bool:
-    """The guest drives the device in another byte order than the one that is taken for granted."""
+    """The guest drives the device in a byte order other than the expected one."""
     return bool(device.device_endian != device.expected_endian)
 
 
@@ -66,22 +66,22 @@ def modern(device: VirtioDevice) -> bool:
 
 
 def other_ring_sizes(device: VirtioDevice) -> bool:
-    """A queue has another size than the one that it was made with."""
+    """A queue has a size other than the one that it was made with."""
     return bool(device.resized)
 
 
 def broken(device: VirtioDevice) -> bool:
-    """The guest broke the device."""
+    """The guest has broken the device."""
     return bool(device.broken)
 
 
 def extra_state(device: VirtioDevice) -> bool:
-    """The property ``migrate-extra``, off for machine types up to 2.4."""
+    """The property ``migrate-extra`` is on (off for machine types up to 2.4)."""
     return bool(device.migrate_extra)
 
 
 def started(device: VirtioDevice) -> bool:
-    """The guest's driver runs the device."""
+    """The guest's driver has started the device."""
     return bool(device.started)
 
 
@@ -91,17 +91,17 @@ def packed(device: VirtioDevice) -> bool:
 
 
 def disabled(device: VirtioDevice) -> bool:
-    """The device was switched off, waiting for its backend."""
+    """The device is disabled until its backend is there."""
     return bool(device.disabled)
 
 
 def load_64_bits(device: VirtioDevice) -> None:
-    """The 64-bit features come: they count, not the lower half that came before."""
+    """Use the 64-bit features that follow, not the lower half that was loaded before."""
     device.has_64_bits = True
 
 
 def features_above_64(device: VirtioDevice) -> bool:
-    """The device offers a feature from bit 64 on."""
+    """The device offers a feature above bit 63."""
     return bool(device.wide_features)
 
 
@@ -157,22 +157,24 @@ MODERN_STATE = _sub(
 VIRTIO_PCI = VMStateDescription("virtio_pci", 1, 1, subsections=[MODERN_STATE])
 
 
-def _whole(report: FieldFailed) -> FieldFailed:
+def _without_index(report: FieldFailed) -> FieldFailed:
     return replace(report, field=report.field.partition("[")[0])
 
 
 class ExtraState(Info):
-    """What the bus has to say, by its own description (get_extra_state, virtio_pci_load_extra_state)."""
+    """The state of the bus, by its own description (get_extra_state, virtio_pci_load_extra_state)."""
 
     name = "virtqueue_extra_state"
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
-        told = len(cur.diagnostics)
+        earlier = len(cur.diagnostics)
         try:
             plan_of(VIRTIO_PCI.at(state.machine.release)).load(cur, state, 1)
         except StreamError:
-            halves = cur.diagnostics[told:]  # QEMU's are arrays of two
-            cur.diagnostics[told:] = [_whole(r) if isinstance(r, FieldFailed) else r for r in halves]
+            halves = cur.diagnostics[earlier:]  # in QEMU the fields are arrays of two
+            cur.diagnostics[earlier:] = [
+                _without_index(r) if isinstance(r, FieldFailed) else r for r in halves
+            ]
             raise
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
@@ -206,8 +208,7 @@ VIRTIO = VMStateDescription(
 )
 
 
-# ---- the whole
-
+# ---- the whole field
 
 _QUEUE_FIELDS = (UInt32("num"), UInt64("desc"), UInt16("last_avail_idx"))
 QUEUE = VMStateDescription("queue", fields=[*_QUEUE_FIELDS, UInt16("vector")])
@@ -220,7 +221,7 @@ def no_msix(device: VirtioDevice, version_id: int) -> bool:
 
 
 class DeviceConfig(Bytes):
-    """The device's configuration; a destination has room for its own, and skips the rest."""
+    """The device's configuration; a destination reads as much as its own has, and skips the rest."""
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
         if cur.judge:
@@ -245,12 +246,12 @@ class Checked(Scalar):
 
 
 class QueueCount(Checked):
-    """How many queues follow; a device may make them before any is read."""
+    """The number of queues that follow; a device may make them before any is read."""
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> int:
         count = super().get(cur, field, state, size, old)
         if cur.judge:
-            state.queues_coming(cur, count)
+            state.pre_load_queues(cur, count)
         return count
 
 
@@ -309,7 +310,7 @@ class VirtioInfo(Info):
 def virtio(
     name: str, version_id: int, own: VMStateDescription | None = None, *, by_hand: bool = False
 ) -> VMStateDescription:
-    """The description of a virtio device whose own part is ``own`` (VMSTATE_VIRTIO_DEVICE).
+    """Return the description of a virtio device whose own part is ``own`` (VMSTATE_VIRTIO_DEVICE).
 
     ``by_hand``: QEMU reads and writes that part without a description (the device's ``load`` and ``save``).
     """

@@ -13,12 +13,12 @@ from vmstate.pseries.options import DeviceOption
 
 
 def hints(balloon: VirtioBalloon) -> bool:
-    """The property ``free-page-hint``, off by default."""
+    """The property ``free-page-hint`` is on (off by default)."""
     return bool(balloon.free_page_hint)
 
 
 def poison(balloon: VirtioBalloon) -> bool:
-    """The property ``page-poison``, off for machine types up to 5.0."""
+    """The property ``page-poison`` is on (off for machine types up to 5.0)."""
     return bool(balloon.page_poison)
 
 
@@ -36,7 +36,7 @@ def _poison(name: str) -> VMStateDescription:
     return VMStateDescription(name, 1, 1, needed=poison, fields=[UInt32("poison_val")])
 
 
-#: Its name had a slip, so that a destination stopped looking for subsections when it saw one.
+#: Before, its name was misspelt, so a destination stopped looking for subsections when it came to it.
 POISON_RENAMED = "6.2"
 
 BALLOON = VMStateDescription(
@@ -54,7 +54,7 @@ BALLOON = VMStateDescription(
 
 
 class VirtioBalloon(VirtioDevice):
-    """A balloon without air.  Its page poisoning is offered, but only used by a guest that asks for it."""
+    """An empty balloon.  Page poisoning is offered, but used only if the guest asks for it."""
 
     description = virtio("virtio-balloon", 1, BALLOON)
     model = VirtioModel(0x1002, 5, 0x00FF00, 16, 0x2)
@@ -62,7 +62,7 @@ class VirtioBalloon(VirtioDevice):
     free_page_hint = page_poison = False
 
 
-#: The property is younger than most machine types.
+#: The property is newer than most machine types.
 PAGE_POISON = Property("virtio-balloon-device", "page-poison", History("off", ("5.1", "on")))
 CONFIG_SIZE_4_0 = Property("virtio-balloon-device", "qemu-4-0-config-size", "off")
 VECTORS = Property("virtio-balloon-pci", "vectors", "2")
@@ -70,7 +70,7 @@ F_PAGE_POISON = 0x10
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """``virtio_balloon_device_realize``: a machine has one at most."""
+    """Refuse a second balloon (``virtio_balloon_device_realize``)."""
     before = machine.devices[: next(place for place, one in enumerate(machine.devices) if one is option)]
     if any(other.driver == option.driver for other in before):
         raise Refused(f"{option.text}: Only one balloon device is supported")

@@ -52,7 +52,7 @@ VECTORS = Property("virtio-blk-pci", "vectors")
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """``virtio_blk_device_realize``: a disk needs a drive that exists."""
+    """Refuse a disk without an existing drive (``virtio_blk_device_realize``)."""
     drive = option.get("drive")
     if drive is None:
         raise Refused(f"{option.text}: drive property not set")

@@ -50,7 +50,7 @@ def many_queues(net: VirtioNet, version_id: int) -> bool:
 
 
 def offloads(net: VirtioNet, version_id: int) -> bool:
-    """The guest may choose what its network card does for it (VIRTIO_NET_F_CTRL_GUEST_OFFLOADS)."""
+    """The guest may choose the card's offloads (VIRTIO_NET_F_CTRL_GUEST_OFFLOADS)."""
     return bool(net.guest_features_low >> 2 & 1)
 
 
@@ -59,13 +59,13 @@ def rss(net: VirtioNet) -> bool:
     return bool(net.rss_enabled)
 
 
-#: A fix: how many entries the table of receive-side scaling may have.
+#: The sizes that the table of receive-side scaling may have, since a fix.
 INDIRECTIONS = tuple(1 << bit for bit in range(8))
 INDIRECTIONS_CHECKED = Span(since=("10.0.13", "11.1"))
 
 
 def rss_post_load(net: VirtioNet, version_id: int) -> int:
-    """virtio_net_rss_post_load: a power of two, up to 128."""
+    """Check that the table's size is a power of two, up to 128 (virtio_net_rss_post_load)."""
     checked = INDIRECTIONS_CHECKED.covers(net.machine.release)
     if checked and net.rss_indirections_len not in INDIRECTIONS:
         net.say(f"virtio-net: saved image has invalid RSS indirections_len: {net.rss_indirections_len}")
@@ -97,17 +97,17 @@ def macs_fit(net: VirtioNet, version_id: int) -> bool:
 
 
 def macs_do_not_fit(net: VirtioNet, version_id: int) -> bool:
-    """There are too many addresses: they are skipped, and forgotten."""
+    """There are too many addresses: they are skipped and discarded."""
     return bool(net.macs_in_use > MAC_ENTRIES)
 
 
 def _itself(net: VirtioNet) -> Any:
-    """The scratch state of the two checks below is the card's own."""
+    """Return the card itself, which is the scratch state of the two checks below."""
     return net
 
 
 def vnet_post_load(net: VirtioNet, version_id: int) -> int:
-    """A backend with virtio headers is needed, which no network of the simulator has."""
+    """Refuse a stream that needs a backend with virtio headers, which no modelled network has."""
     if net.has_vnet_hdr:
         net.say("virtio-net: saved image requires vnet_hdr=on")
         return -EINVAL
@@ -115,7 +115,7 @@ def vnet_post_load(net: VirtioNet, version_id: int) -> int:
 
 
 def ufo_post_load(net: VirtioNet, version_id: int) -> int:
-    """A backend that fragments UDP is needed."""
+    """Refuse a stream that needs a backend that fragments UDP, which no modelled network has."""
     if net.has_ufo:
         net.say("virtio-net: saved image requires TUN_F_UFO support")
         return -EINVAL
@@ -126,7 +126,7 @@ NET_QUEUE = VMStateDescription("virtio-net-queue-tx_waiting", fields=[UInt32("tx
 NET_VNET = VMStateDescription("virtio-net-vnet", post_load=vnet_post_load, fields=[UInt32("has_vnet_hdr")])
 NET_UFO = VMStateDescription("virtio-net-ufo", post_load=ufo_post_load, fields=[UInt8("has_ufo")])
 
-#: A card without a peer cannot load its program, and says so: if it must not hash, later always.
+#: A card without a peer cannot load its eBPF program and warns: first only if it need not hash, later always.
 NO_EBPF = History(
     None,
     ("6.1", "warning: Can't post-load eBPF RSS - fallback to software RSS"),
@@ -136,7 +136,7 @@ HASHING_FORGOTTEN = Span(since="9.1")
 
 
 def net_post_load(net: VirtioNet, version_id: int) -> int:
-    """virtio_net_post_load_device, virtio_net_commit_rss_config."""
+    """Warn that eBPF is missing (virtio_net_post_load_device, virtio_net_commit_rss_config)."""
     release = net.machine.release
     line = NO_EBPF.at(release)
     if line and net.rss_enabled and (HASHING_FORGOTTEN.covers(release) or not net.rss_populate_hash):
@@ -174,29 +174,29 @@ NET = VMStateDescription(
     subsections=[Since("5.1", NET_RSS)],
 )
 
-#: Since a fix of stable releases too, a reset leaves the VLAN filter open rather than closed.
+#: Since a fix, also in a stable release, a reset leaves the VLAN filter open rather than closed.
 _VLANS = History(0, (("7.2.10", "8.1"), 0xFF))
 
 
-#: As many queues are made as come, from here on: virtio_net_pre_load_queues, which looks at no limit.
+#: From here on as many queues are made as the stream has: virtio_net_pre_load_queues, which checks no limit.
 PRE_LOADS = Span(since=("7.2.15", "8.2.8", "9.0.4", "9.1.2", "9.2"))
-#: They are written behind the end of an array.  Up to so many go unnoticed; above so many it ends QEMU at
-#: once, and not only when they are used.  Measured, as that is a matter of what lies there.
+#: They are written past the end of an array.  Up to UNNOTICED queues nothing happens; above AT_ONCE QEMU
+#: crashes at once; in between, when they are used.  Measured, as it depends on what is in memory there.
 UNNOTICED = History(7, ("8.0", 3))
 AT_ONCE = History(1023, ("10.0.13", 45), ("11.1", 211))
-FEWEST = 3  # two for the one pair that there is, and the control queue
+FEWEST = 3  # one pair and the control queue
 CONTROL_SIZE = 64
 TOO_FEW = "virtio_net_change_num_queues: Assertion `old_num_queues >= 3' failed."
 
 
 def _rooms(pair: tuple[int, ...], count: int) -> tuple[int, ...]:
-    """Pairs are made or removed by twos, then the control queue is put behind them, or first."""
+    """Return the queues' sizes: pairs are made or removed, then the control queue comes last."""
     pairs = count // 2 if count >= FEWEST else 0
     return (*pair * pairs, CONTROL_SIZE)
 
 
 class VirtioNet(VirtioDevice):
-    """A card with its address, listening to everything."""
+    """A card with its address, in promiscuous mode."""
 
     description = virtio("virtio-net", 11, NET)
     model = VirtioModel(0x1000, 1, NETWORK, 8, 0x00BF8064)
@@ -208,12 +208,12 @@ class VirtioNet(VirtioDevice):
 
     @property
     def beyond_size(self) -> int:
-        """Bytes of addresses that are skipped; QEMU counts them in a signed number, and none below zero."""
+        """Bytes of addresses that are skipped: none if the count, which QEMU keeps signed, is negative."""
         size = (6 * self.macs_in_use) & 0xFFFFFFFF
         return size if size < 1 << 31 else 0
 
-    def queues_coming(self, cur: Cursor, count: int) -> None:
-        """None: a queue is freed twice."""
+    def pre_load_queues(self, cur: Cursor, count: int) -> None:
+        """Make that many queues; for none, QEMU frees a queue twice (virtio_net_pre_load_queues)."""
         release = self.machine.release
         if not PRE_LOADS.covers(release):
             return
@@ -221,8 +221,8 @@ class VirtioNet(VirtioDevice):
             raise aborts(cur, None)
         self.rooms = _rooms(self.rooms[:2], count)
 
-    def queues_came(self, cur: Cursor, count: int) -> None:
-        """virtio_net_set_multiqueue: there must be a pair to begin with."""
+    def post_load_queues(self, cur: Cursor, count: int) -> None:
+        """Abort unless there is a pair of queues to begin with (virtio_net_set_multiqueue)."""
         release = self.machine.release
         if not PRE_LOADS.covers(release):
             return

@@ -35,7 +35,7 @@ VERSION_1, RING_RESET = 1 << 32, 1 << 40
 LEGACY_REGISTERS, LEGACY_WITH_VECTORS = 20, 24  # before the device's own in the I/O window
 MAX_QUEUE_SIZE = 1024
 
-#: A stable release made every queue as large as it can be (virtio_add_queue).
+#: A stable release made every queue as large as possible (virtio_add_queue).
 LARGEST_QUEUES = History(False, (("10.0.13", "11.1"), True), ("11.1", False))
 
 #: Regions of the modern interface: type, offset and length in the memory window, what follows the length.
@@ -45,9 +45,9 @@ _NOTIFY = (2, 0x3000)
 
 @dataclass(frozen=True, slots=True)
 class VirtioModel:
-    """What sets a device apart: legacy PCI number, virtio number, PCI class, bytes of configuration.
+    """A kind of device: legacy PCI number, virtio number, PCI class, bytes of configuration.
 
-    ``features``: what the device offers beside what all of them do; None if that depends on its backend.
+    ``features``: those offered besides the common ones; None if they depend on the backend.
     """
 
     legacy: int
@@ -59,9 +59,9 @@ class VirtioModel:
 
 @dataclass(frozen=True, slots=True)
 class VirtioOptions:
-    """What command line and machine type decide: queue sizes, vectors, which interfaces there are.
+    """The choices of command line and machine type: queue sizes, vectors, interfaces.
 
-    ``config_len``: bytes of configuration, where that depends; ``features``: what more is offered.
+    ``config_len``: bytes of configuration, if they depend on these; ``features``: additional ones offered.
     """
 
     queues: tuple[int, ...]
@@ -84,7 +84,7 @@ def _vendor(offset: int, kind: int, at: int, length: int, extra: bytes = b"") ->
 def identity(
     model: VirtioModel, vectors: int, modern: bool, page_per_queue: bool, config_len: int, rom: bool = False
 ) -> PciId:
-    """The transitional device of that model."""
+    """Return the identity of the transitional device of that model."""
     registers = (LEGACY_WITH_VECTORS if vectors else LEGACY_REGISTERS) + config_len
     bars = [Bar(0, 1 << (registers - 1).bit_length(), BAR_IO)]
     capabilities = []
@@ -112,7 +112,7 @@ def identity(
 
 
 class VirtioDevice(Device):
-    """A device that no driver has touched."""
+    """A device that no driver has used."""
 
     model: VirtioModel
     _vectors: int | None = None
@@ -143,19 +143,19 @@ class VirtioDevice(Device):
 
     @property
     def vectors(self) -> int:
-        """Interrupt vectors: the device's own, or, of one that is only decoded, those that it announces."""
+        """The number of interrupt vectors; when only decoding, the number that the device announces."""
         return announced_vectors(self.pci.config) if self._vectors is None else self._vectors
 
     @property
     def msix_size(self) -> int:
-        """Bytes of the vector table and the pending bits."""
+        """The size of the vector table and the pending bits in bytes."""
         return table_size(self.vectors)
 
-    def queues_coming(self, cur: Cursor, count: int) -> None:
-        """The device makes room for so many queues, if it does (pre_load_queues)."""
+    def pre_load_queues(self, cur: Cursor, count: int) -> None:
+        """Make room for that many queues, in devices that do so (pre_load_queues)."""
 
-    def queues_came(self, cur: Cursor, count: int) -> None:
-        """The device is told which features the guest uses, which may make other queues."""
+    def post_load_queues(self, cur: Cursor, count: int) -> None:
+        """Apply the features that the guest uses, which may make other queues."""
 
     def _sizes(self, queues: Sequence[int]) -> tuple[int, ...]:
         if LARGEST_QUEUES.at(self.machine.release):
@@ -185,7 +185,7 @@ def _fresh_queues(sizes: tuple[int, ...], vectors: bool) -> WireRecords:
 DISABLE_MODERN = Property("virtio-pci", "disable-modern", "off")
 MIGRATE_EXTRA = Property("virtio-pci", "migrate-extra", "on")
 PAGE_PER_VQ = Property("virtio-pci", "page-per-vq", "off")
-#: The property is younger than most machine types.
+#: The property is newer than most machine types.
 QUEUE_RESET = Property("virtio-device", "queue_reset", History("off", ("7.2", "on")))
 PROPERTIES = (DISABLE_MODERN, MIGRATE_EXTRA, PAGE_PER_VQ, QUEUE_RESET)
 

@@ -22,19 +22,19 @@ from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 
 
-class Same(Scalar):
-    """A number that must be the local one; if not, nothing is said (virtio_serial_load_device)."""
+class SilentEqual(Scalar):
+    """A number that must equal the local one; QEMU refuses without a message (virtio_serial_load_device)."""
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> int:
         at = cur.pos
         number: int = super().get(cur, field, state, size, old)
         if cur.judge and number != old:
-            message = f"{field.name} is not that of the destination"
+            message = f"{field.name} differs from the destination's"
             raise LoadFailure(-EINVAL, message, offset=at, found=number, expected=old)
         return number
 
 
-SameUInt32 = scalar(Same("uint32", "I"))
+UInt32SilentEqual = scalar(SilentEqual("uint32", "I"))
 
 PORT = VMStateDescription(
     "port",
@@ -49,17 +49,17 @@ SERIAL_PORTS = VMStateDescription(
         UInt16("cols"),
         UInt16("rows"),
         UInt32("max_nr_ports"),
-        SameUInt32("ports_map"),
-        SameUInt32("nr_active_ports"),
+        UInt32SilentEqual("ports_map"),
+        UInt32SilentEqual("nr_active_ports"),
         Struct("ports", PORT)["nr_active_ports"],
     ],
 )
 
 
 class VirtioSerial(VirtioDevice):
-    """An adapter for 31 ports, without any; number 0 is kept for a console.
+    """An adapter for 31 ports that has none; number 0 is reserved for a console.
 
-    The number of ports goes out in the byte order of the host, which is little-endian here.
+    The number of ports is sent in the byte order of the host, which is little-endian here.
     """
 
     description = virtio("virtio-console", 3, SERIAL_PORTS, by_hand=True)

@@ -15,7 +15,7 @@ VERDICTS = Path(__file__).resolve().parents[2] / "fixtures" / "verdicts"
 
 
 def rows(name: str) -> Iterator[dict[str, Any]]:
-    """The rows of one recording, such as ``pairs``."""
+    """Yield the rows of one recording, such as ``pairs``."""
     with (VERDICTS / f"{name}.jsonl.zst").open("rb") as file:
         for line in io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8"):
             yield json.loads(line)
@@ -23,9 +23,9 @@ def rows(name: str) -> Iterator[dict[str, Any]]:
 
 @cache
 def starts() -> dict[str, dict[tuple[str, ...], tuple[bool, list[str], bool]]]:
-    """By release and arguments: did it start, what it printed, and is that all that it printed?
+    """Return by release and arguments: True if it started, its messages, True if they are complete.
 
-    What a destination printed is followed by what it said of the stream; only a refusal is complete.
+    A destination goes on to print messages about the stream, so only a refusal's are complete.
     """
     found: dict[str, dict[tuple[str, ...], tuple[bool, list[str], bool]]] = {}
     for row in rows("starts"):

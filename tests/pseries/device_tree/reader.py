@@ -1,4 +1,4 @@
-"""Flattened trees, read in the plainest way; and their one random part."""
+"""A simple reader of flattened trees, and their one random part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STALE = 2  # bytes of the seed that show in the padding of the property before i
 
 @dataclass
 class Read:
-    """A node: its properties and subnodes as they stand in the file."""
+    """A node: its properties and subnodes in the order of the file."""
 
     name: str
     properties: dict[str, bytes] = field(default_factory=dict)
@@ -61,7 +61,7 @@ def read(blob: bytes) -> Read:
 
 
 def seed_at(blob: bytes) -> int | None:
-    """Where the random seed is; None in trees without one."""
+    """Return the offset of the random seed; None in trees without one."""
     head = header(blob)
     name = blob[head["names"] :].find(SEED_NAME)
     if name < 0:
@@ -75,7 +75,7 @@ def seed(blob: bytes) -> bytes:
 
 
 def without_seed(data: bytes) -> bytes:
-    """Anything that holds a tree, with zeros for its seed."""
+    """Return bytes that contain a tree, with zeros for its seed."""
     start = data.index(struct.pack(">I", 0xD00DFEED))
     blob = data[start:]
     at = seed_at(blob)

@@ -1,4 +1,4 @@
-"""The writer of flattened trees: laws, then what libfdt does that another writer would not."""
+"""The writer of flattened trees: laws, then the peculiarities of libfdt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VALUES = st.binary(max_size=9)
 
 @st.composite
 def plans(draw, depth=3):
-    """Properties to set in turn, some of them again, and subnodes to add."""
+    """Draw properties to set in turn, some of them again, and subnodes to add."""
     steps = draw(st.lists(st.tuples(NAMES, VALUES), max_size=6))
     inner = draw(st.lists(st.tuples(NAMES, plans(depth=depth - 1)), max_size=3)) if depth else []
     again = draw(st.lists(st.tuples(NAMES, VALUES), max_size=2))
@@ -32,7 +32,7 @@ def carry_out(node: Node, plan) -> None:
 
 
 def expected(name: str, plan) -> Read:
-    """The newest property and the newest subnode first; a property that is set again stays in its place."""
+    """Return a tree, newest properties and subnodes first; a property that is set again stays in place."""
     steps, inner, again = plan
     properties = dict([*steps, *again])
     return Read(
@@ -47,7 +47,7 @@ def packed(plan) -> bytes:
 
 
 @given(plans())
-def test_what_is_read_is_what_was_written_the_newest_first(plan):
+def test_a_tree_is_read_as_written_with_the_newest_first(plan):
     found = read(packed(plan))
     assert found == expected("", plan)
     assert list(found.properties) == list(expected("", plan).properties)
@@ -63,7 +63,7 @@ def test_the_header_accounts_for_every_byte(plan):
 
 
 @given(plans())
-def test_how_much_memory_there_was_at_first_does_not_show(plan):
+def test_the_initial_memory_size_does_not_matter(plan):
     tree = Tree()
     carry_out(tree.root, plan)
     assert tree.pack(16) == packed(plan)
@@ -76,7 +76,7 @@ def test_a_name_that_ends_another_is_not_stored_again():
     assert tree.pack(2).endswith(b"\0\0\0\x09linux,phandle\0")
 
 
-def test_padding_shows_what_lay_there_before():
+def test_padding_keeps_the_bytes_that_were_there_before():
     tree = Tree()
     tree.root.set("a", b"\x11\x22\x33\x44")
     tree.root.set("b", b"\x55")
@@ -85,7 +85,7 @@ def test_padding_shows_what_lay_there_before():
     assert blob[value : value + 4] == b"\x55\x22\x33\x44"
 
 
-def test_a_reserved_region_stands_before_the_end_of_its_list():
+def test_a_reserved_region_goes_before_the_end_of_its_list():
     tree = Tree()
     tree.root.set("a", b"x")
     tree.reserve(0x1000, 0x14)

@@ -1,4 +1,4 @@
-"""Trees judged by those in streams of real QEMUs, byte by byte."""
+"""Trees compared with those in streams of real QEMUs, byte by byte."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TITLE = b"\x05\x09spapr_dtb\0\0\0\x01"
 
 
 def recorded(name: str) -> bytes | None:
-    """The tree in a stream."""
+    """Return the tree in a stream; None if it has none."""
     data = corpus.load(name)
     at = data.find(TITLE)
     if at < 0:
@@ -48,7 +48,7 @@ def test_the_tree_is_qemus_but_for_the_seed(name):
     assert bytes(build(known, seed(expected))) == expected
 
 
-def test_there_is_something_to_judge_by():
+def test_trees_of_all_eras_are_compared():
     releases = {corpus.manifest()[name]["release"] for name in NAMES}
     assert releases >= {"4.0.1", "4.1.1", "4.2.1", "5.2.0", "7.2.22", "10.0.2", "11.1.3"}
 
@@ -71,7 +71,7 @@ def test_another_seed_changes_nothing_else():
     assert differing[-1] - differing[0] < 48
 
 
-def test_memory_that_is_no_power_of_two_is_told_in_pieces():
+def test_memory_that_is_not_a_power_of_two_is_listed_in_pieces():
     root = tree("-m", "768")
     assert [child.name for child in root.children if child.name.startswith("memory@")] == [
         "memory@20000000",
@@ -79,14 +79,14 @@ def test_memory_that_is_no_power_of_two_is_told_in_pieces():
     ]
 
 
-def test_a_capability_that_is_off_leaves_its_trace():
+def test_capabilities_that_are_off_change_the_cpu_node():
     cpu = tree("-machine", "pseries-7.2,cap-vsx=off,cap-dfp=off,cap-large-decr=off").at("cpus").children[0]
     assert cpu.properties["ibm,vmx"] == b"\0\0\0\1"
     assert "ibm,dfp" not in cpu.properties
     assert "ibm,dec-bits" not in cpu.properties
 
 
-def test_without_xics_there_are_none_of_its_services():
+def test_without_xics_its_services_are_missing():
     root = tree("-machine", "pseries-7.2,ic-mode=xive")
     assert "ibm,set-xive" not in root.at("rtas").properties
     assert root.children[-1].name == "interrupt-controller@60302031b0000"
@@ -99,6 +99,6 @@ def test_transactional_memory_is_a_bit_of_the_features():
     assert {key for key in one if one[key] != two[key]} == {"ibm,pa-features"}
 
 
-def test_a_version_of_libfdt_shows_in_the_header():
+def test_the_header_depends_on_the_version_of_libfdt():
     assert header(recorded("5.2-pseries-5.2"))["compatible"] == 2
     assert header(recorded("7.2-pseries-7.2"))["compatible"] == 16

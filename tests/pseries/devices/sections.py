@@ -27,7 +27,7 @@ from vmstate.pseries.startup.command_line import configuration
 
 
 def device_class(idstr: str) -> type[Device] | None:
-    """The device that sends sections of this name, with its place on a bus in front or without."""
+    """Return the device class that sends sections of this name, with or without a bus path in front."""
     known = device_classes()
     return next((known[name][0] for name in known if idstr == name or idstr.endswith(f"/{name}")), None)
 
@@ -48,7 +48,7 @@ FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
 
 @dataclass(frozen=True)
 class Facts:
-    """What a stream tells of its machine."""
+    """The facts about its machine that a stream gives."""
 
     release: Release
     flags: Any
@@ -56,7 +56,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Found:
-    """One section: where its payload begins, and, if there are footers, ends."""
+    """One section: the offset of its payload, and of its end if there are footers."""
 
     idstr: str
     instance_id: int
@@ -87,7 +87,7 @@ def facts(name: str) -> Facts:
 
 @cache
 def found(name: str) -> tuple[Found, ...]:
-    """Sections by their headers: independent of the reader, and possible where lengths are unknown."""
+    """Find sections by their headers, independently of the reader and of their lengths."""
     data = corpus.load(name)
     return tuple(sorted(_found(data), key=lambda f: f.start))
 
@@ -113,7 +113,7 @@ def built(release: str, arguments: list[str]) -> Machine:
 
 
 def devices(machine: Machine) -> dict[tuple[str, int], Device]:
-    """All devices of a machine after reset, by name and instance."""
+    """Return all devices of a machine after reset, by name and instance."""
     from vmstate.simulate.instance import Instance
 
     made = (entry.device for entry in Instance(machine).entries)
@@ -122,11 +122,11 @@ def devices(machine: Machine) -> dict[tuple[str, int], Device]:
 
 @cache
 def unpredictable() -> dict[tuple[str, str], str]:
-    """(section, field or subsection) to the reason why its bytes cannot be known."""
+    """Map (section, field or subsection) to the reason why its bytes cannot be predicted."""
     rows = tomllib.loads((FIXTURES / "unpredictable.toml").read_text())["bytes"]
     return {(row["section"], row["path"]): row["reason"] for row in rows}
 
 
 def running(release: str, *arguments: str) -> Machine:
-    """A machine of a process, as devices see one."""
+    """Build and boot a machine, as devices see one."""
     return built(release, ["-nodefaults", *arguments]).boot()

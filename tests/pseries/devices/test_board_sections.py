@@ -1,4 +1,4 @@
-"""Every section but the core's, judged by real streams: vmdesc, replay, state after reset."""
+"""Every section but the core's, compared with real streams: vmdesc, replay, state after reset."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def stream(name):
 
 
 def found(name):
-    """Sections of devices that the core's tests do not look at."""
+    """Return the sections of devices that the core's tests do not cover."""
     full = (s for s in stream(name).sections if s.kind is SectionType.FULL)
     return [s for s in full if s.idstr not in sections.CLASSES]
 
@@ -45,7 +45,7 @@ def read(name, section):
 
 
 def merged(rows):
-    """Rows of one name and type that follow each other as one: arrays are told in pieces or whole."""
+    """Merge adjacent rows of the same name and type: a vmdesc has arrays in pieces or as one."""
     for (name, kind), group in groupby(rows, key=lambda row: row[:2]):
         sizes = [size for _, _, size in group]
         yield name, kind, None if None in sizes else sum(sizes)
@@ -73,7 +73,7 @@ def decoded(node, path=""):
 def test_names_types_and_sizes_are_those_of_the_vmdesc(name):
     for section in found(name):
         if section.idstr == "slirp":
-            continue  # registered without a description: the vmdesc has nothing but its size
+            continue  # registered without a description: the vmdesc has only its size
         entry = stream(name).vmdesc.device(section.idstr, section.instance_id).object
         _, node = read(name, section)
         expected = [row for row in merged(described(entry)) if row[2] != 0]
@@ -81,7 +81,7 @@ def test_names_types_and_sizes_are_those_of_the_vmdesc(name):
 
 
 @pytest.mark.parametrize("name", sections.names())
-def test_what_is_read_is_written_again(name):
+def test_a_section_that_is_read_is_written_unchanged(name):
     for section in found(name):
         device, node = read(name, section)
         assert node.end == len(payload(name, section)), section.idstr
@@ -89,7 +89,7 @@ def test_what_is_read_is_written_again(name):
 
 
 def without_unpredictable(idstr, raw):
-    """``spapr/rtc`` is all clock; every other section here is compared whole."""
+    """Return nothing for ``spapr/rtc``, which is all clock, and every other section unchanged."""
     return None if (idstr, "ns_offset") in sections.unpredictable() else raw
 
 

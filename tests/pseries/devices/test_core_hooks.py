@@ -1,4 +1,4 @@
-"""Hooks of the machine's and the processors' sections: what a destination accepts, says and returns."""
+"""Hooks of the machine's and the processors' sections: acceptance, messages and return values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def processor(release, machine="pseries", cpu=None, index=0, more=()):
 
 
 def after(device):
-    """What the post_load hook of the release returns for the state that is there."""
+    """Call the release's post_load hook on the current state and return its result."""
     return device.plan.post_load(device, 5)
 
 
@@ -62,16 +62,16 @@ def after(device):
         ("2.9.1", "pseries-2.9", "power7", "POWER8", None),
     ],
 )
-def test_in_raw_mode_the_pvr_must_be_the_processors_own_or_its_kins(
+def test_in_raw_mode_the_pvr_must_be_of_the_same_processor_or_a_compatible_one(
     release, machine, source, destination, ret
 ):
     device = processor(release, machine, destination)
     device.spr[SPR_PVR] = PVR[source]
     assert (after(device) or 0) == (ret or 0)
-    assert device.machine.printed == []  # a refusal says nothing of its own
+    assert device.machine.printed == []  # a refusal prints nothing
 
 
-def test_2_9_goes_on_as_the_local_processor():
+def test_2_9_continues_as_the_local_processor():
     device = processor("2.9.1", "pseries-2.9", "POWER8")
     device.spr[SPR_PVR] = PVR["power7"]
     assert after(device) == 0
@@ -79,7 +79,7 @@ def test_2_9_goes_on_as_the_local_processor():
 
 
 @pytest.mark.parametrize(
-    ("release", "cpu", "compat", "ret", "said"),
+    ("release", "cpu", "compat", "ret", "lines"),
     [
         ("7.2", "power9", 0x0F000004, 0, []),
         ("7.2", "power8", 0x0F000005, -22, ["Compatibility PVR 0x0f000005 not valid for CPU"]),
@@ -89,12 +89,12 @@ def test_2_9_goes_on_as_the_local_processor():
         ("7.2", "power9", 0x0F100003, 0, []),
     ],
 )
-def test_a_mode_that_came_must_be_one_that_the_processor_has(release, cpu, compat, ret, said):
+def test_an_incoming_mode_must_be_one_that_the_processor_has(release, cpu, compat, ret, lines):
     device = processor(release, cpu=cpu)
     device.compat_pvr = compat
-    device.spr[SPR_PVR] = 0x12345678  # not looked at
+    device.spr[SPR_PVR] = 0x12345678  # not checked
     assert after(device) == ret
-    assert device.machine.printed == said
+    assert device.machine.printed == lines
 
 
 def test_a_mode_above_the_destinations_own_limit_is_not_refused():
@@ -134,7 +134,7 @@ def test_reset_gives_the_mode_to_processors_as_the_release_does(release, index, 
     ("release", "machine", "sent"),
     [("7.2", "pseries-7.2", True), ("7.2", "pseries-2.10", True), ("7.2", "pseries-2.9", False)],
 )
-def test_old_machine_types_keep_the_mode_to_themselves(release, machine, sent):
+def test_old_machine_types_do_not_send_the_mode(release, machine, sent):
     device = processor(release, f"{machine},max-cpu-compat=power8", "power8")
     assert ("cpu/compat" in [plan.vmsd.name for plan in device.plan.sent(device)]) is sent
 
@@ -160,19 +160,19 @@ def test_logical_partitioning_control_after_reset(isa, release, boot, others):
 
 
 @pytest.mark.parametrize(
-    ("cpu", "esid", "vsid", "ret", "said"),
+    ("cpu", "esid", "vsid", "ret", "complaints"),
     [
         ("power8", 0x8000000, 0x0, 0, []),
         ("power8", 0xC000000008000000, 0x40000000_00000510, 0, []),  # 1 TiB segment, 64 KiB pages
         ("power8", 0x1, 0x0, -1, []),
         ("power8", 0x8000000, 0x80000000_00000000, -1, []),
         ("power8", 0x8000000, 0x130, -1, ["power8"]),
-        ("power8", 0x8000000, 0x100, -1, ["power8"]),  # 16 MiB pages, where 64 KiB is the most
+        ("power8", 0x8000000, 0x100, -1, ["power8"]),  # 16 MiB pages, where 64 KiB is the maximum
         ("970", 0x8000000, 0x40000000_00000000, -1, []),
         ("970", 0x8000000, 0x110, -1, ["970"]),
     ],
 )
-def test_segments_that_the_mmu_cannot_hold_are_refused(cpu, esid, vsid, ret, said):
+def test_segments_that_the_mmu_cannot_hold_are_refused(cpu, esid, vsid, ret, complaints):
     device = processor("7.2", cpu=cpu)
     slb = bytearray(64 * 16)
     SLBE.item.pack_into(slb, 5 * 16, esid, vsid)
@@ -180,12 +180,13 @@ def test_segments_that_the_mmu_cannot_hold_are_refused(cpu, esid, vsid, ret, sai
     plan = device.plan.subsections[b"cpu/slb"]
     assert plan.post_load(device, 1) == ret
     lines = [
-        f"Bad page size encoding in SLB store: slot 5 esid 0x{esid:016x} vsid 0x{vsid:016x}" for _ in said
+        f"Bad page size encoding in SLB store: slot 5 esid 0x{esid:016x} vsid 0x{vsid:016x}"
+        for _ in complaints
     ]
     assert device.machine.printed == lines
 
 
-def test_slots_beyond_the_processors_own_are_not_looked_at():
+def test_slots_that_the_processor_does_not_have_are_not_checked():
     device = processor("7.2", cpu="power8")
     slb = bytearray(64 * 16)
     SLBE.item.pack_into(slb, 32 * 16, 1, 1)
@@ -201,7 +202,7 @@ def sent(device):
     return [plan.vmsd.name for plan in device.plan.sent(device)]
 
 
-def test_all_capabilities_are_compared_and_every_difference_is_told():
+def test_all_capabilities_are_compared_and_every_difference_is_reported():
     device = board("7.2", "pseries-7.2,cap-cfpc=broken,cap-sbbc=fixed,cap-ibs=broken,cap-ccf-assist=off")
     assert device.plan.pre_load(device) == 0
     device.mig[3], device.mig[4], device.mig[5] = 2, 1, 4
@@ -214,7 +215,7 @@ def test_all_capabilities_are_compared_and_every_difference_is_told():
     ]
 
 
-def test_a_level_that_did_not_come_is_taken_for_the_destinations_default():
+def test_a_missing_level_is_taken_to_be_the_destinations_default():
     device = board("4.2.1", "pseries-2.11,cap-htm=off", "-cpu", "power8")
     assert device.plan.pre_load(device) == 0
     assert device.plan.post_load(device, 3) == -22
@@ -234,7 +235,7 @@ def test_a_level_that_did_not_come_is_taken_for_the_destinations_default():
         ("11.1", "pseries-11.1,cap-sbbc=workaround", ["spapr/cap/sbbc"]),
     ],
 )
-def test_which_capabilities_travel(release, machine, names):
+def test_which_capabilities_are_sent(release, machine, names):
     device = board(release, machine)
     assert [name for name in sent(device) if name.startswith("spapr/cap/")] == names
 
@@ -249,12 +250,12 @@ def test_which_capabilities_travel(release, machine, names):
         ("2.11.2", "pseries-2.7", "power7", False),
     ],
 )
-def test_option_vector_5_travels_when_there_is_something_worth_it(release, machine, cpu, there):
+def test_option_vector_5_is_sent_if_it_has_more_than_the_first_bits(release, machine, cpu, there):
     device = board(release, f"{machine},cap-htm=off", *(["-cpu", cpu] if cpu else []))
     assert ("spapr_option_vector_ov5_cas" in sent(device)) is there
 
 
-def test_a_machine_check_in_flight_is_worth_a_warning():
+def test_a_machine_check_in_flight_prints_a_warning():
     device = board("7.2", "pseries-7.2")
     device.fwnmi_machine_check_addr = 0x1000
     device.fwnmi_machine_check_interlock = 0

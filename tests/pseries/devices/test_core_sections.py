@@ -1,4 +1,4 @@
-"""The sections of the machine, its processors and its interrupt controllers, judged by real streams."""
+"""The sections of machine, processors and interrupt controllers, compared with real streams."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(name, found):
 
 
 def described(entry, path=""):
-    """Names, types and sizes in the JSON that QEMU appended, in order."""
+    """Return names, types and sizes in the JSON that QEMU appended, in order."""
     for field in entry["fields"]:
         name = re.sub(PARTITION, "", field["name"]) if field["type"] == "unused_buffer" else field["name"]
         yield path + name, field["type"], field["size"] * field.get("array_len", 1)
@@ -43,7 +43,7 @@ def described(entry, path=""):
 
 
 def decoded(node, path=""):
-    """The same of a decoded tree."""
+    """Return the same for a decoded tree."""
     for child in node.nodes:
         if child.kind == "subsection":
             yield path + child.name, "subsection", None
@@ -69,7 +69,7 @@ def test_names_types_and_sizes_are_those_of_the_vmdesc(name):
 
 
 @pytest.mark.parametrize("name", sections.names())
-def test_what_is_read_is_written_again(name):
+def test_a_section_that_is_read_is_written_unchanged(name):
     data = corpus.load(name)
     for found in sections.found(name):
         device, node = read(name, found)
@@ -85,7 +85,7 @@ def test_without_a_vmdesc_a_section_ends_where_the_next_thing_begins(name):
 
 
 def predictable(idstr, data, node):
-    """The section's bytes by field and subsection, without those that are listed as unpredictable."""
+    """Return a section's bytes by field and subsection, without those that are listed as unpredictable."""
     listed = {path for section, path in sections.unpredictable() if section == idstr}
     parts = []
     for child in node.nodes:
@@ -123,14 +123,14 @@ def test_a_paused_machine_saves_what_qemu_saved(name):
 
 
 @pytest.mark.parametrize("name", [n for n in BUILDABLE if corpus.is_described(n)])
-def test_the_description_of_what_was_saved_is_qemus_text(name):
+def test_the_description_of_a_saved_section_is_qemus_text(name):
     row = corpus.manifest()[name]
     text = corpus.load(name)[corpus.load(name).rindex(b'"devices"') :].decode()
     made = sections.devices(sections.built(row["release"], row["args"]))
     writer = VmdescWriter.at(row["release"])
     for found in sections.found(name):
         device = made[found.idstr, found.instance_id]
-        encode(device.plan.vmsd, device)  # a description is written of a state that was just saved
+        encode(device.plan.vmsd, device)  # the description is of a state that was just saved
         ours = writer.device(device.plan, found.idstr, found.instance_id, device)
         assert ours in text, found
 

@@ -1,4 +1,4 @@
-"""``ram`` and ``spapr/htab``: written as the streams have them, loaded or refused in QEMU's words."""
+"""``ram`` and ``spapr/htab``: written as in real streams, loaded, or refused with QEMU's messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def written(device, kind):
 
 
 def payloads(name, idstr):
-    """Payloads by kind; the parts joined: how many there are depends on how fast the host was."""
+    """Return payloads by kind; the number of parts depends on the speed of the host."""
     section_names = {s.section_id: s.idstr for s in stream(name).sections if s.kind is SectionType.START}
     found = {kind: [] for kind in PARTS}
     for section in stream(name).sections:
@@ -97,7 +97,7 @@ def test_blocks_are_listed_from_the_largest_to_the_smallest_then_as_made():
     assert [b.name for b in in_list_order(blocks)] == ["c", "b", "a"]
 
 
-def test_what_is_sent_is_loaded_to_the_last_byte():
+def test_everything_that_is_sent_is_loaded_to_the_last_byte():
     one, other = ram("7.2.22"), ram("7.2.22")
     for kind in PARTS:
         data = written(one, kind)
@@ -118,7 +118,7 @@ def test_memory_of_another_size_is_refused(release, line):
     assert refused(ram(release), data) == (-22, [line])
 
 
-def test_a_block_that_is_not_there_is_refused():
+def test_an_unknown_block_is_refused():
     data = written(ram("7.2.22", RamBlock("m0", 1 << 28)), SectionType.START)
     line = 'Unknown ramblock "m0", cannot accept migration'
     assert refused(ram("7.2.22"), data) == (-22, [line])
@@ -144,7 +144,7 @@ def test_a_block_that_may_grow_takes_the_length_of_the_source():
         (u64(0x100), ["Received an unexpected compressed page"]),
     ],
 )
-def test_records_that_cannot_be_are_refused(record, lines):
+def test_impossible_records_are_refused(record, lines):
     assert refused(ram("7.2.22"), record) == (-22, lines)
 
 
@@ -162,7 +162,7 @@ def htab(release="7.2.22", shift=21):
     return Htab(a_machine(release), shift)
 
 
-def test_a_guest_without_a_hash_table_says_so_since_2_10():
+def test_a_guest_without_a_hash_table_sends_a_marker_since_2_10():
     device = htab()
     load(device, b"\xff" * 4)
     assert device.shift == 0
@@ -182,7 +182,7 @@ def test_the_first_header_sets_the_size_of_the_table():
     assert load(device, data) == len(data)
 
 
-def test_what_a_chunk_lacks_is_read_as_zeros_and_no_chunk_follows():
+def test_missing_bytes_of_a_chunk_are_read_as_zeros_and_no_chunk_follows():
     cur = Cursor(memoryview(bytes(4) + struct.pack(">IHH", 0, 2, 0) + bytes(31)), judge=True)
     htab().load_state(cur, 1)
     assert cur.short

@@ -1,4 +1,4 @@
-"""Devices that people plug: where they go, and what a destination says of those that do not match."""
+"""Devices of ``-device``: their places, and a destination's messages for those that do not match."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def paths(*devices, release="7.2.22", more=()):
     return [e.device.idstr for e in register(machine(release, args)) if e.device.idstr.startswith("pci@")]
 
 
-def test_pci_devices_take_the_first_free_slot_or_the_one_they_ask_for():
+def test_pci_devices_take_the_first_free_slot_or_the_requested_one():
     assert paths("virtio-rng-pci,addr=1", "virtio-rng-pci", "virtio-rng-pci", "virtio-rng-pci,addr=3.1") == [
         "pci@800000020000000:01.0/virtio-rng",
         "pci@800000020000000:00.0/virtio-rng",
@@ -67,7 +67,7 @@ def test_usb_devices_take_ports_in_order_of_the_newest_controller_or_the_one_nam
         ("pci-ohci,id=o", "usb-kbd,bus=p.0"),
     ],
 )
-def test_places_that_qemu_would_refuse_are_our_error(devices):
+def test_places_that_qemu_would_refuse_are_configuration_errors(devices):
     with pytest.raises(ConfigurationError):
         paths(*devices)
 
@@ -77,7 +77,7 @@ def test_a_device_on_a_path_is_also_known_by_the_plain_name_of_old_streams():
     assert [e.device.compat for e in made if "e1000" in e.device.idstr] == [("e1000", 0), ("e1000", 1)]
 
 
-def test_hot_plugged_cores_are_numbered_by_their_place_but_their_xive_presenters_as_they_come():
+def test_plugged_cores_are_numbered_by_place_but_their_xive_presenters_in_order_of_plugging():
     cores = ["power9_v2.0-spapr-cpu-core,core-id=2", "power9_v2.0-spapr-cpu-core,core-id=1"]
     args = [*PSERIES, "-cpu", "power9_v2.0", "-smp", "1,maxcpus=4"]
     for core in cores:
@@ -146,18 +146,18 @@ def test_other_vectors_show_in_the_configuration_space(release, lines):
         side(release, "virtio-rng-pci,vectors=3", **kind), side(release, "virtio-rng-pci,vectors=2", **kind)
     )
     first = "get_pci_config_device: Bad config data: i=0x9a read: 2 device: 1 cmask: ff wmask: 0 w1cmask:0"
-    told = [line for line in verdict.messages if not line.startswith("warning")]
-    assert told == [first, *lines]
+    errors = [line for line in verdict.messages if not line.startswith("warning")]
+    assert errors == [first, *lines]
 
 
 def changed(stream, name, place, value):
-    """The stream with one byte changed, ``place`` bytes after a name in it."""
+    """Return the stream with one byte changed, ``place`` bytes after a name in it."""
     data = bytearray(stream)
     data[data.index(name) + len(name) + place] = value
     return bytes(data)
 
 
-def test_a_guest_that_uses_what_the_device_does_not_offer_is_refused():
+def test_a_guest_that_uses_features_the_device_does_not_offer_is_refused():
     own = side("7.2.22", "virtio-rng-pci", machine_type="pseries-7.2")
     verdict = load(changed(save(own), b"virtio/64bit_features", 4 + 7, 0x01), own)
     line = "Features 0x1 unsupported. Allowed features: 0x10179000000"
@@ -176,7 +176,7 @@ def test_queues_larger_than_they_were_made_are_refused_since_11_1(destination, o
     assert (line in verdict.messages) == (outcome == "reject")
 
 
-def test_a_capability_can_be_written_only_where_it_says_so():
+def test_only_the_writable_bits_of_a_capability_may_differ():
     space = config_space(NEC.identity)
     assert (space.data[0x34], space.data[0x90], space.data[0x91], space.data[0x70]) == (
         0x90,
@@ -205,7 +205,7 @@ def test_every_device_is_found_by_the_name_of_its_section():
 
 
 def with_section(stream, idstr, instance_id, payload):
-    """The stream with another section, of version 1, before the one of the run state."""
+    """Return the stream with another section, of version 1, before the one of the run state."""
     at = bytes(stream).index(b"\x0bglobalstate") - 5
     name = idstr.encode()
     head = bytes([4]) + (999).to_bytes(4, "big") + bytes([len(name)]) + name
@@ -222,7 +222,7 @@ def with_section(stream, idstr, instance_id, payload):
         ("spapr_drc/physical", 0x10000000, "reject"),
     ],
 )
-def test_a_connector_in_the_middle_of_a_hotplug_is_loaded_if_it_is_there(idstr, instance_id, outcome):
+def test_a_connector_in_the_middle_of_a_hotplug_is_loaded_if_it_exists(idstr, instance_id, outcome):
     own = side("7.2.22")
     verdict = load(with_section(save(own), idstr, instance_id, (3).to_bytes(4, "big")), own)
     assert verdict.outcome == outcome

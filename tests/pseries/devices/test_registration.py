@@ -1,4 +1,4 @@
-"""Section ids, instances and order, judged by the streams of thirteen releases."""
+"""Section ids, instances and order, compared with the streams of thirteen releases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sends(device):
 
 
 def announced(entries):
-    """(id, name, instance, version) in the order of the stream: live sections start first."""
+    """Return (id, name, instance, version) in the order of the stream: live sections start first."""
     sent = [entry for entry in entries if sends(entry.device)]
     live_first = sorted(sent, key=lambda entry: not isinstance(entry.device, LiveDevice))
     return [(e.section_id, e.device.idstr, e.device.instance_id, e.device.version_id) for e in live_first]
@@ -54,7 +54,7 @@ def test_sections_have_the_ids_and_the_order_that_qemu_gave_them(name):
 PSERIES = ["-nodefaults", "-machine", "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken"]
 
 
-def test_a_connector_is_found_by_its_index_though_it_is_not_listed():
+def test_a_connector_is_not_listed_but_found_by_its_index():
     made = machine("7.2.22", PSERIES)
     assert connector(made, "spapr_drc", 0x10000000).attached
     assert not connector(made, "spapr_drc", 0x20000005).attached

@@ -78,12 +78,12 @@ CAPABILITY = CapabilityName()
 
 
 def page_bits_differ(state: Configuration) -> bool:
-    """The machine's pages are larger than the target's minimum, as on no ppc64 machine."""
+    """The machine's pages are larger than the target's minimum: never on ppc64."""
     return bool(state.target_page_bits > TARGET_PAGE_BITS)
 
 
 def has_validated(state: Configuration) -> bool:
-    """A capability is on that must be on on the other side too."""
+    """A migration capability is on that the other side must enable too."""
     return bool(state.capabilities)
 
 
@@ -209,7 +209,7 @@ CONFIGURATION = VMStateDescription(
 
 
 class Configuration(Device):
-    """This side's configuration; ``capabilities``: those that are on and must be on on the other side too."""
+    """This side's configuration; ``capabilities``: those that are on and that the other side must enable."""
 
     description = CONFIGURATION
     name: bytes | memoryview

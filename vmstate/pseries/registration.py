@@ -278,7 +278,7 @@ def _finish(board: Board) -> None:
 
 
 def _hash_table_shift(board: Board) -> int:
-    """Return the table's shift after the first reset, which counts memory modules if it can be resized."""
+    """Return the shift of the table after reset, sized for memory modules too if it can be resized."""
     machine = board.machine
     if not board.plugged_memory or machine.resize_hpt == "disabled":
         return int(machine.htab_shift)

@@ -1,4 +1,4 @@
-"""A board while devices are put on it: section ids, instances, interrupt numbers, buses, memory blocks."""
+"""A board under construction: section ids, instances, interrupt numbers, buses, memory blocks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RamBlock:
 
 @dataclass
 class PciSlots:
-    """A PCI bus while devices are put on it: the path and names of its bridge, the functions taken."""
+    """A PCI bus under construction: the path and names of its bridge, the functions in use."""
 
     path: str
     names: tuple[str, ...]
@@ -138,12 +138,12 @@ class Board:
         Raises ConfigurationError if there is no such bus or no free port.
         """
         name = None if option is None else option.get("bus")
-        where = next((usb for usb in reversed(self.usb) if name is None or name in usb.names), None)
-        if where is None or not where.controller.room:
+        bus = next((usb for usb in reversed(self.usb) if name is None or name in usb.names), None)
+        if bus is None or not bus.controller.room:
             raise ConfigurationError(f"-device {driver}: no USB bus that is modelled has a free port")
-        if where.controller.resets_devices:
+        if bus.controller.resets_devices:
             device.reset()
-        self.add_at(f"{where.path}/{where.controller.plug()}", device)
+        self.add_at(f"{bus.path}/{bus.controller.plug()}", device)
 
     def plug_usb_controller(
         self, device: UsbController, driver: str, option: DeviceOption | None = None

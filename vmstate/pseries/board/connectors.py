@@ -11,7 +11,7 @@ TYPE_SHIFT = 28
 
 
 class DrcType(IntEnum):
-    """The kind of device on a connector, which is the upper bits of its index (SpaprDrcTypeShift)."""
+    """The kind of device on a connector: the upper bits of the connector's index (SpaprDrcTypeShift)."""
 
     CPU = 1
     PHB = 2

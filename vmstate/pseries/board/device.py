@@ -47,7 +47,7 @@ class Device:
         return device
 
     def measure(self, payload: memoryview) -> None:
-        """Derive from a section's size what its bytes do not say; called before they are decoded."""
+        """Derive state that a section lacks from its size; called before the section is decoded."""
 
     @property
     def plan(self) -> Plan:

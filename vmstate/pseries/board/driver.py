@@ -1,4 +1,4 @@
-"""Drivers: what ``-device`` and the board need to know about a device, declared beside its section."""
+"""Drivers: the facts about a device that ``-device`` and the board need, declared beside its section."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processors: one node for each core that is there (hw/ppc/spapr.c spapr_dt_cpus, spapr_dt_cpu)."""
+"""Processors: one node for each present core (hw/ppc/spapr.c spapr_dt_cpus, spapr_dt_cpu)."""
 
 from __future__ import annotations
 

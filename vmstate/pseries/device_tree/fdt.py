@@ -36,7 +36,7 @@ def _aligned(size: int) -> int:
 class Node:
     """A node under construction.
 
-    ``size`` is the number of its bytes with everything inside it, ``front`` of those before its properties.
+    ``size``: its bytes with everything inside it.  ``front``: its bytes before the properties.
     """
 
     __slots__ = ("_properties", "children", "front", "parent", "properties_size", "size", "tree")

@@ -1,8 +1,8 @@
 """The order in which QOM lists an object's properties: that of GLib's GHashTable.
 
 QEMU keeps the properties of an object in a hash table by name and walks it slot by slot
-(object_property_iter_next), so that the order of the hotplug connectors in the device tree is decided by
-GLib's string hash and its open addressing.  The rules are those of GLib 2.58 and later.
+(object_property_iter_next), so GLib's string hash and its open addressing decide the order of the hotplug
+connectors in the device tree.  The rules are those of GLib 2.58 and later.
 """
 
 from __future__ import annotations

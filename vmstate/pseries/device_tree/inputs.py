@@ -50,7 +50,7 @@ class Cores:
     """Processors: the first one of every present core, the maximum, threads per core.
 
     ``seen_threads``: the number of threads that a guest may see.
-    ``cores``: cores per socket.  ``vsmt``: ids per core.  ``servers``: the number of all ids.
+    ``cores``: cores per socket.  ``vsmt``: ids per core.  ``servers``: the number of ids.
     """
 
     present: tuple[int, ...]

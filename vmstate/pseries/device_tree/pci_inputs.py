@@ -38,7 +38,7 @@ class BarInputs:
 class PciInputs:
     """A device: its place (slot and function), type, the header of its configuration space, its windows.
 
-    ``msi`` and ``msix`` are its numbers of vectors.
+    ``msi`` and ``msix``: the number of its vectors of each kind.
     """
 
     devfn: int
@@ -69,7 +69,7 @@ def pci_inputs(devices: Iterable[Entry], memory: Iterable[RamBlock]) -> dict[int
         found.setdefault(int(bus, 16), []).append(
             _device(device.driver, devfn, state.space, roms.get(path, 0))
         )
-    return {bus: tuple(sorted(there, key=lambda one: one.devfn)) for bus, there in found.items()}
+    return {bus: tuple(sorted(placed, key=lambda one: one.devfn)) for bus, placed in found.items()}
 
 
 def _device(driver: str, devfn: int, space: ConfigSpace, rom: int) -> PciInputs:
@@ -97,8 +97,8 @@ def _bars(space: ConfigSpace, rom: int) -> Iterable[BarInputs]:
         if number == ROM_BAR and rom:
             yield BarInputs(at, _MEMORY_SPACE, rom)
         elif mask:
-            where = _IO_SPACE if kind & BAR_IO else _MEMORY_64_SPACE if wide else _MEMORY_SPACE
-            yield BarInputs(at, where, mask & -mask)
+            space_id = _IO_SPACE if kind & BAR_IO else _MEMORY_64_SPACE if wide else _MEMORY_SPACE
+            yield BarInputs(at, space_id, mask & -mask)
         number += 2 if wide else 1
 
 

@@ -86,7 +86,7 @@ def _root_connectors(root: Node, inputs: TreeInputs) -> None:
         (DrcType.PHB, together and flags.dr_phb_enabled),
         (DrcType.PMEM, together and flags.nvdimm_supported),
     )
-    wanted = [kind for kind, there in kinds if there]
+    wanted = [kind for kind, enabled in kinds if enabled]
     if wanted:
         write_connectors(root, listed(inputs.connectors, wanted))
 

@@ -48,8 +48,8 @@ def ignore_pvr(cpu: Cpu, version_id: int) -> int:
 def cpu_post_load(cpu: Cpu, version_id: int) -> int:
     """Check that this processor has the compat mode or, without one, that the PVR matches (from 2.10).
 
-    ``compat_pvr`` is from the stream or, if the stream has none, from the destination's own reset, which
-    sets its max-cpu-compat.  In both cases the PVR is not checked.
+    ``compat_pvr`` is from the stream or, if the stream has none, the max-cpu-compat that the destination's
+    own reset has set.  If it is not 0, the PVR is not checked.
     """
     if cpu.compat_pvr:
         ret = _set_compat(cpu)

@@ -30,9 +30,9 @@ MSR_ME_FP = 0x3000
 #: 64-bit mode; then 32-bit, as the IEEE 1275 binding requires; then also floating point and machine checks.
 MSR = History(MSR_SF, ("7.0", 0), ("8.1", MSR_ME_FP))
 RESERVE_ADDR = ALL_ONES
-#: The decrementer is folded into its SPR under TCG too.
+#: From here on the decrementer is copied to its SPR under TCG too.
 DECREMENTER_SAVED = "8.2"
-#: PIR and TIR identify a guest's threads.
+#: From here on PIR and TIR identify a guest's threads.
 THREADS_NUMBERED = "8.1"
 
 

@@ -190,7 +190,7 @@ class RamLoader:
         self.ram.resize(block, length)
 
     def _skip_run(self, page: int) -> None:
-        """Skip a run of zero pages in order, of which there are thousands, if it is as we would write it."""
+        """Skip zero pages in order, which come by the thousand, if they are as this package writes them."""
         cur = self.cur
         block = self.ram.last
         assert block is not None

@@ -141,7 +141,7 @@ def tctx_post_load(tctx: XiveTctx, version_id: int) -> int:
 
 
 def tctx_post_load_signals(tctx: XiveTctx, version_id: int) -> int:
-    """Signal what is pending again; QEMU aborts unless the rings are as its own model leaves them."""
+    """Signal pending interrupts again; QEMU aborts unless the rings are as its own model leaves them."""
     regs = bytes(tctx.regs)
     for place, name in ((_STATUS, "NSR"), (_PENDING_PRIORITY, "PIPR"), (_CURRENT_PRIORITY, "CPPR")):
         if regs[_POOL_RING + place]:
@@ -171,7 +171,7 @@ XIVE_TCTX = VMStateDescription(
 _CAM_VALID = 1 << 31
 _FIRST_SERVER = 0x400  # SPAPR_XIVE_NVT_BASE: notification targets are numbered from here
 
-#: True if a machine that starts with XICS tells the XIVE presenter its processor.
+#: True if a machine that starts with XICS also sets the processor in the XIVE presenter.
 CAM_LINE_ALWAYS = History(False, ("4.2", True))
 
 

@@ -1,1 +1,1 @@
-"""PCI: host bridges, DMA windows, buses, what every PCI device sends, and plain PCI devices."""
+"""PCI: host bridges, DMA windows, buses, the common state of PCI devices, and plain PCI devices."""

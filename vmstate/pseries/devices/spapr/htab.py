@@ -21,7 +21,7 @@ _NO_MEMORY = History(
 )
 ASSERTION = "htab_load: Assertion `kvm_enabled()' failed."  # for entries without a table
 
-#: A guest that receives a hash table is not radix; 2.10 forgot that a destination may start as radix.
+#: A guest that receives a hash table does not use radix; 2.10 forgot that a destination may start with it.
 _NOT_RADIX = History(False, ("2.11", True))
 
 _CHUNKS_FOLLOW, _NO_TABLE = bytes(4), b"\xff" * 4

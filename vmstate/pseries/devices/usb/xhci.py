@@ -106,7 +106,7 @@ XHCI = VMStateDescription(
 
 @dataclass(frozen=True)
 class XhciModel:
-    """A model of controller; ``ports``: the number of USB 2 ports, and of USB 3 ports."""
+    """A controller model; ``ports``: the number of USB 2 ports, and of USB 3 ports."""
 
     identity: PciId
     ports: int

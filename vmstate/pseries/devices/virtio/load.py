@@ -73,7 +73,7 @@ def _inside(name: str, plan: Plan, cur: Cursor, state: Any) -> None:
 
 
 def _by_hand(cur: Cursor, state: Any, plan: Plan) -> None:
-    """Load what QEMU reads by hand: it reports no error in these fields and ignores the stream's end."""
+    """Load a part that QEMU reads by hand: it reports no errors there and ignores the stream's end."""
     earlier = len(cur.diagnostics)
     cur.by_hand = True
     try:

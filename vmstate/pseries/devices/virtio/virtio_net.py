@@ -222,7 +222,7 @@ class VirtioNet(VirtioDevice):
         self.rooms = _rooms(self.rooms[:2], count)
 
     def post_load_queues(self, cur: Cursor, count: int) -> None:
-        """Abort unless there is a pair of queues to begin with (virtio_net_set_multiqueue)."""
+        """Abort if there are too few queues, or if too many overwrite memory (virtio_net_set_multiqueue)."""
         release = self.machine.release
         if not PRE_LOADS.covers(release):
             return

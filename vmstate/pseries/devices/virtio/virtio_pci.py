@@ -38,7 +38,7 @@ MAX_QUEUE_SIZE = 1024
 #: A stable release made every queue as large as possible (virtio_add_queue).
 LARGEST_QUEUES = History(False, (("10.0.13", "11.1"), True), ("11.1", False))
 
-#: Regions of the modern interface: type, offset and length in the memory window, what follows the length.
+#: Regions of the modern interface: type, offset and length in the memory window, extra bytes.
 _REGIONS = ((1, 0x0000, 0x1000, b""), (3, 0x1000, 0x1000, b""), (4, 0x2000, 0x1000, b""))
 _NOTIFY = (2, 0x3000)
 

@@ -57,7 +57,7 @@ SERIAL_PORTS = VMStateDescription(
 
 
 class VirtioSerial(VirtioDevice):
-    """An adapter for 31 ports that has none; number 0 is reserved for a console.
+    """An adapter for 31 ports, none of them plugged; number 0 is reserved for a console.
 
     The number of ports is sent in the byte order of the host, which is little-endian here.
     """

@@ -60,13 +60,13 @@ FACTS = {
         "device cpu/compat",
         lambda r: (row(r, "cpu/compat")["since"], senders(r, "cpu/compat", "on_condition")),
         (["2.10"], [("2.10", "11.1", "pseries-2.10", "pseries-11.1")]),
-        f"{DEVICES}/cpu/parts.py",
+        f"{DEVICES}/cpu/cpu.py",
     ),
     "older types never send cpu/compat": (
         "device cpu/compat",
         lambda r: senders(r, "cpu/compat", "never"),
         [("2.10", "11.1", "pseries-2.1", "pseries-2.9")],
-        f"{DEVICES}/cpu/parts.py",
+        f"{DEVICES}/cpu/cpu.py",
     ),
     "with max-cpu-compat cpu/compat is sent at rest": (
         "device cpu --release 7.2 --machine pseries-7.2,max-cpu-compat=power8",
@@ -142,7 +142,7 @@ FACTS = {
         "device cpu/slb --history",
         lambda r: row(r, "cpu/slb")["versions"],
         [{"since": [], "value": 1}, {"since": ["9.2"], "value": 2}],
-        f"{DEVICES}/cpu/parts.py",
+        f"{DEVICES}/cpu/cpu.py",
     ),
     "spapr has version 3, and loads from 1": (
         "device spapr",
@@ -209,7 +209,7 @@ FACTS = {
         "device cpu/rtas_stopped",
         lambda r: (row(r, "cpu/rtas_stopped")["since"], senders(r, "cpu/rtas_stopped")),
         (["10.2.1", "11.0"], [("10.2", "11.1", "pseries-10.1", "pseries-11.1")]),
-        f"{DEVICES}/cpu/parts.py",
+        f"{DEVICES}/cpu/cpu.py",
     ),
     "the default type of 2.11.2 is not its newest": (
         "releases 2.11.2",

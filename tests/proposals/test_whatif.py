@@ -149,10 +149,15 @@ def test_an_interrupted_result_has_the_finished_part():
 
 
 def test_ctrl_c_ends_with_a_report_and_130(tmp_path):
+    """Ctrl-C is pressed when the first tasks are done."""
     script = (
-        "import sys, threading, time, _thread\n"
+        "import sys\n"
         "from vmstate.cli import main\n"
-        "threading.Thread(target=lambda: (time.sleep(4), _thread.interrupt_main()), daemon=True).start()\n"
+        "from vmstate.proposals import whatif\n"
+        "def interrupted(futures):\n"
+        "    yield next(original(futures))\n"
+        "    raise KeyboardInterrupt\n"
+        "original, whatif.as_completed = whatif.as_completed, interrupted\n"
         "sys.exit(main(['whatif', 'cap-xics-xive', '--json', '--jobs', '2']))\n"
     )
     done = subprocess.run(
@@ -161,8 +166,8 @@ def test_ctrl_c_ends_with_a_report_and_130(tmp_path):
     assert done.returncode == 130, done.stderr
     result = json.loads(done.stdout)["result"]
     assert not result["complete"]
-    assert result["part_done"] < 1
-    assert bool(result["pairs"]) == (result["part_done"] > 0)  # a busy machine may not have started any
+    assert 0 < result["part_done"] < 1
+    assert result["pairs"]
 
 
 def test_the_report_ends_with_what_it_does_not_cover(capsys):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 
 from vmstate.describe.history import History, Release, at
-from vmstate.pseries.devices.cpu.hooks import SPR_PVR
+from vmstate.pseries.devices.cpu.cpu import SPR_PVR
 from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability, Kind
 from vmstate.pseries.tables.compat import COMPAT_MODES

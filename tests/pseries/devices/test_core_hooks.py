@@ -7,10 +7,8 @@ import pytest
 from tests.pseries.devices.sections import running
 from vmstate.describe import WireRecords, decode, encode
 from vmstate.pseries.devices.cpu import reset as cpu_reset
-from vmstate.pseries.devices.cpu.cpu import Cpu
+from vmstate.pseries.devices.cpu.cpu import SLBE, SPR_PVR, Cpu
 from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
-from vmstate.pseries.devices.cpu.hooks import SPR_PVR
-from vmstate.pseries.devices.cpu.parts import SLBE
 from vmstate.pseries.devices.interrupts.xive import SpaprXive
 from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.rules.compat_register import SPR_PCR

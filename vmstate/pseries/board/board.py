@@ -98,7 +98,7 @@ class Board:
 
     def add(self, device: Device | LiveDevice) -> None:
         """Register a section."""
-        self.entries.append(Registered(self._next_id, device))
+        self.entries.append(SaveStateEntry(self._next_id, device))
         self._next_id += 1
         if device.priority:
             self._prioritized = True
@@ -159,7 +159,7 @@ class Board:
 
     def reserve(self, name: str) -> None:
         """Register a section whose device depends on later ones; :meth:`fill` supplies it."""
-        entry = Registered(self._next_id, LiveDevice(self.machine))
+        entry: Registered = SaveStateEntry(self._next_id, LiveDevice(self.machine))
         self._reserved[name] = entry
         self.entries.append(entry)
         self._next_id += 1

@@ -16,7 +16,7 @@ from vmstate.pseries.startup.command_line import parse
 from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07
 from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.savevm.verdict import Outcome
-from vmstate.simulate.events import happen
+from vmstate.simulate.events import apply_event
 from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import receive, send
@@ -84,14 +84,14 @@ def test_an_instance_does_not_write_into_the_machine_that_it_was_made_of():
 def test_a_reset_goes_back_to_the_mode_of_the_command_line():
     running = instance("p8-hv", "7.2", ",max-cpu-compat=power7")
     set_compat_all(running.machine, 0)
-    happen(running, "reset")
+    apply_event(running, "reset")
     assert [cpu.compat_pvr for cpu in processors(running.machine)] == [LOGICAL_2_06]
     assert running.ioctls[-1] == "KVM_REG_PPC_ARCH_COMPAT = 0x0f000003"
 
 
 def test_an_event_that_is_none_names_those_that_are():
     with pytest.raises(ConfigurationError, match="no such event: 'sneeze'; events: reset"):
-        happen(instance("p8-hv", "7.2"), "sneeze")
+        apply_event(instance("p8-hv", "7.2"), "sneeze")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""Everything that loading or saving reports: a diagnostic, with the line that QEMU prints for it, by release.
+"""Diagnostics: everything that loading or saving reports, with the line that QEMU prints for it, by release.
 
-Up to 10.1 QEMU prints each where it is met, then ``load of migration failed``.  From 10.2 on most travel
-upwards in one Error (include/qapi/error.h): the innermost sets it, outer ones put their words before it, and
-one line comes out at the end; from 11.0 on wire types do so too.
+Up to 10.1 QEMU prints each as it occurs, then ``load of migration failed``.  From 10.2 on most are chained in
+one Error (include/qapi/error.h): the innermost function sets it, outer ones prepend to it, and a single line
+is printed at the end; from 11.0 on wire types do the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vmstate.errors import StreamError
 if TYPE_CHECKING:
     from vmstate.describe.cursor import Cursor
 
-# errno values as hooks return them, negated (Linux numbers: QEMU prints strerror of them)
+# errno values, which hooks return negated (Linux's numbers: QEMU prints their strerror)
 EPERM, ENOENT, EIO, ENOMEM, EINVAL = 1, 2, 5, 12, 22
 
 #: The releases in which migration/vmstate.c and savevm.c, and then wire types, chain their errors.
@@ -26,21 +26,21 @@ CHAINED, TYPES_CHAINED = "10.2", "11.1"
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """A line of its own on stderr, at once."""
+    """A separate line on stderr, printed at once."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """Becomes the error; QEMU would abort if there was one already."""
+    """The text of a new error; QEMU would abort if there were one already."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Prepend:
-    """Goes before the error's text."""
+    """A prefix for the error's text."""
 
     text: str
 
@@ -51,7 +51,7 @@ _VERSION = "{vmsd}: incoming version_id {incoming} is too "
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing that happened; ``says``: what QEMU makes of it, with the diagnostic's fields in braces."""
+    """One event of a load or save; ``says``: QEMU's text for it, with the diagnostic's fields in braces."""
 
     says: ClassVar[History[Saying]] = History(None)
 
@@ -61,7 +61,7 @@ class Diagnostic:
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
 
     def values(self, release: Release) -> dict[str, object]:
-        """Return what the braces in the text stand for."""
+        """Return the values for the braces in the text, by name."""
         del release
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
@@ -107,7 +107,7 @@ class TooOld(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class HookFailed(Diagnostic):
-    """``pre_load`` or ``post_load`` returned non-zero, or refused with a text of its own."""
+    """``pre_load`` or ``post_load`` returned non-zero, or refused with its own text."""
 
     hook: str
     vmsd: str
@@ -133,7 +133,7 @@ class HookFailed(Diagnostic):
 class FieldFailed(Diagnostic):
     """A field could not be loaded; one report per enclosing description, innermost first.
 
-    ``type``: its wire type, None for a struct.  ``stream``: the bytes ended inside this very field.
+    ``type``: its wire type, None for a struct.  ``stream``: the bytes ended inside this field.
     """
 
     vmsd: str
@@ -151,14 +151,14 @@ class FieldFailed(Diagnostic):
         if self.stream:
             return f"Failed to load {self.vmsd} state: stream error: {self.ret}"
         if self.type in {None, "struct", "vstruct"}:
-            return ""  # the struct inside has said it already
+            return ""  # the inner struct has already set the error
         text = f"Failed to load element of type {self.type} for {self.field}"
         return text if reached(TYPES_CHAINED, release) else f"{text}: {self.ret}"
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationFailed(Diagnostic):
-    """A ``must exist`` field's test said no (VMS_MUST_EXIST)."""
+    """The test of a ``must exist`` field failed (VMS_MUST_EXIST)."""
 
     vmsd: str
     field: str
@@ -196,7 +196,7 @@ class NotPositiveLe(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class NullMarkerMissing(Diagnostic):
-    """The destination has a null pointer where the stream has no marker, but this byte."""
+    """The destination has a null pointer, but the stream has this byte instead of the marker."""
 
     found: int
 
@@ -235,7 +235,7 @@ class ElementFailed(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class TreeInconsistent(Diagnostic):
-    """A tree has another number of nodes than it announced."""
+    """A tree does not have the number of nodes that it announced."""
 
     field: str
 
@@ -272,7 +272,7 @@ class SubsectionFailed(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class UnknownCapability(Diagnostic):
-    """The name of a migration capability that this release does not have (get_capability)."""
+    """The stream names a migration capability that this release does not have (get_capability)."""
 
     name: str
 
@@ -284,9 +284,9 @@ class UnknownCapability(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class Aborted(Diagnostic):
-    """QEMU ends here and now, by ``line`` (a failed assertion, no memory); it says nothing more.
+    """QEMU ends here; ``line`` is its last (a failed assertion, no memory).
 
-    Without a line a signal ends it.
+    Without a line, a signal ends it.
     """
 
     line: str | None
@@ -294,11 +294,11 @@ class Aborted(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class Stalled(Diagnostic):
-    """QEMU is busy here for minutes, if not for ever, and says nothing more."""
+    """QEMU is busy here for minutes, or forever, and prints nothing more."""
 
 
 class LoadFailure(StreamError):
-    """Loading stopped as QEMU's would: ``ret`` is the negative errno that the loader returns."""
+    """Loading stopped where QEMU would stop; ``ret`` is the negative errno that the loader returns."""
 
     def __init__(self, ret: int, message: str, **where: object) -> None:
         super().__init__(message, **where)  # type: ignore[arg-type]
@@ -306,7 +306,7 @@ class LoadFailure(StreamError):
 
 
 class Aborts(LoadFailure):
-    """Loading ends QEMU itself: no errno comes back, and nothing is printed but ``line``."""
+    """Loading ends QEMU itself: there is no errno, and only ``line`` is printed."""
 
     def __init__(self, line: str | None, **where: object) -> None:
         super().__init__(-EINVAL, f"QEMU aborts: {line}" if line else "QEMU crashes", **where)
@@ -325,12 +325,12 @@ def ends(diagnostics: list[Diagnostic], line: str | None, **where: object) -> Ab
 
 
 def stalls(cur: Cursor, message: str) -> LoadFailure:
-    """Report that QEMU comes to no end; return the exception to raise."""
+    """Report that QEMU does not finish; return the exception to raise."""
     return cur.fail(Stalled(), message)
 
 
 class Refused(Exception):
-    """Raised by a hook that hands its message to the loader instead of printing it (Error **errp)."""
+    """Raised by a hook that passes its message to the loader instead of printing it (Error **errp)."""
 
     def __init__(self, text: str, ret: int = -EINVAL) -> None:
         super().__init__(text)

@@ -1,7 +1,7 @@
-"""Migration commands in a stream, as a destination without a source obeys them.
+"""Migration commands in a stream, obeyed as by a destination that has no source.
 
-migration/savevm.c loadvm_process_command.  A captured stream has nobody to answer: what needs a return
-path or a running postcopy is refused, as QEMU refuses it when the stream comes from a file.
+migration/savevm.c loadvm_process_command.  A captured stream has no source to answer: commands that need a
+return path or a running postcopy are refused, as QEMU refuses them when the stream comes from a file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EAGAIN, ERANGE = 11, 34
 MAX_PACKAGED = History(1 << 24, ("2.12", (1 << 32) - 1))  # MAX_VM_CMD_PACKAGED_SIZE
-#: Packages within packages that the stack of 1 MiB has room for, as measured with Debian's builds.
+#: How deep packages may nest before they exhaust the stack of 1 MiB, as measured with Debian's builds.
 DEEPEST = History(7000, ("7.2", 5000), ("10.0", 7000), ("11.0", 2200))
 
 
@@ -48,7 +48,7 @@ def _row(command: Command, *, named: bool = True) -> MigCmdArgs:
 _FIRST = tuple(_row(command) for command in Command if command <= Command.PACKAGED)
 _COLO = _row(Command.ENABLE_COLO, named=False)
 _RESUME = (_row(Command.POSTCOPY_RESUME), _row(Command.RECV_BITMAP))
-# A command's number is its place in the table: ENABLE_COLO went in before two that were there already.
+# A command's number is its place in the table: ENABLE_COLO was inserted before two existing commands.
 COMMANDS = History(
     tuple(replace(row, length=16) if row.command is Command.POSTCOPY_ADVISE else row for row in _FIRST),
     ("2.11", _FIRST),
@@ -57,8 +57,8 @@ COMMANDS = History(
     ("10.0", (*_FIRST, _COLO, *_RESUME, _row(Command.SWITCHOVER_START))),
 )
 
-#: What becomes of ENABLE_COLO: at first no capability was asked for, and a destination goes over to waiting
-#: for its source's checkpoints; then it refuses; then the command is gone.
+#: The effect of ENABLE_COLO: at first it needs no capability, and makes the destination wait for its
+#: source's checkpoints; later it is refused; then the command is gone.
 COLO_NEEDS_CAPABILITY, COLO_GONE = "8.1", "11.1"
 COLO = History("begins", (COLO_NEEDS_CAPABILITY, "refused"), (COLO_GONE, "gone"))
 NAMES_FUNCTION = History("loadvm_handle_recv_bitmap: ", (CHAINED, ""))
@@ -71,7 +71,7 @@ _HEAD = struct.Struct(">HH")
 
 @cache
 def _limits(release: Release) -> tuple[tuple[MigCmdArgs, ...], int, int]:
-    """The commands of a release, the largest package, and how many may be in one another."""
+    """Return a release's commands, the size of its largest package, and how deep packages may nest."""
     return COMMANDS.at(release), MAX_PACKAGED.at(release), DEEPEST.at(release)
 
 
@@ -81,10 +81,10 @@ def _handler(name: str) -> str:
 
 
 class Commands:
-    """Obeys commands for one loader, whose cursor is in the innermost package while one is being loaded.
+    """The processor of migration commands for one loader.
 
-    ``file``: the stream itself; some commands in a package take their data from there.  ``colo``: set by
-    ENABLE_COLO.
+    While a package is loaded, the loader's cursor is in the innermost one.  ``file``: the stream itself, from
+    which some commands in a package take their data.  ``colo``: set by ENABLE_COLO.
     """
 
     def __init__(self, loader: Loader) -> None:
@@ -97,14 +97,14 @@ class Commands:
         self._around: list[Cursor] = []
 
     def leave(self) -> bool:
-        """Go on behind the package that has just been loaded; false if there is none."""
+        """Continue after the package that has just been loaded; return False outside of a package."""
         if not self._around:
             return False
         self.loader.cur = self._around.pop()
         return True
 
     def process(self) -> None:
-        """Read one command and do what it says.  Raises LoadFailure."""
+        """Read and execute one command.  Raises LoadFailure."""
         loader, cur = self.loader, self.loader.cur
         start = cur.pos - 1
         if cur.end - cur.pos < _HEAD.size:
@@ -149,7 +149,7 @@ class Commands:
             raise self._refuse(f"CMD_POSTCOPY_ADVISE invalid length ({length})", -EINVAL)
 
     def _postcopy_ram_discard(self, length: int) -> None:
-        """loadvm_postcopy_ram_handle_discard, up to where there would have to be pages."""
+        """Check a request to discard pages, up to the pages (loadvm_postcopy_ram_handle_discard)."""
         name = "CMD_POSTCOPY_RAM_DISCARD"
         if not self._postcopy:
             raise self._refuse(f"{name} in wrong postcopy state (0)", -1)
@@ -170,7 +170,7 @@ class Commands:
         self.loader.cur.say(RESUME_WARNS.at(self.loader.release) + _ILLEGAL_RESUME)
 
     def _recv_bitmap(self, length: int) -> None:
-        """loadvm_handle_recv_bitmap; there is nobody to send the bitmap to."""
+        """Check a request for a bitmap, which cannot be sent without a source (loadvm_handle_recv_bitmap)."""
         where = NAMES_FUNCTION.at(self.loader.release)
         size = self.file.byte()
         if not size or size > self.file.end - self.file.pos:
@@ -185,11 +185,11 @@ class Commands:
         self.loader.cur.say(text)
 
     def _enable_colo(self, length: int) -> None:
-        what = COLO.at(self.loader.release)
-        if what == "gone":
+        effect = COLO.at(self.loader.release)
+        if effect == "gone":
             number = self.table.index(_COLO)
             raise self._refuse(f"MIG_CMD {number:#x} deprecated (len {length:#x})", -EINVAL)
-        if what == "refused":
+        if effect == "refused":
             text = "ENABLE_COLO command come in migration stream, but x-colo capability is not set"
             raise self._refuse(text, -EINVAL)
         self.colo = True
@@ -198,17 +198,17 @@ class Commands:
         return None
 
     def _packaged(self, _: int) -> None:
-        """Enter a package; length and content come from the migration's file, whatever it is in itself."""
+        """Enter a package; its length and content come from the stream, even in a package."""
         loader, file = self.loader, self.file
         length = file.word()
         if length > self.largest:
             raise self._refuse(f"Unreasonably large packaged state: {length}", -1)
-        there = file.end - file.pos
-        if length > there:
-            text = f"CMD_PACKAGED: Buffer receive fail ret={there} length={length}"
+        available = file.end - file.pos
+        if length > available:
+            text = f"CMD_PACKAGED: Buffer receive fail ret={available} length={length}"
             raise self._refuse(text, -EAGAIN)
         if len(self._around) >= self.deepest:
-            raise aborts(loader.cur, None)  # each package takes a piece of the stack
+            raise aborts(loader.cur, None)  # each package uses some of the stack
         package = Cursor(file.take(length), judge=True)
         package.diagnostics = file.diagnostics
         self._around.append(loader.cur)

@@ -1,4 +1,4 @@
-"""Everything that savevm itself reports of a stream, with the line that QEMU prints for it, by release.
+"""Everything that savevm itself reports about a stream, with the line that QEMU prints for it, by release.
 
 migration/savevm.c.
 """
@@ -19,7 +19,7 @@ _HOTPLUG = (
 
 @dataclass(frozen=True, slots=True)
 class Checked(Diagnostic):
-    """A check that ran: kept if it failed, or if a trace is wanted.  Nothing is printed."""
+    """A check that ran: kept if it failed, or if a trace was requested.  Nothing is printed."""
 
     check: Check
 
@@ -60,7 +60,7 @@ class UnsupportedFileVersion(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationMissing(Diagnostic):
-    """No configuration section where the machine type wants one."""
+    """No configuration section where the machine type requires one."""
 
     found: int
 
@@ -169,7 +169,7 @@ class LiveStateFailed(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class UnknownPart(Diagnostic):
-    """A part or end section of an id that never started."""
+    """A part or end section whose id never started."""
 
     section_id: int
 
@@ -201,7 +201,7 @@ class FooterUnreadable(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class FooterMissing(Diagnostic):
-    """Another byte stands where a footer belongs."""
+    """There is another byte where a footer belongs."""
 
     idstr: str
 
@@ -223,7 +223,7 @@ class FooterMismatch(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class FooterFailed(Diagnostic):
-    """Follows each of the three above."""
+    """The report that follows each of the three above."""
 
     section_id: int
 
@@ -232,7 +232,7 @@ class FooterFailed(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class UnknownType(Diagnostic):
-    """A section type that there is not."""
+    """An unknown section type."""
 
     type: int
 
@@ -269,7 +269,7 @@ class CommandUnknown(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class CommandLength(Diagnostic):
-    """A command with another length than it must have."""
+    """A command of the wrong length."""
 
     name: str
     expected: int
@@ -283,7 +283,7 @@ class CommandLength(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class CommandRefused(Diagnostic):
-    """A command that cannot be obeyed in this state; ``text`` is QEMU's."""
+    """A command that cannot be executed in this state; ``text`` is QEMU's message."""
 
     text: str
 
@@ -301,7 +301,7 @@ class CommandUnreadable(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class TrailingError(Diagnostic):
-    """All sections were loaded, but the stream had ended too early all the same."""
+    """All sections were loaded, but the stream ended too early."""
 
     ret: int
 
@@ -310,7 +310,7 @@ class TrailingError(Diagnostic):
 
 @dataclass(frozen=True, slots=True)
 class VmdescriptionExpected(Diagnostic):
-    """No vmdescription where the machine type wants one: told, but no failure."""
+    """No vmdescription where the machine type requires one: reported, but not a failure."""
 
     found: int
     says = History[Saying](Print("Expected vmdescription section, but got {found}"))

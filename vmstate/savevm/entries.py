@@ -1,4 +1,4 @@
-"""What is registered with savevm: sections and their handlers (SaveStateEntry, SaveVMHandlers)."""
+"""Sections that are registered with savevm, and their handlers (SaveStateEntry, SaveVMHandlers)."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Described(Entry, Protocol):
 
     @property
     def priority(self) -> int:
-        """A higher priority is sent and loaded first."""
+        """The section's priority: higher ones are sent and loaded first."""
 
     def needed(self) -> bool:
-        """Whether the section is sent."""
+        """Return True if the section is sent."""
 
 
 class SaveVMHandlers:
@@ -50,7 +50,7 @@ class SaveVMHandlers:
     priority: int = 0
 
     def active(self) -> bool:
-        """Whether there is anything to send; if not, not even a START section is sent."""
+        """Return True if there is anything to send; if not, not even a START section is sent."""
         return True
 
     def setup(self, out: Writer) -> None:
@@ -60,7 +60,7 @@ class SaveVMHandlers:
         """Write a PART section's payload (save_live_iterate)."""
 
     def pass_ends(self) -> bool:
-        """Whether a pass ever says that nothing is left (a positive return of save_live_iterate)."""
+        """Return True if a pass ever ends with nothing left (a positive return of save_live_iterate)."""
         return True
 
     def complete(self, out: Writer) -> None:

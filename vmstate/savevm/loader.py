@@ -1,7 +1,7 @@
-"""A destination loads a stream, as qemu_loadvm_state does: its order, its checks, its errno.
+"""Loading a stream at a destination, with the order, checks and errno of qemu_loadvm_state.
 
-migration/savevm.c qemu_loadvm_state and what it calls.  Which lines come of it is the
-business of :mod:`vmstate.savevm.messages`.
+migration/savevm.c qemu_loadvm_state and the functions that it calls.  :mod:`vmstate.savevm.messages` turns
+the loader's reports into QEMU's lines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _END, _FULL, _FOOTER = int(SectionType.END), int(SectionType.FULL), int(SectionT
 _VMDESCRIPTION, _COMMAND = int(SectionType.VMDESCRIPTION), int(SectionType.COMMAND)
 _CONFIGURATION = int(SectionType.CONFIGURATION)
 ENOTSUP = 95
-NO_ALIAS = 0xFFFFFFFF  # what an entry has that no alias was given: a stream may name it so
+NO_ALIAS = 0xFFFFFFFF  # the alias of an entry without one; a stream may use it as the instance
 FLATTENED = History(False, ("11.1", True))  # vmstate_load_state only returns 0 or -EINVAL
 
 
@@ -37,11 +37,12 @@ _FOOTER_LAYOUT = struct.Struct(">BI")
 
 @dataclass
 class Loader:
-    """One incoming migration.  ``run`` returns 0 or a negative errno; ``cur.diagnostics`` has the rest.
+    """One incoming migration.  ``run`` returns 0 or a negative errno; ``cur.diagnostics`` has the reports.
 
-    ``entries``: what the destination registered, in QEMU's order.  ``configuration``: the state of the
-    configuration section, if the machine type wants one.  ``stalled``: all was loaded, but the destination
-    then waits for a source that it has not.
+    ``entries``: the destination's registered sections, in QEMU's order.  ``configuration``: the state of the
+    configuration section, if the machine type has one.  ``rare``: finds sections that are not in ``entries``
+    because few streams have them.  ``stalled``: everything was loaded, but the destination then waits for a
+    source that is not there.
     """
 
     cur: Cursor
@@ -88,7 +89,7 @@ class Loader:
         return 0
 
     def _decide(self, error: StreamError) -> None:
-        """The first error decides; where a hook refused, what the hook compared says why."""
+        """Record the first error as the reason; if a hook refused, the comparison that made it refuse."""
         if self.decided_by is not None:
             return
         place, diagnostics = error.place, self.cur.diagnostics
@@ -105,12 +106,12 @@ class Loader:
         self.note(check)
 
     def note(self, check: Check) -> None:
-        """Keep a check if a trace is wanted."""
+        """Keep a check if a trace was requested."""
         if self.trace:
             self.cur.diagnostics.append(r.Checked(check))
 
     def fail(self, diagnostic: Diagnostic, rule: str, *, ret: int = -EINVAL, **facts: Any) -> LoadFailure:
-        """Report the failure of a check of the loader itself; return the exception to raise."""
+        """Report that one of the loader's own checks failed; return the exception to raise."""
         failure = self.cur.fail(diagnostic, rule, ret=ret, **facts)
         self._decide(failure)
         return failure
@@ -141,7 +142,7 @@ class Loader:
             raise
 
     def sections(self) -> int:
-        """Sections and commands up to the end mark (qemu_loadvm_state_main)."""
+        """Load sections and commands up to the end mark; return 0 or an errno (qemu_loadvm_state_main)."""
         commands = Commands(self)
         while True:
             kind = self.cur.byte()
@@ -166,7 +167,7 @@ class Loader:
                 return ret
 
     def find(self, idstr: str, instance_id: int) -> Entry | None:
-        """find_se: by name and instance or alias, or by the name that old releases used."""
+        """Find an entry by name and instance or alias, or by the name that old releases used (find_se)."""
         for entry in self._by_name.get(idstr, ()):
             own = entry.instance_id if entry.idstr == idstr else (entry.compat or ("", -1))[1]
             alias = NO_ALIAS if entry.alias_id is None else entry.alias_id
@@ -232,7 +233,7 @@ class Loader:
             error.ret = -EINVAL
 
     def _loaded_as(self, section_id: int) -> Entry | None:
-        """The first entry whose section began under that id; 0 is that of those that did not begin yet."""
+        """Return the first entry whose section started with that id; it is 0 before a section starts."""
         for entry in self.entries:
             if self._loading.get(id(entry), (0, 0))[0] == section_id:
                 return entry

@@ -52,13 +52,13 @@ def lines(diagnostics: Iterable[Diagnostic], ret: int, release: Release) -> list
 
 
 def _split(printed: list[str]) -> list[str]:
-    return "".join(f"{text}\n" for text in printed).splitlines()  # a damaged name may hold a line's end
+    return "".join(f"{text}\n" for text in printed).splitlines()  # a damaged name may contain a newline
 
 
 def _flushes(diagnostic: Diagnostic, release: Release) -> bool:
     if not isinstance(diagnostic, FieldFailed):
         return False
     composite = diagnostic.type in {"tmp", "qtailq", "qlist", "gtree"}
-    # What is read by hand: descriptions inside speak for themselves.
+    # Types that QEMU reads by hand: the descriptions inside them report their own errors.
     by_hand = diagnostic.type in {"virtio", "virtqueue_extra_state"}
     return by_hand or (composite and not reached(TYPES_CHAINED, release))

@@ -1,4 +1,4 @@
-"""A source saves its state: a complete stream, as qemu_savevm_state writes it for a paused machine.
+"""Saving a source's state: a complete stream, as qemu_savevm_state writes it for a paused machine.
 
 migration/savevm.c qemu_savevm_state_header, _setup, _complete_precopy.
 """
@@ -19,7 +19,7 @@ DESCRIBES_ALWAYS = History(True, ("10.0", False))
 
 
 class SourceAborts(Exception):
-    """Saving ends QEMU itself; ``line`` is the last that it prints."""
+    """Saving ends QEMU itself; ``line`` is the last line that it prints."""
 
     def __init__(self, line: str) -> None:
         super().__init__(line)
@@ -34,8 +34,8 @@ _SECTION = struct.Struct(">BI")
 class Saver:
     """One outgoing migration of a paused machine.
 
-    ``entries``: in sending order.  Sections carry footers, and the stream a vmdescription, if the machine
-    type wants them.  ``page_size``: a target page's bytes, which the vmdescription gives.
+    ``entries``: in sending order.  ``footers``, ``vmdescription``: the machine type has section footers, and
+    a description at the end.  ``page_size``: the size of a target page in bytes, for that description.
     """
 
     release: Release
@@ -68,7 +68,7 @@ class Saver:
         out.put(bytes([SectionType.EOF]))
         described_anyway = self.vmdescription or DESCRIBES_ALWAYS.at(self.release)
         if described_anyway and self.configuration_plan is None and DESCRIBES_CONFIGURATION.at(self.release):
-            # The description is begun where the configuration is written, and ended in any case.
+            # The description is opened when the configuration is written, but closed in any case.
             raise SourceAborts("leave_container: Assertion `depth' failed.")
         if self.vmdescription:
             text = self._vmdesc(described).encode()

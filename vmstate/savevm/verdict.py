@@ -1,4 +1,4 @@
-"""What became of a migration: outcome, lines, the check that decided, and all checks on the way."""
+"""The verdict on a migration: outcome, lines, the check that decided, and all checks on the way."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class Outcome(StrEnum):
 
     ACCEPT = "accept"
     REJECT = "reject"
-    STALLED = "stalled"  # it has loaded all, and now waits for ever (COLO)
+    STALLED = "stalled"  # everything was loaded, but QEMU then waits forever (COLO)
     SOURCE_REFUSED = "source-refused"
     DESTINATION_REFUSED = "destination-refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check that ran: what was compared where, both sides, and whether it held."""
+    """One check that ran: its rule, its place, both sides' values, and whether it passed."""
 
     rule: str
     passed: bool
@@ -31,7 +31,7 @@ class Check:
     local: object = None
 
     def as_json(self) -> dict[str, object]:
-        """The check as a JSON object; absent facts are left out, numbers stay numbers."""
+        """Return the check as a JSON object; empty values are left out, numbers stay numbers."""
         facts = {name: getattr(self, name) for name in self.__slots__ if name != "passed"}
         plain = {
             k: v if isinstance(v, int | str | bool) else str(v)
@@ -43,9 +43,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``messages``: the destination's stderr lines, start-up first; ``source_messages``: the source's.
+    """The verdict on a migration or a load.
 
-    ``aborted``: loading ends QEMU itself, by an assertion or a crash; the outcome is a reject then.
+    ``messages``: the destination's stderr lines, start-up first; ``source_messages``: the source's.
+    ``aborted``: loading ends QEMU itself, by an assertion or a crash; the outcome is then a reject.
     """
 
     outcome: Outcome
@@ -57,7 +58,7 @@ class Verdict:
     aborted: bool = False
 
     def as_json(self) -> dict[str, object]:
-        """The object that the batch commands write, a line each."""
+        """Return the object that the batch commands write, one per line."""
         return {
             "outcome": str(self.outcome),
             "source_messages": self.source_messages,

@@ -18,7 +18,7 @@ from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Check
 from vmstate.scenarios.model import Case, Ending
 from vmstate.shipped import shipped_streams
-from vmstate.simulate.events import happen
+from vmstate.simulate.events import apply_event
 from vmstate.simulate.guest import boot
 from vmstate.simulate.guest_outcome import guest_after
 from vmstate.simulate.instance import Instance
@@ -177,7 +177,7 @@ def _before(case: Case) -> Callable[[Instance], None] | None:
         if case.guest is not None:
             boot(instance, case.guest)
         for event in case.events:
-            happen(instance, event)
+            apply_event(instance, event)
 
     return before
 

@@ -1,3 +1,3 @@
-"""A migration, run: a source that saves, a destination that loads, a verdict."""
+"""Simulated migrations: a source that saves, a destination that loads, and a verdict."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Many migrations, or loads, at once: JSON objects in, JSON objects out, a line each, in the same order."""
+"""Batches of migrations or loads: JSON objects in, JSON objects out, one per line, in the same order."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from vmstate.simulate.migration import load, migrate
 
 
 def migrations(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterator[dict[str, object]]:
-    """``{"source": …, "destination": …}`` a line; an object with ``error`` where it cannot be judged.
+    """Judge migrations, one per line: ``{"source": …, "destination": …}``.
 
-    A line's ``guest`` is what has booted on the source.
+    ``guest`` in a line is the guest that has booted on the source.  A line that cannot be judged is answered
+    by an object with ``error``.
     """
     parsed = _Parsed(catalogue)
 
@@ -30,7 +31,7 @@ def migrations(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterat
 
 
 def loads(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterator[dict[str, object]]:
-    """``{"stream": PATH, "destination": …}`` a line; streams may be wrapped or compressed."""
+    """Judge loads, one per line: ``{"stream": PATH, "destination": …}``; a stream may be wrapped."""
     parsed = _Parsed(catalogue)
 
     def judge(row: dict[str, Any]) -> Verdict:
@@ -41,7 +42,7 @@ def loads(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterator[di
 
 
 class _Parsed:
-    """Command lines that were read before need not be read again."""
+    """A cache of parsed command lines."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -64,5 +65,5 @@ def _each(lines: Iterable[str], judge: Callable[[dict[str, Any]], Verdict]) -> I
         except (VmstateError, OSError) as error:
             yield {"error": str(error), "line": number}
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            what = f"no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
-            yield {"error": f"not an object that can be judged: {what}", "line": number}
+            reason = f"missing {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
+            yield {"error": f"cannot be judged: {reason}", "line": number}

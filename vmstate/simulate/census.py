@@ -1,7 +1,7 @@
-"""A census of what is sent: which machine types of which releases have a section or subsection in a stream.
+"""A census of sections: the machine types, by release, that send a section or subsection.
 
-A condition is evaluated as it is at rest; if it does not hold, with every value of the guest's state that it
-may depend on, while what the machine type decides stays as it is.
+A condition is evaluated on a machine at rest.  If it does not hold, every value of the guest's state that it
+may depend on is tried; everything that the machine type decides is kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vmstate.pseries.facts import oldest_first
 from vmstate.pseries.history import Row
 from vmstate.simulate.default_machines import DefaultMachine, name_of, registered, start
 
-_MOST_UNKNOWNS = 4  # attributes of the state that a condition may depend on and all be tried
+_MOST_UNKNOWNS = 4  # the most attributes that a condition may depend on and still be tried with all values
 
 
 class Sent(StrEnum):
@@ -36,7 +36,7 @@ class Sent(StrEnum):
 
 
 Census = Mapping[Release, Mapping[str, Mapping[str, Sent]]]
-"""By release, machine type and path of a row: how it is sent."""
+"""How each row is sent, by release, machine type and path."""
 
 
 def census(
@@ -107,35 +107,35 @@ def _inner(state: Any, field: Field) -> Any:
 def _holds(needed: Callable[[Any], bool], state: Any) -> bool:
     try:
         return bool(needed(state))
-    except Exception:  # noqa: BLE001 - a state that is not there at rest; the condition is tried below
+    except Exception:  # noqa: BLE001 - no such state at rest; the condition is tried below
         return False
 
 
 def _may_hold(needed: Callable[[Any], bool], state: Any, given: Any) -> bool:
     """Return True if the guest's state, or a device property, can make the condition true.
 
-    What the machine type decides stays as it is.  A condition that cannot be tried is taken to be possible.
+    Everything that the machine type decides is kept.  A condition that cannot be tried is assumed possible.
     """
     seen: list[str] = []
-    _try(needed, _Open(state, given, {}, seen))
+    _try(needed, _UnknownState(state, given, {}, seen))
     names = list(dict.fromkeys(seen))
     if len(names) > _MOST_UNKNOWNS:
         return True
     assignments = (
         dict(zip(names, values, strict=True)) for values in product((True, False), repeat=len(names))
     )
-    return any(_try(needed, _Open(state, given, values, seen)) for values in assignments)
+    return any(_try(needed, _UnknownState(state, given, values, seen)) for values in assignments)
 
 
 def _try(needed: Callable[[Any], bool], state: Any) -> bool:
     try:
         return bool(needed(state))
-    except Exception:  # noqa: BLE001 - the condition needs more than a yes or no: possible, for all that is known
+    except Exception:  # noqa: BLE001 - the condition needs more than truth values: assume that it may hold
         return True
 
 
-class _Open:
-    """A device whose own state is open: each attribute is something, or nothing, as ``values`` say."""
+class _UnknownState:
+    """A device whose state is unknown: each attribute is true or false, as ``values`` say."""
 
     def __init__(self, device: Any, machine: Any, values: Mapping[str, bool], seen: list[str]) -> None:
         self.__dict__.update(_device=device, machine=machine, _values=values, _seen=seen)
@@ -147,11 +147,11 @@ class _Open:
         if isinstance(own, FunctionType):
             return MethodType(own, self)
         self._seen.append(name)
-        return _Something(self._values.get(name, True))
+        return _Truth(self._values.get(name, True))
 
 
-class _Something:
-    """A value of which only one thing is known: whether it is the one that makes a condition true."""
+class _Truth:
+    """A value of which only its truth is known; every comparison gives that truth."""
 
     def __init__(self, true: bool) -> None:
         self._true = true
@@ -176,12 +176,12 @@ class _Something:
     __lt__ = __le__ = __gt__ = __ge__ = _same
 
 
-# ---- the same, in few words
+# ---- a summary of the census
 
 
 @dataclass(frozen=True)
 class SentRun:
-    """A run of releases that agree, and their machine types, oldest first, by how they send it."""
+    """A run of releases that agree; their machine types, oldest first, grouped by how they send it."""
 
     releases: tuple[str, ...]
     machine_types: Mapping[Sent, tuple[str, ...]]

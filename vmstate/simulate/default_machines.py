@@ -18,15 +18,16 @@ from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.instance import Instance
 
-#: What is added to ``-machine`` where QEMU refuses to start as it is: TCG has none of these.
+#: Additions to ``-machine`` if QEMU refuses to start without them: TCG lacks these features.
 _FALLBACKS = ("cap-htm=off", "cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken")
 
 
 @dataclass(frozen=True)
 class DefaultMachine:
-    """A machine that has started and not run: its command line, what QEMU printed, the running instance.
+    """A machine that has started but not run: its command line, QEMU's messages, its instance.
 
-    ``refusal``: what QEMU printed when it refused the command line without the additions to ``-machine``.
+    ``instance`` is None if QEMU refused to start.  ``refusal``: QEMU's messages when it refused the command
+    line without additions to ``-machine``.
     """
 
     command_line: str
@@ -36,9 +37,9 @@ class DefaultMachine:
 
 
 def start(catalogue: Catalogue, release: Release, machine: str, arguments: str = "") -> DefaultMachine:
-    """Start ``-machine MACHINE`` in ``release``, without what TCG does not have if it must be.
+    """Start ``-machine MACHINE`` in ``release``; if QEMU refuses, without the features that TCG lacks.
 
-    ``machine`` may go on with options: ``pseries-7.2,ic-mode=xive -device spapr-vscsi``.  Raises
+    ``machine`` may include more options: ``pseries-7.2,ic-mode=xive -device spapr-vscsi``.  Raises
     ConfigurationError for options that are not modelled.
     """
     kind, *more = machine.split(None, 1)
@@ -71,7 +72,7 @@ def _with_defaults(machine: Machine) -> Machine:
 class SectionName:
     """The names of a section in a stream of a default machine.
 
-    ``compat``: the name and instance that streams of old releases have, which a destination takes too.
+    ``compat``: the name and instance in streams of old releases, which a destination accepts too.
     """
 
     command_line: str
@@ -85,7 +86,7 @@ class SectionName:
     sent: bool
 
     def as_json(self) -> dict[str, object]:
-        """Return the names for programs."""
+        """Return the names as a JSON object."""
         return dict(vars(self))
 
 
@@ -118,7 +119,7 @@ def registered(
 ) -> Iterator[tuple[int | None, Device | LiveDevice]]:
     """Yield the devices of a machine with their section ids; the configuration, not a section, has none.
 
-    Of the hundreds of hotplug connectors, one of each kind is among them if ``name`` asks, without an id.
+    Of the hundreds of hotplug connectors, one of each kind is included, without an id, if ``name`` is theirs.
     """
     if machine.instance is None:
         return
@@ -135,7 +136,7 @@ def registered(
                 yield None, found
 
 
-#: Devices that every machine has on its own, or that need more than a name to be plugged.
+#: Sections of devices that every machine has, or that need more than a name to be plugged.
 _SECTIONS = {
     "spapr-vty": "spapr_vty",
     "spapr-nvram": "spapr_nvram",
@@ -150,7 +151,7 @@ _DISK = "-drive if=none,id=d,file=null-co://,format=raw -device virtio-blk-pci,d
 
 
 def option(driver: str) -> str:
-    """Return the options that plug a device: itself, and the bus or the disk that it needs."""
+    """Return the options that plug a device: the device itself, and the bus or disk that it needs."""
     if driver == "virtio-blk-pci":
         return f"-nodefaults {_DISK}"
     bus = "-device nec-usb-xhci " if driver.startswith("usb-") else ""
@@ -158,7 +159,7 @@ def option(driver: str) -> str:
 
 
 def sections_of_drivers(catalogue: Catalogue, release: Release) -> dict[str, str]:
-    """Return the section that each driver of ``-device`` sends, of the drivers that ``release`` has."""
+    """Return the section that each driver of ``-device`` in ``release`` sends, by driver."""
     machine = catalogue.binary(release).default_type
     known = {*_names(catalogue, release, machine, "-nodefaults")}
     found = dict(_SECTIONS)

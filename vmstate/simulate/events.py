@@ -1,4 +1,4 @@
-"""What may happen to a running guest before it is migrated: hw/ppc/spapr.c ``spapr_machine_reset``."""
+"""Events of a running guest before its migration: hw/ppc/spapr.c ``spapr_machine_reset``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from vmstate.errors import ConfigurationError
 from vmstate.pseries.rules.compat_register import processors, set_compat_all, store_compat
 from vmstate.simulate.instance import Instance
 
-#: From 2.10 a reset goes back to the mode of the command line; before, the negotiated one stayed.
+#: From 2.10 on a reset restores the mode of the command line; before, the negotiated one stayed.
 _RESETS_MODE = History(False, ("2.10", True))
 
 
-def happen(instance: Instance, event: str) -> None:
-    """Let an event happen: ``reset``.  Raises ConfigurationError for one that is not known.
+def apply_event(instance: Instance, event: str) -> None:
+    """Apply an event: ``reset``.  Raises ConfigurationError for an unknown one.
 
-    What QEMU prints goes to the console; if it exits over it, the instance has ended: no more happens.
+    QEMU's messages go to the instance's console.  Once QEMU has exited, events have no effect.
     """
     known = _EVENTS.get(event)
     if known is None:
@@ -26,7 +26,7 @@ def happen(instance: Instance, event: str) -> None:
 
 
 def reset(instance: Instance) -> None:
-    """The guest reboots: every device as after a reset, no guest yet; what was negotiated is forgotten."""
+    """Reset every device, as when the guest reboots; the guest and what it negotiated are gone."""
     boot = next(iter(processors(instance.machine)))
     mode = boot.compat_pvr
     if _RESETS_MODE.at(instance.release):

@@ -1,7 +1,7 @@
-"""What a line that QEMU printed means, which check prints it, in which releases, and what to do.
+"""Explanations of the lines that QEMU prints: the check, its releases, the meaning, and advice.
 
-The loader's own lines come from the table of messages; those of machines, capabilities and devices, and all
-meanings, stand in ``explanations.toml``.  A line is matched whole, after the program's name.
+The loader's own lines come from its diagnostics; those of machines, capabilities and devices, and all
+meanings, are in ``explanations.toml``.  A pattern must match the whole line after the program's name.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Explanation:
     span: Span = ALWAYS
 
     def releases(self) -> str:
-        """The releases that print it, in words."""
+        """Return the releases that print it, in words."""
         since, until = _newest(self.span.since), _newest(self.span.until)
         if since and until:
             return f"QEMU {since} up to, not including, {until}"
@@ -47,7 +47,7 @@ class Explanation:
         return f"QEMU before {until}" if until else "every release covered here (2.9 to 11.1)"
 
     def as_json(self) -> dict[str, str]:
-        """The explanation as a JSON object."""
+        """Return the explanation as a JSON object."""
         return {
             "rule": self.rule,
             "place": self.place,
@@ -65,9 +65,9 @@ def _newest(points: Points | None) -> str | None:
 
 
 def explain_line(line: str) -> list[Explanation]:
-    """All explanations of one line of stderr, most specific first; empty if we do not know it.
+    """Return the explanations of a line of stderr, most specific first; empty if it is unknown.
 
-    A chained line of newer releases is taken apart: of its parts, the last is what happened first.
+    Of a chained line of newer releases, the last known part is explained: it is the original error.
     """
     match = _PREFIX.match(line.strip())
     text = match[1] if match else line
@@ -81,7 +81,7 @@ def explain_line(line: str) -> list[Explanation]:
 
 @cache
 def explanations() -> tuple[Explanation, ...]:
-    """Every kind of line that is explained: the listed ones, then the loader's."""
+    """Return every kind of line that is explained: the listed ones, then the loader's."""
     data = tomllib.loads(files("vmstate.simulate").joinpath("explanations.toml").read_text("utf-8"))
     return (*_listed(data), *_loader(data["loader"]), *_computed(data))
 
@@ -94,21 +94,21 @@ def _listed(data: dict[str, Any]) -> Iterator[Explanation]:
 
 def _computed(data: dict[str, Any]) -> Iterator[Explanation]:
     for row in data["computed"]:
-        said = data["loader"][row["kind"]]
+        texts = data["loader"][row["kind"]]
         place = "migration/vmstate.c"
         yield Explanation(
-            _words(row["kind"]), row["pattern"], place, said["meaning"], said["advice"], Span(CHAINED)
+            _rule_id(row["kind"]), row["pattern"], place, texts["meaning"], texts["advice"], Span(CHAINED)
         )
 
 
-def _loader(said: dict[str, dict[str, str]]) -> Iterator[Explanation]:
+def _loader(texts: dict[str, dict[str, str]]) -> Iterator[Explanation]:
     for kind in _kinds():
         history = kind.says
-        meaning, advice = said[kind.__name__]["meaning"], said[kind.__name__]["advice"]
+        meaning, advice = texts[kind.__name__]["meaning"], texts[kind.__name__]["advice"]
         steps = [(None, history.first), *history.changes]
         for (since, saying), following in zip(steps, [*steps[1:], (None, None)], strict=True):
             if saying is None or not _PLACEHOLDER.sub("", saying.text):
-                continue  # nothing said, or a text that is put together elsewhere
+                continue  # no text, or one that is built elsewhere
             span = Span(since, following[0])
             yield Explanation(kind.rule(), _pattern(saying.text), _place(kind), meaning, advice, span)
 
@@ -122,7 +122,7 @@ def _kinds() -> Iterator[type[Diagnostic]]:
                     yield kind
 
 
-def _words(name: str) -> str:
+def _rule_id(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
 

@@ -1,8 +1,8 @@
-"""A guest that boots on a running instance: what it leaves in the devices, and so in the stream.
+"""A guest that boots on a running instance: the state that it leaves in the devices, and so in the stream.
 
-Of what a guest does, that is modelled which decides whether a stream loads, and which subsections it has:
-CAS, the choice of translation and interrupts, the registers that these set, and the areas that Linux
-registers.  Addresses are the guest's choice; those here are of the right form, no more.
+Only the actions that decide whether a stream loads, and which subsections it has, are modelled: CAS, the
+choice of translation and interrupts, the registers that these set, and the areas that Linux registers.  A
+real guest chooses its own addresses; those here only have the right form.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from vmstate.simulate.migration import Side, configuration, load, send
 LPCR_ILE, LPCR_AIL_3 = 1 << 25, 3 << 23
 LPCR_HR, LPCR_UPRT, LPCR_GTSE = 1 << 20, 1 << 22, 1 << 10
 
-#: patb_entry: the guest uses radix; Linux makes a table of 16 MiB, aligned to its size.
+#: The size in patb_entry of a radix guest: Linux makes a table of 16 MiB, aligned to its size.
 PROCESS_TABLE_SHIFT = 24
 
 _HASH_PROCESS_TABLE = 0
-#: H_REGISTER_PROC_TBL forgot host radix at first.
+#: At first H_REGISTER_PROC_TBL did not set host radix.
 _RADIX_LPCR = History(LPCR_UPRT, ("4.0", LPCR_UPRT | LPCR_HR))
 _FWNMI = History(False, ("5.0", True))
 
 
 def boot(instance: Instance, guest: str | Guest) -> Negotiated:
-    """Let a guest boot: it calls, and, unless QEMU ended, goes on as Linux does.
+    """Boot a guest: it makes its CAS call and, unless that ended QEMU, continues as Linux does.
 
-    What QEMU prints goes to the instance's console.  Raises ConfigurationError for a guest of no known name.
+    QEMU's messages go to the instance's console.  Raises ConfigurationError for an unknown guest.
     """
     chosen = named(guest) if isinstance(guest, str) else guest
     outcome = call_cas(instance, chosen.call(platform_support(instance.machine)))
@@ -58,10 +58,10 @@ def boot(instance: Instance, guest: str | Guest) -> Negotiated:
 
 
 def migrate_guest(source: Side, destination: Side, guest: str | Guest, *, trace: bool = False) -> Verdict:
-    """A migration of a guest that has booted on the source.
+    """Migrate a guest that has booted on the source.
 
-    Where QEMU ends as the guest boots, the source is refused.  Raises ConfigurationError for a command line
-    that we do not model, or a guest of no known name.
+    If QEMU ends while the guest boots, the source is refused.  Raises ConfigurationError for a command line
+    that is not modelled, or an unknown guest.
     """
     chosen = named(guest) if isinstance(guest, str) else guest
     to_side = configuration(destination)
@@ -76,7 +76,7 @@ def _booted(instance: Instance, guest: Guest) -> None:
 
 
 def call_cas(instance: Instance, call: ArchitectureCall) -> Negotiated:
-    """Let the guest make this call, and do nothing else."""
+    """Make this CAS call for a guest, and nothing else."""
     machine = instance.machine
     outcome = negotiate(machine, call)
     machine.say(*outcome.messages)
@@ -114,7 +114,7 @@ def _run(machine: Machine, outcome: Negotiated) -> None:
 
 
 def _lpcr(machine: Machine, outcome: Negotiated) -> int:
-    """As after reset of the boot processor, with what Linux sets by H_SET_MODE and H_REGISTER_PROC_TBL."""
+    """Return the boot processor's LPCR after Linux has called H_SET_MODE and H_REGISTER_PROC_TBL."""
     isa = machine.cpu.family.isa
     large_decrementer = bool(machine.level("large-decr"))
     value = reset.lpcr(isa, machine.release, boot=True, large_decrementer=large_decrementer)
@@ -129,10 +129,10 @@ def _lpcr(machine: Machine, outcome: Negotiated) -> int:
 
 
 def process_table(ram_size: int) -> int:
-    """``patb_entry`` of a radix guest with so much memory.
+    """Return ``patb_entry`` of a radix guest with this many bytes of memory.
 
-    That it is radix (bit 63) and the size (the lowest bits: log2 of the bytes, less 12) are Linux's; the
-    address is where its allocator found room, a multiple of the size near the top of memory.
+    The radix bit (63) and the size (the lowest bits: log2 of the bytes, less 12) are Linux's; the address is
+    where its allocator found room, a multiple of the size near the top of memory.
     """
     size = 1 << PROCESS_TABLE_SHIFT
     return PATE1_GR | max(size, (ram_size - 2 * size) // size * size) | PROCESS_TABLE_SHIFT - 12

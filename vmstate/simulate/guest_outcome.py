@@ -1,8 +1,8 @@
-"""What becomes of a guest on the KVM that it runs on: whether it goes on, in another mode, or not at all.
+"""The fate of a guest under KVM after a boot or a migration: it runs, runs in another mode, or crashes.
 
-This is about kernels and hardware, not about QEMU: a guest may crash after a migration that QEMU accepted.
-Read in Linux (arch/powerpc: prom_init.c, mm/init_64.c, platforms/pseries/setup.c, kvm/book3s_hv_nested.c)
-and in the threads; never run on KVM.
+Kernels and hardware decide this, not QEMU: a guest may crash after a migration that QEMU accepted.  Derived
+from Linux (arch/powerpc: prom_init.c, mm/init_64.c, platforms/pseries/setup.c, kvm/book3s_hv_nested.c) and
+from the threads; never run on KVM.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from vmstate.simulate.instance import Instance
 
 RUNS = "runs"
 WITHOUT_CAS = "runs, but its CAS call failed"
-ON_HASH = "runs with a hash table, though it could have radix"
+ON_HASH = "runs with a hash table, though it could use radix"
 NO_INVALIDATION = "panics: Radix support requires either GTSE or RPT_INVALIDATE"
-NOT_RADIX = "crashes: it has a hash table, and KVM is told that it is radix"
+NOT_RADIX = "crashes: it has a hash table, but QEMU configures KVM for radix"
 TLBIE = "crashes: it uses tlbie, which is privileged where the LPCR has GTSE off"
 
 
 def guest_after(source: Instance | None, destination: Instance) -> str:
-    """What becomes of the guest that booted on ``source`` and now is on ``destination`` (maybe the same)."""
+    """Return the fate of a guest that booted on ``source`` and is now on ``destination`` (or the same)."""
     if destination.ended:
         return f"is gone: QEMU exits: {destination.machine.printed[-1]}"
     booted = source.negotiated if source is not None else None
@@ -35,9 +35,9 @@ def guest_after(source: Instance | None, destination: Instance) -> str:
 
 
 def _translation(source: Instance, destination: Instance) -> str | None:
-    """Whether a radix guest's way to invalidate translations works: by tlbie, or by H_RPT_INVALIDATE.
+    """Return how a radix guest fails to invalidate translations, by tlbie or H_RPT_INVALIDATE, or None.
 
-    Which of them it takes it decides as it boots, by what was negotiated then.
+    The guest chooses one of the two as it boots, by the options that it negotiated then.
     """
     spapr = next(destination.machine.registered(Spapr))
     booted = source.negotiated
@@ -48,22 +48,22 @@ def _translation(source: Instance, destination: Instance) -> str | None:
     host = destination.machine.host
     if not spapr.ov5_cas.bitmap >> Ov5.MMU_RADIX_GTSE & 1:
         return None if source.machine.level("rpt-invalidate") else NO_INVALIDATION
-    # A KVM that itself runs in a guest cannot give its guests another GTSE than it has.
+    # A KVM that itself runs in a guest cannot give its guests a GTSE that differs from its own.
     return TLBIE if host is not None and host.level and not host.lpcr_gtse else None
 
 
 def _lost(source: Instance | None, destination: Instance) -> str | None:
-    """Whether the mode that was negotiated did not arrive: before 2.10 it was not in the stream."""
+    """Return the outcome if the negotiated mode was lost, or None: before 2.10 streams did not have it."""
     if source is None or source.guest is None:
         return None
     mode = int(processors(source.machine)[0].compat_pvr)
     if not mode or processors(destination.machine)[0].compat_pvr:
         return None
-    return f"runs without its compat mode {_name(source, mode)}: the destination was not told"
+    return f"runs without its compat mode {_name(source, mode)}: the stream does not have it"
 
 
 def _mode(destination: Instance) -> str:
-    """Whether KVM runs the guest in the mode that QEMU takes it to be in."""
+    """Return how the guest runs: KVM may not run it in the mode that QEMU assumes."""
     real = destination.machine.kvm_compat.mode
     wanted = int(processors(destination.machine)[0].compat_pvr)
     if real is None or real == wanted:
@@ -71,7 +71,7 @@ def _mode(destination: Instance) -> str:
     if not real:
         return f"runs without its compat mode {_name(destination, wanted)}: {_why(destination)}"
     if not wanted:
-        return f"runs in compat mode {_name(destination, real)}, which QEMU takes to be off"
+        return f"runs in compat mode {_name(destination, real)}, which QEMU assumes to be off"
     return f"runs in compat mode {_name(destination, real)} instead of {_name(destination, wanted)}"
 
 
@@ -90,8 +90,8 @@ def _why(destination: Instance) -> str:
     if host is not None and host.compat_register == "ignored":
         return "KVM ignores the register"
     if not written:
-        return "KVM was not told"
-    return "KVM refused it" if written[-1].failed else "KVM was told another"
+        return "QEMU did not set it in KVM"
+    return "KVM refused it" if written[-1].failed else "QEMU set another in KVM"
 
 
 def _name(instance: Instance, pvr: int) -> str:

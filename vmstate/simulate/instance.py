@@ -1,4 +1,4 @@
-"""A QEMU process: a machine, its devices as registered, a stream saved or loaded."""
+"""A QEMU process: a machine and its registered devices, which can save or load a stream."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from vmstate.savevm.verdict import Outcome, Verdict
 
 
 class Instance:
-    """One QEMU process, whose ``machine`` is its own.
+    """One QEMU process, with its own ``machine``.
 
-    ``guest``: the guest that booted, ``negotiated``: what its call led to; ``ended``: QEMU has exited since.
+    ``guest``: the guest that booted; ``negotiated``: the result of its CAS call; ``ended``: QEMU has exited.
     """
 
     def __init__(self, built: Machine, *, trace: bool = False) -> None:
@@ -79,7 +79,7 @@ class Instance:
         return saver.run().join()
 
     def load(self, data: memoryview) -> Verdict:
-        """Load a stream; the verdict's messages are those of the loading only."""
+        """Load a stream; the verdict's messages are those of the load only."""
         machine, configuration = self.machine, self.configuration
         cur = Cursor(data, judge=True)
         cur.diagnostics = machine.diagnostics
@@ -107,7 +107,7 @@ class Instance:
         )
 
     def _connector(self, idstr: str, instance_id: int) -> Described | None:
-        """Return a connector that a stream names; it is made when asked for, as few streams name any."""
+        """Return the connector that a stream names; it is made on demand, as few streams name any."""
         key = idstr, instance_id
         found = self.connectors.get(key) or connector(self.machine, idstr, instance_id)
         if found is not None and key not in self.connectors:

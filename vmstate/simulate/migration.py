@@ -1,4 +1,4 @@
-"""A migration from a command line to a command line, and a stream to a command line."""
+"""Migrations from one command line to another, and loads of a stream by a command line."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Side = str | Configuration
 
 
 def configuration(side: Side) -> Configuration:
-    """A command line, read; one that is read already is returned as it is.  Raises ConfigurationError."""
+    """Return a side's Configuration, parsed if it is text.  Raises ConfigurationError."""
     return parse(side) if isinstance(side, str) else side
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What a source sent: the stream, or None and the check that says why not; and what it printed."""
+    """The result of a source: its stream, or None and the check that failed; and its messages."""
 
     stream: bytes | None
     messages: list[str]
@@ -33,22 +33,22 @@ class Sent:
 
 @dataclass(frozen=True)
 class Received:
-    """What a destination made of a stream; ``instance`` is None if it did not start."""
+    """The result of a destination; ``instance`` is None if it did not start."""
 
     verdict: Verdict
     instance: Instance | None = None
 
 
 def send(source: Side, before: Callable[[Instance], None] | None = None) -> Sent:
-    """Start a source, let ``before`` happen to it, and let it save.
+    """Start a source, call ``before`` with it, and save its stream.
 
-    Raises ConfigurationError for a command line that we do not model.
+    Raises ConfigurationError for a command line that is not modelled.
     """
     return sent_by(build(configuration(source)), before)
 
 
 def sent_by(start: Start, before: Callable[[Instance], None] | None = None) -> Sent:
-    """What a source sends that was started already; the machine itself stays as it is."""
+    """Save the stream of a source that was started already; the machine itself is not changed."""
     said = list(start.messages)
     if start.machine is None:
         return Sent(None, said, _refusal("source", start))
@@ -68,10 +68,10 @@ def sent_by(start: Start, before: Callable[[Instance], None] | None = None) -> S
 
 
 def take_snapshot(source: Side) -> Sent:
-    """Start a source and let it save a snapshot (savevm): one pass after the other until all is done.
+    """Start a source and save a snapshot (savevm), pass after pass until everything is saved.
 
-    Its device state is what a migration sends.  Raises ConfigurationError for a command line that we do not
-    model.
+    The device state is the same as in a migration.  Raises ConfigurationError for a command line that is not
+    modelled.
     """
     sent = send(source)
     if sent.instance is None:
@@ -85,15 +85,15 @@ def take_snapshot(source: Side) -> Sent:
 
 
 def receive(stream: bytes | memoryview, destination: Side, *, trace: bool = False) -> Received:
-    """Start a destination and let it load a stream.
+    """Start a destination and load a stream.
 
-    Raises ConfigurationError for a command line that we do not model.
+    Raises ConfigurationError for a command line that is not modelled.
     """
     return received_by(stream, build(configuration(destination)), trace=trace)
 
 
 def received_by(stream: bytes | memoryview, start: Start, *, trace: bool = False) -> Received:
-    """What a destination that was started already makes of a stream; the machine itself stays as it is."""
+    """Load a stream at a destination that was started already; the machine itself is not changed."""
     said = list(start.messages)
     if start.machine is None:
         refusal = _refusal("destination", start)
@@ -104,9 +104,9 @@ def received_by(stream: bytes | memoryview, start: Start, *, trace: bool = False
 
 
 def migrate(source: Side, destination: Side, *, trace: bool = False) -> Verdict:
-    """Build both, let the source save, let the destination load.
+    """Start both sides, save at the source and load at the destination.
 
-    Raises ConfigurationError for a command line that we do not model.
+    Raises ConfigurationError for a command line that is not modelled.
     """
     to_side = configuration(destination)
     sent = send(source)
@@ -116,10 +116,10 @@ def migrate(source: Side, destination: Side, *, trace: bool = False) -> Verdict:
 
 
 def save(source: Side) -> bytes:
-    """The stream that a source sends.
+    """Return the stream that a source sends.
 
-    Raises ConfigurationError for a command line that we do not model, SaveRefused if QEMU would not start,
-    or would end before it has sent anything that can be loaded.
+    Raises ConfigurationError for a command line that is not modelled, SaveRefused if QEMU would not start, or
+    would end before it has sent anything that can be loaded.
     """
     start = build(configuration(source))
     if start.machine is None:
@@ -131,7 +131,7 @@ def save(source: Side) -> bytes:
 
 
 class SaveRefused(Exception):
-    """The source does not start, or ends when it should save: ``messages`` are its stderr lines."""
+    """The source does not start, or ends when it should save; ``messages`` are its stderr lines."""
 
     def __init__(self, messages: list[str]) -> None:
         super().__init__("; ".join(messages))
@@ -139,9 +139,9 @@ class SaveRefused(Exception):
 
 
 def load(stream: bytes | memoryview, destination: Side, *, trace: bool = False) -> Verdict:
-    """Let a destination load a stream, simulated or captured.
+    """Load a stream, simulated or captured, at a destination.
 
-    Raises ConfigurationError for a command line that we do not model.
+    Raises ConfigurationError for a command line that is not modelled.
     """
     return receive(stream, destination, trace=trace).verdict
 

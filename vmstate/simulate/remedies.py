@@ -1,4 +1,4 @@
-"""What would make a migration work: one change on one side, each proved by another simulated run.
+"""Remedies for a migration: single changes on one side, each proved by another simulated run.
 
 Changes are tried smallest first: a capability, the compat limit, the interrupt mode, the processor, the
 topology and memory, the machine type, the release.
@@ -18,7 +18,7 @@ from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.migration import Side, configuration, migrate
 
 Judge = Callable[[Configuration, Configuration], Verdict]
-ENOUGH = 6  # proved remedies are found fast, but nobody reads dozens
+ENOUGH = 6  # proving one is fast, but nobody reads dozens
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Remedy:
     warnings: list[str]
 
     def as_json(self) -> dict[str, object]:
-        """The remedy as a JSON object."""
+        """Return the remedy as a JSON object."""
         return {
             "side": self.side,
             "change": self.change,
@@ -46,11 +46,11 @@ class Remedy:
 def remedies(
     source: Side, destination: Side, *, enough: int = ENOUGH, judge: Judge = migrate
 ) -> list[Remedy]:
-    """Changes that make ``source`` → ``destination`` accepted, smallest first; empty if none is known.
+    """Return changes that make ``source`` → ``destination`` accepted, smallest first; empty if none is known.
 
-    ``judge`` tries one: another than ``migrate`` where a guest has booted.
+    ``judge`` tries a change; it is not ``migrate`` where a guest has booted.
 
-    Raises ConfigurationError for command lines that we do not model.
+    Raises ConfigurationError for command lines that are not modelled.
     """
     sides = configuration(source), configuration(destination)
     found: list[Remedy] = []
@@ -75,7 +75,7 @@ def _try(source: Configuration, destination: Configuration, judge: Judge) -> Ver
 
 @dataclass(frozen=True)
 class Half:
-    """One side as it is to be changed: its command line and machine, and the other side's."""
+    """The side to change: its command line and machine, and the other side's."""
 
     side: str
     config: Configuration
@@ -126,7 +126,7 @@ def _capabilities(half: Half) -> Changes:
 
 
 def level_text(cap: CapabilityAt, level: int) -> str:
-    """A capability's level as one writes it on the command line."""
+    """Return a capability's level as the command line has it."""
     if cap.kind is Kind.BOOL:
         return "on" if level else "off"
     if cap.kind is Kind.PAGE_SIZE:
@@ -191,18 +191,18 @@ def _machine_properties(config: Configuration) -> list[tuple[str, str]]:
 
 
 def with_option(config: Configuration, name: str, value: str) -> Configuration:
-    """The command line with ``-name value`` in place of any ``-name`` that it has."""
+    """Return the command line with ``-name value`` in place of any ``-name``."""
     kept = tuple(o for o in config.options if o.name != name)
     return replace(config, options=(*kept, Option(name, value, f"-{name} {value}")))
 
 
 def with_property(config: Configuration, key: str, value: str) -> Configuration:
-    """The command line with a machine property set; ``type`` is the machine type itself."""
+    """Return the command line with a machine property set; ``type`` is the machine type itself."""
     return _edited(config, key, value)
 
 
 def without_property(config: Configuration, key: str) -> Configuration:
-    """The command line without a machine property."""
+    """Return the command line without a machine property."""
     return _edited(config, key, None)
 
 

@@ -11,15 +11,17 @@ from vmstate.pseries.cas.client_architecture import ArchitectureCall, PvrEntry
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest, kernel, read_kernel, shipped_kernels
 from vmstate.pseries.cas.linux import LINUX_SHOWN
-from vmstate.pseries.tables.option_vector_bits import (
+from vmstate.pseries.tables.option_vectors import (
     VECTOR_5,
+    Ov5,
     bitmap_of,
     bits_of_bitmap,
     bits_of_bytes,
     bytes_of_bits,
+    from_wire,
+    to_wire,
     vector_bit,
 )
-from vmstate.pseries.tables.option_vectors import Ov5, from_wire, to_wire
 
 WORDS = st.integers(0, 0xFFFFFFFF)
 END = PvrEntry(0xFFFFFFFE, 0x0F000001)

@@ -18,7 +18,7 @@ from vmstate.pseries.cas.negotiation import NO_XICS, platform_support
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import configuration, parse
 from vmstate.pseries.tables.compat import LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
-from vmstate.pseries.tables.option_vector_bits import bitmap_of, bits_of_bitmap
+from vmstate.pseries.tables.option_vectors import bitmap_of, bits_of_bitmap
 from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.guest import boot, call_cas, migrate_guest
 from vmstate.simulate.instance import Instance

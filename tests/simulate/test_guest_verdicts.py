@@ -12,8 +12,7 @@ from vmstate.pseries.cas.guests import guest
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import parse
 from vmstate.pseries.tables.compat import LOGICAL_2_07, LOGICAL_3_00
-from vmstate.pseries.tables.option_vector_bits import bytes_of_bits
-from vmstate.pseries.tables.option_vectors import Ov5
+from vmstate.pseries.tables.option_vectors import Ov5, bytes_of_bits
 from vmstate.simulate.guest import boot, call_cas
 from vmstate.simulate.instance import Instance
 

@@ -13,8 +13,7 @@ from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability, Kind
 from vmstate.pseries.tables.compat import COMPAT_MODES
 from vmstate.pseries.tables.cpu_models import CPU_MODELS
-from vmstate.pseries.tables.option_vector_bits import VECTOR_5, bits_of_bitmap, vector_bit
-from vmstate.pseries.tables.option_vectors import BITS
+from vmstate.pseries.tables.option_vectors import BITS, VECTOR_5, bits_of_bitmap, vector_bit
 from vmstate.pseries.tables.releases import NEWEST
 from vmstate.tree.meanings import Flags, Meanings, Names, Part, Words
 

@@ -31,7 +31,10 @@ def migrations(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterat
 
 
 def loads(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterator[dict[str, object]]:
-    """Judge loads, one per line: ``{"stream": PATH, "destination": …}``; a stream may be wrapped."""
+    """Judge loads, one per line: ``{"stream": PATH, "destination": …}``.
+
+    Streams may be wrapped or compressed.
+    """
     parsed = _Parsed(catalogue)
 
     def judge(row: dict[str, Any]) -> Verdict:

@@ -25,8 +25,7 @@ from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.rules.compat_register import negotiate_compat
 from vmstate.pseries.rules.interrupts import falls_back
-from vmstate.pseries.tables.option_vector_bits import bitmap_of
-from vmstate.pseries.tables.option_vectors import Ov5
+from vmstate.pseries.tables.option_vectors import Ov5, bitmap_of
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import Side, configuration, load, send

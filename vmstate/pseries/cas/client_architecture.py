@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.tables.option_vector_bits import bits_of_bytes
+from vmstate.pseries.tables.option_vectors import bits_of_bytes
 
 _ALL = 0xFFFFFFFF
 _MOST_PVRS = 512  # cas_check_pvr gives up then

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vmstate.pseries.cas.client_architecture import ArchitectureCall, PvrEntry
-from vmstate.pseries.tables.option_vector_bits import bits_of_bytes, bytes_of_bits
-from vmstate.pseries.tables.option_vectors import Ov5
+from vmstate.pseries.tables.option_vectors import Ov5, bits_of_bytes, bytes_of_bits
 
 #: Bytes of vector 5 on which a machine and a guest must agree, and the two bits of 23 and 24 that matter.
 XIVE_BYTE, MMU_BYTE, RADIX_BYTE = 23, 24, 26

@@ -14,7 +14,7 @@ from vmstate.describe.history import ALWAYS, History, Release, Span
 from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.pseries.cas.client_architecture import PvrEntry
 from vmstate.pseries.cas.guest_kernels import GuestKernel
-from vmstate.pseries.tables.option_vector_bits import VECTOR_5, bytes_of_bits
+from vmstate.pseries.tables.option_vectors import VECTOR_5, bytes_of_bits
 
 OLDEST, NEWEST = Release.parse("3.10"), Release.parse("7.3")
 #: Versions to name as examples: those between which something changed.

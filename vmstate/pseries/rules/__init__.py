@@ -1,4 +1,4 @@
-"""What a pseries machine does with its facts: rules, each as QEMU has it, which a proposal may replace."""
+"""Rules of a pseries machine, as in QEMU; a proposal may replace each of them."""
 
 from __future__ import annotations
 

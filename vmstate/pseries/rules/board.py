@@ -1,4 +1,4 @@
-"""Small rules of the machine's board and of its hooks, each as QEMU has it; a proposal may replace them."""
+"""Small rules of the machine's board and its hooks, as in QEMU; a proposal may replace each of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PVR_OF_THE_HOST = History(False, ("2.10", True))
 
 
 def dummy_presenters(machine: Machine) -> int:
-    """How many ``icp/server`` entries that only receive stand ready for machine types up to 2.9.
+    """Return the number of dummy ``icp/server`` entries, which only receive (machine types up to 2.9).
 
     hw/ppc/spapr.c ``spapr_init_cpus`` (``xics_system_init`` before 2.12): one for each server number.
     """
@@ -25,16 +25,16 @@ def dummy_presenters(machine: Machine) -> int:
 
 
 def presenter_replaces_dummy(machine: Machine) -> bool:
-    """Whether a processor's presenter takes the place of its dummy as it is registered (8.2 on).
+    """Return True if a processor's presenter replaces its dummy when it is registered (8.2 on).
 
-    hw/intc/xics.c ``icp_realize``: else both are there for a moment, under the same name and instance.
+    hw/intc/xics.c ``icp_realize``: otherwise both exist for a moment, with the same name and instance.
     """
     del machine
     return True
 
 
 def table_instance(machine: Machine, liobn: int, number: int) -> int:
-    """The instance of a ``spapr_iommu``, the ``number``-th that is made: its logical bus number.
+    """Return the instance of the ``number``-th ``spapr_iommu``: its logical bus number.
 
     hw/ppc/spapr_iommu.c ``spapr_tce_table_realize``.
     """
@@ -43,7 +43,7 @@ def table_instance(machine: Machine, liobn: int, number: int) -> int:
 
 
 def starts_radix(machine: Machine) -> bool:
-    """Whether a guest starts without a hash table: KVM begins in radix mode where it can.
+    """Return True if a guest starts without a hash table: KVM begins in radix mode where it can.
 
     hw/ppc/spapr.c ``spapr_machine_reset``.
     """
@@ -54,7 +54,7 @@ def starts_radix(machine: Machine) -> bool:
 
 
 def process_table_refusal(machine: Machine, entry: int) -> str | None:
-    """What a destination says if its KVM cannot have the process table that came; None if it can.
+    """Return a destination's message if its KVM cannot use the incoming process table; None if it can.
 
     hw/ppc/spapr.c ``spapr_post_load``, ``kvmppc_configure_v3_mmu``; TCG is not asked.
     """
@@ -65,7 +65,7 @@ def process_table_refusal(machine: Machine, entry: int) -> str | None:
 
 
 def pvr_after_load(machine: Machine, incoming: int, own: int) -> int:
-    """The PVR that a processor goes on with: KVM HV takes none but the host's own.
+    """Return the PVR that a processor has after a load: KVM HV accepts only the host's own.
 
     target/ppc/machine.c ``cpu_post_load``, ``kvmppc_pvr_workaround_required``.
     """
@@ -75,12 +75,12 @@ def pvr_after_load(machine: Machine, incoming: int, own: int) -> int:
 
 
 def htab_pass_ends(machine: Machine) -> bool:
-    """Whether a pass over a hash table that there is not says that it is done (``htab_save_iterate``)."""
+    """Return True if a pass over a missing hash table reports that it is done (``htab_save_iterate``)."""
     del machine
     return True
 
 
 def sends_zero_pages(machine: Machine) -> bool:
-    """Whether a page of zeros is sent at all (migration/ram.c, ``ram_save_block``)."""
+    """Return True if pages of zeros are sent at all (migration/ram.c, ``ram_save_block``)."""
     del machine
     return True

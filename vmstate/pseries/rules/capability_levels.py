@@ -1,4 +1,4 @@
-"""Which levels a machine starts with, which of them its stream carries, and what a destination makes of them.
+"""Capability levels: those of a machine at its start, those in its stream, and a destination's comparison.
 
 hw/ppc/spapr_caps.c: ``default_caps_with_cpu``, the ``needed`` hooks, ``spapr_caps_post_migration``.
 """
@@ -13,12 +13,12 @@ from vmstate.pseries.tables.accelerators import Host
 from vmstate.pseries.tables.capabilities import CapabilityAt, Kind, LevelCheck
 from vmstate.pseries.tables.capability_apply import PAGE_SIZE_ASKED
 
-#: Everything up to 16 GiB: what machine types to 2.12 allow where the host does not limit page sizes.
+#: Pages up to 16 GiB: the level of machine types to 2.12 where the host does not limit page sizes.
 ANY_PAGE = 34
 
 
 def default_levels(machine: Machine) -> dict[str, int]:
-    """``default_caps_with_cpu``: the machine type's levels, less what the processor cannot have."""
+    """Return the machine type's levels, less those that the processor cannot have (default_caps_with_cpu)."""
     levels = {}
     page = limiting_page(machine.host, machine.release)
     for capability in machine.capabilities:
@@ -32,28 +32,28 @@ def default_levels(machine: Machine) -> dict[str, int]:
 
 
 def given_levels(machine: Machine, levels: dict[str, int]) -> dict[str, int]:
-    """What counts as set on the command line: what ``cap-`` options set, and nothing else."""
+    """Return the levels that count as set on the command line: those of ``cap-`` options only."""
     del machine
     return levels
 
 
 def effective_levels(machine: Machine, defaults: dict[str, int], given: dict[str, int]) -> dict[str, int]:
-    """``spapr_caps_init``: the defaults, and on top what was given."""
+    """Return the default levels, overridden by the given ones (``spapr_caps_init``)."""
     del machine
     return {**defaults, **given}
 
 
 def limiting_page(host: Host | None, release: Release) -> int | None:
-    """The size in bytes of the host page that limits a hash guest's pages; None where nothing does."""
+    """Return the size in bytes of the host page that limits a hash guest's pages; None: no limit."""
     if host is None or not host.needs_contiguous_pages:
         return None
     return PAGE_SIZE_ASKED.at(release)(host.page_sizes)
 
 
 def is_sent(machine: Machine, capability: CapabilityAt) -> bool:
-    """The ``needed`` hook: whether the capability's subsection is in a source's stream.
+    """Return True if a source's stream has the capability's subsection (the ``needed`` hook).
 
-    A condition of its own (``migrate_needed``) binds weaker than the usual one, and so replaces it.
+    A separate condition (``migrate_needed``) is weaker than the usual one, and so replaces it.
     """
     if not capability.migrated:
         return False
@@ -64,10 +64,10 @@ def is_sent(machine: Machine, capability: CapabilityAt) -> bool:
 
 
 def post_migration(machine: Machine, incoming: Sequence[int]) -> list[LevelCheck]:
-    """``spapr_caps_post_migration``: every capability compared, in index order.
+    """Compare every capability, in index order (``spapr_caps_post_migration``).
 
-    ``incoming`` starts as the destination's defaults (pre_load) and has the levels that came in the stream.
-    The load fails if any check fails; all are made, and told, first.
+    ``incoming`` starts as the destination's defaults (pre_load); levels in the stream replace them.  The load
+    fails if any check fails, after all are made and reported.
     """
     own = machine.effective_levels
     return [LevelCheck(c.name, incoming[c.index], own[c.index]) for c in machine.capabilities]

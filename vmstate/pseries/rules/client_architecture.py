@@ -20,7 +20,7 @@ _HPT_RESIZE = History(False, ("2.10", True))
 
 
 def offers_radix(machine: Machine) -> bool:
-    """Whether a guest may use radix translation: TCG or KVM can, and the processor."""
+    """Return True if a guest may use radix translation: TCG or KVM, and the processor, can do it."""
     host, release = machine.host, machine.release
     if host is not None and not host.radix:
         return False
@@ -29,21 +29,21 @@ def offers_radix(machine: Machine) -> bool:
 
 
 def offers_gtse(machine: Machine) -> bool:
-    """Whether option vector 5 lets a guest with radix translation use tlbie: wherever there is radix."""
+    """Return True if option vector 5 lets a radix guest use tlbie: always, if radix is offered."""
     return offers_radix(machine)
 
 
 def tells_gtse(machine: Machine) -> bool:
-    """Whether the device tree says so: byte 26 of ``ibm,arch-vec-5-platform-support`` always does.
+    """Return True if the device tree offers tlbie in ``ibm,arch-vec-5-platform-support``, byte 26: always.
 
-    hw/ppc/spapr.c ``spapr_dt_ov5_platform_support``.  It is what a guest goes by when it asks.
+    hw/ppc/spapr.c ``spapr_dt_ov5_platform_support``.  The guest's CAS call depends on it.
     """
     del machine
     return True
 
 
 def offered(machine: Machine) -> set[Ov5]:
-    """Option vector 5 as the machine offers it (``spapr_machine_init``)."""
+    """Return option vector 5 as the machine offers it (``spapr_machine_init``)."""
     flags, release = machine.flags, machine.release
     gtse = machine.rules.offers_gtse(machine)
     conditions = (

@@ -1,4 +1,4 @@
-"""Which interrupt controllers a machine has, and whether KVM can play them.
+"""The interrupt controllers of a machine, and their emulation in KVM.
 
 hw/ppc/spapr_irq.c ``spapr_irq_init``, ``spapr_irq_check``, ``spapr_irq_init_kvm``; hw/intc/xics_kvm.c,
 hw/intc/spapr_xive_kvm.c.
@@ -14,7 +14,7 @@ from vmstate.pseries.tables.compat import LOGICAL_3_00
 
 
 def interrupt_mode(machine: Machine, levels: Mapping[str, int]) -> str:
-    """As asked or as the type has it (4.0 on): without POWER9, dual becomes XICS.
+    """Return the mode of the option or the machine type (4.0 on); without POWER9, dual becomes XICS.
 
     Raises Refused for XIVE alone without POWER9.
     """
@@ -29,12 +29,12 @@ def interrupt_mode(machine: Machine, levels: Mapping[str, int]) -> str:
 
 NO_XICS = "KVM and IRQ_XICS capability must be present for in-kernel XICS"
 NO_XIVE = "IRQ_XIVE capability must be present for KVM"
-#: Before, the kernel's was made with the machine, and XIVE had none.
+#: Before, the kernel's controller was created with the machine, and XIVE had none.
 _MADE_WHEN_USED = Span("4.1")
 
 
 def unavailable(machine: Machine, controller: str) -> str | None:
-    """What KVM lacks to play ``controller`` (xics, xive); None if it can, is not to, or there is no KVM."""
+    """Return what KVM lacks to emulate ``controller`` (xics, xive); None if it can, or is not used for it."""
     host = machine.host
     if host is None or machine.kernel_irqchip == "off" or not _MADE_WHEN_USED.covers(machine.release):
         return None
@@ -44,7 +44,7 @@ def unavailable(machine: Machine, controller: str) -> str | None:
 
 
 def falls_back(machine: Machine, controller: str) -> tuple[str, ...]:
-    """The lines that say that QEMU plays ``controller`` itself, as a guest begins to use it."""
+    """Return QEMU's lines, when a guest begins to use ``controller``, if QEMU must emulate it itself."""
     lacks = unavailable(machine, controller)
     if lacks is None:
         return ()

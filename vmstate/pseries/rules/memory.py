@@ -1,4 +1,4 @@
-"""How large a guest's hash page table and its real mode area are (hw/ppc/spapr.c)."""
+"""The sizes of a guest's hash page table and real mode area (hw/ppc/spapr.c)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from vmstate.describe.history import Release, reached
 
 _SMALLEST, _LARGEST = 18, 46
 
-#: What the one special segment of real mode reaches.
+#: The reach of the one special segment of real mode.
 _REAL_MODE_LIMIT = 1 << 40
-#: Since then there is always a NUMA node, and the real mode area is a power of two within the first.
+#: Since this release there is always a NUMA node, and the area is a power of two within the first.
 _NODE_SINCE = "4.2"
 
 
@@ -21,7 +21,7 @@ def hash_table_shift(ram_size: int) -> int:
 
 
 def real_mode_size(ram_size: int, type_limit: int, release: Release) -> int:
-    """Return the real mode area's bytes (``spapr_rma_size``): what a guest reaches before it translates.
+    """Return the bytes of the real mode area, which a guest reaches untranslated (``spapr_rma_size``).
 
     ``type_limit``: the machine type's, 0 for none.
     """

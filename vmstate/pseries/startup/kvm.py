@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vmstate.describe.history import History
 from vmstate.pseries.machine import Refused
-from vmstate.pseries.rules.compat_register import new_register, tell_kvm
+from vmstate.pseries.rules.compat_register import new_register, write_register
 from vmstate.pseries.rules.interrupts import NO_XICS, falls_back, unavailable
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.tables.accelerators import Host
@@ -117,7 +117,7 @@ def apply_compat(start: Startup) -> None:
     register = start.machine.kvm_compat = new_register(start.machine)
     refusal = start.machine.compat_table.refusal(start.machine.cpu, pvr)
     for _ in range(start.machine.topology.cpus):
-        refusal = refusal or tell_kvm(start.machine, register, 0, pvr)
+        refusal = refusal or write_register(start.machine, register, 0, pvr)
     if refusal is not None:
         raise Refused(refusal)
 

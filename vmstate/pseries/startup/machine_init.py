@@ -21,7 +21,7 @@ from vmstate.pseries.startup.machine_and_cpu import check_core_type, parse_cpu_l
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.vio import lay_out_board
 from vmstate.pseries.tables.accelerators import QTEST
-from vmstate.pseries.tables.capability_apply import ACCELERATORS_SAY, Applying, CapabilityRefused
+from vmstate.pseries.tables.capability_apply import ACCELERATOR_RULES, Applying, CapabilityRefused
 from vmstate.pseries.tables.compat import LOGICAL_2_07
 
 _MIB = 1 << 20
@@ -241,7 +241,7 @@ def apply_capabilities(start: Startup) -> None:
         levels=start.machine.levels_by_name(),
     )
     for capability, level in zip(start.machine.capabilities, start.machine.effective_levels, strict=True):
-        if start.machine.accelerator is QTEST and capability.apply in ACCELERATORS_SAY:
+        if start.machine.accelerator is QTEST and capability.apply in ACCELERATOR_RULES:
             continue
         try:
             capability.apply(applying, level)

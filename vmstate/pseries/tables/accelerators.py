@@ -1,6 +1,6 @@
-"""What runs the guest: TCG, or KVM on a host whose processor and kernel decide what a guest may have.
+"""Accelerators: TCG, or KVM on a host whose processor and kernel limit what a guest may have.
 
-A host is a small TOML file; those that come with the package are in ``fixtures/hosts``, by their names.
+A host is a small TOML file; those that come with the package are in ``fixtures/hosts``, by name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from vmstate.errors import ConfigurationError
 from vmstate.shipped import shipped
 
-#: What a flavour, a handler of the compat register, and a kernel's answer about GTSE may be called.
+#: The values of keys that allow only a few.
 _CHOICES = {
     "flavour": ("hv", "pr", "none"),
     "compat_register": ("handled", "ignored", "absent"),
@@ -26,23 +26,23 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class Host:
-    """A KVM host as QEMU sees it: what its processor is and what the kernel answers (target/ppc/kvm.c).
+    """A KVM host as QEMU sees it: its processor, and its kernel's answers (target/ppc/kvm.c).
 
     ``family`` and ``pvr`` are its processor; ``flavour`` is ``hv``, ``pr``, or ``none`` where there is no
     /dev/kvm.  ``level``: where this KVM runs: 0 on the machine itself, 1 in a guest of that, 2 in a guest of
     the guest.
 
-    Levels are what the kernel reports of its protections (``ibs`` 16: not needed at all); a kernel without
-    that ioctl reports 0.  Capabilities are those of ``kvm_arch_init``: ``radix`` and ``hash_v3`` what the MMU
-    of a guest may be, ``irq_xics`` and ``xive`` the interrupt controllers that the kernel can play,
-    ``xics_reconnects`` whether it can make the first anew after it was taken away.
+    ``cfpc``, ``sbbc``, ``ibs``, ``ccf_assist``: levels of protection that the kernel reports (``ibs`` 16: not
+    needed at all); a kernel without that ioctl reports 0.  Capabilities are those of ``kvm_arch_init``:
+    ``radix`` and ``hash_v3``: the MMU modes of a guest; ``irq_xics`` and ``xive``: the interrupt controllers
+    that the kernel can emulate; ``xics_reconnects``: it can create XICS again after it was removed.
 
     ``compat_register``: KVM_REG_PPC_ARCH_COMPAT is handled, ignored (the ioctl succeeds and does nothing),
-    or absent (it fails).  ``lpcr_gtse``: the bit in the LPCR that this kernel itself runs with, and that its
-    guests get.  ``gtse_capability``: what it knows of KVM_CAP_PPC_GTSE.
+    or absent (it fails).  ``lpcr_gtse``: the bit in the LPCR of this kernel, and of its guests.
+    ``gtse_capability``: the form of KVM_CAP_PPC_GTSE that it has.
 
-    ``page_sizes`` are those of the memory behind the guest's RAM, in bytes; ``smt_modes`` the VSMT modes
-    that the kernel accepts (empty: it cannot change the mode), ``smt_threads`` the mode it starts with.
+    ``page_sizes``: those of the memory behind the guest's RAM, in bytes; ``smt_modes``: the VSMT modes that
+    the kernel accepts (empty: it cannot change the mode); ``smt_threads``: the mode that it starts with.
     """
 
     name: str
@@ -76,19 +76,19 @@ class Host:
 
     @property
     def needs_contiguous_pages(self) -> bool:
-        """Whether a hash guest's pages must be backed by host pages as large (KVM HV: real page sizes)."""
+        """True if a hash guest's pages must be backed by host pages as large (KVM HV: real page sizes)."""
         return self.flavour == "hv"
 
     @property
     def can_resize_hpt(self) -> bool:
-        """``kvmppc_check_papr_resize_hpt``: KVM PR leaves the table to QEMU, which can."""
+        """True if the hash table can be resized (kvmppc_check_papr_resize_hpt); for KVM PR, QEMU does it."""
         return self.resize_hpt or self.flavour == "pr"
 
     @property
     def gtse_answer(self) -> int:
-        """What the ioctl says for KVM_CAP_PPC_GTSE: 0 where it is unknown.
+        """The ioctl's answer for KVM_CAP_PPC_GTSE; 0 if the kernel does not know it.
 
-        As posted: 1 or 0.  As redesigned: never 0; which numbers was not said, these are ours.
+        As posted: 1 or 0.  As redesigned: never 0; the thread names no numbers, so these are our own.
         """
         if self.gtse_capability == "absent":
             return 0
@@ -97,7 +97,7 @@ class Host:
         return GTSE_ON if self.lpcr_gtse else GTSE_OFF
 
 
-#: Answers of a kernel with the redesigned capability; 1 is what it says as posted, too, where it is on.
+#: Answers of a kernel with the redesigned capability; as posted, 1 also means on.
 GTSE_ON, GTSE_OFF = 1, 2
 
 
@@ -106,7 +106,7 @@ _SHIPPED = shipped("hosts")
 
 
 def read_host(path: str | Path) -> Host:
-    """A host from a TOML file.  Raises ConfigurationError for a file that is none, naming the key."""
+    """Read a host from a TOML file.  Raises ConfigurationError for an invalid file, naming the key."""
     file = Path(path)
     try:
         declared = tomllib.loads(file.read_text("utf-8"))
@@ -116,7 +116,7 @@ def read_host(path: str | Path) -> Host:
 
 
 def host_from(name: str, declared: Mapping[str, object]) -> Host:
-    """A host as declared; raises ConfigurationError for a key that no host has, or one that is missing."""
+    """Return a host as declared.  Raises ConfigurationError for an unknown, missing or invalid key."""
     unknown = sorted(set(declared) - set(_FIELDS))
     missing = sorted({"family", "pvr"} - set(declared))
     if unknown or missing:
@@ -132,19 +132,19 @@ def host_from(name: str, declared: Mapping[str, object]) -> Host:
 
 
 def shipped_hosts() -> tuple[str, ...]:
-    """The names of the hosts that come with the package."""
+    """Return the names of the hosts that come with the package."""
     return tuple(sorted(file.stem for file in _SHIPPED.glob("*.toml")))
 
 
 @cache
 def shipped_host(name: str) -> Host | None:
-    """The host of that name that comes with the package, or None."""
+    """Return the host of that name that comes with the package, or None."""
     return read_host(_SHIPPED / f"{name}.toml") if name in shipped_hosts() else None
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """``tcg``, ``kvm`` with its host, or ``qtest``, QEMU's own for its tests, which runs no guest."""
+    """``tcg``, ``kvm`` with its host, or ``qtest``, which QEMU's own tests use, and which runs no guest."""
 
     name: str
     host: Host | None = field(default=None)

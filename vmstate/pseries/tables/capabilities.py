@@ -1,7 +1,7 @@
-"""The capability table of pseries machines: names, levels, subsections, defaults, what checks a level.
+"""The capability table of pseries machines: names, levels, subsections, defaults, checks.
 
 ``capability_table`` of hw/ppc/spapr_caps.c and the class defaults of hw/ppc/spapr.c.  A later level
-is a superset of all earlier ones.  What ``apply`` does is in capability_rules.py.
+is a superset of all earlier ones.  The ``apply`` functions are in capability_apply.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Kind(Enum):
     PAGE_SIZE = "int"
 
 
-#: Whether a machine's stream carries a capability.
+#: Returns True if a machine's stream carries a capability.
 MigrateNeeded = Callable[[OfType], bool]
 
 
@@ -40,8 +40,8 @@ class Capability:
 
     ``default`` is the level of the newest machine type.  ``needs``: the mode (logical PVR) that the
     processor must be able to run, else the default is 0.  ``migrated``: the releases whose streams carry it;
-    ``migrate_needed``: the condition for that, where it has one of its own; it gets the machine.
-    ``after``: the one that it follows in the table; it is the last if this is empty.
+    ``migrate_needed``: the condition for that, called with the machine, if it is not the usual one.
+    ``after``: the capability that it follows in the table; empty: it is the last.
     """
 
     name: str
@@ -81,7 +81,7 @@ class CapabilityAt:
 
 
 def capability_at(capability: Capability, index: int, release: Release) -> CapabilityAt:
-    """``capability`` as ``release`` has it."""
+    """Return ``capability`` as ``release`` has it."""
     return CapabilityAt(
         index=index,
         name=capability.name,
@@ -99,7 +99,7 @@ def capability_at(capability: Capability, index: int, release: Release) -> Capab
 
 @dataclass(frozen=True, slots=True)
 class LevelCheck:
-    """One comparison after migration: the level that came (or was assumed) and the destination's own."""
+    """One comparison after migration: the incoming (or assumed) level and the destination's own."""
 
     name: str
     incoming: int
@@ -107,7 +107,7 @@ class LevelCheck:
 
     @property
     def message(self) -> str | None:
-        """What the destination prints (a warning is marked as one), or None if the levels are equal."""
+        """The destination's line (a warning is marked as one), or None if the levels are equal."""
         if self.incoming == self.own:
             return None
         higher = self.incoming > self.own
@@ -119,7 +119,7 @@ class LevelCheck:
 
     @property
     def fails(self) -> bool:
-        """Whether this alone makes the load fail (-EINVAL)."""
+        """True if this alone makes the load fail (-EINVAL)."""
         return self.incoming > self.own
 
 
@@ -153,7 +153,7 @@ CAPABILITIES: tuple[Capability, ...] = (
         Kind.STRING,
         _TRISTATE,
         _TRISTATE_HELP,
-        # 2.11 has no such reduction; 2.12 asked for POWER9, which left POWER8 without.
+        # 2.11 never reduces the level; 2.12 required POWER9, which left POWER8 without protection.
         needs=History(0, ("2.12", LOGICAL_3_00), ("3.0", LOGICAL_2_07)),
         apply=rules.safe_cache,
     ),

@@ -1,6 +1,6 @@
-"""What each capability demands of the processor and the accelerator: hw/ppc/spapr_caps.c ``cap_*_apply``.
+"""The requirements of each capability: hw/ppc/spapr_caps.c ``cap_*_apply``.
 
-A rule gets the level in force and either accepts it, warns, or refuses; it is asked at every reset.
+A rule gets the effective level, and accepts it, warns, or refuses; QEMU calls it at every reset.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vmstate.pseries.tables.machine_class import ClassFlags
 
 
 class CapabilityRefused(Exception):
-    """A level that cannot be had; ``lines`` are what QEMU prints before it exits."""
+    """A level that is not available; QEMU prints ``lines`` and exits."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__(*lines)
@@ -25,9 +25,9 @@ class CapabilityRefused(Exception):
 
 @dataclass
 class Applying:
-    """What a rule may look at: the machine as far as it is decided, and where its warnings go.
+    """The input of a rule: the machine as far as it is decided, and a function for warnings.
 
-    ``levels``: all those in force, by a capability's name without ``cap-``.
+    ``levels``: all effective levels, by a capability's name without ``cap-``.
     """
 
     release: Release
@@ -42,11 +42,11 @@ class Applying:
     nested_api: str | None = None
 
     def can_run(self, pvr: int) -> bool:
-        """Whether the processor can run mode ``pvr`` under the machine's limit."""
+        """Return True if the processor can run mode ``pvr`` under the machine's limit."""
         return self.compat.check(self.cpu, pvr, 0, self.max_compat)
 
     def refuse(self, message: str, option: str) -> None:
-        """Refuse with advice to append ``option``, in the form that this release gives advice."""
+        """Refuse, with the advice to append ``option`` in the wording of this release."""
         raise CapabilityRefused(*_ADVICE.at(self.release)(message, option))
 
 
@@ -67,7 +67,7 @@ _ADVICE: History[Callable[[str, str], tuple[str, ...]]] = History(
 )
 _TCG = History("tcg", ("5.2", "TCG"))
 _KVM = History("kvm", ("5.2", "KVM"))
-#: Until 4.0 TCG refused what it cannot give; then it warned.
+#: Before 4.0 TCG refuses what it cannot give; since then it warns.
 _TCG_WARNS = History(False, ("4.0", True))
 _CCF_TCG_WARNS = History(False, ("5.0", True))
 _TRISTATE = ("broken", "workaround", "fixed")
@@ -75,12 +75,12 @@ _IBS = ("broken", "workaround", "fixed-ibs", "fixed-ccd", "fixed-na")
 
 
 def accept(at: Applying, level: int) -> None:
-    """No demands."""
+    """Accept any level."""
     del at, level
 
 
 def htm(at: Applying, level: int) -> None:
-    """Transactional memory: never under TCG; under KVM if it says so."""
+    """Check transactional memory, which TCG never has and KVM has if the host does."""
     if not level:
         return
     if at.host is None:
@@ -90,9 +90,9 @@ def htm(at: Applying, level: int) -> None:
 
 
 def vsx(at: Applying, level: int) -> None:
-    """Vector-scalar instructions: the first processor must have them.
+    """Check vector-scalar instructions, which the first processor must have.
 
-    Without even Altivec QEMU fails an assertion.
+    If it does not even have Altivec, QEMU fails an assertion.
     """
     if not level:
         return
@@ -103,13 +103,13 @@ def vsx(at: Applying, level: int) -> None:
 
 
 def dfp(at: Applying, level: int) -> None:
-    """Decimal floating point: the first processor must have it."""
+    """Check decimal floating point, which the first processor must have."""
     if level and not at.cpu.family.dfp:
         at.refuse("DFP support not available", "cap-dfp=off")
 
 
 def _protection(at: Applying, level: int, what: str, option: str, names: tuple[str, ...], host: int) -> None:
-    """The three protections against speculation differ in name only."""
+    """Check a protection against speculation; the three differ in name only."""
     if not level:
         return
     if at.host is None:
@@ -129,25 +129,25 @@ _KVM_NAMES_A_VALUE = History(False, ("2.12", True))
 
 
 def safe_cache(at: Applying, level: int) -> None:
-    """Cache flush on privilege change."""
+    """Check cache flushes on privilege change."""
     host = at.host.cfpc if at.host else 0
     _protection(at, level, "safe cache", "cap-cfpc", _TRISTATE, host)
 
 
 def safe_bounds_check(at: Applying, level: int) -> None:
-    """Speculation barrier bounds checking."""
+    """Check the speculation barrier for bounds checks."""
     host = at.host.sbbc if at.host else 0
     _protection(at, level, "safe bounds check", "cap-sbbc", _TRISTATE, host)
 
 
-#: 2.12 to 3.1 knew the level "workaround" only to refuse it, and wanted the host's very level.
+#: 2.12 to 3.1 always refuse the level "workaround", and require exactly the host's level.
 _WORKAROUND_INVALID = History(False, ("2.12", True), ("4.0", False))
-#: What was made of the kernel's answer (parse_cap_ppc_safe_indirect_branch): which levels were known.
+#: The levels that are known in the kernel's answer (parse_cap_ppc_safe_indirect_branch).
 _IBS_OF_KVM = History(frozenset({2}), ("2.12", frozenset({2, 3})), ("4.0", frozenset({1, 2, 3, 16})))
 
 
 def safe_indirect_branch(at: Applying, level: int) -> None:
-    """Indirect branch speculation."""
+    """Check the protection against indirect branch speculation."""
     host = at.host.ibs if at.host and at.host.ibs in _IBS_OF_KVM.at(at.release) else 0
     if _WORKAROUND_INVALID.at(at.release):
         if level == 1:
@@ -161,12 +161,12 @@ def safe_indirect_branch(at: Applying, level: int) -> None:
     _protection(at, level, "safe indirect branch", "cap-ibs", _IBS, host)
 
 
-#: Of several sizes of backing pages, the largest counted first, then the smallest.
+#: Of several sizes of backing pages, at first the largest counted, later the smallest.
 PAGE_SIZE_ASKED: History[Callable[[Iterable[int]], int]] = History(max, ("4.1", min))
 
 
 def hpt_max_page_size(at: Applying, level: int) -> None:
-    """The largest page of a hash guest, as log2 of its size."""
+    """Check the largest page of a hash guest; ``level`` is log2 of its bytes."""
     if level < 12:
         raise CapabilityRefused("Require at least 4kiB hpt-max-page-size")
     if level < 16:
@@ -191,7 +191,7 @@ _EXCLUSIVE = (
 
 
 def nested_hv(at: Applying, level: int) -> None:
-    """Running guests inside the guest, with the KVM HV interface."""
+    """Check guests inside the guest with the KVM HV interface."""
     if not level:
         return
     off = "cap-nested-hv=off"
@@ -223,7 +223,7 @@ def _nested_hv_under_tcg(at: Applying) -> None:
 
 
 def nested_papr(at: Applying, level: int) -> None:
-    """Running guests inside the guest, with the PAPR interface: TCG only."""
+    """Check guests inside the guest with the PAPR interface: TCG only."""
     if not level:
         return
     if at.host is not None:
@@ -242,7 +242,7 @@ _TRY_POWER9: History[tuple[str, ...]] = History(
 
 
 def large_decrementer(at: Applying, level: int) -> None:
-    """A decrementer wider than 32 bits."""
+    """Check a decrementer wider than 32 bits."""
     if not level:
         return
     if at.host is None:
@@ -257,12 +257,12 @@ def large_decrementer(at: Applying, level: int) -> None:
         at.refuse(f"KVM large decrementer size ({bits}) differs to model ({model})", option)
 
 
-#: The first advice had a dash too many.
+#: At first the advice had an extra dash.
 _LARGE_DECR_OPTION = History("-cap-large-decr=off", ("4.2", "cap-large-decr=off"))
 
 
 def ccf_assist(at: Applying, level: int) -> None:
-    """Flushing the count cache by an instruction."""
+    """Check the instruction that flushes the count cache."""
     if not level:
         return
     message = "Requested count cache flush assist capability level not supported by "
@@ -278,14 +278,14 @@ def ccf_assist(at: Applying, level: int) -> None:
 
 
 def fwnmi(at: Applying, level: int) -> None:
-    """Machine checks handed to the guest."""
+    """Check the delivery of machine checks to the guest."""
     if level and at.host is not None and not at.host.fwnmi:
         message = "Firmware Assisted Non-Maskable Interrupts(FWNMI) not supported by KVM."
         at.refuse(message, "cap-fwnmi=off")
 
 
 def rpt_invalidate(at: Applying, level: int) -> None:
-    """The hypercall H_RPT_INVALIDATE: KVM with radix only."""
+    """Check the hypercall H_RPT_INVALIDATE: KVM with radix only."""
     if not level:
         return
     if at.host is None:
@@ -297,7 +297,7 @@ def rpt_invalidate(at: Applying, level: int) -> None:
 
 
 def ail_mode_3(at: Applying, level: int) -> None:
-    """Interrupts delivered with translation on."""
+    """Check the delivery of interrupts with translation on."""
     if not level:
         return
     if at.host is None:
@@ -308,7 +308,7 @@ def ail_mode_3(at: Applying, level: int) -> None:
 
 
 def dawr1(at: Applying, level: int) -> None:
-    """A second data watchpoint."""
+    """Check a second data watchpoint."""
     if not level:
         return
     if not at.can_run(LOGICAL_3_10):
@@ -317,8 +317,8 @@ def dawr1(at: Applying, level: int) -> None:
         at.refuse("DAWR1 not supported by KVM.", "cap-dawr1=off")
 
 
-#: Those on which TCG or KVM have their say; where neither is (qtest), nobody minds.
-ACCELERATORS_SAY = (
+#: The rules that ask TCG or KVM; they are skipped where neither runs (qtest).
+ACCELERATOR_RULES = (
     htm,
     safe_cache,
     safe_bounds_check,

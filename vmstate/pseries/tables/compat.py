@@ -1,4 +1,4 @@
-"""Compatibility modes: the table, what a processor can run as, and what setting a mode does.
+"""Compatibility modes: the table, the modes of a processor, and the effect of setting one.
 
 Rules of target/ppc/compat.c.  A mode is named by its logical PVR; 0 means raw mode.
 """
@@ -28,8 +28,8 @@ LOGICAL_3_00 = 0x0F000005
 LOGICAL_3_10 = 0x0F000006
 LOGICAL_3_10_P11 = 0x0F000007
 
-#: From here on a mode must not be numerically above the processor's own logical PVR.  Meant to keep
-#: POWER10 from running as POWER11, it also takes power7+ (0x0f100003) from everything but POWER7.
+#: Since this release a mode must not be numerically above the processor's own logical PVR.  The check is
+#: meant to keep POWER10 from running as POWER11; it also limits power7+ (0x0f100003) to POWER7.
 _OWN_PVR_LIMITS_SINCE = "9.2"
 
 
@@ -51,7 +51,7 @@ _FROM_2_07 = ISA_2_07 | _FROM_3_00
 _FROM_2_06 = ISA_2_06 | _FROM_2_07
 _FROM_2_05 = ISA_2_05 | _FROM_2_06
 
-#: Oldest first: the order decides what lies between two modes.
+#: Oldest first: the order decides which modes are between two limits.
 COMPAT_MODES: tuple[CompatMode, ...] = (
     CompatMode("power6", LOGICAL_2_05, _FROM_2_05 | TM_DIS | VSX_DIS, ISA_2_05, 2),
     CompatMode("power7", LOGICAL_2_06, _FROM_2_06 | TM_DIS, ISA_2_06, 4),
@@ -75,13 +75,13 @@ class CompatTable:
         object.__setattr__(self, "index", {mode.pvr: place for place, mode in enumerate(self.modes)})
 
     def by_name(self, name: str) -> CompatMode | None:
-        """The mode of that name (names are compared exactly), or None."""
+        """Return the mode of that name (names are compared exactly), or None."""
         return next((mode for mode in self.modes if mode.name == name), None)
 
     def check(self, cpu: CpuAt, pvr: int, minimum: int = 0, maximum: int = 0) -> bool:
-        """``ppc_check_compat``: whether ``cpu`` can run as ``pvr``, between ``minimum`` and ``maximum``.
+        """Return True if ``cpu`` can run as ``pvr``, between ``minimum`` and ``maximum``.
 
-        The limits are logical PVRs of the table, 0 for none.
+        ``ppc_check_compat``; the limits are logical PVRs of the table, 0 for none.
         """
         place = self.index.get(pvr)
         if place is None:
@@ -93,7 +93,7 @@ class CompatTable:
         return bool(cpu.pcr_supported & self.modes[place].level)
 
     def refusal(self, cpu: CpuAt, pvr: int) -> str | None:
-        """What ``ppc_set_compat`` says when ``cpu`` cannot be put in mode ``pvr``; None when it can."""
+        """Return the message of ``ppc_set_compat`` if ``cpu`` cannot be put in mode ``pvr``, or None."""
         if not pvr:
             return None
         if pvr not in self.index:
@@ -103,11 +103,11 @@ class CompatTable:
         return None
 
     def pcr(self, cpu: CpuAt, pvr: int) -> int:
-        """The PCR that ``cpu`` has in mode ``pvr``, which it must be able to run (``ppc_set_compat``)."""
+        """Return the PCR of ``cpu`` in mode ``pvr``, which it must be able to run (``ppc_set_compat``)."""
         return self.modes[self.index[pvr]].pcr & cpu.family.pcr_mask if pvr else 0
 
 
 def compat_table(modes: Sequence[CompatMode], release: Release) -> CompatTable:
-    """The table that ``release`` has, out of all ``modes``."""
+    """Return the table of ``release``, out of all ``modes``."""
     known = tuple(mode for mode in modes if mode.span.covers(release))
     return CompatTable(known, reached(_OWN_PVR_LIMITS_SINCE, release))

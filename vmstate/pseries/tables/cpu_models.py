@@ -99,7 +99,7 @@ CPU_FAMILIES: tuple[CpuFamily, ...] = (
     ),
 )
 
-#: The plus sign left the names of the types when QOM began to insist on identifiers.
+#: Type names lost the plus sign when QOM began to require identifiers.
 _PLUS_GONE = "9.0"
 
 _UNMAINTAINED = History("", ("10.2", "CPU is unmaintained."))

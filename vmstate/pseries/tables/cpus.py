@@ -1,6 +1,6 @@
-"""Processors: families, models, how a release finds one by name, and which PVRs it takes for its own.
+"""Processors: families, models, and the PVRs that a release accepts for each.
 
-Families carry what QEMU's class has (target/ppc/cpu_init.c), models their PVR (target/ppc/cpu-models.c).
+Families have the values of QEMU's class (target/ppc/cpu_init.c), models their PVR (target/ppc/cpu-models.c).
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ FAMILY_MASK = 0xFFFF0000
 MAJOR_MASK = 0x00000F00
 MINOR_MASK = 0x0000000F
 
-#: A class hook: (PVR of the class, PVR asked about) -> is that PVR one of this class's own?
+#: A class hook: (PVR of the class, another PVR) -> True if the other PVR belongs to the class.
 PvrRule = Callable[[int, int], bool]
 
 
 def same_pvr(own: int, pvr: int) -> bool:
-    """The default hook: nothing but the class's very own PVR."""
+    """Return True for exactly the class's own PVR (the default hook)."""
     return own == pvr
 
 
 def same_base(own: int, pvr: int) -> bool:
-    """The best-match rule of POWER7 and POWER8: the upper half of the PVR is equal."""
+    """Return True if the upper halves are equal: the best-match rule of POWER7 and POWER8."""
     return pvr & FAMILY_MASK == own & FAMILY_MASK
 
 
 def same_major(own: int, pvr: int) -> bool:
-    """The best-match rule of POWER9 (to 8.0), POWER10, POWER11: base and major DD level are equal."""
+    """Return True if base and major DD level are equal: the rule of POWER9 (to 8.0), POWER10, POWER11."""
     return same_base(own, pvr) and pvr & MAJOR_MASK == own & MAJOR_MASK
 
 
 def same_dd2(own: int, pvr: int) -> bool:
-    """The best-match rule of POWER9 from 8.1: DD2.0 and DD2.1 are v2.0, DD2.2 and DD2.3 are v2.2."""
+    """Return True by the rule of POWER9 from 8.1 on: DD2.0 and DD2.1 are v2.0, DD2.2 and DD2.3 are v2.2."""
     if not same_major(own, pvr) or pvr & MAJOR_MASK != 0x200:
         return False
     return own & MINOR_MASK == (0 if pvr & MINOR_MASK < 2 else 2)
 
 
 def among(*bases: int) -> PvrRule:
-    """The rule before 7.2: any PVR of the family, whatever the class."""
+    """Return the rule before 7.2: any PVR of the family matches, whatever the class."""
 
     def rule(own: int, pvr: int) -> bool:
         del own
@@ -63,7 +63,7 @@ def among(*bases: int) -> PvrRule:
 
 @dataclass(frozen=True)
 class CpuFamily:
-    """What all models of a family share.
+    """The values that all models of a family share.
 
     ``pcr_mask`` and ``pcr_supported`` are the class's bits of the PCR; ``logical_pvr`` its own mode (9.2 on).
     ``isa`` is the newest ISA (2.07 as 207) that the instruction flags announce.  ``mmu`` is QEMU's MMU model.
@@ -89,9 +89,9 @@ class CpuFamily:
 class CpuModel:
     """A processor that a pseries machine accepts.
 
-    ``name`` is QEMU's since 2.11 (lower case); ``old_name`` the spelling that 2.9 and 2.10 insist on.
-    ``aliases`` maps a short name to the releases in which it means this model; ``deprecated`` is what a
-    release says of it when it warns that it will go.
+    ``name`` is QEMU's since 2.11 (lower case); ``old_name`` the spelling that 2.9 and 2.10 require.
+    ``aliases`` maps a short name to the releases in which it means this model; ``deprecated`` is the reason
+    in a release's warning that the model will be removed.
     """
 
     name: str | History[str]
@@ -105,7 +105,7 @@ class CpuModel:
 
 @dataclass(frozen=True)
 class CpuAt:
-    """A model as one release has it: its histories resolved, its family's class values beside it."""
+    """A model as one release has it: histories resolved, with the values of its family."""
 
     name: str
     pvr: int
@@ -122,12 +122,12 @@ class CpuAt:
         return f"{self.name}-powerpc64-cpu"
 
     def matches(self, pvr: int) -> bool:
-        """``pvr_match`` of target/ppc/machine.c: whether a PVR is this processor's own or its kin's."""
+        """Return True if a PVR is this processor's own or a relative's (target/ppc/machine.c pvr_match)."""
         return pvr == self.pvr or self.pvr_match(self.pvr, pvr)
 
 
 def cpu_at(model: CpuModel, family: CpuFamily, release: Release) -> CpuAt:
-    """``model`` as ``release`` has it."""
+    """Return ``model`` as ``release`` has it."""
     return CpuAt(
         name=at(model.name, release),
         pvr=at(model.pvr, release),

@@ -1,4 +1,4 @@
-"""When a machine type leaves: which releases offer it, and which warn that it will go.
+"""The lifecycle of machine types: the releases that offer one, and those that warn of its removal.
 
 include/hw/boards.h (``MACHINE_VER_DEPRECATION``, ``MACHINE_VER_DELETION``) and, before that policy,
 ``deprecation_reason`` in hw/ppc/spapr.c.
@@ -14,9 +14,9 @@ from vmstate.pseries.tables.machine_class import MachineType, version_of
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """QEMU's lifecycle of versioned types: deprecated and deleted so many major releases after their own.
+    """QEMU's lifecycle of versioned types: deprecated, then deleted, some major releases after their own.
 
-    ``old_reason`` is what releases from ``old_since`` say of types up to ``old_up_to``.
+    ``old_reason``: the reason that releases from ``old_since`` on give for types up to ``old_up_to``.
     """
 
     deprecated_after: int = 3
@@ -28,14 +28,14 @@ class Lifecycle:
     old_since: str = "9.0"
 
     def offers(self, machine_type: MachineType, release: Release) -> bool:
-        """Whether the program of ``release`` has the type at all."""
+        """Return True if the program of ``release`` has the type."""
         if not machine_type.span.covers(release):
             return False
         deletes = reached(self.deletion_since, release)
         return not (deletes and _expired(machine_type.name, release, self.deleted_after))
 
     def deprecation(self, name: str, release: Release) -> str | None:
-        """Why ``release`` calls the type deprecated; None if it does not."""
+        """Return the reason why ``release`` deprecates the type; None if it does not."""
         if reached(self.deprecation_since, release) and _expired(name, release, self.deprecated_after):
             years = f"machines more than {self.deprecated_after} years old"
             return f"{years} are subject to deletion after {self.deleted_after} years"
@@ -45,6 +45,6 @@ class Lifecycle:
 
 
 def _expired(name: str, release: Release, years: int) -> bool:
-    """A type of version 5.2 is past 6 years from 11.2 on: the same minor number so many majors later."""
+    """Return True from the same minor number ``years`` majors later on: 5.2 reaches 6 years with 11.2."""
     version = version_of(name)
     return (release.major - version.major, release.minor) >= (years, version.minor)

@@ -2,7 +2,7 @@
 
 Rules of hw/ppc/spapr.c (``spapr_machine_*_class_options``) and hw/core/machine.c (``hw_compat_*``).
 A machine type means the same machine in every release that offers it, so the whole chain of
-differences applies in every release; what a release does otherwise is a History at its place.
+differences applies in every release; where releases differ, the value is a History.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ GlobalProperty = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class ClassFlags:
-    """What a machine type switches, with the values that the newest type has.
+    """The settings of a machine type, with the newest type's values.
 
-    Names are QEMU's (SpaprMachineClass and MachineClass) where it has one.  Flags that QEMU dropped with
-    the last type that set them keep the value of the types that are left.
+    Names are QEMU's (SpaprMachineClass and MachineClass) where it has them.  Flags that QEMU dropped with the
+    last type that set them keep the value of the remaining types.
     """
 
     default_cpu: str = "power11_v2.0"
@@ -67,7 +67,7 @@ class ClassFlags:
 
 
 class OfType(Protocol):
-    """A machine, as far as its type decides it."""
+    """The part of a machine that its type decides."""
 
     flags: ClassFlags
 
@@ -96,7 +96,7 @@ class MachineType:
             raise DeclarationError(f"{self.name}: no such class flag: {', '.join(sorted(unknown))}")
 
     def differing(self, difference: Difference) -> MachineType:
-        """The type with another difference to its base on top."""
+        """Return the type with another difference to its base added."""
         return replace(
             self,
             flags={**self.flags, **difference.flags},
@@ -107,7 +107,7 @@ class MachineType:
 
 @dataclass(frozen=True)
 class Difference:
-    """What a newer release adds to how the machine type ``name`` differs from the next newer one."""
+    """A newer release's addition to the differences of machine type ``name`` from the next newer one."""
 
     name: str
     flags: Mapping[str, Any] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class MachineClass:
 
 
 def chain(types: Mapping[str, MachineType], name: str) -> list[MachineType]:
-    """The types that make ``name``, newest first.  Raises DeclarationError for a missing base."""
+    """Return the types that make ``name``, newest first.  Raises DeclarationError for a missing base."""
     links: list[MachineType] = []
     wanted: str | None = name
     while wanted is not None:
@@ -140,7 +140,7 @@ def chain(types: Mapping[str, MachineType], name: str) -> list[MachineType]:
 def machine_class(
     types: Mapping[str, MachineType], name: str, defaults: Mapping[str, int], release: Release
 ) -> MachineClass:
-    """The class of machine type ``name`` in ``release``; ``defaults`` are the newest capability defaults."""
+    """Return the class of type ``name`` in ``release``; ``defaults``: the newest capability defaults."""
     flags = ClassFlags()
     caps = dict(defaults)
     compat: list[GlobalProperty] = []
@@ -153,5 +153,5 @@ def machine_class(
 
 
 def version_of(name: str) -> Release:
-    """The version in a type's name: ``pseries-2.12-sxxm`` is 2.12.0."""
+    """Return the version in a type's name: ``pseries-2.12-sxxm`` is 2.12.0."""
     return Release.parse(name.split("-")[1])

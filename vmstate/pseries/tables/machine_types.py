@@ -9,7 +9,7 @@ _GIB = 1 << 30
 
 _PHB = "spapr-pci-host-bridge"
 
-#: What ``pseries`` and no ``-machine`` mean where it is not the newest type that the release offers.
+#: The type that ``pseries``, or no ``-machine``, means; None: the newest type of the release.
 DEFAULT_TYPE: History[str | None] = History(None, (("2.11.2", "2.12"), "pseries-2.11"), ("2.12", None))
 
 MACHINE_TYPES: tuple[MachineType, ...] = (

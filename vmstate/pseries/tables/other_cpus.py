@@ -58,6 +58,6 @@ _SPANS: dict[str, Span] = {
 
 
 def is_other_cpu(name: str, release: Release) -> bool:
-    """Whether ``release`` knows a processor of that name (lower case) that is not one for pseries."""
+    """Return True if ``release`` knows a processor of that name (lower case) that pseries cannot have."""
     span = _SPANS.get(name)
     return span is not None and span.covers(release)

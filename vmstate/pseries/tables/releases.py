@@ -1,8 +1,7 @@
-"""The QEMU releases that the simulator knows, each line by its newest stable number.
+"""The QEMU releases that the simulator knows, each line by its newest stable release.
 
-A command line names a release to its stable number (``qemu-10.0.2``); ``qemu-10.0`` means the newest of
-that line listed here.  A stable number beyond the newest known one is taken as given: it has every
-change that its line is known to have.
+A command line names a stable release in full (``qemu-10.0.2``); ``qemu-10.0`` means the newest of that line
+listed here.  A stable release newer than that is accepted: it has every known change of its line.
 """
 
 from __future__ import annotations
@@ -49,9 +48,9 @@ NEWEST: tuple[str, ...] = (
 
 @cache
 def parse_number(text: str) -> tuple[Release, bool]:
-    """A release number and whether it names a stable number: ``7.2`` does not, ``7.2.0`` does.
+    """Return a release number, and True if it names a stable release: ``7.2`` does not, ``7.2.0`` does.
 
-    Raises ConfigurationError for anything that is not ``major.minor[.micro[.nano]]``.
+    Raises ConfigurationError for a text that is not ``major.minor[.micro[.nano]]``.
     """
     try:
         return Release.parse(text), text.count(".") >= 2
@@ -60,13 +59,13 @@ def parse_number(text: str) -> tuple[Release, bool]:
 
 
 def resolve(text: str, newest: Iterable[Release]) -> Release:
-    """The release that ``text`` names among lines whose newest numbers are ``newest``.
+    """Return the release that ``text`` names; ``newest``: the newest release of each line.
 
-    Raises ConfigurationError for a line that is not among them, naming those that are.
+    Raises ConfigurationError for an unknown line, naming the known ones.
     """
     number, exact = parse_number(text)
     known = {release.line: release for release in newest}
     if number.line not in known:
         lines = ", ".join(f"{major}.{minor}" for major, minor in sorted(known))
-        raise ConfigurationError(f"QEMU {text} is not a release that we model; known lines: {lines}")
+        raise ConfigurationError(f"QEMU {text} is not modelled; known lines: {lines}")
     return number if exact else known[number.line]

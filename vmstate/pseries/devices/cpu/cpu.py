@@ -35,7 +35,7 @@ from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
 from vmstate.pseries.devices.cpu.reset import power_saving_exits
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.capability_levels import ANY_PAGE
-from vmstate.pseries.rules.compat_register import store_compat, tell_kvm
+from vmstate.pseries.rules.compat_register import store_compat, write_register
 from vmstate.pseries.rules.memory import real_mode_size
 from vmstate.pseries.tables.cpus import CpuAt
 
@@ -439,7 +439,7 @@ def _set_compat(cpu: Cpu) -> int:
     refusal = machine.compat_table.refusal(cpu.model, pvr)
     if refusal is None and machine.host is not None:
         old = 0 if reached(MODE_SET_AFRESH, machine.release) else pvr
-        refusal = tell_kvm(machine, machine.kvm_compat, old, pvr)
+        refusal = write_register(machine, machine.kvm_compat, old, pvr)
     fine = refusal is None
     cpu.compared("ppc_set_compat", "compat_pvr", f"{pvr:#010x}", cpu.model.name, passed=fine)
     if refusal is not None:

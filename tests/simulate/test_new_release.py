@@ -67,8 +67,8 @@ def test_the_capability_is_compared():
     assert up.messages == ["warning: cap-dexcr lower level (0) in incoming stream than on destination (1)"]
 
 
-def test_the_world_without_it_is_as_it_was():
-    with pytest.raises(Exception, match=r"QEMU 11\.2 is not a release"):
+def test_the_catalogue_without_it_is_unchanged():
+    with pytest.raises(Exception, match=r"QEMU 11\.2 is not modelled"):
         parse(machine("11.2", "pseries"))
 
 
@@ -84,10 +84,10 @@ def test_the_command_takes_the_file(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("x = 1\n", "neither DECLARATIONS"), ("1 / 0\n", "ZeroDivisionError")]
+    ("text", "message"), [("x = 1\n", "neither DECLARATIONS"), ("1 / 0\n", "ZeroDivisionError")]
 )
-def test_a_file_that_is_none_is_told(capsys, tmp_path, text, told):
+def test_an_invalid_file_is_reported(capsys, tmp_path, text, message):
     file = tmp_path / "other.py"
     file.write_text(text)
     assert main(["migrate", "--with", str(file), machine("7.2", "pseries"), machine("7.2", "pseries")]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

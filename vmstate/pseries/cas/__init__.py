@@ -1,1 +1,1 @@
-"""Client-architecture-support: a guest's call, what guest kernels ask for, what the machine makes of it."""
+"""Client-architecture-support (CAS): a guest's call, guest kernels' requests, and the machine's answer."""

@@ -1,6 +1,6 @@
-"""Guest kernels: what each tells the machine at CAS, depending on what the machine says that it supports.
+"""Guest kernels: their calls at CAS, depending on the support that the machine announces.
 
-Rules of Linux, arch/powerpc/kernel/prom_init.c; others may be declared as far as they are alike.
+Rules of Linux, arch/powerpc/kernel/prom_init.c; other kernels may be declared if they follow them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Support = Mapping[int, int]
 
 @dataclass(frozen=True)
 class GuestKernel:
-    """One kernel.  ``vectors`` are its option vectors before it has looked at what the machine supports.
+    """One kernel.  ``vectors`` are its option vectors before it has read the machine's support.
 
     ``radix``: it can ask for radix translation; ``radix_needs_gtse``: only where tlbie is allowed.
-    ``xive``: it can ask for XIVE.  ``switches``: the words of its command line that it knows of.
-    ``registers``: it registers its areas (processors', machine checks') with the machine as it boots.
+    ``xive``: it can ask for XIVE.  ``switches``: the words of its command line that it knows.
+    ``registers``: it registers its areas (for processors and machine checks) with the machine as it boots.
     """
 
     name: str
@@ -49,11 +49,14 @@ class Guest:
 
     @property
     def text(self) -> str:
-        """As a person types it."""
+        """The guest as typed on a command line."""
         return " ".join((self.kernel.name, *self.words))
 
-    def says(self, switch: str) -> bool:
-        """Whether its command line has a switch that this kernel knows; ``NAME`` may be given a yes or no."""
+    def has_switch(self, switch: str) -> bool:
+        """Return True if its command line has a switch that this kernel knows: ``NAME``, or ``NAME=VALUE``.
+
+        ``NAME=on`` and the like mean ``NAME``; ``NAME=off`` and the like mean no switch.
+        """
         name, _, wanted = switch.partition("=")
         if name not in self.kernel.switches:
             return False
@@ -63,10 +66,10 @@ class Guest:
         return next(values, "off").lower() not in {"0", "n", "no", "off"}
 
     def call(self, support: Support) -> ArchitectureCall:
-        """What it passes to a machine that supports this (prom_check_platform_support)."""
+        """Return its call to a machine with this support (prom_check_platform_support)."""
         kernel = self.kernel
         asked: set[int] = set()
-        gtse = bool(support.get(RADIX_BYTE, 0) & GTSE) and not self.says("radix_hcall_invalidate=on")
+        gtse = bool(support.get(RADIX_BYTE, 0) & GTSE) and not self.has_switch("radix_hcall_invalidate=on")
         if self._wants_radix(support) and (gtse or not kernel.radix_needs_gtse):
             asked |= {Ov5.MMU_RADIX_300, Ov5.MMU_RADIX_GTSE} if gtse else {Ov5.MMU_RADIX_300}
         if self._wants_xive(support):
@@ -80,10 +83,10 @@ class Guest:
         offered = support.get(MMU_BYTE, NOTHING) & CHOICE
         if not self.kernel.radix or offered == NOTHING:
             return False
-        return offered == ONLY_NEW or not self.says("disable_radix")
+        return offered == ONLY_NEW or not self.has_switch("disable_radix")
 
     def _wants_xive(self, support: Support) -> bool:
         offered = support.get(XIVE_BYTE, NOTHING) & CHOICE
         if not self.kernel.xive:
             return False
-        return offered == ONLY_NEW or (offered == EITHER and not self.says("xive=off"))
+        return offered == ONLY_NEW or (offered == EITHER and not self.has_switch("xive=off"))

@@ -23,14 +23,14 @@ _FOLDER = shipped("kernels")
 
 
 def shipped_kernels() -> tuple[str, ...]:
-    """The names of the kernels that come as files."""
+    """Return the names of the kernels that come as files."""
     return tuple(sorted(file.stem for file in _FOLDER.glob("*.toml")))
 
 
 def read_kernel(path: str | Path) -> GuestKernel:
-    """A kernel from a TOML file: ``pvrs`` as pairs of mask and PVR, ``vectors`` as hexadecimal text.
+    """Read a kernel from a TOML file: ``pvrs`` as pairs of mask and PVR, ``vectors`` as hexadecimal text.
 
-    Raises ConfigurationError for a file that is none, naming the key.
+    Raises ConfigurationError for an invalid file, naming the key.
     """
     file = Path(path)
     try:
@@ -54,14 +54,14 @@ def _kernel(name: str, declared: dict[str, Any]) -> GuestKernel:
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"kernel {name}: {error}") from None
     if not pvrs or not pvrs[-1].ends or any(entry.ends for entry in pvrs[:-1]):
-        raise ConfigurationError(f"kernel {name}: pvrs must end with the one entry outside of its mask")
+        raise ConfigurationError(f"kernel {name}: the last of pvrs, and only that, must exceed its mask")
     if not all(1 <= len(vector) <= 256 for vector in vectors) or len(vectors) < 5:
-        raise ConfigurationError(f"kernel {name}: five vectors at least, of 1 to 256 bytes each")
+        raise ConfigurationError(f"kernel {name}: at least five vectors are needed, of 1 to 256 bytes")
     return GuestKernel(name, pvrs, vectors, switches=switches, **flags)
 
 
 def kernel(name: str) -> GuestKernel:
-    """The kernel of that name.  Raises ConfigurationError naming those that there are."""
+    """Return the kernel of that name.  Raises ConfigurationError, naming the known ones."""
     if name.endswith(".toml"):
         return read_kernel(name)
     if name in shipped_kernels():
@@ -73,7 +73,7 @@ def kernel(name: str) -> GuestKernel:
 
 
 def guest(text: str) -> Guest:
-    """A guest as a person types it.  Raises ConfigurationError."""
+    """Return a guest as typed: ``linux-6.1 disable_radix``.  Raises ConfigurationError."""
     try:
         words = shlex.split(text)
     except ValueError as error:

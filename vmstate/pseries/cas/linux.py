@@ -1,8 +1,8 @@
-"""What each Linux passes at CAS: its table of processors and its option vectors, by version.
+"""Linux's calls at CAS: its table of processors and its option vectors, by version.
 
-arch/powerpc/kernel/prom_init.c ``ibm_architecture_vec``.  Read or taken out of the kernel's image: 3.10, 4.1,
-4.8, 4.9, 5.2, 6.1, 6.12, 7.2, 7.3-rc7; between them as the changes are dated.  Linux numbers its versions as
-QEMU does its releases, so the same History and Span say what came when.
+arch/powerpc/kernel/prom_init.c ``ibm_architecture_vec``.  Read in the source, or extracted from the kernel's
+image: 3.10, 4.1, 4.8, 4.9, 5.2, 6.1, 6.12, 7.2, 7.3-rc7; between them by the dates of the changes.  Linux
+versions have the form of QEMU releases, so History and Span serve for them too.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class _Pvr:
     span: Span = ALWAYS
 
 
-#: In the table's order.  What comes last ends the table and is not looked at, whatever it says: until 7.2
-#: that was "2.04 and earlier", from 7.3 on it is 2.05.
+#: In the table's order.  The last entry ends the table and is never matched: up to 7.2 it is "2.04 and
+#: earlier", from 7.3 on 2.05.
 _PVRS = (
     _Pvr(0xFFFE0000, 0x003A0000),
     _Pvr(_ALL, 0x0F000001, Span("7.3")),
@@ -70,7 +70,7 @@ _PVRS = (
     _Pvr(0xFFFFFFFD, 0x0F000002, Span("7.3")),
 )
 
-#: Architectures: 2.00 to 2.07, then 3.00, 3.1 and 3.2 in a byte of their own.
+#: Architectures: 2.00 to 2.07, then 3.00, 3.1 and 3.2 in a separate byte.
 _VECTOR_1 = History("00ff", ("4.11", "00ff80"), ("5.9", "00ffc0"), ("7.3", "00ffe0"))
 #: Open Firmware: real mode, and how much memory the first area must have, in MiB.
 _FIRST_AREA = History(256, ("4.16", 512), ("6.15", 768))
@@ -89,7 +89,7 @@ _ALWAYS_ASKED = (
     "PFO_HW_842",
     "PFO_HW_ENCR",
 )
-#: Bits of vector 5 that came later; radix and XIVE are asked for where the machine has them.
+#: Bits of vector 5 that came later; radix and XIVE are requested if the machine has them.
 _ASKED_SINCE = {
     "SUB_PROCESSORS": "4.8",
     "HP_EVT": "4.11",
@@ -99,7 +99,7 @@ _ASKED_SINCE = {
     "FORM2_AFFINITY": "5.15",
 }
 _INDEX = {bit.name: bit.index for bit in VECTOR_5.values()}
-#: Bytes of vector 5; before 4.8 that for sub-processors was written three bytes too early.
+#: Bytes of vector 5; before 4.8 the bit for sub-processors was three bytes too early.
 _VECTOR_5_BYTES = History(18, ("4.8", 21), ("4.11", 26))
 _MISPLACED = Span(until="4.8")
 _MISPLACED_BIT = 17 * 8 + 7
@@ -112,16 +112,17 @@ _SWITCHES = (("disable_radix", _RADIX), ("xive", _XIVE), ("radix_hcall_invalidat
 
 @cache
 def linux(version: str) -> GuestKernel:
-    """Linux of that version, as distributions build it for pseries.
+    """Return Linux of that version, as distributions build it for pseries.
 
-    Raises ConfigurationError for a version that is none, or that we know nothing of.
+    Raises ConfigurationError for a malformed or unknown version.
     """
     try:
         release = Release.parse(version)
     except DeclarationError:
-        raise ConfigurationError(f"not a version of Linux: {version!r}; such as 6.1") from None
+        raise ConfigurationError(f"not a version of Linux: {version!r}; an example is 6.1") from None
     if not OLDEST <= release < Release(NEWEST.major, NEWEST.minor + 1):
-        raise ConfigurationError(f"Linux {version}: known are {OLDEST.major}.{OLDEST.minor} to 7.3")
+        known = f"{OLDEST.major}.{OLDEST.minor} to 7.3"
+        raise ConfigurationError(f"Linux {version} is not known; known versions: {known}")
     return GuestKernel(
         name=f"linux-{version}",
         pvrs=tuple(PvrEntry(pvr.mask, pvr.value) for pvr in _PVRS if pvr.span.covers(release)),

@@ -1,4 +1,4 @@
-"""The machine's side of CAS: what it says that it supports, and what it makes of a guest's call.
+"""The machine's side of CAS: the support that it announces, and its answer to a guest's call.
 
 hw/ppc/spapr_hcall.c ``h_client_architecture_support``, ``cas_check_pvr``; hw/ppc/spapr.c
 ``spapr_dt_ov5_platform_support``.
@@ -41,37 +41,37 @@ NO_XICS = (
     " ic-mode=xics or ic-mode=dual"
 )
 
-#: What the C library prints before these (file, line) depends on the build.
+#: The C library's prefix of these lines (file, line) depends on the build.
 NO_VECTOR_AT_ALL = History(
     "spapr_ovec_intersect: assertion failed: (ov2)",
     ("2.10", "spapr_ovec_test: assertion failed: (ov)"),
 )
 NO_SECOND_DAWR = "spapr_dt_pa_features: assertion failed: (pa_size > 66)"
 
-_SAYS_WHAT_IT_SUPPORTS = Span("2.10")
-#: In 2.10 the processor's own MMU was what counted, whatever mode it had to run in.
+_ANNOUNCES_SUPPORT = Span("2.10")
+#: In 2.10 the processor's own MMU decided, whatever its mode.
 _SUPPORT_BY_MODE = Span("2.11")
 _SUPPORTS_XIVE = Span("4.0")
-_PVR_FAILURE_TOLD = Span("2.10")
+_PVR_FAILURE_PRINTED = Span("2.10")
 #: If the mode cannot be set (KVM PR), a guest that knows the processor itself may run without one.
 _RAW_INSTEAD = Span("2.11")
 _VECTORS_MAY_LACK = Span("5.0")
 _MMU_CHOSEN = Span("2.10")
 _INTERRUPTS_CHECKED = Span("4.1")
-#: Before 5.1 the bit for radix was put in as the guest asked, whatever was on offer.
+#: Before 5.1 the bit for radix was set as the guest asked, even if it was not offered.
 _RADIX_AS_ASKED = History(False, ("2.10", True), ("5.1", False))
-#: A change to XIVE needed another device tree, and so a reset, which kept what had been negotiated.
+#: A change to XIVE needed another device tree, and so a reset, which kept the negotiated options.
 _REBOOTS_FOR_XIVE = Span("4.0", "5.0")
 
 
 @dataclass(frozen=True)
 class Negotiated:
-    """What a call led to: the mode, option vector 5 (``spapr->ov5_cas``), translation and interrupts.
+    """The result of a call: the mode, option vector 5 (``spapr->ov5_cas``), translation and interrupts.
 
-    ``compat_pvr`` 0 is raw; ``agreed_pvr`` is the mode that was to be set, which KVM may have refused.
-    ``htab_shift`` is log2 of the hash table's bytes.  ``refused``: the guest is
-    told that it failed, and keeps what there was; ``ended``: QEMU exits.  ``rebooted``: the machine was
-    reset once on the way, and the guest called again.  ``messages`` are stderr lines.
+    ``compat_pvr`` 0 is raw; ``agreed_pvr`` is the mode that was agreed on, which KVM may have refused.
+    ``htab_shift`` is log2 of the hash table's bytes.  ``refused``: the call failed, and the guest keeps its
+    previous state; ``ended``: QEMU exits.  ``rebooted``: the machine was reset once, and the guest called
+    again.  ``messages`` are stderr lines.
     """
 
     compat_pvr: int
@@ -88,8 +88,8 @@ class Negotiated:
 
 
 def platform_support(machine: Machine) -> Support:
-    """``ibm,arch-vec-5-platform-support``; empty where there was no such property."""
-    if not _SAYS_WHAT_IT_SUPPORTS.covers(machine.release):
+    """Return ``ibm,arch-vec-5-platform-support``; empty in releases without that property."""
+    if not _ANNOUNCES_SUPPORT.covers(machine.release):
         return {}
     power9 = machine.can_run(LOGICAL_3_00)
     xive = NOTHING
@@ -111,7 +111,7 @@ def _mmu_support(machine: Machine, power9: bool) -> int:
 
 
 class _Ended(Exception):
-    """QEMU exits, or (``refused``) tells the guest that the call failed."""
+    """QEMU exits or, if ``refused``, returns an error to the guest."""
 
     def __init__(self, *, refused: bool = False) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class _Ended(Exception):
 
 @dataclass
 class _Negotiation:
-    """One call: what the machine has now, changed step by step as QEMU does."""
+    """One call: the machine's state, changed step by step as in QEMU."""
 
     machine: Machine
     call: ArchitectureCall
@@ -154,11 +154,11 @@ class _Negotiation:
         )
 
     def _processor(self) -> None:
-        """``cas_check_pvr``: the newest mode of the guest's table wins over the processor as it is."""
+        """Choose the newest mode in the guest's table, or else the processor itself (``cas_check_pvr``)."""
         machine = self.machine
         raw, best = scan_pvrs(machine, self.call)
         if not best and (not raw or machine.max_compat):
-            if _PVR_FAILURE_TOLD.covers(machine.release):
+            if _PVR_FAILURE_PRINTED.covers(machine.release):
                 self.messages.append(NO_PVR)
             raise _Ended(refused=True)
         self.agreed_pvr = best
@@ -204,7 +204,7 @@ class _Negotiation:
         return self.call.vector(number) or frozenset()
 
     def _table_for_all_memory(self) -> None:
-        """A guest that cannot resize its hash table gets one for all the memory that there may be."""
+        """Give a guest that cannot resize its hash table one for the maximum memory."""
         machine = self.machine
         if machine.resize_hpt == "required":
             self._end(MUST_RESIZE)
@@ -233,7 +233,7 @@ class _Negotiation:
         )
 
     def _device_tree(self) -> None:
-        """The tree is made anew; with cap-dawr1 on, QEMU takes for granted that the mode is 3.00 at least."""
+        """Build the tree again; with cap-dawr1 on, QEMU asserts that the mode is at least 3.00."""
         machine = self.machine
         dawr1 = machine.level("dawr1")
         if dawr1 and not machine.compat_table.check(machine.cpu, LOGICAL_3_00, 0, self.compat_pvr):
@@ -251,10 +251,10 @@ class _Negotiation:
 
 
 def scan_pvrs(machine: Machine, call: ArchitectureCall) -> tuple[bool, int]:
-    """Whether the table has the processor itself, and the best mode in it (0 for none).
+    """Return True if the table has the processor itself, and the best mode in it (0 for none).
 
-    An entry that matches the processor is not looked at as a mode; each mode must be no older than the best
-    one so far, and none may be newer than max-cpu-compat.
+    An entry that matches the processor is not tried as a mode.  A mode must be no older than the best one so
+    far, and no newer than max-cpu-compat.
     """
     raw, best = False, 0
     for entry in call.pvrs:
@@ -268,6 +268,6 @@ def scan_pvrs(machine: Machine, call: ArchitectureCall) -> tuple[bool, int]:
 
 
 def negotiate(machine: Machine, call: ArchitectureCall) -> Negotiated:
-    """What a machine that has just been reset makes of a guest's call."""
+    """Return the answer of a machine that has just been reset to a guest's call."""
     mode = machine.max_compat
     return _Negotiation(machine, call, mode, machine.htab_shift, agreed_pvr=mode).run()

@@ -1,1 +1,1 @@
-"""A QEMU that starts: from a command line to a machine, or to a refusal in QEMU's words."""
+"""The start of QEMU: from a command line to a machine, or to a refusal in QEMU's words."""

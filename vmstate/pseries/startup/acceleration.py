@@ -7,13 +7,13 @@ from vmstate.pseries.machine import Refused
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.tables.accelerators import QTEST, Accelerator, Host
 
-#: From 5.0 -accel may be given several times, and every failure is told.
+#: From 5.0 on -accel may be given several times, and every failure is reported.
 _ACCEL_LIST = History(False, ("5.0", True))
-#: What is said of an accelerator that is no part of the program.
+#: The message for an accelerator that is not part of the program.
 _NOT_BUILT_IN: History[str | None] = History(
     '"{name}" accelerator not found.', ("2.10", None), ("5.0", "{place}invalid accelerator {name}")
 )
-#: KVM went by its display name at first.
+#: At first the message had KVM's display name.
 _KVM_FAILED = History(
     "failed to initialize KVM: {error}", ("5.0", "{place}failed to initialize kvm: {error}")
 )
@@ -24,9 +24,9 @@ _NONE_FOUND = History("No accelerator found!", ("2.10", "-machine accel={names}:
 
 
 def select_accelerator(start: Startup) -> None:
-    """``configure_accelerator``: the first of those asked for that there is; TCG if none is asked for.
+    """Choose the first requested accelerator that works; TCG by default (``configure_accelerator``).
 
-    KVM is part of QEMU if a host was named; it works if that host has it.
+    KVM is part of QEMU if the command line names a host, and works if that host has it.
     """
     wanted = start.accel
     lists = _ACCEL_LIST.at(start.release)
@@ -35,7 +35,7 @@ def select_accelerator(start: Startup) -> None:
     names = [(name, f"{text}: ") for name, text in start.accel_opts]
     if not names:
         names = [(name, "") for name in (wanted or "tcg").split(":")]
-        if lists:  # such a list is looked at as a whole before any is tried
+        if lists:  # the whole list is checked before any is tried
             names.sort(key=lambda name: _is_built_in(start, name[0]))
     failed = False
     for name, place in names:
@@ -65,12 +65,12 @@ def _is_built_in(start: Startup, name: str) -> bool:
     return name == "tcg" or (name == "kvm" and start.configuration.host is not None)
 
 
-#: From 6.0 it may be a module of its own, and mostly is not installed.
+#: Later it may be a separate module, and is usually not installed.
 _QTEST_INSIDE = History(True, ("7.0", False))
 
 
 def _start_kvm(start: Startup, place: str) -> bool:
-    """Start KVM on the host that was named; tells the error if that fails."""
+    """Start KVM on the named host; report the error if that fails."""
     assert start.configuration.host is not None
     error = _kvm_init(start, start.configuration.host, place)
     if error is not None:
@@ -79,7 +79,7 @@ def _start_kvm(start: Startup, place: str) -> bool:
 
 
 def _kvm_init(start: Startup, host: Host, place: str) -> str | None:
-    """/dev/kvm is opened, the kind of KVM chosen, a VM made.  Returns the error, None if all went well."""
+    """Open /dev/kvm, choose the kind of KVM, and create a VM; return the error, or None."""
     irqchip = start.machine.kernel_irqchip
     if irqchip is not None and irqchip not in {"on", "off", "split"}:
         raise Refused(f"Invalid parameter '{irqchip}'")
@@ -102,19 +102,19 @@ def _kvm_init(start: Startup, host: Host, place: str) -> str | None:
     return None
 
 
-#: Errors of starting KVM were printed bare, then reported with the place of the option.
+#: Errors of starting KVM were printed without, and are now with, the place of the option.
 _REPORTED = History(False, ("9.2", True))
 _NO_VM = History(
     "ioctl(KVM_CREATE_VM) failed: 22 Invalid argument",
     ("9.2", "ioctl(KVM_CREATE_VM) failed: Invalid argument"),
 )
 _MODULE_HINT = History(False, ("6.1", True))
-#: HV and PR in capital letters; from 6.0 in any, and auto for either.
+#: HV and PR are in capital letters; from 6.0 on in any case, and auto means either.
 _ANY_CASE = History(False, ("6.0", True))
 
 
 def _kvm_type(start: Startup) -> str | None:
-    """``spapr_kvm_type``: hv, pr or auto; None for another name."""
+    """Return hv, pr or auto; None for another name (``spapr_kvm_type``)."""
     wanted = start.kvm_type
     if wanted is None:
         return "auto"

@@ -36,7 +36,7 @@ Phase = Callable[[Startup], None]
 
 @dataclass(frozen=True)
 class Start:
-    """How starting went: a machine, or none if QEMU refused; what it printed and told KVM either way."""
+    """The result of a start: a machine, or None if QEMU refused; its messages, and its writes to KVM."""
 
     machine: Machine | None
     messages: tuple[str, ...]
@@ -45,7 +45,7 @@ class Start:
 
     @property
     def refused(self) -> bool:
-        """Whether QEMU gave up."""
+        """True if QEMU refused to start."""
         return self.machine is None
 
 
@@ -73,9 +73,9 @@ PHASES: History[tuple[Phase, ...]] = History(
 
 
 def build(configuration: Configuration) -> Start:
-    """Start a QEMU as configured, as far as its first reset.
+    """Start a QEMU as configured, up to its first reset.
 
-    Raises ConfigurationError for what we do not model.
+    Raises ConfigurationError for options that are not modelled.
     """
     binary = configuration.catalogue.binary(configuration.release)
     start = Startup(configuration, binary, binary.machine())
@@ -89,7 +89,7 @@ def build(configuration: Configuration) -> Start:
 
 
 def _settle(machine: Machine) -> None:
-    """What follows from the decisions: the processor's mode, the hash table, the offer at CAS."""
+    """Derive the processor's mode, the hash table's size and the offer at CAS from the decisions."""
     machine.flags = _with_migration_globals(machine.flags, machine.globals)
     machine.compat_pvr = machine.max_compat
     machine.pcr = machine.compat_table.pcr(machine.cpu, machine.max_compat)
@@ -98,7 +98,7 @@ def _settle(machine: Machine) -> None:
 
 
 def _hash_memory(machine: Machine) -> int:
-    """How much memory the hash table is made for: all there may be, unless it can grow (2.10 on)."""
+    """Return the memory that the hash table is made for: the maximum, unless it can grow (2.10 on)."""
     if machine.resize_hpt in {"default", "disabled"}:
         return machine.maxram_size
     return machine.ram_size

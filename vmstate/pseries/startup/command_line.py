@@ -1,9 +1,9 @@
-"""What a person types, taken apart: ``p9-hv: qemu-7.2 -machine pseries-7.2,cap-htm=off -cpu power9``.
+"""The parser of command lines: ``p9-hv: qemu-7.2 -machine pseries-7.2,cap-htm=off -cpu power9``.
 
 The release is in the program's name; a host before it (for KVM) ends with a colon.  ``qemu-4.2+NAME`` is that
-release with the proposal of that name merged (vmstate.proposals).  Options that QEMU has but
-we do not model are an error of ours (ConfigurationError naming the option); one that QEMU does not have is
-QEMU's business, and the simulated start refuses it with QEMU's words.
+release with the proposal of that name merged (vmstate.proposals).  An option that QEMU has but that is not
+modelled raises a ConfigurationError naming it; one that QEMU does not have is refused by the simulated start,
+in QEMU's words.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _QUOTING = re.compile(r"['\"\\]")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: its name without dashes, its argument, and how it was written."""
+    """One option: its name without dashes, its argument, and its text as written."""
 
     name: str
     value: str
@@ -43,17 +43,17 @@ class Configuration:
 
     @property
     def text(self) -> str:
-        """The command line again, with the release to its stable number."""
+        """The command line again, with the stable release in full."""
         host = f"{self.host.name}: " if self.host else ""
         fork = f"+{self.catalogue.fork_name}" if self.catalogue.fork_name else ""
         return f"{host}qemu-{self.release}{fork} " + " ".join(option.text for option in self.options)
 
 
 def parse(text: str, catalogue: Catalogue = CATALOGUE) -> Configuration:
-    """A command line as a Configuration.
+    """Parse a command line.
 
     Raises ConfigurationError for a program that is not ``qemu-RELEASE``, a release, proposal or host that is
-    not in ``catalogue``, and for options that QEMU has but we do not model.
+    not in ``catalogue``, and for options that QEMU has but that are not modelled.
     """
     words = text.split() if not _QUOTING.search(text) else _shell_words(text)
     host: Host | None = None
@@ -76,7 +76,7 @@ def configuration(
     host: Host | None = None,
     catalogue: Catalogue = CATALOGUE,
 ) -> Configuration:
-    """The Configuration of a release and its arguments, as a list; raises what :func:`parse` raises."""
+    """Return the Configuration of a release and a list of arguments.  Raises as :func:`parse` does."""
     known = catalogue.release(release) if isinstance(release, str) else release
     return Configuration(known, tuple(_options(arguments)), host, catalogue)
 

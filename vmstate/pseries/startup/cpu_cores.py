@@ -10,12 +10,12 @@ SUFFIX = "-spapr-cpu-core"
 
 
 def is_core(driver: str) -> bool:
-    """Whether a driver is a core of some processor."""
+    """Return True if a driver is a processor core."""
     return driver.endswith(SUFFIX)
 
 
 def plug_core(start: Startup, place: int, device: DeviceOption) -> None:
-    """``spapr_core_pre_plug``: a core of the machine's own kind, in a place that exists and is free."""
+    """Plug a core of the machine's own type in a place that exists and is free (``spapr_core_pre_plug``)."""
     name = device.driver.removesuffix(SUFFIX)
     known = {cpu.name for cpu in start.binary.cpus.values()} | {start.machine.cpu.name}  # with KVM: host
     if name not in known:

@@ -1,6 +1,6 @@
-"""Devices and their network, as far as starting depends on them: what is unknown, unconnected or unused.
+"""Devices and networks of the command line: the checks of a start.
 
-Which devices the command line has is decided here; what they put in a stream is in vmstate/pseries/devices.
+The sections that devices send are in vmstate/pseries/devices.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vmstate.pseries.startup.cpu_cores import is_core, plug_core
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.vio import plug_vio
 
-#: Classes that are no devices of which a -global sets what the simulator follows: class to properties.
+#: Classes other than devices whose -global options the simulator follows: class to properties.
 GLOBALS: Mapping[str, frozenset[str]] = {
     "migration": frozenset({"send-configuration", "send-section-footer", "store-global-state"}),
 }
@@ -28,7 +28,7 @@ _NO_PEER = History("Warning: {} {} has no peer", ("2.11", "warning: {} {} has no
 def create_devices(start: Startup) -> None:
     """Create the devices of all -device options in order.
 
-    Raises ConfigurationError for one that we do not model.
+    Raises ConfigurationError for one that is not modelled.
     """
     machine = start.machine
     for place, option in enumerate(machine.devices):
@@ -51,7 +51,7 @@ def create_devices(start: Startup) -> None:
 
 
 def _connect(machine: Machine, place: int, nic: DeviceOption, owner: str) -> None:
-    """A network card's ``netdev``: it must be there, and not another card's."""
+    """Connect a network card to its ``netdev``, which must exist and not be another card's."""
     wanted = nic.get("netdev")
     if wanted is None:
         return
@@ -63,19 +63,19 @@ def _connect(machine: Machine, place: int, nic: DeviceOption, owner: str) -> Non
 
 
 def _nics(options: Iterable[DeviceOption]) -> list[DeviceOption]:
-    """The network cards among the options."""
+    """Return the network cards among the options."""
     return [one for one in options if one.driver in drivers() and drivers()[one.driver].netdev_owner]
 
 
 def _check_usb(machine: Machine, place: int, option: DeviceOption) -> None:
-    """A USB device needs a controller before it; by default a machine has one, beside its screen."""
+    """Check that a USB device has a controller before it; a machine has one by default, with its screen."""
     before = (drivers().get(other.driver) for other in machine.devices[:place])
     if not machine.default_devices and not any(one is not None and one.usb_controller for one in before):
         raise Refused(f"{option.text}: No 'usb-bus' bus found for device '{option.driver}'")
 
 
 def check_network(start: Startup) -> None:
-    """``net_check_clients``: hubs without a host or a guest, then ends of a network without another."""
+    """Warn of hubs without a host or a guest, then of network ends without a peer (``net_check_clients``)."""
     if start.machine.default_devices and not start.machine.netdevs:
         return
     nics = _nics(start.machine.devices)
@@ -94,7 +94,7 @@ def check_network(start: Startup) -> None:
 
 
 def _nic_name(start: Startup, nics: list[DeviceOption], place: int) -> str:
-    """A card's name: a VIO device's path, else its model and how many of that came before."""
+    """Return a card's name: a VIO device's path, else its model and the number of earlier ones."""
     nic = nics[place]
     for device in start.machine.vio.devices:
         if device.option is not None and start.machine.devices[device.option] is nic:
@@ -117,7 +117,7 @@ def _check_hub(start: Startup, hub: int, used: Container[str | None]) -> None:
 
 
 def check_modelled(start: Startup) -> None:
-    """A -global of a class that QEMU has and we do not follow is our own error, whatever QEMU says first."""
+    """Raise ConfigurationError for a -global that QEMU has but that is not modelled."""
     for default in start.machine.globals:
         known = _followed(default.driver)
         if known is None:
@@ -129,14 +129,14 @@ def check_modelled(start: Startup) -> None:
 
 
 def check_globals(start: Startup) -> None:
-    """``qdev_prop_check_globals``: a -global of a class that there is not."""
+    """Warn of a -global whose class does not exist (``qdev_prop_check_globals``)."""
     for default in start.machine.globals:
         if not default.own and _followed(default.driver) is None and not _is_class(start, default):
             start.warn(f"global {default.driver}.{default.prop} has invalid class name")
 
 
 def _followed(name: str) -> frozenset[str] | None:
-    """The properties of a class whose -global is followed; None where there are none."""
+    """Return the properties of a class whose -global is followed; None if there are none."""
     driver = drivers().get(name)
     return GLOBALS.get(name) or (driver.followed_globals or None if driver is not None else None)
 
@@ -147,12 +147,12 @@ def _is_class(start: Startup, default: Global) -> bool:
 
 
 def _plausible(driver: str) -> bool:
-    """Whether the name might be a class of QEMU's that we do not have."""
+    """Return True if the name might be a class of QEMU's that is not modelled."""
     return "-" in driver or driver in {"e1000e", "cpu", "device"}
 
 
 def apply_cpu_globals(start: Startup) -> None:
-    """Defaults for the processor's class: a property that it does not have ends the start."""
+    """Apply defaults to the processor's class; refuse a property that it does not have."""
     cpu = start.machine.cpu
     for default in start.machine.globals:
         if default.driver == cpu.type_name and not _cpu_has(default.prop, start.release):

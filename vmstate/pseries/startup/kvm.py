@@ -1,6 +1,6 @@
-"""What a KVM host decides while the board is built and reset: processors, threads, interrupts, compat mode.
+"""A KVM host's decisions while the board is built and reset: processors, threads, interrupts, compat mode.
 
-hw/ppc/spapr.c, hw/ppc/spapr_irq.c, target/ppc/kvm.c; read in QEMU's sources, never run.
+hw/ppc/spapr.c, hw/ppc/spapr_irq.c, target/ppc/kvm.c; derived from QEMU's sources, never run.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _VCPU_FAILED = History(
 
 
 def start_vcpus(start: Startup) -> None:
-    """KVM HV cannot pretend to be another processor: its kernel takes the host's own PVR alone."""
+    """Check the PVR: KVM HV cannot emulate another processor, so its kernel only accepts the host's."""
     host = start.machine.host
     if host is not None and host.flavour == "hv" and start.machine.cpu.pvr != host.pvr:
         raise Refused(_HV_NEEDS_HOST, _VCPU_FAILED.at(start.release))
 
 
 def set_kvm_vsmt(start: Startup, host: Host, *, given: bool) -> None:
-    """The end of ``spapr_set_vsmt_mode``: have KVM space its vcpu ids so, or live with how it does."""
+    """Set KVM's spacing of vcpu ids, or accept the current one (the end of ``spapr_set_vsmt_mode``)."""
     mode, threads, current = start.machine.topology.vsmt, start.machine.topology.threads, host.smt_threads
     if mode == current or (host.flavour == "hv" and mode in host.smt_modes):
         return
@@ -57,21 +57,21 @@ _SPACE = History(" ", (("2.11.2", "2.12"), ""))
 
 
 def check_irqchip(start: Startup) -> None:
-    """``spapr_irq_init``, ``spapr_irq_check``: an interrupt controller in the kernel, if that was demanded.
+    """Check the interrupt controller in the kernel, if required (``spapr_irq_init``, ``spapr_irq_check``).
 
-    kernel-irqchip is on (demanded), off, or not given: then the kernel's is used where there is one.
+    kernel-irqchip is on (required), off, or not given: then the kernel's is used if there is one.
     """
     host, wanted = start.machine.host, start.machine.kernel_irqchip
     if host is None or wanted == "off":
         return
-    _IRQCHIP.at(start.release)(start, host, demanded=wanted == "on")
+    _IRQCHIP.at(start.release)(start, host, required=wanted == "on")
 
 
-def _xics_made(start: Startup, host: Host, *, demanded: bool) -> None:
-    """Up to 4.0 the controller in the kernel is made at once; XIVE and dual cannot have one."""
+def _xics_created(start: Startup, host: Host, *, required: bool) -> None:
+    """Create the kernel's controller at once, as up to 4.0; XIVE and dual cannot have one."""
     if start.machine.irq == "dual":
         raise Refused("No KVM support for the 'dual' machine")
-    if not demanded:
+    if not required:
         return
     if start.machine.irq == "xive":
         raise Refused("kernel_irqchip requested. no KVM XIVE support")
@@ -79,13 +79,13 @@ def _xics_made(start: Startup, host: Host, *, demanded: bool) -> None:
         raise Refused(f"kernel_irqchip requested but unavailable: {NO_XICS}")
 
 
-def _xics_made_anew(start: Startup, host: Host, *, demanded: bool) -> None:
-    """From 4.1 a dual machine needs a kernel that can make its XICS anew after XIVE was in use."""
-    if demanded and start.machine.irq == "dual" and not host.xics_reconnects:
+def _xics_recreated(start: Startup, host: Host, *, required: bool) -> None:
+    """Check that the kernel of a dual machine can create XICS again after XIVE was in use (4.1 on)."""
+    if required and start.machine.irq == "dual" and not host.xics_reconnects:
         raise Refused(*_TOO_OLD.at(start.release))
 
 
-_IRQCHIP = History(_xics_made, ("4.1", _xics_made_anew))
+_IRQCHIP = History(_xics_created, ("4.1", _xics_recreated))
 _TOO_OLD: History[tuple[str, ...]] = History(
     ("KVM is too old to support ic-mode=dual,kernel-irqchip=on",),
     (
@@ -100,7 +100,7 @@ _TOO_OLD: History[tuple[str, ...]] = History(
 
 
 def activate_irqchip(start: Startup) -> None:
-    """``spapr_irq_reset`` (4.1 on): the controller that a guest finds first; the kernel's, if it has one."""
+    """Activate a guest's first controller, the kernel's if it has one (``spapr_irq_reset``, 4.1 on)."""
     controller = "xive" if start.machine.irq == "xive" else "xics"
     lacks = unavailable(start.machine, controller)
     if lacks is not None and start.machine.kernel_irqchip == "on":
@@ -109,9 +109,9 @@ def activate_irqchip(start: Startup) -> None:
 
 
 def apply_compat(start: Startup) -> None:
-    """``ppc_set_compat_all`` at reset: the processor must be able to run as the newest mode that is allowed.
+    """Put every processor in the newest allowed mode at reset, until one fails (``ppc_set_compat_all``).
 
-    Every processor is told, until one fails.
+    The processor must be able to run as that mode.
     """
     pvr = start.machine.max_compat
     register = start.machine.kvm_compat = new_register(start.machine)
@@ -123,7 +123,7 @@ def apply_compat(start: Startup) -> None:
 
 
 def old_apply_compat(start: Startup) -> None:
-    """2.9: a processor is put in its mode as it is made, if it has one."""
+    """Put a processor in its mode, if it has one, when it is created (2.9)."""
     start.machine.kvm_compat = new_register(start.machine)
     if start.machine.max_compat:
         apply_compat(start)

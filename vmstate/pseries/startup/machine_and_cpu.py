@@ -22,7 +22,7 @@ _UNSUPPORTED = History(
 
 
 def select_machine(start: Startup) -> None:
-    """``select_machine``: the type named by -machine, or the release's default."""
+    """Select the type that -machine names, or the release's default (``select_machine``)."""
     name = machine_option(start, "type")
     binary = start.binary
     if name is None or name == "pseries":
@@ -36,7 +36,7 @@ def select_machine(start: Startup) -> None:
     default_options(start)
 
 
-#: Machines of qemu-system-ppc64 that are not pseries; we do not model them.
+#: Machines of qemu-system-ppc64 other than pseries, which are not modelled.
 _OTHER_MACHINES = frozenset(
     {"none", "40p", "bamboo", "g3beige", "mac99", "mpc8544ds", "pegasos2", "powernv", "powernv8", "powernv9",
      "powernv10", "powernv11", "ppce500", "prep", "ref405ep", "sam460ex", "taihu", "virtex-ml507", "amigaone",
@@ -45,19 +45,19 @@ _OTHER_MACHINES = frozenset(
 
 
 def _machine_option_text(start: Startup) -> str:
-    """The option that QEMU's message points at: the first -machine that was given."""
+    """Return the option that QEMU's message quotes: the first -machine."""
     return next(o.text for o in start.configuration.options if o.name in {"machine", "M"})
 
 
 def warn_deprecated_machine(start: Startup) -> None:
-    """A machine type that will go says so."""
+    """Warn of a machine type that will be removed."""
     reason = start.configuration.catalogue.lifecycle.deprecation(start.machine.type_name, start.release)
     if reason is not None:
         start.warn(f"Machine type '{start.machine.type_name}' is deprecated: {reason}")
 
 
 def find_old_cpu(start: Startup, name: str) -> CpuAt:
-    """2.9 and 2.10: a class by its name in any case or an alias as it is, then a core by its exact name."""
+    """Find a processor in 2.9 and 2.10: a class by name in any case or exact alias, a core by exact name."""
     cpus = start.binary.cpus.values()
     aliases = {_old_alias(alias): cpu for cpu in cpus for alias in cpu.aliases}
     known = any(name.lower() == cpu.old_name.lower() for cpu in cpus)
@@ -76,7 +76,7 @@ def _old_alias(alias: str) -> str:
 
 
 def find_cpu(start: Startup, name: str) -> CpuAt | None:
-    """2.11 on: an alias or a name, in any case; None for a processor that pseries cannot have."""
+    """Find a processor from 2.11 on, by alias or name in any case; None for one that pseries cannot have."""
     wanted = name.lower()
     for cpu in start.binary.cpus.values():
         if wanted == cpu.name or wanted in cpu.aliases:
@@ -88,21 +88,21 @@ def find_cpu(start: Startup, name: str) -> CpuAt | None:
     raise Refused(f"unable to find CPU model '{name}'")
 
 
-#: Before, "max" was an alias of a processor that pseries cannot have.
+#: Before 7.1, "max" was an alias of a processor that pseries cannot have.
 _MAX_IS_DEFAULT = History(False, ("7.1", True))
 
 
 def _default_cpu(start: Startup) -> CpuAt:
-    """The machine type's own processor; under KVM the host's, whatever the type."""
+    """Return the machine type's default processor; under KVM the host's, whatever the type."""
     host = start.machine.host
     own = None if host is None else _host_cpu(start, host)
     return own or start.binary.cpus[start.machine.flags.default_cpu]
 
 
 def _host_cpu(start: Startup, host: Host) -> CpuAt | None:
-    """``-cpu host`` (kvm_ppc_register_host_cpu_type): the class of the host's family, with the host's PVR.
+    """Return ``-cpu host``: the class of the host's family with the host's PVR.
 
-    None for a processor that this release does not know: then there is no such model.
+    kvm_ppc_register_host_cpu_type; None if this release does not know the processor, and so has no model.
     """
     for cpu in start.binary.cpus.values():
         if cpu.family.name == host.family:
@@ -111,12 +111,12 @@ def _host_cpu(start: Startup, host: Host) -> CpuAt | None:
 
 
 def _is_host(name: str, host: Host | None) -> bool:
-    """Whether a processor's name means the host: ``host``, or the alias of its family."""
+    """Return True if a processor's name means the host: ``host``, or the alias of its family."""
     return host is not None and (name == "host" or name.lower() == host.family.lower())
 
 
 def parse_cpu_early(start: Startup) -> None:
-    """2.11 on: the processor is looked up before the board is built (``parse_cpu_model``)."""
+    """Look up the processor before the board is built (``parse_cpu_model``, 2.11 on)."""
     if start.cpu_option is None:
         start.take_cpu(_default_cpu(start))
         return
@@ -129,21 +129,21 @@ def parse_cpu_early(start: Startup) -> None:
 
 
 def warn_deprecated_cpu(start: Startup) -> None:
-    """``is_cpu_type_supported``, before the board is built: a processor that will go says so."""
+    """Warn of a processor that will be removed, before the board is built (``is_cpu_type_supported``)."""
     if start.cpu is not None and start.cpu.deprecated:
         start.warn(f"CPU model {start.cpu.type_name} is deprecated -- {start.cpu.deprecated}")
 
 
 def check_core_type(start: Startup) -> None:
-    """2.11 on: a processor without a core for pseries is refused when the board is built."""
+    """Refuse a processor without a core for pseries, when the board is built (2.11 on)."""
     if start.cpu is None:
         raise Refused("Unable to find sPAPR CPU Core definition")
 
 
 def parse_cpu_late(start: Startup) -> None:
-    """2.9 and 2.10: the processor is looked up while the board is built (``ppc_cpu_parse_features``).
+    """Look up the processor while the board is built (``ppc_cpu_parse_features``, 2.9 and 2.10).
 
-    Under KVM the one that is not named is called host, whether there is such a model or not.
+    Under KVM the default is called host, whether or not there is such a model.
     """
     host = start.machine.host
     if start.cpu_option is None and host is None:
@@ -161,7 +161,7 @@ _COMPAT_WARNS = History(False, ("5.0", True))
 
 
 def _features(start: Startup, features: str) -> None:
-    """``-cpu NAME,features``: compat= may move to the machine; the others become defaults of the class."""
+    """Apply ``-cpu NAME,features``: compat= may move to the machine, others become the class's defaults."""
     kind = _COMPAT.at(start.release)
     for opt in parse_opts(features):
         if opt.name == "compat" and kind != "gone":

@@ -1,4 +1,4 @@
-"""The pseries board: what its construction and its first reset decide, check, warn of and refuse.
+"""The pseries board: the steps of its construction and first reset, with their checks and warnings.
 
 hw/ppc/spapr.c ``spapr_machine_init`` (``ppc_spapr_init`` before 2.12) and ``spapr_machine_reset``.
 """
@@ -33,7 +33,7 @@ Step = Callable[[Startup], None]
 
 
 def init_capabilities(start: Startup) -> None:
-    """``spapr_caps_init``: defaults for the processor, and on top what the user set."""
+    """Set the capabilities: the processor's defaults, overridden by the user's (``spapr_caps_init``)."""
     machine = start.machine
     rules, table = machine.rules, machine.capabilities
     defaults = rules.default_levels(machine)
@@ -45,7 +45,7 @@ def init_capabilities(start: Startup) -> None:
 
 
 def decide_resize_hpt(start: Startup) -> None:
-    """Resizing of the hash table: as asked; by default as the machine type has it, where KVM can."""
+    """Decide on resizing the hash table: as requested; by default as the machine type says, if KVM can."""
     host = start.machine.host
     possible = host is None or host.can_resize_hpt
     if start.machine.resize_hpt == "default":
@@ -55,14 +55,14 @@ def decide_resize_hpt(start: Startup) -> None:
 
 
 def limit_rma(start: Startup) -> None:
-    """The real mode area, which must hold the firmware (5.0 on: before anything else can fail)."""
+    """Limit the real mode area, which must hold the firmware (5.0 on: before anything else can fail)."""
     limit = start.machine.flags.rma_limit or 1 << 40
     start.rma_size = min(start.machine.ram_size, limit)
     if start.rma_size < _MIN_RMA:
         raise Refused(_SLOF_NEEDS.at(start.release))
 
 
-#: The number is printed in hexadecimal, and the length modifier came out as text.
+#: From 5.0 on the number is printed in hexadecimal, and the length modifier as text.
 _SLOF_NEEDS = History(
     "pSeries SLOF firmware requires >= 128M guest RMA (Real Mode Area memory)",
     ("3.0", "pSeries SLOF firmware requires >= 128MiB guest RMA (Real Mode Area memory)"),
@@ -71,12 +71,12 @@ _SLOF_NEEDS = History(
 
 
 def old_rma(start: Startup) -> None:
-    """Before 5.0 the area was at most 16 GiB, and its size was looked at near the end."""
+    """Limit the real mode area to 16 GiB; its size is checked near the end (before 5.0)."""
     start.rma_size = min(start.machine.ram_size, 16 << 30)
 
 
 def check_rma(start: Startup) -> None:
-    """Before 5.0: the firmware needs so much."""
+    """Check that the real mode area holds the firmware (before 5.0)."""
     if start.rma_size < _MIN_RMA:
         raise Refused(_SLOF_NEEDS.at(start.release))
 
@@ -85,7 +85,7 @@ _SMT_UNDER_TCG = History(False, ("8.1", True))
 
 
 def set_vsmt(start: Startup) -> None:
-    """``spapr_set_vsmt_mode``: how many vcpu ids a core takes."""
+    """Decide how many vcpu ids a core takes (``spapr_set_vsmt_mode``)."""
     host = start.machine.host
     threads = start.machine.topology.threads
     if host is None:
@@ -128,13 +128,13 @@ _DEFAULT_VSMT: History[Callable[[Startup], int]] = History(_vsmt_of_host, (("2.1
 
 
 def no_vsmt(start: Startup) -> None:
-    """2.9 and 2.10 have no VSMT: vcpu ids are spaced by what KVM says, under TCG by one thread."""
+    """Space vcpu ids as KVM does, under TCG by one: 2.9 and 2.10 have no VSMT."""
     host = start.machine.host
     start.machine.topology.vsmt = host.smt_threads if host else 1
 
 
 def decide_interrupts(start: Startup) -> None:
-    """``spapr_irq_init`` (4.0 on): where the interrupt controllers are, and which there are."""
+    """Decide which interrupt controllers there are, and where (``spapr_irq_init``, 4.0 on)."""
     kvm = start.machine.host is not None
     if kvm or not _IRQCHIP_IS_KVMS.at(start.release):
         if start.machine.kernel_irqchip == "split":
@@ -149,17 +149,17 @@ def decide_interrupts(start: Startup) -> None:
 
 
 def connect_presenters(start: Startup) -> None:
-    """``xive_tctx_realize`` (hw/intc/xive.c): a XIVE presenter needs a processor with POWER9's bus."""
+    """Connect XIVE presenters, which need POWER9's bus (hw/intc/xive.c ``xive_tctx_realize``)."""
     if start.machine.irq in {"xive", "dual"} and start.machine.cpu.family.bus != "POWER9":
         raise Refused("XIVE interrupt controller does not support this CPU bus model")
 
 
-#: From here on nothing may be registered twice, not for a moment.
+#: Since this release nothing may be registered twice, even for a moment.
 _DUPLICATES_REFUSED = History(False, ("8.2", True))
 
 
 def register_presenters(start: Startup) -> None:
-    """``icp_realize`` (hw/intc/xics.c), where a dummy is registered of the same name and instance."""
+    """Register presenters; a dummy may have the same name and instance (hw/intc/xics.c ``icp_realize``)."""
     dummies = start.machine.flags.pre_2_10_has_unused_icps and start.machine.irq != "xive"
     if (
         dummies
@@ -174,7 +174,7 @@ _IRQCHIP_IS_KVMS = History(False, ("5.0", True))
 
 
 def xics_only(start: Startup) -> None:
-    """Before 4.0 there is XICS alone."""
+    """Set the interrupt mode: there is only XICS before 4.0."""
     start.machine.irq = "xics-legacy" if start.machine.flags.legacy_irq_allocation else "xics"
     if start.machine.kernel_irqchip == "on" and not start.machine.host:
         raise Refused("kernel_irqchip requested but only available with KVM")
@@ -182,7 +182,7 @@ def xics_only(start: Startup) -> None:
 
 
 def check_memory(start: Startup) -> None:
-    """``spapr_validate_node_memory``: blocks of 256 MiB, where memory can be plugged."""
+    """Check for blocks of 256 MiB, if memory can be plugged (``spapr_validate_node_memory``)."""
     if not start.machine.flags.dr_lmb_enabled:
         return
     if start.machine.ram_size % _BLOCK:
@@ -192,7 +192,7 @@ def check_memory(start: Startup) -> None:
 
 
 def check_cpus(start: Startup) -> None:
-    """``spapr_init_cpus``: whole cores; without CPU hotplug, all of them at once."""
+    """Check for whole cores; without CPU hotplug, all must be present (``spapr_init_cpus``)."""
     if start.machine.flags.has_hotpluggable_cpus:
         for name, count in (
             ("smp_cpus", start.machine.topology.cpus),
@@ -207,7 +207,7 @@ def check_cpus(start: Startup) -> None:
 
 
 def old_thread_limit(start: Startup) -> None:
-    """2.9 and 2.10: the first thread realized finds how many TCG (one) or KVM can have."""
+    """Limit threads to those of TCG (one) or KVM, as the first thread does when realized (2.9 and 2.10)."""
     host, threads = start.machine.host, start.machine.topology.threads
     most, name = (host.smt_threads, "KVM") if host is not None else (1, "TCG")
     if threads > most:
@@ -219,7 +219,7 @@ def old_thread_limit(start: Startup) -> None:
 
 
 def check_slots(start: Startup) -> None:
-    """Memory slots are limited (32 under TCG)."""
+    """Limit the memory slots (32 under TCG)."""
     machine = start.machine
     if machine.ram_size < machine.maxram_size and machine.ram_slots > _MAX_RAM_SLOTS:
         raise Refused(
@@ -228,7 +228,7 @@ def check_slots(start: Startup) -> None:
 
 
 def apply_capabilities(start: Startup) -> None:
-    """``spapr_caps_apply``: every capability at its level, in index order; the first refusal ends it."""
+    """Apply every capability at its level, in index order, until one refuses (``spapr_caps_apply``)."""
     applying = Applying(
         release=start.release,
         cpu=start.machine.cpu,
@@ -285,7 +285,7 @@ BOARD: History[tuple[Step, ...]] = History(
     ("5.0", (*_CAPABILITIES_FIRST, limit_rma, *_VSMT_FIRST, check_slots, lay_out_board)),
 )
 
-#: The first reset: in 2.9 the mode was set as the processors were made.
+#: The first reset: in 2.9 the mode was set when the processors were created.
 RESET: History[tuple[Step, ...]] = History(
     (),
     ("2.10", (apply_capabilities, apply_compat)),

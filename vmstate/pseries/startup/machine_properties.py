@@ -1,4 +1,4 @@
-"""Machine properties: which ones a release's pseries machine has, what values they take, what they set.
+"""Machine properties of each release's pseries machine: their values, and their effects.
 
 Setters of hw/core/machine.c, hw/ppc/spapr.c and hw/ppc/spapr_caps.c; value syntax of the visitor that the
 release reads them with (qapi/string-input-visitor.c to 6.0, qapi/qobject-input-visitor.c from 6.1).
@@ -18,13 +18,13 @@ from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.topology import property_memory, property_smp
 from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
 
-#: Sets a property from its text; the second text is the property's name, for messages.
+#: Sets a property: called with the property's name, for messages, and the value's text.
 Setter = Callable[[Startup, str, str], None]
 
 
 @dataclass(frozen=True)
 class Property:
-    """A machine property, its setter, the releases that have it."""
+    """A machine property, its setter, and the releases that have it."""
 
     name: str
     set: Setter
@@ -54,7 +54,7 @@ _NOT_FOUND = History("Property '.{name}' not found", ("5.2", "Property '{type}-m
 
 
 def read_bool(start: Startup, name: str, text: str) -> bool:
-    """A switch; raises Refused in the release's words."""
+    """Return a switch.  Raises Refused in the release's words."""
     value = text.lower() if _ANY_CASE.at(start.release) else text
     if value in _YES.at(start.release):
         return True
@@ -64,7 +64,7 @@ def read_bool(start: Startup, name: str, text: str) -> bool:
 
 
 def read_number(start: Startup, name: str, text: str, bits: int = 32) -> int:
-    """An unsigned number; raises Refused in the release's words."""
+    """Return an unsigned number.  Raises Refused in the release's words."""
     value = parse_number(text)
     if value is None:
         raise Refused(_NUMBER_EXPECTED.at(start.release).format(name))
@@ -74,7 +74,7 @@ def read_number(start: Startup, name: str, text: str, bits: int = 32) -> int:
 
 
 def read_size(start: Startup, name: str, text: str) -> int:
-    """A size in bytes; raises Refused in the release's words."""
+    """Return a size in bytes.  Raises Refused in the release's words."""
     value = parse_size(text)
     if value is None:
         raise Refused(*(line.format(name) for line in _SIZE_EXPECTED.at(start.release)))
@@ -104,7 +104,7 @@ _HAS_HELP = History(False, ("2.12", True))
 
 
 def set_max_compat(start: Startup, name: str, text: str) -> None:
-    """``ppc_compat_prop_set``: the newest mode that a guest may choose; empty for no limit."""
+    """Set the newest mode that a guest may choose; empty for no limit (``ppc_compat_prop_set``)."""
     del name
     mode = start.machine.compat_table.by_name(text)
     if text and mode is None:
@@ -151,7 +151,7 @@ def _set_kernel_irqchip(start: Startup, name: str, text: str) -> None:
     start.machine.kernel_irqchip = text
 
 
-#: From 5.0 this is a property of KVM: without KVM nobody looks at it.
+#: From 5.0 on this is a property of KVM: without KVM it is not checked.
 _IRQCHIP_IS_KVMS = History(False, ("5.0", True))
 
 
@@ -227,7 +227,7 @@ _BY_NAME = {prop.name: prop for prop in PROPERTIES}
 
 
 def set_property(start: Startup, name: str, text: str) -> None:
-    """Set one machine property, as the release's own setter would; raises Refused or ConfigurationError."""
+    """Set one machine property, as the release's setter does.  Raises Refused or ConfigurationError."""
     start.machine.properties_given += (name,)
     capability = start.binary.capability.get(name)
     if capability is not None:
@@ -240,7 +240,7 @@ def set_property(start: Startup, name: str, text: str) -> None:
 
 
 def apply_properties(start: Startup) -> None:
-    """Set all properties of ``-machine``, in the order in which the release does."""
+    """Set all properties of ``-machine``, in the release's order."""
     if KEYVAL_MACHINE.at(start.release):
         _apply_keyval(start)
     else:
@@ -250,7 +250,7 @@ def apply_properties(start: Startup) -> None:
 
 
 def _legacy_name(start: Startup, name: str) -> str:
-    """5.0 to 6.0 took underscores for dashes only in options that are not properties of the machine."""
+    """Return a name with dashes; 5.0 to 6.0 replace underscores only in names of other properties."""
     dashed = name.replace("_", "-")
     return name if _OWN_NAMES_EXACT.at(start.release) and dashed not in _NOT_PROPERTIES else dashed
 
@@ -260,7 +260,7 @@ _NOT_PROPERTIES = ("accel", "igd-passthru", "kvm-shadow-mem", "kernel-irqchip")
 
 
 def _apply_keyval(start: Startup) -> None:
-    """From 6.1 the options are a QDict, and its hash decides their order (``qemu_apply_machine_options``)."""
+    """Set properties in the order of QDict's hash (``qemu_apply_machine_options``, 6.1 on)."""
     keys = _dashed(start.machine_keys)
     for name in _NOT_PROPERTIES:
         value = keys.pop(name, None)
@@ -279,7 +279,7 @@ def _apply_keyval(start: Startup) -> None:
 
 
 def _dashed(keys: KeyVal) -> KeyVal:
-    """``keyval_dashify``: underscores become dashes; both forms of a name at once are refused."""
+    """Replace underscores by dashes; refuse both forms of a name at once (``keyval_dashify``)."""
     for name in qdict_order(keys):
         dashed = name.replace("_", "-")
         if dashed != name and dashed in keys:
@@ -350,14 +350,14 @@ def _set_smp(start: Startup, value: str | KeyVal) -> None:
 
 
 def default_options(start: Startup) -> None:
-    """What a machine type sets before the user does (``default_machine_opts``)."""
+    """Set the machine type's defaults, before the user's options (``default_machine_opts``)."""
     flags = start.machine.flags
     start.machine.modern_hotplug_events = flags.modern_hotplug_events
     start.machine.suppress_vmdesc = flags.suppress_vmdesc
 
 
 def machine_option(start: Startup, name: str) -> str | None:
-    """The last value given for an option of ``-machine``, whatever it is called there."""
+    """Return the last value given for an option of ``-machine``, or None."""
     if KEYVAL_MACHINE.at(start.release):
         value = start.machine_keys.get(name)
         return value if isinstance(value, str) else None

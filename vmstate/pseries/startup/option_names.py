@@ -1,4 +1,4 @@
-"""The names of QEMU's options (qemu-options.hx), by what the simulator does with them."""
+"""The names of QEMU's options (qemu-options.hx), grouped by their treatment in the simulator."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ def _words(text: str) -> frozenset[str]:
 #: Options with an argument that the simulator follows.
 MODELLED = _words("machine M cpu m smp device global netdev serial accel object chardev drive blockdev")
 
-#: Options with an argument that change nothing that a stream or a verdict shows.
+#: Options with an argument that affect neither streams nor verdicts.
 HARMLESS = _words("""
     D L boot bios chroot d display gdb incoming mon monitor msg name parallel pidfile qmp qmp-pretty
     rtc runas sandbox trace
 """)
 
-#: Options without an argument that the simulator follows, or that change nothing.
+#: Options without an argument that the simulator follows, or that affect nothing.
 FLAGS = _words("""
     S daemonize enable-kvm no-reboot no-shutdown no-user-config nodefaults nodefconfig nographic
     only-migratable s snapshot
 """)
 
-#: Options that QEMU has and we do not model.
+#: Options that QEMU has but that are not modelled.
 UNMODELLED = _words("""
     acpitable action add-fd alt-grab append async-teardown audio audiodev balloon bootp bt cdrom
     clock compat ctrl-grab curses debugcon dfilter dtb dump-vmstate echr enable-fips

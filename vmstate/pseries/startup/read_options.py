@@ -53,7 +53,7 @@ def read_options(start: Startup) -> None:
 
 
 def _look_up(start: Startup) -> None:
-    """A first pass over all options finds those that QEMU does not have, before any other is read."""
+    """Refuse options that QEMU does not have, in a first pass before any is read."""
     for option in start.configuration.options:
         if option.name == "invalid":
             raise Refused(f"{option.text}: invalid option")
@@ -62,7 +62,7 @@ def _look_up(start: Startup) -> None:
 
 
 def _opts(start: Startup, option: Option, implied: str | None, known: tuple[str, ...] = ()) -> list[Opt]:
-    """A QemuOpts option's parts; ``known`` are the only names it may have (none: any)."""
+    """Return a QemuOpts option's parts; ``known`` are the allowed names (empty: any)."""
     opts = parse_opts(option.value, implied)
     for opt in opts:
         if opt.short and _WARN_ON_FLAG.at(start.release):
@@ -145,7 +145,7 @@ _GLOBAL_CHECKED = History(False, ("6.2", True))
 
 
 def _with_id(value: str, implied: str) -> tuple[Opt, ...]:
-    """All parts, the id among them (the parser of a list of options takes it away)."""
+    """Return all parts with the id, which the parser of a list of options removes."""
     ids = tuple(Opt("id", part[3:]) for part in value.split(",") if part.startswith("id="))
     return (*parse_opts(value, implied), *ids)
 
@@ -181,7 +181,7 @@ def _chardev(start: Startup, option: Option) -> None:
 
 
 def _drive(start: Startup, option: Option) -> None:
-    """A drive for a device of the command line; the board's own disks are not modelled."""
+    """Read a drive for a device of the command line; the board's own disks are not modelled."""
     properties = {opt.name: opt.value for opt in _with_id(option.value, "driver")}
     name = properties.get("id") if option.name == "drive" else properties.get("node-name")
     if name is None or (option.name == "drive" and properties.get("if") != "none"):

@@ -1,4 +1,4 @@
-"""The start of a simulated QEMU: the options that it has read, the machine that it makes, its messages."""
+"""A simulated QEMU while it starts: the options that it has read, its machine, its messages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vmstate.pseries.tables.cpus import CpuAt
 
 @dataclass
 class Startup:
-    """A QEMU while it starts.  Phases read and change it in the order that its release has them.
+    """A QEMU while it starts.  Phases read and change it, in the order of its release.
 
-    ``machine``: what is decided so far.  ``levels``: capability levels of ``cap-`` options.  ``cpu``: the
-    processor that was found; None for one that pseries cannot have.
+    ``machine``: the machine, as far as it is decided.  ``levels``: capability levels of ``cap-`` options.
+    ``cpu``: the processor that was found; None for one that pseries cannot have.
     """
 
     configuration: Configuration
@@ -59,7 +59,7 @@ class Startup:
         self.messages.extend(lines)
 
     def run(self, phases: Sequence[object]) -> None:
-        """Go through the phases; the first that refuses ends the start."""
+        """Run the phases; the first that refuses ends the start."""
         for phase in phases:
             assert callable(phase)
             phase(self)

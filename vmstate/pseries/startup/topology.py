@@ -1,4 +1,4 @@
-"""``-smp`` and ``-m``: what they mean and when they are refused, by release.
+"""``-smp`` and ``-m``: their meaning and their errors, by release.
 
 vl.c ``smp_parse`` and ``set_memory_options``, later hw/core/machine-smp.c and hw/core/machine.c.
 """
@@ -28,7 +28,7 @@ def _numbers(given: Mapping[str, str]) -> dict[str, int]:
 
 
 def legacy_smp(start: Startup) -> None:
-    """The topology as its own step, before machine properties (to 6.0)."""
+    """Set the topology in a separate step, before machine properties (to 6.0)."""
     if start.smp_opts is not None:
         _LEGACY_SMP.at(start.release)(start, _numbers(start.smp_opts))
     limit = MAX_CPUS.at(start.release)
@@ -69,7 +69,7 @@ _LEGACY_SMP: History[_Smp] = History(_smp_to_3_0, ("3.1", _smp_to_5_1), ("5.2", 
 def _smp_before_6_2(
     start: Startup, given: Mapping[str, int], *, sockets_from_maxcpus: bool, mismatch: str | None
 ) -> None:
-    """Missing values: sockets before cores before threads."""
+    """Set the topology; missing values are computed: sockets before cores before threads."""
     cpus, sockets = given.get("cpus", 0), given.get("sockets", 0)
     cores, threads = given.get("cores", 0), given.get("threads", 0)
     if not cpus or not sockets:
@@ -113,7 +113,7 @@ _ONE_ALLOWED = History(False, ("9.1", True))
 
 
 def property_smp(start: Startup, given: Mapping[str, int]) -> None:
-    """The topology as a machine property (6.1 on)."""
+    """Set the topology as a machine property (6.1 on)."""
     _PROPERTY_SMP.at(start.release)(start, given)
     limit = MAX_CPUS.at(start.release)
     if start.machine.topology.max_cpus > limit:
@@ -156,7 +156,7 @@ _UNSUPPORTED_LEVELS = ("modules", "clusters", "dies", "books", "drawers")
 
 
 def _hierarchy(flags: ClassFlags, given: Mapping[str, int]) -> tuple[int, int, int]:
-    """Sockets, cores and threads, missing ones computed: types before 6.2 prefer sockets over cores."""
+    """Return sockets, cores and threads, computing missing ones: types before 6.2 prefer sockets."""
     sockets, cores, threads = (given.get(name, 0) for name in ("sockets", "cores", "threads"))
     max_cpus = given.get("maxcpus", 0) or given.get("cpus", 0)
     if not max_cpus:
@@ -181,7 +181,7 @@ _PROPERTY_SMP: History[_Smp] = History(_smp_of_6_1, ("6.2", _smp_from_6_2))
 
 
 def legacy_memory(start: Startup) -> None:
-    """``-m`` as its own step, before machine properties (to 7.0)."""
+    """Set the memory in a separate step, before machine properties (to 7.0)."""
     given = start.memory_opts
 
     def refuse(text: str) -> Refused:
@@ -234,7 +234,7 @@ def _check_maxmem(
 
 
 def property_memory(start: Startup, size: int | None, most: int | None, slots: int | None) -> None:
-    """``-m`` as a machine property (7.1 on): hw/core/machine.c ``machine_set_mem``."""
+    """Set the memory as a machine property (hw/core/machine.c ``machine_set_mem``, 7.1 on)."""
     size = -(-(_DEFAULT_RAM if size is None else size) // 8192) * 8192
     if most is not None:
         if most < size:

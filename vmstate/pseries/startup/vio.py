@@ -1,4 +1,4 @@
-"""Which devices are on the VIO bus when a machine has started: the board's own, then the command line's."""
+"""The devices on the VIO bus of a machine that has started: the board's own, then the command line's."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import DeviceOption, parse_number
 from vmstate.pseries.startup.startup import Startup
 
-#: Devices of the board that fail said whose initialization failed (``qdev_init_nofail``).
+#: Before 5.1 the errors of the board's devices name the device (``qdev_init_nofail``).
 _BOARD_PREFIX = History("Initialization of device {} failed: ", ("5.1", ""))
 
 
 def lay_out_board(start: Startup) -> None:
-    """The board's own devices: terminals, the NVRAM, and by default a network card and a disk adapter."""
+    """Create the board's devices: terminals, the NVRAM, and by default a network card and a disk adapter."""
     bus = start.machine.vio
     serials = [serial for serial in start.machine.serials if serial != "none"]
     if start.machine.default_devices and not start.machine.serials:
@@ -31,7 +31,7 @@ def lay_out_board(start: Startup) -> None:
 
 
 def plug_vio(start: Startup, place: int, device: DeviceOption, driver: Driver) -> None:
-    """A VIO device of the command line, the ``place``-th -device."""
+    """Plug a VIO device of the command line, the ``place``-th -device."""
     bus = start.machine.vio
     given = device.get("reg")
     wanted = parse_number(given) if given is not None else _global_address(start, device.driver)
@@ -41,7 +41,7 @@ def plug_vio(start: Startup, place: int, device: DeviceOption, driver: Driver) -
 
 
 def _claim(start: Startup, prefix: str) -> None:
-    """The newest device's interrupt must not be another's, where it goes by the address (3.1 on)."""
+    """Check that the newest device's interrupt is free, if the address decides it (3.1 on)."""
     *others, newest = start.machine.vio.devices
     legacy = start.machine.flags.legacy_irq_allocation or not _IRQ_BY_ADDRESS.at(start.release)
     if not legacy and any(other.irq == newest.irq for other in others):

@@ -1,7 +1,7 @@
 """Everything that is declared about pseries: releases, machine types, capabilities, processors, hosts.
 
-A :class:`Catalogue` never changes; :meth:`Catalogue.extended` returns another one with more in it, so that a
-release that does not exist yet is an experiment, not a patch.  A :class:`Binary` is one release's program.
+A :class:`Catalogue` never changes; :meth:`Catalogue.extended` returns a larger one, so a release that does
+not exist yet can be tried without a patch.  A :class:`Binary` is one release's program.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _Named = TypeVar("_Named", bound=_HasName)
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is declared: releases (newest of each line), machine types (newest first), and the rest.
+    """The declarations: releases (newest of each line), machine types (newest first), and the rest.
 
     Order matters where QEMU's does: capabilities by index, compatibility modes oldest first.
     """
@@ -82,20 +82,20 @@ class Catalogue:
     _binaries: dict[Release, Binary] = field(default_factory=dict, compare=False, repr=False)
 
     def release(self, text: str) -> Release:
-        """The release that ``text`` names: a line means its newest.  Raises ConfigurationError."""
+        """Return the release that ``text`` names: a line means its newest.  Raises ConfigurationError."""
         return releases.resolve(text, self.newest)
 
     def binary(self, release: Release) -> Binary:
-        """What the program of ``release`` knows; made once."""
+        """Return the program of ``release``; it is made once."""
         known = self._binaries.get(release)
         if known is None:
             known = self._binaries[release] = Binary(self, release)
         return known
 
     def host(self, name: str) -> Host:
-        """The KVM host of that name: declared here, shipped with the package, or a TOML file.
+        """Return the KVM host of that name: declared here, shipped with the package, or a TOML file.
 
-        Raises ConfigurationError naming those that there are.
+        Raises ConfigurationError, naming the known ones.
         """
         for host in self.hosts:
             if host.name == name:
@@ -117,9 +117,10 @@ class Catalogue:
         raise ConfigurationError(f"no such proposal: {name!r}; known here: {names}")
 
     def with_fork(self, name: str, *declarations: Declaration, base: str = "") -> Catalogue:
-        """This catalogue and, beside it, one of that name where these are declared too.
+        """Return this catalogue with a fork of that name, which has these declarations as well.
 
-        It begins as this one, or as the one of the name ``base``.  Raises ConfigurationError without that.
+        The fork begins as this catalogue, or as the fork ``base``.  Raises ConfigurationError if there is no
+        such fork.
         """
         start = self.fork(base) if base else self
         fork = replace(start.extended(*declarations), fork_name=name)
@@ -127,10 +128,10 @@ class Catalogue:
         return replace(self, forks=(*others, (name, fork)), _binaries=self._binaries)
 
     def extended(self, *declarations: Declaration) -> Catalogue:
-        """Another catalogue that has these as well; one of a name that is there already takes its place.
+        """Return a catalogue with these declarations added; one with a known name replaces the old one.
 
-        A text or Release is a release; a machine type without a base becomes the new newest type, on which
-        the one before is based; a Difference adds to a machine type that is there.
+        A text or Release is a release; a machine type without a base becomes the newest type, on which the
+        previous newest is based; a Difference adds to an existing machine type.
         """
         catalogue = replace(self, _binaries={})
         for declaration in declarations:
@@ -160,7 +161,7 @@ def _add(catalogue: Catalogue, thing: Declaration) -> Catalogue:
             return replace(catalogue, **changed)
 
 
-#: Where declarations go that only stand in a list, told apart by their names.
+#: The lists for the other declarations, which are distinguished by their names.
 _PLACES: dict[type, str] = {
     Capability: "capabilities",
     CpuFamily: "cpu_families",
@@ -184,7 +185,7 @@ def _with(things: tuple[_Named, ...], thing: _Named) -> tuple[_Named, ...]:
     if isinstance(thing, Capability) and thing.after:
         names = [other.name for other in things]
         if thing.after not in names:
-            raise DeclarationError(f"{thing.name}: there is no {thing.after} that it could follow")
+            raise DeclarationError(f"{thing.name}: no such capability to follow: {thing.after}")
         place = names.index(thing.after) + 1
     return (*things[:place], thing, *things[place:])
 
@@ -197,7 +198,7 @@ def _with_type(types: tuple[MachineType, ...], new: MachineType) -> tuple[Machin
 
 
 def _upstream(known: tuple[Capability, ...], table: tuple[Capability, ...]) -> tuple[Capability, ...]:
-    """The whole table where ``known`` is its beginning (one description serves all), else ``known``."""
+    """Return the whole table if it begins with ``known`` (one description serves all), else ``known``."""
     return table if table[: len(known)] == known else known
 
 
@@ -230,7 +231,7 @@ class Binary:
         return {cpu.name: cpu for cpu in cpus}
 
     def machine(self) -> Machine:
-        """Return a machine of this program about which nothing is decided yet."""
+        """Return a new machine of this program, with nothing decided yet."""
         machine = Machine(
             self.release, self.catalogue.rules, self.capabilities, self.capability_table, self.compat
         )
@@ -239,7 +240,7 @@ class Binary:
         return machine
 
     def machine_class(self, name: str) -> MachineClass:
-        """The class of a machine type that this release offers; made once."""
+        """Return the class of a machine type that this release offers; it is made once."""
         known = self._classes.get(name)
         if known is None:
             known = machine_class(self._all_types, name, self._defaults, self.release)

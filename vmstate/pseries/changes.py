@@ -1,4 +1,4 @@
-"""What a proposal, or a release of one's own, changes in what is declared: rules, hooks, subsections."""
+"""Changes that a proposal, or a user's own release, makes to declarations: rules, hooks, subsections."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ RULE_NAMES = frozenset(f.name for f in fields(Rules))
 
 
 class Rule(NamedTuple):
-    """Another rule in the place of that of :class:`Rules` with this name."""
+    """A replacement for the rule of :class:`Rules` with this name."""
 
     name: str
     function: Callable[..., Any]
 
 
 class Hook(NamedTuple):
-    """Another hook (``needed``, ``pre_load``, ``post_load``, ``pre_save``) of the description named so.
+    """A replacement for a hook (``needed``, ``pre_load``, ``post_load``, ``pre_save``) of a description.
 
-    The function gets the hook that was there (or None) as its first argument, then what QEMU gives a hook.
+    The function gets the previous hook (or None) as its first argument, then the arguments of a hook.
     """
 
     description: str
@@ -37,10 +37,10 @@ class Hook(NamedTuple):
 def with_rule(rules: Rules, rule: Rule) -> Rules:
     """Return ``rules`` with one of them replaced; the new one gets the old as its first argument.
 
-    Raises DeclarationError if there is no rule of that name.
+    Raises DeclarationError for an unknown name.
     """
     if rule.name not in RULE_NAMES:
-        raise DeclarationError(f"no such rule: {rule.name!r}; there are {', '.join(sorted(RULE_NAMES))}")
+        raise DeclarationError(f"no such rule: {rule.name!r}; rules: {', '.join(sorted(RULE_NAMES))}")
     return replace(rules, **{rule.name: partial(rule.function, getattr(rules, rule.name))})
 
 
@@ -48,16 +48,16 @@ HOOK_NAMES = frozenset({"needed", "pre_load", "post_load", "pre_save"})
 
 
 class Redescribed(NamedTuple):
-    """Another description in the place of that of this name: what ``function`` makes of the one merged."""
+    """A replacement for the description of this name: the result of ``function`` for the merged one."""
 
     description: str
     function: Callable[[VMStateDescription], VMStateDescription]
 
 
 def checked_hook(hook: Hook) -> Hook:
-    """The hook itself; raises DeclarationError if there is none of that name."""
+    """Return the hook.  Raises DeclarationError for an unknown name."""
     if hook.name not in HOOK_NAMES:
-        raise DeclarationError(f"no such hook: {hook.name!r}; there are {', '.join(sorted(HOOK_NAMES))}")
+        raise DeclarationError(f"no such hook: {hook.name!r}; hooks: {', '.join(sorted(HOOK_NAMES))}")
     return hook
 
 
@@ -66,7 +66,7 @@ Change = Hook | Redescribed
 
 @cache
 def hooked(description: VMStateDescription, changes: tuple[Change, ...]) -> VMStateDescription:
-    """``description`` with these changes in it and in its subsections; itself if none of them is its own."""
+    """Return ``description`` with the changes to it and its subsections; itself if there are none."""
     changed: dict[str, Any] = {}
     own = [change for change in changes if change.description == description.name]
     for change in own:
@@ -91,10 +91,10 @@ def _over(merged: Any, function: Callable[..., Any]) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Subsection:
-    """One more subsection, the last of those of the description named ``to`` (``cpu``, ``spapr``, …).
+    """An additional subsection, the last of the description named ``to`` (``cpu``, ``spapr``, …).
 
-    ``reset``: the attributes that it adds to the device's state, as they are after reset.  In which
-    releases there is such a subsection its own span says (``Since("11.2", …)``).
+    ``reset``: the attributes that it adds to the device's state, with their values after reset.  Its own span
+    (``Since("11.2", …)``) gives the releases that have it.
     """
 
     to: str
@@ -103,7 +103,7 @@ class Subsection:
 
     @property
     def name(self) -> str:
-        """What tells it from others: where it is, and its name on the wire."""
+        """A unique name: the description that it is in, and its name on the wire."""
         return f"{self.to}: {self.description.name}"
 
 
@@ -115,7 +115,7 @@ def _extended(description: VMStateDescription, more: tuple[VMStateDescription, .
 def change_descriptions(
     subsections: Sequence[Subsection], hooks: tuple[Change, ...], entries: Iterable[Entry]
 ) -> None:
-    """Give registered sections the subsections that are added to them, with their state, and other hooks."""
+    """Give registered sections their additional subsections, with the state, and their replaced hooks."""
     for entry in entries:
         description = getattr(entry, "description", None)
         if not isinstance(description, VMStateDescription):

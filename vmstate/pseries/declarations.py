@@ -17,13 +17,13 @@ from vmstate.pseries.devices import modules
 from vmstate.pseries.machine import Machine
 from vmstate.tree.declarations import Declared, StreamFacts
 
-#: What a stream without a configuration section is taken for: it has all that old machine types have.
+#: The type that is assumed for a stream without a configuration section: it has everything of old types.
 OLDEST_TYPE = "pseries-2.1"
 
 
 @cache
 def device_classes() -> dict[str, list[type[Device]]]:
-    """Every device that is declared, by the name of its description."""
+    """Return the classes of every declared device, by the name of its description."""
     for _ in modules():
         pass
     found: dict[str, list[type[Device]]] = {}
@@ -37,7 +37,7 @@ def device_classes() -> dict[str, list[type[Device]]]:
 
 
 class PseriesDeclarations:
-    """Looks devices up by the names of their sections, as the releases of a catalogue declare them."""
+    """The declarations of a catalogue's releases, by the names of sections."""
 
     def __init__(self, catalogue: Catalogue = CATALOGUE) -> None:
         self.catalogue = catalogue
@@ -47,7 +47,7 @@ class PseriesDeclarations:
     def candidates(
         self, facts: StreamFacts, idstr: str, instance_id: int, version_id: int
     ) -> Iterable[Declared]:
-        """The descriptions that such a section may have; each with a new blank state."""
+        """Yield the descriptions that such a section may have, each with a new blank state."""
         if facts.machine is None and facts.idstrs and "spapr" not in facts.idstrs:
             return  # an old stream of some other machine
         for name in device_classes():
@@ -60,7 +60,7 @@ class PseriesDeclarations:
         return type(pattern).blank(pattern.machine, idstr, instance_id)
 
     def _descriptions(self, machine: str, name: str) -> list[Declared]:
-        """The different descriptions among releases; their states are patterns, not to be decoded into."""
+        """Return the distinct descriptions among releases; their states are patterns, never decoded into."""
         key = (machine, name)
         if key not in self._known:
             grouped: dict[int, Declared] = {}
@@ -70,7 +70,7 @@ class PseriesDeclarations:
                 releases = (release, *(before.releases if before else ()))
                 grouped[id(description)] = Declared(description, before.state if before else device, releases)
             if not grouped:
-                return []  # nothing is kept of names that a stream makes up
+                return []  # names that a stream makes up are not cached
             self._known[key] = list(grouped.values())
         return self._known[key]
 
@@ -85,7 +85,7 @@ class PseriesDeclarations:
             yield release, kind.blank(context)
 
     def _machine(self, name: str, release: Release) -> Machine | None:
-        """A machine of that type, of which nothing else is known; None if the release has no such type."""
+        """Return a machine of which only the type is known; None if the release does not have the type."""
         binary = self.catalogue.binary(release)
         if name not in binary.machine_types:
             return None
@@ -96,6 +96,6 @@ class PseriesDeclarations:
         return self._machines[name, release]
 
     def _releases(self) -> list[Release]:
-        """The first and the newest release of each line, newest first."""
+        """Return the first and the newest release of each line, newest first."""
         lines = {release: Release(release.major, release.minor) for release in self.catalogue.newest}
         return sorted({*lines, *lines.values()}, reverse=True)

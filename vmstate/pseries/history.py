@@ -23,7 +23,7 @@ class Row:
     """A description, a subsection or a field, as declared.
 
     ``path`` begins with the name of the section or subsection: ``cpu/compat.compat_pvr``.  ``spans``: its own
-    and those of everything that it is inside of; a release that has it is in all of them.  ``chain`` leads
+    and those of everything that contains it; a release that has the row is in all of them.  ``chain`` leads
     from the section to the declaration.
     """
 
@@ -39,7 +39,7 @@ class Row:
         return all(span.covers(release) for span in self.spans)
 
     def is_in(self, other: Row) -> bool:
-        """Return True if this is ``other``, or inside of it."""
+        """Return True if this is ``other``, or inside it."""
         return self.chain[: len(other.chain)] == other.chain
 
     @property
@@ -69,7 +69,7 @@ class Row:
 
     @property
     def minimum_versions(self) -> list[Change]:
-        """The minimum_version_id over time; of a field, none."""
+        """The minimum_version_id over time; empty for a field."""
         return changes(self.description.minimum_version_id) if self.description is not None else []
 
     @property
@@ -91,7 +91,7 @@ class Row:
         return "" if isinstance(self.declared, VMStateDescription) else type_of(self.declared)
 
     def as_json(self) -> dict[str, object]:
-        """Return the row for programs."""
+        """Return the row as a JSON object."""
         return {
             "path": self.path,
             "kind": self.kind,
@@ -143,7 +143,7 @@ def _rows(place: _Place, description: VMStateDescription, kind: str, inside: Ins
 
 
 def type_of(field: Field) -> str:
-    """Return the wire type of a field, as a person writes it."""
+    """Return the wire type of a field in short form: ``uint64[32]``."""
     if field.must_exist:
         return "check"
     inner = f"struct {field.vmsd.name}" if field.vmsd is not None else ""

@@ -1,6 +1,6 @@
-"""The devices of pseries machines by every name that they have: section, subsection, driver, capability.
+"""The devices of pseries machines, by every name: section, subsection, driver, capability.
 
-This is the one module that looks into device classes to say what is declared of them.
+Only this module inspects device classes to describe their declarations.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ELSEWHERE = "the proposal or file that adds it"
 
 
 def drivers() -> list[str]:
-    """Return the names that ``-device`` takes, of devices that send a section."""
+    """Return the names that ``-device`` accepts for devices that send a section."""
     found = (one for one in all_drivers().values() if one.user_creatable and one.plug is not plug_nothing)
     return [driver.name for driver in found if driver.bus]
 
@@ -126,9 +126,9 @@ def _live_kinds(kind: type[LiveDevice]) -> Iterator[type[LiveDevice]]:
 
 @dataclass(frozen=True)
 class Found:
-    """A device, and its rows of the name that was asked for; no rows if that is the whole device.
+    """A device, and those of its rows that have the requested name; none if that means the whole device.
 
-    ``others`` are the devices that have such a subsection as well.
+    ``others`` are the other devices that have such a subsection.
     """
 
     device: KnownDevice
@@ -137,14 +137,14 @@ class Found:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows that are asked for, and all that is in them."""
+        """The requested rows, and everything in them."""
         return [
             row for row in self.device.rows if not self.named or any(row.is_in(one) for one in self.named)
         ]
 
     @property
     def parts(self) -> list[Row]:
-        """The section and subsections among the rows; of a field, the one that it is in."""
+        """The section and subsections among the rows; for a field, the one that contains it."""
         parts = [row for row in self.device.rows if row.kind in {"section", "subsection"}]
         rows = self.rows
         inner = [part for part in parts if part in rows]
@@ -152,7 +152,7 @@ class Found:
 
 
 def find_device(catalogue: Catalogue, name: str, section_of_driver: dict[str, str]) -> Found:
-    """Find the device or subsection of that name.  Raises ConfigurationError with the names that are near.
+    """Find the device or subsection of that name.  Raises ConfigurationError with similar names.
 
     ``name`` may be a section (``cpu``, also with a path; ``vscsi`` is spapr_vscsi), a driver
     (``virtio-net-pci``), a subsection, a struct, a capability (``cap-fwnmi``) or a field
@@ -175,7 +175,7 @@ def find_device(catalogue: Catalogue, name: str, section_of_driver: dict[str, st
             return Found(device)
     names = {*by_name, *section_of_driver, *(n for d in devices for r in d.rows for n in _names(r))}
     near = get_close_matches(name, sorted(names), 5, 0.6)
-    hint = f"; near are {', '.join(near)}" if near else "; vmstate device lists all"
+    hint = f"; similar names: {', '.join(near)}" if near else "; vmstate device lists all"
     raise ConfigurationError(f"no device, section or subsection is called {name!r}{hint}")
 
 

@@ -1,7 +1,7 @@
-"""One pseries machine: what its command line asked for, what was decided while it started, how it runs.
+"""One pseries machine: its command line, the decisions of its start, and its state while it runs.
 
-Phases of a start fill it in; rules, hooks and devices read it.  Once it has started, nothing changes but
-what a running QEMU changes: :meth:`Machine.boot` gives each process a machine of its own.
+Phases of a start fill it in; rules, hooks and devices read it.  After the start, only the state of a running
+QEMU changes: :meth:`Machine.boot` gives each process its own machine.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Levels = dict[str, int]
 
 
 class Refused(Exception):
-    """A QEMU that starts gives up: it prints ``lines`` and exits; ``crashed``: by a failed assertion."""
+    """QEMU refuses to start: it prints ``lines`` and exits; ``crashed``: by a failed assertion."""
 
     def __init__(self, *lines: str, crashed: bool = False) -> None:
         super().__init__(*lines)
@@ -41,22 +41,18 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Rules:
-    """What QEMU does outside of descriptions; a proposal may replace each rule.
+    """QEMU's behaviour outside of descriptions; a proposal may replace each rule.
 
-    ``default_levels``: those of the machine type, less what the processor cannot have
-    (``default_caps_with_cpu``).  ``given_levels``: those that count as set on the command line; it gets the
-    levels that ``cap-`` options set.  ``effective_levels``: those in force, from both.  ``cap_needed``: a
-    capability's subsection is sent.  ``post_migration``: the comparisons that a destination makes, of the
-    levels that came (or were assumed) with its own.  ``interrupt_mode``: xics, xive or dual, from the option
-    and the levels in force.  ``offers_gtse``, ``option_vector_5``: the machine's offer at CAS;
-    ``tells_gtse``: the device tree says that the guest may use tlbie.
-    ``arch_compat``: the value that the ioctl for ``KVM_REG_PPC_ARCH_COMPAT`` writes when the mode goes from
-    ``old`` to ``new``; None where there is no ioctl.
+    ``default_levels``: those of the machine type, less those that the processor cannot have
+    (``default_caps_with_cpu``).  ``given_levels``: those that count as set on the command line, out of those
+    that ``cap-`` options set.  ``effective_levels``: the result of both.  ``cap_needed``: a capability's
+    subsection is sent.  ``post_migration``: a destination's comparisons of the incoming (or assumed) levels
+    with its own.  ``interrupt_mode``: xics, xive or dual, from the option and the effective levels.
+    ``offers_gtse``, ``option_vector_5``: the machine's offer at CAS; ``tells_gtse``: the device tree offers
+    tlbie to the guest.  ``arch_compat``: the value that the ioctl for ``KVM_REG_PPC_ARCH_COMPAT`` writes when
+    the mode changes from ``old`` to ``new``; None if there is no ioctl.
 
-    :mod:`vmstate.pseries.rules.board` documents the others: how many dummy presenters there are and whether
-    a real one replaces its own, a DMA window's instance, whether a guest starts with radix, what a
-    destination says of a process table, which PVR a processor goes on with, whether a pass over no hash
-    table ends, whether pages of zeros are sent.
+    :mod:`vmstate.pseries.rules.board` documents the others.
     """
 
     default_levels: Callable[[Machine], Levels]
@@ -81,7 +77,7 @@ class Rules:
 
 @dataclass(slots=True)
 class Topology:
-    """Processors: present ones, the most there may be, threads a core, and vcpu ids a core (``vsmt``)."""
+    """Processors: the present number, the maximum, threads per core, and vcpu ids per core (``vsmt``)."""
 
     cpus: int = 1
     max_cpus: int = 1
@@ -91,12 +87,12 @@ class Topology:
     vsmt: int = 0
 
     def vcpu_id(self, index: int) -> int:
-        """``spapr_vcpu_id``: the id, and server number, of the processor with this index."""
+        """Return the id, and server number, of the processor with this index (``spapr_vcpu_id``)."""
         return index // self.threads * self.vsmt + index % self.threads
 
     @property
     def max_servers(self) -> int:
-        """``spapr_max_server_number``: how many server numbers interrupt controllers must have."""
+        """The number of server numbers that interrupt controllers need (``spapr_max_server_number``)."""
         return -(-self.max_cpus * self.vsmt // self.threads)
 
 
@@ -158,8 +154,8 @@ class Machine:
 
     ``adapt`` gives sections the descriptions that a proposal changes.
 
-    A process's own: ``entries``: what is registered, in sending order; ``diagnostics``: what hooks and the
-    loader report, in order; ``trace``: every check is among them, not only those that failed;
+    In each process: ``entries``: the registered sections, in sending order; ``diagnostics``: the reports of
+    hooks and the loader, in order; ``trace``: they include every check, not only those that failed;
     ``kvm_compat``; ``xive_connected``: KVM's XIVE device is in use; ``nr_servers``: server numbers of
     interrupt controllers.
     """
@@ -238,7 +234,7 @@ class Machine:
 
     @property
     def nr_irqs(self) -> int:
-        """Interrupt numbers that the controllers have."""
+        """The number of interrupts of the controllers."""
         return self.flags.nr_xirqs
 
     @property

@@ -1,6 +1,6 @@
-"""What values of pseries streams are called: capability levels, processors, modes, flags.
+"""The names of values in pseries streams: capability levels, processors, modes, flags.
 
-Only names; nothing here decides anything.
+They are for display only.
 """
 
 from __future__ import annotations
@@ -63,16 +63,16 @@ class OptionVector(Flags):
     """A negotiated option vector, bit by bit."""
 
     def parts(self, value: int) -> list[Part]:
-        """Each bit that is set: where PAPR puts it, its name, what it means."""
+        """Return each bit that is set: its place in PAPR, its name, its meaning."""
         bits = map(vector_bit, bits_of_bitmap(value))
         return [Part(bit.place, bit.name, bit.meaning) for bit in bits]
 
 
 class ProcessTable:
-    """``patb_entry``: whether the guest translates by radix, and where its process table is."""
+    """``patb_entry``: the guest's translation, radix or hash, and the place of its process table."""
 
     def text(self, value: int) -> str | None:
-        """Radix or hash, in a word or two."""
+        """Return radix or hash, in a few words."""
         if not value:
             return "no process table: hash"
         if not value & PATE1_GR:
@@ -83,11 +83,11 @@ class ProcessTable:
         return f"radix, {1 << (_PAGE_SHIFT + size)} bytes at {value & _TABLE_AT:#x}"
 
     def value(self, text: str) -> int | None:
-        """Words do not say the address, so none is understood."""
+        """Return None: the words do not have the address."""
         return None
 
     def parts(self, value: int) -> list[Part]:
-        """Its bits, as H_REGISTER_PROC_TBL puts them together for a radix guest."""
+        """Return its bits, as H_REGISTER_PROC_TBL combines them for a radix guest."""
         if not value & PATE1_GR:
             return [Part("bit 63", "GR = 0", "the guest translates by hash")] if value else []
         size = value & _TABLE_SIZE
@@ -106,7 +106,7 @@ def _newest() -> Release:
 
 
 def levels(capability: Capability) -> dict[int, str]:
-    """What the levels of a capability are called on a command line."""
+    """Return the names of a capability's levels on a command line."""
     if capability.kind is Kind.BOOL:
         return {0: "off", 1: "on"}
     if capability.kind is Kind.PAGE_SIZE:
@@ -139,7 +139,7 @@ def _processors() -> Words:
 
 @cache
 def meanings() -> Meanings:
-    """The table: by description and field."""
+    """Return the table, by description and field."""
     modes = Names({0: "raw", **{mode.pvr: mode.name for mode in COMPAT_MODES}})
     table: dict[tuple[str, str], Words] = {
         ("cpu", f"env.spr[{SPR_PVR}]"): _processors(),

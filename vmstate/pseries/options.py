@@ -1,7 +1,6 @@
-"""How QEMU takes an option's text apart: QemuOpts, and the keyval syntax that replaced it for some options.
+"""QEMU's parsers of an option's text: QemuOpts, and the keyval syntax that replaced it for some options.
 
-util/qemu-option.c and util/keyval.c, and the order in which a QDict gives its entries back
-(qobject/qdict.c).
+util/qemu-option.c and util/keyval.c, and the order of a QDict's entries (qobject/qdict.c).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _PLAIN_PAIR = re.compile("([A-Za-z][A-Za-z0-9_-]*)=([^,]*)(?:,(?!,)|\\Z)", re.AS
 
 
 class BadOption(Exception):
-    """The text of an option is malformed; ``lines`` say how, as QEMU does, without the place."""
+    """The text of an option is malformed; ``lines`` are QEMU's message, without the place."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__(*lines)
@@ -30,7 +29,7 @@ class BadOption(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Opt:
-    """One ``name=value``; ``short`` if it was written as a mere flag."""
+    """One ``name=value``; ``short`` if it was written as a flag."""
 
     name: str
     value: str
@@ -49,14 +48,14 @@ class Global:
 
 @dataclass(frozen=True, slots=True)
 class DeviceOption:
-    """A ``-device`` or ``-netdev``: its driver (or type), its properties in order, how it was written."""
+    """A ``-device`` or ``-netdev``: its driver (or type), its properties in order, its text as written."""
 
     driver: str
     properties: tuple[Opt, ...]
     text: str
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The last value given for a property."""
+        """Return the last value given for a property."""
         for opt in reversed(self.properties):
             if opt.name == name:
                 return opt.value
@@ -69,7 +68,7 @@ class DeviceOption:
 
 
 def parse_opts(text: str, implied: str | None = None) -> list[Opt]:
-    """``opts_do_parse``: the options of ``text`` in order; ``implied`` names a first one without a name.
+    """Parse a QemuOpts text; ``implied`` is the name of a first value without one (``opts_do_parse``).
 
     A comma in a value is written twice.  A flag ``foo`` is on, ``nofoo`` is off.  ``id`` is left out.
     """
@@ -111,7 +110,7 @@ def _slow_opts(text: str, implied: str | None) -> Iterable[Opt]:
 
 
 def _value(text: str, place: int) -> tuple[str, int]:
-    """``get_opt_value``: up to a single comma; two commas are one."""
+    """Return a value, up to a single comma, and its end; two commas are one (``get_opt_value``)."""
     value = ""
     while place < len(text):
         if text[place] == ",":
@@ -124,9 +123,9 @@ def _value(text: str, place: int) -> tuple[str, int]:
 
 
 def parse_keyval(text: str, into: KeyVal, implied: str | None = None) -> None:
-    """``keyval_parse_into``: ``text`` into a dictionary that may have entries already; later ones win.
+    """Parse ``text`` into a dictionary that may have entries; later ones win (``keyval_parse_into``).
 
-    Raises BadOption as QEMU would say it, without the place.
+    Raises BadOption with QEMU's message, without the place.
     """
     place = 0
     while place < len(text):
@@ -175,7 +174,7 @@ def _put(into: KeyVal, fragments: list[str], value: str, key: str) -> None:
 
 
 def qdict_order(keys: Iterable[str]) -> list[str]:
-    """``keys`` in the order in which a QDict that got them in this order gives them back."""
+    """Return ``keys`` in the order of a QDict into which they were put in this order."""
     buckets: dict[int, list[str]] = {}
     for key in keys:
         buckets.setdefault(_bucket(key), []).insert(0, key)
@@ -191,7 +190,10 @@ def _bucket(key: str) -> int:
 
 
 def parse_size(text: str, default_unit: int = 1) -> int | None:
-    """A size in bytes with a suffix k, M, G, T, P or E (``qemu_strtosz``); None if it is not one."""
+    """Return a size in bytes, which may have a suffix k, M, G, T, P or E; None if it is not one.
+
+    util/cutils.c ``qemu_strtosz``.
+    """
     digits = text
     unit = default_unit
     if text and text[-1].isalpha() and text[:2].lower() != "0x":
@@ -215,7 +217,7 @@ def parse_size(text: str, default_unit: int = 1) -> int | None:
 
 
 def parse_number(text: str) -> int | None:
-    """A whole number as ``strtoull`` with base 0 takes it; None if it is not one."""
+    """Return a whole number as read by ``strtoull`` with base 0; None if it is not one."""
     try:
         if text.lower().startswith("0x"):
             return int(text, 16)

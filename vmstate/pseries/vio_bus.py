@@ -1,6 +1,6 @@
-"""The VIO bus: devices by unit address, given out as hw/ppc/spapr_vio.c does.
+"""The VIO bus: devices by unit address, assigned as in hw/ppc/spapr_vio.c.
 
-An address that was asked for must be free; the others get the next free one, from 0x71000000 up.
+A requested address must be free; other devices get the next free one, from 0x71000000 up.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class VioDevice:
 
     @property
     def irq(self) -> int:
-        """``spapr_vio_reg_to_irq``: the interrupt that belongs to the address (types from 3.1 on)."""
+        """The interrupt that belongs to the address (``spapr_vio_reg_to_irq``, types from 3.1 on)."""
         if self.reg >= FIRST_ADDRESS:
             number = self.reg & 0xFF
         elif self.reg >= 0x30000000:
@@ -42,13 +42,13 @@ class VioDevice:
 
 @dataclass
 class VioBus:
-    """Devices so far; gives out addresses as QEMU does."""
+    """The devices on the bus; new ones get addresses as in QEMU."""
 
     devices: list[VioDevice] = field(default_factory=list)
     next_address: int = FIRST_ADDRESS
 
     def add(self, driver: str, name: str, wanted: int | None, option: int | None = None) -> VioDevice | None:
-        """Put a device on the bus; None if the address it wants is taken."""
+        """Put a device on the bus and return it; None if the address ``wanted`` is taken."""
         taken = {device.reg for device in self.devices}
         if wanted is not None and wanted != 0xFFFFFFFF:
             if wanted in taken:
@@ -64,6 +64,6 @@ class VioBus:
         return device
 
     def conflict(self, driver: str, wanted: int) -> str:
-        """What the second device at an address is told."""
+        """Return QEMU's message for a second device at an address."""
         other = next(device for device in reversed(self.devices) if device.reg == wanted)
         return f"{driver} and {other.driver} devices conflict at address {wanted:#x}"

@@ -15,9 +15,9 @@ from vmstate import cli
 from vmstate.describe import Release
 from vmstate.front.opening import open_stream_file
 from vmstate.pseries.catalogue import CATALOGUE
-from vmstate.pseries.facts import machine_facts, release_facts
 from vmstate.pseries.history import in_force, meaning
 from vmstate.pseries.known_devices import drivers, known_devices
+from vmstate.pseries.summaries import summarize_machine, summarize_release
 from vmstate.qemu import QemuNotFound, find
 from vmstate.simulate.default_machines import option, section_names, start
 
@@ -413,7 +413,7 @@ def lines_of(pattern, *command):
 
 
 def test_machine_types_processors_and_capabilities_are_those_of_a_real_qemu(qemu):
-    facts = release_facts(CATALOGUE, qemu.release)
+    facts = summarize_release(CATALOGUE, qemu.release)
     listed = lines_of(r"^(pseries-\S+) .*?(\(default\))?$", qemu.path, "-machine", "help")
     assert {name for name, _ in listed} == {one.name for one in facts.machine_types}
     assert [name for name, default in listed if default] == [facts.default_type]
@@ -429,7 +429,7 @@ def test_machine_types_processors_and_capabilities_are_those_of_a_real_qemu(qemu
 
 def test_fields_subsections_and_versions_are_those_of_a_real_qemu(qemu, tmp_path):
     release = qemu.release
-    machine = release_facts(CATALOGUE, release).default_type
+    machine = summarize_release(CATALOGUE, release).default_type
     file = tmp_path / "vmstate.json"
     output(qemu.path, "-machine", machine, "-dump-vmstate", str(file))
     devices = {device.name: device.rows for device in known_devices(CATALOGUE) if device.rows}
@@ -452,7 +452,7 @@ def test_fields_subsections_and_versions_are_those_of_a_real_qemu(qemu, tmp_path
 
 @pytest.mark.parametrize("machine_type", ["pseries-7.2", "pseries-4.2", "pseries-3.1", "pseries-2.7"])
 def test_levels_and_default_processors_are_those_of_a_real_qemu(qemu, machine_type):
-    facts = machine_facts(CATALOGUE, machine_type, qemu.release)
+    facts = summarize_machine(CATALOGUE, machine_type, qemu.release)
     questions = [{"execute": "qmp_capabilities"}]
     for name in facts.levels:
         arguments = {"path": "/machine", "property": name}

@@ -1,4 +1,4 @@
-"""``vmstate device``: the sections that devices send, or one of them: its name, its fields, its history."""
+"""``vmstate device``: all sections that devices send, or one of them: names, fields, history."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vmstate.cli.device_text import DeviceFacts, DeviceLines
-from vmstate.cli.facts_text import asked, columns, not_known
+from vmstate.cli.device_text import DeviceLines, DeviceSummary
 from vmstate.cli.report import Report
+from vmstate.cli.table_text import asked, columns, not_known
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with
 from vmstate.describe import Release
 from vmstate.pseries.catalogue import Catalogue
-from vmstate.pseries.facts import CapabilityFact, capability_fact, migrated_words
 from vmstate.pseries.known_devices import CAPABILITY, Found, find_device, known_devices
+from vmstate.pseries.summaries import CapabilitySummary, migrated_words, summarize_capability
 from vmstate.simulate.census import Sent, census, sent_by, sent_runs
 from vmstate.simulate.default_machines import (
     DefaultMachine,
@@ -40,15 +40,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "or a field (cpu/compat.compat_pvr); without it, a list of all sections",
     )
     parser.add_argument(
-        "--history", action="store_true", help="which releases have each field, subsection and version"
+        "--history", action="store_true", help="show the releases of each field, subsection and version"
     )
-    parser.add_argument(
-        "--release", metavar="R", help="as this release has it (without: the newest that has it)"
-    )
+    parser.add_argument("--release", metavar="R", help="the release (default: the newest that has it)")
     parser.add_argument(
         "--machine",
         metavar="TYPE",
-        help="in this machine: pseries-7.2, or with options: pseries-7.2,ic-mode=xive",
+        help="the machine that sends it: pseries-7.2, or with options: pseries-7.2,ic-mode=xive",
     )
     add_with(parser)
 
@@ -65,7 +63,7 @@ def run(options: argparse.Namespace) -> Report:
     candidates = [release] if release is not None else sorted(catalogue.newest, reverse=True)
     shown = _shown(catalogue, found, candidates, options.machine, mine)
     everywhere = shown if options.machine is None and release is None else _anywhere(catalogue, found, mine)
-    facts = DeviceFacts(
+    summary = DeviceSummary(
         found,
         shown.release,
         mine,
@@ -77,8 +75,8 @@ def run(options: argparse.Namespace) -> Report:
         _capability(catalogue, found, shown.release),
         _migrated(catalogue, shown.release),
     )
-    lines = DeviceLines(facts, Style.of(sys.stdout))
-    return Report(lines.history() if options.history else lines.now(), facts.as_json)
+    lines = DeviceLines(summary, Style.of(sys.stdout))
+    return Report(lines.history() if options.history else lines.now(), summary.as_json)
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class _Shown:
 def _shown(
     catalogue: Catalogue, found: Found, releases: list[Release], wanted: str | None, drivers: list[str]
 ) -> _Shown:
-    """Find the newest machine that registers the section, with the device plugged if needed; else any."""
+    """Find the newest machine that registers the section, plugging the device if needed; else any."""
     offering = [release for release in releases if _offers(catalogue, release, wanted)]
     if not offering:
         name = _type_in(wanted or "")
@@ -124,7 +122,7 @@ def _offers(catalogue: Catalogue, release: Release, wanted: str | None) -> bool:
 
 
 def _type_in(machine: str) -> str:
-    """Return the machine type of ``pseries-7.2,ic-mode=xive -device e1000``."""
+    """Return the machine type in ``pseries-7.2,ic-mode=xive -device e1000``."""
     return machine.replace(",", " ").split()[0] if machine.strip() else ""
 
 
@@ -146,7 +144,7 @@ def _exists(found: Found, release: Release) -> bool:
 
 
 def _sent(catalogue: Catalogue, found: Found, release: Release | None, arguments: str) -> dict[str, Any]:
-    """Return the runs of releases that agree on which machine types send it, by section and subsection."""
+    """Return runs of releases whose machine types send it in the same way, by section and subsection."""
     name = found.device.name
     parts = found.parts
     releases = sorted(catalogue.newest) if release is None else [release]
@@ -156,7 +154,7 @@ def _sent(catalogue: Catalogue, found: Found, release: Release | None, arguments
     return {row.path: sent_runs(catalogue, taken, row.path, row.exists) for row in parts}
 
 
-def _capability(catalogue: Catalogue, found: Found, release: Release) -> CapabilityFact | None:
+def _capability(catalogue: Catalogue, found: Found, release: Release) -> CapabilitySummary | None:
     for capability in catalogue.capabilities:
         if any(row.name == CAPABILITY + capability.subsection for row in found.named):
             known = [
@@ -164,19 +162,19 @@ def _capability(catalogue: Catalogue, found: Found, release: Release) -> Capabil
                 for one in (release, *sorted(catalogue.newest, reverse=True))
                 if capability.span.covers(one)
             ]
-            return capability_fact(catalogue, known[0], capability, catalogue.newest) if known else None
+            return summarize_capability(catalogue, known[0], capability, catalogue.newest) if known else None
     return None
 
 
 def _migrated(catalogue: Catalogue, release: Release) -> dict[str, str]:
-    """Say when the subsection of each capability that the release knows is sent."""
+    """Say when the subsection of each of the release's capabilities is sent."""
     binary = catalogue.binary(release)
     known = (c for c in catalogue.capabilities if c.property_name in binary.capability)
     return {CAPABILITY + c.subsection: migrated_words(binary, c) for c in known}
 
 
 def _list(catalogue: Catalogue, release: Release, wanted: str | None, drivers: dict[str, str]) -> Report:
-    """List every section that is known: those of the machine in sending order, then the others."""
+    """List every known section: those of the machine in sending order, then the others."""
     if not _offers(catalogue, release, wanted):
         raise not_known("machine type", _type_in(wanted or ""), catalogue.binary(release).machine_types)
     machine = start(catalogue, release, wanted or catalogue.binary(release).default_type)
@@ -208,7 +206,7 @@ def _list_lines(machine: DefaultMachine, rows: list[dict[str, Any]]) -> Iterator
             ", ".join(row["drivers"]),
             ", ".join("-" if one.section_id is None else str(one.section_id) for one in row["in_stream"]),
             ", ".join(dict.fromkeys(one.idstr for one in row["in_stream"] if one.sent))
-            or ("not at rest" if row["in_stream"] else "not there"),
+            or ("not at rest" if row["in_stream"] else "absent"),
         )
         for row in rows
     ]

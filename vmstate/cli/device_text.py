@@ -1,21 +1,21 @@
-"""The answer of ``vmstate device``, for people and for programs."""
+"""The answer of ``vmstate device``, as text and as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vmstate.cli.facts_text import columns, runs_text, since_text, span_text
 from vmstate.cli.releases import capability_lines
+from vmstate.cli.table_text import columns, runs_text, since_text, span_text
 from vmstate.cli.terminal import Style
 from vmstate.describe import Release
-from vmstate.pseries.facts import CapabilityFact, oldest_first
 from vmstate.pseries.history import Change, Row, in_force
 from vmstate.pseries.known_devices import CAPABILITY, Found
+from vmstate.pseries.summaries import CapabilitySummary, oldest_first
 from vmstate.simulate.census import Sent, SentRun
 from vmstate.simulate.default_machines import DefaultMachine, SectionName
 
-_PROTOCOL = "sent while the machine runs, by a protocol of its own (docs/stream-format.md)"
+_PROTOCOL = "sent while the machine runs, by a separate protocol (docs/stream-format.md)"
 _NOT_THERE = "this machine does not register it"
 _NOT_SHOWN = "no machine that can be built here registers it"
 _ALL = {
@@ -33,11 +33,11 @@ _SOME = {
 
 
 @dataclass(frozen=True)
-class DeviceFacts:
-    """Everything that is known of a section, or of some rows of it.
+class DeviceSummary:
+    """Everything that is known about a section, or about some of its rows.
 
-    ``machine`` is the one whose section ``names`` are shown, and the subsections that it sends ``at_rest``;
-    ``modelled``: some machine can be built that registers the section.  ``sent`` has the runs of releases by
+    ``names`` are the section's names in ``machine``, and ``at_rest`` the subsections that it sends at rest.
+    ``modelled``: a machine can be built that registers the section.  ``sent`` has the runs of releases by
     section and subsection; ``migrated`` says when capabilities are sent.
     """
 
@@ -49,12 +49,12 @@ class DeviceFacts:
     modelled: bool
     at_rest: list[str]
     sent: dict[str, list[SentRun]]
-    capability: CapabilityFact | None
+    capability: CapabilitySummary | None
     migrated: dict[str, str]
 
     @property
     def title(self) -> str:
-        """The name that was asked for, and what it is."""
+        """The requested name, and its kind."""
         device, named = self.found.device, self.found.named
         if not named:
             return f"section {device.name}"
@@ -91,7 +91,7 @@ class DeviceFacts:
         return sorted(found, key=lambda event: Release.parse(event[0].split()[0]))
 
     def _registered(self) -> list[tuple[str, str]]:
-        """List the releases where machines began and ceased to register the section."""
+        """List the releases in which machines began and ceased to register the section."""
         name = self.found.device.name
         lines = [(run.releases, set(run.machine_types) != {Sent.ABSENT}) for run in self.sent.get(name, [])]
         there = [line for releases, registered in lines if registered for line in releases]
@@ -104,7 +104,7 @@ class DeviceFacts:
         return found
 
     def as_json(self) -> dict[str, object]:
-        """Return all of it for programs."""
+        """Return the answer as a JSON object."""
         device = self.found.device
         return {
             "name": self.title.split()[1],
@@ -141,58 +141,58 @@ class DeviceFacts:
 
 
 class DeviceLines:
-    """The lines for people."""
+    """The answer as text."""
 
-    def __init__(self, facts: DeviceFacts, style: Style) -> None:
-        self.facts = facts
+    def __init__(self, summary: DeviceSummary, style: Style) -> None:
+        self.summary = summary
         self.style = style
 
     def now(self) -> Iterator[str]:
         """Yield the section as a release has it."""
-        yield from self._head(f"{self.facts.title} in QEMU {self.facts.release}")
-        rows = [row for row in self.facts.found.rows if row.exists(self.facts.release)]
+        yield from self._head(f"{self.summary.title} in QEMU {self.summary.release}")
+        rows = [row for row in self.summary.found.rows if row.exists(self.summary.release)]
         yield from self._rows(rows, "fields and subsections, in wire order", history=False)
         yield from self._sent()
 
     def history(self) -> Iterator[str]:
         """Yield every field and subsection that ever existed, with its releases."""
-        yield from self._head(self.facts.title)
-        yield from self._rows(self.facts.found.rows, "fields and subsections of all releases", history=True)
+        yield from self._head(self.summary.title)
+        yield from self._rows(self.summary.found.rows, "fields and subsections of all releases", history=True)
         yield from self._events()
         yield from self._sent()
 
     def _head(self, title: str) -> Iterator[str]:
-        facts = self.facts
+        summary = self.summary
         yield self.style.paint("bold", title)
-        yield f"  {facts.found.device.about}"
-        yield f"  declared in {facts.file}"
-        if facts.drivers:
-            yield f"  -device {', '.join(facts.drivers)}"
-        if facts.found.others:
-            yield f"  also in the sections {', '.join(facts.found.others)}"
-        for row in facts.found.named or facts.found.device.rows[:1]:
+        yield f"  {summary.found.device.about}"
+        yield f"  declared in {summary.file}"
+        if summary.drivers:
+            yield f"  -device {', '.join(summary.drivers)}"
+        if summary.found.others:
+            yield f"  also in the sections {', '.join(summary.found.others)}"
+        for row in summary.found.named or summary.found.device.rows[:1]:
             yield f"  {', '.join(text for text in (_span(row), self._about(row, None)) if text)}"
-        if not facts.found.device.rows:
-            yield f"  {_PROTOCOL}: {facts.found.device.behaviour}"
+        if not summary.found.device.rows:
+            yield f"  {_PROTOCOL}: {summary.found.device.behaviour}"
         yield ""
-        if facts.capability is not None:
-            named = (name for levels in facts.capability.defaults for name in levels.machine_types)
+        if summary.capability is not None:
+            named = (name for levels in summary.capability.defaults for name in levels.machine_types)
             order = oldest_first(named)
             yield self.style.paint("bold", "the capability, and its default level by machine type")
-            yield from capability_lines(facts.capability, order)
+            yield from capability_lines(summary.capability, order)
             yield ""
         yield from self._names()
 
     def _about(self, row: Row, release: Release | None) -> str:
-        """Return versions and conditions: of one release, or over all."""
+        """Return versions and conditions in one release, or over all."""
         texts = []
         if row.description is not None:
             minimum = _over(row.minimum_versions, release)
             texts.append(f"version {_over(row.versions, release)}, loads from {minimum}")
         elif row.versions != [((), 0)]:
             texts.append(f"from version {_over(row.versions, release)} on")
-        if row.name in self.facts.migrated:
-            texts.append(f"sent {self.facts.migrated[row.name]}")
+        if row.name in self.summary.migrated:
+            texts.append(f"sent {self.summary.migrated[row.name]}")
         elif row.name.startswith(CAPABILITY):
             texts.append("sent if the capability says so")
         elif row.conditions != [((), "")]:
@@ -200,15 +200,15 @@ class DeviceLines:
         return "; ".join(texts)
 
     def _names(self) -> Iterator[str]:
-        facts = self.facts
-        yield self.style.paint("bold", f"in a stream of {facts.machine.command_line}")
-        if facts.machine.refusal and facts.machine.instance is not None:
-            refusal = [line for line in facts.machine.refusal if not line.startswith("warning:")]
-            yield f"  without the addition QEMU refuses to start: {' / '.join(refusal) or 'it says nothing'}"
-        if facts.machine.instance is None:
-            yield f"  QEMU refuses to start: {' / '.join(facts.machine.messages)}"
-        elif not facts.names:
-            yield f"  {_NOT_THERE if facts.modelled else _NOT_SHOWN}"
+        summary = self.summary
+        yield self.style.paint("bold", f"in a stream of {summary.machine.command_line}")
+        if summary.machine.refusal and summary.machine.instance is not None:
+            refusal = [line for line in summary.machine.refusal if not line.startswith("warning:")]
+            yield f"  without the addition QEMU refuses to start: {' / '.join(refusal) or 'no message'}"
+        if summary.machine.instance is None:
+            yield f"  QEMU refuses to start: {' / '.join(summary.machine.messages)}"
+        elif not summary.names:
+            yield f"  {_NOT_THERE if summary.modelled else _NOT_SHOWN}"
         else:
             head = ("idstr", "instance", "alias", "older name", "version", "section id", "priority", "sent")
             table = [
@@ -222,11 +222,11 @@ class DeviceLines:
                     str(one.priority),
                     "at rest" if one.sent else "not at rest",
                 )
-                for one in facts.names
+                for one in summary.names
             ]
             yield from columns([head, *table], "  ")
-            if facts.found.device.rows:
-                yield f"  subsections at rest: {', '.join(facts.at_rest) or 'none'}"
+            if summary.found.device.rows:
+                yield f"  subsections at rest: {', '.join(summary.at_rest) or 'none'}"
         yield ""
 
     def _rows(self, rows: Sequence[Row], title: str, *, history: bool) -> Iterator[str]:
@@ -239,7 +239,7 @@ class DeviceLines:
                 f"{'  ' * (row.depth - least)}{row.name}",
                 row.type or row.kind,
                 *((_span(row),) if history else ()),
-                self._about(row, None if history else self.facts.release),
+                self._about(row, None if history else self.summary.release),
             )
             for row in rows
         ]
@@ -247,20 +247,20 @@ class DeviceLines:
         yield ""
 
     def _events(self) -> Iterator[str]:
-        events = self.facts.events()
-        yield self.style.paint("bold", "what changed, by release")
+        events = self.summary.events()
+        yield self.style.paint("bold", "changes by release")
         if not events:
-            yield "  nothing since QEMU 2.9, the oldest release here"
+            yield "  none since QEMU 2.9, the oldest known release"
         yield from columns(events, "  ") if events else ()
         yield ""
 
     def _sent(self) -> Iterator[str]:
         yield self.style.paint("bold", "which machine types send it, by release (default machines under TCG)")
-        for path, runs in self.facts.sent.items():
+        for path, runs in self.summary.sent.items():
             answers = {sent for run in runs for sent in run.machine_types}
             if not runs:
-                yield f"  {path}: in none of the releases asked for"
-            elif not self.facts.modelled:
+                yield f"  {path}: not in the requested releases"
+            elif not self.summary.modelled:
                 yield f"  {path}: not known: {_NOT_SHOWN}"
             elif len(answers) == 1:
                 yield f"  {path}: {_releases(runs)}: {_ALL[answers.pop()]}"
@@ -295,7 +295,7 @@ def _span(row: Row) -> str:
 
 
 def _over(history: list[Change], release: Release | None) -> str:
-    """Return a value in a release, or over all of them: ``1, 2 since 9.2``."""
+    """Return a value in one release, or over all: ``1, 2 since 9.2``."""
     if release is not None:
         return str(in_force(history, release)) or "always"
     first, *later = history

@@ -1,4 +1,4 @@
-"""``vmstate machine``: the machine types that are known, or one of them as a release has it."""
+"""``vmstate machine``: all known machine types, or one of them as a release has it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from vmstate.cli.facts_text import asked, columns, not_known, plural, since_text, span_text
 from vmstate.cli.report import Report
+from vmstate.cli.table_text import asked, columns, not_known, plural, since_text, span_text
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with
 from vmstate.describe import Release
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.catalogue import Catalogue
-from vmstate.pseries.facts import (
+from vmstate.pseries.summaries import (
     FILES,
     Lifespan,
     Link,
-    MachineFacts,
+    MachineSummary,
     changes_among,
     lifespan,
     line,
-    machine_facts,
+    summarize_machine,
 )
 
 _ALIAS = "pseries"
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "type", metavar="TYPE", nargs="?", help="a machine type: pseries-9.1; pseries is the default"
     )
     parser.add_argument(
-        "--release", metavar="R", help="as this release has it (without: the newest that offers it)"
+        "--release", metavar="R", help="the release (default: the newest that offers the type)"
     )
     add_with(parser)
 
@@ -52,12 +52,12 @@ def run(options: argparse.Namespace) -> Report:
         raise not_known("machine type", name, types)
     span = lifespan(catalogue, types[name])
     release = _offering(catalogue, name, release)
-    facts = machine_facts(catalogue, name, release)
+    summary = summarize_machine(catalogue, name, release)
     among = changes_among(catalogue, name, _releases(catalogue, name))
     return Report(
-        _Lines(facts, span, among).lines(),
+        _Lines(summary, span, among).lines(),
         lambda: {
-            **vars(facts),
+            **vars(summary),
             "lifespan": span,
             "changes": [{"release": str(one), "changed": changed} for one, changed in among],
             "files": FILES,
@@ -79,7 +79,7 @@ def _offering(catalogue: Catalogue, name: str, release: Release | None) -> Relea
             raise ConfigurationError(f"QEMU {release} does not offer {name}; releases that do: {names}")
         return release
     if not offering:
-        raise ConfigurationError(f"no release that is known offers {name}")
+        raise ConfigurationError(f"no known release offers {name}")
     return offering[-1]
 
 
@@ -90,33 +90,33 @@ def _list(catalogue: Catalogue, release: Release | None) -> Report:
         if release is None or t.name in catalogue.binary(release).machine_types
     ]
     spans = {t.name: lifespan(catalogue, t) for t in types}
-    head = ("machine type", "offered by", "deprecated in", "gone in")
+    head = ("machine type", "offered by", "deprecated in", "removed in")
     rows = [
         (name, span_text(span.offered_by), span.deprecated_since or "", span.removed_in or "")
         for name, span in spans.items()
     ]
-    note = f"declared in {FILES['machine types']} and {FILES['lifecycle']}; releases to come by QEMU's policy"
+    note = f"declared in {FILES['machine types']} and {FILES['lifecycle']}; future releases by QEMU's policy"
     lines = [*columns([head, *rows]), "", note]
     return Report(lines, {"machine_types": spans, "files": FILES})
 
 
 class _Lines:
-    """The lines for people."""
+    """The answer as text."""
 
     def __init__(
-        self, facts: MachineFacts, span: Lifespan, among: list[tuple[Release, dict[str, Any]]]
+        self, summary: MachineSummary, span: Lifespan, among: list[tuple[Release, dict[str, Any]]]
     ) -> None:
-        self.facts = facts
+        self.summary = summary
         self.span = span
         self.among = among
         self.style = Style.of(sys.stdout)
 
     def lines(self) -> Iterator[str]:
-        facts = self.facts
-        mark = ", the default type" if facts.default else ""
-        yield self.style.paint("bold", f"{facts.name} in QEMU {facts.release}{mark}")
+        summary = self.summary
+        mark = ", the default type" if summary.default else ""
+        yield self.style.paint("bold", f"{summary.name} in QEMU {summary.release}{mark}")
         yield from self._life()
-        yield f"  default CPU    {facts.default_cpu}{self._cpu()}"
+        yield f"  default CPU    {summary.default_cpu}{self._cpu()}"
         yield ""
         yield from self._levels()
         yield ""
@@ -131,17 +131,17 @@ class _Lines:
     def _life(self) -> Iterator[str]:
         span = self.span
         count = plural(len(span.offered_by), "release")
-        since = f", since {since_text(span.since)}" if span.since else ", and by releases before them"
+        since = f", since {since_text(span.since)}" if span.since else ", and by earlier ones"
         yield f"  offered by     {span_text(span.offered_by)} ({count}{since})"
-        if self.facts.deprecated:
-            yield f"  deprecated     {self.facts.deprecated}"
+        if self.summary.deprecated:
+            yield f"  deprecated     {self.summary.deprecated}"
         if span.deprecated_since:
             yield f"  deprecated in  {span.deprecated_since} and later"
         if span.removed_in:
-            yield f"  gone in        {span.removed_in} and later"
+            yield f"  removed in     {span.removed_in} and later"
 
     def _cpu(self) -> str:
-        cpu = self.facts.cpu
+        cpu = self.summary.cpu
         if cpu is None:
             return ""
         alias = f", also {', '.join(cpu.aliases)}" if cpu.aliases else ""
@@ -149,41 +149,41 @@ class _Lines:
 
     def _levels(self) -> Iterator[str]:
         yield self.style.paint("bold", f"default capability levels  ({FILES['machine types']})")
-        if not self.facts.levels:
+        if not self.summary.levels:
             yield "  none: this release has no capabilities"
             return
-        for cap, (level, effective) in self.facts.levels.items():
+        for cap, (level, effective) in self.summary.levels.items():
             note = "" if level == effective else f", but {effective} with the default CPU"
             yield f"  {cap}={level}{note}"
 
     def _flags(self) -> Iterator[str]:
-        facts = self.facts
-        yield self.style.paint("bold", f"class flags that {facts.newest_type} has otherwise")
-        if not facts.different:
+        summary = self.summary
+        yield self.style.paint("bold", f"class flags that differ from those of {summary.newest_type}")
+        if not summary.different:
             yield "  none"
             return
         rows = [
-            (name, shown(name, value), f"({facts.newest_type}: {shown(name, newest)})")
-            for name, (value, newest) in facts.different.items()
+            (name, shown(name, value), f"({summary.newest_type}: {shown(name, newest)})")
+            for name, (value, newest) in summary.different.items()
         ]
         yield from columns(rows, "  ")
 
     def _compat(self) -> Iterator[str]:
         yield self.style.paint(
-            "bold", "device properties that it sets (GlobalProperty; those that reach the wire)"
+            "bold", "device properties that it sets (GlobalProperty; those that affect the stream)"
         )
-        effective = {f"{driver}.{prop}": value for driver, prop, value in self.facts.compat}
+        effective = {f"{driver}.{prop}": value for driver, prop, value in self.summary.compat}
         yield from (f"  {name}={value}" for name, value in effective.items())
         if not effective:
             yield "  none"
 
     def _chain(self) -> Iterator[str]:
-        yield self.style.paint("bold", "how it comes about: each type's differences to the next newer one")
-        for link in self.facts.links:
+        yield self.style.paint("bold", "derivation: each type's differences from the next newer one")
+        for link in self.summary.links:
             yield f"  {link.name}: {_differences(link) or 'no difference that the simulator models'}"
 
     def _among(self) -> Iterator[str]:
-        yield self.style.paint("bold", "what changed from release to release")
+        yield self.style.paint("bold", "changes from release to release")
         for number, (release, changed) in enumerate(self.among):
             if number == 0:
                 keys = ("flag default_cpu", "PVR of the default CPU", "default type")

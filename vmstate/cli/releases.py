@@ -6,12 +6,18 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from vmstate.cli.facts_text import asked, columns, plural, runs_text, since_text
 from vmstate.cli.report import Report
+from vmstate.cli.table_text import asked, columns, plural, runs_text, since_text
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with
 from vmstate.pseries.catalogue import Catalogue
-from vmstate.pseries.facts import FILES, CapabilityFact, ReleaseFacts, oldest_first, release_facts
+from vmstate.pseries.summaries import (
+    FILES,
+    CapabilitySummary,
+    ReleaseSummary,
+    oldest_first,
+    summarize_release,
+)
 from vmstate.pseries.tables.accelerators import shipped_hosts
 
 
@@ -28,19 +34,19 @@ def run(options: argparse.Namespace) -> Report:
     catalogue, release = asked(options, options.release)
     if release is None:
         return _list(catalogue)
-    facts = release_facts(catalogue, release)
+    summary = summarize_release(catalogue, release)
     return Report(
-        _lines(facts),
-        lambda: {**vars(facts), "hosts": _hosts(catalogue), "guests": _guests(), "files": FILES},
+        _lines(summary),
+        lambda: {**vars(summary), "hosts": _hosts(catalogue), "guests": _guests(), "files": FILES},
     )
 
 
 def _list(catalogue: Catalogue) -> Report:
-    facts = [release_facts(catalogue, release) for release in sorted(catalogue.newest)]
-    return Report(_table(catalogue, facts), lambda: _result(catalogue, facts))
+    summaries = [summarize_release(catalogue, release) for release in sorted(catalogue.newest)]
+    return Report(_table(catalogue, summaries), lambda: _result(catalogue, summaries))
 
 
-def _result(catalogue: Catalogue, facts: list[ReleaseFacts]) -> object:
+def _result(catalogue: Catalogue, summaries: list[ReleaseSummary]) -> object:
     return {
         "releases": [
             {
@@ -53,7 +59,7 @@ def _result(catalogue: Catalogue, facts: list[ReleaseFacts]) -> object:
                 "cpus": [cpu.name for cpu in one.cpus],
                 "compat_modes": [name for name, _ in one.compat_modes],
             }
-            for one in facts
+            for one in summaries
         ],
         "proposals": [name for name, _ in catalogue.forks],
         "hosts": _hosts(catalogue),
@@ -62,9 +68,9 @@ def _result(catalogue: Catalogue, facts: list[ReleaseFacts]) -> object:
     }
 
 
-def _table(catalogue: Catalogue, facts: list[ReleaseFacts]) -> Iterator[str]:
+def _table(catalogue: Catalogue, summaries: list[ReleaseSummary]) -> Iterator[str]:
     style = Style.of(sys.stdout)
-    head = ("line", "newest", "default type", "types", "of them deprecated", "capabilities", "compat modes")
+    head = ("line", "newest", "default type", "types", "deprecated types", "capabilities", "compat modes")
     rows = [
         (
             one.line,
@@ -72,10 +78,10 @@ def _table(catalogue: Catalogue, facts: list[ReleaseFacts]) -> Iterator[str]:
             one.default_type,
             str(len(one.machine_types)),
             str(sum(t.deprecated is not None for t in one.machine_types)),
-            _new_capabilities(one, facts[number - 1] if number else None),
+            _new_capabilities(one, summaries[number - 1] if number else None),
             _modes(one),
         )
-        for number, one in enumerate(facts)
+        for number, one in enumerate(summaries)
     ]
     first, *rest = columns([head, *rows])
     yield style.paint("bold", first)
@@ -85,17 +91,17 @@ def _table(catalogue: Catalogue, facts: list[ReleaseFacts]) -> Iterator[str]:
         yield f"proposals:      {', '.join(name for name, _ in catalogue.forks)}"
     yield f"hosts (KVM):    {', '.join(_hosts(catalogue))}"
     yield f"guest kernels:  {', '.join(_guests())}"
-    yield f"declared in {FILES['releases']}; vmstate releases RELEASE tells all of one"
+    yield f"declared in {FILES['releases']}; vmstate releases RELEASE shows one in full"
 
 
-def _new_capabilities(one: ReleaseFacts, before: ReleaseFacts | None) -> str:
-    """Return their number, and the names of those that the release before did not have."""
+def _new_capabilities(one: ReleaseSummary, before: ReleaseSummary | None) -> str:
+    """Return the number of capabilities, and the names of those that the previous release lacks."""
     known = {c.name for c in before.capabilities} if before is not None else set()
     new = [c.name.removeprefix("cap-") for c in one.capabilities if c.name not in known]
     return f"{len(one.capabilities)} (+ {', '.join(new)})" if new else str(len(one.capabilities))
 
 
-def _modes(one: ReleaseFacts) -> str:
+def _modes(one: ReleaseSummary) -> str:
     return f"{one.compat_modes[0][0]} … {one.compat_modes[-1][0]}"
 
 
@@ -110,12 +116,12 @@ def _guests() -> list[str]:
     return ["linux-VERSION", *shipped_kernels()]
 
 
-def _lines(facts: ReleaseFacts) -> Iterator[str]:
+def _lines(summary: ReleaseSummary) -> Iterator[str]:
     style = Style.of(sys.stdout)
-    yield style.paint("bold", f"QEMU {facts.release}")
+    yield style.paint("bold", f"QEMU {summary.release}")
     yield ""
     yield style.paint(
-        "bold", f"{plural(len(facts.machine_types), 'machine type')}  ({FILES['machine types']})"
+        "bold", f"{plural(len(summary.machine_types), 'machine type')}  ({FILES['machine types']})"
     )
     rows = [
         (
@@ -124,16 +130,16 @@ def _lines(facts: ReleaseFacts) -> Iterator[str]:
             "default" if t.default else "",
             f"deprecated: {t.deprecated}" if t.deprecated else "",
         )
-        for t in facts.machine_types
+        for t in summary.machine_types
     ]
     yield from columns(rows, "  ")
     yield ""
-    yield style.paint("bold", f"{plural(len(facts.capabilities), 'capability')}  ({FILES['capabilities']})")
-    order = oldest_first(t.name for t in facts.machine_types)
-    for capability in facts.capabilities:
+    yield style.paint("bold", f"{plural(len(summary.capabilities), 'capability')}  ({FILES['capabilities']})")
+    order = oldest_first(t.name for t in summary.machine_types)
+    for capability in summary.capabilities:
         yield from capability_lines(capability, order)
     yield ""
-    yield style.paint("bold", f"{plural(len(facts.cpus), 'processor')} for pseries  ({FILES['cpus']})")
+    yield style.paint("bold", f"{plural(len(summary.cpus), 'processor')} for pseries  ({FILES['cpus']})")
     cpus = [
         (
             cpu.name,
@@ -143,22 +149,23 @@ def _lines(facts: ReleaseFacts) -> Iterator[str]:
             f"runs as {', '.join(cpu.modes)}" if cpu.modes else "no compat mode",
             f"deprecated: {cpu.deprecated}" if cpu.deprecated else "",
         )
-        for cpu in facts.cpus
+        for cpu in summary.cpus
     ]
     yield from columns(cpus, "  ")
     yield ""
-    yield style.paint("bold", f"{plural(len(facts.compat_modes), 'compat mode')}  ({FILES['compat modes']})")
-    yield from columns(facts.compat_modes, "  ")
+    modes = plural(len(summary.compat_modes), "compat mode")
+    yield style.paint("bold", f"{modes}  ({FILES['compat modes']})")
+    yield from columns(summary.compat_modes, "  ")
 
 
-def capability_lines(fact: CapabilityFact, order: list[str]) -> Iterator[str]:
-    """Yield a capability: its values, its first release, its subsection, its default by machine type."""
-    values = "|".join(fact.values)
-    yield f"  {fact.name}={values}  since {since_text(fact.since)}, subsection {fact.subsection}"
-    if fact.help:
-        yield f"      {fact.help}"
-    for levels in fact.defaults:
+def capability_lines(summary: CapabilitySummary, order: list[str]) -> Iterator[str]:
+    """Yield a capability: values, first release, subsection, default by machine type."""
+    values = "|".join(summary.values)
+    yield f"  {summary.name}={values}  since {since_text(summary.since)}, subsection {summary.subsection}"
+    if summary.help:
+        yield f"      {summary.help}"
+    for levels in summary.defaults:
         yield f"      default {levels.name} (level {levels.level}): {runs_text(levels.machine_types, order)}"
-    if fact.needs:
-        yield f"      off, or its lowest level, on a processor that cannot run as {fact.needs}"
-    yield f"      in a stream: {fact.migrated}"
+    if summary.needs:
+        yield f"      off, or its lowest level, on a processor that cannot run as {summary.needs}"
+    yield f"      in a stream: {summary.migrated}"

@@ -19,8 +19,8 @@ from vmstate.describe.history import at
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.catalogue import Catalogue
-from vmstate.pseries.facts import oldest_first
 from vmstate.pseries.history import Row
+from vmstate.pseries.summaries import oldest_first
 from vmstate.simulate.default_machines import DefaultMachine, name_of, registered, start
 
 _MOST_UNKNOWNS = 4  # the most attributes that a condition may depend on and still be tried with all values

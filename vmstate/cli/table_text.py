@@ -1,4 +1,4 @@
-"""Text that ``releases``, ``machine`` and ``device`` share: releases, unknown names, columns."""
+"""Text for the tables of ``releases``, ``machine`` and ``device``: releases, unknown names, columns."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from vmstate.pseries.catalogue import Catalogue
 
 
 def asked(options: argparse.Namespace, release: str | None) -> tuple[Catalogue, Release | None]:
-    """Return the catalogue asked about, and the release, if one is: ``10.0``, ``10.0.2``, ``4.2+NAME``.
+    """Return the requested catalogue, and the release if one is given: ``10.0``, ``10.0.2``, ``4.2+NAME``.
 
-    Raises ConfigurationError for one that is not known.
+    Raises ConfigurationError for an unknown one.
     """
     text, _, fork = (release or "").removeprefix("qemu-").partition("+")
     catalogue = catalogue_of(options, release)
@@ -25,10 +25,10 @@ def asked(options: argparse.Namespace, release: str | None) -> tuple[Catalogue, 
 
 
 def not_known(kind: str, name: str, known: Iterable[str]) -> ConfigurationError:
-    """Return the error for a name that does not exist: it says which names are near."""
+    """Return the error for an unknown name, with similar names."""
     names = list(known)
     near = get_close_matches(name, names, 5, 0.6)
-    hint = f"near are {', '.join(near)}" if near else f"known are {', '.join(names)}"
+    hint = f"similar names: {', '.join(near)}" if near else f"known names: {', '.join(names)}"
     return ConfigurationError(f"no such {kind}: {name!r}; {hint}")
 
 

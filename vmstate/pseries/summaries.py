@@ -1,6 +1,6 @@
-"""The tables as facts: everything that a release offers, and a machine type as a release has it.
+"""Summaries of the tables: everything that a release offers, and a machine type as a release has it.
 
-All of it is from the tables of :mod:`vmstate.pseries.tables`; no machine is built.
+They only use the tables of :mod:`vmstate.pseries.tables`; no machine is built.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vmstate.pseries.tables.capabilities import Capability, Kind, MigrateNeeded
 from vmstate.pseries.tables.cpus import CpuAt
 from vmstate.pseries.tables.machine_class import ClassFlags, GlobalProperty, MachineType, chain, version_of
 
-#: The files that answer, by topic.
+#: The files with the declarations, by topic.
 FILES = {
     "releases": "vmstate/pseries/tables/releases.py",
     "machine types": "vmstate/pseries/tables/machine_types.py",
@@ -28,7 +28,7 @@ FILES = {
     "compat modes": "vmstate/pseries/tables/compat.py",
 }
 _PAGES = {12: "4 KiB", 16: "64 KiB", 24: "16 MiB", 34: "16 GiB"}
-_LOWER_CASE_SINCE = "2.11"  # releases before insist on the old spelling of processors: POWER8_v2.0
+_LOWER_CASE_SINCE = "2.11"  # older releases require the old spelling of processors: POWER8_v2.0
 _YEARS_AHEAD = 8  # QEMU has three releases a year, and a type lives for six years
 
 
@@ -43,7 +43,7 @@ def oldest_first(names: Iterable[str]) -> list[str]:
 
 
 def level_name(capability: Capability, level: int, release: Release) -> str:
-    """Return a level as the command line has it: ``on``, ``workaround``, ``64 KiB``."""
+    """Return a level in words: ``on``, ``workaround``, ``64 KiB``."""
     if capability.kind is Kind.BOOL:
         return "on" if level else "off"
     if capability.kind is Kind.PAGE_SIZE:
@@ -62,7 +62,7 @@ class Levels:
 
 
 @dataclass(frozen=True)
-class CapabilityFact:
+class CapabilitySummary:
     """A capability as a release has it; ``defaults`` are the levels of its machine types."""
 
     name: str
@@ -75,10 +75,10 @@ class CapabilityFact:
     defaults: tuple[Levels, ...]
 
 
-def capability_fact(
+def summarize_capability(
     catalogue: Catalogue, release: Release, capability: Capability, releases: Sequence[Release] = ()
-) -> CapabilityFact:
-    """Return the facts of a capability that ``release`` knows, also with machine types of ``releases``."""
+) -> CapabilitySummary:
+    """Return the summary of a capability that ``release`` knows, also with machine types of ``releases``."""
     binary = catalogue.binary(release)
     known = binary.capability[capability.property_name]
     levels: dict[str, int] = {}
@@ -92,7 +92,7 @@ def capability_fact(
     for name in oldest_first(levels):
         grouped.setdefault(levels[name], []).append(name)
     values = known.values or (("off", "on") if known.kind is Kind.BOOL else tuple(_PAGES.values()))
-    return CapabilityFact(
+    return CapabilitySummary(
         known.property_name,
         known.subsection,
         points(capability.span.since),
@@ -113,7 +113,7 @@ def migrated_words(binary: Binary, capability: Capability) -> str:
     if not capability.migrated.covers(release):
         return f"never before {' and '.join(points(capability.migrated.since))}"
     if binary.catalogue.rules.cap_needed is not is_sent:
-        return "as the rule says that takes the place of QEMU's"
+        return "as decided by the rule that replaces QEMU's"
     condition = at(capability.migrate_needed, release)
     if condition is None:
         return "only if the command line sets it to another level than the default"
@@ -122,14 +122,14 @@ def migrated_words(binary: Binary, capability: Capability) -> str:
 
 
 def _meets(condition: MigrateNeeded, binary: Binary, name: str) -> bool:
-    """Return True if the condition holds for a machine type; it asks for nothing but the class's flags."""
+    """Return True if the condition holds for a machine type; it depends on the class's flags only."""
     return condition(
         SimpleNamespace(flags=binary.machine_class(name).flags, release=binary.release, type_name=name)
     )
 
 
 @dataclass(frozen=True)
-class CpuFact:
+class CpuSummary:
     """A processor model as a release has it; ``modes`` are the compat modes that it can run."""
 
     name: str
@@ -140,23 +140,23 @@ class CpuFact:
     modes: tuple[str, ...]
 
 
-def cpu_fact(binary: Binary, cpu: CpuAt) -> CpuFact:
-    """Return the facts of a processor model."""
+def summarize_cpu(binary: Binary, cpu: CpuAt) -> CpuSummary:
+    """Return the summary of a processor model."""
     modes = tuple(mode.name for mode in binary.compat.modes if binary.compat.check(cpu, mode.pvr))
     name, aliases = cpu.name, cpu.aliases
     if not reached(_LOWER_CASE_SINCE, binary.release):
         name = cpu.old_name
         aliases = tuple(_in_capitals(alias) for alias in aliases)
-    return CpuFact(name, f"{cpu.pvr:#010x}", cpu.family.name, aliases, cpu.deprecated, modes)
+    return CpuSummary(name, f"{cpu.pvr:#010x}", cpu.family.name, aliases, cpu.deprecated, modes)
 
 
 def _in_capitals(alias: str) -> str:
     return alias.upper().replace("GS", "gs") if alias.startswith("power") else alias
 
 
-def _default_cpu(binary: Binary, name: str) -> CpuFact | None:
+def _default_cpu(binary: Binary, name: str) -> CpuSummary | None:
     cpu = binary.cpus.get(name)
-    return None if cpu is None else cpu_fact(binary, cpu)
+    return None if cpu is None else summarize_cpu(binary, cpu)
 
 
 @dataclass(frozen=True)
@@ -170,20 +170,20 @@ class TypeInRelease:
 
 
 @dataclass(frozen=True)
-class ReleaseFacts:
+class ReleaseSummary:
     """Everything that one release's program knows.  Machine types are newest first."""
 
     release: str
     line: str
     default_type: str
     machine_types: tuple[TypeInRelease, ...]
-    capabilities: tuple[CapabilityFact, ...]
-    cpus: tuple[CpuFact, ...]
+    capabilities: tuple[CapabilitySummary, ...]
+    cpus: tuple[CpuSummary, ...]
     compat_modes: tuple[tuple[str, str], ...]
 
 
-def release_facts(catalogue: Catalogue, release: Release) -> ReleaseFacts:
-    """Return everything that the tables say of a release."""
+def summarize_release(catalogue: Catalogue, release: Release) -> ReleaseSummary:
+    """Return everything that the tables have about a release."""
     binary = catalogue.binary(release)
     types = tuple(
         TypeInRelease(
@@ -195,13 +195,13 @@ def release_facts(catalogue: Catalogue, release: Release) -> ReleaseFacts:
         for name in binary.machine_types
     )
     known = (c for c in catalogue.capabilities if c.span.covers(release))
-    return ReleaseFacts(
+    return ReleaseSummary(
         str(release),
         line(release),
         binary.default_type,
         types,
-        tuple(capability_fact(catalogue, release, capability) for capability in known),
-        tuple(cpu_fact(binary, cpu) for cpu in binary.cpus.values()),
+        tuple(summarize_capability(catalogue, release, capability) for capability in known),
+        tuple(summarize_cpu(binary, cpu) for cpu in binary.cpus.values()),
         tuple((mode.name, f"{mode.pvr:#010x}") for mode in binary.compat.modes),
     )
 
@@ -216,7 +216,7 @@ def _cpu_name(binary: Binary, machine_type: str) -> str:
 class Lifespan:
     """The releases that offer a machine type.
 
-    ``deprecated_since`` and ``removed_in`` may be releases to come, by QEMU's policy; None if never.
+    ``deprecated_since`` and ``removed_in`` may be future releases, by QEMU's policy; None if never.
     """
 
     offered_by: tuple[str, ...]
@@ -226,7 +226,7 @@ class Lifespan:
 
 
 def lifespan(catalogue: Catalogue, machine_type: MachineType) -> Lifespan:
-    """Find when a machine type came, was deprecated, and left or will leave."""
+    """Find the releases that introduce, deprecate and remove a machine type."""
     known = sorted(catalogue.newest)
     last = known[-1]
     ahead = [
@@ -257,12 +257,12 @@ class Link:
 
 
 @dataclass(frozen=True)
-class MachineFacts:
+class MachineSummary:
     """A machine type as one release has it.
 
-    ``flags`` are all class flags, ``different`` those that the newest type of the release has otherwise, with
-    its value.  ``levels``: the default level of each capability, and the one with the default processor.
-    ``links``: the differences that make it, from the newest type on.
+    ``flags`` are all class flags, ``different`` those whose value the newest type of the release does not
+    share, with both values.  ``levels``: the default level of each capability, and the one with the default
+    processor.  ``links``: the differences that make the type, from the newest type on.
     """
 
     name: str
@@ -270,7 +270,7 @@ class MachineFacts:
     default: bool
     deprecated: str | None
     default_cpu: str
-    cpu: CpuFact | None
+    cpu: CpuSummary | None
     newest_type: str
     flags: dict[str, Any]
     different: dict[str, tuple[Any, Any]]
@@ -279,8 +279,8 @@ class MachineFacts:
     links: tuple[Link, ...]
 
 
-def machine_facts(catalogue: Catalogue, name: str, release: Release) -> MachineFacts:
-    """Return the facts of the machine type ``name`` in ``release``, which must offer it."""
+def summarize_machine(catalogue: Catalogue, name: str, release: Release) -> MachineSummary:
+    """Return the summary of the machine type ``name`` in ``release``, which must offer it."""
     binary = catalogue.binary(release)
     made = binary.machine_class(name)
     newest = next(iter(binary.machine_types))
@@ -288,7 +288,7 @@ def machine_facts(catalogue: Catalogue, name: str, release: Release) -> MachineF
     flags = {f.name: getattr(made.flags, f.name) for f in fields(ClassFlags)}
     cpu = binary.cpus.get(made.flags.default_cpu)
     types = {t.name: t for t in catalogue.machine_types}
-    return MachineFacts(
+    return MachineSummary(
         name,
         str(release),
         name == binary.default_type,
@@ -327,17 +327,17 @@ def _link(machine_type: MachineType, release: Release) -> Link:
 def changes_among(
     catalogue: Catalogue, name: str, releases: Sequence[Release]
 ) -> list[tuple[Release, dict[str, Any]]]:
-    """List the changes of a machine type from release to release, oldest first; the first has everything."""
+    """List the changes of a machine type from release to release, oldest first; the first has all values."""
     before: dict[str, Any] = {}
     found: list[tuple[Release, dict[str, Any]]] = []
     for release in releases:
-        facts = machine_facts(catalogue, name, release)
+        summary = summarize_machine(catalogue, name, release)
         now = {
-            "default type": "yes" if facts.default else "no",
-            "deprecated": facts.deprecated or "no",
-            **{f"flag {flag}": value for flag, value in facts.flags.items()},
-            **{cap: levels[1] for cap, levels in facts.levels.items()},
-            "PVR of the default CPU": facts.cpu.pvr if facts.cpu is not None else "unknown",
+            "default type": "yes" if summary.default else "no",
+            "deprecated": summary.deprecated or "no",
+            **{f"flag {flag}": value for flag, value in summary.flags.items()},
+            **{cap: levels[1] for cap, levels in summary.levels.items()},
+            "PVR of the default CPU": summary.cpu.pvr if summary.cpu is not None else "unknown",
         }
         found.append((release, {key: value for key, value in now.items() if before.get(key) != value}))
         before = now

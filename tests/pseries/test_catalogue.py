@@ -1,4 +1,4 @@
-"""What is declared hangs together, and can be extended from outside."""
+"""The declarations are consistent, and can be extended from outside."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vmstate.pseries.tables.option_vectors import Ov5, from_wire, to_wire
 ALL = [CATALOGUE.binary(release) for release in CATALOGUE.newest]
 TYPES = [(b, name) for b in ALL for name in b.machine_types]
 
-#: A release that does not exist: a new machine type, and a capability that older types do not have on.
+#: A release that does not exist: a new machine type, and a capability that is off in older types.
 TOMORROW = CATALOGUE.extended(
     "11.2",
     MachineType("pseries-11.2", None, Span("11.2")),
@@ -32,7 +32,7 @@ def start(text: str) -> Start:
     return build(parse(text, TOMORROW))
 
 
-def test_a_made_up_release_has_its_type_its_capability_and_everything_before():
+def test_a_fictional_release_has_its_type_its_capability_and_everything_before():
     newest = start("qemu-11.2 -nodefaults").machine
     older = start("qemu-11.2 -machine pseries-11.1").machine
     assert newest is not None
@@ -44,13 +44,13 @@ def test_a_made_up_release_has_its_type_its_capability_and_everything_before():
     )
 
 
-def test_the_world_itself_does_not_change():
+def test_the_catalogue_itself_does_not_change():
     assert "pseries-11.2" not in {t.name for t in CATALOGUE.machine_types}
     with pytest.raises(ConfigurationError, match="known lines"):
         parse("qemu-11.2")
 
 
-def test_a_difference_to_a_type_that_is_not_there_is_a_declaration_error():
+def test_a_difference_to_an_unknown_type_is_a_declaration_error():
     with pytest.raises(DeclarationError, match="no such machine type"):
         CATALOGUE.extended(Difference("pseries-1.0", caps={"htm": 1}))
     with pytest.raises(DeclarationError, match="no such class flag: colour"):
@@ -62,13 +62,13 @@ def test_a_difference_to_a_type_that_is_not_there_is_a_declaration_error():
 
 
 @pytest.mark.parametrize(("binary", "name"), TYPES, ids=lambda x: x if isinstance(x, str) else str(x.release))
-def test_every_type_of_every_release_has_a_class_whose_processor_is_there(binary, name):
+def test_every_type_of_every_release_has_a_class_with_a_known_processor(binary, name):
     kind = binary.machine_class(name)
     assert kind.flags.default_cpu in binary.cpus
     assert set(kind.default_caps) == {c.name for c in binary.capabilities}
 
 
-def test_what_pseries_means():
+def test_the_meaning_of_pseries():
     meant = {str(b.release): b.default_type for b in ALL}
     assert meant["2.11.2"] == "pseries-2.11"
     assert CATALOGUE.binary(CATALOGUE.release("2.11.1")).default_type == "pseries-2.12"
@@ -77,7 +77,7 @@ def test_what_pseries_means():
     assert meant["11.1.3"] == "pseries-11.1"
 
 
-def test_old_types_leave():
+def test_old_types_are_removed():
     def oldest(release: str) -> str:
         return list(CATALOGUE.binary(CATALOGUE.release(release)).machine_types)[-1]
 
@@ -97,12 +97,12 @@ def test_an_option_vector_survives_the_wire(bits):
     assert from_wire(to_wire(bits)) == frozenset(bits)
 
 
-def test_where_the_bits_of_an_option_vector_are():
+def test_the_places_of_the_bits_of_an_option_vector():
     assert to_wire([Ov5.MMU_RADIX_GTSE])[24:32] == bytes.fromhex("0000000000000200")
     assert to_wire([Ov5.DRCONF_MEMORY, Ov5.FORM1_AFFINITY])[:8] == bytes.fromhex("0000000100000400")
 
 
-def test_a_kvm_host_decides_what_a_guest_may_have():
+def test_a_kvm_host_limits_a_guest():
     def said(text: str) -> tuple[str, ...]:
         host, _, command = text.partition(": ")
         return build(parse(f"{host}: {command.replace(' -', ' -nodefaults -', 1)},accel=kvm")).messages
@@ -162,7 +162,7 @@ def test_a_processor_that_qemu_does_not_know_gives_no_host_model():
     )
 
 
-def test_kvm_that_does_not_start_says_so_and_the_next_accelerator_is_tried():
+def test_kvm_that_does_not_start_is_reported_and_the_next_accelerator_is_tried():
     def said(host: str, text: str) -> tuple[str, ...]:
         return build(parse(f"{host}: {text} -nodefaults")).messages
 
@@ -194,7 +194,7 @@ def test_kvm_that_does_not_start_says_so_and_the_next_accelerator_is_tried():
     )
 
 
-def test_an_interrupt_controller_in_the_kernel_may_be_demanded():
+def test_an_interrupt_controller_in_the_kernel_may_be_required():
     def said(host: str, text: str) -> tuple[str, ...]:
         return build(parse(f"{host}: {text} -nodefaults")).messages
 

@@ -1,4 +1,4 @@
-"""Which host runs which machine type with which release: fixtures/tables/kvm-hosts.txt says, and says why."""
+"""The hosts that run each machine type with each release: fixtures/tables/kvm-hosts.txt, with reasons."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_table_has_every_host_that_is_shipped():
 
 
 @pytest.mark.parametrize(("kind", "host", "cells"), ROWS, ids=[f"{k}-{h}" for k, h, _ in ROWS])
-def test_a_host_runs_what_its_sources_say(kind, host, cells):
+def test_a_host_runs_the_machines_that_its_sources_say(kind, host, cells):
     found = {}
     for release, cell in cells.items():
         start = build(parse(f"{host}: qemu-{release} -nodefaults -machine {kind},accel=kvm"))
@@ -73,7 +73,7 @@ def test_a_host_has_only_what_a_host_can_have(key, value):
 
 
 @pytest.mark.parametrize("name", shipped_hosts())
-def test_a_host_says_in_its_first_line_what_it_is(name):
+def test_the_first_line_of_a_host_describes_it(name):
     path = shipped("hosts") / f"{name}.toml"
     assert path.read_text().startswith("# ")
     assert read_host(path) == shipped_host(name)
@@ -130,7 +130,7 @@ def test_the_answer_about_gtse_depends_on_what_the_kernel_knows():
         ("7.2", "cap-fwnmi=off,cap-hpt-max-page-size=16M", "p8-pr", ""),
     ],
 )
-def test_what_the_ioctls_answer_decides_on_source_and_destination(release, options, host, says):
+def test_the_answers_of_ioctls_decide_on_source_and_destination(release, options, host, says):
     text = f"{host}: qemu-{release} -nodefaults -machine pseries,accel=kvm,{options}"
     start = build(parse(text))
     if says is None:  # the processor is not known to this release

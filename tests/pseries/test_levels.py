@@ -1,4 +1,4 @@
-"""Capabilities: the levels that a machine starts with, which are sent, what a destination makes of them."""
+"""Capabilities: a machine's levels at its start, those that it sends, and a destination's comparison."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_all_levels_are_compared_in_the_order_of_the_table():
 
 
 @given(st.sampled_from(RELEASES), st.data())
-def test_levels_that_did_not_come_never_fail_where_none_was_given(release, data):
+def test_levels_missing_from_the_stream_never_fail_where_none_was_given(release, data):
     """Law: a destination without options takes its own defaults, whatever processor and type it has."""
     table = CATALOGUE.binary(release)
     kind = table.machine_class(data.draw(st.sampled_from(sorted(table.machine_types))))

@@ -1,4 +1,4 @@
-"""Options taken apart as QEMU does: QemuOpts, keyval, sizes; any text gives an answer or our own error."""
+"""Options parsed as in QEMU: QemuOpts, keyval, sizes; any text gives an answer or our own error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT = st.text(st.sampled_from("pseries-7.2,cap-htm=offsmp0123456789x.MGk_:"), m
 
 
 @given(st.lists(st.tuples(NAME.filter(lambda n: n != "id"), st.text("ab,=", max_size=6)), max_size=5))
-def test_what_is_written_with_doubled_commas_is_read_back(pairs):
+def test_values_with_doubled_commas_are_read_back(pairs):
     text = ",".join(f"{name}={value.replace(',', ',,')}" for name, value in pairs)
     assert parse_opts(text) == [Opt(name, value) for name, value in pairs]
     keys: dict[str, object] = {}

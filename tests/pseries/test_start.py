@@ -1,4 +1,4 @@
-"""Starting a simulated QEMU: outcome and stderr are those that real releases were recorded to have."""
+"""Starts of a simulated QEMU: outcome and stderr are those recorded with real releases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_recorded_start_is_predicted_to_the_line(release):
     assert wrong == []
 
 
-def test_what_it_does_not_model_it_says_so_and_names_the_option():
+def test_the_error_for_an_unmodelled_option_names_it():
     with pytest.raises(ConfigurationError, match="option -vga is not modelled"):
         parse("qemu-7.2 -vga std")
     with pytest.raises(ConfigurationError, match="-device vfio-pci is not modelled"):
@@ -46,7 +46,7 @@ def test_a_line_without_its_stable_number_is_the_newest_of_that_line():
     assert str(parse("/opt/q/qemu-2.11.0 -S").release) == "2.11.0"
 
 
-def test_a_command_line_reads_back_as_it_was_written():
+def test_a_command_line_is_read_back_unchanged():
     text = "qemu-7.2.22 -nodefaults -machine pseries,cap-htm=off --cpu power9 -m 256,maxmem=1G,slots=2"
     assert parse(text).text == text
 

@@ -1,4 +1,4 @@
-"""Tables as they stand in a mail, recorded with real QEMUs: the simulator gives every cell of them."""
+"""Tables in the form of a mail, recorded with real QEMUs: the simulator predicts every cell."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SINCE_10_0 = "cap-ail-mode-3=off,cap-dawr1=off"
 
 
 def lines(name: str) -> Iterator[list[str]]:
-    """The words of every line that is not prose; the heading of a part is a line ``# RELEASE ...``."""
+    """Yield the words of every line that is not prose; a part's heading is a line ``# RELEASE ...``."""
     for line in (TABLES / name).read_text().splitlines():
         words = line.split()
         if words and (words[0] != "#" or (len(words) > 1 and words[1][0].isdigit())):
@@ -26,7 +26,7 @@ def lines(name: str) -> Iterator[list[str]]:
 
 
 def parts(name: str) -> Iterator[tuple[list[str], list[list[str]]]]:
-    """The parts of a table under their headings."""
+    """Yield the parts of a table under their headings."""
     heading: list[str] | None = None
     rows: list[list[str]] = []
     for words in lines(name):
@@ -41,7 +41,7 @@ def parts(name: str) -> Iterator[tuple[list[str], list[list[str]]]]:
 
 
 def word(outcome: Outcome, messages: list[str]) -> str:
-    """A verdict as the tables put it."""
+    """Return a verdict in the words of the tables."""
     said = " ".join(messages)
     match outcome:
         case Outcome.ACCEPT:
@@ -66,7 +66,7 @@ HEAD, *PVR_ROWS = lines("pvr-match.txt")
 
 
 @pytest.mark.parametrize("row", PVR_ROWS, ids=" to ".join)
-def test_whose_raw_guests_a_processor_takes(row):
+def test_processors_whose_raw_guests_a_processor_accepts(row):
     source, destination, *expected = row
 
     def machine(release: str, cpu: str) -> str:
@@ -81,7 +81,7 @@ def test_whose_raw_guests_a_processor_takes(row):
 
 
 @pytest.mark.parametrize(("heading", "rows"), list(parts("compat-modes.txt")), ids=lambda x: str(x[0]))
-def test_modes_that_a_processor_takes_under_a_limit(heading, rows):
+def test_modes_that_a_processor_accepts_under_a_limit(heading, rows):
     (release,) = heading
     (_, _, *destinations), *rest = rows
 

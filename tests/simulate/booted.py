@@ -1,4 +1,4 @@
-"""What a stream says of the guest that booted, told alike of captured and of simulated streams."""
+"""The state of a booted guest in a stream, in one form for captured and simulated streams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_MODELLED = {"cpu_common/crash_occurred"}
 
 @dataclass(frozen=True)
 class Told:
-    """``modes``, ``lpcr``, ``pcr`` by processor; ``table``: patb_entry but for the address."""
+    """``modes``, ``lpcr``, ``pcr`` by processor; ``table``: patb_entry without the address."""
 
     sections: frozenset[tuple[str, int]]
     subsections: dict[tuple[str, int], set[str]]

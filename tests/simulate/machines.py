@@ -23,6 +23,6 @@ def stream_of(machine):
 
 
 def patched(data, section, skip, new):
-    """The stream with bytes of the first such section's payload replaced, from ``skip`` on."""
+    """Return the stream with bytes of the first such section's payload replaced, from ``skip`` on."""
     at = next(s for s in open_stream(data).sections if s.idstr == section).payload_start + skip
     return data[:at] + new + data[at + len(new) :]

@@ -1,4 +1,4 @@
-"""QEMU 11.2, as it might be: a machine type, a capability with a default, a subsection."""
+"""A possible QEMU 11.2: a machine type, a capability with a default, a subsection."""
 
 from vmstate.describe import Since, Span, UInt64, VMStateDescription
 from vmstate.pseries.changes import Subsection

@@ -1,4 +1,4 @@
-"""Streams that make QEMU itself end: a reject, with the line that QEMU leaves, if it leaves one."""
+"""Streams that end QEMU itself: a reject, with QEMU's last line, if it prints one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALLOCATE = "GLib: ../../../glib/gmem.c:136: failed to allocate {} bytes"
     ],
 )
 @pytest.mark.parametrize("count", [0x80000000, 0xFFFFFFFF, 0xFFFF0000])
-def test_a_negative_count_of_what_must_be_allocated(section, skip, element, count):
+def test_a_negative_count_of_elements_to_allocate(section, skip, element, count):
     data = patched(stream_of(PLAIN), section, skip, count.to_bytes(4, "big"))
     verdict = load(data, PLAIN)
     size = (count - (1 << 32)) * element + (1 << 64)
@@ -27,14 +27,14 @@ def test_a_negative_count_of_what_must_be_allocated(section, skip, element, coun
     assert verdict.decided_by.rule == "aborted"
 
 
-def test_entries_of_a_hash_table_where_there_is_none():
+def test_entries_of_a_missing_hash_table():
     data = patched(stream_of(PLAIN), "spapr/htab", 0, b"\xff" * 4)
     verdict = load(data, PLAIN)
     assert verdict.outcome == "reject"
     assert verdict.messages == ["htab_load: Assertion `kvm_enabled()' failed."]
 
 
-def test_a_pending_interrupt_of_a_processor_that_there_is_not():
+def test_a_pending_interrupt_of_a_missing_processor():
     xics = command("pseries-7.2,ic-mode=xics")
     source = bytes([0, 0, 0, 9, 4, 4, 4, 2])  # server 9, priority 4, rejected, a message interrupt
     verdict = load(patched(stream_of(xics), "ics", 4, source), xics)
@@ -45,7 +45,7 @@ def test_a_pending_interrupt_of_a_processor_that_there_is_not():
 
 
 @pytest.mark.parametrize("release", ["10.0.13", "10.2.2"])
-def test_a_description_needs_a_configuration_to_begin_with(release):
+def test_a_description_needs_a_configuration(release):
     source = f"{command('pseries-7.2', release)} -global migration.send-configuration=off"
     verdict = migrate(source, source)
     assert verdict.outcome == "source-refused"
@@ -54,14 +54,14 @@ def test_a_description_needs_a_configuration_to_begin_with(release):
     assert migrate(old, old).outcome == "accept"
 
 
-def test_an_entry_without_alias_answers_to_all_ones():
+def test_all_ones_find_an_entry_without_an_alias():
     data = bytearray(stream_of(PLAIN))
     at = data.index(b"\x05timer") + 6
     data[at : at + 4] = b"\xff" * 4
     assert load(bytes(data), PLAIN).outcome == "accept"
 
 
-def test_a_part_of_section_0_is_of_what_has_not_begun():
+def test_a_part_of_section_0_goes_to_an_entry_that_has_not_started():
     data = bytearray(stream_of(PLAIN))
     at = data.index(b"\x05timer") - 5
     data[at] = 3

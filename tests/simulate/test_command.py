@@ -46,7 +46,7 @@ def test_a_verdict_as_json(capsys):
     )
 
 
-def test_a_batch_answers_in_order_and_goes_on_after_what_it_cannot_judge(capsys, tmp_path):
+def test_a_batch_answers_in_order_and_continues_after_a_bad_line(capsys, tmp_path):
     rows = [
         {"source": PLAIN, "destination": PLAIN},
         {"source": PLAIN, "destination": "qemu-7.2 -vga std"},
@@ -166,6 +166,6 @@ def test_a_line_that_qemu_printed_is_explained(capsys, line, rule):
     assert told["explanations"][0]["advice"]
 
 
-def test_a_line_that_no_qemu_prints_is_said_to_be_none(capsys):
+def test_a_line_that_no_qemu_prints_is_reported_as_unknown(capsys):
     assert main(["explain", "this line is of another program"]) == 1
     assert "no known release" in capsys.readouterr().out

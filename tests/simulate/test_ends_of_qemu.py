@@ -1,4 +1,4 @@
-"""Loads that end QEMU itself: what was asked of 7.2.22, 10.0.13 and 11.1.3, each of them a real run."""
+"""Loads that end QEMU itself: each is a real run of 7.2.22, 10.0.13 or 11.1.3."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def stream(release):
 
 
 def ends(release, splices):
-    """The line that QEMU ends with, "" for a crash without one; None if it does not end."""
+    """Return the line that QEMU ends with, "" for a crash without one; None if it does not end."""
     instance = Instance(destination(stream(release)))
     with bench(release).changed(splices) as view:
         verdict = instance.load(view)
@@ -54,7 +54,7 @@ def message_interrupts(release, *entries):
         ([(1, 0x7FFFFFFF, 1)] * 2, ""),
     ],
 )
-def test_message_interrupts_of_a_device_that_comes_twice(release, entries, said):
+def test_duplicate_message_interrupts_of_a_device(release, entries, said):
     end = ends(release, message_interrupts(release, *entries))
     assert (end is None) == (said is None)
     assert said is None or said in end
@@ -84,13 +84,13 @@ def test_a_presenter_whose_pool_ring_signals_ends_11_1(place, byte, said):
 
 
 @pytest.mark.parametrize(("release", "said"), [("7.2", ""), ("10.0", None), ("11.1", None)])
-def test_a_pending_interrupt_for_a_server_that_is_not_there(release, said):
+def test_a_pending_interrupt_for_a_missing_server(release, said):
     at = base(stream(release)).by_path["ics"].section.payload_start + 4 + 8 * 764
     assert ends(release, [Splice(at, at + 8, bytes([1, 1, 1, 1, 5, 5, 4, 2]))]) == said
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_registers_of_a_transaction_are_written_over_what_is_behind_them(release):
+def test_registers_of_a_transaction_overwrite_the_fields_after_them(release):
     """Zeros, as any guest in a transaction might send, make a null pointer of the interrupt presenter."""
     there = base(stream(release))
     step = Step("subsection-added", {"subsection": "cpu/tm", "fill": 0, "times": 1})
@@ -106,8 +106,8 @@ def test_registers_of_a_transaction_are_written_over_what_is_behind_them(release
     assert "Unknown compatibility PVR 0x410000a4" in verdict.messages
 
 
-def test_xive_asked_of_a_machine_that_has_none_ends_qemu():
-    """A power8 has XICS only; seen on 11.1.3 with a stream whose option vector was changed so."""
+def test_xive_on_a_machine_without_it_ends_qemu():
+    """A power8 only has XICS; seen on 11.1.3 with a stream whose option vector was changed."""
     name = "11.1-peripherals-pseries-6.0"
     there = base(name)
     drawn = {"bitmap": "spapr/spapr_option_vector_ov5_cas.ov5_cas.bitmap", "holes": "all but one"}
@@ -120,8 +120,8 @@ def test_xive_asked_of_a_machine_that_has_none_ends_qemu():
     assert verdict.messages[-1] == "set_active_intc: Assertion `new_intc' failed."
 
 
-def test_a_queue_whose_vector_the_device_does_not_have_is_refused_before_the_devices_own_part():
-    """Real 7.2.22 says no more than which field could not be loaded."""
+def test_a_queue_with_a_vector_beyond_the_devices_is_refused_before_the_devices_own_part():
+    """Real 7.2.22 only names the field that could not be loaded."""
     name = "7.2-peripherals"
     there = base(name)
     step = Step("field-bit", {"field": "pci@800000020000001:00.0/virtio-rng.virtio.queues", "bit": 7})

@@ -1,4 +1,4 @@
-"""Guests that booted: captured streams, calls put to real QEMU, and loads, against the simulated guest."""
+"""Booted guests: captured streams, calls to real QEMU, and loads, compared with the simulated guest."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from vmstate.simulate.instance import Instance
 
 BOOTED = sorted(name for name in manifest() if "-booted-" in name)
 PANICKED = "guest-panicked"
-#: Of the older streams the kernel was not noted: by what it negotiated it was between 5.15 and 6.8.  Nor was
-#: the console.
+#: Neither the kernel nor the console of the older streams was recorded: the negotiated options mean a kernel
+#: between 5.15 and 6.8.
 OLDER = "linux-6.1"
 
 
@@ -52,7 +52,7 @@ def after(text, guest):
 
 
 @pytest.mark.parametrize("name", BOOTED)
-def test_a_booted_guest_left_in_the_stream_what_it_leaves_in_the_simulated_one(name):
+def test_a_booted_guest_leaves_the_same_state_in_real_and_simulated_streams(name):
     real = told(stream(name))
     _, instance = after(source(name), guest_of(name))
     simulated = told(instance.save())
@@ -61,7 +61,7 @@ def test_a_booted_guest_left_in_the_stream_what_it_leaves_in_the_simulated_one(n
     assert simulated == real
 
 
-def test_loads_of_booted_streams_are_those_of_simulated_guests():
+def test_streams_of_booted_and_of_simulated_guests_load_alike():
     wrong, count = [], 0
     for row in (*rows("loads"), *rows("booted-loads")):
         if "-booted-" in row["stream"]:
@@ -69,7 +69,7 @@ def test_loads_of_booted_streams_are_those_of_simulated_guests():
             count += 1
             if (str(verdict.outcome), verdict.messages) != answer(row["load"]):
                 wrong.append(row["load"]["stderr"])
-    # What the guest had in its SLB is its own.
+    # The contents of the guest's SLB are not simulated.
     assert [
         lines for lines in wrong if not any("Bad page size encoding in SLB" in line for line in lines)
     ] == []
@@ -101,7 +101,7 @@ CALLS = list(rows("cas-calls"))
 
 
 @pytest.mark.parametrize("release", sorted({row["release"] for row in CALLS}))
-def test_calls_that_a_bare_guest_made_end_as_real_qemu_said(release):
+def test_calls_of_a_bare_guest_end_as_in_real_qemu(release):
     asked = [row for row in CALLS if row["release"] == release]
     wrong = [(row, predicted(row)) for row in asked if predicted(row) != row["answer"]]
     assert wrong == []
@@ -127,14 +127,14 @@ def test_what_a_kernel_negotiates(machine, cpu, guest, mode, mmu, interrupts):
     assert outcome.messages == ()
 
 
-def test_an_old_kernel_on_a_machine_with_xive_alone_ends_qemu():
+def test_an_old_kernel_on_a_machine_with_only_xive_ends_qemu():
     only_xive = command("pseries-7.2,ic-mode=xive", rest="-cpu power9 -m 512")
     verdict = migrate_guest(only_xive, only_xive, "linux-4.9")
     assert verdict.outcome == Outcome.SOURCE_REFUSED
     assert verdict.source_messages == [NO_XICS]
 
 
-def test_a_guest_that_negotiated_a_mode_goes_where_one_in_raw_mode_cannot():
+def test_a_guest_with_a_negotiated_mode_can_migrate_where_a_raw_one_cannot():
     here = command("pseries-7.2,ic-mode=xics,max-cpu-compat=power8", rest="-cpu power9 -m 512")
     there = command("pseries-7.2,ic-mode=xics", rest="-cpu power8 -m 512")
     assert migrate_guest(here, there, "linux-6.1").outcome == Outcome.ACCEPT
@@ -146,7 +146,7 @@ def test_a_guest_that_negotiated_a_mode_goes_where_one_in_raw_mode_cannot():
     )
 
 
-def test_2_9_does_not_say_what_it_supports_and_4_2_reboots_for_xive():
+def test_2_9_announces_no_support_and_4_2_reboots_for_xive():
     assert (
         platform_support(running("qemu-2.9.1 -nodefaults -machine pseries-2.9 -cpu POWER9 -m 512").machine)
         == {}
@@ -177,11 +177,11 @@ def test_a_batch_of_booted_guests(capsys, tmp_path):
     assert "no such kernel" in answers[2]["error"]
 
 
-def test_a_call_is_no_command_line():
+def test_a_malformed_guest_is_refused():
     with pytest.raises(ConfigurationError):
         boot(running(command("pseries-7.2")), "linux-6.1 'unclosed")
 
 
-def test_the_bitmap_of_the_negotiated_bits_is_what_the_stream_has():
+def test_the_stream_has_the_bitmap_of_the_negotiated_bits():
     outcome, instance = after(command("pseries-7.2", rest="-cpu power9 -m 512"), "linux-6.1")
     assert told(instance.save()).ov5 == bitmap_of(outcome.ov5)

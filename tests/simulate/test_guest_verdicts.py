@@ -1,4 +1,4 @@
-"""What CAS ends or refuses, and what KVM has to say: rules of each release that no recording here covers."""
+"""Calls that CAS refuses or that end QEMU, and KVM's part: rules of releases without a recording here."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def test_what_ends_qemu(machine, bits, said):
     assert (outcome.ended, outcome.messages, instance.ended) == (True, (said,), True)
 
 
-def test_before_4_1_nobody_looked_whether_the_interrupt_mode_is_there():
+def test_before_4_1_the_interrupt_mode_is_not_checked():
     asked = call({Ov5.XIVE_EXPLOIT})
     assert not call_cas(power9("pseries-4.0,ic-mode=xics", "4.0.1"), asked).ended
     assert call_cas(power9("pseries-4.0,ic-mode=xics", "4.1.1"), asked).ended
 
 
-def test_a_guest_that_knows_neither_the_processor_nor_a_mode_is_refused_and_goes_on_as_it_was():
+def test_a_guest_that_knows_neither_the_processor_nor_a_mode_is_refused_and_keeps_its_state():
     instance = power9()
     outcome = call_cas(instance, call({Ov5.HP_EVT}, NO_PROCESSOR))
     assert (outcome.refused, outcome.ended, outcome.messages) == (True, False, (cas.NO_PVR,))
@@ -67,7 +67,7 @@ def test_a_guest_that_knows_neither_the_processor_nor_a_mode_is_refused_and_goes
     assert len(instance.save()) > 1000
 
 
-def test_raw_is_refused_where_a_newest_mode_is_set_even_if_the_processor_is_known():
+def test_raw_is_refused_with_max_cpu_compat_even_if_the_processor_is_known():
     assert call_cas(power9(), call(())).compat_pvr == 0
     assert call_cas(power9("pseries-7.2,max-cpu-compat=power9"), call(())).refused
 
@@ -84,7 +84,7 @@ def test_a_call_without_vector_5(release, machine, refused, said):
     assert (outcome.refused, outcome.ended, outcome.messages) == (refused, not refused, (said,))
 
 
-def test_before_5_1_radix_was_what_the_guest_asked_for_whatever_was_on_offer():
+def test_before_5_1_radix_was_set_as_requested_even_if_not_offered():
     asked = call({Ov5.MMU_RADIX_300}, (PvrEntry(0xFFFF0000, 0x004D0000), NO_PROCESSOR[0]))
     older, newer = (
         call_cas(running(command("pseries-4.2", release, "-cpu power8 -m 512")), asked)
@@ -122,7 +122,7 @@ def test_kvm_pr_cannot_set_a_mode_so_the_guest_runs_raw_from_2_11_on():
     assert (refused.refused, refused.messages) == (True, (cas.KVM_REFUSES,))
 
 
-def test_a_nested_kvm_with_radix_alone_runs_no_hash_guest():
+def test_a_nested_kvm_with_only_radix_runs_no_hash_guest():
     instance = running(NESTED)
     assert cas.platform_support(instance.machine)[24] == 0x40
     assert boot(instance, "linux-6.1 disable_radix").mmu == "radix"
@@ -130,7 +130,7 @@ def test_a_nested_kvm_with_radix_alone_runs_no_hash_guest():
     assert (outcome.ended, outcome.messages) == (True, (cas.NO_MMU.format("hash"),))
 
 
-def test_a_kernel_that_registers_nothing_leaves_only_what_was_negotiated():
+def test_a_kernel_that_registers_nothing_leaves_only_the_negotiated_state():
     kernel = GuestKernel("own", guest("linux-6.1").kernel.pvrs, guest("linux-6.1").kernel.vectors, radix=True)
     quiet = GuestKernel("own", kernel.pvrs, kernel.vectors, radix=True, registers=False)
     loud, still = power9(), power9()
@@ -139,7 +139,7 @@ def test_a_kernel_that_registers_nothing_leaves_only_what_was_negotiated():
     assert b"spapr_patb_entry" not in still.save()
 
 
-def test_modes_negotiated_are_the_newest_that_both_know():
+def test_the_negotiated_mode_is_the_newest_that_both_know():
     table = guest("linux-6.1").kernel.pvrs
     assert cas.scan_pvrs(power9().machine, ArchitectureCall(table, ())) == (True, LOGICAL_3_00)
     limited = power9("pseries-7.2,max-cpu-compat=power8")

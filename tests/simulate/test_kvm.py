@@ -1,4 +1,4 @@
-"""What KVM is told of compat modes and GTSE, and what becomes of guests: laws, and the places that tell."""
+"""Compat modes and GTSE in KVM, and the fate of guests: laws, and the offers to guests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def instance(host: str, release: str, options: str = "", more: str = "") -> Inst
 
 
 @given(st.sampled_from(RULES), st.lists(st.sampled_from(MODES), max_size=6))
-def test_hv_has_the_mode_that_was_last_told_and_qemu_the_one_that_was_last_set(release, modes):
+def test_hv_has_the_mode_last_written_and_qemu_the_mode_last_set(release, modes):
     running = instance("p8-hv", release)
     for mode in modes:
         assert set_compat_all(running.machine, mode) is None
@@ -47,7 +47,7 @@ def test_hv_has_the_mode_that_was_last_told_and_qemu_the_one_that_was_last_set(r
 
 
 @given(st.lists(st.sampled_from(MODES), min_size=1, max_size=6))
-def test_told_of_changes_hv_has_the_mode_that_qemu_has(modes):
+def test_hv_and_qemu_have_the_same_mode_if_changes_are_written(modes):
     running = instance("p8-hv", "2.11.2")
     for mode in modes:
         negotiate_compat(running.machine, mode)
@@ -55,7 +55,7 @@ def test_told_of_changes_hv_has_the_mode_that_qemu_has(modes):
 
 
 @given(st.sampled_from(RULES), st.lists(st.sampled_from(MODES), max_size=6))
-def test_tcg_is_told_nothing(release, modes):
+def test_under_tcg_nothing_is_written(release, modes):
     running = instance("", release, more="-cpu POWER8" if release.startswith("2.10") else "-cpu power8")
     for mode in modes:
         set_compat_all(running.machine, mode)
@@ -63,25 +63,25 @@ def test_tcg_is_told_nothing(release, modes):
     assert running.machine.kvm_compat.mode is None
 
 
-def test_pr_refuses_the_first_processor_and_no_other_is_asked():
+def test_pr_refuses_the_first_processor_and_no_other_is_tried():
     running = instance("p8-pr", "7.2", more="-smp 2")
     assert set_compat_all(running.machine, LOGICAL_2_07) == KVM_REFUSES
     assert running.ioctls == ["KVM_REG_PPC_ARCH_COMPAT = 0x0f000004: Invalid argument"]
     assert [cpu.compat_pvr for cpu in processors(running.machine)] == [0, 0]
 
 
-def test_every_processor_is_told():
+def test_the_mode_is_written_for_every_processor():
     running = instance("p8-hv", "7.2", ",max-cpu-compat=power7", "-smp 2")
     assert running.ioctls == ["KVM_REG_PPC_ARCH_COMPAT = 0x0f000003"] * 2
 
 
-def test_an_instance_does_not_write_into_the_machine_that_it_was_made_of():
+def test_an_instance_does_not_change_the_machine_that_it_was_made_from():
     built = build(parse("p8-hv: qemu-7.2 -nodefaults -machine pseries-7.2,accel=kvm -cpu host")).machine
     set_compat_all(Instance(built).machine, LOGICAL_2_07)
     assert built.kvm_compat.written == []
 
 
-def test_a_reset_goes_back_to_the_mode_of_the_command_line():
+def test_a_reset_restores_the_mode_of_the_command_line():
     running = instance("p8-hv", "7.2", ",max-cpu-compat=power7")
     set_compat_all(running.machine, 0)
     apply_event(running, "reset")
@@ -89,7 +89,7 @@ def test_a_reset_goes_back_to_the_mode_of_the_command_line():
     assert running.ioctls[-1] == "KVM_REG_PPC_ARCH_COMPAT = 0x0f000003"
 
 
-def test_an_event_that_is_none_names_those_that_are():
+def test_the_error_for_an_unknown_event_names_the_known_ones():
     with pytest.raises(ConfigurationError, match="no such event: 'sneeze'; events: reset"):
         apply_event(instance("p8-hv", "7.2"), "sneeze")
 
@@ -108,7 +108,7 @@ def test_an_event_that_is_none_names_those_that_are():
         ("p8-hv", "7.0", 0x40, False),
     ],
 )
-def test_the_property_and_the_vector_say_gtse(host, release, byte, bit):
+def test_the_property_and_the_vector_offer_gtse(host, release, byte, bit):
     before, after = (f"{host}: ", ",accel=kvm") if host else ("", "")
     text = f"{before}qemu-{release} -nodefaults -machine pseries-7.0{after}"
     machine = build(parse(text, CATALOGUE)).machine
@@ -120,7 +120,7 @@ def test_the_property_and_the_vector_say_gtse(host, release, byte, bit):
 
 
 @pytest.mark.parametrize(("host", "mmu"), [("p9-hv", 0x80), ("p9-nested", 0x40), ("p8-hv", 0x00)])
-def test_what_the_mmu_may_be(host, mmu):
+def test_allowed_mmu_modes(host, mmu):
     machine = build(parse(f"{host}: qemu-7.0 -nodefaults -machine pseries-7.0,accel=kvm")).machine
     assert machine is not None
     assert platform_support(machine)[MMU_BYTE] == mmu
@@ -128,7 +128,7 @@ def test_what_the_mmu_may_be(host, mmu):
     assert pairs in bytes(Instance(machine).device("spapr").fdt_blob)
 
 
-def test_a_guest_that_chooses_xive_has_qemus_where_kvm_has_none():
+def test_a_guest_that_chooses_xive_gets_qemus_if_kvm_has_none():
     text = "qemu-7.0 -nodefaults -machine pseries-7.0,accel=kvm{} -m 256"
     lines = [
         "warning: kernel_irqchip allowed but unavailable: IRQ_XIVE capability must be present for KVM",

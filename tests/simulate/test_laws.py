@@ -61,7 +61,7 @@ def test_a_machine_migrates_to_itself(line):
 
 @given(command_lines(), command_lines())
 @settings(max_examples=60, deadline=None)
-def test_an_answer_is_the_same_whatever_was_asked_before(here, there):
+def test_an_answer_does_not_depend_on_earlier_questions(here, there):
     first = migrate(here, there)
     migrate(there, here)
     assert migrate(here, there) == first
@@ -69,12 +69,12 @@ def test_an_answer_is_the_same_whatever_was_asked_before(here, there):
 
 @given(command_lines())
 @settings(max_examples=25, deadline=None)
-def test_a_simulated_stream_reads_whole_by_its_own_description(line):
+def test_a_simulated_stream_is_fully_read_by_its_own_description(line):
     machine = build(parse(line)).machine
     assume(machine is not None and not machine.suppress_vmdesc)
     try:
         stream = open_stream(save(line))
-    except SaveRefused:  # from 8.0 on, QEMU ends itself where it describes no configuration
+    except SaveRefused:  # from 8.0 on, QEMU aborts if there is no configuration to describe
         assume(False)
     assert not stream.findings
     contents = Contents(stream)

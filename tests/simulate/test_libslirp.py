@@ -12,11 +12,11 @@ INVALID = [*FAILED, "load of migration failed: Invalid argument"]
 
 
 def lines(*steps: tuple[str, dict[str, object]]) -> list[str]:
-    """Without those of capabilities that TCG does not have."""
+    """Return the lines without those of capabilities that TCG does not have."""
     return [line for line in loaded(NAME, *steps).messages if "cap-" not in line]
 
 
-def test_a_connection_of_no_known_family_is_told_by_the_library():
+def test_the_library_reports_a_connection_of_an_unknown_family():
     endless = "queue-endless", {"queue": "slirp.sockets", "mark": 255, "times": 1000}
     assert lines(endless) == [
         "Slirp: invalid ss_family type ffff",
@@ -27,7 +27,7 @@ def test_a_connection_of_no_known_family_is_told_by_the_library():
 
 
 @pytest.mark.parametrize("client", [10, 13])
-def test_the_library_sees_no_end_of_the_stream(client):
+def test_the_library_does_not_see_the_end_of_the_stream(client):
     field = f"slirp.bootp_clients[{client}].allocated"
     assert lines(("cut-in-field", {"field": field, "bytes_in": 0})) == [
         "check_section_footer: Read section footer failed: -5",
@@ -35,7 +35,7 @@ def test_the_library_sees_no_end_of_the_stream(client):
     ]
 
 
-def test_the_library_sees_no_subsections():
+def test_the_library_does_not_see_subsections():
     unknown = "subsection-unknown", {"section": "slirp", "name": "x", "size": 0}
     assert lines(unknown) == [
         "Missing section footer for slirp",

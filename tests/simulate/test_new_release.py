@@ -1,4 +1,4 @@
-"""A release that does not exist, declared beside the package: what migrating from and to it would break."""
+"""A release that does not exist, declared outside of the package: the migrations that it would break."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What real QEMUs were recorded to say, predicted: outcome and every line."""
+"""Predictions of recorded answers of real QEMUs: outcome and every line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def wrong_load(row, data):
     return None if said == answer(row["load"]) else (row, said)
 
 
-PAIRS, LOADS, MUTANTS = 1100, 150, 300  # of 12,778, 756 and 1,500: what there is time for, spread evenly
+PAIRS, LOADS, MUTANTS = 1100, 150, 300  # of 12,778, 756 and 1,500: as many as time allows, spread evenly
 
 
 def some(name, wanted):
@@ -63,18 +63,18 @@ def some(name, wanted):
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_migrations_end_as_they_did_in_the_same_lines(part):
+def test_migrations_end_as_recorded_with_the_same_lines(part):
     chosen = some("pairs", PAIRS)[part::4]
     assert [wrong for row in chosen if (wrong := wrong_pair(row))] == []
 
 
-def test_captured_streams_load_as_they_did_in_the_same_lines():
+def test_captured_streams_load_as_recorded_with_the_same_lines():
     chosen = some("loads", LOADS)
     assert [wrong for row in chosen if (wrong := wrong_load(row, stream(row["stream"])))] == []
 
 
 @pytest.mark.parametrize("part", range(2))
-def test_damaged_streams_load_as_they_did_in_the_same_lines(part):
+def test_damaged_streams_load_as_recorded_with_the_same_lines(part):
     chosen = some("mutants", MUTANTS)[part::2]
     mutants = ((row, edited(stream(row["base"]), row["edits"])) for row in chosen)
     assert [wrong for row, data in mutants if (wrong := wrong_load(row, data))] == []

@@ -1,4 +1,4 @@
-"""What QEMU reads of virtio devices by hand: no end of the stream, checks in its order (recorded)."""
+"""State of virtio devices that QEMU reads by hand: the end is ignored, checks are in its order (recorded)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def cut(field: str, bytes_in: int = 0) -> tuple[str, dict[str, object]]:
 
 
 @pytest.mark.parametrize("value", ["1", "2"])
-def test_a_queue_is_no_larger_than_it_was_made_since_11_1(value):
-    """With fewer queues than a pair, the control queue is the first: it has 64 places."""
+def test_since_11_1_a_queue_is_no_larger_than_when_created(value):
+    """With fewer than two queues, the control queue is the first: it has 64 places."""
     assert loaded(NEW, count(value)).messages == [
         "VQ 0 vring.num 256 exceeds allocated max 64",
         f"{FAILED} '{NET}': Failed to load element of type virtio for virtio",
@@ -36,11 +36,11 @@ def test_a_queue_too_many_has_a_size_too():
 
 @pytest.mark.parametrize("name", [OLD, NEW])
 @pytest.mark.parametrize("field", ["config_vector", "isr", "config_len", "queues"])
-def test_behind_the_end_there_are_no_queues_and_a_network_card_without_them_ends_qemu(name, field):
+def test_after_the_end_there_are_no_queues_and_a_network_card_without_them_ends_qemu(name, field):
     assert loaded(name, cut(field)).aborted
 
 
-def test_the_first_description_behind_the_end_finds_it():
+def test_the_first_description_after_the_end_detects_it():
     verdict = loaded(
         OLD, ("counts-agree", {"array": f"{NET}.virtio.vq", "value": "4"}), cut("device.vqs.tx_waiting")
     )
@@ -54,7 +54,7 @@ def test_the_first_description_behind_the_end_finds_it():
 
 
 @pytest.mark.parametrize("left", [0, 3, 16, 24, 48])
-def test_queues_that_the_stream_ends_in_are_zeros_and_the_card_itself_finds_the_end(left):
+def test_queues_are_zeros_after_the_end_and_the_card_itself_detects_it(left):
     queues = base(OLD).arrays[f"{NET}.virtio.vq"]
     verdict = Instance(destination(OLD)).load(memoryview(base(OLD).data[: queues.start + left]))
     assert verdict.messages == [
@@ -67,7 +67,7 @@ def test_queues_that_the_stream_ends_in_are_zeros_and_the_card_itself_finds_the_
 
 @pytest.mark.parametrize("value", ["half-1", "half", "top"])
 def test_a_configuration_that_is_longer_than_any_stream(value):
-    """Byte by byte for minutes; since a fix it ends where the stream does."""
+    """It is read byte by byte, for minutes; since a fix, reading ends with the stream."""
     length = "field-edge", {"field": f"{NET}.virtio.config_len", "value": value}
     verdict = loaded(OLD, length)
     assert (verdict.outcome, verdict.messages) == ("stalled", [])
@@ -75,7 +75,7 @@ def test_a_configuration_that_is_longer_than_any_stream(value):
     assert verdict.messages == [f"{FAILED} '{NET}': Failed to load element of type virtio for virtio"]
 
 
-def test_ports_that_the_destination_does_not_have_are_refused_without_a_word():
+def test_ports_that_the_destination_does_not_have_are_refused_silently():
     path = "pci@800000020000000:04.0/virtio-console.virtio.device.ports_map"
     verdict = loaded(OLD, ("field-edge", {"field": path, "value": "0"}))
     assert verdict.messages == [

@@ -167,7 +167,7 @@ def _capability(catalogue: Catalogue, found: Found, release: Release) -> Capabil
 
 
 def _migrated(catalogue: Catalogue, release: Release) -> dict[str, str]:
-    """Say when the subsection of each of the release's capabilities is sent."""
+    """Describe when the subsection of each of the release's capabilities is sent."""
     binary = catalogue.binary(release)
     known = (c for c in catalogue.capabilities if c.property_name in binary.capability)
     return {CAPABILITY + c.subsection: migrated_words(binary, c) for c in known}

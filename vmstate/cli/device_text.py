@@ -288,7 +288,7 @@ def _number(instance: int) -> str:
 
 def _span(row: Row) -> str:
     if row.kind == "section":
-        return ""  # machines register it or not, whatever is declared
+        return ""  # the declaration does not decide whether machines register it
     since = f"since {since_text(row.since)}" if row.since else ""
     until = f"before {since_text(row.until)}" if row.until else ""
     return " ".join(text for text in (since, until) if text) or "all releases"

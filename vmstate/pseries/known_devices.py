@@ -25,7 +25,7 @@ from vmstate.pseries.devices.virtio.virtio import VIRTIO_PCI
 from vmstate.pseries.history import Row, rows
 from vmstate.pseries.tables.capabilities import CAPABILITIES
 
-#: Fields that QEMU fills by a function of its own, and what that function sends.
+#: Fields that a function of QEMU's reads and writes by hand, and the description of their content.
 _BY_HAND: dict[str, VMStateDescription] = {"virtqueue_extra_state": VIRTIO_PCI}
 CAPABILITY = "spapr/cap/"
 _ELSEWHERE = "the proposal or file that adds it"
@@ -57,7 +57,7 @@ class KnownDevice:
 
     @property
     def about(self) -> str:
-        """One line on what the section holds, with the file of QEMU that it comes from."""
+        """One line on the section's content, with QEMU's file."""
         return _first(inspect.getmodule(self.kind))
 
     @property

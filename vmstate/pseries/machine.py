@@ -98,7 +98,7 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One ioctl: the value, and whether it failed (with EINVAL)."""
+    """One ioctl: the value, and True if it failed (with EINVAL)."""
 
     value: int
     failed: bool = False

@@ -108,7 +108,7 @@ def summarize_capability(
 
 
 def migrated_words(binary: Binary, capability: Capability) -> str:
-    """Say when a stream of the release carries the capability."""
+    """Describe when a stream of the release carries the capability."""
     release = binary.release
     if not capability.migrated.covers(release):
         return f"never before {' and '.join(points(capability.migrated.since))}"

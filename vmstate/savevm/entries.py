@@ -39,7 +39,7 @@ class Described(Entry, Protocol):
 class SaveVMHandlers:
     """A section that is sent while the machine runs, by a protocol of its own (SaveVMHandlers).
 
-    On the wire: a START section with what ``setup`` writes, PART sections, an END section.
+    On the wire: a START section written by ``setup``, PART sections, an END section.
     """
 
     idstr: str

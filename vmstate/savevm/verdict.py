@@ -18,7 +18,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check that ran: its rule, its place, both sides' values, and whether it passed."""
+    """One check that ran: its rule, its result, its place, and both sides' values."""
 
     rule: str
     passed: bool

@@ -56,7 +56,7 @@ class Instance:
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
-        """What hooks and the loader report, in order."""
+        """The reports of hooks and the loader, in order."""
         return self.machine.diagnostics
 
     @property

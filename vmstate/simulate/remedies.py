@@ -18,7 +18,7 @@ from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.migration import Side, configuration, migrate
 
 Judge = Callable[[Configuration, Configuration], Verdict]
-ENOUGH = 6  # proving one is fast, but nobody reads dozens
+ENOUGH = 6  # enough to read; more would be found quickly
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ NOTHING, ONLY_NEW, EITHER, SWITCHABLE = 0x00, 0x40, 0x80, 0xC0
 GTSE = 0x40
 
 Support = Mapping[int, int]
-"""``ibm,arch-vec-5-platform-support``: what the machine supports, by byte of vector 5; empty before 2.10."""
+"""``ibm,arch-vec-5-platform-support``: the machine's support, by byte of vector 5; empty before 2.10."""
 
 
 @dataclass(frozen=True)

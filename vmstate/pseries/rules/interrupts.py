@@ -16,7 +16,7 @@ from vmstate.pseries.tables.compat import LOGICAL_3_00
 def interrupt_mode(machine: Machine, levels: Mapping[str, int]) -> str:
     """Return the mode of the option or the machine type (4.0 on); without POWER9, dual becomes XICS.
 
-    Raises Refused for XIVE alone without POWER9.
+    Raises Refused if only XIVE is requested, without POWER9.
     """
     del levels
     mode: str = machine.ic_mode or machine.flags.irq
@@ -34,7 +34,7 @@ _MADE_WHEN_USED = Span("4.1")
 
 
 def unavailable(machine: Machine, controller: str) -> str | None:
-    """Return what KVM lacks to emulate ``controller`` (xics, xive); None if it can, or is not used for it."""
+    """Return KVM's error if it cannot emulate ``controller`` (xics, xive), or None."""
     host = machine.host
     if host is None or machine.kernel_irqchip == "off" or not _MADE_WHEN_USED.covers(machine.release):
         return None

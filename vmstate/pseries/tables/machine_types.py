@@ -1,4 +1,4 @@
-"""The machine types of pseries, newest first: each one says how it differs from the next newer one."""
+"""The machine types of pseries, newest first, each by its differences from the next newer one."""
 
 from __future__ import annotations
 

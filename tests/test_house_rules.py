@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "vmstate"
+TESTS = Path(__file__).resolve().parent
+PACKAGE = TESTS.parent / "vmstate"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: Lower floors first: a module imports from its own floor and from those before it, for types too.
@@ -107,3 +108,30 @@ def test_no_machine_is_of_any_type():
     """Rules, hooks and devices say which machine they take: vmstate.pseries.machine.Machine."""
     untyped = [path for path in (PACKAGE / "pseries").rglob("*.py") if "machine: Any" in path.read_text()]
     assert len(untyped) <= MACHINES_OF_ANY_TYPE
+
+
+def imports_of_tests(path):
+    """Return the names under ``tests`` that a module imports."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return [name for name in names if name.split(".")[0] == "tests"]
+
+
+def test_a_test_module_imports_no_other_but_the_helpers_in_support():
+    others = {
+        str(path.relative_to(TESTS)): [
+            name for name in imports_of_tests(path) if not name.startswith("tests.support.")
+        ]
+        for path in TESTS.rglob("*.py")
+    }
+    assert {path: names for path, names in others.items() if names} == {}
+
+
+def test_every_module_beside_the_tests_is_a_test_or_in_support():
+    known = {"conftest.py", "release_11_2.py"}  # the second is an example that the documents name
+    modules = [path for path in TESTS.rglob("*.py") if path.parent != TESTS / "support"]
+    assert {path.name for path in modules if not path.name.startswith("test_")} == known

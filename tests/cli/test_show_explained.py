@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.stream.corpus import STREAMS
+from tests.support.corpus import STREAMS
 from vmstate.cli import main
 from vmstate.pseries.meanings import ProcessTable, meanings
 

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from tests.stream import corpus
+from tests.support import corpus
 from vmstate.cli import main
 from vmstate.containers import rewrap
 from vmstate.containers.registry import layer

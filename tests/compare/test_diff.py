@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stream import corpus
+from tests.support import corpus
 from vmstate.compare.streams import Diff
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.meanings import meanings

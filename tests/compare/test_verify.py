@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stream import corpus
+from tests.support import corpus
 from vmstate.compare.verify import verify
 from vmstate.containers import open_input, rewrap
 from vmstate.containers.registry import layer

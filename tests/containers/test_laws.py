@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.containers.ways import COMPRESSIONS, nested
+from tests.support.wrappings import COMPRESSIONS, nested
 from vmstate.containers import CONTAINERS, Opened, layer, open_input, pieces, rewrap
 from vmstate.containers.libvirt import save_image
 from vmstate.errors import VmstateError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.ways import COMPRESSIONS, XML, needs_lzop
+from tests.support.wrappings import COMPRESSIONS, XML, needs_lzop
 from vmstate.containers import layer, open_input, rewrap
 from vmstate.containers.libvirt import FORMATS, HEADER_SIZE, ROOM, save_image
 from vmstate.errors import EncodeError

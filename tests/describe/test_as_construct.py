@@ -11,8 +11,8 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 
-from tests.describe.test_laws import plain
-from tests.describe.wire import saved, wire
+from tests.support.laws import plain
+from tests.support.wire import saved, wire
 from vmstate.describe import (
     Buffer,
     History,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.describe.wire import END, wire
+from tests.support.wire import END, wire
 from vmstate.describe import (
     Cursor,
     GTree,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.describe.wire import loaded, saved, wire
+from tests.support.wire import loaded, saved, wire
 from vmstate.describe import (
     Bool,
     GTree,

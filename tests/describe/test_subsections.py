@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.describe.wire import END, loaded, saved, wire
+from tests.support.wire import END, loaded, saved, wire
 from vmstate.describe import (
     Buffer,
     Cursor,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.describe.strategies import releases
-from tests.describe.test_laws import declared, laws
-from tests.describe.twins import twin
-from tests.describe.wire import saved
+from tests.support.laws import declared, laws
+from tests.support.strategies import releases
+from tests.support.twins import twin
+from tests.support.wire import saved
 from vmstate.describe import (
     Bool,
     Buffer,

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vmstate.describe as d
-from tests.describe.test_laws import AFTER, load, plain
-from tests.describe.twins import twin
+from tests.support.laws import AFTER, load, plain
+from tests.support.twins import twin
 from vmstate.describe import (
     Allocated,
     Bitmap,

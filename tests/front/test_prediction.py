@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 import vmstate
-from tests.stream import corpus
+from tests.support import corpus
 from vmstate.cli import main
 
 NAME = "7.2-max-compat-power8"

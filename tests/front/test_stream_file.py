@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import vmstate
-from tests.stream import corpus
+from tests.support import corpus
 from vmstate.containers import layer, open_input, rewrap
 from vmstate.tree.nodes import is_open
 from vmstate.tree.paths import walk

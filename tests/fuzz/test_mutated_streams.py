@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tests.fuzz.mutations.bases import base
+from tests.support.bases import base
 from vmstate.compare.streams import Diff
 from vmstate.errors import VmstateError
 from vmstate.fuzz.recipe import Recipe, Step, drawn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stream import corpus
+from tests.support import corpus
 from vmstate.fuzz.compact import compact
 from vmstate.fuzz.plan import Base, Plan
 from vmstate.fuzz.targets import Reader

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.toy import Toy
+from tests.support.toy import Toy
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.device import opened_device
 from vmstate.fuzz.recipe import Recipe, Step

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
-from tests.describe.test_laws import AFTER, load, plain
-from tests.describe.twins import twin
-from tests.fuzz.mutations.bases import base, destination
+from tests.support.bases import base, destination
+from tests.support.laws import AFTER, load, plain
+from tests.support.twins import twin
 from vmstate.describe import Record, Struct, UInt8, UInt32, VMStateDescription, decode, encode
 from vmstate.errors import VmstateError
 from vmstate.fuzz.mutations import MUTATIONS

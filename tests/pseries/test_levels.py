@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.pseries.test_tables import lines
+from tests.support.tables import lines
 from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.rules.capability_levels import default_levels, is_sent, post_migration
 from vmstate.pseries.startup.build import Machine, build

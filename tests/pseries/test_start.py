@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pseries.recorded import starts
+from tests.support.recorded import starts
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import configuration, parse

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from tests.pseries.device_tree.reader import seed
+from tests.support.fdt_reader import seed
 from vmstate.pseries.device_tree.inputs import tree_inputs
 from vmstate.pseries.device_tree.root import build
 from vmstate.pseries.registration import build as board

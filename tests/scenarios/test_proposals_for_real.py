@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import pytest
 
-from tests.pseries.recorded import rows
+from tests.support.recorded import rows
 from vmstate.pseries.startup.command_line import parse
 from vmstate.scenarios.running import catalogue
 from vmstate.simulate.guest import boot

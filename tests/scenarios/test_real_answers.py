@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from tests.pseries.recorded import rows
+from tests.support.recorded import rows
 from vmstate.judge.judge import Judge, Side
 from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.qemu import find_all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulate.machines import PLAIN, command, patched, stream_of
+from tests.support.machines import PLAIN, command, patched, stream_of
 from vmstate.simulate.migration import load, migrate
 
 ALLOCATE = "GLib: ../../../glib/gmem.c:136: failed to allocate {} bytes"

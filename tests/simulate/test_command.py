@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.simulate.machines import PLAIN, command, stream_of
+from tests.support.machines import PLAIN, command, stream_of
 from vmstate.cli import main
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.migration import migrate

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from tests.fuzz.mutations.bases import base, destination
+from tests.support.bases import base, destination
 from vmstate.fuzz.recipe import Recipe, Step
 from vmstate.fuzz.splices import Splice, Workbench
 from vmstate.simulate.instance import Instance

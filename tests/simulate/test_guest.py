@@ -6,11 +6,10 @@ import json
 
 import pytest
 
-from tests.pseries.recorded import rows
-from tests.simulate.booted import told
-from tests.simulate.machines import command
-from tests.simulate.test_recorded import answer, side, stream
-from tests.stream.corpus import manifest
+from tests.support import corpus
+from tests.support.booted import told
+from tests.support.machines import command
+from tests.support.recorded import answer, rows, side
 from vmstate.cli import main
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.cas.client_architecture import ArchitectureCall
@@ -23,7 +22,7 @@ from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.guest import boot, call_cas, migrate_guest
 from vmstate.simulate.instance import Instance
 
-BOOTED = sorted(name for name in manifest() if "-booted-" in name)
+BOOTED = sorted(name for name in corpus.manifest() if "-booted-" in name)
 PANICKED = "guest-panicked"
 #: Neither the kernel nor the console of the older streams was recorded: the negotiated options mean a kernel
 #: between 5.15 and 6.8.
@@ -31,13 +30,13 @@ OLDER = "linux-6.1"
 
 
 def source(name):
-    row = manifest()[name]
+    row = corpus.manifest()[name]
     console = [] if "guest" in row else ["-serial", "null"]
     return configuration(row["release"], [*row["args"], *console])
 
 
 def guest_of(name):
-    return manifest()[name].get("guest", OLDER)
+    return corpus.manifest()[name].get("guest", OLDER)
 
 
 def running(text):
@@ -53,7 +52,7 @@ def after(text, guest):
 
 @pytest.mark.parametrize("name", BOOTED)
 def test_a_booted_guest_leaves_the_same_state_in_real_and_simulated_streams(name):
-    real = told(stream(name))
+    real = told(corpus.load(name))
     _, instance = after(source(name), guest_of(name))
     simulated = told(instance.save())
     if real.run_state.startswith(PANICKED.encode()):

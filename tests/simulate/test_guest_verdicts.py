@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulate.machines import command
+from tests.support.machines import command
 from vmstate.pseries.cas import negotiation as cas
 from vmstate.pseries.cas.client_architecture import ArchitectureCall, PvrEntry
 from vmstate.pseries.cas.guest_kernels import Guest, GuestKernel

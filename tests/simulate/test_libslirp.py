@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fuzz.mutations.bases import loaded
+from tests.support.bases import loaded
 
 NAME = "10.0-default"
 FAILED = ["error while loading state for instance 0x0 of device 'slirp'"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulate.machines import TCG
+from tests.support.machines import TCG
 from vmstate.cli import main
 from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.startup.command_line import parse

@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
 import pytest
 
-from tests.pseries.recorded import rows
-from vmstate.containers import open_input
+from tests.support import corpus
+from tests.support.recorded import answer, rows, side
 from vmstate.judge.recording import edited
-from vmstate.pseries.startup.command_line import configuration
 from vmstate.simulate.migration import load, migrate
-
-STREAMS = Path(__file__).resolve().parents[2] / "streams"
-OUTCOMES = {"refused-to-start": "destination-refused"}
-
-
-@cache
-def stream(name):
-    with open_input(STREAMS / f"{name}.mig.zst") as opened:
-        return bytes(opened.data)
-
-
-def side(recorded):
-    return configuration(recorded["release"], ["-nodefaults", *recorded["args"]])
-
-
-def answer(recorded):
-    """A crash is a reject: no destination runs afterwards."""
-    verdict = recorded["verdict"]
-    return ("reject" if verdict.startswith("crash") else OUTCOMES.get(verdict, verdict)), recorded["stderr"]
 
 
 def wrong_pair(row):
@@ -70,11 +47,11 @@ def test_migrations_end_as_recorded_with_the_same_lines(part):
 
 def test_captured_streams_load_as_recorded_with_the_same_lines():
     chosen = some("loads", LOADS)
-    assert [wrong for row in chosen if (wrong := wrong_load(row, stream(row["stream"])))] == []
+    assert [wrong for row in chosen if (wrong := wrong_load(row, corpus.load(row["stream"])))] == []
 
 
 @pytest.mark.parametrize("part", range(2))
 def test_damaged_streams_load_as_recorded_with_the_same_lines(part):
     chosen = some("mutants", MUTANTS)[part::2]
-    mutants = ((row, edited(stream(row["base"]), row["edits"])) for row in chosen)
+    mutants = ((row, edited(corpus.load(row["base"]), row["edits"])) for row in chosen)
     assert [wrong for row, data in mutants if (wrong := wrong_load(row, data))] == []

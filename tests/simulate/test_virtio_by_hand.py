@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fuzz.mutations.bases import base, destination, loaded
+from tests.support.bases import base, destination, loaded
 from vmstate.simulate.instance import Instance
 
 NET = "pci@800000020000000:00.0/virtio-net"

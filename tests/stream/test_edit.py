@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.stream import corpus, synthetic
+from tests.support import corpus, synthetic
 from vmstate.errors import EncodeError, StreamError, Unsupported
 from vmstate.stream import CommandItem, Edit, open_pipe, open_stream, strip, writer
 from vmstate.stream.constants import Command
@@ -186,7 +186,7 @@ def test_strip_of_a_zero_page_with_another_fill_byte():
 
 
 def test_strip_of_mapped_memory_keeps_its_place():
-    from tests.stream.test_ram import mapped_stream
+    from tests.support.synthetic import mapped_stream
 
     data = mapped_stream({1: synthetic.page(1), 6: synthetic.page(6)})
     stripped = open_stream(strip(open_stream(data)).tobytes())

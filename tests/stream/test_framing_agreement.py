@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream import corpus, synthetic
+from tests.support import corpus, synthetic
 from vmstate.errors import StreamError
 from vmstate.stream import SectionType, framing, open_stream, wire, writer
 from vmstate.stream.constants import COMMAND_LENGTHS, Command

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.stream.synthetic import EOS, ram_setup, section, word
+from tests.support.synthetic import EOS, ram_setup, section, word
 from vmstate.stream import SectionType, open_stream, writer
 from vmstate.stream.pipe import read_chunks
 

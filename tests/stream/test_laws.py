@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.stream import corpus, synthetic
+from tests.support import corpus, synthetic
 from vmstate.errors import Finding, StreamError
 from vmstate.stream import Edit, Feed, Found, SectionType, flat, open_pipe, open_stream, writer
 from vmstate.stream.pipe import passed_digest, read_chunks

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from tests.stream import corpus, synthetic
-from tests.stream.synthetic import section
+from tests.support import corpus, synthetic
+from tests.support.synthetic import section
 from vmstate.stream import Found, SectionType, open_stream, writer
 from vmstate.stream.sections.block import BlockMigration
 from vmstate.stream.sections.dirty_bitmap import BitmapFlag

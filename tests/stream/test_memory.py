@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.stream.synthetic import EOS, PAGE, named, ram_setup, section, word
+from tests.support.synthetic import EOS, PAGE, named, ram_setup, section, word
 from vmstate.stream import SectionType, open_stream, writer
 from vmstate.stream.pipe import read_chunks
 from vmstate.stream.sections.ram_pages import RamPages

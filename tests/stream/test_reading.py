@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.stream import corpus, synthetic
+from tests.support import corpus, synthetic
 from vmstate.errors import StreamError, Truncated, Unsupported
 from vmstate.stream import (
     CommandItem,

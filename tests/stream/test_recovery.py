@@ -7,9 +7,9 @@ import struct
 
 import pytest
 
-from tests.stream import corpus, synthetic
-from tests.stream.mutations import mutate
-from tests.stream.synthetic import EOS, section
+from tests.support import corpus, synthetic
+from tests.support.mutations import mutate
+from tests.support.synthetic import EOS, section
 from vmstate.errors import Severity
 from vmstate.stream import Edit, Found, Opaque, Section, SectionType, open_stream, writer
 from vmstate.stream.pipe import read_chunks

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.stream import corpus
+from tests.support import corpus
 from vmstate.compare.verify import verify
 from vmstate.errors import EncodeError
 from vmstate.pseries.declarations import PseriesDeclarations

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.stream import corpus
+from tests.support import corpus
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.meanings import meanings
 from vmstate.stream import open_stream

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.fuzz.mutations.bases import base, destination, loaded, mutated
+from tests.support.bases import base, destination, loaded, mutated
 from vmstate.fuzz.targets import Reader
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import parse

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.mutations.bases import NAMES, base, destination
+from tests.support.bases import NAMES, base, destination
 from vmstate.errors import ConfigurationError, VmstateError
 from vmstate.fuzz.mutations import MODULES, MUTATIONS, Mutation
 from vmstate.fuzz.recipe import Recipe, Step, drawn

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.mutations import bases
+from tests.support import bases
 from vmstate.errors import StreamError
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.compact import compact

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.pseries.device_tree.reader import Read, header, read
+from tests.support.fdt_reader import Read, header, read
 from vmstate.pseries.device_tree.fdt import Node, Tree
 
 NAMES = st.text("abc,#-", min_size=1, max_size=6)

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.pseries.device_tree.reader import header, read, seed
-from tests.pseries.devices import sections
-from tests.stream import corpus
+from tests.support import corpus, sections
+from tests.support.fdt_reader import header, read, seed
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.device_tree.inputs import tree_inputs
 from vmstate.pseries.device_tree.root import build

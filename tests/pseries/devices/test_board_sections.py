@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from itertools import groupby
 
 import pytest
 
-from tests.pseries.devices import sections
-from tests.pseries.devices.test_registration import arguments, machine
-from tests.stream import corpus
+from tests.support import corpus, sections
+from tests.support.sections import BUILDABLE, arguments, machine, stream
 from vmstate.describe import decode, encode
 from vmstate.pseries.board.device import LiveDevice
 from vmstate.pseries.registration import register
-from vmstate.stream import SectionType, open_stream
+from vmstate.stream import SectionType
 
 SUFFIX = r"\[\d+\]$"  # given to names that occur more than once
-NOT_BUILT = {"10.0-devices"}  # a TPM proxy: not modelled
-
-
-@cache
-def stream(name):
-    return open_stream(corpus.load(name))
 
 
 def found(name):
@@ -91,9 +83,6 @@ def test_a_section_that_is_read_is_written_unchanged(name):
 def without_unpredictable(idstr, raw):
     """Return nothing for ``spapr/rtc``, which is all clock, and every other section unchanged."""
     return None if (idstr, "ns_offset") in sections.unpredictable() else raw
-
-
-BUILDABLE = [n for n in sections.names(booted=False) if n not in NOT_BUILT]
 
 
 @pytest.mark.parametrize("name", BUILDABLE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pseries.devices.sections import running
+from tests.support.sections import running
 from vmstate.describe import WireRecords, decode, encode
 from vmstate.pseries.devices.cpu import reset as cpu_reset
 from vmstate.pseries.devices.cpu.cpu import SLBE, SPR_PVR, Cpu

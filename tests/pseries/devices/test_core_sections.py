@@ -7,9 +7,8 @@ import re
 
 import pytest
 
-from tests.pseries.device_tree.reader import without_seed
-from tests.pseries.devices import sections
-from tests.stream import corpus
+from tests.support import corpus, sections
+from tests.support.fdt_reader import without_seed
 from vmstate.describe import decode, encode
 from vmstate.describe.vmdesc import VmdescWriter
 

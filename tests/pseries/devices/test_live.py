@@ -6,9 +6,8 @@ import struct
 
 import pytest
 
-from tests.pseries.devices.test_board_sections import BUILDABLE, stream
-from tests.pseries.devices.test_registration import PSERIES, arguments, machine
-from tests.stream import corpus
+from tests.support import corpus
+from tests.support.sections import BUILDABLE, PSERIES, arguments, machine, stream
 from vmstate.describe import Cursor, Writer
 from vmstate.describe.diagnostics import LoadFailure
 from vmstate.pseries.board.board import RamBlock

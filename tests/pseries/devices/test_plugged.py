@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pseries.devices.sections import device_class
-from tests.pseries.devices.test_registration import PSERIES, machine
+from tests.support.sections import PSERIES, device_class, machine
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.declarations import device_classes
 from vmstate.pseries.devices.pci.config_space import announced_vectors, config_space

@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pseries.devices import sections
-from tests.stream import corpus
+from tests.support import corpus, sections
+from tests.support.sections import PSERIES, arguments, machine
 from vmstate.pseries.board.device import LiveDevice
 from vmstate.pseries.registration import connector, register
 from vmstate.stream import SectionType, open_stream
-
-#: Booted guests had a console, which the recorded arguments leave out.
-CONSOLE = ["-serial", "null"]
-
-
-def arguments(name):
-    row = corpus.manifest()[name]
-    noted = "-serial" in row["args"]
-    return row["args"] + (CONSOLE if row.get("booted_seconds") and not noted else [])
-
-
-def machine(release, args):
-    return sections.built(release, args).boot()
 
 
 def sends(device):
@@ -51,10 +38,7 @@ def test_sections_have_the_ids_and_the_order_that_qemu_gave_them(name):
     assert announced(register(machine(release, arguments(name)))) == expected
 
 
-PSERIES = ["-nodefaults", "-machine", "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken"]
-
-
-def test_a_connector_is_not_listed_but_found_by_its_index():
+def test_a_connector_is_found_by_its_index_though_it_is_not_listed():
     made = machine("7.2.22", PSERIES)
     assert connector(made, "spapr_drc", 0x10000000).attached
     assert not connector(made, "spapr_drc", 0x20000005).attached

@@ -11,7 +11,10 @@ from typing import Any
 
 import zstandard
 
+from vmstate.pseries.startup.command_line import Configuration, configuration
+
 VERDICTS = Path(__file__).resolve().parents[2] / "fixtures" / "verdicts"
+OUTCOMES = {"refused-to-start": "destination-refused"}
 
 
 def rows(name: str) -> Iterator[dict[str, Any]]:
@@ -48,3 +51,14 @@ def _add_pair(found: dict[str, Any], row: dict[str, Any]) -> None:
         known = found.setdefault(side["release"], {})
         if refused or arguments not in known:
             known[arguments] = (not refused, load["stderr"], refused)
+
+
+def side(recorded: dict[str, Any]) -> Configuration:
+    """Return the command line of one side."""
+    return configuration(recorded["release"], ["-nodefaults", *recorded["args"]])
+
+
+def answer(recorded: dict[str, Any]) -> tuple[str, list[str]]:
+    """Return outcome and lines; a crash is a reject: no destination runs afterwards."""
+    verdict = recorded["verdict"]
+    return ("reject" if verdict.startswith("crash") else OUTCOMES.get(verdict, verdict)), recorded["stderr"]

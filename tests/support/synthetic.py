@@ -171,3 +171,16 @@ def everything(*, with_description: bool = True) -> bytes:
     if with_description:
         parts.append(writer.vmdescription(described()))
     return b"".join(parts)
+
+
+def mapped_stream(pages: dict[int, bytes], length: int = 8 * PAGE, origin: int = 0) -> bytes:
+    head = writer.file_header() + writer.configuration("m", capabilities=["mapped-ram"])
+    head += writer.section_start(SectionType.START, 2, "ram", 0, 4) + word(length, 0x04)
+    head += b"\4main" + struct.pack(">Q", length)
+    bitmap_at = len(head) + 28
+    pages_at = 1 << 16
+    head += struct.pack(">IQQQ", 1, PAGE, bitmap_at + origin, pages_at + origin)
+    bitmap = sum(1 << number for number in pages).to_bytes(8, "little")
+    region = b"".join(pages.get(number, bytes(PAGE)) for number in range(length // PAGE))
+    body = head + bitmap + bytes(pages_at - bitmap_at - 8) + region
+    return body + EOS + writer.footer(2) + section(SectionType.END, 2, EOS) + b"\0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from tests.stream import corpus
+from tests.support import corpus
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.compact import compact
 from vmstate.fuzz.recipe import Recipe, Step

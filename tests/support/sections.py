@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.stream import corpus
+from tests.support import corpus
 from vmstate.describe import Release
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.catalogue import CATALOGUE
@@ -24,6 +24,7 @@ from vmstate.pseries.devices.interrupts.xive import SpaprXive, XiveSource, XiveT
 from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.startup.build import Machine, build
 from vmstate.pseries.startup.command_line import configuration
+from vmstate.stream import Stream, open_stream
 
 
 def device_class(idstr: str) -> type[Device] | None:
@@ -43,7 +44,7 @@ CLASSES: dict[str, type[Device]] = {
     "xive-tctx": XiveTctx,
     "spapr": Spapr,
 }
-FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 
 
 @dataclass(frozen=True)
@@ -130,3 +131,29 @@ def unpredictable() -> dict[tuple[str, str], str]:
 def running(release: str, *arguments: str) -> Machine:
     """Build and boot a machine, as devices see one."""
     return built(release, ["-nodefaults", *arguments]).boot()
+
+
+PSERIES = ["-nodefaults", "-machine", "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken"]
+#: Booted guests had a console, which the recorded arguments leave out.
+CONSOLE = ["-serial", "null"]
+NOT_BUILT = {"10.0-devices"}  # a TPM proxy: not modelled
+#: Streams of machines that have not booted a guest and can be built.
+BUILDABLE = [n for n in names(booted=False) if n not in NOT_BUILT]
+
+
+def arguments(name: str) -> list[str]:
+    """Return the command line of a captured stream, with the console of a booted guest."""
+    row = corpus.manifest()[name]
+    has_console = "-serial" in row["args"]
+    return row["args"] + (CONSOLE if row.get("booted_seconds") and not has_console else [])
+
+
+def machine(release: str, arguments: list[str]) -> Machine:
+    """Return a machine of a process."""
+    return built(release, arguments).boot()
+
+
+@cache
+def stream(name: str) -> Stream:
+    """Return a captured stream, opened once."""
+    return open_stream(corpus.load(name))

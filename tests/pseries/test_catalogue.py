@@ -50,7 +50,7 @@ def test_the_catalogue_itself_does_not_change():
         parse("qemu-11.2")
 
 
-def test_a_difference_to_an_unknown_type_is_a_declaration_error():
+def test_a_difference_of_an_unknown_type_is_a_declaration_error():
     with pytest.raises(DeclarationError, match="no such machine type"):
         CATALOGUE.extended(Difference("pseries-1.0", caps={"htm": 1}))
     with pytest.raises(DeclarationError, match="no such class flag: colour"):
@@ -103,22 +103,22 @@ def test_the_places_of_the_bits_of_an_option_vector():
 
 
 def test_a_kvm_host_limits_a_guest():
-    def said(text: str) -> tuple[str, ...]:
+    def printed(text: str) -> tuple[str, ...]:
         host, _, command = text.partition(": ")
         return build(parse(f"{host}: {command.replace(' -', ' -nodefaults -', 1)},accel=kvm")).messages
 
-    assert said("p8-hv: qemu-4.1 -machine pseries-2.11") == ()
-    assert said("p8-hv: qemu-4.1 -machine pseries-2.12,cap-cfpc=fixed") == (
+    assert printed("p8-hv: qemu-4.1 -machine pseries-2.11") == ()
+    assert printed("p8-hv: qemu-4.1 -machine pseries-2.12,cap-cfpc=fixed") == (
         "Requested safe cache capability level not supported by kvm, try cap-cfpc=workaround",
     )
-    assert said("p8-hv: qemu-7.2 -machine pseries-3.1,cap-hpt-max-page-size=16M") == (
+    assert printed("p8-hv: qemu-7.2 -machine pseries-3.1,cap-hpt-max-page-size=16M") == (
         "Can't support 16384 kiB guest pages with 64 kiB host pages with this KVM implementation",
     )
     advice = "try appending -machine cap-cfpc=broken"
-    assert said("p9-hv-2017: qemu-4.2 -machine pseries-4.1") == (
+    assert printed("p9-hv-2017: qemu-4.2 -machine pseries-4.1") == (
         f"Requested safe cache capability level not supported by kvm, {advice}",
     )
-    assert said("p10-hv: qemu-11.1 -machine pseries,cap-ibs=fixed-na") == ()
+    assert printed("p10-hv: qemu-11.1 -machine pseries,cap-ibs=fixed-na") == ()
 
 
 def test_kvm_pr_cannot_set_a_compatibility_mode():
@@ -163,60 +163,60 @@ def test_a_processor_that_qemu_does_not_know_gives_no_host_model():
 
 
 def test_kvm_that_does_not_start_is_reported_and_the_next_accelerator_is_tried():
-    def said(host: str, text: str) -> tuple[str, ...]:
+    def printed(host: str, text: str) -> tuple[str, ...]:
         return build(parse(f"{host}: {text} -nodefaults")).messages
 
     no_module = "Could not access KVM kernel module: No such file or directory"
-    assert said("p9-none", "qemu-2.9 -machine pseries,accel=kvm") == (
+    assert printed("p9-none", "qemu-2.9 -machine pseries,accel=kvm") == (
         no_module,
         "failed to initialize KVM: No such file or directory",
     )
-    assert said("p9-none", "qemu-4.2 -machine pseries,accel=kvm:tcg,cap-cfpc=broken")[:3] == (
+    assert printed("p9-none", "qemu-4.2 -machine pseries,accel=kvm:tcg,cap-cfpc=broken")[:3] == (
         no_module,
         "failed to initialize KVM: No such file or directory",
         "Back to tcg accelerator",
     )
-    assert said("p9-none", "qemu-7.2 -machine pseries -accel kvm") == (
+    assert printed("p9-none", "qemu-7.2 -machine pseries -accel kvm") == (
         no_module,
         "-accel kvm: failed to initialize kvm: No such file or directory",
     )
-    assert said("p9-none", "qemu-10.0 -machine pseries -accel kvm") == (
+    assert printed("p9-none", "qemu-10.0 -machine pseries -accel kvm") == (
         f"-accel kvm: {no_module}",
         "-accel kvm: failed to initialize kvm: No such file or directory",
     )
-    assert said("p8-pr", "qemu-7.2 -machine pseries,accel=kvm,kvm-type=HV") == (
+    assert printed("p8-pr", "qemu-7.2 -machine pseries,accel=kvm,kvm-type=HV") == (
         "ioctl(KVM_CREATE_VM) failed: 22 Invalid argument",
         "PPC KVM module is not loaded. Try modprobe kvm_hv.",
         "failed to initialize kvm: Invalid argument",
     )
-    assert said("p8-pr", "qemu-5.2 -machine pseries,accel=kvm,kvm-type=auto") == (
+    assert printed("p8-pr", "qemu-5.2 -machine pseries,accel=kvm,kvm-type=auto") == (
         "Unknown kvm-type specified 'auto'",
     )
 
 
 def test_an_interrupt_controller_in_the_kernel_may_be_required():
-    def said(host: str, text: str) -> tuple[str, ...]:
+    def printed(host: str, text: str) -> tuple[str, ...]:
         return build(parse(f"{host}: {text} -nodefaults")).messages
 
     dual = "-machine {},accel=kvm,ic-mode={},kernel-irqchip={}"
     old_kernel = "p9-hv-4.20"
-    assert said(old_kernel, "qemu-4.2 " + dual.format("pseries-4.1", "dual", "on")) == (
+    assert printed(old_kernel, "qemu-4.2 " + dual.format("pseries-4.1", "dual", "on")) == (
         "KVM is too old to support ic-mode=dual,kernel-irqchip=on",
     )
-    assert said(old_kernel, "qemu-5.2 " + dual.format("pseries-4.1", "dual", "on")) == (
+    assert printed(old_kernel, "qemu-5.2 " + dual.format("pseries-4.1", "dual", "on")) == (
         "KVM is incompatible with ic-mode=dual,kernel-irqchip=on",
         "This can happen with an old KVM or in a KVM nested guest.",
         "Try without kernel-irqchip or with kernel-irqchip=off.",
     )
-    assert said("p9-hv", "qemu-5.2 " + dual.format("pseries-5.2", "dual", "on")) == ()
-    assert said(old_kernel, "qemu-4.2 " + dual.format("pseries-4.1", "xive", "on"))[-1:] == (
+    assert printed("p9-hv", "qemu-5.2 " + dual.format("pseries-5.2", "dual", "on")) == ()
+    assert printed(old_kernel, "qemu-4.2 " + dual.format("pseries-4.1", "xive", "on"))[-1:] == (
         "kernel_irqchip requested but unavailable: IRQ_XIVE capability must be present for KVM",
     )
-    assert said(old_kernel, "qemu-4.1 -machine pseries-4.1,accel=kvm,ic-mode=xive")[-2:] == (
+    assert printed(old_kernel, "qemu-4.1 -machine pseries-4.1,accel=kvm,ic-mode=xive")[-2:] == (
         "warning: kernel_irqchip allowed but unavailable: IRQ_XIVE capability must be present for KVM",
         "Falling back to kernel-irqchip=off",
     )
-    assert said("p9-hv", "qemu-4.0 -machine pseries-4.0,accel=kvm,ic-mode=dual") == (
+    assert printed("p9-hv", "qemu-4.0 -machine pseries-4.0,accel=kvm,ic-mode=dual") == (
         "No KVM support for the 'dual' machine",
     )
 

@@ -57,9 +57,10 @@ def test_a_host_runs_the_machines_that_its_sources_say(kind, host, cells):
     found = {}
     for release, cell in cells.items():
         start = build(parse(f"{host}: qemu-{release} -nodefaults -machine {kind},accel=kvm"))
-        said = next((line for line in start.messages if not line.startswith("warning: ")), "")
+        printed = next((line for line in start.messages if not line.startswith("warning: ")), "")
         expected = SAYS.get(cell, "")
-        found[release] = cell if (start.machine is None) == (cell in SAYS) and expected in said else said
+        as_expected = (start.machine is None) == (cell in SAYS) and expected in printed
+        found[release] = cell if as_expected else printed
     assert found == cells
 
 

@@ -73,8 +73,8 @@ def test_all_levels_are_compared_in_the_order_of_the_table():
     source = machine("qemu-7.2 -machine pseries,cap-cfpc=broken,cap-sbbc=workaround,cap-ibs=broken")
     incoming = [*source.default_levels]
     incoming[3:6] = [2, 0, 3]
-    said = [c.message for c in post_migration(source, incoming)]
-    assert [line for line in said if line] == [
+    messages = [c.message for c in post_migration(source, incoming)]
+    assert [line for line in messages if line] == [
         "cap-cfpc higher level (2) in incoming stream than on destination (0)",
         "warning: cap-sbbc lower level (0) in incoming stream than on destination (1)",
         "cap-ibs higher level (3) in incoming stream than on destination (0)",

@@ -19,10 +19,10 @@ def test_every_recorded_start_is_predicted_to_the_line(release):
     wrong = []
     for arguments, (started, lines, complete) in recorded.items():
         start = build(configuration(release, arguments))
-        said = list(start.messages)
-        same_lines = said == lines if complete else said == lines[: len(said)]
+        printed = list(start.messages)
+        same_lines = printed == lines if complete else printed == lines[: len(printed)]
         if start.refused is started or not same_lines:
-            wrong.append((" ".join(arguments), lines, said))
+            wrong.append((" ".join(arguments), lines, printed))
     assert wrong == []
 
 

@@ -16,18 +16,18 @@ SINCE_10_0 = "cap-ail-mode-3=off,cap-dawr1=off"
 
 def word(outcome: Outcome, messages: list[str]) -> str:
     """Return a verdict in the words of the tables."""
-    said = " ".join(messages)
+    printed = " ".join(messages)
     match outcome:
         case Outcome.ACCEPT:
             return "yes"
         case Outcome.SOURCE_REFUSED | Outcome.DESTINATION_REFUSED:
             return "-"
-        case _ if "not valid for CPU" in said:
+        case _ if "not valid for CPU" in printed:
             return "no:mode"
-        case _ if "device 'cpu'" in said:
+        case _ if "device 'cpu'" in printed:
             return "no:pvr"
         case _:
-            return f"no:{said.split('instance ')[1].split()[0].strip(chr(39))}"
+            return f"no:{printed.split('instance ')[1].split()[0].strip(chr(39))}"
 
 
 def verdict(release: str, source: str, destination: str) -> str:

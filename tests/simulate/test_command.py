@@ -140,10 +140,10 @@ def test_an_accepted_migration_is_explained_without_remedies(capsys):
 
 
 def test_a_rejected_one_is_explained_with_its_lines_and_remedies(capsys):
-    status, told = result(capsys, "explain", PLAIN, NO_VSX)
+    status, answer = result(capsys, "explain", PLAIN, NO_VSX)
     assert status == 1
-    assert told["decided_by"]["path"] == "cap-vsx"
-    assert told["remedies"][0]["change"] == "-machine cap-vsx=on"
+    assert answer["decided_by"]["path"] == "cap-vsx"
+    assert answer["remedies"][0]["change"] == "-machine cap-vsx=on"
     assert main(["explain", PLAIN, NO_VSX]) == 1
     assert "The guest may rely on a capability" in capsys.readouterr().out
 
@@ -160,10 +160,10 @@ def test_a_rejected_one_is_explained_with_its_lines_and_remedies(capsys):
     ],
 )
 def test_a_line_that_qemu_printed_is_explained(capsys, line, rule):
-    status, told = result(capsys, "explain", line)
+    status, answer = result(capsys, "explain", line)
     assert status == 0
-    assert told["explanations"][0]["rule"] == rule
-    assert told["explanations"][0]["advice"]
+    assert answer["explanations"][0]["rule"] == rule
+    assert answer["explanations"][0]["advice"]
 
 
 def test_a_line_that_no_qemu_prints_is_reported_as_unknown(capsys):

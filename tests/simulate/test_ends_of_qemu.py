@@ -42,7 +42,7 @@ def message_interrupts(release, *entries):
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize(
-    ("entries", "said"),
+    ("entries", "line"),
     [
         ([(1, 1, 1)], None),
         ([(1, 0x1300, 1)] * 2, None),
@@ -54,14 +54,14 @@ def message_interrupts(release, *entries):
         ([(1, 0x7FFFFFFF, 1)] * 2, ""),
     ],
 )
-def test_duplicate_message_interrupts_of_a_device(release, entries, said):
+def test_duplicate_message_interrupts_of_a_device(release, entries, line):
     end = ends(release, message_interrupts(release, *entries))
-    assert (end is None) == (said is None)
-    assert said is None or said in end
+    assert (end is None) == (line is None)
+    assert line is None or line in end
 
 
 @pytest.mark.parametrize(
-    ("place", "byte", "said"),
+    ("place", "byte", "line"),
     [
         (0x20, 0x01, "TM_NSR"),
         (0x27, 0x01, "TM_PIPR"),
@@ -73,20 +73,20 @@ def test_duplicate_message_interrupts_of_a_device(release, entries, said):
         (0x23, 0x01, None),
     ],
 )
-def test_a_presenter_whose_pool_ring_signals_ends_11_1(place, byte, said):
+def test_a_presenter_whose_pool_ring_signals_ends_11_1(place, byte, line):
     for release in RELEASES:
         at = base(stream(release)).by_path["xive-tctx"].section.payload_start + place
         end = ends(release, [Splice(at, at + 1, bytes([byte]))])
-        if release == "11.1" and said is not None:
-            assert said in end
+        if release == "11.1" and line is not None:
+            assert line in end
         else:
             assert end is None
 
 
-@pytest.mark.parametrize(("release", "said"), [("7.2", ""), ("10.0", None), ("11.1", None)])
-def test_a_pending_interrupt_for_a_missing_server(release, said):
+@pytest.mark.parametrize(("release", "line"), [("7.2", ""), ("10.0", None), ("11.1", None)])
+def test_a_pending_interrupt_for_a_missing_server(release, line):
     at = base(stream(release)).by_path["ics"].section.payload_start + 4 + 8 * 764
-    assert ends(release, [Splice(at, at + 8, bytes([1, 1, 1, 1, 5, 5, 4, 2]))]) == said
+    assert ends(release, [Splice(at, at + 8, bytes([1, 1, 1, 1, 5, 5, 4, 2]))]) == line
 
 
 @pytest.mark.parametrize("release", RELEASES)

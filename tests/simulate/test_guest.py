@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support import corpus
-from tests.support.booted import told
+from tests.support.booted import guest_state
 from tests.support.machines import command
 from tests.support.recorded import answer, rows, side
 from vmstate.cli import main
@@ -52,9 +52,9 @@ def after(text, guest):
 
 @pytest.mark.parametrize("name", BOOTED)
 def test_a_booted_guest_leaves_the_same_state_in_real_and_simulated_streams(name):
-    real = told(corpus.load(name))
+    real = guest_state(corpus.load(name))
     _, instance = after(source(name), guest_of(name))
-    simulated = told(instance.save())
+    simulated = guest_state(instance.save())
     if real.run_state.startswith(PANICKED.encode()):
         real = type(real)(**{**vars(real), "run_state": simulated.run_state})
     assert simulated == real
@@ -83,7 +83,7 @@ def predicted(row):
     messages = [*start.messages, *outcome.messages]
     if outcome.ended:
         return {"ended": True, "messages": messages}
-    seen = told(instance.save())
+    seen = guest_state(instance.save())
     return {
         "ended": False,
         "messages": messages,
@@ -183,4 +183,4 @@ def test_a_malformed_guest_is_refused():
 
 def test_the_stream_has_the_bitmap_of_the_negotiated_bits():
     outcome, instance = after(command("pseries-7.2", rest="-cpu power9 -m 512"), "linux-6.1")
-    assert told(instance.save()).ov5 == bitmap_of(outcome.ov5)
+    assert guest_state(instance.save()).ov5 == bitmap_of(outcome.ov5)

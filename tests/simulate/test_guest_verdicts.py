@@ -38,7 +38,7 @@ def power9(machine="pseries-7.2", release="7.2.22"):
 
 
 @pytest.mark.parametrize(
-    ("machine", "bits", "said"),
+    ("machine", "bits", "message"),
     [
         ("pseries-7.2", {Ov5.MMU_BOTH}, cas.BOTH_MMUS),
         ("pseries-7.2", {Ov5.XIVE_BOTH}, cas.BOTH_MODES),
@@ -47,10 +47,10 @@ def power9(machine="pseries-7.2", release="7.2.22"):
         ("pseries-7.2,resize-hpt=required", set(), cas.MUST_RESIZE),
     ],
 )
-def test_what_ends_qemu(machine, bits, said):
+def test_what_ends_qemu(machine, bits, message):
     instance = power9(machine)
     outcome = call_cas(instance, call(bits))
-    assert (outcome.ended, outcome.messages, instance.ended) == (True, (said,), True)
+    assert (outcome.ended, outcome.messages, instance.ended) == (True, (message,), True)
 
 
 def test_before_4_1_the_interrupt_mode_is_not_checked():
@@ -73,15 +73,15 @@ def test_raw_is_refused_with_max_cpu_compat_even_if_the_processor_is_known():
 
 
 @pytest.mark.parametrize(
-    ("release", "machine", "refused", "said"),
+    ("release", "machine", "refused", "message"),
     [
         ("5.2.0", "pseries-5.2", True, cas.NO_VECTOR.format(5)),
         ("4.2.1", "pseries-4.2", False, "spapr_ovec_test: assertion failed: (ov)"),
     ],
 )
-def test_a_call_without_vector_5(release, machine, refused, said):
+def test_a_call_without_vector_5(release, machine, refused, message):
     outcome = call_cas(power9(machine, release), call((), vectors=4))
-    assert (outcome.refused, outcome.ended, outcome.messages) == (refused, not refused, (said,))
+    assert (outcome.refused, outcome.ended, outcome.messages) == (refused, not refused, (message,))
 
 
 def test_before_5_1_radix_was_set_as_requested_even_if_not_offered():

@@ -16,19 +16,19 @@ def wrong_pair(row):
     verdict = migrate(side(row["source"]), side(row["destination"]))
     if not row["save"]["ok"]:
         expected = ("source-refused", row["save"]["stderr"], [])
-        return None if told(verdict) == expected else (row, told(verdict))
+        return None if printed(verdict) == expected else (row, printed(verdict))
     outcome, lines = answer(row["load"])
-    return None if told(verdict) == (outcome, row["save"]["stderr"], lines) else (row, told(verdict))
+    return None if printed(verdict) == (outcome, row["save"]["stderr"], lines) else (row, printed(verdict))
 
 
-def told(verdict):
+def printed(verdict):
     return str(verdict.outcome), verdict.source_messages, verdict.messages
 
 
 def wrong_load(row, data):
     verdict = load(data, side(row["destination"]))
-    said = (str(verdict.outcome), verdict.messages)
-    return None if said == answer(row["load"]) else (row, said)
+    simulated = (str(verdict.outcome), verdict.messages)
+    return None if simulated == answer(row["load"]) else (row, simulated)
 
 
 PAIRS, LOADS, MUTANTS = 1100, 150, 300  # of 12,778, 756 and 1,500: as many as time allows, spread evenly

@@ -1,4 +1,4 @@
-"""Captured streams taken apart, and destinations that accept them, built once."""
+"""Captured streams and their anatomies, and destinations that accept them, built once."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def base(name: str) -> Anatomy:
     return Anatomy(compact(corpus.load(name)), name)
 
 
-#: Options that the recorded command line lacks: they were given only to see the guest boot.
+#: Options that the recorded command line lacks: they only served to watch the guest boot.
 MORE = {"7.2-booted-power8-hpt-xics": " -serial null"}
 
 
 @cache
 def destination(name: str) -> Machine:
-    """The machine that the stream was captured from, as a destination."""
+    """Return the machine from which the stream was captured, as a destination."""
     row = corpus.manifest()[name]
     release = ".".join(row["release"].split(".")[:2])
     machine = build(parse(f"qemu-{release} {' '.join(row['args'])}{MORE.get(name, '')}")).machine
@@ -57,5 +57,5 @@ def mutated(name: str, *steps: tuple[str, dict[str, object]]) -> bytes:
 
 
 def loaded(name: str, *steps: tuple[str, dict[str, object]]) -> Verdict:
-    """The simulated destination's verdict on the mutated stream, with all its checks."""
+    """Return the simulated destination's verdict on the mutated stream, with all its checks."""
     return Instance(destination(name), trace=True).load(memoryview(mutated(name, *steps)))

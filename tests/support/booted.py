@@ -19,7 +19,7 @@ NOT_MODELLED = {"cpu_common/crash_occurred"}
 
 
 @dataclass(frozen=True)
-class Told:
+class GuestState:
     """``modes``, ``lpcr``, ``pcr`` by processor; ``table``: patb_entry without the address."""
 
     sections: frozenset[tuple[str, int]]
@@ -40,7 +40,7 @@ def _subsections(node: Node) -> Iterator[str]:
             yield from _subsections(child)
 
 
-def told(data: bytes) -> Told:
+def guest_state(data: bytes) -> GuestState:
     contents = Contents(open_stream(data), PseriesDeclarations())
     sections = contents.stream.sections
     subsections: dict[tuple[str, int], set[str]] = {}
@@ -55,7 +55,7 @@ def told(data: bytes) -> Told:
     sprs = {cpu: value(f"cpu[{cpu}].env.spr") for cpu in cpus}
     own = subsections["spapr", 0]
     htab = next(s for s in sections if s.idstr == "spapr/htab")
-    return Told(
+    return GuestState(
         frozenset(subsections),
         subsections,
         {c: value(f"cpu[{c}]/compat.compat_pvr") for c in cpus if "cpu/compat" in subsections["cpu", c]},

@@ -10,20 +10,20 @@ from vmstate.describe import Cursor, Record, plan_of
 from vmstate.describe.arrays import WireArray, WireRecord, WireRecords
 from vmstate.describe.strategies import states
 
-AFTER = b"~" * 300  # a stream goes on: a name that is looked for may reach that far
+AFTER = b"~" * 300  # the stream continues: the search for a name may reach that far
 
 laws = settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
 
 
 @st.composite
 def declared(draw):
-    """A description at a release, and a state of it."""
+    """Draw a description at a release, and a state of it."""
     vmsd = draw(descriptions()).at(draw(releases))
     return vmsd, draw(states(vmsd))
 
 
 def plain(value):
-    """A value without views, private members and what is absent, so that both codecs' values compare."""
+    """Return a value without views, private and absent members, to compare values of both codecs."""
     if isinstance(value, dict):
         hidden = {k for k, v in value.items() if k.startswith("_") or k == "parent" or v is None}
         return {k: plain(v) for k, v in value.items() if k not in hidden}
@@ -37,7 +37,7 @@ def plain(value):
 
 
 def load(vmsd, data, state, version_id=None):
-    """Load as a destination does; returns the cursor."""
+    """Load as a destination does; return the cursor."""
     cur = Cursor(memoryview(data), judge=True)
     plan_of(vmsd).load(cur, state, vmsd.version_id if version_id is None else version_id)
     return cur

@@ -1,4 +1,4 @@
-"""Any Python function as a destination, for defects planted on purpose."""
+"""A Python function as a destination, for planted defects."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ class Toy:
         return Run(self.name, Answer("accept"))
 
     def close(self) -> None:
-        """Do nothing: there is nothing to release."""
+        """Do nothing: there are no resources."""

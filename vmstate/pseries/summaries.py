@@ -248,7 +248,7 @@ def lifespan(catalogue: Catalogue, machine_type: MachineType) -> Lifespan:
 
 @dataclass(frozen=True)
 class Link:
-    """How one machine type differs from the next newer one, as declared."""
+    """The declared differences of one machine type from the next newer one."""
 
     name: str
     flags: dict[str, Any]

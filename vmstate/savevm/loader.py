@@ -42,7 +42,7 @@ class Loader:
     ``entries``: the destination's registered sections, in QEMU's order.  ``configuration``: the state of the
     configuration section, if the machine type has one.  ``rare``: finds sections that are not in ``entries``
     because few streams have them.  ``stalled``: everything was loaded, but the destination then waits for a
-    source that is not there.
+    source that does not exist.
     """
 
     cur: Cursor

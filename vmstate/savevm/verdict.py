@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How a migration ended, as the batch interface spells it."""
+    """The end of a migration, in the words of the batch interface."""
 
     ACCEPT = "accept"
     REJECT = "reject"

@@ -27,7 +27,7 @@ _MOST_UNKNOWNS = 4  # the most attributes that a condition may depend on and sti
 
 
 class Sent(StrEnum):
-    """How a default machine sends a section or subsection; ABSENT: it has no such device."""
+    """The condition on which a default machine sends a section; ABSENT: it has no such device."""
 
     AT_REST = "at rest"
     CONDITIONAL = "on its condition"

@@ -49,22 +49,22 @@ def send(source: Side, before: Callable[[Instance], None] | None = None) -> Sent
 
 def sent_by(start: Start, before: Callable[[Instance], None] | None = None) -> Sent:
     """Save the stream of a source that was started already; the machine itself is not changed."""
-    said = list(start.messages)
+    printed = list(start.messages)
     if start.machine is None:
-        return Sent(None, said, _refusal("source", start))
+        return Sent(None, printed, _refusal("source", start))
     instance = Instance(start.machine)
     if before is not None:
         before(instance)
-        said += instance.machine.printed
+        printed += instance.machine.printed
     if instance.ended:
-        return Sent(None, said, Check("ended", False, said[-1]), instance)
+        return Sent(None, printed, Check("ended", False, printed[-1]), instance)
     try:
-        return Sent(instance.save(), said, None, instance)
+        return Sent(instance.save(), printed, None, instance)
     except SaveFailure as failure:
-        return Sent(None, said, Check("save", False, str(failure)), instance)
+        return Sent(None, printed, Check("save", False, str(failure)), instance)
     except SourceAborts as end:
-        said.append(end.line)
-        return Sent(None, said, Check("aborted", False, f"QEMU aborts: {end.line}"), instance)
+        printed.append(end.line)
+        return Sent(None, printed, Check("aborted", False, f"QEMU aborts: {end.line}"), instance)
 
 
 def take_snapshot(source: Side) -> Sent:
@@ -94,13 +94,13 @@ def receive(stream: bytes | memoryview, destination: Side, *, trace: bool = Fals
 
 def received_by(stream: bytes | memoryview, start: Start, *, trace: bool = False) -> Received:
     """Load a stream at a destination that was started already; the machine itself is not changed."""
-    said = list(start.messages)
+    printed = list(start.messages)
     if start.machine is None:
         refusal = _refusal("destination", start)
-        return Received(Verdict(Outcome.DESTINATION_REFUSED, said, decided_by=refusal))
+        return Received(Verdict(Outcome.DESTINATION_REFUSED, printed, decided_by=refusal))
     instance = Instance(start.machine, trace=trace)
     verdict = instance.load(memoryview(stream))
-    return Received(replace(verdict, messages=said + verdict.messages), instance)
+    return Received(replace(verdict, messages=printed + verdict.messages), instance)
 
 
 def migrate(source: Side, destination: Side, *, trace: bool = False) -> Verdict:

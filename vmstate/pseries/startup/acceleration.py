@@ -102,7 +102,7 @@ def _kvm_init(start: Startup, host: Host, place: str) -> str | None:
     return None
 
 
-#: Errors of starting KVM were printed without, and are now with, the place of the option.
+#: True if errors of starting KVM begin with the place of the option.
 _REPORTED = History(False, ("9.2", True))
 _NO_VM = History(
     "ioctl(KVM_CREATE_VM) failed: 22 Invalid argument",

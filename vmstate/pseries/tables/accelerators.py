@@ -15,7 +15,7 @@ from typing import Any
 from vmstate.errors import ConfigurationError
 from vmstate.shipped import shipped
 
-#: The values of keys that allow only a few.
+#: The allowed values of keys that take one of a few.
 _CHOICES = {
     "flavour": ("hv", "pr", "none"),
     "compat_register": ("handled", "ignored", "absent"),

@@ -23,7 +23,7 @@ from vmstate.pseries.tables.machine_class import OfType
 
 
 class Kind(Enum):
-    """How a level is written on the command line."""
+    """The form of a level on the command line."""
 
     BOOL = "bool"
     STRING = "string"

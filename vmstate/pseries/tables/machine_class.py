@@ -1,4 +1,4 @@
-"""Machine types: the newest is the base, every older one a short list of differences to the next newer.
+"""Machine types: the newest is the base, every older one a short list of differences from the next newer.
 
 Rules of hw/ppc/spapr.c (``spapr_machine_*_class_options``) and hw/core/machine.c (``hw_compat_*``).
 A machine type means the same machine in every release that offers it, so the whole chain of
@@ -77,7 +77,7 @@ _FLAG_NAMES = frozenset(f.name for f in fields(ClassFlags))
 
 @dataclass(frozen=True)
 class MachineType:
-    """A machine type as its differences to ``base`` (the next newer type; None for the newest).
+    """A machine type as its differences from ``base`` (the next newer type; None for the newest).
 
     ``flags`` maps names of ClassFlags to values, ``caps`` names of capabilities to default levels,
     ``compat`` lists GlobalProperty defaults that this type adds.  ``span``: the releases that offer it.
@@ -96,7 +96,7 @@ class MachineType:
             raise DeclarationError(f"{self.name}: no such class flag: {', '.join(sorted(unknown))}")
 
     def differing(self, difference: Difference) -> MachineType:
-        """Return the type with another difference to its base added."""
+        """Return the type with another difference from its base added."""
         return replace(
             self,
             flags={**self.flags, **difference.flags},

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from types import SimpleNamespace
 from typing import Any
 
 from vmstate.describe import Release
@@ -123,9 +122,9 @@ def migrated_words(binary: Binary, capability: Capability) -> str:
 
 def _meets(condition: MigrateNeeded, binary: Binary, name: str) -> bool:
     """Return True if the condition holds for a machine type; it depends on the class's flags only."""
-    return condition(
-        SimpleNamespace(flags=binary.machine_class(name).flags, release=binary.release, type_name=name)
-    )
+    machine = binary.machine()
+    machine.become(binary.machine_class(name))
+    return condition(machine)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.history import Row
+from vmstate.pseries.machine import Machine
 from vmstate.pseries.summaries import oldest_first
 from vmstate.simulate.default_machines import DefaultMachine, name_of, registered, start
 
@@ -137,7 +138,7 @@ def _try(needed: Callable[[Any], bool], state: Any) -> bool:
 class _UnknownState:
     """A device whose state is unknown: each attribute is true or false, as ``values`` say."""
 
-    def __init__(self, device: Any, machine: Any, values: Mapping[str, bool], seen: list[str]) -> None:
+    def __init__(self, device: object, machine: Machine, values: Mapping[str, bool], seen: list[str]) -> None:
         self.__dict__.update(_device=device, machine=machine, _values=values, _seen=seen)
 
     def __getattr__(self, name: str) -> Any:

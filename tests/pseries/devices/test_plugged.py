@@ -8,8 +8,9 @@ from tests.support.sections import PSERIES, device_class, machine
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.declarations import device_classes
 from vmstate.pseries.devices.pci.config_space import announced_vectors, config_space
-from vmstate.pseries.devices.usb.xhci import NEC
-from vmstate.pseries.devices.virtio.virtio_pci import VirtioModel, identity
+from vmstate.pseries.devices.usb.xhci import NEC, XhciShape
+from vmstate.pseries.devices.usb.xhci import identity as controller
+from vmstate.pseries.devices.virtio.virtio_pci import Interfaces, VirtioModel, identity
 from vmstate.pseries.registration import register
 from vmstate.pseries.startup.command_line import configuration
 from vmstate.simulate.migration import load, migrate, save
@@ -176,7 +177,7 @@ def test_queues_larger_than_they_were_made_are_refused_since_11_1(destination, o
 
 
 def test_only_the_writable_bits_of_a_capability_may_differ():
-    space = config_space(NEC.identity)
+    space = config_space(controller(NEC, XhciShape()))
     assert (space.data[0x34], space.data[0x90], space.data[0x91], space.data[0x70]) == (
         0x90,
         0x11,
@@ -192,7 +193,7 @@ def test_only_the_writable_bits_of_a_capability_may_differ():
 @pytest.mark.parametrize("vectors", [0, 1, 2, 64])
 def test_the_number_of_vectors_can_be_read_from_the_configuration_space(vectors):
     model = VirtioModel(0x1005, 4, 0x00FF00, 0)
-    assert announced_vectors(config_space(identity(model, vectors, True, False, 0)).data) == vectors
+    assert announced_vectors(config_space(identity(model, Interfaces(vectors, 0))).data) == vectors
 
 
 def test_every_device_is_found_by_the_name_of_its_section():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from vmstate.describe.history import ALWAYS, Span
+from vmstate.describe.history import ALWAYS, Release, Span
 from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.bus_properties import DEVICE, OF_BUS
 from vmstate.pseries.board.properties import Property
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
@@ -23,11 +25,12 @@ class Driver:
     """A kind of device, under its ``-device`` name.
 
     ``span``: the releases that have it.  ``bus``: the type of bus it is plugged into (``PCI``, ``usb-bus``,
-    ``spapr-vio-bus``), empty for none.  ``properties``: those that decide what it sends.  ``netdev_owner``:
-    the class that a network card's property ``netdev`` belongs to.  ``usb_controller``: it has a USB bus.
-    ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it replaces the default graphics card.
-    ``user_creatable``: ``-device`` can name it.  ``followed_globals``: properties whose ``-global`` is
-    modelled.  ``examples``: options to plug one, for random command lines; ``{0}`` makes names unique.
+    ``spapr-vio-bus``), empty for none.  ``properties``: all of its own, without those of every device on its
+    bus.  ``netdev_owner``: the class that a network card's property ``netdev`` belongs to.
+    ``usb_controller``: it has a USB bus.  ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it
+    replaces the default graphics card.  ``user_creatable``: ``-device`` can name it.
+    ``followed_globals``: more properties whose ``-global`` is modelled.  ``examples``: options to plug one,
+    for random command lines; ``{0}`` makes names unique.
     """
 
     name: str
@@ -43,6 +46,19 @@ class Driver:
     user_creatable: bool = True
     followed_globals: frozenset[str] = frozenset()
     examples: tuple[str, ...] = ()
+
+    @cached_property
+    def all_properties(self) -> Mapping[str, tuple[Property, ...]]:
+        """Every property that it had in a release, by name; several of a name where it came back."""
+        found: dict[str, tuple[Property, ...]] = {}
+        for one in (*self.properties, *OF_BUS.get(self.bus, ()), *DEVICE):
+            found[one.name] = (*found.get(one.name, ()), one)
+        return found
+
+    def property(self, name: str, release: Release) -> Property | None:
+        """Return the property of that name in ``release``; None if it has none."""
+        found = self.all_properties.get(name, ())
+        return next((one for one in found if one.span.covers(release)), None)
 
 
 def plug_nothing(board: Board, option: DeviceOption | None) -> None:

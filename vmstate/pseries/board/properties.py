@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
-from vmstate.describe.history import History, at
+from vmstate.describe.history import ALWAYS, History, Release, Span, at
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.machine import Machine
-from vmstate.pseries.options import DeviceOption
+from vmstate.pseries.machine import Machine, Refused
+from vmstate.pseries.options import DeviceOption, parse_number
+
+TRUE = frozenset({"on", "yes", "true", "y"})
+FALSE = frozenset({"off", "no", "false", "n"})
+ON_OFF_AUTO = frozenset({"on", "off", "auto"})
+
+#: The lowest and the highest number of each type.
+RANGES = {
+    "uint8": (0, 0xFF),
+    "uint16": (0, 0xFFFF),
+    "uint32": (0, 0xFFFFFFFF),
+    "uint64": (0, (1 << 64) - 1),
+    "int32": (-(1 << 31), (1 << 31) - 1),
+    "int": (-(1 << 63), (1 << 63) - 1),
+}
+
+#: How QEMU names the type of a number that it cannot read; None where that was not checked.
+_NOT_A_NUMBER: History[str | None] = History(None, ("5.2", "{sign}int64"), ("6.2", "integer"))
+_NOT_A_BOOL: History[str | None] = History(None, ("5.2", "Parameter '{name}' expects 'on' or 'off'"))
+_NOT_A_CHOICE: History[str | None] = History(
+    None,
+    ("5.2", "Invalid parameter '{value}'"),
+    ("6.2", "Parameter '{name}' does not accept value '{value}'"),
+)
 
 
 def is_on(value: str) -> bool:
     """Return True if a property of type bool is set."""
-    return value in {"on", "yes", "true", "y"}
+    return value in TRUE
 
 
 def number_of(option: DeviceOption | None, name: str, default: int) -> int:
@@ -28,36 +53,142 @@ def _number(name: str, text: str) -> int:
         raise ConfigurationError(f"{name}={text}: not a number that is modelled") from None
 
 
+class Effect(Enum):
+    """The effect of a property on a stream.
+
+    MODELLED: it decides what is sent or accepted, and is simulated.  HARMLESS: it changes neither.
+    NOT_MODELLED: it may change either, so a value other than the default is a ConfigurationError.
+    """
+
+    MODELLED = "modelled"
+    HARMLESS = "harmless"
+    NOT_MODELLED = "not modelled"
+
+
 @dataclass(frozen=True)
 class Property:
-    """A property of the class ``owner``, with the device's own default, by release."""
+    """A property of the class ``owner``, with the device's own default, by release.
+
+    ``default`` may depend on the machine; it is empty where it depends on other devices.  ``kind``: the type
+    that ``-device NAME,help`` prints.  ``why``: what a harmless property does.  ``span``: the
+    releases that have it.  ``values``: the values that are modelled, if not all are.  ``feature``: the bit
+    of a virtio feature that it offers.  ``listed``: ``-device NAME,help`` prints it.  ``by_global``: a
+    ``-global`` for it is followed.  ``own_syntax``: QEMU parses it by its own rules, not as its type.
+    """
 
     owner: str
     name: str
-    default: str | History[str] = ""
+    default: str | History[str] | Callable[[Machine], str] = ""
+    kind: str | History[str] = "str"
+    effect: Effect = Effect.MODELLED
+    why: str = ""
+    span: Span = ALWAYS
+    values: Callable[[str], bool] | None = None
+    feature: int | None = None
+    listed: bool = True
+    by_global: bool = True
+    own_syntax: bool = False
 
-    def text(self, machine: Machine, option: DeviceOption | None = None) -> str:
-        """Return the value from -device, else -global, else the machine type, else the device's default."""
+    def text(self, machine: Machine, option: DeviceOption | None = None, driver: str = "") -> str:
+        """Return the value from -device, else -global, else the machine type, else the device's default.
+
+        ``driver``: the device's name, for a property that its class inherits from ``owner``.
+        """
         given = None if option is None else option.get(self.name)
         if given is not None:
             return given
-        value = at(self.default, machine.release)
-        for owner, name, text in machine.compat_properties:
-            if (owner, name) == (self.owner, self.name):
-                value = text
+        value = self.default_text(machine, driver)
         for setting in machine.globals:
-            if (setting.driver, setting.prop) == (self.owner, self.name):
+            if setting.prop == self.name and setting.driver in (self.owner, driver):
                 value = setting.value
         return value
 
-    def flag(self, machine: Machine, option: DeviceOption | None = None) -> bool:
-        """Return the value of a property of type bool."""
-        return is_on(self.text(machine, option))
+    def default_text(self, machine: Machine, driver: str = "") -> str:
+        """Return the value of a device that neither -device nor -global sets."""
+        value = self.default(machine) if callable(self.default) else at(self.default, machine.release)
+        for owner, name, text in machine.compat_properties:
+            if name == self.name and owner in (self.owner, driver):
+                value = text
+        return value
 
-    def number(self, machine: Machine, option: DeviceOption | None = None, default: int = 0) -> int:
+    def flag(self, machine: Machine, option: DeviceOption | None = None, driver: str = "") -> bool:
+        """Return the value of a property of type bool."""
+        return is_on(self.text(machine, option, driver))
+
+    def number(
+        self, machine: Machine, option: DeviceOption | None = None, default: int = 0, driver: str = ""
+    ) -> int:
         """Return a numeric value; ``default`` is the device's own if that depends on the machine.
 
         Raises ConfigurationError for a text that is not a number.
         """
-        text = self.text(machine, option)
+        text = self.text(machine, option, driver)
         return _number(self.name, text) if text else default
+
+    def check(self, machine: Machine, value: str, driver: str, text: str) -> None:
+        """Raise Refused for a value that QEMU does not read, in the option ``text``.
+
+        Raises ConfigurationError for one that is not modelled, or if the property is not.
+        """
+        complaint = self._complaint(value, machine.release)
+        if complaint is not None:
+            raise Refused(f"{text}: {complaint}")
+        if self.effect is Effect.NOT_MODELLED:
+            if not self._same(value, self.default_text(machine, driver), machine.release):
+                raise ConfigurationError(f"{text}: property {self.name} of {driver} is not modelled")
+        elif self.values is not None and not self.values(value):
+            raise ConfigurationError(f"{text}: {self.name}={value} of {driver} is not modelled")
+
+    def _complaint(self, value: str, release: Release) -> str | None:
+        """Return how QEMU refuses a value of the wrong type, or None for one of the right type.
+
+        Raises ConfigurationError where its words are not known.
+        """
+        kind = "" if self.own_syntax else at(self.kind, release)
+        if kind == "bool" and value not in TRUE | FALSE:
+            line = _NOT_A_BOOL.at(release)
+        elif kind == "OnOffAuto" and value not in ON_OFF_AUTO:
+            line = _NOT_A_CHOICE.at(release)
+        elif kind in RANGES:
+            return self._range_complaint(kind, value, release)
+        else:
+            return None
+        if line is None:
+            raise ConfigurationError(f"{self.name}={value}: not modelled in {release}")
+        return line.format(name=self.name, value=value)
+
+    def _range_complaint(self, kind: str, value: str, release: Release) -> str | None:
+        lowest, highest = RANGES[kind]
+        number, wanted = parse_number(value), f"{kind}_t"
+        if number is None:
+            line = _NOT_A_NUMBER.at(release)
+            wanted = "" if line is None else line.format(sign="" if lowest else "u")
+        else:
+            number = number & (1 << 64) - 1 if not lowest else number
+            if lowest <= number <= highest:
+                return None
+        if not wanted or _NOT_A_NUMBER.at(release) is None:
+            raise ConfigurationError(f"{self.name}={value}: not modelled in {release}")
+        return f"Parameter '{self.name}' expects {wanted}"
+
+    def _same(self, value: str, default: str, release: Release) -> bool:
+        kind = at(self.kind, release)
+        if kind == "bool":
+            return default != "" and is_on(value) == is_on(default)
+        if kind in RANGES:
+            span = (1 << 64) - 1 if kind == "uint64" else 0xFFFFFFFF
+            number, other = parse_number(value), parse_number(default)
+            return number is not None and other is not None and number & span == other & span
+        return value == default and default != ""
+
+
+def harmless(owner: str, kind: str, why: str, *names: str, span: Span = ALWAYS) -> tuple[Property, ...]:
+    """Return properties of one type that change no stream, for the same reason."""
+    return tuple(Property(owner, name, "", kind, Effect.HARMLESS, why, span) for name in names)
+
+
+def not_modelled(
+    owner: str, name: str, kind: str | History[str], default: str = "", span: Span = ALWAYS
+) -> Property:
+    """Return a property that is only accepted with its default."""
+    return Property(owner, name, default, kind, Effect.NOT_MODELLED, span=span)

@@ -13,6 +13,7 @@ from vmstate.pseries.devices import drivers
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption, Global
 from vmstate.pseries.startup.cpu_cores import is_core, plug_core
+from vmstate.pseries.startup.device_properties import check_properties, follows, is_class
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.vio import plug_vio
 
@@ -40,12 +41,13 @@ def create_devices(start: Startup) -> None:
             raise ConfigurationError(f"-device {option.driver} is not modelled")
         if not driver.span.covers(start.release):
             raise Refused(f"{option.text}: '{option.driver}' is not a valid device model name")
+        if driver.bus == "usb-bus":
+            _check_usb(machine, place, option)
+        check_properties(machine, driver, option)
         if driver.netdev_owner:
             _connect(machine, place, option, driver.netdev_owner)
         if driver.check is not None:
             driver.check(machine, option)
-        if driver.bus == "usb-bus":
-            _check_usb(machine, place, option)
         if driver.vio_name:
             plug_vio(start, place, option, driver)
 
@@ -120,8 +122,10 @@ def check_modelled(start: Startup) -> None:
     """Raise ConfigurationError for a -global that QEMU has but that is not modelled."""
     for default in start.machine.globals:
         known = _followed(default.driver)
-        if known is None:
-            modelled = _is_class(start, default) or not _plausible(default.driver)
+        if follows(start.machine, default):
+            modelled = True
+        elif known is None:
+            modelled = _is_cpu(start, default) or not (is_class(default.driver) or _plausible(default.driver))
         else:
             modelled = default.prop in known
         if not modelled:
@@ -142,8 +146,11 @@ def _followed(name: str) -> frozenset[str] | None:
 
 
 def _is_class(start: Startup, default: Global) -> bool:
-    cpus = start.binary.cpus.values()
-    return default.driver in drivers() or any(cpu.type_name == default.driver for cpu in cpus)
+    return is_class(default.driver) or _is_cpu(start, default)
+
+
+def _is_cpu(start: Startup, default: Global) -> bool:
+    return any(cpu.type_name == default.driver for cpu in start.binary.cpus.values())
 
 
 def _plausible(driver: str) -> bool:

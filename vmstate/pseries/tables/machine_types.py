@@ -112,7 +112,11 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
             "broken_host_serial_model": True,
         },
         caps={"cfpc": 0, "sbbc": 0, "ibs": 0, "large-decr": 0},
-        compat=(("virtio-balloon-device", "qemu-4-0-config-size", "false"),),
+        compat=(
+            ("virtio-balloon-device", "qemu-4-0-config-size", "false"),
+            ("virtio-blk-device", "discard", "false"),
+            ("virtio-blk-device", "write-zeroes", "false"),
+        ),
     ),
     MachineType(
         "pseries-3.0",
@@ -185,7 +189,7 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         "pseries-2.7",
         Span(None, "9.2"),
         {"has_hotpluggable_cpus": False, "ddw": False},
-        compat=(("virtio-pci", "disable-modern", "on"),),
+        compat=(("virtio-pci", "disable-modern", "on"), ("virtio-pci", "disable-legacy", "off")),
     ),
     MachineType(
         "pseries-2.5",
@@ -202,6 +206,7 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         compat=(
             ("e1000", "extra_mac_registers", "off"),
             ("virtio-pci", "migrate-extra", "off"),
+            ("virtio-blk-device", "scsi", "true"),
         ),
     ),
     MachineType(
@@ -214,6 +219,9 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
             "send_section_footer": False,
             "store_global_state": False,
         },
+        compat=tuple(
+            (f"virtio-{name}-pci", "any_layout", "off") for name in ("blk", "balloon", "serial", "rng")
+        ),
     ),
     MachineType(
         "pseries-2.2",
@@ -226,6 +234,11 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         "pseries-2.1",
         "pseries-2.2",
         Span(None, "9.2"),
-        compat=(("VGA", "qemu-extended-regs", "off"),),
+        compat=(
+            ("VGA", "qemu-extended-regs", "off"),
+            ("virtio-scsi-pci", "any_layout", "off"),
+            ("usb-kbd", "usb_version", "1"),
+            ("usb-mouse", "usb_version", "1"),
+        ),
     ),
 )

@@ -6,6 +6,7 @@ from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.properties import Property, not_modelled
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
@@ -49,12 +50,20 @@ def size_in_bytes(text: str) -> int:
         raise ConfigurationError(f"size={text}: not a size that is modelled") from None
 
 
+PROPERTIES = (
+    Property("pc-dimm", "memdev", "", "link<memory-backend>", by_global=False),
+    not_modelled("pc-dimm", "addr", "uint64", "0"),
+    not_modelled("pc-dimm", "node", "uint32", "0"),
+    not_modelled("pc-dimm", "slot", "int32", "-1"),
+    not_modelled("pc-dimm", "size", "uint64"),
+)
 DRIVERS = (
     Driver(
         "pc-dimm",
         plug,
         bus="",
         check=check,
+        properties=PROPERTIES,
         examples=("-object memory-backend-ram,id=m{0},size=256M -device pc-dimm,memdev=m{0},id=d{0}",),
     ),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
+from vmstate.pseries.board.bus_properties import MULTIFUNCTION, ROMBAR, ROMFILE
+from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 
 HEADER_SIZE = 0x40
@@ -73,6 +75,7 @@ class PciId:
     bars: tuple[Bar, ...] = ()
     capabilities: tuple[Capability, ...] = ()
     size: int = CONVENTIONAL
+    multifunction: bool = False
     extra: tuple[tuple[int, int], ...] = ()
 
 
@@ -145,6 +148,7 @@ def config_space(device: PciId) -> ConfigSpace:
     space.number(0x02, device.device, 2)
     space.number(0x08, device.revision, 1)
     space.number(0x09, device.class_code, 3)
+    space.number(0x0E, 0x80 if device.multifunction else 0, 1)
     space.number(0x2C, device.subsystem[0], 2)
     space.number(0x2E, device.subsystem[1], 2)
     space.number(0x3D, device.interrupt_pin, 1)
@@ -181,6 +185,13 @@ def _msix_at(config: bytes | memoryview) -> int:
     return 0
 
 
-def has_rom(option: DeviceOption | None) -> bool:
-    """Return True if a network card has its boot firmware."""
-    return option is None or option.get("romfile") != ""
+def with_options(
+    identity: PciId, machine: Machine, option: DeviceOption | None, driver: str
+) -> tuple[PciId, bool]:
+    """Return the device with its options applied, and True if it has a ROM."""
+    rom = ROMFILE.text(machine, option, driver) != "" and ROMBAR.number(machine, option, driver=driver) != 0
+    bars = identity.bars if rom else tuple(bar for bar in identity.bars if bar.number != ROM_BAR)
+    functions = MULTIFUNCTION.flag(machine, option, driver)
+    if functions or bars != identity.bars:
+        identity = replace(identity, bars=bars, multifunction=functions)
+    return identity, rom

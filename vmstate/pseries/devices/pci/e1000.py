@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from functools import lru_cache
 from typing import Self
 
@@ -23,11 +22,13 @@ from vmstate.describe import (
     WireArray,
 )
 from vmstate.describe.arrays import zeros
+from vmstate.describe.history import Span
 from vmstate.pseries.board.board import Board, RamBlock
+from vmstate.pseries.board.bus_properties import NIC
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
-from vmstate.pseries.board.properties import Property
-from vmstate.pseries.devices.pci.config_space import BAR_IO, NIC_ROM, Bar, PciId, has_rom
+from vmstate.pseries.board.properties import Property, harmless
+from vmstate.pseries.devices.pci.config_space import BAR_IO, NIC_ROM, Bar, PciId, with_options
 from vmstate.pseries.devices.pci.pci_device import Pci, PciState
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
@@ -39,7 +40,6 @@ IDENTITY = PciId(
     revision=3,
     bars=(Bar(0, 0x20000), Bar(1, 64, BAR_IO), NIC_ROM),
 )
-WITHOUT_ROM = replace(IDENTITY, bars=IDENTITY.bars[:-1])
 
 REGISTERS = 0x8000
 TX_SPLIT = "2.12"  # from here on the context of segmentation is separate
@@ -65,7 +65,7 @@ def is_version_1(card: E1000Card, version_id: int) -> bool:
 
 def mitigates(card: E1000Card) -> bool:
     """The property ``mitigation`` is on, as for every machine type of pseries."""
-    return True
+    return bool(card.mitigation)
 
 
 def all_registers(card: E1000Card) -> bool:
@@ -222,11 +222,13 @@ class E1000Card(Device):
         vlan: bool = True,
         full: bool = True,
         contexts: bool = True,
-        rom: bool = True,
+        mitigation: bool = True,
+        identity: PciId = IDENTITY,
     ) -> None:
         super().__init__(machine)
         self.extra_mac_registers, self.migrate_tso_props = full, contexts
-        self.pci = PciState(self, IDENTITY if rom else WITHOUT_ROM)
+        self.mitigation = mitigation
+        self.pci = PciState(self, identity)
         self.rxbuf_size, self.rxbuf_min_shift = 0, 1
         self.val_in = self.bitnum_in = self.bitnum_out = self.reading = self.old_eecd = 0
         for name in (*(name for _, name in _CONTEXT), "ip", "tcp"):
@@ -241,21 +243,32 @@ class E1000Card(Device):
 
 
 #: The property is newer than most machine types.
-INIT_VET = Property("e1000", "init-vet", History("off", ("6.1", "on")))
-EXTRA_MAC_REGISTERS = Property("e1000", "extra_mac_registers", "on")
-MIGRATE_TSO_PROPS = Property("e1000", "migrate_tso_props", "on")
+INIT_VET = Property("e1000", "init-vet", History("off", ("6.1", "on")), "bool", span=Span("6.1"))
+EXTRA_MAC_REGISTERS = Property("e1000", "extra_mac_registers", "on", "bool", span=Span(until="10.1"))
+MIGRATE_TSO_PROPS = Property("e1000", "migrate_tso_props", "on", "bool", span=Span("2.12"))
+MITIGATION_FLAG = Property("e1000", "mitigation", "on", "bool", span=Span(until="8.2"))
+PROPERTIES = (
+    INIT_VET,
+    EXTRA_MAC_REGISTERS,
+    MIGRATE_TSO_PROPS,
+    MITIGATION_FLAG,
+    *harmless("e1000", "bool", "only a running guest sees it", "autonegotiation", span=Span(until="8.2")),
+    *NIC,
+)
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a card with its boot firmware."""
-    machine, rom = board.machine, has_rom(option)
+    machine = board.machine
+    identity, rom = with_options(IDENTITY, machine, option, "e1000")
     card = E1000Card(
         machine,
         board.mac(option),
         vlan=INIT_VET.flag(machine, option),
         full=EXTRA_MAC_REGISTERS.flag(machine, option),
         contexts=MIGRATE_TSO_PROPS.flag(machine, option),
-        rom=rom,
+        mitigation=MITIGATION_FLAG.flag(machine, option),
+        identity=identity,
     )
     path = board.plug_pci(card, "e1000", option)
     if rom:
@@ -266,7 +279,7 @@ DRIVERS = (
     Driver(
         "e1000",
         plug,
-        properties=(INIT_VET, EXTRA_MAC_REGISTERS, MIGRATE_TSO_PROPS),
+        properties=PROPERTIES,
         netdev_owner="e1000",
         examples=("-device e1000,romfile=",),
     ),

@@ -28,7 +28,7 @@ from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.interrupts import PCI_NUM_PINS, XIRQ_BASE
-from vmstate.pseries.board.properties import number_of
+from vmstate.pseries.board.properties import Property, harmless, not_modelled, number_of
 from vmstate.pseries.devices.pci.pci_bus import PciBus
 from vmstate.pseries.devices.pci.spapr_iommu import PHB_WINDOW_SIZE, SpaprIommu, add_window, pci_liobn
 from vmstate.pseries.machine import Machine, Refused
@@ -78,7 +78,7 @@ _TIB = 1 << 40
 
 def pre_2_8_migration(phb: SpaprPci, version_id: int) -> bool:
     """The property ``pre-2.8-migration`` of the host bridge is on: machine types up to 2.7."""
-    return bool(phb.machine.flags.phb_pre_2_8_migration)
+    return bool(phb.machine.flags.phb_pre_2_8_migration if phb.old is None else phb.old)
 
 
 MSI_TABLE = "3.1"  # since then interrupts come from a map; how older releases fail is not modelled
@@ -154,23 +154,36 @@ def placement_2_7(index: int, ram_size: int, maxram_size: int, window: int) -> P
     return Placement(base + 0xA0000000, window, base + 0x80000000)
 
 
+def placement(index: int) -> Placement:
+    """spapr_phb_placement: from 32 TiB on, 64 KiB of ports and 2 GiB of memory each."""
+    base, window = 32 * _TIB, 2 * _GIB
+    return Placement(base + (index + 1) * window, window, base + index * 0x10000)
+
+
 class SpaprPci(Device):
     """A host bridge after reset, without message interrupts; ``lsi`` are its four line interrupts."""
 
     description = SPAPR_PCI
+    old: bool | None = None
 
-    def __init__(self, machine: Machine, index: int, lsi: Sequence[int], instance_id: int = 0) -> None:
+    def __init__(
+        self, machine: Machine, index: int, lsi: Sequence[int], instance_id: int = 0, *, old: bool = False
+    ) -> None:
         super().__init__(machine, instance_id=instance_id)
+        self.old = old
         self.buid = BASE_BUID + index
         self.lsi_table = [Record(irq=irq) for irq in lsi]
         self.msi_devs: Sequence[Any] = []
         self.msi_devs_num = 0
-        if machine.flags.phb_pre_2_8_migration:
+        if old:
             self._place(index)
 
     def _place(self, index: int) -> None:
         machine = self.machine
-        where = placement_2_7(index, machine.ram_size, machine.maxram_size, self._window_size())
+        if machine.flags.phb_placement == "2.7":
+            where = placement_2_7(index, machine.ram_size, machine.maxram_size, self._window_size())
+        else:
+            where = placement(index)
         self.mig_liobn = pci_liobn(index, 0)
         self.mig_mem_win_addr = where.mem_win_addr
         self.mig_mem_win_size = where.mem_win_size
@@ -228,17 +241,59 @@ def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a host bridge: the connectors of its slots, its DMA windows, itself, its bus."""
     machine, index = board.machine, number_of(option, "index", 0)
     lsi = board.numbers.pci_lsi(index)
-    if machine.flags.phb_dynamic_reconfiguration:
+    if DYNAMIC_RECONFIGURATION.flag(machine, option):
         board.connect(Connectors(DrcType.PCI, index << 16, FUNCTIONS))
-    for window in range(2 if machine.flags.ddw else 1):
+    for window in range(2 if DDW.flag(machine, option) else 1):
         size = 0 if window else PHB_WINDOW_SIZE
         add_window(board, SpaprIommu(machine, pci_liobn(index, window), size, default=not window))
-    board.add(SpaprPci(machine, index, lsi, board.new_instance("spapr_pci")))
+    old = PRE_2_8_MIGRATION.flag(machine, option)
+    board.add(SpaprPci(machine, index, lsi, board.new_instance("spapr_pci"), old=old))
     board.add(PciBus(machine, board.new_instance("PCIBUS")))
     name = None if option is None else option.id
     names = (f"{name}.0",) if name else (f"pci.{len(board.buses)}",)
     board.buses.append(PciSlots(f"pci@{BASE_BUID + index:x}", names))
 
+
+def _on(flag: str) -> Callable[[Machine], str]:
+    """Return the default of a property that a flag of the machine type gives."""
+    return lambda machine: "on" if getattr(machine.flags, flag) else "off"
+
+
+_TREE = "only the device tree"
+DDW = Property(DRIVER, "ddw", _on("ddw"), "bool")
+PRE_2_8_MIGRATION = Property(
+    DRIVER, "pre-2.8-migration", _on("phb_pre_2_8_migration"), "bool", span=Span(until="9.2")
+)
+DYNAMIC_RECONFIGURATION = Property(
+    DRIVER, "dynamic-reconfiguration", _on("phb_dynamic_reconfiguration"), "bool", span=Span(until="9.2")
+)
+PROPERTIES = (
+    Property(DRIVER, "index", "4294967295", "uint32", by_global=False),
+    *(DDW, PRE_2_8_MIGRATION, DYNAMIC_RECONFIGURATION),
+    *harmless(DRIVER, "bool", _TREE, "pcie-extended-configuration-space"),
+    *harmless(DRIVER, "bool", _TREE, "pre-5.1-associativity", span=Span("5.1")),
+    *harmless(
+        "pci-host-bridge", "bool", "of another section", "x-config-reg-migration-enabled", span=Span("5.1")
+    ),
+    *harmless("pci-host-bridge", "bool", "only a running guest's DMA", "bypass-iommu", span=Span("6.1")),
+    not_modelled(DRIVER, "mem_win_size", "uint64", "2147483648"),
+    not_modelled(DRIVER, "mem64_win_size", "uint64", "1099511627776"),
+    not_modelled(DRIVER, "io_win_size", "uint64", "65536"),
+    not_modelled(DRIVER, "dma_win_addr", "uint64", "0"),
+    not_modelled(DRIVER, "dma_win_size", "uint64", "1073741824"),
+    not_modelled(DRIVER, "dma64_win_addr", "uint64", "576460752303423488"),
+    not_modelled(DRIVER, "pgsz", "uint64", "18944000"),
+    not_modelled(DRIVER, "numa_node", "uint32", "4294967295"),
+    *(not_modelled(DRIVER, name, "uint64", "0", Span("4.1", "8.2")) for name in ("gpa", "atsd")),
+    *(
+        not_modelled(DRIVER, name, "uint32", "4294967295", Span(until="2.11"))
+        for name in ("liobn", "liobn64")
+    ),
+    *(
+        not_modelled(DRIVER, name, "uint64", str((1 << 64) - 1), Span(until="2.11"))
+        for name in ("buid", "mem_win_addr", "mem64_win_addr", "mem64_win_pciaddr", "io_win_addr")
+    ),
+)
 
 DRIVERS = (
     Driver(
@@ -246,6 +301,7 @@ DRIVERS = (
         plug,
         bus="",
         check=check,
+        properties=PROPERTIES,
         examples=(
             "-device spapr-pci-host-bridge,index=1",
             "-device spapr-pci-host-bridge,index=2,id=two{0}",

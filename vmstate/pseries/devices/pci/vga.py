@@ -20,11 +20,13 @@ from vmstate.describe import (
     WireArray,
 )
 from vmstate.describe.arrays import zeros
+from vmstate.describe.history import Span
 from vmstate.pseries.board.board import Board, RamBlock
+from vmstate.pseries.board.bus_properties import going
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
-from vmstate.pseries.board.properties import Property
-from vmstate.pseries.devices.pci.config_space import BAR_PREFETCH, ROM_BAR, Bar, PciId
+from vmstate.pseries.board.properties import Property, harmless
+from vmstate.pseries.devices.pci.config_space import BAR_PREFETCH, ROM_BAR, Bar, PciId, with_options
 from vmstate.pseries.devices.pci.pci_device import Pci, PciState
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
@@ -42,9 +44,6 @@ IDENTITY = PciId(
     interrupt_pin=0,
     bars=(Bar(0, VRAM_SIZE, BAR_PREFETCH), Bar(2, 4096), Bar(ROM_BAR, ROM_SIZE)),
 )
-
-#: The property ``qemu-extended-regs``, which machine type 2.1 clears.
-WITHOUT_EXTENDED_REGISTERS = replace(IDENTITY, revision=0)
 
 
 def other_endian(vga: Record) -> bool:
@@ -94,15 +93,15 @@ VGA_PCI = VMStateDescription(
 )
 
 
-@lru_cache(maxsize=1)
-def _reset_registers() -> dict[str, Any]:
-    """Return zeros, except for the identity of the VBE interface and the mask of 256 banks of 64 KiB."""
+@lru_cache(maxsize=4)
+def _reset_registers(vram_size: int) -> dict[str, Any]:
+    """Return zeros, except for the identity of the VBE interface and the mask of banks of 64 KiB."""
     numbers: dict[str, Any] = {}
     for field in VGA_COMMON.fields:
         assert isinstance(field.size, int)
         numbers[str(field.attr)] = zeros(field.size) if field.size else 0
     regs = WireArray("H", VBE_ID.to_bytes(2, "big") + bytes(2 * (VBE_REGISTERS - 1)))
-    return numbers | {"is_vbe_vmstate": 1, "vbe_regs": regs, "vbe_bank_mask": (VRAM_SIZE >> 16) - 1}
+    return numbers | {"is_vbe_vmstate": 1, "vbe_regs": regs, "vbe_bank_mask": (vram_size >> 16) - 1}
 
 
 class Vga(Device):
@@ -110,30 +109,68 @@ class Vga(Device):
 
     description = VGA_PCI
 
-    def __init__(self, machine: Machine, *, extended: bool = True) -> None:
+    def __init__(self, machine: Machine, identity: PciId = IDENTITY, vram_size: int = VRAM_SIZE) -> None:
         super().__init__(machine)
-        self.pci = PciState(self, IDENTITY if extended else WITHOUT_EXTENDED_REGISTERS)
-        self.vga = Record(**_reset_registers(), big_endian_fb=True, default_endian_fb=True)
+        self.pci = PciState(self, identity)
+        self.vga = Record(**_reset_registers(vram_size), big_endian_fb=True, default_endian_fb=True)
 
 
-EXTENDED_REGISTERS = Property("VGA", "qemu-extended-regs", "on")
-GLOBAL_VMSTATE = Property("VGA", "global-vmstate", "off")
+VGAMEM_MB = Property("VGA", "vgamem_mb", "16", "uint32")
+MMIO = Property("VGA", "mmio", "on", "bool")
+EXTENDED_REGISTERS = Property("VGA", "qemu-extended-regs", "on", "bool")
+GLOBAL_VMSTATE = Property("VGA", "global-vmstate", "off", "bool", span=Span("3.0"))
+PROPERTIES = (
+    VGAMEM_MB,
+    MMIO,
+    EXTENDED_REGISTERS,
+    *going(GLOBAL_VMSTATE),
+    *harmless("VGA", "bool", "a reset undoes it", "big-endian-framebuffer"),
+    *harmless("VGA", "bool", "what the monitor says, which no stream has", "edid", span=Span("3.1")),
+    *harmless(
+        "VGA", "uint32", "what the monitor says, which no stream has", "xres", "yres", span=Span("3.1")
+    ),
+    *harmless(
+        "VGA", "uint32", "what the monitor says, which no stream has", "xmax", "ymax", span=Span("4.1")
+    ),
+    *harmless(
+        "VGA", "uint32", "what the monitor says, which no stream has", "refresh_rate", span=Span("6.1")
+    ),
+)
+LEAST_MIB, MOST_MIB = 1, 512
+
+
+def identity(machine: Machine, option: DeviceOption | None) -> PciId:
+    """Return the card by its memory and its registers: only with a window for them it is of revision 2."""
+    mmio = MMIO.flag(machine, option)
+    bars = (Bar(0, vram_size(machine, option), BAR_PREFETCH), *IDENTITY.bars[1 if mmio else 2 :])
+    return replace(
+        IDENTITY, revision=2 if mmio and EXTENDED_REGISTERS.flag(machine, option) else 0, bars=bars
+    )
+
+
+def vram_size(machine: Machine, option: DeviceOption | None) -> int:
+    """Return the bytes of video memory: a power of two of MiB (vga_common_init)."""
+    mib = min(max(VGAMEM_MB.number(machine, option), LEAST_MIB), MOST_MIB)
+    return 1 << 20 + (mib - 1).bit_length()
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a card with its memory and its firmware."""
     machine = board.machine
-    card = Vga(machine, extended=EXTENDED_REGISTERS.flag(machine, option))
-    path = board.plug_pci(card, "VGA", option)
+    size = vram_size(machine, option)
+    shape, rom = with_options(identity(machine, option), machine, option, "VGA")
+    path = board.plug_pci(Vga(machine, shape, size), "VGA", option)
     memory = "vga.vram" if GLOBAL_VMSTATE.flag(machine, option) else f"{path}/vga.vram"
-    board.ram_blocks += [RamBlock(memory, VRAM_SIZE), RamBlock(f"{path}/vga.rom", ROM_SIZE)]
+    board.ram_blocks.append(RamBlock(memory, size))
+    if rom:
+        board.ram_blocks.append(RamBlock(f"{path}/vga.rom", ROM_SIZE))
 
 
 DRIVERS = (
     Driver(
         "VGA",
         plug,
-        properties=(EXTENDED_REGISTERS, GLOBAL_VMSTATE),
+        properties=PROPERTIES,
         graphics=True,
         examples=("-device VGA",),
     ),

@@ -18,6 +18,7 @@ from vmstate.describe.arrays import zeros
 from vmstate.describe.diagnostics import EINVAL
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.properties import Property, harmless, not_modelled
 from vmstate.pseries.board.usb import UsbDevice
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
@@ -157,10 +158,37 @@ def plug_tablet(board: Board, option: DeviceOption | None) -> None:
     board.plug_usb(UsbPointer(board.machine), "usb-tablet", option)
 
 
+def _properties(name: str) -> tuple[Property, ...]:
+    return (not_modelled(name, "usb_version", "uint32", "2"),)
+
+
+def _display(name: str) -> tuple[Property, ...]:
+    return harmless(name, "str", "where the host's events come from", "display")
+
+
 DRIVERS = (
-    Driver("usb-kbd", plug_keyboard, bus="usb-bus", examples=("-device nec-usb-xhci -device usb-kbd",)),
     Driver(
-        "usb-mouse", plug_mouse, bus="usb-bus", examples=("-device nec-usb-xhci,id=x{0} -device usb-mouse",)
+        "usb-kbd",
+        plug_keyboard,
+        bus="usb-bus",
+        properties=(*_properties("usb-kbd"), *_display("usb-kbd")),
+        examples=("-device nec-usb-xhci -device usb-kbd",),
     ),
-    Driver("usb-tablet", plug_tablet, bus="usb-bus"),
+    Driver(
+        "usb-mouse",
+        plug_mouse,
+        bus="usb-bus",
+        properties=_properties("usb-mouse"),
+        examples=("-device nec-usb-xhci,id=x{0} -device usb-mouse",),
+    ),
+    Driver(
+        "usb-tablet",
+        plug_tablet,
+        bus="usb-bus",
+        properties=(
+            *_properties("usb-tablet"),
+            *_display("usb-tablet"),
+            *harmless("usb-tablet", "uint32", "where the host's events come from", "head"),
+        ),
+    ),
 )

@@ -21,10 +21,11 @@ from vmstate.describe import (
 from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.properties import Property, harmless, not_modelled
 from vmstate.pseries.board.usb import UsbController
-from vmstate.pseries.devices.pci.config_space import Bar, PciId
+from vmstate.pseries.devices.pci.config_space import Bar, PciId, with_options
 from vmstate.pseries.devices.pci.pci_device import Pci, PciState
-from vmstate.pseries.machine import Machine
+from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
 MAX_PORTS = 15
@@ -34,15 +35,16 @@ ROOT_HUB_CHANGED = 0x40
 PORT_TAKEN = 0x10001  # a device is connected, and the guest has not seen the change
 
 IDENTITY = PciId(0x106B, 0x003F, 0x0C0310, bars=(Bar(0, 256),))
+NAME = "pci-ohci"
+NO_POWER_SWITCHING = 0x200
 
-#: After a reset: only the master interrupt enable, the frame's length, three ports powered together.
+#: After a reset: only the master interrupt enable, and the frame's length.
 RESET = {
     "intr": 0x80000000,
     "done_count": 7,
     "fsmps": 0x2778,
     "fi": 0x2EDF,
     "lst": 0x628,
-    "rhdesc_a": 0x203,
 }
 
 
@@ -106,16 +108,18 @@ class Ohci(UsbController):
     description = OHCI
     resets_devices = True
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, ports: int = POWERED_PORTS, identity: PciId = IDENTITY) -> None:
         super().__init__(machine)
         self.used = 0
-        self.pci = PciState(self, IDENTITY)
+        self.powered = ports
+        self.pci = PciState(self, identity)
         self.state = Record(**_reset_registers() | {"rhport": [Record(ctrl=0) for _ in range(MAX_PORTS)]})
+        self.state.rhdesc_a = NO_POWER_SWITCHING | ports
 
     @property
     def room(self) -> int:
         """The number of free ports before QEMU adds its own hub."""
-        return POWERED_PORTS - 1 - self.used
+        return self.powered - 1 - self.used
 
     def plug(self) -> int:
         """Put a device into the next port; return the port's number, counted from 1."""
@@ -125,9 +129,31 @@ class Ohci(UsbController):
         return self.used
 
 
+NUM_PORTS = Property(NAME, "num-ports", "3", "uint32")
+PROPERTIES = (
+    NUM_PORTS,
+    not_modelled(NAME, "masterbus", "str"),
+    *harmless(NAME, "uint32", "only with a masterbus, which we do not model", "firstport"),
+)
+
+
+def check(machine: Machine, option: DeviceOption) -> None:
+    """``usb_ohci_init``: the root hub has 15 ports at most."""
+    ports = NUM_PORTS.number(machine, option)
+    if ports > MAX_PORTS:
+        line = f"OHCI num-ports={ports} is too big (limit is {MAX_PORTS} ports)"
+        raise Refused(f"{option.text}: {line}")
+
+
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a controller."""
-    board.plug_usb_controller(Ohci(board.machine), "pci-ohci", option)
+    machine = board.machine
+    identity, _ = with_options(IDENTITY, machine, option, NAME)
+    board.plug_usb_controller(Ohci(machine, NUM_PORTS.number(machine, option), identity), NAME, option)
 
 
-DRIVERS = (Driver("pci-ohci", plug, usb_controller=True, examples=("-device pci-ohci",)),)
+DRIVERS = (
+    Driver(
+        NAME, plug, check=check, properties=PROPERTIES, usb_controller=True, examples=("-device pci-ohci",)
+    ),
+)

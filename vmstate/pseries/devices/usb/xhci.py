@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from vmstate.describe import (
     Bool,
+    History,
     Int64,
     Record,
     Since,
@@ -21,11 +23,20 @@ from vmstate.describe import (
     plan_of,
 )
 from vmstate.describe.arrays import zeros
-from vmstate.describe.history import Span
+from vmstate.describe.history import ALWAYS, Span
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.properties import Property, harmless, not_modelled
 from vmstate.pseries.board.usb import UsbController
-from vmstate.pseries.devices.pci.config_space import BAR_MEMORY_64, EXPRESS, Bar, PciId, msi, msix
+from vmstate.pseries.devices.pci.config_space import (
+    BAR_MEMORY_64,
+    EXPRESS,
+    Bar,
+    PciId,
+    msi,
+    msix,
+    with_options,
+)
 from vmstate.pseries.devices.pci.pci_device import MSIX, MsixTable, Pci, PciState
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
@@ -92,9 +103,21 @@ _CORE_FIELDS = (
 
 XHCI_CORE = VMStateDescription("xhci-core", version_id=1, fields=_CORE_FIELDS)
 
+#: From here on a vector that there is not ends QEMU.
+VECTORS_CHECKED = "7.2"
+
+
+def post_load(controller: Xhci, version_id: int) -> int:
+    """Without MSI-X there is no vector to free (xhci_pci_vmstate_post_load, msix_vector_unuse)."""
+    if not controller.msix.msix_size:
+        raise controller.machine.ends("msix_vector_unuse: Assertion `vector < dev->msix_entries_nr' failed.")
+    return 0
+
+
 XHCI = VMStateDescription(
     "xhci",
     version_id=1,
+    post_load=History(None, (VECTORS_CHECKED, post_load)),
     fields=[
         Pci("parent_obj", express=True),
         Struct("parent_obj", MSIX, attr="msix"),
@@ -106,58 +129,88 @@ XHCI = VMStateDescription(
 
 @dataclass(frozen=True)
 class XhciModel:
-    """A controller model; ``ports``: the number of USB 2 ports, and of USB 3 ports."""
+    """A controller model; ``msi``: the default of that property."""
 
+    name: str
     identity: PciId
-    ports: int
+    msi: str
 
 
 NEC = XhciModel(
+    "nec-usb-xhci",
     PciId(
         0x1033,
         0x0194,
         0x0C0330,
         revision=3,
         bars=(Bar(0, 0x4000, BAR_MEMORY_64),),
-        capabilities=(msi(0x70, 0x0088), msix(0x90, VECTORS, 0x3000, 0x3800)),
         size=EXPRESS,
         extra=((0x60, 0x30),),
     ),
-    ports=4,
+    "auto",
 )
 
 
 QEMU = XhciModel(
+    "qemu-xhci",
     PciId(
         0x1B36,
         0x000D,
         0x0C0330,
         revision=1,
         bars=(Bar(0, 0x4000, BAR_MEMORY_64),),
-        capabilities=(msix(0x90, VECTORS, 0x3000, 0x3800),),
         size=EXPRESS,
         extra=((0x60, 0x30),),
     ),
-    ports=4,
+    "off",
 )
 
 
+@dataclass(frozen=True, slots=True)
+class XhciShape:
+    """The numbers of USB 2 ports, USB 3 ports, slots and interrupters, and the kinds of interrupts.
+
+    ``fast_first``: the ports of USB 3 come first.
+    """
+
+    slow_ports: int = 4
+    fast_ports: int = 4
+    slots: int = SLOTS
+    interrupters: int = VECTORS
+    msi: bool = True
+    msix: bool = True
+    fast_first: bool = True
+
+
+@lru_cache(maxsize=16)
+def identity(model: XhciModel, shape: XhciShape) -> PciId:
+    """Return the controller with its capabilities."""
+    found = []
+    if shape.msi:
+        found.append(msi(0x70, 0x0080 | (shape.interrupters.bit_length() - 1) << 1))
+    if shape.msix:
+        found.append(msix(0x90, shape.interrupters, 0x3000, 0x3800))
+    return replace(model.identity, capabilities=tuple(found))
+
+
 class Xhci(UsbController):
-    """A controller that the guest has not started.  USB 3 ports come first; slow devices use the others."""
+    """A controller that the guest has not started.  Slow devices use the USB 2 ports."""
 
     description = XHCI
     resets_devices = False
     numports, numslots, numintrs = 8, SLOTS, VECTORS
 
-    def __init__(self, machine: Machine, model: XhciModel = NEC) -> None:
+    def __init__(self, machine: Machine, shape: XhciShape, identity: PciId) -> None:
         super().__init__(machine)
         self.used = 0
-        self.pci = PciState(self, model.identity)
-        self.msix = MsixTable(VECTORS)
-        self.numports = 2 * model.ports
+        self.slow_ports, self.first = shape.slow_ports, shape.fast_ports if shape.fast_first else 0
+        self.pci = PciState(self, identity)
+        self.msix = MsixTable(shape.interrupters if shape.msix else 0)
+        self.numports = shape.slow_ports + shape.fast_ports
+        self.numslots, self.numintrs = shape.slots, shape.interrupters
         self.ports = WireRecords(*_layout(PORT), PORT_EMPTY.to_bytes(4, "big") * self.numports)
-        self.slots = WireRecords(*_layout(SLOT), zeros(SLOTS * 2))
-        self.intr = [_idle_interrupter() for _ in range(VECTORS)]
+        self.slots = WireRecords(*_layout(SLOT), zeros(self.numslots * 2))
+        self.intr = [_idle_interrupter() for _ in range(self.numintrs)]
         self.usbcmd = self.dnctrl = self.config = 0
         self.usbsts = HALTED
         self.crcr_low = self.crcr_high = self.dcbaap_low = self.dcbaap_high = 0
@@ -168,11 +221,11 @@ class Xhci(UsbController):
     @property
     def room(self) -> int:
         """The number of free ports."""
-        return self.numports // 2 - self.used
+        return self.slow_ports - self.used
 
     def plug(self) -> int:
         """Put a device into the next port; return the port's number, counted from 1."""
-        self.ports[self.numports // 2 + self.used].portsc = PORT_TAKEN
+        self.ports[self.first + self.used].portsc = PORT_TAKEN
         self.used += 1
         return self.used
 
@@ -189,17 +242,89 @@ def _idle_interrupter() -> Record:
     return Record(**zero, **flags, er_start=0, er_size=0, er_ep_idx=0)
 
 
+ENDPOINT = "force-pcie-endcap"
+SPLIT_SPAN = Span(SPLIT)
+MOST_PORTS, MOST_SLOTS, MOST_INTERRUPTERS = 15, 64, 16
+FAST_FIRST = Property(NEC.name, "superspeed-ports-first", "on", "bool")
+INTRS = Property(NEC.name, "intrs", "16", "uint32")
+SLOTS_PROPERTY = Property(NEC.name, "slots", "64", "uint32")
+_TOO_LATE = "since the split it is read before it is set"
+MESSAGES_OF_ALL = "10.0"  # from here on both controllers have the properties msi and msix
+
+
+def _ports(model: XhciModel) -> tuple[Property, Property]:
+    return Property(model.name, "p2", "4", "uint32"), Property(model.name, "p3", "4", "uint32")
+
+
+def _messages(model: XhciModel) -> tuple[Property, Property]:
+    span = ALWAYS if model is NEC else Span(MESSAGES_OF_ALL)
+    return (
+        Property(model.name, "msi", model.msi, "OnOffAuto", span=span),
+        Property(model.name, "msix", "auto", "OnOffAuto", span=span),
+    )
+
+
+def _properties(model: XhciModel) -> tuple[Property, ...]:
+    name, mapping = model.name, "which interrupter a running controller uses"
+    return (
+        *_ports(model),
+        *_messages(model),
+        *harmless(name, "bool", "what the controller says of itself to a guest", "streams"),
+        *harmless(name, "bool", mapping, "conditional-intr-mapping", span=Span("10.0")),
+        not_modelled(name, "host", "link<device>", span=Span(SPLIT)),
+        not_modelled(name, "xhci-core", "child<base-xhci>", span=Span(SPLIT)),
+    )
+
+
+def shape_of(model: XhciModel, machine: Machine, option: DeviceOption | None) -> XhciShape:
+    """Return the controller that the properties make (usb_xhci_realize): too large numbers are cut."""
+    slow, fast = (min(one.number(machine, option), MOST_PORTS) for one in _ports(model))
+    messages = [one.text(machine, option) != "off" for one in _messages(model)]
+    if model is not NEC or SPLIT_SPAN.covers(machine.release):
+        return XhciShape(slow, fast, msi=messages[0], msix=messages[1])
+    interrupters = max(min(INTRS.number(machine, option), MOST_INTERRUPTERS), 1)
+    slots = max(min(SLOTS_PROPERTY.number(machine, option), MOST_SLOTS), 1)
+    first = FAST_FIRST.flag(machine, option)
+    return XhciShape(slow, fast, slots, 1 << (interrupters - 1).bit_length(), messages[0], messages[1], first)
+
+
+def _plug(model: XhciModel, board: Board, option: DeviceOption | None) -> None:
+    machine = board.machine
+    shape = shape_of(model, machine, option)
+    shown, _ = with_options(identity(model, shape), machine, option, model.name)
+    board.plug_usb_controller(Xhci(machine, shape, shown), model.name, option)
+
+
 def plug_nec(board: Board, option: DeviceOption | None) -> None:
     """Plug a ``nec-usb-xhci``, the default controller."""
-    board.plug_usb_controller(Xhci(board.machine, NEC), "nec-usb-xhci", option)
+    _plug(NEC, board, option)
 
 
 def plug_qemu(board: Board, option: DeviceOption | None) -> None:
     """Plug a ``qemu-xhci``."""
-    board.plug_usb_controller(Xhci(board.machine, QEMU), "qemu-xhci", option)
+    _plug(QEMU, board, option)
 
 
 DRIVERS = (
-    Driver("nec-usb-xhci", plug_nec, usb_controller=True, examples=("-device nec-usb-xhci",)),
-    Driver("qemu-xhci", plug_qemu, Span("2.10"), usb_controller=True, examples=("-device qemu-xhci",)),
+    Driver(
+        NEC.name,
+        plug_nec,
+        properties=(
+            *_properties(NEC),
+            *(replace(one, span=Span(until=SPLIT)) for one in (INTRS, SLOTS_PROPERTY, FAST_FIRST)),
+            *harmless(NEC.name, "uint32", _TOO_LATE, "intrs", "slots", span=SPLIT_SPAN),
+            *harmless(NEC.name, "bool", _TOO_LATE, FAST_FIRST.name, ENDPOINT, span=Span(SPLIT, "9.1")),
+            not_modelled(NEC.name, ENDPOINT, "bool", "off", Span(until=SPLIT)),
+        ),
+        usb_controller=True,
+        examples=("-device nec-usb-xhci",),
+    ),
+    Driver(
+        QEMU.name,
+        plug_qemu,
+        Span("2.10"),
+        properties=_properties(QEMU),
+        usb_controller=True,
+        examples=("-device qemu-xhci",),
+    ),
 )

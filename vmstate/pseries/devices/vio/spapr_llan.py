@@ -16,6 +16,7 @@ from vmstate.describe import (
     WireArray,
 )
 from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.bus_properties import NIC
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property
 from vmstate.pseries.devices.vio.spapr_vio import VIO_BUS, SpaprVio, VioDevice, plug_vio
@@ -92,7 +93,7 @@ def _no_buffers() -> WireArray:
     return WireArray.filled("Q", POOL_BUFFERS)
 
 
-USE_RX_BUFFER_POOLS = Property("spapr-vlan", "use-rx-buffer-pools", "on")
+USE_RX_BUFFER_POOLS = Property("spapr-vlan", "use-rx-buffer-pools", "on", "bool")
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
@@ -110,7 +111,7 @@ DRIVERS = (
         "spapr-vlan",
         plug,
         bus=VIO_BUS,
-        properties=(USE_RX_BUFFER_POOLS,),
+        properties=(USE_RX_BUFFER_POOLS, *NIC),
         netdev_owner="spapr-vlan",
         vio_name="l-lan",
         examples=(

@@ -6,6 +6,7 @@ from vmstate.describe import Allocated, Buffer, UInt32, VMStateDescription
 from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.properties import not_modelled
 from vmstate.pseries.devices.vio.spapr_vio import VIO_BUS, SpaprVio, plug_vio
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
@@ -50,6 +51,7 @@ DRIVERS = (
         "spapr-nvram",
         plug,
         bus=VIO_BUS,
+        properties=(not_modelled("spapr-nvram", "drive", "str"),),
         vio_name="nvram",
         user_creatable=False,
         followed_globals=frozenset({"reg"}),

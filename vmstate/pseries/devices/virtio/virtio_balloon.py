@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from vmstate.describe import History, Since, UInt32, Until, VMStateDescription
+from vmstate.describe.history import Span
+from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.bus_properties import going
 from vmstate.pseries.board.driver import Driver
-from vmstate.pseries.board.properties import Property
+from vmstate.pseries.board.properties import Effect, Property, not_modelled
+from vmstate.pseries.devices.virtio import virtio_pci
 from vmstate.pseries.devices.virtio.virtio import virtio
-from vmstate.pseries.devices.virtio.virtio_pci import PROPERTIES, VirtioDevice, VirtioModel, options
+from vmstate.pseries.devices.virtio.virtio_pci import (
+    VirtioDevice,
+    VirtioModel,
+    backend,
+    checking,
+    count,
+    feature,
+    ioeventfd,
+    offered,
+    options,
+    vectors,
+)
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
@@ -62,36 +77,60 @@ class VirtioBalloon(VirtioDevice):
     free_page_hint = page_poison = False
 
 
+NAME, OWNER = "virtio-balloon-pci", "virtio-balloon-device"
+F_STATS = 0x2
+FREE_PAGE_HINT = feature(OWNER, "free-page-hint", 3, "off", Span("4.0"))
 #: The property is newer than most machine types.
-PAGE_POISON = Property("virtio-balloon-device", "page-poison", History("off", ("5.1", "on")))
-CONFIG_SIZE_4_0 = Property("virtio-balloon-device", "qemu-4-0-config-size", "off")
-VECTORS = Property("virtio-balloon-pci", "vectors", "2")
-F_PAGE_POISON = 0x10
+PAGE_POISON = feature(OWNER, "page-poison", 4, History("off", ("5.1", "on")), Span("5.1"))
+REPORTING = feature(OWNER, "free-page-reporting", 5, "off", Span("5.1"))
+FEATURES = (feature(OWNER, "deflate-on-oom", 2, "off"), FREE_PAGE_HINT, PAGE_POISON, REPORTING)
+CONFIG_SIZE_4_0 = Property(OWNER, "qemu-4-0-config-size", "off", "bool", span=Span("4.1"))
+VECTORS = vectors(NAME, "2", Span("10.0"))
+PROPERTIES = (
+    *FEATURES,
+    *going(CONFIG_SIZE_4_0),
+    VECTORS,
+    Property(NAME, "class", "0", "uint32", Effect.NOT_MODELLED, span=Span(until="6.0")),
+    not_modelled(OWNER, "iothread", "link<iothread>", span=Span("4.0")),
+    not_modelled(OWNER, "guest-stats", "guest statistics"),
+    not_modelled(OWNER, "guest-stats-polling-interval", "int", "0"),
+    *ioeventfd(NAME, "10.0"),
+    backend(OWNER),
+    *virtio_pci.PROPERTIES,
+)
+_HINT_CHECKED = Span("5.1")
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """Refuse a second balloon (``virtio_balloon_device_realize``)."""
+    """Refuse a second balloon, and hints without a thread (``virtio_balloon_device_realize``)."""
     before = machine.devices[: next(place for place, one in enumerate(machine.devices) if one is option)]
     if any(other.driver == option.driver for other in before):
         raise Refused(f"{option.text}: Only one balloon device is supported")
+    if FREE_PAGE_HINT.flag(machine, option, NAME):
+        if not _HINT_CHECKED.covers(machine.release):
+            raise ConfigurationError(f"{option.text}: free-page-hint is not modelled in {machine.release}")
+        raise Refused(f"{option.text}: 'free-page-hint' requires 'iothread' to be set")
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
-    """Plug a balloon."""
+    """Plug a balloon: queues to inflate, to deflate, for statistics, and perhaps for reports."""
     machine = board.machine
-    poisons = PAGE_POISON.flag(machine, option)
-    size = 16 if poisons or CONFIG_SIZE_4_0.flag(machine, option) else 8
-    vectors = VECTORS.number(machine, option)
-    chosen = options(machine, option, [128] * 3, vectors, size, F_PAGE_POISON if poisons else 0)
-    board.plug_pci(VirtioBalloon(machine, chosen), "virtio-balloon-pci", option)
+    long = PAGE_POISON.flag(machine, option, NAME) or CONFIG_SIZE_4_0.flag(machine, option, NAME)
+    queues = [128] * 3 + ([32] if REPORTING.flag(machine, option, NAME) else [])
+    number = count(VECTORS, machine, option, NAME, 2)
+    features = offered(machine, option, NAME, FEATURES, F_STATS)
+    size = 16 if long else 8
+    chosen = options(machine, option, NAME, VirtioBalloon.model, queues, number, size, features)
+    balloon = VirtioBalloon(machine, chosen)
+    board.plug_pci(balloon, NAME, option)
 
 
 DRIVERS = (
     Driver(
-        "virtio-balloon-pci",
+        NAME,
         plug,
-        check=check,
-        properties=(PAGE_POISON, CONFIG_SIZE_4_0, VECTORS, *PROPERTIES),
+        check=checking(check),
+        properties=PROPERTIES,
         examples=("-device virtio-balloon-pci",),
     ),
 )

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.describe import Cursor, Field, VMStateDescription, Writer
+from vmstate.describe import Cursor, Field, History, VMStateDescription, Writer
+from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
 from vmstate.errors import Unsupported
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
-from vmstate.pseries.board.properties import Property
+from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
+from vmstate.pseries.devices.virtio import virtio_pci
 from vmstate.pseries.devices.virtio.virtio import virtio
-from vmstate.pseries.devices.virtio.virtio_pci import PROPERTIES, VirtioDevice, VirtioModel, options
+from vmstate.pseries.devices.virtio.virtio_pci import (
+    VirtioDevice,
+    VirtioModel,
+    backend,
+    checking,
+    count,
+    feature,
+    ioeventfd,
+    options,
+    vectors,
+    with_class,
+)
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
@@ -46,30 +59,97 @@ class VirtioBlk(VirtioDevice):
     requests: tuple[()] = ()
 
 
-NUM_QUEUES = Property("virtio-blk-device", "num-queues")
-QUEUE_SIZE = Property("virtio-blk-device", "queue-size", "256")
-VECTORS = Property("virtio-blk-pci", "vectors")
+NAME, OWNER = "virtio-blk-pci", "virtio-blk-device"
+MOST_QUEUES = 1024
+_HOST = "how the host stores data, which no stream has"
+_ANSWERS = "what the device answers when a guest reads it"
+
+
+def _enough(value: str) -> bool:
+    return 1 <= int(value, 0) <= MOST_QUEUES or int(value, 0) in (-1, 0xFFFF)
+
+
+def _power(value: str) -> bool:
+    size = int(value, 0)
+    return 2 < size <= virtio_pci.MAX_QUEUE_SIZE and size.bit_count() == 1
+
+
+NUM_QUEUES = Property(OWNER, "num-queues", "65535", "uint16", values=_enough)
+QUEUE_SIZE = Property(OWNER, "queue-size", "256", "uint16", span=Span("2.12"), values=_power)
+VECTORS = vectors(NAME)
+CLASS = Property(NAME, "class", "0", "uint32")
+SCSI = feature(OWNER, "scsi", 7, "off", Span(until="9.1"))
+DISCARD = feature(OWNER, "discard", 13, History("off", ("4.0", "on")), Span("4.0"))
+WRITE_ZEROES = feature(OWNER, "write-zeroes", 14, History("off", ("4.0", "on")), Span("4.0"))
+
+BLOCK = (
+    Property(OWNER, "drive", "", by_global=False),
+    *harmless(OWNER, "bool", _HOST, "share-rw"),
+    *harmless(OWNER, "OnOffAuto", _HOST, "write-cache"),
+    *harmless(OWNER, "OnOffAuto", _HOST, "backend_defaults", span=Span("6.1")),
+    *harmless(OWNER, "OnOffAuto", _HOST, "account-invalid", "account-failed", span=Span("7.2")),
+    *(not_modelled(OWNER, name, "BlockdevOnError", "auto") for name in ("rerror", "werror")),
+    *(
+        not_modelled(OWNER, name, "size", "0")
+        for name in ("logical_block_size", "physical_block_size", "min_io_size", "opt_io_size")
+    ),
+    not_modelled(OWNER, "discard_granularity", "size", "4294967295"),
+    *(not_modelled(OWNER, name, "uint32", "0") for name in ("cyls", "heads", "secs")),
+    *(not_modelled(OWNER, name, "uint32", "0", Span("4.2")) for name in ("lcyls", "lheads", "lsecs")),
+    not_modelled(OWNER, "stats-intervals", "list", span=Span("10.2")),
+)
+PROPERTIES = (
+    *(NUM_QUEUES, QUEUE_SIZE, VECTORS, CLASS, SCSI, DISCARD, WRITE_ZEROES),
+    *BLOCK,
+    Property(OWNER, "bootindex", "", "int32", Effect.HARMLESS, "only the order in the device tree"),
+    *harmless(OWNER, "str", _ANSWERS, "serial"),
+    *harmless(OWNER, "bool", _ANSWERS, "config-wce"),
+    *harmless(OWNER, "bool", _ANSWERS, "seg-max-adjust", "x-enable-wce-if-config-wce", span=Span("5.0")),
+    *harmless(OWNER, "bool", _ANSWERS, "report-discard-granularity", span=Span("6.0")),
+    *harmless(OWNER, "bool", _HOST, "request-merging"),
+    *(
+        not_modelled(OWNER, name, "uint32", "4194303", Span("4.0"))
+        for name in ("max-discard-sectors", "max-write-zeroes-sectors")
+    ),
+    not_modelled(OWNER, "iothread", "link<iothread>", span=Span("2.10")),
+    not_modelled(OWNER, "iothread-vq-mapping", "IOThreadVirtQueueMappingList", span=Span("9.0")),
+    *ioeventfd(NAME),
+    backend(OWNER),
+    *virtio_pci.PROPERTIES,
+)
+
+#: Bytes of configuration up to what a feature adds (virtio_blk_set_config_size).
+PLAIN, WITH_DISCARD, WITH_WRITE_ZEROES = 36, 48, 57
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """Refuse a disk without an existing drive (``virtio_blk_device_realize``)."""
+    """Refuse a disk without a drive, or with SCSI commands and virtio 1 (``virtio_blk_device_realize``)."""
     drive = option.get("drive")
     if drive is None:
         raise Refused(f"{option.text}: drive property not set")
     if drive not in machine.drives:
         raise Refused(f"{option.text}: Property 'virtio-blk-device.drive' can't find value '{drive}'")
+    if SCSI.flag(machine, option, NAME) and not virtio_pci.DISABLE_MODERN.flag(machine, option, NAME):
+        line = "Please set scsi=off for virtio-blk devices in order to use virtio 1.0"
+        raise Refused(f"{option.text}: {line}")
+
+
+def _config_len(machine: Machine, option: DeviceOption | None) -> int:
+    if WRITE_ZEROES.flag(machine, option, NAME):
+        return WITH_WRITE_ZEROES
+    return WITH_DISCARD if DISCARD.flag(machine, option, NAME) else PLAIN
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a disk: a queue for each processor, and a vector for each queue and the configuration."""
     machine = board.machine
-    count = NUM_QUEUES.number(machine, option, machine.topology.cpus)
-    size = QUEUE_SIZE.number(machine, option)
-    vectors = VECTORS.number(machine, option, count + 1)
-    disk = VirtioBlk(machine, options(machine, option, [size] * count, vectors))
-    board.plug_pci(disk, "virtio-blk-pci", option)
+    number = count(NUM_QUEUES, machine, option, NAME, machine.topology.cpus)
+    size = QUEUE_SIZE.number(machine, option, driver=NAME)
+    vectors = count(VECTORS, machine, option, NAME, number + 1)
+    length = _config_len(machine, option)
+    model = with_class(VirtioBlk.model, CLASS.number(machine, option, driver=NAME))
+    chosen = options(machine, option, NAME, model, [size] * number, vectors, length)
+    board.plug_pci(VirtioBlk(machine, chosen), NAME, option)
 
 
-DRIVERS = (
-    Driver("virtio-blk-pci", plug, check=check, properties=(NUM_QUEUES, QUEUE_SIZE, VECTORS, *PROPERTIES)),
-)
+DRIVERS = (Driver(NAME, plug, check=checking(check), properties=PROPERTIES),)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from vmstate.describe import (
@@ -24,16 +23,24 @@ from vmstate.describe import (
 from vmstate.describe.diagnostics import EINVAL, aborts
 from vmstate.describe.history import Span
 from vmstate.pseries.board.board import Board, RamBlock
+from vmstate.pseries.board.bus_properties import NIC, going
 from vmstate.pseries.board.driver import Driver
-from vmstate.pseries.board.properties import Property
-from vmstate.pseries.devices.pci.config_space import NIC_ROM, has_rom
+from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
+from vmstate.pseries.devices.pci.config_space import NIC_ROM
+from vmstate.pseries.devices.virtio import virtio_pci
 from vmstate.pseries.devices.virtio.virtio import virtio
 from vmstate.pseries.devices.virtio.virtio_pci import (
-    PROPERTIES,
     VirtioDevice,
     VirtioModel,
     VirtioOptions,
+    backend,
+    checking,
+    count,
+    feature,
+    ioeventfd,
+    offered,
     options,
+    vectors,
 )
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
@@ -244,25 +251,119 @@ class VirtioNet(VirtioDevice):
         self.tx_waiting_others: list[int] = []
 
 
-VECTORS = Property("virtio-net-pci-base", "vectors", "4")
+NAME, OWNER = "virtio-net-pci", "virtio-net-device"
+_PEER = "offered only where the network's other end knows headers, and no end that we model does"
+_LIMIT = "a limit of the running device"
+_VHOST = "used only with vhost, which we do not model"
+F_MAC = 1 << 5
+F_SPEED_DUPLEX, F_MTU = 63, 3
+
+
+def _ring(value: str) -> bool:
+    size = int(value, 0)
+    return 256 <= size <= virtio_pci.MAX_QUEUE_SIZE and size.bit_count() == 1
+
+
+VECTORS = vectors("virtio-net-pci-base", "4")
+RX_QUEUE_SIZE = Property(OWNER, "rx_queue_size", "256", "uint16", values=_ring)
+MQ, STATUS = feature(OWNER, "mq", 22, "off"), feature(OWNER, "status", 16)
+RSS = feature(OWNER, "rss", 60, "off", Span("5.1"))
+HASH = feature(OWNER, "hash", 57, "off", Span("5.1"))
+SPEED = Property(OWNER, "speed", "-1", "int32", span=Span("2.12"), values=lambda value: int(value, 0) >= -1)
+DUPLEX = Property(OWNER, "duplex", "", span=Span("2.12"), values=lambda value: value in {"half", "full"})
+HOST_MTU = Property(OWNER, "host_mtu", "0", "uint16")
+FEATURES = (
+    *(STATUS, MQ, RSS, HASH),
+    feature(OWNER, "ctrl_guest_offloads", 2),
+    feature(OWNER, "gso", 6),
+    feature(OWNER, "mrg_rxbuf", 15),
+    feature(OWNER, "ctrl_vq", 17),
+    feature(OWNER, "ctrl_rx", 18),
+    feature(OWNER, "ctrl_vlan", 19),
+    feature(OWNER, "ctrl_rx_extra", 20),
+    feature(OWNER, "guest_announce", 21),
+    feature(OWNER, "ctrl_mac_addr", 23),
+    feature(OWNER, "guest_rsc_ext", 61, "off", Span("4.0")),
+    feature(OWNER, "failover", 62, "off", Span("4.2")),
+)
+_HEADERS = (
+    *("csum", "guest_csum", "guest_tso4", "guest_tso6", "guest_ecn", "guest_ufo"),
+    *("host_tso4", "host_tso6", "host_ecn", "host_ufo"),
+)
+_TUNNELS = ("host_tunnel", "host_tunnel_csum", "guest_tunnel", "guest_tunnel_csum")
+_HASHES = tuple(f"hash-{name}" for name in ("ipv4", "tcp4", "udp4", "ipv6", "tcp6", "udp6"))
+_HASHES_EX = ("hash-ipv6ex", "hash-tcp6ex", "hash-udp6ex")
+PROPERTIES = (
+    *(VECTORS, RX_QUEUE_SIZE, *FEATURES, SPEED, DUPLEX, HOST_MTU),
+    *NIC,
+    *harmless(OWNER, "bool", _PEER, *_HEADERS),
+    *harmless(OWNER, "bool", _PEER, "guest_uso4", "guest_uso6", "host_uso", span=Span("8.2")),
+    *harmless(OWNER, "bool", _PEER, *_TUNNELS, span=Span("10.2")),
+    *harmless(
+        OWNER,
+        "OnOffAuto",
+        "only with rss or hash, by a running guest",
+        *_HASHES,
+        *_HASHES_EX,
+        span=Span("10.1"),
+    ),
+    *harmless(OWNER, "uint32", _LIMIT, "rsc_interval", span=Span("4.0")),
+    *harmless(OWNER, "uint32", _LIMIT, "x-txtimer"),
+    *harmless(OWNER, "int32", _LIMIT, "x-txburst"),
+    Property(OWNER, "tx", "", "str", Effect.HARMLESS, _LIMIT, values=lambda value: value in {"bh", "timer"}),
+    Property(OWNER, "tx_queue_size", "256", "uint16", Effect.HARMLESS, _VHOST, Span("2.10"), _ring),
+    *going(*harmless(OWNER, "bool", _VHOST, "x-mtu-bypass-backend", span=Span("2.10"))),
+    not_modelled(OWNER, "ebpf-rss-fds", "list", span=Span("9.0")),
+    *ioeventfd(NAME),
+    backend(OWNER),
+    *virtio_pci.PROPERTIES,
+)
+
+#: Bytes of configuration that a feature needs (virtio_net_set_config_size), and the releases that have them.
+_SIZES = ((MQ, 10), (STATUS, 8))
+
+
+def _config_len(machine: Machine, option: DeviceOption | None) -> int:
+    if RSS.flag(machine, option, NAME) or HASH.flag(machine, option, NAME):
+        return 24
+    if SPEED.number(machine, option, driver=NAME) >= 0 or DUPLEX.text(machine, option, NAME):
+        return 17
+    if HOST_MTU.number(machine, option, driver=NAME):
+        return 12
+    return next((size for one, size in _SIZES if one.flag(machine, option, NAME)), 6)
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a card with its boot firmware."""
-    machine, rom = board.machine, has_rom(option)
-    chosen = options(machine, option, [256, 256, CONTROL_SIZE], VECTORS.number(machine, option))
-    card = VirtioNet(machine, replace(chosen, rom=rom), board.mac(option))
-    path = board.plug_pci(card, "virtio-net-pci", option)
-    if rom:
+    machine = board.machine
+    speed = SPEED.number(machine, option, driver=NAME) >= 0 or DUPLEX.text(machine, option, NAME)
+    mtu = HOST_MTU.number(machine, option, driver=NAME)
+    always = F_MAC | (1 << F_SPEED_DUPLEX if speed else 0) | (1 << F_MTU if mtu else 0)
+    features = offered(machine, option, NAME, FEATURES, always)
+    ring = RX_QUEUE_SIZE.number(machine, option, driver=NAME)
+    chosen = options(
+        machine,
+        option,
+        NAME,
+        VirtioNet.model,
+        [ring, 256, CONTROL_SIZE],
+        count(VECTORS, machine, option, NAME, 4),
+        _config_len(machine, option),
+        features,
+        (NIC_ROM,),
+    )
+    path = board.plug_pci(VirtioNet(machine, chosen, board.mac(option)), NAME, option)
+    if chosen.rom:
         board.ram_blocks.append(RamBlock(f"{path}/virtio-net-pci.rom", NIC_ROM.size))
 
 
 DRIVERS = (
     Driver(
-        "virtio-net-pci",
+        NAME,
         plug,
-        properties=(VECTORS, *PROPERTIES),
-        netdev_owner="virtio-net-device",
+        check=checking(),
+        properties=PROPERTIES,
+        netdev_owner=OWNER,
         examples=("-device virtio-net-pci,romfile=", "-device virtio-net-pci,romfile=,addr=4"),
     ),
 )

@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vmstate.describe import Cursor, History, VMStateDescription, WireRecords, plan_of
 from vmstate.describe.arrays import WireArray, zeros
+from vmstate.describe.history import ALWAYS, Span
+from vmstate.pseries.board.bus_properties import going
 from vmstate.pseries.board.device import Device
-from vmstate.pseries.board.properties import Property
+from vmstate.pseries.board.properties import Property, harmless, not_modelled
 from vmstate.pseries.devices.pci.config_space import (
     BAR_IO,
     BAR_MEMORY_64,
     BAR_PREFETCH,
-    NIC_ROM,
+    HEADER_SIZE,
+    QEMU_SUBSYSTEM,
     VENDOR_ID,
     Bar,
     Capability,
     PciId,
     announced_vectors,
     msix,
+    with_options,
 )
-from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, PciState, table_size
+from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, MSIX_ENTRY, PciState, table_size
 from vmstate.pseries.devices.virtio.load import MAX_QUEUES, NO_VECTOR
-from vmstate.pseries.devices.virtio.virtio import MODERN_QUEUE, QUEUE, QUEUE_RINGS, QUEUE_WITHOUT_VECTOR
-from vmstate.pseries.machine import Machine
+from vmstate.pseries.devices.virtio.virtio import (
+    MODERN_QUEUE,
+    PACKED_QUEUE,
+    QUEUE,
+    QUEUE_RINGS,
+    QUEUE_WITHOUT_VECTOR,
+)
+from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
 REDHAT = 0x1AF4
 MODERN_BAR, MSIX_BAR = 4, 1
-COMMON_FEATURES = 0x79000000  # notify on empty, any layout, indirect and event index rings, and bit 30
-VERSION_1, RING_RESET = 1 << 32, 1 << 40
+BAD_FEATURE, VERSION_1, PACKED = 1 << 30, 1 << 32, 1 << 34
+MODERN_DEVICE = 0x1040  # to which the virtio number is added
+PIO_BAR = 2
+MSIX_PAGE = 4096
+FRESH_PACKED_QUEUE = b"\0\0\1\0\0\1\0\0\0\0"  # both wrap counters are set
 LEGACY_REGISTERS, LEGACY_WITH_VECTORS = 20, 24  # before the device's own in the I/O window
 MAX_QUEUE_SIZE = 1024
 
@@ -61,54 +74,91 @@ class VirtioModel:
 class VirtioOptions:
     """The choices of command line and machine type: queue sizes, vectors, interfaces.
 
-    ``config_len``: bytes of configuration, if they depend on these; ``features``: additional ones offered.
+    ``config_len``: bytes of configuration; ``features``: all that it offers; ``rom``: it has a ROM.
     """
 
     queues: tuple[int, ...]
+    identity: PciId
     vectors: int
     modern: bool = True
     extra: bool = True
-    page_per_queue: bool = False
-    config_len: int | None = None
+    config_len: int = 0
     features: int = 0
     rom: bool = False
 
 
-def _vendor(offset: int, kind: int, at: int, length: int, extra: bytes = b"") -> Capability:
-    body = bytes([16 + len(extra), kind, MODERN_BAR, 0, 0, 0])
+def _vendor(
+    offset: int, kind: int, at: int, length: int, extra: bytes = b"", bar: int = MODERN_BAR
+) -> Capability:
+    body = bytes([16 + len(extra), kind, bar, 0, 0, 0])
     body += at.to_bytes(4, "little") + length.to_bytes(4, "little") + extra
     return Capability(offset, VENDOR_ID, body)
 
 
+@dataclass(frozen=True, slots=True)
+class Interfaces:
+    """The interfaces of a device on the bus: legacy, virtio 1 or both.
+
+    ``port_notify``: an I/O port notifies queues, too.
+    """
+
+    vectors: int
+    config_len: int
+    legacy: bool = True
+    modern: bool = True
+    page_per_queue: bool = False
+    port_notify: bool = False
+
+
 @lru_cache(maxsize=64)
-def identity(
-    model: VirtioModel, vectors: int, modern: bool, page_per_queue: bool, config_len: int, rom: bool = False
-) -> PciId:
-    """Return the identity of the transitional device of that model."""
-    registers = (LEGACY_WITH_VECTORS if vectors else LEGACY_REGISTERS) + config_len
-    bars = [Bar(0, 1 << (registers - 1).bit_length(), BAR_IO)]
-    capabilities = []
-    if modern:
-        notify = 0x1000 * MAX_QUEUES if page_per_queue else 0x1000
-        bars.append(Bar(MODERN_BAR, 0x4000, BAR_MEMORY_64 | BAR_PREFETCH))
-        places = (0x40, 0x50, 0x60)
-        capabilities = [_vendor(at, *region) for at, region in zip(places, _REGIONS, strict=True)]
-        step = (0x1000 if page_per_queue else 4).to_bytes(4, "little")
-        capabilities.append(_vendor(0x70, *_NOTIFY, notify, step))
-        access = bytes([20, 5, 0, 0, 0, 0]) + bytes(12)
-        capabilities.append(Capability(0x84, VENDOR_ID, access, b"\0\0\xff\0\0\0" + b"\xff" * 12))
-    if vectors:
-        bars.append(Bar(MSIX_BAR, 4096))
-        place = 0x98 if modern else 0x40
-        capabilities.append(msix(place, vectors, MSIX_BAR, 0x800 | MSIX_BAR))
+def identity(model: VirtioModel, shown: Interfaces, bars: tuple[Bar, ...] = ()) -> PciId:
+    """Return a device of that model (virtio_pci_device_plugged); ``bars``: those of its own."""
+    own = list(bars)
+    if shown.legacy:
+        registers = (LEGACY_WITH_VECTORS if shown.vectors else LEGACY_REGISTERS) + shown.config_len
+        own.append(Bar(0, 1 << (registers - 1).bit_length(), BAR_IO))
+    capabilities = _regions(shown, own) if shown.modern else []
+    if shown.vectors:
+        entries = shown.vectors * MSIX_ENTRY
+        pending = max(MSIX_PAGE // 2, entries)
+        size = max(MSIX_PAGE, pending + -(-shown.vectors // 64) * 8)
+        own.append(Bar(MSIX_BAR, 1 << (size - 1).bit_length()))
+        place = _end(capabilities)
+        capabilities.append(msix(place, shown.vectors, MSIX_BAR, pending | MSIX_BAR))
     return PciId(
         REDHAT,
-        model.legacy,
+        model.legacy if shown.legacy else MODERN_DEVICE + model.number,
         model.class_code,
-        subsystem=(REDHAT, model.number),
-        bars=(*bars, NIC_ROM) if rom else tuple(bars),
+        revision=0 if shown.legacy else 1,
+        subsystem=(REDHAT, model.number) if shown.legacy else QEMU_SUBSYSTEM,
+        bars=tuple(own),
         capabilities=tuple(capabilities),
     )
+
+
+def _regions(shown: Interfaces, bars: list[Bar]) -> list[Capability]:
+    """Return the capabilities of virtio 1, and add its windows to ``bars``."""
+    step = 0x1000 if shown.page_per_queue else 4
+    notify = step * MAX_QUEUES
+    size = 0x3000 + notify
+    bars.append(Bar(MODERN_BAR, 1 << (size - 1).bit_length(), BAR_MEMORY_64 | BAR_PREFETCH))
+    places = (0x40, 0x50, 0x60)
+    found = [_vendor(at, *region) for at, region in zip(places, _REGIONS, strict=True)]
+    found.append(_vendor(0x70, *_NOTIFY, notify, step.to_bytes(4, "little")))
+    if shown.port_notify:
+        bars.append(Bar(PIO_BAR, 4, BAR_IO))
+        found.append(_vendor(_end(found), 2, 0, 4, bytes(4), bar=PIO_BAR))
+    access = bytes([20, 5, 0, 0, 0, 0]) + bytes(12)
+    found.append(Capability(_end(found), VENDOR_ID, access, b"\0\0\xff\0\0\0" + b"\xff" * 12))
+    return found
+
+
+def _end(capabilities: Sequence[Capability]) -> int:
+    """Return the offset behind the last capability, a multiple of four."""
+    if not capabilities:
+        return HEADER_SIZE
+    last = capabilities[-1]
+    return -(-(last.offset + 2 + len(last.body)) // 4) * 4
 
 
 class VirtioDevice(Device):
@@ -125,16 +175,14 @@ class VirtioDevice(Device):
         super().__init__(machine)
         self._vectors = options.vectors
         self.modern, self.migrate_extra = options.modern, options.extra
-        own = self.model.features
-        self.host_features = None if own is None else own | options.features | COMMON_FEATURES
-        model = self.model
+        self.host_features = None if self.model.features is None else options.features
+        self.packed = bool(options.features & PACKED)
         self.msix = MASKED_ENTRY * options.vectors + bytes(-(-options.vectors // 8))
         self.config_vector = NO_VECTOR
         self.device_status = self.isr = self.queue_sel = self.guest_features_low = 0
-        self.config_len = model.config_len if options.config_len is None else options.config_len
+        self.config_len = options.config_len
         self.config = zeros(self.config_len)
-        shape = (options.vectors, options.modern, options.page_per_queue, self.config_len, options.rom)
-        self.pci = PciState(self, identity(model, *shape))
+        self.pci = PciState(self, options.identity)
         self.nr_queues = len(options.queues)
         self.rooms = self._sizes(options.queues)
         self.queues = _fresh_queues(self.rooms, bool(options.vectors))
@@ -167,6 +215,8 @@ class VirtioDevice(Device):
         self.guest_features = WireArray("I", zeros(16))
         self.rings = _records(QUEUE_RINGS, zeros(16 * MAX_QUEUES))
         self.modern_queues = _records(MODERN_QUEUE, zeros(28 * MAX_QUEUES))
+        if self.packed:
+            self.packs = _records(PACKED_QUEUE, FRESH_PACKED_QUEUE * MAX_QUEUES)
 
 
 def _records(vmsd: VMStateDescription, raw: bytes | memoryview) -> WireRecords:
@@ -182,32 +232,193 @@ def _fresh_queues(sizes: tuple[int, ...], vectors: bool) -> WireRecords:
     return _records(QUEUE if vectors else QUEUE_WITHOUT_VECTOR, raw)
 
 
-DISABLE_MODERN = Property("virtio-pci", "disable-modern", "off")
-MIGRATE_EXTRA = Property("virtio-pci", "migrate-extra", "on")
-PAGE_PER_VQ = Property("virtio-pci", "page-per-vq", "off")
-#: The property is newer than most machine types.
-QUEUE_RESET = Property("virtio-device", "queue_reset", History("off", ("7.2", "on")))
-PROPERTIES = (DISABLE_MODERN, MIGRATE_EXTRA, PAGE_PER_VQ, QUEUE_RESET)
+# ---- properties of all virtio devices on PCI
+
+_RUNNING = "only a running guest's device sends it, and every destination reads it"
+_HOST = "how the host works, which no stream holds"
+_EXPRESS = "only on a PCI Express bus, which a pseries lacks"
+
+DISABLE_LEGACY = Property("virtio-pci", "disable-legacy", "auto", "OnOffAuto")
+DISABLE_MODERN = Property("virtio-pci", "disable-modern", "off", "bool")
+MIGRATE_EXTRA = Property("virtio-pci", "migrate-extra", "on", "bool", span=Span(until="10.1"))
+PAGE_PER_VQ = Property("virtio-pci", "page-per-vq", "off", "bool")
+PORT_NOTIFY = Property("virtio-pci", "modern-pio-notify", "off", "bool")
+
+
+def feature(
+    owner: str, name: str, bit: int, default: str | History[str] = "on", span: Span = ALWAYS
+) -> Property:
+    """Return a property that offers a feature to the guest."""
+    return Property(owner, name, default, "bool", span=span, feature=bit)
+
+
+#: The property queue_reset is newer than most machine types.
+IOMMU = feature("virtio-device", "iommu_platform", 33, "off")
+FEATURES = (
+    feature("virtio-device", "notify_on_empty", 24),
+    feature("virtio-device", "any_layout", 27),
+    feature("virtio-device", "indirect_desc", 28),
+    feature("virtio-device", "event_idx", 29),
+    IOMMU,
+    feature("virtio-device", "packed", 34, "off", Span("4.2")),
+    feature("virtio-device", "in_order", 35, "off", Span("9.1")),
+    feature("virtio-device", "queue_reset", 40, History("off", ("7.2", "on")), Span("7.2")),
+)
+PROPERTIES: tuple[Property, ...] = (
+    *(DISABLE_LEGACY, DISABLE_MODERN, MIGRATE_EXTRA, PAGE_PER_VQ, PORT_NOTIFY),
+    *FEATURES,
+    *harmless(
+        "virtio-pci", "bool", "a repair of streams of old guests", "virtio-pci-bus-master-bug-migration"
+    ),
+    *harmless("virtio-pci", "bool", _EXPRESS, "x-disable-pcie", span=Span(until="10.1")),
+    *harmless(
+        "virtio-pci",
+        "bool",
+        "only devices without virtio 1",
+        "x-ignore-backend-features",
+        span=Span(until="11.0"),
+    ),
+    *harmless("virtio-pci", "bool", _EXPRESS, "ats"),
+    *harmless("virtio-pci", "bool", _EXPRESS, "x-ats-page-aligned", "aer", span=Span("6.0")),
+    *harmless("virtio-pci", "bool", _EXPRESS, "x-pcie-flr-init", span=Span("4.2")),
+    *harmless("virtio-pci", "bool", _EXPRESS, "x-pcie-pm-no-soft-reset", span=Span("9.1")),
+    *(
+        one
+        for name in ("x-pcie-deverr-init", "x-pcie-lnkctl-init", "x-pcie-pm-init")
+        for one in going(*harmless("virtio-pci", "bool", _EXPRESS, name))
+    ),
+    *harmless("virtio-device", "bool", _RUNNING, "use-started", span=Span("4.1")),
+    *harmless("virtio-device", "bool", _RUNNING, "use-disabled-flag", span=Span("5.0")),
+    *harmless(
+        "virtio-device",
+        "bool",
+        "only devices that are never legacy",
+        "x-disable-legacy-check",
+        span=Span("5.2"),
+    ),
+)
+
+
+def ioeventfd(owner: str, since: str | None = None) -> tuple[Property, ...]:
+    """Return the property ``ioeventfd``, which some devices gained later."""
+    return harmless(owner, "bool", _HOST, "ioeventfd", span=Span(since))
+
+
+def backend(owner: str) -> Property:
+    """Return the device behind the PCI card, which cannot be set."""
+    return not_modelled(owner, "virtio-backend", f"child<{owner}>")
+
+
+_UNSPECIFIED = 0xFFFFFFFF
+MOST_VECTORS = 2048
+
+
+def vectors(owner: str, default: str = "4294967295", span: Span = ALWAYS) -> Property:
+    """Return the property ``vectors``; by default it depends on the number of queues."""
+    return Property(owner, "vectors", default, "uint32", span=span, values=_few_vectors)
+
+
+def _few_vectors(value: str) -> bool:
+    number = int(value, 0)
+    return 0 <= number <= MOST_VECTORS or number in (-1, _UNSPECIFIED)
+
+
+def with_class(model: VirtioModel, code: int) -> VirtioModel:
+    """Return the model with the class and subclass of the property ``class``, unless that is 0."""
+    return replace(model, class_code=(code & 0xFFFF) << 8) if code else model
+
+
+def count(
+    found: Property, machine: Machine, option: DeviceOption | None, driver: str, unspecified: int
+) -> int:
+    """Return a number of queues or vectors, which is ``unspecified`` if it is all ones."""
+    number = found.number(machine, option, driver=driver)
+    return unspecified if number in (-1, 0xFFFF, _UNSPECIFIED) else number
+
+
+def offered(
+    machine: Machine,
+    option: DeviceOption | None,
+    driver: str,
+    own: tuple[Property, ...],
+    always: int = 0,
+) -> int:
+    """Return the features that a device offers: by its properties, and ``always``."""
+    modern = not DISABLE_MODERN.flag(machine, option, driver)
+    bits = always | BAD_FEATURE | (VERSION_1 if modern else 0)
+    for one in (*FEATURES, *own):
+        if one.feature is not None and one.flag(machine, option, driver):
+            bits |= 1 << one.feature
+    return bits if modern else bits & (0xFFFFFFFF | PACKED)
+
+
+def check_interfaces(machine: Machine, option: DeviceOption) -> None:
+    """Refuse a device without an interface (``virtio_pci_realize``)."""
+    if _without_legacy(machine, option, option.driver) and DISABLE_MODERN.flag(
+        machine, option, option.driver
+    ):
+        raise Refused(
+            f"{option.text}: device cannot work as neither modern nor legacy mode is enabled",
+            "Set either disable-modern or disable-legacy to off",
+        )
+
+
+def check_features(machine: Machine, option: DeviceOption) -> None:
+    """Refuse an IOMMU with the legacy interface (``virtio_pci_device_plugged``)."""
+    iommu = IOMMU.flag(machine, option, option.driver)
+    if iommu and not _without_legacy(machine, option, option.driver):
+        line = "VIRTIO_F_IOMMU_PLATFORM was supported by neither legacy nor transitional device"
+        raise Refused(f"{option.text}: {line}")
+
+
+def checking(
+    own: Callable[[Machine, DeviceOption], None] | None = None,
+) -> Callable[[Machine, DeviceOption], None]:
+    """Return the checks of all virtio devices, with the device's ``own`` between them."""
+
+    def check(machine: Machine, option: DeviceOption) -> None:
+        check_interfaces(machine, option)
+        if own is not None:
+            own(machine, option)
+        check_features(machine, option)
+
+    return check
+
+
+def _without_legacy(machine: Machine, option: DeviceOption | None, driver: str) -> bool:
+    return DISABLE_LEGACY.text(machine, option, driver) == "on"
 
 
 def options(
     machine: Machine,
     option: DeviceOption | None,
+    driver: str,
+    model: VirtioModel,
     queues: Sequence[int],
     vectors: int,
     config_len: int | None = None,
     features: int = 0,
+    bars: tuple[Bar, ...] = (),
 ) -> VirtioOptions:
     """Return queues and vectors, with the properties that all virtio devices on PCI have."""
-    modern = not DISABLE_MODERN.flag(machine, option)
-    resets = QUEUE_RESET.flag(machine, option)
-    version = (VERSION_1 if modern else 0) | (RING_RESET if modern and resets else 0)
+    modern = not DISABLE_MODERN.flag(machine, option, driver)
+    size = model.config_len if config_len is None else config_len
+    shown = Interfaces(
+        vectors=vectors,
+        config_len=size,
+        legacy=not _without_legacy(machine, option, driver),
+        modern=modern,
+        page_per_queue=PAGE_PER_VQ.flag(machine, option, driver),
+        port_notify=PORT_NOTIFY.flag(machine, option, driver),
+    )
+    shape, rom = with_options(identity(model, shown, bars), machine, option, driver)
     return VirtioOptions(
         queues=tuple(queues),
+        identity=shape,
         vectors=vectors,
         modern=modern,
-        extra=MIGRATE_EXTRA.flag(machine, option),
-        page_per_queue=PAGE_PER_VQ.flag(machine, option),
-        config_len=config_len,
-        features=features | version,
+        extra=MIGRATE_EXTRA.flag(machine, option, driver),
+        config_len=size,
+        features=features,
+        rom=rom,
     )

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from vmstate.describe.history import Span
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
-from vmstate.pseries.board.properties import Property
+from vmstate.pseries.board.properties import Property, harmless, not_modelled
+from vmstate.pseries.devices.virtio import virtio_pci
 from vmstate.pseries.devices.virtio.virtio import virtio
-from vmstate.pseries.devices.virtio.virtio_pci import PROPERTIES, VirtioDevice, VirtioModel, options
+from vmstate.pseries.devices.virtio.virtio_pci import (
+    VirtioDevice,
+    VirtioModel,
+    backend,
+    checking,
+    count,
+    feature,
+    ioeventfd,
+    offered,
+    options,
+    vectors,
+)
 from vmstate.pseries.options import DeviceOption
 
 
@@ -17,26 +30,53 @@ class VirtioScsi(VirtioDevice):
     model = VirtioModel(0x1004, 8, 0x010000, 36, 0x6)
 
 
-NUM_QUEUES = Property("virtio-scsi-device", "num_queues")
-QUEUE_SIZE = Property("virtio-scsi-device", "virtqueue_size", "256")
-VECTORS = Property("virtio-scsi-pci", "vectors")
+NAME, OWNER = "virtio-scsi-pci", "virtio-scsi-device"
+MOST_QUEUES = 1022
+_ANSWERS = "what the device answers when a guest reads it"
+
+
+def _enough(value: str) -> bool:
+    return 1 <= int(value, 0) <= MOST_QUEUES or int(value, 0) in (-1, 0xFFFFFFFF)
+
+
+def _room(value: str) -> bool:
+    return 2 < int(value, 0) <= virtio_pci.MAX_QUEUE_SIZE
+
+
+NUM_QUEUES = Property(OWNER, "num_queues", "4294967295", "uint32", values=_enough)
+QUEUE_SIZE = Property(OWNER, "virtqueue_size", "256", "uint32", span=Span("2.11"), values=_room)
+VECTORS = vectors(NAME)
+FEATURES = (feature(OWNER, "hotplug", 1), feature(OWNER, "param_change", 2))
+PROPERTIES = (
+    *(NUM_QUEUES, QUEUE_SIZE, VECTORS, *FEATURES),
+    *harmless(OWNER, "uint32", _ANSWERS, "max_sectors", "cmd_per_lun"),
+    *harmless(OWNER, "bool", _ANSWERS, "seg_max_adjust", span=Span("5.0")),
+    not_modelled(OWNER, "iothread", "link<iothread>", span=Span("2.10")),
+    not_modelled(OWNER, "iothread-vq-mapping", "IOThreadVirtQueueMappingList", span=Span("10.0")),
+    *ioeventfd(NAME),
+    backend(OWNER),
+    *virtio_pci.PROPERTIES,
+)
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug an adapter: a queue for each processor, one for control and one for events."""
     machine = board.machine
-    count = NUM_QUEUES.number(machine, option, machine.topology.cpus)
-    size = QUEUE_SIZE.number(machine, option)
-    vectors = VECTORS.number(machine, option, count + 3)
-    adapter = VirtioScsi(machine, options(machine, option, [size] * (count + 2), vectors))
-    board.plug_pci(adapter, "virtio-scsi-pci", option)
+    number = count(NUM_QUEUES, machine, option, NAME, machine.topology.cpus)
+    size = QUEUE_SIZE.number(machine, option, driver=NAME)
+    vectors = count(VECTORS, machine, option, NAME, number + 3)
+    features = offered(machine, option, NAME, FEATURES)
+    queues = [size] * (number + 2)
+    chosen = options(machine, option, NAME, VirtioScsi.model, queues, vectors, features=features)
+    board.plug_pci(VirtioScsi(machine, chosen), NAME, option)
 
 
 DRIVERS = (
     Driver(
-        "virtio-scsi-pci",
+        NAME,
         plug,
-        properties=(NUM_QUEUES, QUEUE_SIZE, VECTORS, *PROPERTIES),
+        check=checking(),
+        properties=PROPERTIES,
         examples=("-device virtio-scsi-pci", "-device virtio-scsi-pci,addr=7"),
     ),
 )

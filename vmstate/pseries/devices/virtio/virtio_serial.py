@@ -6,17 +6,26 @@ from typing import Any
 
 from vmstate.describe import Cursor, Field, Struct, UInt8, UInt16, UInt32, VMStateDescription, scalar
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
+from vmstate.describe.history import Span
 from vmstate.describe.infos import Scalar
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property
+from vmstate.pseries.devices.virtio import virtio_pci
 from vmstate.pseries.devices.virtio.virtio import virtio
 from vmstate.pseries.devices.virtio.virtio_pci import (
-    PROPERTIES,
     VirtioDevice,
     VirtioModel,
     VirtioOptions,
+    backend,
+    checking,
+    count,
+    feature,
+    ioeventfd,
+    offered,
     options,
+    vectors,
+    with_class,
 )
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
@@ -57,7 +66,7 @@ SERIAL_PORTS = VMStateDescription(
 
 
 class VirtioSerial(VirtioDevice):
-    """An adapter for 31 ports, none of them plugged; number 0 is reserved for a console.
+    """An adapter without ports; number 0 is reserved for a console.
 
     The number of ports is sent in the byte order of the host, which is little-endian here.
     """
@@ -69,33 +78,57 @@ class VirtioSerial(VirtioDevice):
     ports_map = 1
     nr_active_ports = 0
 
-    def __init__(self, machine: Machine, options: VirtioOptions) -> None:
+    def __init__(self, machine: Machine, options: VirtioOptions, ports: int = 31) -> None:
         super().__init__(machine, options)
+        self.max_nr_ports = ports << 24
         self.ports: list[Any] = []
 
 
-PORTS = 31
-EMERGENCY_WRITE = Property("virtio-serial-device", "emergency-write", "on")
-VECTORS = Property("virtio-serial-pci", "vectors", "2")
-F_EMERGENCY_WRITE = 0x4
+NAME, OWNER = "virtio-serial-pci", "virtio-serial-device"
+MOST_PORTS = 511
+PORTS_IN_A_WORD = 32
+COMMUNICATION, CLASSES = 0x0780, frozenset({0x0780, 0x0380, 0x00FF})
+F_MULTIPORT = 0x2
+
+
+def _word(value: str) -> bool:
+    """Return True for ports that fit the one word of the map that we model."""
+    return 1 <= int(value, 0) <= PORTS_IN_A_WORD
+
+
+MAX_PORTS = Property(OWNER, "max_ports", "31", "uint32", values=_word)
+EMERGENCY_WRITE = feature(OWNER, "emergency-write", 2, "on", Span(until="11.0"))
+VECTORS = vectors(NAME, "2")
+CLASS = Property(NAME, "class", "0", "uint32")
+PROPERTIES = (
+    *(MAX_PORTS, EMERGENCY_WRITE, VECTORS, CLASS),
+    *ioeventfd(NAME),
+    backend(OWNER),
+    *virtio_pci.PROPERTIES,
+)
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug an adapter: two queues for the first port, two for control, two for each other port."""
     machine = board.machine
-    queues = [128, 128, 32, 32] + [128, 128] * (PORTS - 1)
-    emergency = EMERGENCY_WRITE.flag(machine, option)
-    vectors = VECTORS.number(machine, option)
-    feature = F_EMERGENCY_WRITE if emergency else 0
-    chosen = options(machine, option, queues, vectors, 12 if emergency else 8, feature)
-    board.plug_pci(VirtioSerial(machine, chosen), "virtio-serial-pci", option)
+    ports = MAX_PORTS.number(machine, option, driver=NAME)
+    queues = [128, 128, 32, 32] + [128, 128] * (ports - 1)
+    emergency = EMERGENCY_WRITE.flag(machine, option, NAME)
+    vectors = count(VECTORS, machine, option, NAME, ports + 1)
+    features = offered(machine, option, NAME, (EMERGENCY_WRITE,), F_MULTIPORT)
+    given = CLASS.number(machine, option, driver=NAME)
+    model = with_class(VirtioSerial.model, given if given in CLASSES else COMMUNICATION)
+    size = 12 if emergency else 8
+    chosen = options(machine, option, NAME, model, queues, vectors, size, features)
+    board.plug_pci(VirtioSerial(machine, chosen, ports), NAME, option)
 
 
 DRIVERS = (
     Driver(
-        "virtio-serial-pci",
+        NAME,
         plug,
-        properties=(EMERGENCY_WRITE, VECTORS, *PROPERTIES),
+        check=checking(),
+        properties=PROPERTIES,
         examples=("-device virtio-serial-pci",),
     ),
 )

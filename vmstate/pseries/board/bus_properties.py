@@ -1,0 +1,106 @@
+"""The properties that every device on a bus has, and every device there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vmstate.describe.history import History, Span
+from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
+
+#: Properties of the base class.  Help does not list them, and setting them is refused.
+DEVICE = tuple(
+    Property("device", name, "", kind, Effect.NOT_MODELLED, listed=False)
+    for name, kind in (
+        *(("realized", "bool"), ("hotpluggable", "bool"), ("hotplugged", "bool")),
+        *(("parent_bus", "link<bus>"), ("type", "str")),
+    )
+)
+
+#: Some properties went with the machine types 2.8 to 4.0, in 11.0 or in 11.1.
+GOING, GOING_UNTIL = "11.0", "11.1"
+
+
+def going(found: Property) -> tuple[Property, Property]:
+    """Return a property until 11.0; in 11.0 it may be there or not."""
+    last = Span(GOING, GOING_UNTIL)
+    before = Property(
+        found.owner,
+        found.name,
+        found.default,
+        found.kind,
+        found.effect,
+        found.why,
+        Span(found.span.since, GOING),
+        found.values,
+        found.feature,
+    )
+    return before, not_modelled(found.owner, found.name, found.kind, span=last)
+
+
+#: The slot and function.
+ADDR = Property(
+    "pci-device", "addr", "-1", History("int32", ("10.0", "str")), by_global=False, own_syntax=True
+)
+MULTIFUNCTION = Property("pci-device", "multifunction", "off", "bool")
+ROMFILE = Property("pci-device", "romfile", "its own", values=lambda value: value == "")
+ROMSIZE = Property(
+    "pci-device",
+    "romsize",
+    "4294967295",
+    "uint32",
+    span=Span("6.0"),
+    values=lambda value: int(value, 0) in (-1, 0xFFFFFFFF),
+)
+ROMBAR = Property("pci-device", "rombar", "1", History("uint32", ("10.0", "int32")))
+
+_EXPRESS = "only on a PCI Express bus, which a pseries has not"
+
+PCI: tuple[Property, ...] = (
+    ADDR,
+    MULTIFUNCTION,
+    ROMFILE,
+    ROMSIZE,
+    ROMBAR,
+    *harmless("pci-device", "uint32", "a name for guests with ACPI", "acpi-index", span=Span("6.0")),
+    *harmless("pci-device", "bool", _EXPRESS, "x-pcie-lnksta-dllla"),
+    *going(*harmless("pci-device", "bool", _EXPRESS, "x-pcie-extcap-init")),
+    *harmless("pci-device", "bool", _EXPRESS, "x-pcie-err-unc-mask", "x-pcie-ari-nextfn-1", span=Span("8.1")),
+    *harmless("pci-device", "bool", _EXPRESS, "x-pcie-ext-tag", span=Span("9.2")),
+    *harmless(
+        "pci-device", "size", "a limit of the running device", "x-max-bounce-buffer-size", span=Span("9.2")
+    ),
+    *harmless(
+        "pci-device", "bool", "a bit of the command register", "command_serr_enable", span=Span(until="5.0")
+    ),
+    not_modelled("pci-device", "failover_pair_id", "str", span=Span("4.2")),
+    not_modelled("pci-device", "busnr", "busnr", span=Span("10.0")),
+    not_modelled("pci-device", "sriov-pf", "str", span=Span("10.1")),
+)
+
+USB: tuple[Property, ...] = (
+    not_modelled("usb-device", "port", "str"),
+    *harmless("usb-device", "str", "part of a descriptor", "serial"),
+    *harmless("usb-device", "bool", "part of a descriptor", "msos-desc"),
+    not_modelled("usb-device", "full-path", "bool", "on", Span(until="6.0")),
+    not_modelled("usb-device", "attached", "bool"),
+    not_modelled("usb-device", "pcap", "str", span=Span("6.0")),
+)
+
+#: The unit address; by default the next that is free.
+REG = Property("vio-spapr-device", "reg", "4294967295", "uint32", by_global=False)
+#: The interrupt; by default one that follows from the address.
+IRQ = Property("vio-spapr-device", "irq", "0", "uint32", span=Span(until="4.0"), by_global=False)
+VIO: tuple[Property, ...] = (REG, IRQ)
+
+OF_BUS: Mapping[str, tuple[Property, ...]] = {"PCI": PCI, "usb-bus": USB, "spapr-vio-bus": VIO}
+
+#: Properties of a network card that all have.
+BOOTINDEX = Property("nic", "bootindex", "", "int32", Effect.HARMLESS, "only the order in the device tree")
+MAC = Property("nic", "mac", by_global=False)
+NETDEV = Property("nic", "netdev", by_global=False)
+NIC: tuple[Property, ...] = (
+    MAC,
+    NETDEV,
+    BOOTINDEX,
+    not_modelled("nic", "vlan", "int32", span=Span(until="3.0")),
+)

@@ -1,0 +1,99 @@
+"""The properties that the command line gives devices: QEMU must know them, and read their values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+from vmstate.describe.history import History, Release
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.properties import Property
+from vmstate.pseries.devices import drivers
+from vmstate.pseries.machine import Machine, Refused
+from vmstate.pseries.options import DeviceOption, Global, Opt, parse_number, qdict_order
+
+#: What -device takes that is not a property.
+_OF_THE_OPTION = frozenset({"id", "bus", "driver"})
+_NOT_FOUND = History(".{name}", ("5.2", "{driver}.{name}"))
+#: The option became a dictionary, whose order is its own, and in which the last value counts.
+_DICTIONARY = History(False, ("6.2", True))
+BOOTINDEX = "bootindex"
+
+
+def check_properties(machine: Machine, driver: Driver, option: DeviceOption) -> None:
+    """Raise Refused for the first property that the device does not have, or whose value is of another type.
+
+    Raises ConfigurationError for one that is not modelled, and for a value that is not.
+    """
+    for opt in _in_order(option, machine.release):
+        found = driver.property(opt.name, machine.release)
+        if found is None:
+            _check_unknown(opt)
+            name = _NOT_FOUND.at(machine.release).format(driver=driver.name, name=opt.name)
+            raise Refused(f"{option.text}: Property '{name}' not found")
+        found.check(machine, opt.value, driver.name, option.text)
+        if opt.name == BOOTINDEX:
+            _check_bootindex(machine, option, opt.value)
+
+
+def _in_order(option: DeviceOption, release: Release) -> Iterator[Opt]:
+    given = [opt for opt in option.properties if opt.name not in _OF_THE_OPTION]
+    if not _DICTIONARY.at(release):
+        yield from given
+        return
+    last = {opt.name: opt for opt in option.properties}
+    yield from (last[name] for name in qdict_order(last) if name not in _OF_THE_OPTION)
+
+
+def _check_unknown(opt: Opt) -> None:
+    """Old aliases and elements of arrays are names that QEMU may know."""
+    if opt.name.startswith("legacy-") or "[" in opt.name or "." in opt.name:
+        raise ConfigurationError(f"property {opt.name} is not modelled")
+
+
+def _check_bootindex(machine: Machine, option: DeviceOption, value: str) -> None:
+    """``check_boot_index``: two devices cannot have the same place."""
+    index = parse_number(value)
+    for other in machine.devices:
+        if other is option:
+            return
+        given = other.get(BOOTINDEX)
+        if given is not None and index is not None and index >= 0 and parse_number(given) == index:
+            raise Refused(f"{option.text}: The bootindex {index} has already been used")
+
+
+@cache
+def _of_classes() -> Mapping[str, Mapping[str, tuple[Property, ...]]]:
+    """Return the properties of all classes that a -global can name: drivers, and what they inherit from."""
+    found: dict[str, dict[str, tuple[Property, ...]]] = {}
+    for driver in drivers().values():
+        found[driver.name] = dict(driver.all_properties)
+        for name, several in driver.all_properties.items():
+            for one in several:
+                named = found.setdefault(one.owner, {})
+                if one not in named.get(name, ()):
+                    named[name] = (*named.get(name, ()), one)
+    return found
+
+
+def is_class(name: str) -> bool:
+    """Return True for a driver, and for a class that one inherits from."""
+    return name in _of_classes()
+
+
+def follows(machine: Machine, default: Global) -> bool:
+    """Return True for a -global that is followed, or that changes nothing.
+
+    Raises ConfigurationError for a value that is not modelled.
+    """
+    several = _of_classes().get(default.driver, {}).get(default.prop, ())
+    found = next((one for one in several if one.span.covers(machine.release)), None)
+    if found is None or not found.by_global:
+        return False
+    text = f"-global {default.driver}.{default.prop}={default.value}"
+    try:
+        found.check(machine, default.value, default.driver, text)
+    except Refused as error:
+        raise ConfigurationError(f"{text} is not modelled: {error}") from None
+    return True

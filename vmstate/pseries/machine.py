@@ -18,7 +18,7 @@ from vmstate.pseries.tables.accelerators import TCG, Accelerator, Host
 from vmstate.pseries.tables.capabilities import Capability, CapabilityAt, LevelCheck
 from vmstate.pseries.tables.compat import CompatTable
 from vmstate.pseries.tables.cpus import CpuAt
-from vmstate.pseries.tables.machine_class import ClassFlags, GlobalProperty, MachineClass, version_of
+from vmstate.pseries.tables.machine_class import ClassFlags, MachineClass, version_of
 from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.pseries.vio_bus import VioBus
 from vmstate.savevm.diagnostics import Checked
@@ -143,7 +143,7 @@ class Machine:
 
     From the release's program: ``rules``, ``capabilities`` (by index), ``capability_table`` (as declared),
     ``compat_table``.  From the machine type: ``type_name``, ``flags``, ``class_levels`` (default capability
-    levels by name), ``compat_properties``.  From the command line, in order: ``devices``, ``netdevs``,
+    levels by name), ``compat_values``.  From the command line, in order: ``devices``, ``netdevs``,
     ``serials``, ``chardevs`` and ``drives`` (ids), ``objects``, ``globals``; ``properties_given``: machine
     properties that were set; ``default_devices``: no ``-nodefaults``.
 
@@ -169,7 +169,7 @@ class Machine:
     type_name: str = ""
     flags: ClassFlags = field(default_factory=ClassFlags)
     class_levels: Mapping[str, int] = field(default_factory=dict)
-    compat_properties: tuple[GlobalProperty, ...] = ()
+    compat_values: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     devices: list[DeviceOption] = field(default_factory=list)
     netdevs: list[DeviceOption] = field(default_factory=list)
@@ -216,7 +216,7 @@ class Machine:
     def become(self, machine_class: MachineClass) -> None:
         """Take a machine type's name, flags and defaults."""
         self.type_name, self.flags = machine_class.name, machine_class.flags
-        self.class_levels, self.compat_properties = machine_class.default_caps, machine_class.compat
+        self.class_levels, self.compat_values = machine_class.default_caps, machine_class.compat_values
 
     def run_on(self, accelerator: Accelerator) -> None:
         """Take an accelerator, and with KVM its host."""

@@ -51,7 +51,7 @@ ROMSIZE = Property(
     span=Span("6.0"),
     values=lambda value: int(value, 0) in (-1, 0xFFFFFFFF),
 )
-ROMBAR = Property("pci-device", "rombar", "1", History("uint32", ("10.0", "int32")))
+ROMBAR = Property("pci-device", "rombar", History("1", ("10.0", "-1")), History("uint32", ("10.0", "int32")))
 
 _EXPRESS = "only on a PCI Express bus, which a pseries has not"
 

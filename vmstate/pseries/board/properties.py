@@ -105,11 +105,11 @@ class Property:
 
     def default_text(self, machine: Machine, driver: str = "") -> str:
         """Return the value of a device that neither -device nor -global sets."""
-        value = self.default(machine) if callable(self.default) else at(self.default, machine.release)
-        for owner, name, text in machine.compat_properties:
-            if name == self.name and owner in (self.owner, driver):
-                value = text
-        return value
+        values = machine.compat_values
+        value = values.get((driver, self.name)) or values.get((self.owner, self.name))
+        if value is not None:
+            return value
+        return self.default(machine) if callable(self.default) else at(self.default, machine.release)
 
     def flag(self, machine: Machine, option: DeviceOption | None = None, driver: str = "") -> bool:
         """Return the value of a property of type bool."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from vmstate.describe.history import ALWAYS, Release, Span, at
@@ -123,6 +124,11 @@ class MachineClass:
     flags: ClassFlags
     default_caps: Mapping[str, int]
     compat: tuple[GlobalProperty, ...]
+
+    @cached_property
+    def compat_values(self) -> Mapping[tuple[str, str], str]:
+        """The value of each property of a driver that the type sets; of several, the last counts."""
+        return {(driver, name): value for driver, name, value in self.compat}
 
 
 def chain(types: Mapping[str, MachineType], name: str) -> list[MachineType]:

@@ -191,12 +191,7 @@ class SpaprPci(Device):
         self.mig_io_win_size = where.io_win_size
 
     def _window_size(self) -> int:
-        given = [
-            value
-            for driver, name, value in self.machine.compat_properties
-            if driver == DRIVER and name == "mem_win_size"
-        ]
-        return int(given[-1], 0)
+        return int(self.machine.compat_values[DRIVER, "mem_win_size"], 0)
 
 
 FUNCTIONS = 256  # of a PCI bus: 32 slots of 8 functions
@@ -237,16 +232,28 @@ def check(machine: Machine, option: DeviceOption) -> None:
     machine.bridges.append(index)
 
 
+def _flags(machine: Machine, option: DeviceOption | None) -> tuple[bool, bool, bool]:
+    """Return dynamic reconfiguration, a second DMA window, the old fields: of the board's own, the type's."""
+    flags = machine.flags
+    if option is None and not machine.globals:
+        return flags.phb_dynamic_reconfiguration, flags.ddw, flags.phb_pre_2_8_migration
+    return (
+        DYNAMIC_RECONFIGURATION.flag(machine, option),
+        DDW.flag(machine, option),
+        PRE_2_8_MIGRATION.flag(machine, option),
+    )
+
+
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a host bridge: the connectors of its slots, its DMA windows, itself, its bus."""
     machine, index = board.machine, number_of(option, "index", 0)
     lsi = board.numbers.pci_lsi(index)
-    if DYNAMIC_RECONFIGURATION.flag(machine, option):
+    reconfigured, ddw, old = _flags(machine, option)
+    if reconfigured:
         board.connect(Connectors(DrcType.PCI, index << 16, FUNCTIONS))
-    for window in range(2 if DDW.flag(machine, option) else 1):
+    for window in range(2 if ddw else 1):
         size = 0 if window else PHB_WINDOW_SIZE
         add_window(board, SpaprIommu(machine, pci_liobn(index, window), size, default=not window))
-    old = PRE_2_8_MIGRATION.flag(machine, option)
     board.add(SpaprPci(machine, index, lsi, board.new_instance("spapr_pci"), old=old))
     board.add(PciBus(machine, board.new_instance("PCIBUS")))
     name = None if option is None else option.id

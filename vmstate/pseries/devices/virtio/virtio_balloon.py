@@ -85,7 +85,7 @@ PAGE_POISON = feature(OWNER, "page-poison", 4, History("off", ("5.1", "on")), Sp
 REPORTING = feature(OWNER, "free-page-reporting", 5, "off", Span("5.1"))
 FEATURES = (feature(OWNER, "deflate-on-oom", 2, "off"), FREE_PAGE_HINT, PAGE_POISON, REPORTING)
 CONFIG_SIZE_4_0 = Property(OWNER, "qemu-4-0-config-size", "off", "bool", span=Span("4.1"))
-VECTORS = vectors(NAME, "2", Span("10.0"))
+VECTORS = vectors(NAME, History("0", ("10.0", "4294967295")), Span("10.0"))
 PROPERTIES = (
     *FEATURES,
     *going(CONFIG_SIZE_4_0),

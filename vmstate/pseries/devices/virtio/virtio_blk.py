@@ -96,7 +96,7 @@ BLOCK = (
     not_modelled(OWNER, "discard_granularity", "size", "4294967295"),
     *(not_modelled(OWNER, name, "uint32", "0") for name in ("cyls", "heads", "secs")),
     *(not_modelled(OWNER, name, "uint32", "0", Span("4.2")) for name in ("lcyls", "lheads", "lsecs")),
-    not_modelled(OWNER, "stats-intervals", "list", span=Span("10.2")),
+    not_modelled(OWNER, "stats-intervals", "list", "[]", span=Span("10.2")),
 )
 PROPERTIES = (
     *(NUM_QUEUES, QUEUE_SIZE, VECTORS, CLASS, SCSI, DISCARD, WRITE_ZEROES),

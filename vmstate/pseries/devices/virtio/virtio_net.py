@@ -264,7 +264,7 @@ def _ring(value: str) -> bool:
     return 256 <= size <= virtio_pci.MAX_QUEUE_SIZE and size.bit_count() == 1
 
 
-VECTORS = vectors("virtio-net-pci-base", "4")
+VECTORS = vectors("virtio-net-pci-base", History("3", ("6.0", "4294967295")))
 RX_QUEUE_SIZE = Property(OWNER, "rx_queue_size", "256", "uint16", values=_ring)
 MQ, STATUS = feature(OWNER, "mq", 22, "off"), feature(OWNER, "status", 16)
 RSS = feature(OWNER, "rss", 60, "off", Span("5.1"))
@@ -313,7 +313,7 @@ PROPERTIES = (
     Property(OWNER, "tx", "", "str", Effect.HARMLESS, _LIMIT, values=lambda value: value in {"bh", "timer"}),
     Property(OWNER, "tx_queue_size", "256", "uint16", Effect.HARMLESS, _VHOST, Span("2.10"), _ring),
     *going(*harmless(OWNER, "bool", _VHOST, "x-mtu-bypass-backend", span=Span("2.10"))),
-    not_modelled(OWNER, "ebpf-rss-fds", "list", span=Span("9.0")),
+    not_modelled(OWNER, "ebpf-rss-fds", "list", "[]", span=Span("9.0")),
     *ioeventfd(NAME),
     backend(OWNER),
     *virtio_pci.PROPERTIES,

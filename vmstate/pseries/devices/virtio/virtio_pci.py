@@ -313,7 +313,7 @@ _UNSPECIFIED = 0xFFFFFFFF
 MOST_VECTORS = 2048
 
 
-def vectors(owner: str, default: str = "4294967295", span: Span = ALWAYS) -> Property:
+def vectors(owner: str, default: str | History[str] = "4294967295", span: Span = ALWAYS) -> Property:
     """Return the property ``vectors``; by default it depends on the number of queues."""
     return Property(owner, "vectors", default, "uint32", span=span, values=_few_vectors)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmstate.describe.history import Span
+from vmstate.describe.history import History, Span
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
@@ -43,7 +43,7 @@ def _signed(value: str) -> bool:
     return 0 <= int(value, 0) < 1 << 63
 
 
-VECTORS = vectors(NAME, "2", Span("7.2"))
+VECTORS = vectors(NAME, History("0", ("7.2", "4294967295")), Span("7.2"))
 PROPERTIES = (
     VECTORS,
     Property(OWNER, "rng", "", "link<rng-backend>", Effect.HARMLESS, "where the numbers come from"),

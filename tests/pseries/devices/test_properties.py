@@ -1,0 +1,156 @@
+"""The properties of every driver: nothing missing, nothing made up, and what each does."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.properties_page import PAGE, page
+from vmstate.describe.history import Release, at
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.properties import Effect
+from vmstate.pseries.devices import drivers
+from vmstate.qemu import find_all
+from vmstate.qemu.properties import properties_of
+from vmstate.simulate.migration import migrate
+
+RECORDED = sorted((Path(__file__).parents[3] / "fixtures" / "properties").glob("*.json"))
+QUIET = "-machine pseries-7.2,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off -m 256"
+SWITCH = {"true": "on", "false": "off"}
+
+
+def declared(driver, release):
+    found = (driver.property(name, release) for name in driver.all_properties)
+    return {one.name: one for one in found if one is not None and one.listed}
+
+
+def check(driver, release, listed):
+    ours = declared(driver, release)
+    assert sorted(ours) == sorted(listed), driver.name
+    assert {n: at(p.kind, release) for n, p in ours.items()} == {n: kind for n, (kind, _) in listed.items()}
+    for name, (_, default) in listed.items():
+        mine = ours[name].default
+        if default is None or callable(mine) or (driver.name, name) == ("qemu-xhci", "msi"):
+            continue
+        mine = at(mine, release)
+        if ours[name].effect is not Effect.HARMLESS or mine:
+            assert mine == SWITCH.get(default, default), (driver.name, name)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_a_driver_has_the_properties_that_its_release_lists(path):
+    release = Release.parse(path.stem)
+    for name, listed in json.loads(path.read_text()).items():
+        check(drivers()[name], release, listed)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_a_release_has_the_drivers_that_it_is_said_to_have(path):
+    there = {name for name, one in drivers().items() if one.span.covers(Release.parse(path.stem))}
+    listed = json.loads(path.read_text())
+    assert {name for name, properties in listed.items() if properties} == there
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("name", sorted(drivers()))
+def test_a_driver_has_the_properties_that_a_real_qemu_lists(name):
+    for binary in find_all():
+        driver = drivers()[name]
+        listed = properties_of(binary, name)
+        assert bool(listed) == driver.span.covers(binary.release)
+        if listed:
+            check(driver, binary.release, listed)
+
+
+def test_a_property_says_why_it_is_harmless_and_only_then():
+    for driver in drivers().values():
+        for several in driver.all_properties.values():
+            for one in several:
+                assert bool(one.why) == (one.effect is Effect.HARMLESS), (driver.name, one.name)
+
+
+def test_of_one_name_a_release_has_one_property():
+    for path in RECORDED:
+        release = Release.parse(path.stem)
+        for driver in drivers().values():
+            for several in driver.all_properties.values():
+                assert sum(one.span.covers(release) for one in several) <= 1, several
+
+
+def test_the_page_lists_them():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.support.properties_page"
+
+
+def outcome(source, destination="", release="7.2"):
+    sides = (f"qemu-{release} -nodefaults {QUIET} {options}" for options in (source, destination or source))
+    return migrate(*sides)
+
+
+@pytest.mark.parametrize(
+    ("release", "option", "line"),
+    [
+        ("7.2", "VGA,foo=1", "Property 'VGA.foo' not found"),
+        ("7.2", "VGA,mmio=YES", "Parameter 'mmio' expects 'on' or 'off'"),
+        ("7.2", "VGA,vgamem_mb=foo", "Parameter 'vgamem_mb' expects integer"),
+        ("7.2", "VGA,vgamem_mb=-1", "Parameter 'vgamem_mb' expects uint32_t"),
+        ("7.2", "pci-ohci,num-ports=16", "OHCI num-ports=16 is too big (limit is 15 ports)"),
+        (
+            "7.2",
+            "virtio-rng-pci,disable-legacy=foo",
+            "Parameter 'disable-legacy' does not accept value 'foo'",
+        ),
+        ("7.2", "virtio-rng-pci,packed=on,zz=1,aa=1", "Property 'virtio-rng-pci.aa' not found"),
+        ("7.2", "virtio-balloon-pci,vectors=2", "Property 'virtio-balloon-pci.vectors' not found"),
+        (
+            "7.2",
+            "virtio-rng-pci,iommu_platform=on",
+            "VIRTIO_F_IOMMU_PLATFORM was supported by neither legacy nor transitional device",
+        ),
+    ],
+)
+def test_a_device_refuses_what_its_release_refuses(release, option, line):
+    verdict = outcome(f"-device {option}", release=release)
+    assert verdict.outcome == "source-refused"
+    assert verdict.source_messages[-1] == f"-device {option}: {line}"
+
+
+@pytest.mark.parametrize("option", ["VGA,romsize=1048576", "virtio-net-pci,romfile=x.rom", "usb-kbd,port=2"])
+def test_a_property_that_is_not_modelled_is_an_error_that_names_it(option):
+    with pytest.raises(ConfigurationError, match=option.split(",")[1].split("=")[0]):
+        outcome(f"-device nec-usb-xhci -device {option}")
+
+
+@pytest.mark.parametrize("option", ["VGA,romsize=0xffffffff", "pc-dimm,memdev=m,node=0,slot=-1"])
+def test_a_property_with_the_value_that_it_has_anyway_is_accepted(option):
+    memory = "-object memory-backend-ram,id=m,size=256M"
+    machine = f"qemu-7.2 -nodefaults {QUIET},slots=2,maxmem=1G {memory} -device {option}"
+    assert migrate(machine, machine).outcome == "accept"
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "line"),
+    [
+        ("virtio-rng-pci,disable-legacy=on", "virtio-rng-pci", "i=0x2 read: 44 device: 5"),
+        ("virtio-rng-pci,multifunction=on", "virtio-rng-pci", "i=0xe read: 80 device: 0"),
+        ("virtio-rng-pci,modern-pio-notify=on", "virtio-rng-pci", "i=0x34 read: ac device: 98"),
+        ("VGA,mmio=off", "VGA", "i=0x8 read: 0 device: 2"),
+        ("nec-usb-xhci,msi=off", "nec-usb-xhci", "i=0x70 read: 0 device: 5"),
+    ],
+)
+def test_a_property_that_differs_is_found_in_the_configuration_space(source, destination, line):
+    verdict = outcome(f"-device {source}", f"-device {destination}")
+    assert verdict.outcome == "reject"
+    assert any(line in message for message in verdict.messages)
+
+
+def test_a_global_of_a_driver_is_the_same_as_its_property():
+    there = "-global VGA.mmio=off -global virtio-rng-pci.disable-legacy=on -device VGA -device virtio-rng-pci"
+    here = "-device VGA,mmio=off -device virtio-rng-pci,disable-legacy=on"
+    assert outcome(there, here).outcome == "accept"
+    assert outcome(there, "-device VGA -device virtio-rng-pci").outcome == "reject"
+
+
+@pytest.mark.parametrize("default", ["VGA.romsize=4096", "virtio-net-pci.netdev=n0", "VGA.foo=1"])
+def test_a_global_that_is_not_modelled_is_an_error(default):
+    with pytest.raises(ConfigurationError, match="not modelled"):
+        outcome(f"-global {default} -device VGA")

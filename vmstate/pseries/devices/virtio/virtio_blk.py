@@ -66,16 +66,11 @@ _ANSWERS = "what the device answers when a guest reads it"
 
 
 def _enough(value: str) -> bool:
-    return 1 <= int(value, 0) <= MOST_QUEUES or int(value, 0) in (-1, 0xFFFF)
-
-
-def _power(value: str) -> bool:
-    size = int(value, 0)
-    return 2 < size <= virtio_pci.MAX_QUEUE_SIZE and size.bit_count() == 1
+    return 0 <= int(value, 0) <= MOST_QUEUES or int(value, 0) in (-1, 0xFFFF)
 
 
 NUM_QUEUES = Property(OWNER, "num-queues", "65535", "uint16", values=_enough)
-QUEUE_SIZE = Property(OWNER, "queue-size", "256", "uint16", span=Span("2.12"), values=_power)
+QUEUE_SIZE = Property(OWNER, "queue-size", "256", "uint16", span=Span("2.12"))
 VECTORS = vectors(NAME)
 CLASS = Property(NAME, "class", "0", "uint32")
 SCSI = feature(OWNER, "scsi", 7, "off", Span(until="9.1"))
@@ -118,6 +113,9 @@ PROPERTIES = (
     *virtio_pci.PROPERTIES,
 )
 
+FEWEST_ENTRIES = 2
+_FEWEST_CHECKED = Span("5.0")
+
 #: Bytes of configuration up to what a feature adds (virtio_blk_set_config_size).
 PLAIN, WITH_DISCARD, WITH_WRITE_ZEROES = 36, 48, 57
 
@@ -129,6 +127,14 @@ def check(machine: Machine, option: DeviceOption) -> None:
         raise Refused(f"{option.text}: drive property not set")
     if drive not in machine.drives:
         raise Refused(f"{option.text}: Property 'virtio-blk-device.drive' can't find value '{drive}'")
+    if NUM_QUEUES.number(machine, option, driver=NAME) == 0:
+        raise Refused(f"{option.text}: num-queues property must be larger than 0")
+    size = QUEUE_SIZE.number(machine, option, driver=NAME)
+    line = f"invalid queue-size property ({size}), must be"
+    if size <= FEWEST_ENTRIES and _FEWEST_CHECKED.covers(machine.release):
+        raise Refused(f"{option.text}: {line} > {FEWEST_ENTRIES}")
+    if size.bit_count() != 1 or size > virtio_pci.MAX_QUEUE_SIZE:
+        raise Refused(f"{option.text}: {line} a power of 2 (max {virtio_pci.MAX_QUEUE_SIZE})")
     if SCSI.flag(machine, option, NAME) and not virtio_pci.DISABLE_MODERN.flag(machine, option, NAME):
         line = "Please set scsi=off for virtio-blk devices in order to use virtio 1.0"
         raise Refused(f"{option.text}: {line}")

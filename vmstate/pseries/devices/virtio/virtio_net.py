@@ -22,6 +22,7 @@ from vmstate.describe import (
 )
 from vmstate.describe.diagnostics import EINVAL, aborts
 from vmstate.describe.history import Span
+from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.bus_properties import NIC, going
 from vmstate.pseries.board.driver import Driver
@@ -42,7 +43,7 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     options,
     vectors,
 )
-from vmstate.pseries.machine import Machine
+from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
 MAX_VLAN = 4096
@@ -259,18 +260,20 @@ F_MAC = 1 << 5
 F_SPEED_DUPLEX, F_MTU = 63, 3
 
 
-def _ring(value: str) -> bool:
-    size = int(value, 0)
-    return 256 <= size <= virtio_pci.MAX_QUEUE_SIZE and size.bit_count() == 1
+LEAST_RING = 256
+#: The most that a queue to send may ask for; before the change, larger ones were cut.
+MOST_TO_SEND = History(virtio_pci.MAX_QUEUE_SIZE, ("8.1", LEAST_RING))
+_UNSURE = Span("8.0", "8.1")  # a stable release may have it
 
 
 VECTORS = vectors("virtio-net-pci-base", History("3", ("6.0", "4294967295")))
-RX_QUEUE_SIZE = Property(OWNER, "rx_queue_size", "256", "uint16", values=_ring)
+RX_QUEUE_SIZE = Property(OWNER, "rx_queue_size", "256", "uint16")
+TX_QUEUE_SIZE = Property(OWNER, "tx_queue_size", "256", "uint16", Effect.HARMLESS, _VHOST, Span("2.10"))
 MQ, STATUS = feature(OWNER, "mq", 22, "off"), feature(OWNER, "status", 16)
 RSS = feature(OWNER, "rss", 60, "off", Span("5.1"))
 HASH = feature(OWNER, "hash", 57, "off", Span("5.1"))
-SPEED = Property(OWNER, "speed", "-1", "int32", span=Span("2.12"), values=lambda value: int(value, 0) >= -1)
-DUPLEX = Property(OWNER, "duplex", "", span=Span("2.12"), values=lambda value: value in {"half", "full"})
+SPEED = Property(OWNER, "speed", "-1", "int32", span=Span("2.12"))
+DUPLEX = Property(OWNER, "duplex", "", span=Span("2.12"))
 HOST_MTU = Property(OWNER, "host_mtu", "0", "uint16")
 FEATURES = (
     *(STATUS, MQ, RSS, HASH),
@@ -311,7 +314,7 @@ PROPERTIES = (
     *harmless(OWNER, "uint32", _LIMIT, "x-txtimer"),
     *harmless(OWNER, "int32", _LIMIT, "x-txburst"),
     Property(OWNER, "tx", "", "str", Effect.HARMLESS, _LIMIT, values=lambda value: value in {"bh", "timer"}),
-    Property(OWNER, "tx_queue_size", "256", "uint16", Effect.HARMLESS, _VHOST, Span("2.10"), _ring),
+    TX_QUEUE_SIZE,
     *going(*harmless(OWNER, "bool", _VHOST, "x-mtu-bypass-backend", span=Span("2.10"))),
     not_modelled(OWNER, "ebpf-rss-fds", "list", "[]", span=Span("9.0")),
     *ioeventfd(NAME),
@@ -331,6 +334,29 @@ def _config_len(machine: Machine, option: DeviceOption | None) -> int:
     if HOST_MTU.number(machine, option, driver=NAME):
         return 12
     return next((size for one, size in _SIZES if one.flag(machine, option, NAME)), 6)
+
+
+def check(machine: Machine, option: DeviceOption) -> None:
+    """``virtio_net_device_realize``: speed, then the sizes of the queues."""
+    if DUPLEX.text(machine, option, NAME) not in {"", "half", "full"}:
+        raise Refused(f"{option.text}: 'duplex' must be 'half' or 'full'")
+    if SPEED.number(machine, option, driver=NAME) < -1:
+        raise Refused(f"{option.text}: 'speed' must be between 0 and INT_MAX")
+    _check_ring(machine, option, RX_QUEUE_SIZE, virtio_pci.MAX_QUEUE_SIZE, ".")
+    if TX_QUEUE_SIZE.span.covers(machine.release):
+        _check_ring(machine, option, TX_QUEUE_SIZE, MOST_TO_SEND.at(machine.release), "")
+
+
+def _check_ring(machine: Machine, option: DeviceOption, ring: Property, most: int, end: str) -> None:
+    size = ring.number(machine, option, driver=NAME)
+    if LEAST_RING <= size <= most and size.bit_count() == 1:
+        if ring is TX_QUEUE_SIZE and size > LEAST_RING and _UNSURE.covers(machine.release):
+            raise ConfigurationError(
+                f"{option.text}: {ring.name}={size} is not modelled in {machine.release}"
+            )
+        return
+    line = f"Invalid {ring.name} (= {size}), must be a power of 2 between {LEAST_RING} and {most}{end}"
+    raise Refused(f"{option.text}: {line}")
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
@@ -361,7 +387,7 @@ DRIVERS = (
     Driver(
         NAME,
         plug,
-        check=checking(),
+        check=checking(check),
         properties=PROPERTIES,
         netdev_owner=OWNER,
         examples=("-device virtio-net-pci,romfile=", "-device virtio-net-pci,romfile=,addr=4"),

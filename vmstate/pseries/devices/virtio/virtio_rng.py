@@ -20,7 +20,7 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     options,
     vectors,
 )
-from vmstate.pseries.machine import Machine
+from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
 
@@ -35,20 +35,15 @@ NAME, OWNER = "virtio-rng-pci", "virtio-rng-device"
 _LIMIT = "a limit of the running device"
 
 
-def _positive(value: str) -> bool:
-    return int(value, 0) > 0
-
-
-def _signed(value: str) -> bool:
-    return 0 <= int(value, 0) < 1 << 63
-
-
+#: The lowest limit on bytes, and how a lower one is refused.
+_LEAST = History((0, "non-negative"), ("10.0", (1, "positive")))
 VECTORS = vectors(NAME, History("0", ("7.2", "4294967295")), Span("7.2"))
+PERIOD = Property(OWNER, "period", "65536", "uint32", Effect.HARMLESS, _LIMIT)
+MAX_BYTES = Property(OWNER, "max-bytes", str((1 << 63) - 1), "uint64", Effect.HARMLESS, _LIMIT)
 PROPERTIES = (
     VECTORS,
     Property(OWNER, "rng", "", "link<rng-backend>", Effect.HARMLESS, "where the numbers come from"),
-    Property(OWNER, "period", "65536", "uint32", Effect.HARMLESS, _LIMIT, values=_positive),
-    Property(OWNER, "max-bytes", str((1 << 63) - 1), "uint64", Effect.HARMLESS, _LIMIT, values=_signed),
+    *(PERIOD, MAX_BYTES),
     *ioeventfd(NAME, "7.2"),
     backend(OWNER),
     *virtio_pci.PROPERTIES,
@@ -56,10 +51,15 @@ PROPERTIES = (
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """A source that is named must exist.  What QEMU says if not is not modelled."""
+    """``virtio_rng_device_realize``.  A source must exist; what QEMU says if not is not modelled."""
     source = option.get("rng")
     if source is not None and all(source != one.id for one in machine.objects):
         raise ConfigurationError(f"{option.text}: no such -object {source}")
+    if PERIOD.number(machine, option, driver=NAME) <= 0:
+        raise Refused(f"{option.text}: 'period' parameter expects a positive integer")
+    least, words = _LEAST.at(machine.release)
+    if not least <= MAX_BYTES.number(machine, option, driver=NAME) & (1 << 64) - 1 < 1 << 63:
+        raise Refused(f"{option.text}: 'max-bytes' parameter must be {words}, and less than 2^63")
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:

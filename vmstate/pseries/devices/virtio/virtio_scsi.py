@@ -20,6 +20,7 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     options,
     vectors,
 )
+from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
 
@@ -31,19 +32,15 @@ class VirtioScsi(VirtioDevice):
 
 
 NAME, OWNER = "virtio-scsi-pci", "virtio-scsi-device"
-MOST_QUEUES = 1022
+MOST_QUEUES, FEWEST_ENTRIES = 1022, 2
 _ANSWERS = "what the device answers when a guest reads it"
 
 
-def _enough(value: str) -> bool:
-    return 1 <= int(value, 0) <= MOST_QUEUES or int(value, 0) in (-1, 0xFFFFFFFF)
-
-
 def _room(value: str) -> bool:
-    return 2 < int(value, 0) <= virtio_pci.MAX_QUEUE_SIZE
+    return 0 <= int(value, 0) <= virtio_pci.MAX_QUEUE_SIZE
 
 
-NUM_QUEUES = Property(OWNER, "num_queues", "4294967295", "uint32", values=_enough)
+NUM_QUEUES = Property(OWNER, "num_queues", "4294967295", "uint32")
 QUEUE_SIZE = Property(OWNER, "virtqueue_size", "256", "uint32", span=Span("2.11"), values=_room)
 VECTORS = vectors(NAME)
 FEATURES = (feature(OWNER, "hotplug", 1), feature(OWNER, "param_change", 2))
@@ -57,6 +54,19 @@ PROPERTIES = (
     backend(OWNER),
     *virtio_pci.PROPERTIES,
 )
+
+
+def check(machine: Machine, option: DeviceOption) -> None:
+    """``virtio_scsi_common_realize``: not too many queues, and not too small ones."""
+    number = count(NUM_QUEUES, machine, option, NAME, 1)
+    if not 0 < number <= MOST_QUEUES:
+        line = f"Invalid number of queues (= {number}), must be a positive integer less than"
+        raise Refused(f"{option.text}: {line} {MOST_QUEUES}.")
+    size = QUEUE_SIZE.number(machine, option, driver=NAME)
+    if size <= FEWEST_ENTRIES:
+        raise Refused(
+            f"{option.text}: invalid virtqueue_size property (= {size}), must be > {FEWEST_ENTRIES}"
+        )
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
@@ -75,7 +85,7 @@ DRIVERS = (
     Driver(
         NAME,
         plug,
-        check=checking(),
+        check=checking(check),
         properties=PROPERTIES,
         examples=("-device virtio-scsi-pci", "-device virtio-scsi-pci,addr=7"),
     ),

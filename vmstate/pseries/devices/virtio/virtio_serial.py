@@ -27,7 +27,7 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     vectors,
     with_class,
 )
-from vmstate.pseries.machine import Machine
+from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
 
@@ -92,8 +92,8 @@ F_MULTIPORT = 0x2
 
 
 def _word(value: str) -> bool:
-    """Return True for ports that fit the one word of the map that we model."""
-    return 1 <= int(value, 0) <= PORTS_IN_A_WORD
+    """Return True for ports that fit the one word of the map that we model, or that QEMU refuses."""
+    return not PORTS_IN_A_WORD < int(value, 0) <= MOST_PORTS
 
 
 MAX_PORTS = Property(OWNER, "max_ports", "31", "uint32", values=_word)
@@ -106,6 +106,15 @@ PROPERTIES = (
     backend(OWNER),
     *virtio_pci.PROPERTIES,
 )
+
+
+def check(machine: Machine, option: DeviceOption) -> None:
+    """``virtio_serial_device_realize``: some ports, and queues for all."""
+    ports = MAX_PORTS.number(machine, option, driver=NAME)
+    if not ports:
+        raise Refused(f"{option.text}: Maximum number of serial ports not specified")
+    if ports > MOST_PORTS:
+        raise Refused(f"{option.text}: maximum ports supported: {MOST_PORTS}")
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
@@ -127,7 +136,7 @@ DRIVERS = (
     Driver(
         NAME,
         plug,
-        check=checking(),
+        check=checking(check),
         properties=PROPERTIES,
         examples=("-device virtio-serial-pci",),
     ),

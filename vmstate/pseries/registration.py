@@ -236,20 +236,23 @@ def _bridge(board: Board) -> None:
     drivers()["spapr-pci-host-bridge"].plug(board, None)
 
 
-def _default_devices(board: Board) -> None:
-    """Unless -nodefaults is given, plug a network card, SCSI with a CD drive, a graphics card, and USB.
+def default_devices(machine: Machine) -> list[str]:
+    """Return the devices made without -nodefaults: network card, SCSI with a CD drive, graphics card, USB.
 
     A graphics card of ``-device`` replaces the default one, but is plugged later.
     """
-    machine = board.machine
     if not machine.default_devices:
-        return
+        return []
     names = [] if machine.netdevs else ["spapr-vlan"]
     names.append("spapr-vscsi")
     if not any(drivers()[option.driver].graphics for option in machine.devices if option.driver in drivers()):
         names.append("VGA")
     names.append("pci-ohci" if machine.flags.use_ohci_by_default else "nec-usb-xhci")
-    for name in (*names, "usb-kbd", "usb-mouse"):
+    return [*names, "usb-kbd", "usb-mouse"]
+
+
+def _default_devices(board: Board) -> None:
+    for name in default_devices(board.machine):
         drivers()[name].plug(board, None)
 
 

@@ -154,3 +154,53 @@ def test_a_global_of_a_driver_is_the_same_as_its_property():
 def test_a_global_that_is_not_modelled_is_an_error(default):
     with pytest.raises(ConfigurationError, match="not modelled"):
         outcome(f"-global {default} -device VGA")
+
+
+def test_a_global_for_which_there_is_no_device_is_a_warning_where_none_can_come_later():
+    verdict = outcome("-global VGA.mmio=off -global virtio-rng-pci.packed=on -global pci-ohci.num-ports=2")
+    assert tuple(verdict.source_messages) == (
+        "warning: global VGA.mmio=off not used",
+        "warning: global pci-ohci.num-ports=2 not used",
+    )
+
+
+def test_a_flag_without_a_value_is_a_warning():
+    verdict = outcome("-device VGA,nommio", "-device VGA,mmio=off")
+    assert verdict.outcome == "accept"
+    assert tuple(verdict.source_messages) == (
+        "-device VGA,nommio: warning: short-form boolean option 'nommio' deprecated",
+        "Please use mmio=off instead",
+    )
+
+
+@pytest.mark.parametrize(
+    ("release", "option", "line"),
+    [
+        (
+            "10.0",
+            "virtio-net-pci,tx_queue_size=512",
+            "Invalid tx_queue_size (= 512), must be a power of 2 between 256 and 256",
+        ),
+        (
+            "7.2",
+            "virtio-net-pci,rx_queue_size=300",
+            "Invalid rx_queue_size (= 300), must be a power of 2 between 256 and 1024.",
+        ),
+        ("7.2", "virtio-serial-pci,max_ports=512", "maximum ports supported: 511"),
+        ("7.2", "virtio-scsi-pci,virtqueue_size=2", "invalid virtqueue_size property (= 2), must be > 2"),
+        ("10.0", "virtio-rng-pci,max-bytes=0", "'max-bytes' parameter must be positive, and less than 2^63"),
+        (
+            "7.2",
+            "virtio-rng-pci,max-bytes=-1",
+            "'max-bytes' parameter must be non-negative, and less than 2^63",
+        ),
+    ],
+)
+def test_a_device_refuses_numbers_out_of_its_range(release, option, line):
+    assert outcome(f"-device {option}", release=release).source_messages[-1] == f"-device {option}: {line}"
+
+
+def test_two_devices_cannot_have_one_place_in_the_boot_order():
+    card = "-device virtio-net-pci,romfile=,bootindex"
+    verdict = outcome(f"{card}=1 {card}=0x1")
+    assert verdict.source_messages[-1].endswith("bootindex=0x1: The bootindex 1 has already been used")

@@ -28,7 +28,8 @@ class Driver:
     ``spapr-vio-bus``), empty for none.  ``properties``: all of its own, without those of every device on its
     bus.  ``netdev_owner``: the class that a network card's property ``netdev`` belongs to.
     ``usb_controller``: it has a USB bus.  ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it
-    replaces the default graphics card.  ``user_creatable``: ``-device`` can name it.
+    replaces the default graphics card.  ``user_creatable``: ``-device`` can name it.  ``hotpluggable``:
+    it can be plugged into a running machine, so QEMU does not warn of a ``-global`` without such a device.
     ``followed_globals``: more properties whose ``-global`` is modelled.  ``examples``: options to plug one,
     for random command lines; ``{0}`` makes names unique.
     """
@@ -44,6 +45,7 @@ class Driver:
     vio_name: str = ""
     graphics: bool = False
     user_creatable: bool = True
+    hotpluggable: bool = True
     followed_globals: frozenset[str] = frozenset()
     examples: tuple[str, ...] = ()
 

@@ -12,6 +12,7 @@ from vmstate.errors import ConfigurationError
 from vmstate.pseries.devices import drivers
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption, Global
+from vmstate.pseries.registration import default_devices
 from vmstate.pseries.startup.cpu_cores import is_core, plug_core
 from vmstate.pseries.startup.device_properties import check_properties, follows, is_class
 from vmstate.pseries.startup.startup import Startup
@@ -133,10 +134,17 @@ def check_modelled(start: Startup) -> None:
 
 
 def check_globals(start: Startup) -> None:
-    """Warn of a -global whose class does not exist (``qdev_prop_check_globals``)."""
+    """Warn of a -global whose class does not exist or has no device (``qdev_prop_check_globals``)."""
     for default in start.machine.globals:
         if not default.own and _followed(default.driver) is None and not _is_class(start, default):
             start.warn(f"global {default.driver}.{default.prop} has invalid class name")
+        driver = drivers().get(default.driver)
+        if driver is not None and not driver.hotpluggable and not _is_made(start.machine, driver.name):
+            start.warn(f"global {default.driver}.{default.prop}={default.value} not used")
+
+
+def _is_made(machine: Machine, driver: str) -> bool:
+    return driver in default_devices(machine) or any(one.driver == driver for one in machine.devices)
 
 
 def _followed(name: str) -> frozenset[str] | None:

@@ -65,15 +65,19 @@ def _opts(start: Startup, option: Option, implied: str | None, known: tuple[str,
     """Return a QemuOpts option's parts; ``known`` are the allowed names (empty: any)."""
     opts = parse_opts(option.value, implied)
     for opt in opts:
-        if opt.short and _WARN_ON_FLAG.at(start.release):
-            start.say(
-                f"{option.text}: warning: short-form boolean option "
-                f"'{'no' if opt.value == 'off' else ''}{opt.name}' deprecated",
-                f"Please use {opt.name}={opt.value} instead",
-            )
+        _warn_of_flag(start, option, opt)
         if known and opt.name not in known:
             raise BadOption(f"Invalid parameter '{opt.name}'")
     return opts
+
+
+def _warn_of_flag(start: Startup, option: Option, opt: Opt) -> None:
+    if opt.short and _WARN_ON_FLAG.at(start.release):
+        start.say(
+            f"{option.text}: warning: short-form boolean option "
+            f"'{'no' if opt.value == 'off' else ''}{opt.name}' deprecated",
+            f"Please use {opt.name}={opt.value} instead",
+        )
 
 
 def _machine(start: Startup, option: Option) -> None:
@@ -155,6 +159,8 @@ def _device(start: Startup, option: Option) -> None:
     driver = next((opt.value for opt in properties if opt.name == "driver"), None)
     if driver is None:
         raise ConfigurationError(f"-device without a driver is not modelled: {option.text}")
+    for opt in properties:
+        _warn_of_flag(start, option, opt)
     rest = tuple(opt for opt in properties if opt.name != "driver")
     device = DeviceOption(driver, rest, option.text)
     if device.id is not None and any(other.id == device.id for other in start.machine.devices):

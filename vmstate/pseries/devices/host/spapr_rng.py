@@ -27,4 +27,4 @@ def check(machine: Machine, option: DeviceOption) -> None:
         raise Refused(f"{option.text}: spapr-rng needs an RNG backend!")
 
 
-DRIVERS = (Driver(NAME, plug_nothing, bus="", check=check, properties=PROPERTIES),)
+DRIVERS = (Driver(NAME, plug_nothing, bus="", check=check, properties=PROPERTIES, hotpluggable=False),)

@@ -172,6 +172,7 @@ DRIVERS = (
         plug,
         properties=PROPERTIES,
         graphics=True,
+        hotpluggable=False,
         examples=("-device VGA",),
     ),
 )

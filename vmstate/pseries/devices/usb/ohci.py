@@ -154,6 +154,12 @@ def plug(board: Board, option: DeviceOption | None) -> None:
 
 DRIVERS = (
     Driver(
-        NAME, plug, check=check, properties=PROPERTIES, usb_controller=True, examples=("-device pci-ohci",)
+        NAME,
+        plug,
+        check=check,
+        properties=PROPERTIES,
+        usb_controller=True,
+        hotpluggable=False,
+        examples=("-device pci-ohci",),
     ),
 )

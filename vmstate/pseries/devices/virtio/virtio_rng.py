@@ -36,7 +36,7 @@ _LIMIT = "a limit of the running device"
 
 
 #: The lowest limit on bytes, and how a lower one is refused.
-_LEAST = History((0, "non-negative"), ("10.0", (1, "positive")))
+_LEAST = History((0, "non-negative"), ("9.1", (1, "positive")))
 VECTORS = vectors(NAME, History("0", ("7.2", "4294967295")), Span("7.2"))
 PERIOD = Property(OWNER, "period", "65536", "uint32", Effect.HARMLESS, _LIMIT)
 MAX_BYTES = Property(OWNER, "max-bytes", str((1 << 63) - 1), "uint64", Effect.HARMLESS, _LIMIT)

@@ -114,7 +114,7 @@ def test_a_device_refuses_what_its_release_refuses(release, option, line):
     assert verdict.source_messages[-1] == f"-device {option}: {line}"
 
 
-@pytest.mark.parametrize("option", ["VGA,romsize=1048576", "virtio-net-pci,romfile=x.rom", "usb-kbd,port=2"])
+@pytest.mark.parametrize("option", ["VGA,romsize=1048576", "virtio-net-pci,romfile=x.rom", "usb-kbd,port=5"])
 def test_a_property_that_is_not_modelled_is_an_error_that_names_it(option):
     with pytest.raises(ConfigurationError, match=option.split(",")[1].split("=")[0]):
         outcome(f"-device nec-usb-xhci -device {option}")
@@ -204,3 +204,15 @@ def test_two_devices_cannot_have_one_place_in_the_boot_order():
     card = "-device virtio-net-pci,romfile=,bootindex"
     verdict = outcome(f"{card}=1 {card}=0x1")
     assert verdict.source_messages[-1].endswith("bootindex=0x1: The bootindex 1 has already been used")
+
+
+def test_a_usb_device_takes_the_port_that_it_asks_for_and_is_named_by_it():
+    controller = "-device nec-usb-xhci -device usb-kbd,port"
+    assert outcome(f"{controller}=2").outcome == "accept"
+    verdict = outcome(f"{controller}=2", f"{controller}=1")
+    assert any("'pci@800000020000000:00.0/2/usb-kbd'" in line for line in verdict.messages)
+
+
+def test_the_last_free_port_gets_a_hub_which_is_not_modelled():
+    with pytest.raises(ConfigurationError, match="USB port"):
+        outcome(f"-device nec-usb-xhci {'-device usb-kbd ' * 4}")

@@ -133,17 +133,17 @@ class Board:
         raise ConfigurationError(f"bus={name}: no PCI bus that is modelled has this name")
 
     def plug_usb(self, device: UsbDevice, driver: str, option: DeviceOption | None = None) -> None:
-        """Put a USB device in the next port of the named controller, or of the newest.
+        """Put a USB device in a port of the named controller, or of the newest.
 
         Raises ConfigurationError if there is no such bus or no free port.
         """
-        name = None if option is None else option.get("bus")
-        bus = next((usb for usb in reversed(self.usb) if name is None or name in usb.names), None)
-        if bus is None or not bus.controller.room:
-            raise ConfigurationError(f"-device {driver}: no USB bus that is modelled has a free port")
-        if bus.controller.resets_devices:
+        name, port = (None, None) if option is None else (option.get("bus"), option.get("port"))
+        where = next((usb for usb in reversed(self.usb) if name is None or name in usb.names), None)
+        if where is None:
+            raise ConfigurationError(f"-device {driver}: no USB bus that is modelled")
+        if where.controller.resets_devices:
             device.reset()
-        self.add_at(f"{bus.path}/{bus.controller.plug()}", device)
+        self.add_at(f"{where.path}/{where.controller.plug(port)}", device)
 
     def plug_usb_controller(
         self, device: UsbController, driver: str, option: DeviceOption | None = None

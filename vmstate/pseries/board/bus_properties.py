@@ -78,7 +78,7 @@ PCI: tuple[Property, ...] = (
 )
 
 USB: tuple[Property, ...] = (
-    not_modelled("usb-device", "port", "str"),
+    Property("usb-device", "port", by_global=False),
     *harmless("usb-device", "str", "part of a descriptor", "serial"),
     *harmless("usb-device", "bool", "part of a descriptor", "msos-desc"),
     not_modelled("usb-device", "full-path", "bool", "on", Span(until="6.0")),

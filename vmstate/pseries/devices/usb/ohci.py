@@ -110,23 +110,16 @@ class Ohci(UsbController):
 
     def __init__(self, machine: Machine, ports: int = POWERED_PORTS, identity: PciId = IDENTITY) -> None:
         super().__init__(machine)
-        self.used = 0
-        self.powered = ports
+        self.count = self.usable = ports
+        self.taken = set()
         self.pci = PciState(self, identity)
         self.state = Record(**_reset_registers() | {"rhport": [Record(ctrl=0) for _ in range(MAX_PORTS)]})
         self.state.rhdesc_a = NO_POWER_SWITCHING | ports
 
-    @property
-    def room(self) -> int:
-        """The number of free ports before QEMU adds its own hub."""
-        return self.powered - 1 - self.used
-
-    def plug(self) -> int:
-        """Put a device into the next port; return the port's number, counted from 1."""
-        self.state.rhport[self.used].ctrl = PORT_TAKEN
+    def occupy(self, number: int) -> None:
+        """Record that a device is in a port."""
+        self.state.rhport[number - 1].ctrl = PORT_TAKEN
         self.state.intr_status |= ROOT_HUB_CHANGED
-        self.used += 1
-        return self.used
 
 
 NUM_PORTS = Property(NAME, "num-ports", "3", "uint32")

@@ -202,8 +202,9 @@ class Xhci(UsbController):
 
     def __init__(self, machine: Machine, shape: XhciShape, identity: PciId) -> None:
         super().__init__(machine)
-        self.used = 0
-        self.slow_ports, self.first = shape.slow_ports, shape.fast_ports if shape.fast_first else 0
+        self.count, self.usable = max(shape.slow_ports, shape.fast_ports), shape.slow_ports
+        self.taken = set()
+        self.first = shape.fast_ports if shape.fast_first else 0
         self.pci = PciState(self, identity)
         self.msix = MsixTable(shape.interrupters if shape.msix else 0)
         self.numports = shape.slow_ports + shape.fast_ports
@@ -218,16 +219,9 @@ class Xhci(UsbController):
         self.mfwrap_timer = NEVER
         self.cmd_ring = Record(dequeue=0, ccs=False)
 
-    @property
-    def room(self) -> int:
-        """The number of free ports."""
-        return self.slow_ports - self.used
-
-    def plug(self) -> int:
-        """Put a device into the next port; return the port's number, counted from 1."""
-        self.ports[self.first + self.used].portsc = PORT_TAKEN
-        self.used += 1
-        return self.used
+    def occupy(self, number: int) -> None:
+        """Record that a slow device is in a port of the bus, which is one USB 2 port and one USB 3 port."""
+        self.ports[self.first + number - 1].portsc = PORT_TAKEN
 
 
 def _layout(vmsd: VMStateDescription) -> tuple[tuple[str, ...], struct.Struct]:

@@ -216,3 +216,36 @@ def test_a_usb_device_takes_the_port_that_it_asks_for_and_is_named_by_it():
 def test_the_last_free_port_gets_a_hub_which_is_not_modelled():
     with pytest.raises(ConfigurationError, match="USB port"):
         outcome(f"-device nec-usb-xhci {'-device usb-kbd ' * 4}")
+
+
+RNG = "virtio-rng-pci,addr"
+
+
+@pytest.mark.parametrize(
+    ("release", "first", "second", "line"),
+    [
+        ("7.2", f"{RNG}=5", f"{RNG}=5", "PCI: slot 5 already occupied by virtio-rng-pci"),
+        (
+            "5.2",
+            f"{RNG}=5",
+            f"{RNG}=5",
+            "PCI: slot 5 function 0 not available for virtio-rng-pci, in use by virtio-rng-pci",
+        ),
+        (
+            "7.2",
+            f"{RNG}=5",
+            f"{RNG}=5.1",
+            "PCI: single function device can't be populated in function 5.1",
+        ),
+        (
+            "7.2",
+            f"{RNG}=5.1",
+            f"{RNG}=5",
+            "PCI: 5.0 indicates single function, but 5.1 is already populated.",
+        ),
+    ],
+)
+def test_a_function_that_is_taken_or_not_announced_is_refused(release, first, second, line):
+    machine = QUIET.replace("pseries-7.2", "pseries")
+    command = f"qemu-{release} -nodefaults {machine} -device {first} -device {second}"
+    assert migrate(command, command).source_messages[-1] == f"-device {second}: {line}"

@@ -56,7 +56,7 @@ class PciSlots:
 
         Raises ConfigurationError if it is not free: QEMU's message is not modelled.
         """
-        number = self._asked(address) if address is not None else self._free()
+        number = slot_number(address) if address is not None else self._free()
         if number is None or number in self.taken:
             raise ConfigurationError(f"no PCI slot {address or 'free'} on {self.path}: not modelled")
         self.taken.add(number)
@@ -65,13 +65,15 @@ class PciSlots:
     def _free(self) -> int | None:
         return next((number for number in range(0, 256, 8) if number not in self.taken), None)
 
-    def _asked(self, address: str) -> int | None:
-        slot, _, function = address.partition(".")
-        try:
-            number = int(slot, 16) << 3 | int(function or "0", 16)
-        except ValueError:
-            return None
-        return number if 0 <= number < 256 else None
+
+def slot_number(address: str) -> int | None:
+    """Return the device and function number of an address such as 5 or 5.1; None if it is not one."""
+    slot, _, function = address.partition(".")
+    try:
+        number = int(slot, 16) << 3 | int(function or "0", 16)
+    except ValueError:
+        return None
+    return number if 0 <= number < 256 else None
 
 
 class Board:

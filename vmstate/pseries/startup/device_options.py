@@ -10,11 +10,13 @@ from collections.abc import Container, Iterable, Mapping
 from vmstate.describe.history import History, Release, Span
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.devices import drivers
+from vmstate.pseries.devices.pci.spapr_pci import DRIVER as PHB
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption, Global
 from vmstate.pseries.registration import default_devices
 from vmstate.pseries.startup.cpu_cores import is_core, plug_core
 from vmstate.pseries.startup.device_properties import check_properties, follows, is_class
+from vmstate.pseries.startup.pci_slots import PciSlotsInUse
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.vio import plug_vio
 
@@ -33,6 +35,7 @@ def create_devices(start: Startup) -> None:
     Raises ConfigurationError for one that is not modelled.
     """
     machine = start.machine
+    slots = PciSlotsInUse(machine) if machine.devices else None
     for place, option in enumerate(machine.devices):
         if is_core(option.driver):
             plug_core(start, place, option)
@@ -47,8 +50,12 @@ def create_devices(start: Startup) -> None:
         check_properties(machine, driver, option)
         if driver.netdev_owner:
             _connect(machine, place, option, driver.netdev_owner)
+        if driver.bus == "PCI" and slots is not None:
+            slots.plug(option, driver)
         if driver.check is not None:
             driver.check(machine, option)
+        if driver.name == PHB and slots is not None:
+            slots.add_bus(option)
         if driver.vio_name:
             plug_vio(start, place, option, driver)
 

@@ -249,3 +249,33 @@ def test_a_function_that_is_taken_or_not_announced_is_refused(release, first, se
     machine = QUIET.replace("pseries-7.2", "pseries")
     command = f"qemu-{release} -nodefaults {machine} -device {first} -device {second}"
     assert migrate(command, command).source_messages[-1] == f"-device {second}: {line}"
+
+
+DISK = "-drive if=none,id=d0,driver=null-co,size=1M -device virtio-blk-pci,drive=d0"
+MODULES = "-object memory-backend-ram,id=a,size=256M -object memory-backend-ram,id=b,size=256M"
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (f"{DISK},werror=foo", "Parameter 'werror' does not accept value 'foo'"),
+        (f"{DISK},logical_block_size=4096", "logical_block_size > physical_block_size not supported"),
+        (f"{MODULES} -device pc-dimm,memdev=a -device pc-dimm,memdev=b,slot=0", "slot 0 is busy"),
+        (f"{MODULES} -device pc-dimm,memdev=a,slot=2", "invalid slot number 2, valid range is [0-1]"),
+    ],
+)
+def test_disks_and_memory_modules_refuse_what_does_not_go_together(options, line):
+    command = f"qemu-7.2 -nodefaults {QUIET},slots=2,maxmem=2G {options}"
+    assert migrate(command, command).source_messages[-1].endswith(f": {line}")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        f"{DISK},werror=stop,rerror=ignore,logical_block_size=4096,physical_block_size=4096",
+        f"{MODULES} -device pc-dimm,memdev=a,slot=1 -device pc-dimm,memdev=b",
+    ],
+)
+def test_disks_and_memory_modules_start_with_what_does(options):
+    command = f"qemu-7.2 -nodefaults {QUIET},slots=2,maxmem=2G {options}"
+    assert migrate(command, command).outcome == "accept"

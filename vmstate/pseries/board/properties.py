@@ -13,7 +13,11 @@ from vmstate.pseries.options import DeviceOption, parse_number
 
 TRUE = frozenset({"on", "yes", "true", "y"})
 FALSE = frozenset({"off", "no", "false", "n"})
-ON_OFF_AUTO = frozenset({"on", "off", "auto"})
+#: The values of each type that is a choice.
+CHOICES = {
+    "OnOffAuto": frozenset({"on", "off", "auto"}),
+    "BlockdevOnError": frozenset({"auto", "report", "ignore", "enospc", "stop"}),
+}
 
 #: The lowest and the highest number of each type.
 RANGES = {
@@ -147,7 +151,7 @@ class Property:
         kind = "" if self.own_syntax else at(self.kind, release)
         if kind == "bool" and value not in TRUE | FALSE:
             line = _NOT_A_BOOL.at(release)
-        elif kind == "OnOffAuto" and value not in ON_OFF_AUTO:
+        elif value not in CHOICES.get(kind, (value,)):
             line = _NOT_A_CHOICE.at(release)
         elif kind in RANGES:
             return self._range_complaint(kind, value, release)

@@ -6,11 +6,12 @@ from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.driver import Driver
-from vmstate.pseries.board.properties import Property, not_modelled
+from vmstate.pseries.board.properties import Property, not_modelled, number_of
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
 UNITS = "BKMGTPE"
+ANY_SLOT = -1
 
 _NO_SLOTS = History(
     "memory hotplug is not enabled, please add maxmem option",
@@ -26,6 +27,33 @@ def check(machine: Machine, option: DeviceOption) -> None:
         raise Refused(f"{option.text}: Memory hotplug not supported for this machine")
     if machine.ram_slots == 0:
         raise Refused(f"{option.text}: {_NO_SLOTS.at(machine.release)}")
+    _check_slot(machine, option)
+
+
+def _check_slot(machine: Machine, option: DeviceOption) -> None:
+    """``pc_dimm_get_free_slot``: a slot that is asked for must be there and free; else the first free one.
+
+    Without one what QEMU says is not modelled.
+    """
+    taken: set[int] = set()
+    for other in machine.devices:
+        if other.driver != option.driver:
+            continue
+        wanted = number_of(other, "slot", ANY_SLOT)
+        slot = wanted
+        if wanted == ANY_SLOT:
+            slot = next((n for n in range(machine.ram_slots) if n not in taken), machine.ram_slots)
+        if other is option:
+            break
+        taken.add(slot)
+    if wanted == ANY_SLOT:
+        if slot == machine.ram_slots:
+            raise ConfigurationError(f"{option.text}: no slot is free: not modelled")
+    elif not 0 <= slot < machine.ram_slots:
+        most = machine.ram_slots - 1
+        raise Refused(f"{option.text}: invalid slot number {slot}, valid range is [0-{most}]")
+    elif slot in taken:
+        raise Refused(f"{option.text}: slot {slot} is busy")
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
@@ -50,11 +78,12 @@ def size_in_bytes(text: str) -> int:
         raise ConfigurationError(f"size={text}: not a size that is modelled") from None
 
 
+SLOT = Property("pc-dimm", "slot", "-1", "int32", by_global=False)
 PROPERTIES = (
     Property("pc-dimm", "memdev", "", "link<memory-backend>", by_global=False),
     not_modelled("pc-dimm", "addr", "uint64", "0"),
     not_modelled("pc-dimm", "node", "uint32", "0"),
-    not_modelled("pc-dimm", "slot", "int32", "-1"),
+    SLOT,
     not_modelled("pc-dimm", "size", "uint64"),
 )
 DRIVERS = (

@@ -7,7 +7,7 @@ from typing import Any
 from vmstate.describe import Cursor, Field, History, VMStateDescription, Writer
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
-from vmstate.errors import Unsupported
+from vmstate.errors import ConfigurationError, Unsupported
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
@@ -77,20 +77,24 @@ SCSI = feature(OWNER, "scsi", 7, "off", Span(until="9.1"))
 DISCARD = feature(OWNER, "discard", 13, History("off", ("4.0", "on")), Span("4.0"))
 WRITE_ZEROES = feature(OWNER, "write-zeroes", 14, History("off", ("4.0", "on")), Span("4.0"))
 
+BLOCK_SIZES = {"0": 512, "512": 512, "4096": 4096}
+LOGICAL_BLOCK_SIZE, PHYSICAL_BLOCK_SIZE = (
+    Property(OWNER, name, "0", "size", Effect.HARMLESS, _ANSWERS, values=lambda value: value in BLOCK_SIZES)
+    for name in ("logical_block_size", "physical_block_size")
+)
+_SIZES_CHECKED = Span("5.2")
 BLOCK = (
     Property(OWNER, "drive", "", by_global=False),
     *harmless(OWNER, "bool", _HOST, "share-rw"),
     *harmless(OWNER, "OnOffAuto", _HOST, "write-cache"),
     *harmless(OWNER, "OnOffAuto", _HOST, "backend_defaults", span=Span("6.1")),
     *harmless(OWNER, "OnOffAuto", _HOST, "account-invalid", "account-failed", span=Span("7.2")),
-    *(not_modelled(OWNER, name, "BlockdevOnError", "auto") for name in ("rerror", "werror")),
-    *(
-        not_modelled(OWNER, name, "size", "0")
-        for name in ("logical_block_size", "physical_block_size", "min_io_size", "opt_io_size")
-    ),
+    *harmless(OWNER, "BlockdevOnError", "what the host does when it fails", "rerror", "werror"),
+    *(LOGICAL_BLOCK_SIZE, PHYSICAL_BLOCK_SIZE),
+    *(not_modelled(OWNER, name, "size", "0") for name in ("min_io_size", "opt_io_size")),
     not_modelled(OWNER, "discard_granularity", "size", "4294967295"),
     *(not_modelled(OWNER, name, "uint32", "0") for name in ("cyls", "heads", "secs")),
-    *(not_modelled(OWNER, name, "uint32", "0", Span("4.2")) for name in ("lcyls", "lheads", "lsecs")),
+    *harmless(OWNER, "uint32", "only firmware of PCs", "lcyls", "lheads", "lsecs", span=Span("4.2")),
     not_modelled(OWNER, "stats-intervals", "list", "[]", span=Span("10.2")),
 )
 PROPERTIES = (
@@ -127,6 +131,7 @@ def check(machine: Machine, option: DeviceOption) -> None:
         raise Refused(f"{option.text}: drive property not set")
     if drive not in machine.drives:
         raise Refused(f"{option.text}: Property 'virtio-blk-device.drive' can't find value '{drive}'")
+    _check_block_sizes(machine, option)
     if NUM_QUEUES.number(machine, option, driver=NAME) == 0:
         raise Refused(f"{option.text}: num-queues property must be larger than 0")
     size = QUEUE_SIZE.number(machine, option, driver=NAME)
@@ -137,6 +142,17 @@ def check(machine: Machine, option: DeviceOption) -> None:
         raise Refused(f"{option.text}: {line} a power of 2 (max {virtio_pci.MAX_QUEUE_SIZE})")
     if SCSI.flag(machine, option, NAME) and not virtio_pci.DISABLE_MODERN.flag(machine, option, NAME):
         line = "Please set scsi=off for virtio-blk devices in order to use virtio 1.0"
+        raise Refused(f"{option.text}: {line}")
+
+
+def _check_block_sizes(machine: Machine, option: DeviceOption) -> None:
+    """``blkconf_blocksizes``: a block that the disk has holds those that it shows."""
+    both = (LOGICAL_BLOCK_SIZE, PHYSICAL_BLOCK_SIZE)
+    logical, physical = (BLOCK_SIZES[one.text(machine, option, NAME)] for one in both)
+    if logical > physical:
+        line = "logical_block_size > physical_block_size not supported"
+        if not _SIZES_CHECKED.covers(machine.release):
+            raise ConfigurationError(f"{option.text}: {line}; not modelled in {machine.release}")
         raise Refused(f"{option.text}: {line}")
 
 

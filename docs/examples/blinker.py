@@ -16,7 +16,7 @@ from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
 IDENTITY = PciId(0x1234, 0xB11F, 0xFF0000, bars=(Bar(0, 4096),))
-LAMPS = Property("blinker", "lamps", "8")
+LAMPS = Property("blinker", "lamps", "8", "uint32")
 
 
 def blinking(card: Blinker) -> bool:

@@ -19,7 +19,7 @@ from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.bus_properties import NIC
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property
-from vmstate.pseries.devices.vio.spapr_vio import VIO_BUS, SpaprVio, VioDevice, plug_vio
+from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, VIO_BUS, SpaprVio, VioDevice, plug_vio
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 
@@ -114,6 +114,7 @@ DRIVERS = (
         properties=(USE_RX_BUFFER_POOLS, *NIC),
         netdev_owner="spapr-vlan",
         vio_name="l-lan",
+        followed_globals=GLOBALS,
         examples=(
             "-device spapr-vlan",
             "-netdev hubport,hubid={0},id=n{0} -device spapr-vlan,netdev=n{0}",

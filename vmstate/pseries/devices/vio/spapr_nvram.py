@@ -7,7 +7,7 @@ from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import not_modelled
-from vmstate.pseries.devices.vio.spapr_vio import VIO_BUS, SpaprVio, plug_vio
+from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, VIO_BUS, SpaprVio, plug_vio
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 
@@ -54,6 +54,6 @@ DRIVERS = (
         properties=(not_modelled("spapr-nvram", "drive", "str"),),
         vio_name="nvram",
         user_creatable=False,
-        followed_globals=frozenset({"reg"}),
+        followed_globals=GLOBALS,
     ),
 )

@@ -12,6 +12,8 @@ from vmstate.pseries.devices.pci.spapr_iommu import SpaprIommu, add_window
 from vmstate.pseries.machine import Machine
 
 VIO_BUS = "spapr-vio-bus"
+#: Properties of each device on the bus whose -global counts where the bus is laid out.
+GLOBALS = frozenset({"reg"})
 
 SPAPR_VIO = VMStateDescription(
     "spapr_vio",

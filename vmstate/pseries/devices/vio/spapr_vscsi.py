@@ -9,7 +9,7 @@ from vmstate.describe import VMStateDescription
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.devices.vio.scsi_disk import ScsiDisk
-from vmstate.pseries.devices.vio.spapr_vio import VIO_BUS, SpaprVio, VioDevice, plug_vio
+from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, VIO_BUS, SpaprVio, VioDevice, plug_vio
 from vmstate.pseries.options import DeviceOption
 
 CD_ADDRESS = "0:2:0"  # channel, target, unit
@@ -34,4 +34,13 @@ def plug(board: Board, option: DeviceOption | None) -> None:
         board.add_at(f"{path}/{CD_ADDRESS}", ScsiDisk(board.machine))
 
 
-DRIVERS = (Driver("spapr-vscsi", plug, bus=VIO_BUS, vio_name="v-scsi", examples=("-device spapr-vscsi",)),)
+DRIVERS = (
+    Driver(
+        "spapr-vscsi",
+        plug,
+        bus=VIO_BUS,
+        vio_name="v-scsi",
+        followed_globals=GLOBALS,
+        examples=("-device spapr-vscsi",),
+    ),
+)

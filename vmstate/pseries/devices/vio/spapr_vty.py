@@ -7,7 +7,7 @@ from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property
-from vmstate.pseries.devices.vio.spapr_vio import VIO_BUS, SpaprVio, VioDevice, plug_vio
+from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, VIO_BUS, SpaprVio, VioDevice, plug_vio
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
@@ -49,4 +49,14 @@ def plug(board: Board, option: DeviceOption | None) -> None:
 
 
 CHARDEV = Property("spapr-vty", "chardev", by_global=False)
-DRIVERS = (Driver("spapr-vty", plug, bus=VIO_BUS, check=check, properties=(CHARDEV,), vio_name="vty"),)
+DRIVERS = (
+    Driver(
+        "spapr-vty",
+        plug,
+        bus=VIO_BUS,
+        check=check,
+        properties=(CHARDEV,),
+        vio_name="vty",
+        followed_globals=GLOBALS,
+    ),
+)

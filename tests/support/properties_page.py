@@ -27,13 +27,13 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "<!-- Generated from the drivers by `python -m tests.support.properties_page`. -->"
     yield ""
-    yield "A property is *modelled* (it decides what is sent or accepted, and is followed), *harmless* (it"
+    yield "A property is *modelled* (it decides what is sent or accepted, and is simulated), *harmless* (it"
     yield "changes neither), or *not modelled*: then it is accepted only with its default, and another value"
-    yield "is an error of our own (exit status 2) that names it.  Any other name gets QEMU's own error."
+    yield "is an error of this tool (exit status 2) that names it.  Any other name gets QEMU's own error."
     counts = Counter(one.effect for driver in drivers().values() for one in _names(driver))
     yield ""
-    told = ", ".join(f"{counts[effect]} {effect.value}" for effect in Effect)
-    yield f"By driver and name, {sum(counts.values())} properties: {told}."
+    summary = ", ".join(f"{counts[effect]} {effect.value}" for effect in Effect)
+    yield f"By driver and name, {sum(counts.values())} properties: {summary}."
     for bus, title in BUSES.items():
         yield from _table(title, OF_BUS[bus])
     yield from _table("Every virtio device on PCI", virtio_pci.PROPERTIES)

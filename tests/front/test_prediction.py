@@ -78,7 +78,7 @@ def test_a_stream_is_loaded_from_wherever_it_is(trace, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["qemu-99.0 -machine pseries", "qemu-7.2 -machine pseries -vga std", "", "nonsense"]
+    "text", ["qemu-99.0 -machine pseries", "qemu-7.2 -machine pseries -vga qxl", "", "nonsense"]
 )
 def test_a_command_line_that_is_not_modelled_is_refused(text):
     with pytest.raises(vmstate.ConfigurationError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
 from hypothesis import given
@@ -49,8 +50,28 @@ def test_a_qdict_gives_back_every_key_once(keys):
     assert sorted(qdict_order(keys)) == sorted(keys)
 
 
-NAMES = ("-machine", "-M", "-m", "-smp", "-cpu", "-global", "-accel", "-netdev", "-device", "-object")
-ARGUMENTS = st.lists(st.tuples(st.sampled_from(NAMES), st.one_of(PLAIN, TEXT)), max_size=5)
+NAMES = (
+    *("-machine", "-M", "-m", "-smp", "-cpu", "-global", "-accel", "-netdev", "-device", "-object", "-numa"),
+    *(
+        "-boot",
+        "-icount",
+        "-blockdev",
+        "-drive",
+        "-chardev",
+        "-mon",
+        "-set",
+        "-uuid",
+        "-audiodev",
+        "-vga",
+        "-rtc",
+    ),
+)
+JSON = st.recursive(
+    st.one_of(st.booleans(), st.integers(), TEXT, st.none()),
+    lambda inner: st.dictionaries(st.sampled_from(["id", "driver", "type", "qom-type", "size", "x"]), inner),
+    max_leaves=4,
+).map(json.dumps)
+ARGUMENTS = st.lists(st.tuples(st.sampled_from(NAMES), st.one_of(PLAIN, TEXT, JSON)), max_size=5)
 
 
 @given(st.sampled_from([str(r) for r in CATALOGUE.newest]), ARGUMENTS)

@@ -25,6 +25,14 @@ MACHINES = {
     "old processors": ["-cpu", "power8", "-smp", "2"],
     "large pages": ["-machine", "cap-hpt-max-page-size=16M"],
     "bridges and a card": ["-device", "spapr-pci-host-bridge,index=2", "-device", "virtio-rng-pci"],
+    "a guest of libvirt": [
+        "-uuid",
+        "AAAAAAAA-2222-3333-4444-555555555555",
+        "-name",
+        "guest=g,debug-threads=on",
+    ],
+    "a node": ["-object", "memory-backend-ram,id=mm,size=256M", "-numa", "node,memdev=mm"],
+    "a screen and USB": ["-vga", "std", "-usb"],
     "virtual devices": ["-serial", "null", "-device", "spapr-vscsi", "-device", "spapr-vlan"],
 }
 

@@ -49,7 +49,7 @@ def test_a_verdict_as_json(capsys):
 def test_a_batch_answers_in_order_and_continues_after_a_bad_line(capsys, tmp_path):
     rows = [
         {"source": PLAIN, "destination": PLAIN},
-        {"source": PLAIN, "destination": "qemu-7.2 -vga std"},
+        {"source": PLAIN, "destination": "qemu-7.2 -loadvm x"},
         "this is no JSON\n",
         {"source": PLAIN},
         [1, 2],
@@ -64,7 +64,7 @@ def test_a_batch_answers_in_order_and_continues_after_a_bad_line(capsys, tmp_pat
     outcomes = ["accept", *[None] * 6, "source-refused", "destination-refused", "reject"]
     assert [answer.get("outcome") for answer in answers] == outcomes
     assert all(answer.keys() == KEYS for answer in answers if "outcome" in answer)
-    assert "option -vga is not modelled" in answers[1]["error"]
+    assert "option -loadvm is not modelled" in answers[1]["error"]
     assert [answer["line"] for answer in answers if "error" in answer] == [2, 3, 4, 5, 6, 7]
     assert answers[7]["source_messages"][0].startswith("unsupported machine type")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
@@ -15,6 +17,7 @@ from vmstate.front.verdict_text import explanation_lines, remedy_lines, verdict_
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.pseries.startup.command_line import Configuration, parse
+from vmstate.pseries.startup.libvirt_log import last_start
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate import batch
 from vmstate.simulate.guest import migrate_guest
@@ -27,6 +30,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", help="e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'")
     parser.add_argument("destination", nargs="?", help="likewise")
     add_with(parser)
+    parser.add_argument(
+        "--libvirt",
+        action="store_true",
+        help="source and destination are libvirt's logs of the guest (/var/log/libvirt/qemu/GUEST.log): take "
+        "the last command line of each, or that of one log for both; of a domain XML, "
+        "`virsh domxml-to-native qemu-argv` makes a command line",
+    )
+    parser.add_argument(
+        "--release",
+        metavar="A[,B]",
+        help="QEMU's release on the source, and on the destination, for programs without one in their name; "
+        "a libvirt log usually has it",
+    )
+    parser.add_argument(
+        "--host", metavar="A[,B]", help="with --libvirt: the KVM host of the source, and of the destination"
+    )
     parser.add_argument(
         "--guest",
         metavar="KERNEL",
@@ -50,10 +69,7 @@ def run(options: argparse.Namespace) -> Report:
     """Judge one pair, or each line of a batch file."""
     if options.batch is not None:
         return batch_report(batch.migrations(batch_lines(options.batch), catalogue_of(options, "+")))
-    catalogue = catalogue_of(options, options.source, options.destination)
-    if options.source is None or options.destination is None:
-        raise ConfigurationError("two command lines are required: source and destination (or --batch FILE)")
-    sides = [parse(text, catalogue) for text in (options.source, options.destination)]
+    sides = _logged_sides(options) if options.libvirt else _given_sides(options)
     ways = [(sides[0], sides[1]), (sides[1], sides[0])][: 2 if options.both_ways else 1]
     guest = None if options.guest is None else named_guest(options.guest)
     verdicts = [_judge(a, b, guest, trace=options.trace) for a, b in ways]
@@ -62,6 +78,56 @@ def run(options: argparse.Namespace) -> Report:
         result=lambda: _result(ways, verdicts, options),
         ok=all(v.outcome == Outcome.ACCEPT for v in verdicts),
     )
+
+
+def _given_sides(options: argparse.Namespace) -> list[Configuration]:
+    if options.source is None or options.destination is None:
+        raise ConfigurationError("two command lines are required: source and destination (or --batch FILE)")
+    if options.host is not None:
+        raise ConfigurationError(
+            "--host is for --libvirt; a command line begins with its host: 'p9-hv: qemu-7.2 …'"
+        )
+    texts = (options.source, options.destination)
+    catalogue = catalogue_of(options, *texts)
+    return [
+        parse(text, catalogue, release) for text, release in zip(texts, _pair(options.release), strict=True)
+    ]
+
+
+def _logged_sides(options: argparse.Namespace) -> list[Configuration]:
+    """Return the last starts of two libvirt logs, or that of one log on both sides."""
+    if options.source is None:
+        raise ConfigurationError("--libvirt needs a log: of the source's libvirt, then of the destination's")
+    paths = (options.source, options.destination or options.source)
+    given = zip(paths, _pair(options.release), _pair(options.host), strict=True)
+    return [_logged_side(options, *side) for side in given]
+
+
+def _logged_side(
+    options: argparse.Namespace, path: str, release: str | None, host: str | None
+) -> Configuration:
+    try:
+        start = last_start(Path(path).read_text(encoding="utf-8", errors="surrogateescape"))
+        text = start.command if host is None else f"{host}: {start.command}"
+        side = parse(text, catalogue_of(options, text), release or start.release)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    if host is None and _USES_KVM.search(side.text):
+        raise ConfigurationError(f"{path}: this QEMU uses KVM: give its host with --host")
+    return side
+
+
+_USES_KVM = re.compile(r"-enable-kvm\b|-accel kvm\b|\baccel=kvm\b")
+
+
+def _pair(text: str | None) -> list[str | None]:
+    """Split ``A[,B]``; one name is for both sides."""
+    if text is None:
+        return [None, None]
+    parts = text.split(",")
+    if len(parts) > 2 or not all(parts):
+        raise ConfigurationError(f"expected A or A,B, found {text!r}")
+    return [parts[0], parts[-1]]
 
 
 def _judge(source: Side, destination: Side, guest: Guest | None, *, trace: bool = False) -> Verdict:

@@ -145,7 +145,11 @@ class Machine:
     ``compat_table``.  From the machine type: ``type_name``, ``flags``, ``class_levels`` (default capability
     levels by name), ``compat_values``.  From the command line, in order: ``devices``, ``netdevs``,
     ``serials``, ``chardevs`` and ``drives`` (ids), ``objects``, ``globals``; ``properties_given``: machine
-    properties that were set; ``default_devices``: no ``-nodefaults``.
+    properties that were set; ``default_devices``: no ``-nodefaults``; ``default_network``: no ``-net none``;
+    ``memory_backends``: the back ends that are guest memory, empty for the default one; ``usb`` and ``vga``:
+    whether the board has a USB controller, and which graphics card, None for the default; ``uuid`` and
+    ``guest_name``: the guest's own, if given; ``icount``: a shift or auto, None if instructions are not
+    counted; ``icount_sleep``: idle time passes as real time.
 
     Decided while it starts: ``cpu``; ``max_compat``, a logical PVR, and ``compat_pvr`` and ``pcr`` after
     reset; levels and ``given`` (set on the command line) by capability index; ``irq``: xics, xive, dual or
@@ -180,6 +184,14 @@ class Machine:
     globals: list[Global] = field(default_factory=list)
     properties_given: tuple[str, ...] = ()
     default_devices: bool = True
+    default_network: bool = True
+    memory_backends: tuple[DeviceOption, ...] = ()
+    usb: bool | None = None
+    vga: str | None = None
+    uuid: str | None = None
+    guest_name: str | None = None
+    icount: str | None = None
+    icount_sleep: bool = True
     ic_mode: str | None = None
     kernel_irqchip: str | None = None
 
@@ -251,6 +263,21 @@ class Machine:
     def has_xive(self) -> bool:
         """True if there is a XIVE interrupt controller."""
         return self.irq in {"xive", "dual"}
+
+    @property
+    def has_default_network(self) -> bool:
+        """True if the board has the default network card."""
+        return self.default_devices and self.default_network and not self.netdevs
+
+    @property
+    def has_screen(self) -> bool:
+        """True if the board has a graphics card: by default, unless -nodefaults, or by ``-vga``."""
+        return self.default_devices if self.vga is None else self.vga != "none"
+
+    @property
+    def has_usb(self) -> bool:
+        """True if the board has a USB controller: as given, else with a screen that it has by default."""
+        return self.default_devices and self.has_screen if self.usb is None else self.usb
 
     def can_run(self, pvr: int) -> bool:
         """Return True if the processor can run the mode with this logical PVR, under max-cpu-compat."""

@@ -1,10 +1,12 @@
-"""QEMU's parsers of an option's text: QemuOpts, and the keyval syntax that replaced it for some options.
+"""QEMU's parsers of an option's text: QemuOpts, the keyval syntax that replaced it for some options, JSON.
 
-util/qemu-option.c and util/keyval.c, and the order of a QDict's entries (qobject/qdict.c).
+util/qemu-option.c, util/keyval.c and qobject/json-parser.c, and the order of a QDict's entries
+(qobject/qdict.c).
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,11 +31,16 @@ class BadOption(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Opt:
-    """One ``name=value``; ``short`` if it was written as a flag."""
+    """One ``name=value``; ``short`` if it was written as a flag.
+
+    ``json``: the type of a value that was written as JSON (``string``, ``integer``, ``boolean``, ``number``,
+    ``null``, ``object``, ``array``), empty for one that was written as text.
+    """
 
     name: str
     value: str
     short: bool = False
+    json: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,41 @@ def _value(text: str, place: int) -> tuple[str, int]:
         value += text[place]
         place += 1
     return value, place
+
+
+def parse_json(text: str) -> list[Opt]:
+    """Parse a JSON object; its entries come in the order of its QDict (``qobject_from_json``).
+
+    A boolean becomes ``on`` or ``off``; an object or an array keeps its JSON.  Raises ValueError for a text
+    that is not a JSON object, or has a key twice.
+    """
+    pairs = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    if type(pairs) is not dict:
+        raise ValueError("not a JSON object")
+    return [_json_opt(name, pairs[name]) for name in qdict_order(pairs)]
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate key")
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _json_opt(name: str, value: object) -> Opt:
+    match value:
+        case bool():
+            return Opt(name, "on" if value else "off", json="boolean")
+        case str():
+            return Opt(name, value, json="string")
+        case int():
+            return Opt(name, str(value), json="integer")
+    kinds = {dict: "object", list: "array", float: "number", type(None): "null"}
+    return Opt(name, json.dumps(value), json=kinds[type(value)])
 
 
 def parse_keyval(text: str, into: KeyVal, implied: str | None = None) -> None:

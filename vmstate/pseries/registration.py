@@ -34,7 +34,7 @@ from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC
 from vmstate.pseries.devices.spapr.spapr_drc import connector as connector_of
 from vmstate.pseries.devices.spapr.spapr_rtc import SpaprRtc
 from vmstate.pseries.machine import Machine
-from vmstate.pseries.rules.memory import hash_table_shift
+from vmstate.pseries.rules.memory import block_name, block_size, hash_table_shift
 
 Step = Callable[[Board], None]
 
@@ -90,7 +90,7 @@ def _network(board: Board) -> None:
     """Add the user-mode network stacks: the default one, or those of ``-netdev user``."""
     machine = board.machine
     count = sum(netdev.driver == "user" for netdev in machine.netdevs)
-    if machine.default_devices and not machine.netdevs:
+    if machine.has_default_network:
         count += 1
     for _ in range(count):
         numbered = SLIRP_NUMBERED.covers(machine.release)
@@ -237,18 +237,25 @@ def _bridge(board: Board) -> None:
 
 
 def default_devices(machine: Machine) -> list[str]:
-    """Return the devices made without -nodefaults: network card, SCSI with a CD drive, graphics card, USB.
+    """Return the devices made by default: network card, SCSI with a CD drive, graphics card, USB.
 
-    A graphics card of ``-device`` replaces the default one, but is plugged later.
+    A graphics card of ``-device`` replaces the default one, but is plugged later.  ``-vga`` and ``-usb`` ask
+    for theirs in any case; a keyboard and a mouse come with USB if there is a graphics card.
     """
-    if not machine.default_devices:
+    if not (machine.default_devices or machine.usb or machine.vga):
         return []
-    names = [] if machine.netdevs else ["spapr-vlan"]
-    names.append("spapr-vscsi")
-    if not any(drivers()[option.driver].graphics for option in machine.devices if option.driver in drivers()):
+    names = []
+    if machine.default_devices:
+        names += ["spapr-vlan"] if machine.has_default_network else []
+        names.append("spapr-vscsi")
+    vga = machine.vga
+    given = any(drivers()[one.driver].graphics for one in machine.devices if one.driver in drivers())
+    if vga == "std" or (vga is None and machine.default_devices and not given):
         names.append("VGA")
-    names.append("pci-ohci" if machine.flags.use_ohci_by_default else "nec-usb-xhci")
-    return [*names, "usb-kbd", "usb-mouse"]
+    if machine.has_usb:
+        names.append("pci-ohci" if machine.flags.use_ohci_by_default else "nec-usb-xhci")
+        names += ["usb-kbd", "usb-mouse"] if machine.has_screen or (given and vga is None) else []
+    return names
 
 
 def _default_devices(board: Board) -> None:
@@ -270,14 +277,24 @@ def _watchdogs(board: Board) -> None:
 def _finish(board: Board) -> None:
     """Fill in what depends on all devices: memory blocks and the interrupts in use."""
     machine = board.machine
-    blocks = [RamBlock("ppc_spapr.ram", machine.ram_size), *board.ram_blocks]
-    board.fill("ram", Ram(machine, blocks))
+    board.fill("ram", Ram(machine, _memory_blocks(board)))
     radix = machine.rules.starts_radix(machine)
     board.fill("spapr/htab", Htab(machine, 0 if radix else _hash_table_shift(board)))
     if machine.has_xics:
         board.fill("ics", Ics(machine, board.numbers.lsi))
     if machine.has_xive:
         board.fill("spapr-xive", SpaprXive(machine, board.numbers.lsi))
+
+
+def _memory_blocks(board: Board) -> list[RamBlock]:
+    """Return the RAM blocks in order of creation: those of back ends, the machine's own, those of devices."""
+    machine = board.machine
+    own = [RamBlock(block_name(machine, one), block_size(one)) for one in machine.memory_backends]
+    blocks = [*(own or [RamBlock("ppc_spapr.ram", machine.ram_size)]), *board.ram_blocks]
+    if not machine.objects:
+        return blocks
+    backends = [block_name(machine, one) for one in machine.objects]
+    return sorted(blocks, key=lambda one: backends.index(one.name) if one.name in backends else len(backends))
 
 
 def _hash_table_shift(board: Board) -> int:

@@ -63,7 +63,6 @@ def test_usb_devices_take_ports_in_order_of_the_newest_controller_or_the_one_nam
         ("e1000,addr=x",),
         ("e1000,bus=pci.7",),
         ("pci-ohci", "usb-kbd", "usb-kbd", "usb-kbd"),
-        ("pci-ohci,id=o", "usb-kbd,bus=p.0"),
     ],
 )
 def test_places_that_qemu_would_refuse_are_configuration_errors(devices):

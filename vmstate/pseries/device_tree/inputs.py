@@ -87,6 +87,8 @@ class TreeInputs:
     kvm_hash: bool
     tells_gtse: bool
     graphics: bool
+    uuid: str | None
+    guest_name: str | None
     random: bool
     levels: tuple[tuple[str, int], ...]
     modes: tuple[int, ...]
@@ -121,7 +123,10 @@ def tree_inputs(board: Board) -> TreeInputs:
         kvm_radix=host is not None and host.radix,
         kvm_hash=host is None or host.hash_v3 or not host.radix,
         tells_gtse=machine.rules.tells_gtse(machine),
-        graphics=machine.default_devices or any(_graphics(option.driver) for option in machine.devices),
+        graphics=machine.has_screen
+        or (machine.vga is None and any(_graphics(option.driver) for option in machine.devices)),
+        uuid=machine.uuid,
+        guest_name=machine.guest_name,
         random=any(option.driver == spapr_rng.NAME for option in machine.devices),
         levels=tuple((one.name, levels[one.index]) for one in machine.capabilities),
         modes=_modes(machine),

@@ -37,7 +37,7 @@ def build(inputs: TreeInputs, seed: bytes = bytes(SEED_SIZE)) -> memoryview:
     """Build the tree as bytes; ``seed``: the random seed in /chosen."""
     tree = Tree()
     root = tree.root
-    _identity(root)
+    _identity(root, inputs)
     write_controller(root, inputs)
     write_memory(root, inputs)
     write_vdevices(root, inputs)
@@ -60,11 +60,15 @@ def build(inputs: TreeInputs, seed: bytes = bytes(SEED_SIZE)) -> memoryview:
     return memoryview(tree.pack(_LAST_COMPATIBLE.at(inputs.release)))
 
 
-def _identity(root: Node) -> None:
+def _identity(root: Node, inputs: TreeInputs) -> None:
     root.text("device_type", "chrp")
     root.text("model", "IBM pSeries (emulated by qemu)")
     root.text("compatible", "qemu,pseries")
-    root.text("vm,uuid", NO_UUID)
+    root.text("vm,uuid", inputs.uuid or NO_UUID)
+    if inputs.uuid is not None:
+        root.text("system-id", inputs.uuid)
+    if inputs.guest_name is not None:
+        root.text("ibm,partition-name", inputs.guest_name)
     root.cells("#address-cells", 2)
     root.cells("#size-cells", 2)
 

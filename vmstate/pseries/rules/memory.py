@@ -1,8 +1,11 @@
-"""The sizes of a guest's hash page table and real mode area (hw/ppc/spapr.c)."""
+"""Guest memory: its blocks, and the sizes of the hash page table and real mode area (hw/ppc/spapr.c)."""
 
 from __future__ import annotations
 
 from vmstate.describe.history import Release, reached
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption, parse_size
 
 _SMALLEST, _LARGEST = 18, 46
 
@@ -27,3 +30,31 @@ def real_mode_size(ram_size: int, type_limit: int, release: Release) -> int:
     """
     size = 1 << ram_size.bit_length() - 1 if reached(_NODE_SINCE, release) else ram_size
     return min(size, _REAL_MODE_LIMIT, type_limit or _REAL_MODE_LIMIT)
+
+
+#: Back ends whose memory can be named on the command line.
+MEMORY_BACKENDS = frozenset({"memory-backend-ram", "memory-backend-file", "memory-backend-memfd"})
+#: Files, shared ones too, had their path in the object tree for a name in older machine types.
+_NAMED_BY_PATH_UNTIL = "4.0"
+
+
+def block_name(machine: Machine, backend: DeviceOption) -> str:
+    """Return the name of a memory back end's RAM block: its id, or its path in the object tree.
+
+    backends/hostmem.c ``host_memory_backend_get_name``.
+    """
+    given = backend.get("x-use-canonical-path-for-ramblock-id")
+    if given is None:
+        by_path = backend.driver != "memory-backend-ram" and machine.older_than(_NAMED_BY_PATH_UNTIL)
+    else:
+        by_path = given in {"on", "yes", "true", "y"}
+    return f"/objects/{backend.id}" if by_path else str(backend.id)
+
+
+def block_size(backend: DeviceOption) -> int:
+    """Return the bytes of a memory back end.  Raises ConfigurationError for a size that cannot be read."""
+    text = backend.get("size") or "0"
+    size = parse_size(text)
+    if not size:
+        raise ConfigurationError(f"{backend.text}: size={text}: not a size that is modelled")
+    return size

@@ -25,7 +25,8 @@ from vmstate.pseries.startup.machine_and_cpu import (
     warn_deprecated_machine,
 )
 from vmstate.pseries.startup.machine_init import BOARD, RESET
-from vmstate.pseries.startup.machine_properties import apply_properties
+from vmstate.pseries.startup.machine_properties import apply_properties, check_boot_files
+from vmstate.pseries.startup.memory_backends import take_memory_backends
 from vmstate.pseries.startup.read_options import read_options
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.topology import legacy_memory, legacy_smp
@@ -58,17 +59,19 @@ def _reset(start: Startup) -> None:
 
 
 _CHOICE = (select_accelerator, warn_deprecated_machine, parse_cpu_early, warn_deprecated_cpu)
-_BOARD = (_board, apply_cpu_globals, create_devices, check_network)
+_BOARD = (take_memory_backends, _board, apply_cpu_globals, create_devices, check_network)
 _FIRST = (read_options, check_modelled, select_machine)
 _BEFORE_7_1 = (*_FIRST, legacy_memory)
+_PROPERTIES = (apply_properties, check_boot_files)
+_CHECKED_FIRST = (read_options, check_modelled, check_boot_files, select_machine)
 
 #: The order of a start, by release (vl.c ``main``, later ``qemu_init``).
 PHASES: History[tuple[Phase, ...]] = History(
-    (*_BEFORE_7_1, legacy_smp, apply_properties, select_accelerator, *_BOARD, _reset, check_globals),
-    ("2.11", (*_BEFORE_7_1, legacy_smp, apply_properties, *_CHOICE, *_BOARD, _reset, check_globals)),
-    ("6.0", (*_BEFORE_7_1, legacy_smp, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
-    ("6.1", (*_BEFORE_7_1, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
-    ("7.1", (*_FIRST, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
+    (*_BEFORE_7_1, legacy_smp, *_PROPERTIES, select_accelerator, *_BOARD, _reset, check_globals),
+    ("2.11", (*_BEFORE_7_1, legacy_smp, *_PROPERTIES, *_CHOICE, *_BOARD, _reset, check_globals)),
+    ("6.0", (*_BEFORE_7_1, legacy_smp, *_PROPERTIES, *_CHOICE, *_BOARD, check_globals, _reset)),
+    ("6.1", (*_CHECKED_FIRST, legacy_memory, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
+    ("7.1", (*_CHECKED_FIRST, apply_properties, *_CHOICE, *_BOARD, check_globals, _reset)),
 )
 
 

@@ -1,9 +1,10 @@
 """The parser of command lines: ``p9-hv: qemu-7.2 -machine pseries-7.2,cap-htm=off -cpu power9``.
 
-The release is in the program's name; a host before it (for KVM) ends with a colon.  ``qemu-4.2+NAME`` is that
-release with the proposal of that name merged (vmstate.proposals).  An option that QEMU has but that is not
-modelled raises a ConfigurationError naming it; one that QEMU does not have is refused by the simulated start,
-in QEMU's words.
+The release is in the program's name, or given with it; a host before it (for KVM) ends with a colon.
+``qemu-4.2+NAME`` is that release with the proposal of that name merged (vmstate.proposals).  Assignments to
+the environment before the program are skipped; a backslash joins lines, as in a shell.  An option that QEMU
+has but that is not modelled raises a ConfigurationError naming it; one that QEMU does not have is refused by
+the simulated start, in QEMU's words.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from dataclasses import dataclass
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
-from vmstate.pseries.startup.option_names import FLAGS, HARMLESS, MODELLED, UNMODELLED
+from vmstate.pseries.startup.option_table import ASK_QEMU, Treatment, options_of
 from vmstate.pseries.tables.accelerators import Host
 
 _PROGRAM = re.compile(r"(?:.*/)?qemu(?:-system-ppc64)?-(?P<release>[0-9][0-9.]*)(?:\+(?P<fork>[\w.-]+))?$")
+_UNNAMED = re.compile(r"(?:.*/)?(?:qemu-system-ppc64|qemu-kvm|kvm)$")
+_OTHER_PROGRAM = re.compile(r"(?:.*/)?qemu-system-(?!ppc64(?:-[0-9]|$))\w+(?:-[0-9.]+)?$")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _QUOTING = re.compile(r"['\"\\]")
 
 
@@ -30,6 +34,11 @@ class Option:
     name: str
     value: str
     text: str
+
+    @property
+    def quoted(self) -> str:
+        """The text as a shell needs it."""
+        return self.text.removesuffix(self.value) + shlex.quote(self.value) if self.value else self.text
 
 
 @dataclass(frozen=True)
@@ -46,28 +55,44 @@ class Configuration:
         """The command line again, with the stable release in full."""
         host = f"{self.host.name}: " if self.host else ""
         fork = f"+{self.catalogue.fork_name}" if self.catalogue.fork_name else ""
-        return f"{host}qemu-{self.release}{fork} " + " ".join(option.text for option in self.options)
+        return f"{host}qemu-{self.release}{fork} " + " ".join(option.quoted for option in self.options)
 
 
-def parse(text: str, catalogue: Catalogue = CATALOGUE) -> Configuration:
+def parse(text: str, catalogue: Catalogue = CATALOGUE, release: str | None = None) -> Configuration:
     """Parse a command line.
 
-    Raises ConfigurationError for a program that is not ``qemu-RELEASE``, a release, proposal or host that is
-    not in ``catalogue``, and for options that QEMU has but that are not modelled.
+    ``release``: that of a program whose name does not have it, such as ``/usr/bin/qemu-system-ppc64``.
+
+    Raises ConfigurationError for a program of unknown release or another target, a release, proposal or host
+    that is not in ``catalogue``, and for options that QEMU has but that are not modelled.
     """
-    words = text.split() if not _QUOTING.search(text) else _shell_words(text)
+    words = text.split() if not _QUOTING.search(text) else _shell_words(text.replace("\\\n", " "))
     host: Host | None = None
     if words and words[0].endswith(":"):
         host = catalogue.host(words[0][:-1])
         words = words[1:]
+    while words and _ASSIGNMENT.match(words[0]):
+        words = words[1:]
     program = _PROGRAM.match(words[0]) if words else None
     if program is None:
-        found = words[0] if words else "nothing"
-        raise ConfigurationError(f"expected a program like qemu-7.2 or qemu-10.0.2, found {found!r}")
-    release = catalogue.release(program["release"])
+        return configuration(_release_of(words, release), words[1:], host, catalogue)
     if program["fork"]:
         catalogue = catalogue.fork(program["fork"])
-    return configuration(release, words[1:], host, catalogue)
+    return configuration(program["release"], words[1:], host, catalogue)
+
+
+def _release_of(words: Sequence[str], release: str | None) -> str:
+    """Return the release that is given for a program without one in its name."""
+    found = words[0] if words else "nothing"
+    if _OTHER_PROGRAM.match(found):
+        raise ConfigurationError(f"program {found} is not modelled: {ASK_QEMU}")
+    if not _UNNAMED.match(found):
+        raise ConfigurationError(f"expected a program like qemu-7.2 or qemu-10.0.2, found {found!r}")
+    if release is None:
+        raise ConfigurationError(
+            f"the release of {found} is not known: give --release, or a program like qemu-7.2"
+        )
+    return release
 
 
 def configuration(
@@ -78,7 +103,7 @@ def configuration(
 ) -> Configuration:
     """Return the Configuration of a release and a list of arguments.  Raises as :func:`parse` does."""
     known = catalogue.release(release) if isinstance(release, str) else release
-    return Configuration(known, tuple(_options(arguments)), host, catalogue)
+    return Configuration(known, tuple(_options(arguments, known)), host, catalogue)
 
 
 def _shell_words(text: str) -> list[str]:
@@ -88,8 +113,9 @@ def _shell_words(text: str) -> list[str]:
         raise ConfigurationError(f"cannot read the command line: {error}") from None
 
 
-def _options(arguments: Sequence[str]) -> list[Option]:
+def _options(arguments: Sequence[str], release: Release) -> list[Option]:
     options: list[Option] = []
+    table = options_of(release)
     place = 0
     while place < len(arguments):
         word = arguments[place]
@@ -97,17 +123,18 @@ def _options(arguments: Sequence[str]) -> list[Option]:
         name = word[2:] if word.startswith("--") else word[1:]
         if not word.startswith("-") or word == "-":
             raise ConfigurationError(f"a disk image as a bare argument is not modelled: {word}")
-        if name in FLAGS:
-            options.append(Option(name, "", word))
-        elif name in MODELLED or name in HARMLESS:
-            if place >= len(arguments):
-                options.append(Option("missing-argument", name, word))
-                break
-            options.append(Option(name, arguments[place], f"{word} {arguments[place]}"))
-            place += 1
-        elif name in UNMODELLED:
-            raise ConfigurationError(f"option -{name} is not modelled")
-        else:
+        known = table.get(name)
+        if known is None:
             options.append(Option("invalid", name, word))
             break
+        if known.treatment is Treatment.NOT_MODELLED:
+            raise ConfigurationError(f"option -{name} is not modelled: it {known.why}")
+        if not known.arguments:
+            options.append(Option(name, "", word))
+        elif place >= len(arguments):
+            options.append(Option("missing-argument", name, word))
+            break
+        else:
+            options.append(Option(name, arguments[place], f"{word} {arguments[place]}"))
+            place += 1
     return options

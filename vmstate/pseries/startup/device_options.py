@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from vmstate.describe.history import History, Release, Span
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.devices import drivers
 from vmstate.pseries.devices.pci.spapr_pci import DRIVER as PHB
 from vmstate.pseries.machine import Machine, Refused
@@ -16,6 +17,7 @@ from vmstate.pseries.options import DeviceOption, Global
 from vmstate.pseries.registration import default_devices
 from vmstate.pseries.startup.cpu_cores import is_core, plug_core
 from vmstate.pseries.startup.device_properties import check_properties, follows, is_class
+from vmstate.pseries.startup.option_table import ASK_QEMU_FOR_DEVICE
 from vmstate.pseries.startup.pci_slots import PciSlotsInUse
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.vio import plug_vio
@@ -37,14 +39,11 @@ def create_devices(start: Startup) -> None:
     machine = start.machine
     slots = PciSlotsInUse(machine) if machine.devices else None
     for place, option in enumerate(machine.devices):
+        _check_id(machine, place, option)
         if is_core(option.driver):
             plug_core(start, place, option)
             continue
-        driver = drivers().get(option.driver)
-        if driver is None or not driver.user_creatable:
-            raise ConfigurationError(f"-device {option.driver} is not modelled")
-        if not driver.span.covers(start.release):
-            raise Refused(f"{option.text}: '{option.driver}' is not a valid device model name")
+        driver = _driver_of(start, option)
         if driver.bus == "usb-bus":
             _check_usb(machine, place, option)
         check_properties(machine, driver, option)
@@ -58,6 +57,23 @@ def create_devices(start: Startup) -> None:
             slots.add_bus(option)
         if driver.vio_name:
             plug_vio(start, place, option, driver)
+
+
+def _check_id(machine: Machine, place: int, option: DeviceOption) -> None:
+    """Refuse the id of an earlier device, and a device without a driver; both come from JSON."""
+    if option.id is not None and any(other.id == option.id for other in machine.devices[:place]):
+        raise Refused(f"{option.text}: Duplicate device ID '{option.id}'")
+    if not option.driver:
+        raise Refused(f"{option.text}: Parameter 'driver' is missing")
+
+
+def _driver_of(start: Startup, option: DeviceOption) -> Driver:
+    driver = drivers().get(option.driver)
+    if driver is None or not driver.user_creatable:
+        raise ConfigurationError(f"-device {option.driver} is not modelled: {ASK_QEMU_FOR_DEVICE}")
+    if not driver.span.covers(start.release):
+        raise Refused(f"{option.text}: '{option.driver}' is not a valid device model name")
+    return driver
 
 
 def _connect(machine: Machine, place: int, nic: DeviceOption, owner: str) -> None:
@@ -79,14 +95,18 @@ def _nics(options: Iterable[DeviceOption]) -> list[DeviceOption]:
 
 def _check_usb(machine: Machine, place: int, option: DeviceOption) -> None:
     """Check that a USB device has a controller before it; a machine has one by default, with its screen."""
+    bus = option.get("bus")
+    named = any(bus == f"{other.id}.0" for other in machine.devices[:place])
+    if bus is not None and not bus.startswith("usb-bus.") and not named:
+        raise Refused(f"{option.text}: Bus '{bus}' not found")
     before = (drivers().get(other.driver) for other in machine.devices[:place])
-    if not machine.default_devices and not any(one is not None and one.usb_controller for one in before):
+    if not machine.has_usb and not any(one is not None and one.usb_controller for one in before):
         raise Refused(f"{option.text}: No 'usb-bus' bus found for device '{option.driver}'")
 
 
 def check_network(start: Startup) -> None:
     """Warn of hubs without a host or a guest, then of network ends without a peer (``net_check_clients``)."""
-    if start.machine.default_devices and not start.machine.netdevs:
+    if start.machine.has_default_network:
         return
     nics = _nics(start.machine.devices)
     used = {device.get("netdev") for device in nics}

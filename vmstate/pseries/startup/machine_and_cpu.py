@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from vmstate.describe.history import History
@@ -9,6 +10,7 @@ from vmstate.errors import ConfigurationError
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import Global, Opt, parse_opts
 from vmstate.pseries.startup.machine_properties import default_options, machine_option, set_max_compat
+from vmstate.pseries.startup.option_table import ASK_QEMU
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.tables.accelerators import Host
 from vmstate.pseries.tables.cpus import CpuAt
@@ -28,20 +30,39 @@ def select_machine(start: Startup) -> None:
     if name is None or name == "pseries":
         name = binary.default_type
     elif name not in binary.machine_types:
-        if name in _OTHER_MACHINES:
-            raise ConfigurationError(f"machine {name} is not a pseries")
+        _check_simulated(name)
         text = _UNSUPPORTED.at(start.release).format(name=name, option=_machine_option_text(start))
         raise Refused(text, _LIST_HINT)
     start.machine.become(binary.machine_class(name))
     default_options(start)
 
 
-#: Machines of qemu-system-ppc64 other than pseries, which are not modelled.
+#: Machines of qemu-system-ppc64 other than pseries.
 _OTHER_MACHINES = frozenset(
     {"none", "40p", "bamboo", "g3beige", "mac99", "mpc8544ds", "pegasos2", "powernv", "powernv8", "powernv9",
      "powernv10", "powernv11", "ppce500", "prep", "ref405ep", "sam460ex", "taihu", "virtex-ml507", "amigaone",
      "pegasos", "pegasos1", "powernv10-rainier", "x-remote"}
 )  # fmt: skip
+
+
+#: Machines of the programs of other targets.
+_OTHER_TARGETS = re.compile(
+    r"(pc|q35|pc-(i440fx|q35)-.*|pc-[0-9].*|microvm|isapc|xenfv.*|xenpv|nitro-enclave|virt(-.*)?|sbsa-ref|raspi.*"
+    r"|s390-ccw-virtio(-.*)?|malta|sifive_[eu]|spike|vexpress-.*|versatile[ap]b|xlnx-.*|loongson3-virt|SS-5|sun4[uv])"
+)
+#: A distribution's types are called after its releases, upstream's after QEMU's.
+_DOWNSTREAM = re.compile(r"pseries-(?![0-9]).*")
+
+
+def _check_simulated(name: str) -> None:
+    """Raise ConfigurationError for a type of another target, another board, or a distribution's QEMU."""
+    if name in _OTHER_MACHINES or _OTHER_TARGETS.fullmatch(name):
+        raise ConfigurationError(f"machine {name} is not modelled: {ASK_QEMU}")
+    if _DOWNSTREAM.fullmatch(name):
+        raise ConfigurationError(
+            f"machine {name} is not modelled: upstream has no such type; if your QEMU is a distribution's, "
+            "declare the type with --with, or ask that QEMU: `vmstate replay`"
+        )
 
 
 def _machine_option_text(start: Startup) -> str:

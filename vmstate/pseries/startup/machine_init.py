@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from vmstate.describe.history import History
 from vmstate.pseries.machine import Refused
+from vmstate.pseries.rules.memory import block_size
 from vmstate.pseries.startup.kvm import (
     activate_irqchip,
     apply_compat,
@@ -189,6 +190,9 @@ def check_memory(start: Startup) -> None:
         raise Refused(f"Memory size 0x{start.machine.ram_size:x} is not aligned to 256 MiB")
     if start.machine.maxram_size % _BLOCK:
         raise Refused(f"Maximum memory size 0x{start.machine.ram_size:x} is not aligned to 256 MiB")
+    for node, backend in enumerate(start.machine.memory_backends):
+        if block_size(backend) % _BLOCK:
+            raise Refused(f"Node {node} memory size 0x{block_size(backend):x} is not aligned to 256 MiB")
 
 
 def check_cpus(start: Startup) -> None:

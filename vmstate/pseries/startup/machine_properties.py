@@ -13,7 +13,7 @@ from vmstate.describe.history import ALWAYS, History, Span
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import KeyVal, Opt, parse_number, parse_size, qdict_order
-from vmstate.pseries.startup.read_options import KEYVAL_MACHINE
+from vmstate.pseries.startup.read_options import BOOT_IS_PROPERTY, BOOT_PARTS, KEYVAL_MACHINE
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.topology import property_memory, property_smp
 from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
@@ -165,6 +165,42 @@ def _set_kvm_type(start: Startup, name: str, text: str) -> None:
     start.kvm_type = text
 
 
+def _set_memory_backend(start: Startup, name: str, text: str) -> None:
+    del name
+    start.memory_backend = text
+
+
+def _off_only(start: Startup, name: str, text: str) -> None:
+    if read_bool(start, name, text):
+        _unmodelled(start, name, text)
+
+
+def _set_boot(start: Startup, value: str | KeyVal) -> None:
+    """Check the order of boot devices (hw/core/machine.c ``machine_set_boot``, 7.1 on)."""
+    if isinstance(value, str):
+        raise Refused("Invalid parameter type for 'boot', expected: object")
+    for key in ("menu", "strict"):
+        given = value.get(key)
+        if isinstance(given, str):
+            read_bool(start, f"boot.{key}", given)
+    for key in qdict_order(value):
+        if key not in BOOT_PARTS:
+            raise Refused(f"Parameter 'boot.{key}' is unexpected")
+    for key in ("order", "once"):
+        given = value.get(key)
+        if isinstance(given, str):
+            check_boot_devices(given)
+
+
+def check_boot_devices(order: str) -> None:
+    """Refuse letters that are not boot devices, or come twice (``validate_bootdevices``)."""
+    for place, letter in enumerate(order):
+        if not "a" <= letter <= "p":
+            raise Refused(f"Invalid boot device '{letter}'")
+        if letter in order[:place]:
+            raise Refused(f"Boot device '{letter}' was given twice")
+
+
 def _any_bool(start: Startup, name: str, text: str) -> None:
     read_bool(start, name, text)
 
@@ -179,8 +215,7 @@ def _unmodelled(start: Startup, name: str, text: str) -> None:
 
 
 def _usb(start: Startup, name: str, text: str) -> None:
-    if read_bool(start, name, text):
-        _unmodelled(start, name, text)
+    start.machine.usb = read_bool(start, name, text)
 
 
 _ACCEL_PROPERTIES = Span(until="5.0")
@@ -196,32 +231,31 @@ PROPERTIES: tuple[Property, ...] = (
     Property("usb", _usb),
     Property("suppress-vmdesc", _set_suppress_vmdesc),
     Property("enforce-config-section", _set_enforce_config_section, Span(until="5.1")),
-    Property("kernel", _unmodelled),
-    Property("initrd", _unmodelled),
-    Property("append", _unmodelled),
-    Property("dtb", _unmodelled),
+    Property("kernel", _any_text),
+    Property("initrd", _any_text),
+    Property("append", _any_text),
+    Property("dtb", _any_text),
     Property("dumpdtb", _unmodelled),
     Property("phandle-start", _any_text),
     Property("dt-compatible", _any_text),
-    Property("firmware", _unmodelled),
+    Property("firmware", _any_text),
     Property("memory-encryption", _unmodelled, Span("2.12")),
-    Property("nvdimm", _unmodelled, Span("4.0")),
+    Property("nvdimm", _off_only, Span("4.0")),
     Property("nvdimm-persistence", _unmodelled, Span("4.0")),
-    Property("hmat", _unmodelled, Span("5.0")),
-    Property("memory-backend", _unmodelled, Span("5.0")),
+    Property("hmat", _off_only, Span("5.0")),
+    Property("memory-backend", _set_memory_backend, Span("5.0")),
     Property("confidential-guest-support", _unmodelled, Span("6.0")),
-    Property("boot", _unmodelled, Span("7.1")),
     Property("kvm-type", _set_kvm_type),
     Property("modern-hotplug-events", _set_modern_hotplug_events),
     Property("max-cpu-compat", set_max_compat, Span("2.10")),
     Property("resize-hpt", _set_resize_hpt, Span("2.10")),
     Property("vsmt", _set_vsmt, Span("2.11")),
-    Property("vfio-no-msix-emulation", _unmodelled, Span("3.1")),
+    Property("vfio-no-msix-emulation", _off_only, Span("3.1")),
     Property("ic-mode", _set_ic_mode, Span("4.0")),
     Property("host-model", _any_text, Span("4.0")),
     Property("host-serial", _any_text, Span("4.0")),
     Property("kernel-addr", _any_text, Span("5.1")),
-    Property("x-vof", _unmodelled, Span("6.1")),
+    Property("x-vof", _off_only, Span("6.1")),
 )
 _BY_NAME = {prop.name: prop for prop in PROPERTIES}
 
@@ -274,6 +308,8 @@ def _apply_keyval(start: Startup) -> None:
             _set_smp(start, value)
         elif name == "memory" and _MEMORY_IS_PROPERTY.at(start.release):
             _set_memory(start, value)
+        elif name == "boot" and BOOT_IS_PROPERTY.at(start.release):
+            _set_boot(start, value)
         elif name != "type":
             _set_text(start, name, value)
 
@@ -354,6 +390,14 @@ def default_options(start: Startup) -> None:
     flags = start.machine.flags
     start.machine.modern_hotplug_events = flags.modern_hotplug_events
     start.machine.suppress_vmdesc = flags.suppress_vmdesc
+
+
+def check_boot_files(start: Startup) -> None:
+    """Refuse a command line for the guest's kernel, and an initial disk, without a kernel."""
+    if machine_option(start, "kernel") is None:
+        for name in ("append", "initrd"):
+            if machine_option(start, name):
+                raise Refused(f"-{name} only allowed with -kernel option")
 
 
 def machine_option(start: Startup, name: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
@@ -12,14 +13,18 @@ from vmstate.pseries.options import (
     BadOption,
     DeviceOption,
     Global,
+    KeyVal,
     Opt,
+    parse_json,
     parse_keyval,
     parse_number,
     parse_opts,
     parse_size,
 )
+from vmstate.pseries.rules.memory import MEMORY_BACKENDS
 from vmstate.pseries.startup.command_line import Option
-from vmstate.pseries.startup.option_names import FLAGS, HARMLESS
+from vmstate.pseries.startup.config_file import read_config
+from vmstate.pseries.startup.option_table import ASK_QEMU_FOR_DEVICE, BY_NAME, Treatment
 from vmstate.pseries.startup.startup import Startup
 
 #: ``-machine`` and ``-smp`` became keyval options, checked by the machine, not by the parser.
@@ -41,15 +46,23 @@ def read_options(start: Startup) -> None:
     """Read all options; raises Refused for the first that is malformed."""
     _look_up(start)
     for option in start.configuration.options:
-        handler = _HANDLERS.get(option.name)
-        try:
-            if handler is not None:
-                handler(start, option)
-            elif option.name not in FLAGS and option.name not in HARMLESS:
-                raise ConfigurationError(f"option {option.text} is not modelled")
-        except BadOption as error:
-            first, *rest = error.lines
-            raise Refused(f"{option.text}: {first}", *rest) from None
+        _read(start, option)
+    start.machine.devices.extend(start.json_devices)
+    for name, text in start.monitors:
+        if name not in start.machine.chardevs:
+            raise ConfigurationError(f"{text} is not modelled: there is no -chardev {name}")
+
+
+def _read(start: Startup, option: Option) -> None:
+    handler = _HANDLERS.get(option.name)
+    try:
+        if handler is not None:
+            handler(start, option)
+        elif BY_NAME[option.name].treatment is Treatment.OTHER_TARGET:
+            raise Refused(f"{option.text}: Option not supported for this target")
+    except BadOption as error:
+        first, *rest = error.lines
+        raise Refused(f"{option.text}: {first}", *rest) from None
 
 
 def _look_up(start: Startup) -> None:
@@ -154,28 +167,76 @@ def _with_id(value: str, implied: str) -> tuple[Opt, ...]:
     return (*parse_opts(value, implied), *ids)
 
 
+#: The first releases that read the argument of an option as JSON if it begins with a brace.
+_JSON = {
+    "device": History(False, ("6.2", True)),
+    "netdev": History(False, ("7.2", True)),
+    "object": History(False, ("6.0", True)),
+    "blockdev": History(True),
+}
+
+
+def _parts(start: Startup, option: Option, implied: str) -> tuple[bool, str, tuple[Opt, ...]]:
+    """Return True for JSON, the value of ``implied``, and the other parts in order.
+
+    Raises ConfigurationError for JSON that is malformed, or that the release reads as text.
+    """
+    is_json = option.value.startswith("{")
+    if is_json and not _JSON[option.name].at(start.release):
+        raise _json_as_text(start, option)
+    try:
+        parts = tuple(parse_json(option.value)) if is_json else _with_id(option.value, implied)
+    except ValueError as error:
+        raise ConfigurationError(f"{option.text}: this JSON is not modelled: {error}") from None
+    kind = next((opt.value for opt in parts if opt.name == implied), "")
+    return is_json, kind, tuple(opt for opt in parts if opt.name != implied)
+
+
+def _json_as_text(start: Startup, option: Option) -> Exception:
+    """Return the refusal of a release that reads JSON as text: flags with odd names, and no id."""
+    if _WARN_ON_FLAG.at(start.release) or "=" in option.value:
+        return ConfigurationError(
+            f"QEMU {start.release} does not read JSON in -{option.name}: {option.value} is not modelled"
+        )
+    first = parse_opts(option.value, "driver")[0].value
+    match option.name:
+        case "device":
+            return Refused(f"{option.text}: '{first}' is not a valid device model name")
+        case "netdev":
+            return Refused("Parameter 'id' is missing")
+    return Refused(f"{option.text}: Parameter 'id' is missing")
+
+
 def _device(start: Startup, option: Option) -> None:
-    properties = _with_id(option.value, "driver")
-    driver = next((opt.value for opt in properties if opt.name == "driver"), None)
-    if driver is None:
+    is_json, driver, rest = _parts(start, option, "driver")
+    if not driver and not is_json:
         raise ConfigurationError(f"-device without a driver is not modelled: {option.text}")
-    for opt in properties:
-        _warn_of_flag(start, option, opt)
-    rest = tuple(opt for opt in properties if opt.name != "driver")
     device = DeviceOption(driver, rest, option.text)
+    if is_json:
+        start.json_devices.append(device)
+        return
+    for opt in rest:
+        _warn_of_flag(start, option, opt)
     if device.id is not None and any(other.id == device.id for other in start.machine.devices):
         raise BadOption(f"Duplicate ID '{device.id}' for device")
     start.machine.devices.append(device)
 
 
 def _netdev(start: Startup, option: Option) -> None:
-    properties = _with_id(option.value, "type")
-    kind = next((opt.value for opt in properties if opt.name == "type"), "")
-    rest = tuple(opt for opt in properties if opt.name != "type")
+    is_json, kind, rest = _parts(start, option, "type")
     netdev = DeviceOption(kind, rest, option.text)
-    if any(other.id == netdev.id for other in start.machine.netdevs):
+    netdevs = start.machine.netdevs
+    if any(other.id == netdev.id for other in netdevs):
+        if netdev.id in {other.id for other in netdevs[: start.json_netdevs]}:
+            raise BadOption(f"Duplicate ID '{netdev.id}'")
+        if is_json:
+            raise ConfigurationError(f"two network back ends with one id are not modelled: {option.text}")
         raise BadOption(f"Duplicate ID '{netdev.id}' for netdev")
-    start.machine.netdevs.append(netdev)
+    if is_json:  # those in JSON are created before all others (net_init_clients)
+        netdevs.insert(start.json_netdevs, netdev)
+        start.json_netdevs += 1
+    else:
+        netdevs.append(netdev)
 
 
 def _serial(start: Startup, option: Option) -> None:
@@ -183,17 +244,31 @@ def _serial(start: Startup, option: Option) -> None:
 
 
 def _chardev(start: Startup, option: Option) -> None:
-    start.machine.chardevs.extend(opt.value for opt in _with_id(option.value, "backend") if opt.name == "id")
+    for name in (opt.value for opt in _with_id(option.value, "backend") if opt.name == "id"):
+        if name in start.machine.chardevs:
+            raise BadOption(f"Duplicate ID '{name}' for chardev")
+        start.machine.chardevs.append(name)
 
 
 def _drive(start: Startup, option: Option) -> None:
     """Read a drive for a device of the command line; the board's own disks are not modelled."""
-    properties = {opt.name: opt.value for opt in _with_id(option.value, "driver")}
-    name = properties.get("id") if option.name == "drive" else properties.get("node-name")
-    if name is None or (option.name == "drive" and properties.get("if") != "none"):
+    properties = {opt.name: opt.value for opt in _with_id(option.value, "file")}
+    name = properties.get("id")
+    if name is None or properties.get("if") != "none":
         raise ConfigurationError(f"only -drive if=none,id=... is modelled: {option.text}")
     if name in start.machine.drives:
-        raise BadOption(f"Duplicate ID '{name}' for {option.name}")
+        raise BadOption(f"Duplicate ID '{name}' for drive")
+    start.machine.drives.append(name)
+
+
+def _blockdev(start: Startup, option: Option) -> None:
+    """Read a block node; one without a name cannot be given to a device."""
+    _, _, parts = _parts(start, option, "driver")
+    name = next((opt.value for opt in parts if opt.name == "node-name"), None)
+    if name is None:
+        raise BadOption("'node-name' must be specified for the root node")
+    if name in start.machine.drives:
+        raise ConfigurationError(f"-blockdev without a node-name of its own is not modelled: {option.text}")
     start.machine.drives.append(name)
 
 
@@ -202,13 +277,267 @@ def _nodefaults(start: Startup, option: Option) -> None:
     start.machine.default_devices = False
 
 
+def _usb(start: Startup, option: Option) -> None:
+    del option
+    start.machine_opts.append(Opt("usb", "on"))
+    start.machine_keys["usb"] = "on"
+
+
+def _vga(start: Startup, option: Option) -> None:
+    if option.value not in {"std", "none"}:
+        raise ConfigurationError(f"{option.text}: this graphics card is not modelled: {ASK_QEMU_FOR_DEVICE}")
+    start.machine.vga = option.value
+
+
+def _net(start: Startup, option: Option) -> None:
+    if option.value != "none":
+        raise ConfigurationError(f"{option.text} is not modelled: give -netdev and -device")
+    start.machine.default_network = False
+
+
+def _boot_file(start: Startup, option: Option) -> None:
+    start.machine_opts.append(Opt(option.name, option.value))
+    start.machine_keys[option.name] = option.value
+
+
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+
+def _uuid(start: Startup, option: Option) -> None:
+    if _UUID.fullmatch(option.value) is None:
+        raise BadOption("failed to parse UUID string: wrong format")
+    start.machine.uuid = option.value.lower()
+
+
+def _name(start: Startup, option: Option) -> None:
+    _plain(start, option)
+    for opt in parse_opts(option.value, "guest"):
+        if opt.name == "guest":
+            start.machine.guest_name = opt.value
+
+
+def _plain(start: Startup, option: Option) -> None:
+    """Check the names of an option's parts, and their values as far as a refusal is known."""
+    for opt in _opts(start, option, *_PLAIN[option.name]):
+        if opt.name in _FLAGS and opt.value not in {"on", "off"}:
+            raise ConfigurationError(f"{option.text}: {opt.name}={opt.value} is not modelled")
+        if opt.name == "base" and not _RTC_BASE.fullmatch(opt.value):
+            raise ConfigurationError(f"{option.text}: {opt.name}={opt.value} is not modelled")
+
+
+_FLAGS = frozenset({"timestamp", "guest-name", "mem-lock", "cpu-pm", "debug-threads"})
+_RTC_BASE = re.compile(r"utc|localtime|[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2})?", re.ASCII)
+
+
+#: The implied name of the first part, and the names that QEMU knows, of options without an effect.
+_PLAIN: dict[str, tuple[str | None, tuple[str, ...]]] = {
+    "name": ("guest", ("guest", "process", "debug-threads")),
+    "rtc": (None, ("base", "clock", "driftfix")),
+    "overcommit": (None, ("mem-lock", "cpu-pm")),
+    "msg": (None, ("timestamp", "guest-name")),
+    "sandbox": ("enable", ("enable", "obsolete", "elevateprivileges", "spawn", "resourcecontrol")),
+}
+
+
+#: From this release on ``-boot`` sets properties of the machine.
+BOOT_IS_PROPERTY = History(False, ("7.1", True))
+BOOT_PARTS = ("order", "once", "menu", "splash", "splash-time", "reboot-timeout", "strict")
+
+
+def _boot(start: Startup, option: Option) -> None:
+    if BOOT_IS_PROPERTY.at(start.release):
+        given = start.machine_keys.setdefault("boot", {})
+        if isinstance(given, dict):
+            given.update((opt.name, opt.value) for opt in _opts(start, option, "order"))
+        return
+    for opt in _opts(start, option, "order", BOOT_PARTS):
+        devices = opt.name in {"order", "once"}
+        known = _BOOT_DEVICES.fullmatch(opt.value) if devices else opt.value in {"on", "off"}
+        if not known and (devices or opt.name in {"menu", "strict"}):
+            raise ConfigurationError(f"{option.text}: {opt.name}={opt.value} is not modelled")
+
+
+#: Letters, each once.
+_BOOT_DEVICES = re.compile(r"(?:([a-p])(?!.*\1))*")
+
+
+_MON_DEPRECATED = History(False, ("11.1", True))
+
+
+def _mon(start: Startup, option: Option) -> None:
+    """Note the monitor's chardev, which must exist in the end; from 11.1 on warn."""
+    given = {opt.name: opt.value for opt in _opts(start, option, "chardev")}
+    start.monitors.append((given.get("chardev", ""), option.text))
+    if _MON_DEPRECATED.at(start.release):
+        start.say(
+            f"{option.text}: warning: '-mon' is deprecated, use '-object' with 'monitor-hmp' or "
+            "'monitor-qmp' types instead"
+        )
+
+
+def _audiodev(start: Startup, option: Option) -> None:
+    del start
+    if option.value.startswith("{"):
+        try:
+            names = {opt.name for opt in parse_json(option.value)}
+        except ValueError as error:
+            raise ConfigurationError(f"{option.text}: this JSON is not modelled: {error}") from None
+    else:
+        keys: KeyVal = {}
+        parse_keyval(option.value, keys, "driver")
+        names = set(keys)
+    if "id" not in names:
+        raise BadOption("Parameter 'id' is missing")
+
+
+def _known_value(start: Startup, option: Option) -> None:
+    """Raise ConfigurationError for a value that QEMU may refuse."""
+    del start
+    if not _VALUES[option.name].fullmatch(option.value):
+        raise ConfigurationError(f"{option.text} is not modelled: QEMU may refuse this value")
+
+
+_VALUES = {
+    "g": re.compile("[0-9]+x[0-9]+(x(8|15|16|24|32))?", re.ASCII),
+    "seed": re.compile("[0-9]+", re.ASCII),
+    "watchdog-action": re.compile("reset|shutdown|poweroff|pause|debug|none|inject-nmi"),
+}
+
+
 def _object(start: Startup, option: Option) -> None:
-    properties = _with_id(option.value, "qom-type")
-    kind = next((opt.value for opt in properties if opt.name == "qom-type"), "")
-    if kind not in {"memory-backend-ram", "rng-random", "rng-builtin"}:
+    _, kind, rest = _parts(start, option, "qom-type")
+    if kind not in _OBJECTS:
         raise ConfigurationError(f"option -object {kind} is not modelled")
-    rest = tuple(opt for opt in properties if opt.name != "qom-type")
-    start.machine.objects.append(DeviceOption(kind, rest, option.text))
+    made = DeviceOption(kind, rest, option.text)
+    if kind in MEMORY_BACKENDS:
+        _check_backend(start, made)
+    known = _RNG_PARTS.get(kind)
+    if known is not None and not {opt.name for opt in rest} <= known:
+        raise ConfigurationError(f"{option.text}: a property is not modelled")
+    if made.id is None or any(other.id == made.id for other in start.machine.objects):
+        raise ConfigurationError(f"-object without an id of its own is not modelled: {option.text}")
+    start.machine.objects.append(made)
+
+
+_RNG_PARTS = {
+    "rng-random": {"id", "filename", "opened"},
+    "rng-builtin": {"id", "opened"},
+    "rng-egd": {"id", "chardev", "opened"},
+}
+
+
+def _check_backend(start: Startup, backend: DeviceOption) -> None:
+    """Check a memory back end's properties as QAPI does, what is missing first (6.0 on)."""
+    names = {opt.name for opt in backend.properties}
+    needed = ("id", "size", "mem-path") if backend.driver == "memory-backend-file" else ("id", "size")
+    missing = next((name for name in needed if name not in names), None)
+    known = _BACKEND_PARTS["memory-backend"] | _BACKEND_PARTS[backend.driver]
+    unknown = next((opt.name for opt in backend.properties if opt.name not in known), None)
+    if (missing or unknown) and not _QAPI_OBJECTS.at(start.release):
+        raise ConfigurationError(f"{backend.text}: {missing or unknown} is not modelled")
+    if missing is not None:
+        raise BadOption(f"Parameter '{missing}' is missing")
+    for opt in backend.properties:
+        if opt.name in _BACKEND_FLAGS and opt.json not in {"", "boolean"}:
+            raise BadOption(f"Invalid parameter type for '{opt.name}', expected: boolean")
+        if opt.name == "size" and opt.json not in {"", "integer"}:
+            raise BadOption("Parameter 'size' expects uint64")
+    if unknown is not None:
+        raise BadOption(f"Invalid parameter '{unknown}'")
+
+
+_BACKEND_FLAGS = frozenset(
+    {"share", "prealloc", "merge", "dump", "reserve", "discard-data", "pmem", "readonly"}
+)
+_QAPI_OBJECTS = History(False, ("6.0", True))
+_BACKEND_PARTS = {
+    "memory-backend": frozenset(
+        {
+            "id",
+            "size",
+            "share",
+            "prealloc",
+            "prealloc-threads",
+            "prealloc-context",
+            "merge",
+            "dump",
+            "reserve",
+        }
+        | {"policy", "host-nodes", "x-use-canonical-path-for-ramblock-id"}
+    ),
+    "memory-backend-ram": frozenset[str](),
+    "memory-backend-file": frozenset(
+        {"mem-path", "align", "discard-data", "offset", "pmem", "readonly", "rom"}
+    ),
+    "memory-backend-memfd": frozenset({"hugetlb", "hugetlbsize", "seal"}),
+}
+
+#: Objects that are known: memory has a RAM block once it is used, the others have no state of their own.
+_OBJECTS = frozenset(
+    {
+        *MEMORY_BACKENDS,
+        *("rng-random", "rng-builtin", "rng-egd", "secret", "iothread", "throttle-group", "main-loop"),
+        *("tls-creds-x509", "tls-creds-psk", "tls-creds-anon", "tls-cipher-suites", "pr-manager-helper"),
+        *("authz-list", "authz-list-file", "authz-pam", "authz-simple", "cryptodev-backend-builtin"),
+        *("input-linux", "thread-context", "can-bus", "x-remote-object"),
+    }
+)
+
+
+def _icount(start: Startup, option: Option) -> None:
+    """Read how instructions make virtual time (accel/tcg/icount-common.c ``icount_configure``)."""
+    given = {opt.name: opt.value for opt in _opts(start, option, "shift", _ICOUNT_PARTS)}
+    flags = {name: given.get(name, default) for name, default in (("align", "off"), ("sleep", "on"))}
+    wrong = next((name for name, value in flags.items() if value not in {"on", "off"}), None)
+    if wrong is not None or given.keys() & _REPLAY or start.configuration.host is not None:
+        raise ConfigurationError(f"{option.text} is not modelled")
+    shift = given.get("shift")
+    if shift is None:
+        if "align" in given:
+            raise BadOption("Please specify shift option when using align")
+        return
+    if flags == {"align": "on", "sleep": "off"}:
+        raise BadOption("align=on and sleep=off are incompatible")
+    if shift != "auto" and parse_number(shift) not in range(11):
+        raise BadOption("icount: Invalid shift value")
+    if shift == "auto" and flags != {"align": "off", "sleep": "on"}:
+        raise ConfigurationError(f"{option.text} is not modelled: shift=auto with other parts")
+    start.machine.icount, start.machine.icount_sleep = shift, flags["sleep"] == "on"
+
+
+_REPLAY = frozenset({"rr", "rrfile", "rrsnapshot"})
+_ICOUNT_PARTS = ("shift", "align", "sleep", *sorted(_REPLAY))
+
+
+def _readconfig(start: Startup, option: Option) -> None:
+    for one in read_config(option.value):
+        known = BY_NAME.get(one.name)
+        if known is None or (one.name not in _HANDLERS and known.treatment is not Treatment.NO_EFFECT):
+            raise ConfigurationError(f"{option.text}: a section [{one.name}] is not modelled")
+        _read(start, one)
+
+
+_SET = re.compile(r"([^.]{1,63})\.([^.]{1,63})\.([^=]{1,63})=(.*)", re.DOTALL)
+
+
+def _set(start: Startup, option: Option) -> None:
+    """Set a property of a device that was given before (``qemu_set_option``)."""
+    parts = _SET.fullmatch(option.value)
+    if parts is None:
+        raise BadOption(f'can\'t parse: "{option.value}"')
+    group, name, prop, value = parts.groups()
+    if group != "device":
+        raise ConfigurationError(f"{option.text} is not modelled: give it with -{group}")
+    for place, device in enumerate(start.machine.devices):
+        if device.id == name:
+            properties = (*device.properties, Opt(prop, value))
+            start.machine.devices[place] = replace(device, properties=properties)
+            return
+    raise BadOption(f'there is no device "{name}" defined')
+
+
+def _numa(start: Startup, option: Option) -> None:
+    start.numa.append((_opts(start, option, "type"), option.text))
 
 
 _HANDLERS: dict[str, Callable[[Startup, Option], None]] = {
@@ -225,7 +554,25 @@ _HANDLERS: dict[str, Callable[[Startup, Option], None]] = {
     "serial": _serial,
     "chardev": _chardev,
     "drive": _drive,
-    "blockdev": _drive,
+    "blockdev": _blockdev,
     "nodefaults": _nodefaults,
     "object": _object,
+    "numa": _numa,
+    "icount": _icount,
+    "readconfig": _readconfig,
+    "set": _set,
+    "usb": _usb,
+    "vga": _vga,
+    "net": _net,
+    "nic": _net,
+    "kernel": _boot_file,
+    "initrd": _boot_file,
+    "append": _boot_file,
+    "uuid": _uuid,
+    "boot": _boot,
+    "mon": _mon,
+    "audiodev": _audiodev,
+    **dict.fromkeys(_PLAIN, _plain),
+    "name": _name,
+    **dict.fromkeys(_VALUES, _known_value),
 }

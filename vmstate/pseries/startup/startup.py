@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from vmstate.describe.history import Release
 from vmstate.pseries.catalogue import Binary
 from vmstate.pseries.machine import Machine
-from vmstate.pseries.options import KeyVal, Opt
+from vmstate.pseries.options import DeviceOption, KeyVal, Opt
 from vmstate.pseries.startup.command_line import Configuration
 from vmstate.pseries.tables.cpus import CpuAt
 
@@ -18,7 +18,11 @@ class Startup:
     """A QEMU while it starts.  Phases read and change it, in the order of its release.
 
     ``machine``: the machine, as far as it is decided.  ``levels``: capability levels of ``cap-`` options.
-    ``cpu``: the processor that was found; None for one that pseries cannot have.
+    ``cpu``: the processor that was found; None for one that pseries cannot have.  ``json_devices``: devices
+    given as JSON, which are created after the others.  ``json_netdevs``: the number of network back ends
+    given as JSON, which are created before the others.
+    ``numa``: the parts and texts of ``-numa``.  ``memory_backend``: the machine property.
+    ``monitors``: the chardevs and texts of ``-mon``.
     """
 
     configuration: Configuration
@@ -32,6 +36,11 @@ class Startup:
     smp_opts: dict[str, str] | None = None
     accel_opts: list[tuple[str, str]] = field(default_factory=list)
     cpu_option: str | None = None
+    json_devices: list[DeviceOption] = field(default_factory=list)
+    json_netdevs: int = 0
+    numa: list[tuple[list[Opt], str]] = field(default_factory=list)
+    memory_backend: str | None = None
+    monitors: list[tuple[str, str]] = field(default_factory=list)
     levels: dict[str, int] = field(default_factory=dict)
     accel: str | None = None
     kvm_type: str | None = None

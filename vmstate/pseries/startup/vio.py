@@ -21,7 +21,7 @@ def lay_out_board(start: Startup) -> None:
         serials = ["default"]
     names = ["spapr-vty"] * len(serials) + ["spapr-nvram"]
     if start.machine.default_devices:
-        names += [] if start.machine.netdevs else ["spapr-vlan"]
+        names += ["spapr-vlan"] if start.machine.has_default_network else []
         names += ["spapr-vscsi"]
     for driver in names:
         wanted = _global_address(start, driver)

@@ -9,8 +9,8 @@ from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property, not_modelled, number_of
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
+from vmstate.pseries.rules.memory import block_name, block_size
 
-UNITS = "BKMGTPE"
 ANY_SLOT = -1
 
 _NO_SLOTS = History(
@@ -57,25 +57,12 @@ def _check_slot(machine: Machine, option: DeviceOption) -> None:
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
-    """Plug a module; its RAM block is named after its backend."""
+    """Plug a module; its RAM block is named after its back end."""
     wanted = None if option is None else option.get("memdev")
     backend = next(backend for backend in board.machine.objects if backend.id == wanted)
-    size = size_in_bytes(backend.get("size") or "0")
-    board.ram_blocks.append(RamBlock(backend.id or "", size))
+    size = block_size(backend)
+    board.ram_blocks.append(RamBlock(block_name(board.machine, backend), size))
     board.plugged_memory += size
-
-
-def size_in_bytes(text: str) -> int:
-    """Return a size as QEMU reads it: a number, perhaps with a unit that is a power of 1024.
-
-    Raises ConfigurationError for a text that is not a size.
-    """
-    unit = text[-1:].upper()
-    scale = 1024 ** UNITS.index(unit) if unit and unit in UNITS else 1
-    try:
-        return int(text[:-1], 0) * scale if unit in UNITS else int(text, 0)
-    except ValueError:
-        raise ConfigurationError(f"size={text}: not a size that is modelled") from None
 
 
 SLOT = Property("pc-dimm", "slot", "-1", "int32", by_global=False)

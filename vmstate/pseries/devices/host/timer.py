@@ -3,20 +3,56 @@
 from __future__ import annotations
 
 from vmstate.describe import Int16, Int64, Since, Timer, Until, Unused, VMStateDescription
+from vmstate.describe.history import History
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
+#: A timer that the destination does not have is a null pointer (migration/vmstate.c ``vmstate_load_state``).
+NO_TIMER = History(
+    "vmstate_load_state: Assertion `first_elem || !n_elems || !size' failed.",
+    ("11.1", "vmstate_load_vmsd: Assertion `first_elem || !n_elems || !size' failed."),
+)
+
+
+#: The time of a timer that is not set.
+NEVER = (1 << 64) - 1
+
 
 def counting_instructions(timers: Timers) -> bool:
-    """``-icount`` was given, which is not modelled."""
-    return False
+    """Return True if virtual time follows instructions (``icount_state_needed``)."""
+    return timers.machine.icount is not None
+
+
+def warps(timers: Timers) -> bool:
+    """Return True if idle time passes as real time (``warp_timer_state_needed``)."""
+    return timers.machine.icount is not None and timers.machine.icount_sleep
+
+
+def adjusts(timers: Timers) -> bool:
+    """Return True if the speed is adjusted, with ``shift=auto`` (``adjust_timers_state_needed``)."""
+    return timers.machine.icount == "auto"
+
+
+def warp_timer_pre_load(timers: Timers) -> int:
+    """End QEMU if this machine does not have the timer."""
+    if not warps(timers):
+        raise timers.machine.ends(NO_TIMER.at(timers.machine.release))
+    return 0
+
+
+def adjust_timers_pre_load(timers: Timers) -> int:
+    """End QEMU if this machine does not have the timers."""
+    if not adjusts(timers):
+        raise timers.machine.ends(NO_TIMER.at(timers.machine.release))
+    return 0
 
 
 WARP_TIMER = VMStateDescription(
     "timer/icount/warp_timer",
     version_id=1,
     minimum_version_id=1,
-    needed=counting_instructions,
+    needed=warps,
+    pre_load=warp_timer_pre_load,
     fields=[Int64("vm_clock_warp_start"), Timer("icount_warp_timer")],
 )
 
@@ -24,7 +60,8 @@ ADJUST_TIMERS = VMStateDescription(
     "timer/icount/timers",
     version_id=1,
     minimum_version_id=1,
-    needed=counting_instructions,
+    needed=adjusts,
+    pre_load=adjust_timers_pre_load,
     fields=[Timer("icount_rt_timer"), Timer("icount_vm_timer")],
 )
 
@@ -32,7 +69,7 @@ SHIFT_1 = VMStateDescription(
     "timer/icount/shift",
     version_id=1,
     minimum_version_id=1,
-    needed=counting_instructions,
+    needed=adjusts,
     fields=[Int16("icount_time_shift")],
 )
 
@@ -40,7 +77,7 @@ SHIFT_2 = VMStateDescription(
     "timer/icount/shift",
     version_id=2,
     minimum_version_id=2,
-    needed=counting_instructions,
+    needed=adjusts,
     fields=[Int16("icount_time_shift"), Int64("last_delta")],
 )
 
@@ -82,3 +119,13 @@ class Timers(Device):
         self.cpu_ticks_offset = 0
         self.dummy = 0
         self.cpu_clock_offset = 0
+        if machine.icount is not None:
+            self._count_instructions(automatic=machine.icount == "auto")
+
+    def _count_instructions(self, *, automatic: bool) -> None:
+        """Set the state of ``-icount`` before the guest has run."""
+        self.qemu_icount_bias = self.qemu_icount = self.last_delta = 0
+        self.vm_clock_warp_start = -1 if automatic else 0
+        self.icount_warp_timer = NEVER
+        self.icount_rt_timer, self.icount_vm_timer = 1_000_000_000, 100_000_000
+        self.icount_time_shift = 3

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vmstate.describe.history import History
+from vmstate.errors import ConfigurationError
 from vmstate.pseries.cas.client_architecture import ArchitectureCall
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named
@@ -21,6 +22,7 @@ from vmstate.pseries.devices.cpu.spapr_cpu import SpaprCpu
 from vmstate.pseries.devices.host.globalstate import GlobalState
 from vmstate.pseries.devices.spapr.htab import Htab
 from vmstate.pseries.devices.spapr.spapr import Spapr
+from vmstate.pseries.devices.virtio.virtio_pci import VirtioDevice
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.rules.compat_register import negotiate_compat
@@ -28,7 +30,7 @@ from vmstate.pseries.rules.interrupts import falls_back
 from vmstate.pseries.tables.option_vectors import Ov5, bitmap_of
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.migration import Side, configuration, load, send
+from vmstate.simulate.migration import Side, configuration, receive, send
 
 #: LPCR: little-endian interrupts, taken at the alternate location; radix: host radix, process table, tlbie.
 LPCR_ILE, LPCR_AIL_3 = 1 << 25, 3 << 23
@@ -60,14 +62,34 @@ def migrate_guest(source: Side, destination: Side, guest: str | Guest, *, trace:
     """Migrate a guest that has booted on the source.
 
     If QEMU ends while the guest boots, the source is refused.  Raises ConfigurationError for a command line
-    that is not modelled, or an unknown guest.
+    that is not modelled, an unknown guest, or a virtio feature that the guest may use and would lose.
     """
     chosen = named(guest) if isinstance(guest, str) else guest
     to_side = configuration(destination)
     sent = send(source, lambda instance: _booted(instance, chosen))
     if sent.stream is None:
         return Verdict(Outcome.SOURCE_REFUSED, source_messages=sent.messages, decided_by=sent.refused)
-    return replace(load(sent.stream, to_side, trace=trace), source_messages=sent.messages)
+    received = receive(sent.stream, to_side, trace=trace)
+    if (
+        received.verdict.outcome is Outcome.ACCEPT
+        and sent.instance is not None
+        and received.instance is not None
+    ):
+        _check_features(sent.instance, received.instance)
+    return replace(received.verdict, source_messages=sent.messages)
+
+
+def _check_features(source: Instance, destination: Instance) -> None:
+    """Raise ConfigurationError if a virtio device loses a feature: the guest's drivers are not modelled."""
+    offered = {(one.idstr, one.instance_id): one for one in destination.machine.registered(VirtioDevice)}
+    for device in source.machine.registered(VirtioDevice):
+        other = offered.get((device.idstr, device.instance_id), device)
+        lost = device.host_features & ~other.host_features
+        if lost:
+            raise ConfigurationError(
+                f"{device.idstr}: the destination does not offer the features {lost:#x}; whether the guest"
+                " uses them is not modelled: capture a stream, or ask a real QEMU: `vmstate replay`"
+            )
 
 
 def _booted(instance: Instance, guest: Guest) -> None:

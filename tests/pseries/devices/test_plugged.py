@@ -10,10 +10,11 @@ from vmstate.pseries.declarations import device_classes
 from vmstate.pseries.devices.pci.config_space import announced_vectors, config_space
 from vmstate.pseries.devices.usb.xhci import NEC, XhciShape
 from vmstate.pseries.devices.usb.xhci import identity as controller
-from vmstate.pseries.devices.virtio.virtio_pci import Interfaces, VirtioModel, identity
+from vmstate.pseries.devices.virtio.virtio_pci import Interfaces, VirtioDevice, VirtioModel, identity
 from vmstate.pseries.registration import register
 from vmstate.pseries.startup.command_line import configuration
-from vmstate.simulate.migration import load, migrate, save
+from vmstate.simulate.guest import migrate_guest
+from vmstate.simulate.migration import load, migrate, save, send
 
 
 def side(release, *devices, machine_type="pseries", more=()):
@@ -161,6 +162,44 @@ def test_a_guest_that_uses_features_the_device_does_not_offer_is_refused():
     line = "Features 0x1 unsupported. Allowed features: 0x10179000000"
     assert verdict.messages[:2] == [line, "Failed to load virtio-rng:virtio"]
     assert verdict.messages[-1] == "load of migration failed: Operation not permitted"
+
+
+def with_all_features(instance):
+    for device in instance.machine.registered(VirtioDevice):
+        device.guest_features_low, device.guest_features_64 = (1 << 32) - 1, (1 << 64) - 1
+
+
+@pytest.mark.parametrize(
+    ("release", "machine_type", "properties", "offered"),
+    [  # as real QEMUs of these releases print them
+        ("5.2.0", "pseries-3.1", "", 0x179000E54),
+        ("5.2.0", "pseries-3.1", "config-wce=off,write-cache=off,num-queues=1", 0x179000454),
+        ("5.2.0", "pseries-3.1", "write-cache=off", 0x179000C54),
+        ("7.2.22", "pseries-3.1", "discard=off,write-zeroes=off,config-wce=off,num-queues=2", 0x179001654),
+        ("7.2.22", "pseries-5.2", "disable-modern=on", 0x71006ED4),
+        ("7.2.22", "pseries-5.2", "num-queues=2,discard=off,config-wce=off", 0x179005654),
+        ("7.2.22", "pseries-7.2", "disable-modern=on", 0x10071006ED4),
+        ("10.0.13", "pseries-10.0", "", 0x10179006E54),
+        ("10.0.13", "pseries-10.0", "config-wce=off,write-cache=off", 0x10179006454),
+        ("10.0.13", "pseries-10.0", "write-cache=off", 0x10179006E54),
+    ],
+)
+def test_a_disk_offers_the_features_that_its_properties_and_machine_type_say(
+    release, machine_type, properties, offered
+):
+    device = ",".join(filter(None, ["virtio-blk-pci,drive=d", properties]))
+    own = side(release, device, machine_type=machine_type, more=("-blockdev", "null-co,node-name=d"))
+    verdict = load(send(own, with_all_features).stream, own)
+    used = (1 << 32 if "disable-modern" in properties else 1 << 64) - 1
+    line = f"Features {used:#x} unsupported. Allowed features: {offered:#x}"
+    assert [one for one in verdict.messages if one.startswith("Features")] == [line]
+
+
+def test_a_guest_with_a_device_that_loses_a_feature_is_not_modelled():
+    kept, lost = (side("7.2.22", f"virtio-scsi-pci,event_idx={flag}") for flag in ("on", "off"))
+    assert migrate_guest(lost, kept, "linux-6.1").outcome == "accept"
+    with pytest.raises(ConfigurationError, match="does not offer the features 0x20000000"):
+        migrate_guest(kept, lost, "linux-6.1")
 
 
 @pytest.mark.parametrize(("destination", "outcome"), [("10.0.13", "accept"), ("11.1.3", "reject")])

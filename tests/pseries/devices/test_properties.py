@@ -279,3 +279,13 @@ def test_disks_and_memory_modules_refuse_what_does_not_go_together(options, line
 def test_disks_and_memory_modules_start_with_what_does(options):
     command = f"qemu-7.2 -nodefaults {QUIET},slots=2,maxmem=2G {options}"
     assert migrate(command, command).outcome == "accept"
+
+
+def test_a_json_value_of_another_type_than_the_property_is_not_modelled():
+    def asked(value):
+        device = f'\'{{"driver": "virtio-rng-pci", "max-bytes": {value}, "addr": "0x3"}}\''
+        return f"qemu-7.2 -nodefaults {QUIET} -device {device}"
+
+    assert migrate(asked("5"), asked("5")).outcome == "accept"
+    with pytest.raises(ConfigurationError, match="max-bytes=5: a JSON string"):
+        migrate(asked('"5"'), asked("5"))

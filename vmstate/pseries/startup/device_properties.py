@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-from vmstate.describe.history import History, Release
+from vmstate.describe.history import History, Release, at
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property
@@ -15,6 +16,7 @@ from vmstate.pseries.options import DeviceOption, Global, Opt, parse_number, qdi
 
 #: What -device takes that is not a property.
 _OF_THE_OPTION = frozenset({"id", "bus", "driver"})
+_INTEGER = re.compile("u?int[0-9]*$")
 _NOT_FOUND = History(".{name}", ("5.2", "{driver}.{name}"))
 #: The option became a dictionary, whose order is its own, and in which the last value counts.
 _DICTIONARY = History(False, ("6.2", True))
@@ -33,6 +35,7 @@ def check_properties(machine: Machine, driver: Driver, option: DeviceOption) -> 
             name = _NOT_FOUND.at(machine.release).format(driver=driver.name, name=opt.name)
             raise Refused(f"{option.text}: Property '{name}' not found")
         found.check(machine, opt.value, driver.name, option.text)
+        _check_json(found, opt, machine.release)
         if opt.name == BOOTINDEX:
             _check_bootindex(machine, option, opt.value)
 
@@ -50,6 +53,16 @@ def _check_unknown(opt: Opt) -> None:
     """Old aliases and elements of arrays are names that QEMU may know."""
     if opt.name.startswith("legacy-") or "[" in opt.name or "." in opt.name:
         raise ConfigurationError(f"property {opt.name} is not modelled")
+
+
+def _check_json(found: Property, opt: Opt, release: Release) -> None:
+    """Check that a JSON value has the property's own type: a number or bool in quotes is not one."""
+    kind = at(found.kind, release)
+    wanted = "boolean" if kind == "bool" else "integer" if _INTEGER.match(kind) else ""
+    if opt.json and wanted and opt.json != wanted and not found.own_syntax:
+        raise ConfigurationError(
+            f"{opt.name}={opt.value}: a JSON {opt.json}, not a JSON {wanted}, is not modelled"
+        )
 
 
 def _check_bootindex(machine: Machine, option: DeviceOption, value: str) -> None:

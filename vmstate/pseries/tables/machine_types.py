@@ -84,6 +84,7 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         caps={"ccf-assist": 0, "fwnmi": 0},
         compat=(
             ("virtio-blk-device", "queue-size", "128"),
+            ("virtio-blk-device", "x-enable-wce-if-config-wce", "off"),
             ("virtio-scsi-device", "virtqueue_size", "128"),
         ),
     ),

@@ -150,8 +150,6 @@ def check_queues(state: Any, at: int) -> None:
 def check_features(state: Any, at: int) -> None:
     """Check that the guest uses only what the device offers (virtio_set_features_nocheck)."""
     offered = state.host_features
-    if offered is None:
-        return
     used = state.guest_features_64 if state.modern and state.has_64_bits else state.guest_features_low
     used |= state.guest_features_ex_1 << 64
     if used & ~offered:

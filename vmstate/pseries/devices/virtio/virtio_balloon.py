@@ -72,7 +72,7 @@ class VirtioBalloon(VirtioDevice):
     """An empty balloon.  Page poisoning is offered, but used only if the guest asks for it."""
 
     description = virtio("virtio-balloon", 1, BALLOON)
-    model = VirtioModel(0x1002, 5, 0x00FF00, 16, 0x2)
+    model = VirtioModel(0x1002, 5, 0x00FF00, 16)
     num_pages = actual = poison_val = cmd_id = hint_status = 0
     free_page_hint = page_poison = False
 

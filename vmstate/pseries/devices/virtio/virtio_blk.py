@@ -14,6 +14,7 @@ from vmstate.pseries.board.properties import Effect, Property, harmless, not_mod
 from vmstate.pseries.devices.virtio import virtio_pci
 from vmstate.pseries.devices.virtio.virtio import virtio
 from vmstate.pseries.devices.virtio.virtio_pci import (
+    VERSION_1,
     VirtioDevice,
     VirtioModel,
     backend,
@@ -21,6 +22,7 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     count,
     feature,
     ioeventfd,
+    offered,
     options,
     vectors,
     with_class,
@@ -76,6 +78,12 @@ CLASS = Property(NAME, "class", "0", "uint32")
 SCSI = feature(OWNER, "scsi", 7, "off", Span(until="9.1"))
 DISCARD = feature(OWNER, "discard", 13, History("off", ("4.0", "on")), Span("4.0"))
 WRITE_ZEROES = feature(OWNER, "write-zeroes", 14, History("off", ("4.0", "on")), Span("4.0"))
+CONFIG_WCE = feature(OWNER, "config-wce", 11)
+FEATURES = (CONFIG_WCE, DISCARD, WRITE_ZEROES)
+WRITE_CACHE = Property(OWNER, "write-cache", "auto", "OnOffAuto")
+ENABLE_WCE = Property(OWNER, "x-enable-wce-if-config-wce", "on", "bool", span=Span("5.0"))
+#: SEG_MAX, GEOMETRY, BLK_SIZE, TOPOLOGY; FLUSH of a cache; SCSI without virtio 1; MQ of several queues.
+F_ALWAYS, F_FLUSH, F_SCSI, F_MQ, F_ANY_LAYOUT = 0x454, 1 << 9, 1 << 7, 1 << 12, 1 << 27
 
 BLOCK_SIZES = {"0": 512, "512": 512, "4096": 4096}
 LOGICAL_BLOCK_SIZE, PHYSICAL_BLOCK_SIZE = (
@@ -86,7 +94,7 @@ _SIZES_CHECKED = Span("5.2")
 BLOCK = (
     Property(OWNER, "drive", "", by_global=False),
     *harmless(OWNER, "bool", _HOST, "share-rw"),
-    *harmless(OWNER, "OnOffAuto", _HOST, "write-cache"),
+    WRITE_CACHE,
     *harmless(OWNER, "OnOffAuto", _HOST, "backend_defaults", span=Span("6.1")),
     *harmless(OWNER, "OnOffAuto", _HOST, "account-invalid", "account-failed", span=Span("7.2")),
     *harmless(OWNER, "BlockdevOnError", "what the host does when it fails", "rerror", "werror"),
@@ -98,12 +106,11 @@ BLOCK = (
     not_modelled(OWNER, "stats-intervals", "list", "[]", span=Span("10.2")),
 )
 PROPERTIES = (
-    *(NUM_QUEUES, QUEUE_SIZE, VECTORS, CLASS, SCSI, DISCARD, WRITE_ZEROES),
+    *(NUM_QUEUES, QUEUE_SIZE, VECTORS, CLASS, SCSI, *FEATURES, ENABLE_WCE),
     *BLOCK,
     Property(OWNER, "bootindex", "", "int32", Effect.HARMLESS, "only the order in the device tree"),
     *harmless(OWNER, "str", _ANSWERS, "serial"),
-    *harmless(OWNER, "bool", _ANSWERS, "config-wce"),
-    *harmless(OWNER, "bool", _ANSWERS, "seg-max-adjust", "x-enable-wce-if-config-wce", span=Span("5.0")),
+    *harmless(OWNER, "bool", _ANSWERS, "seg-max-adjust", span=Span("5.0")),
     *harmless(OWNER, "bool", _ANSWERS, "report-discard-granularity", span=Span("6.0")),
     *harmless(OWNER, "bool", _HOST, "request-merging"),
     *(
@@ -162,6 +169,21 @@ def _config_len(machine: Machine, option: DeviceOption | None) -> int:
     return WITH_DISCARD if DISCARD.flag(machine, option, NAME) else PLAIN
 
 
+def _features(machine: Machine, option: DeviceOption | None, queues: int) -> int:
+    """Return the features of a disk that is writable, with a cache (``virtio_blk_get_features``)."""
+    always = F_ALWAYS | (F_MQ if queues > 1 else 0)
+    if WRITE_CACHE.text(machine, option, NAME) != "off" or _switches_cache(machine, option):
+        always |= F_FLUSH
+    found = offered(machine, option, NAME, FEATURES, always)
+    return found if found & VERSION_1 else found & ~F_ANY_LAYOUT | F_SCSI
+
+
+def _switches_cache(machine: Machine, option: DeviceOption | None) -> bool:
+    """Return True if a guest can switch the cache on, and the device offers it for that reason."""
+    known = ENABLE_WCE.span.covers(machine.release) and ENABLE_WCE.flag(machine, option, NAME)
+    return known and CONFIG_WCE.flag(machine, option, NAME)
+
+
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a disk: a queue for each processor, and a vector for each queue and the configuration."""
     machine = board.machine
@@ -170,7 +192,8 @@ def plug(board: Board, option: DeviceOption | None) -> None:
     vectors = count(VECTORS, machine, option, NAME, number + 1)
     length = _config_len(machine, option)
     model = with_class(VirtioBlk.model, CLASS.number(machine, option, driver=NAME))
-    chosen = options(machine, option, NAME, model, [size] * number, vectors, length)
+    features = _features(machine, option, number)
+    chosen = options(machine, option, NAME, model, [size] * number, vectors, length, features)
     board.plug_pci(VirtioBlk(machine, chosen), NAME, option)
 
 

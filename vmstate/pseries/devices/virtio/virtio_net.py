@@ -207,7 +207,7 @@ class VirtioNet(VirtioDevice):
     """A card with its address, in promiscuous mode."""
 
     description = virtio("virtio-net", 11, NET)
-    model = VirtioModel(0x1000, 1, NETWORK, 8, 0x00BF8064)
+    model = VirtioModel(0x1000, 1, NETWORK, 8)
     max_queue_pairs = curr_queue_pairs = 1
     other_queue_pairs = 0
     rss_enabled = False

@@ -58,16 +58,12 @@ _NOTIFY = (2, 0x3000)
 
 @dataclass(frozen=True, slots=True)
 class VirtioModel:
-    """A kind of device: legacy PCI number, virtio number, PCI class, bytes of configuration.
-
-    ``features``: those offered besides the common ones; None if they depend on the backend.
-    """
+    """A kind of device: legacy PCI number, virtio number, PCI class, bytes of configuration."""
 
     legacy: int
     number: int
     class_code: int
     config_len: int
-    features: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +171,7 @@ class VirtioDevice(Device):
         super().__init__(machine)
         self._vectors = options.vectors
         self.modern, self.migrate_extra = options.modern, options.extra
-        self.host_features = None if self.model.features is None else options.features
+        self.host_features = options.features
         self.packed = bool(options.features & PACKED)
         self.msix = MASKED_ENTRY * options.vectors + bytes(-(-options.vectors // 8))
         self.config_vector = NO_VECTOR
@@ -349,7 +345,7 @@ def offered(
     for one in (*FEATURES, *own):
         if one.feature is not None and one.flag(machine, option, driver):
             bits |= 1 << one.feature
-    return bits if modern else bits & (0xFFFFFFFF | PACKED)
+    return bits
 
 
 def check_interfaces(machine: Machine, option: DeviceOption) -> None:

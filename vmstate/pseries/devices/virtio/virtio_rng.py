@@ -28,7 +28,7 @@ class VirtioRng(VirtioDevice):
     """A source of random numbers."""
 
     description = virtio("virtio-rng", 1)
-    model = VirtioModel(0x1005, 4, 0x00FF00, 0, 0x0)
+    model = VirtioModel(0x1005, 4, 0x00FF00, 0)
 
 
 NAME, OWNER = "virtio-rng-pci", "virtio-rng-device"

@@ -28,7 +28,7 @@ class VirtioScsi(VirtioDevice):
     """A SCSI adapter."""
 
     description = virtio("virtio-scsi", 1)
-    model = VirtioModel(0x1004, 8, 0x010000, 36, 0x6)
+    model = VirtioModel(0x1004, 8, 0x010000, 36)
 
 
 NAME, OWNER = "virtio-scsi-pci", "virtio-scsi-device"

@@ -72,7 +72,7 @@ class VirtioSerial(VirtioDevice):
     """
 
     description = virtio("virtio-console", 3, SERIAL_PORTS, by_hand=True)
-    model = VirtioModel(0x1003, 3, 0x078000, 12, 0x2)
+    model = VirtioModel(0x1003, 3, 0x078000, 12)
     cols = rows = 0
     max_nr_ports = 31 << 24
     ports_map = 1

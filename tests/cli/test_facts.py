@@ -252,9 +252,9 @@ FACTS = {
 
 @pytest.mark.parametrize("fact", FACTS)
 def test_a_wire_fact_is_answered_by_a_command_that_names_the_file(fact, capsys):
-    command, told, expected, file = FACTS[fact]
+    command, shown, expected, file = FACTS[fact]
     result = ask(capsys, command)
-    assert told(result) == expected
+    assert shown(result) == expected
     assert (ROOT / file).exists()
     assert file in (result.get("file"), *result.get("files", {}).values())
     assert cli.main(shlex.split(command)) == 0
@@ -421,8 +421,8 @@ def test_machine_types_processors_and_capabilities_are_those_of_a_real_qemu(qemu
     assert {(cpu.name, cpu.pvr.removeprefix("0x")) for cpu in facts.cpus} <= set(processors)
     models = {cpu.name for cpu in facts.cpus}
     aliases = lines_of(r"^PowerPC (\S+) +\(alias for (\S+)\)$", qemu.path, "-cpu", "help")
-    told = {(alias, cpu.name) for cpu in facts.cpus for alias in cpu.aliases}
-    assert told == {(alias, model) for alias, model in aliases if model in models}
+    shown = {(alias, cpu.name) for cpu in facts.cpus for alias in cpu.aliases}
+    assert shown == {(alias, model) for alias, model in aliases if model in models}
     capabilities = lines_of(r"^  (cap-[\w-]+)=", qemu.path, "-machine", f"{facts.default_type},help")
     assert set(capabilities) == {one.name for one in facts.capabilities}
 

@@ -208,7 +208,7 @@ def test_the_fields_version_must_suit_the_elements(maker, version, what):
     assert reports[1].type in {"qtailq", "qlist", "gtree"}
 
 
-def test_scratch_state_that_fails_is_told_by_its_field():
+def test_scratch_state_that_fails_names_its_field():
     reports = refused(
         vmsd("d", Tmp(vmsd("t", UInt8("v"), oldest=0, post_load=lambda s, v: -1), lambda d: Record())), b"\1"
     )

@@ -109,7 +109,7 @@ def test_hooks_see_what_was_loaded_so_far():
     assert seen == [{}, (1, 2)]
 
 
-def test_post_load_is_told_the_incoming_version():
+def test_post_load_gets_the_incoming_version():
     seen = []
     dev = VMStateDescription("d", 3, 1, fields=[UInt8("a")], post_load=lambda s, v: seen.append(v))
     loaded(dev, b"\1", version_id=2)

@@ -133,7 +133,7 @@ def test_subsections_of_subsections_share_the_state_of_the_section():
     assert vars(loaded(dev, data)) == {"a": 1, "e": 2, "m": 3}
 
 
-def test_an_inner_subsection_that_fails_is_told_by_all_around_it():
+def test_an_inner_subsection_that_fails_is_named_by_all_around_it():
     inner = vmsd("dev/extra/more", UInt8("m"), post_load=lambda s, v: -1, needed=lambda s: True)
     dev = vmsd("dev", UInt8("a"), subsections=[vmsd("dev/extra", UInt8("e"), subsections=[inner])])
     reports, ret = failing(dev, wire(f"01 | {EXTRA_WIRE} 02 | 05 0e 'dev/extra/more' 00000001 03"))

@@ -271,12 +271,12 @@ class Machine:
 
     @property
     def has_screen(self) -> bool:
-        """True if the board has a graphics card: by default, unless -nodefaults, or by ``-vga``."""
+        """True if the board has a graphics card: by default without -nodefaults, or by ``-vga``."""
         return self.default_devices if self.vga is None else self.vga != "none"
 
     @property
     def has_usb(self) -> bool:
-        """True if the board has a USB controller: as given, else with a screen that it has by default."""
+        """True if the board has a USB controller: as given, else with the default graphics card."""
         return self.default_devices and self.has_screen if self.usb is None else self.usb
 
     def can_run(self, pvr: int) -> bool:

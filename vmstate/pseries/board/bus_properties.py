@@ -21,7 +21,7 @@ GOING, GOING_UNTIL = "11.0", "11.1"
 
 
 def going(found: Property) -> tuple[Property, Property]:
-    """Return a property until 11.0; in 11.0 it may be there or not."""
+    """Return a property up to 11.0; 11.0 itself may lack it."""
     last = Span(GOING, GOING_UNTIL)
     before = Property(
         found.owner,
@@ -86,7 +86,7 @@ USB: tuple[Property, ...] = (
     not_modelled("usb-device", "pcap", "str", span=Span("6.0")),
 )
 
-#: The unit address; by default the next that is free.
+#: The unit address; by default the next free one.
 REG = Property("vio-spapr-device", "reg", "4294967295", "uint32", by_global=False)
 #: The interrupt; by default one that follows from the address.
 IRQ = Property("vio-spapr-device", "irq", "0", "uint32", span=Span(until="4.0"), by_global=False)
@@ -94,7 +94,7 @@ VIO: tuple[Property, ...] = (REG, IRQ)
 
 OF_BUS: Mapping[str, tuple[Property, ...]] = {"PCI": PCI, "usb-bus": USB, "spapr-vio-bus": VIO}
 
-#: Properties of a network card that all have.
+#: Properties of every network card.
 BOOTINDEX = Property("nic", "bootindex", "", "int32", Effect.HARMLESS, "only the order in the device tree")
 MAC = Property("nic", "mac", by_global=False)
 NETDEV = Property("nic", "netdev", by_global=False)

@@ -51,7 +51,7 @@ class Driver:
 
     @cached_property
     def all_properties(self) -> Mapping[str, tuple[Property, ...]]:
-        """Every property that it had in a release, by name; several of a name where it came back."""
+        """Every property of any release, by name; several of a name that came back."""
         found: dict[str, tuple[Property, ...]] = {}
         for one in (*self.properties, *OF_BUS.get(self.bus, ()), *DEVICE):
             found[one.name] = (*found.get(one.name, ()), one)

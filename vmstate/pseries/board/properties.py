@@ -29,7 +29,7 @@ RANGES = {
     "int": (-(1 << 63), (1 << 63) - 1),
 }
 
-#: How QEMU names the type of a number that it cannot read; None where that was not checked.
+#: The name that QEMU gives the type of an unreadable number; None if that was not checked.
 _NOT_A_NUMBER: History[str | None] = History(None, ("5.2", "{sign}int64"), ("6.2", "integer"))
 _NOT_A_BOOL: History[str | None] = History(None, ("5.2", "Parameter '{name}' expects 'on' or 'off'"))
 _NOT_A_CHOICE: History[str | None] = History(

@@ -34,7 +34,7 @@ def real_mode_size(ram_size: int, type_limit: int, release: Release) -> int:
 
 #: Back ends whose memory can be named on the command line.
 MEMORY_BACKENDS = frozenset({"memory-backend-ram", "memory-backend-file", "memory-backend-memfd"})
-#: Files, shared ones too, had their path in the object tree for a name in older machine types.
+#: In older machine types the name of a file's block, shared or not, is its path in the object tree.
 _NAMED_BY_PATH_UNTIL = "4.0"
 
 

@@ -12,7 +12,7 @@ from vmstate.pseries.startup.command_line import Option
 _SECTION = re.compile(r'\[\s*([^\s"\]]{1,63})(?:\s+"([^"]{1,63})")?\s*\]')
 _ENTRY = re.compile(r'([^\s"=]{1,63})\s*=\s*"([^"]{0,1023})"')
 
-#: Groups of options that are not called as their option is.
+#: Groups of options whose name is not the option's.
 _OPTION_OF_GROUP = {"memory": "m", "smp-opts": "smp", "boot-opts": "boot"}
 
 

@@ -14,7 +14,7 @@ from vmstate.pseries.devices import drivers
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption, Global, Opt, parse_number, qdict_order
 
-#: What -device takes that is not a property.
+#: The parts of -device that are not properties.
 _OF_THE_OPTION = frozenset({"id", "bus", "driver"})
 _INTEGER = re.compile("u?int[0-9]*$")
 _NOT_FOUND = History(".{name}", ("5.2", "{driver}.{name}"))
@@ -50,7 +50,7 @@ def _in_order(option: DeviceOption, release: Release) -> Iterator[Opt]:
 
 
 def _check_unknown(opt: Opt) -> None:
-    """Old aliases and elements of arrays are names that QEMU may know."""
+    """Raise ConfigurationError for old aliases and elements of arrays, which QEMU may know."""
     if opt.name.startswith("legacy-") or "[" in opt.name or "." in opt.name:
         raise ConfigurationError(f"property {opt.name} is not modelled")
 
@@ -66,7 +66,7 @@ def _check_json(found: Property, opt: Opt, release: Release) -> None:
 
 
 def _check_bootindex(machine: Machine, option: DeviceOption, value: str) -> None:
-    """``check_boot_index``: two devices cannot have the same place."""
+    """Refuse an index that another device has (``check_boot_index``)."""
     index = parse_number(value)
     for other in machine.devices:
         if other is option:
@@ -96,7 +96,7 @@ def is_class(name: str) -> bool:
 
 
 def follows(machine: Machine, default: Global) -> bool:
-    """Return True for a -global that is followed, or that changes nothing.
+    """Return True for a -global that is simulated, or that changes nothing.
 
     Raises ConfigurationError for a value that is not modelled.
     """

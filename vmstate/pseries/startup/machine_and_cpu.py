@@ -50,7 +50,7 @@ _OTHER_TARGETS = re.compile(
     r"(pc|q35|pc-(i440fx|q35)-.*|pc-[0-9].*|microvm|isapc|xenfv.*|xenpv|nitro-enclave|virt(-.*)?|sbsa-ref|raspi.*"
     r"|s390-ccw-virtio(-.*)?|malta|sifive_[eu]|spike|vexpress-.*|versatile[ap]b|xlnx-.*|loongson3-virt|SS-5|sun4[uv])"
 )
-#: A distribution's types are called after its releases, upstream's after QEMU's.
+#: A distribution names its types after its own releases, upstream after QEMU's.
 _DOWNSTREAM = re.compile(r"pseries-(?![0-9]).*")
 
 

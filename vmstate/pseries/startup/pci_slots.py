@@ -1,4 +1,4 @@
-"""The slots and functions of PCI buses, as devices are made: one that is taken is refused."""
+"""The used slots and functions of PCI buses while devices are created."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IN_USE = History("in use by {name}", ("7.0", "in use by {name},id={id}"))
 
 @dataclass(frozen=True)
 class _Function:
-    """What is in a function of a slot."""
+    """The device in a function of a slot."""
 
     name: str
     id: str | None
@@ -38,7 +38,7 @@ class _Bus:
 
 
 class PciSlotsInUse:
-    """The buses of a machine while it starts; the board's own devices are there."""
+    """The buses of a machine while it starts, with the board's own devices."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -54,7 +54,7 @@ class PciSlotsInUse:
         self._buses.append(_Bus((name,)))
 
     def plug(self, option: DeviceOption, driver: Driver) -> None:
-        """Take a slot.  Raises Refused if it is taken, or if the slot's functions do not go together.
+        """Take a slot.  Raises Refused if it is in use, or if its functions do not fit together.
 
         A bus or an address that is not modelled is left to the board.
         """
@@ -90,7 +90,7 @@ class PciSlotsInUse:
 
 
 def _check_functions(option: DeviceOption, bus: _Bus, number: int, *, several: bool) -> None:
-    """``pci_init_multifunction``: only a first function that says so lets others be there."""
+    """Refuse further functions unless the first is multifunction (``pci_init_multifunction``)."""
     slot, function = number >> 3, number & 7
     if function:
         first = bus.taken.get(number & ~7)

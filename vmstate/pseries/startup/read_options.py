@@ -365,7 +365,7 @@ _MON_DEPRECATED = History(False, ("11.1", True))
 
 
 def _mon(start: Startup, option: Option) -> None:
-    """Note the monitor's chardev, which must exist in the end; from 11.1 on warn."""
+    """Record the monitor's chardev, which must exist in the end; from 11.1 on, warn."""
     given = {opt.name: opt.value for opt in _opts(start, option, "chardev")}
     start.monitors.append((given.get("chardev", ""), option.text))
     if _MON_DEPRECATED.at(start.release):

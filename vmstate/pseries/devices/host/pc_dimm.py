@@ -31,7 +31,7 @@ def check(machine: Machine, option: DeviceOption) -> None:
 
 
 def _check_slot(machine: Machine, option: DeviceOption) -> None:
-    """``pc_dimm_get_free_slot``: a slot that is asked for must be there and free; else the first free one.
+    """Return the slot, which must exist and be free; by default the first free (``pc_dimm_get_free_slot``).
 
     Without one what QEMU says is not modelled.
     """

@@ -7,7 +7,7 @@ from vmstate.describe.history import History
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
-#: A timer that the destination does not have is a null pointer (migration/vmstate.c ``vmstate_load_state``).
+#: A timer that the destination lacks is a null pointer (migration/vmstate.c ``vmstate_load_state``).
 NO_TIMER = History(
     "vmstate_load_state: Assertion `first_elem || !n_elems || !size' failed.",
     ("11.1", "vmstate_load_vmsd: Assertion `first_elem || !n_elems || !size' failed."),
@@ -34,14 +34,14 @@ def adjusts(timers: Timers) -> bool:
 
 
 def warp_timer_pre_load(timers: Timers) -> int:
-    """End QEMU if this machine does not have the timer."""
+    """End QEMU if this machine lacks the timer."""
     if not warps(timers):
         raise timers.machine.ends(NO_TIMER.at(timers.machine.release))
     return 0
 
 
 def adjust_timers_pre_load(timers: Timers) -> int:
-    """End QEMU if this machine does not have the timers."""
+    """End QEMU if this machine lacks the timers."""
     if not adjusts(timers):
         raise timers.machine.ends(NO_TIMER.at(timers.machine.release))
     return 0

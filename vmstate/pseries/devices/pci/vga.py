@@ -140,7 +140,7 @@ LEAST_MIB, MOST_MIB = 1, 512
 
 
 def identity(machine: Machine, option: DeviceOption | None) -> PciId:
-    """Return the card by its memory and its registers: only with a window for them it is of revision 2."""
+    """Return the card with that memory and those registers; with a window for them it has revision 2."""
     mmio = MMIO.flag(machine, option)
     bars = (Bar(0, vram_size(machine, option), BAR_PREFETCH), *IDENTITY.bars[1 if mmio else 2 :])
     return replace(

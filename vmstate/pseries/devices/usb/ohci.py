@@ -131,7 +131,7 @@ PROPERTIES = (
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """``usb_ohci_init``: the root hub has 15 ports at most."""
+    """Check the number of ports, at most 15 (``usb_ohci_init``)."""
     ports = NUM_PORTS.number(machine, option)
     if ports > MAX_PORTS:
         line = f"OHCI num-ports={ports} is too big (limit is {MAX_PORTS} ports)"

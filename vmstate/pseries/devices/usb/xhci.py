@@ -103,7 +103,7 @@ _CORE_FIELDS = (
 
 XHCI_CORE = VMStateDescription("xhci-core", version_id=1, fields=_CORE_FIELDS)
 
-#: From here on a vector that there is not ends QEMU.
+#: From here on, a vector that does not exist ends QEMU.
 VECTORS_CHECKED = "7.2"
 
 
@@ -271,7 +271,7 @@ def _properties(model: XhciModel) -> tuple[Property, ...]:
 
 
 def shape_of(model: XhciModel, machine: Machine, option: DeviceOption | None) -> XhciShape:
-    """Return the controller that the properties make (usb_xhci_realize): too large numbers are cut."""
+    """Return the controller with its properties (usb_xhci_realize); numbers that are too large are cut."""
     slow, fast = (min(one.number(machine, option), MOST_PORTS) for one in _ports(model))
     messages = [one.text(machine, option) != "off" for one in _messages(model)]
     if model is not NEC or SPLIT_SPAN.covers(machine.release):

@@ -153,7 +153,7 @@ def check(machine: Machine, option: DeviceOption) -> None:
 
 
 def _check_block_sizes(machine: Machine, option: DeviceOption) -> None:
-    """``blkconf_blocksizes``: a block that the disk has holds those that it shows."""
+    """Check that a physical block is no smaller than a logical one (``blkconf_blocksizes``)."""
     both = (LOGICAL_BLOCK_SIZE, PHYSICAL_BLOCK_SIZE)
     logical, physical = (BLOCK_SIZES[one.text(machine, option, NAME)] for one in both)
     if logical > physical:

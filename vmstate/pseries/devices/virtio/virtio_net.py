@@ -337,7 +337,7 @@ def _config_len(machine: Machine, option: DeviceOption | None) -> int:
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """``virtio_net_device_realize``: speed, then the sizes of the queues."""
+    """Check the speed, then the sizes of the queues (``virtio_net_device_realize``)."""
     if DUPLEX.text(machine, option, NAME) not in {"", "half", "full"}:
         raise Refused(f"{option.text}: 'duplex' must be 'half' or 'full'")
     if SPEED.number(machine, option, driver=NAME) < -1:

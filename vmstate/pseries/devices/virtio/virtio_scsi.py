@@ -57,7 +57,7 @@ PROPERTIES = (
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """``virtio_scsi_common_realize``: not too many queues, and not too small ones."""
+    """Check the number of queues and their size (``virtio_scsi_common_realize``)."""
     number = count(NUM_QUEUES, machine, option, NAME, 1)
     if not 0 < number <= MOST_QUEUES:
         line = f"Invalid number of queues (= {number}), must be a positive integer less than"

@@ -92,7 +92,7 @@ F_MULTIPORT = 0x2
 
 
 def _word(value: str) -> bool:
-    """Return True for ports that fit the one word of the map that we model, or that QEMU refuses."""
+    """Return True for ports that fit in one word of the map, or that QEMU refuses."""
     return not PORTS_IN_A_WORD < int(value, 0) <= MOST_PORTS
 
 
@@ -109,7 +109,7 @@ PROPERTIES = (
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """``virtio_serial_device_realize``: some ports, and queues for all."""
+    """Check that there are ports, and queues for all (``virtio_serial_device_realize``)."""
     ports = MAX_PORTS.number(machine, option, driver=NAME)
     if not ports:
         raise Refused(f"{option.text}: Maximum number of serial ports not specified")

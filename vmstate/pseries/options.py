@@ -258,6 +258,20 @@ def parse_size(text: str, default_unit: int = 1) -> int | None:
     return value if value < 1 << 64 else None
 
 
+TRUE = frozenset({"on", "yes", "true", "y"})
+FALSE = frozenset({"off", "no", "false", "n"})
+
+
+def is_on(value: str) -> bool:
+    """Return True if a property of type bool is set."""
+    return value in TRUE
+
+
+def value_of(parts: Iterable[Opt], name: str) -> str | None:
+    """Return the value of the first part of that name; None if there is no such part."""
+    return next((opt.value for opt in parts if opt.name == name), None)
+
+
 def parse_number(text: str) -> int | None:
     """Return a whole number as read by ``strtoull`` with base 0; None if it is not one."""
     try:

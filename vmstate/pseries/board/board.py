@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from vmstate.describe.history import Span
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.bus_properties import IRQ
 from vmstate.pseries.board.connectors import SINCE as CONNECTORS_SINCE
 from vmstate.pseries.board.connectors import Connectors
 from vmstate.pseries.board.device import Device, LiveDevice
@@ -20,7 +22,6 @@ from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
 Registered = SaveStateEntry[Described | SaveVMHandlers]
 
 CONNECTORS = Span(since=CONNECTORS_SINCE)
-IRQ_GIVEN = Span(until="4.0")  # the property "irq" of devices on the VIO bus
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,16 @@ class PciSlots:
 
         Raises ConfigurationError if it is not free: QEMU's message is not modelled.
         """
-        number = slot_number(address) if address is not None else self._free()
+        number = slot_number(address) if address is not None else first_free(self.taken)
         if number is None or number in self.taken:
             raise ConfigurationError(f"no PCI slot {address or 'free'} on {self.path}: not modelled")
         self.taken.add(number)
         return number
 
-    def _free(self) -> int | None:
-        return next((number for number in range(0, 256, 8) if number not in self.taken), None)
+
+def first_free(taken: Container[int]) -> int | None:
+    """Return function 0 of the first slot where it is free; None if all are taken."""
+    return next((number for number in range(0, 256, 8) if number not in taken), None)
 
 
 def slot_number(address: str) -> int | None:
@@ -193,7 +196,7 @@ class Board:
         """Return the next device on the VIO bus, and its interrupt number."""
         device = self._vio.pop()
         option = None if device.option is None else self.machine.devices[device.option]
-        given = option.get("irq") if option is not None and IRQ_GIVEN.covers(self.machine.release) else None
+        given = option.get("irq") if option is not None and IRQ.span.covers(self.machine.release) else None
         if given is not None:
             return device, self.numbers.given(int(given, 0))
         return device, self.numbers.vio(device.irq)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from vmstate.describe.history import History, Span
 from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
@@ -23,17 +24,7 @@ GOING, GOING_UNTIL = "11.0", "11.1"
 def going(found: Property) -> tuple[Property, Property]:
     """Return a property up to 11.0; 11.0 itself may lack it."""
     last = Span(GOING, GOING_UNTIL)
-    before = Property(
-        found.owner,
-        found.name,
-        found.default,
-        found.kind,
-        found.effect,
-        found.why,
-        Span(found.span.since, GOING),
-        found.values,
-        found.feature,
-    )
+    before = replace(found, span=Span(found.span.since, GOING))
     return before, not_modelled(found.owner, found.name, found.kind, span=last)
 
 
@@ -53,7 +44,7 @@ ROMSIZE = Property(
 )
 ROMBAR = Property("pci-device", "rombar", History("1", ("10.0", "-1")), History("uint32", ("10.0", "int32")))
 
-_EXPRESS = "only on a PCI Express bus, which a pseries has not"
+EXPRESS = "only on a PCI Express bus, which a pseries lacks"
 
 PCI: tuple[Property, ...] = (
     ADDR,
@@ -62,10 +53,10 @@ PCI: tuple[Property, ...] = (
     ROMSIZE,
     ROMBAR,
     *harmless("pci-device", "uint32", "a name for guests with ACPI", "acpi-index", span=Span("6.0")),
-    *harmless("pci-device", "bool", _EXPRESS, "x-pcie-lnksta-dllla"),
-    *going(*harmless("pci-device", "bool", _EXPRESS, "x-pcie-extcap-init")),
-    *harmless("pci-device", "bool", _EXPRESS, "x-pcie-err-unc-mask", "x-pcie-ari-nextfn-1", span=Span("8.1")),
-    *harmless("pci-device", "bool", _EXPRESS, "x-pcie-ext-tag", span=Span("9.2")),
+    *harmless("pci-device", "bool", EXPRESS, "x-pcie-lnksta-dllla"),
+    *going(*harmless("pci-device", "bool", EXPRESS, "x-pcie-extcap-init")),
+    *harmless("pci-device", "bool", EXPRESS, "x-pcie-err-unc-mask", "x-pcie-ari-nextfn-1", span=Span("8.1")),
+    *harmless("pci-device", "bool", EXPRESS, "x-pcie-ext-tag", span=Span("9.2")),
     *harmless(
         "pci-device", "size", "a limit of the running device", "x-max-bounce-buffer-size", span=Span("9.2")
     ),

@@ -9,10 +9,8 @@ from enum import Enum
 from vmstate.describe.history import ALWAYS, History, Release, Span, at
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.machine import Machine, Refused
-from vmstate.pseries.options import DeviceOption, parse_number
+from vmstate.pseries.options import FALSE, TRUE, DeviceOption, is_on, parse_number
 
-TRUE = frozenset({"on", "yes", "true", "y"})
-FALSE = frozenset({"off", "no", "false", "n"})
 #: The values of each type that is a choice.
 CHOICES = {
     "OnOffAuto": frozenset({"on", "off", "auto"}),
@@ -37,11 +35,6 @@ _NOT_A_CHOICE: History[str | None] = History(
     ("5.2", "Invalid parameter '{value}'"),
     ("6.2", "Parameter '{name}' does not accept value '{value}'"),
 )
-
-
-def is_on(value: str) -> bool:
-    """Return True if a property of type bool is set."""
-    return value in TRUE
 
 
 def number_of(option: DeviceOption | None, name: str, default: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vmstate.describe.history import Release, reached
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.machine import Machine
-from vmstate.pseries.options import DeviceOption, parse_size
+from vmstate.pseries.options import DeviceOption, is_on, parse_size
 
 _SMALLEST, _LARGEST = 18, 46
 
@@ -47,7 +47,7 @@ def block_name(machine: Machine, backend: DeviceOption) -> str:
     if given is None:
         by_path = backend.driver != "memory-backend-ram" and machine.older_than(_NAMED_BY_PATH_UNTIL)
     else:
-        by_path = given in {"on", "yes", "true", "y"}
+        by_path = is_on(given)
     return f"/objects/{backend.id}" if by_path else str(backend.id)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.machine import Refused
-from vmstate.pseries.options import DeviceOption, Opt, parse_number
+from vmstate.pseries.options import DeviceOption, Opt, parse_number, value_of
 from vmstate.pseries.rules.memory import MEMORY_BACKENDS, block_size
 from vmstate.pseries.startup.startup import Startup
 
@@ -83,10 +83,10 @@ def _nodes(start: Startup) -> list[tuple[list[Opt], str]]:
     """Return the parts and texts of the nodes, by number; distances do not matter to a stream's reader."""
     nodes: dict[int, tuple[list[Opt], str]] = {}
     for parts, text in start.numa:
-        kind = next((opt.value for opt in parts if opt.name == "type"), "")
+        kind = value_of(parts, "type")
         if kind == "dist" or (kind == "cpu" and nodes):
             continue
-        number = parse_number(_value(parts, "nodeid") or str(len(nodes)))
+        number = parse_number(value_of(parts, "nodeid") or str(len(nodes)))
         if kind != "node" or number is None or number in nodes:
             raise ConfigurationError(f"{text} is not modelled")
         _check_node(start, parts, text)
@@ -97,7 +97,7 @@ def _nodes(start: Startup) -> list[tuple[list[Opt], str]]:
 
 
 def _check_node(start: Startup, parts: Iterable[Opt], text: str) -> None:
-    if _value(parts, "mem") is not None and not start.machine.older_than(_MEM_UNTIL):
+    if value_of(parts, "mem") is not None and not start.machine.older_than(_MEM_UNTIL):
         raise Refused(
             f"{text}: Parameter -numa node,mem is not supported by this machine type",
             "Use -numa node,memdev instead",
@@ -111,7 +111,7 @@ def _node_backends(start: Startup, nodes: Iterable[tuple[list[Opt], str]]) -> li
     found: list[DeviceOption] = []
     total = 0
     for parts, text in nodes:
-        wanted = _value(parts, "memdev")
+        wanted = value_of(parts, "memdev")
         backend = None if wanted is None else _backend(start, wanted)
         if wanted is not None and backend is None:
             raise ConfigurationError(f"{text}: no such -object memory-backend-ram, -file or -memfd")
@@ -146,8 +146,8 @@ def _assigned_cpus(start: Startup, nodes: Iterable[tuple[list[Opt], str]]) -> se
                 )
             found.update(range(first, last + 1))
     for parts, text in start.numa:
-        if _value(parts, "type") == "cpu":
-            core = parse_number(_value(parts, "core-id") or "")
+        if value_of(parts, "type") == "cpu":
+            core = parse_number(value_of(parts, "core-id") or "")
             if core is None or core >= start.machine.topology.max_cpus:
                 raise ConfigurationError(f"{text} is not modelled")
             found.update(range(core, core + start.machine.topology.threads))
@@ -169,7 +169,3 @@ def _warn_of_cpus_outside(start: Startup, assigned: Iterable[int]) -> None:
         "All CPU(s) up to maxcpus should be described in NUMA config, ability to start up with partial NUMA "
         "mappings is obsoleted and will be removed in future"
     )
-
-
-def _value(parts: Iterable[Opt], name: str) -> str | None:
-    return next((opt.value for opt in parts if opt.name == name), None)

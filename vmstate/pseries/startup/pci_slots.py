@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.board.board import slot_number
+from vmstate.pseries.board.board import first_free, slot_number
 from vmstate.pseries.board.bus_properties import MULTIFUNCTION
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.devices import drivers
@@ -33,20 +33,18 @@ class _Bus:
     names: tuple[str, ...]
     taken: dict[int, _Function] = field(default_factory=dict)
 
-    def free(self) -> int | None:
-        return next((number for number in range(0, 256, 8) if number not in self.taken), None)
-
 
 class PciSlotsInUse:
     """The buses of a machine while it starts, with the board's own devices."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._buses = [_Bus(("pci.0",))]
+        board = _Bus(("pci.0",))
+        self._buses = [board]
         for name in default_devices(machine):
             if drivers()[name].bus == "PCI":
                 several = MULTIFUNCTION.flag(machine, None, name)
-                self._buses[0].taken[self._buses[0].free() or 0] = _Function(name, None, several)
+                board.taken[first_free(board.taken) or 0] = _Function(name, None, several)
 
     def add_bus(self, option: DeviceOption) -> None:
         """Add the bus behind a host bridge."""
@@ -63,7 +61,7 @@ class PciSlotsInUse:
         if bus is None:
             return
         address = option.get("addr")
-        number = bus.free() if address is None else slot_number(address)
+        number = first_free(bus.taken) if address is None else slot_number(address)
         if number is None:
             return
         self._check_free(option, driver, bus, number)

@@ -20,6 +20,7 @@ from vmstate.pseries.options import (
     parse_number,
     parse_opts,
     parse_size,
+    value_of,
 )
 from vmstate.pseries.rules.memory import MEMORY_BACKENDS
 from vmstate.pseries.startup.command_line import Option
@@ -188,7 +189,7 @@ def _parts(start: Startup, option: Option, implied: str) -> tuple[bool, str, tup
         parts = tuple(parse_json(option.value)) if is_json else _with_id(option.value, implied)
     except ValueError as error:
         raise ConfigurationError(f"{option.text}: this JSON is not modelled: {error}") from None
-    kind = next((opt.value for opt in parts if opt.name == implied), "")
+    kind = value_of(parts, implied) or ""
     return is_json, kind, tuple(opt for opt in parts if opt.name != implied)
 
 
@@ -264,7 +265,7 @@ def _drive(start: Startup, option: Option) -> None:
 def _blockdev(start: Startup, option: Option) -> None:
     """Read a block node; one without a name cannot be given to a device."""
     _, _, parts = _parts(start, option, "driver")
-    name = next((opt.value for opt in parts if opt.name == "node-name"), None)
+    name = value_of(parts, "node-name")
     if name is None:
         raise BadOption("'node-name' must be specified for the root node")
     if name in start.machine.drives:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from vmstate.describe import Cursor, History, VMStateDescription, WireRecords, plan_of
 from vmstate.describe.arrays import WireArray, zeros
 from vmstate.describe.history import ALWAYS, Span
-from vmstate.pseries.board.bus_properties import going
+from vmstate.pseries.board.bus_properties import EXPRESS, going
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.properties import Property, harmless, not_modelled
 from vmstate.pseries.devices.pci.config_space import (
@@ -232,7 +232,6 @@ def _fresh_queues(sizes: tuple[int, ...], vectors: bool) -> WireRecords:
 
 _RUNNING = "only a running guest's device sends it, and every destination reads it"
 _HOST = "how the host works, which no stream holds"
-_EXPRESS = "only on a PCI Express bus, which a pseries lacks"
 
 DISABLE_LEGACY = Property("virtio-pci", "disable-legacy", "auto", "OnOffAuto")
 DISABLE_MODERN = Property("virtio-pci", "disable-modern", "off", "bool")
@@ -266,7 +265,7 @@ PROPERTIES: tuple[Property, ...] = (
     *harmless(
         "virtio-pci", "bool", "a repair of streams of old guests", "virtio-pci-bus-master-bug-migration"
     ),
-    *harmless("virtio-pci", "bool", _EXPRESS, "x-disable-pcie", span=Span(until="10.1")),
+    *harmless("virtio-pci", "bool", EXPRESS, "x-disable-pcie", span=Span(until="10.1")),
     *harmless(
         "virtio-pci",
         "bool",
@@ -274,14 +273,14 @@ PROPERTIES: tuple[Property, ...] = (
         "x-ignore-backend-features",
         span=Span(until="11.0"),
     ),
-    *harmless("virtio-pci", "bool", _EXPRESS, "ats"),
-    *harmless("virtio-pci", "bool", _EXPRESS, "x-ats-page-aligned", "aer", span=Span("6.0")),
-    *harmless("virtio-pci", "bool", _EXPRESS, "x-pcie-flr-init", span=Span("4.2")),
-    *harmless("virtio-pci", "bool", _EXPRESS, "x-pcie-pm-no-soft-reset", span=Span("9.1")),
+    *harmless("virtio-pci", "bool", EXPRESS, "ats"),
+    *harmless("virtio-pci", "bool", EXPRESS, "x-ats-page-aligned", "aer", span=Span("6.0")),
+    *harmless("virtio-pci", "bool", EXPRESS, "x-pcie-flr-init", span=Span("4.2")),
+    *harmless("virtio-pci", "bool", EXPRESS, "x-pcie-pm-no-soft-reset", span=Span("9.1")),
     *(
         one
         for name in ("x-pcie-deverr-init", "x-pcie-lnkctl-init", "x-pcie-pm-init")
-        for one in going(*harmless("virtio-pci", "bool", _EXPRESS, name))
+        for one in going(*harmless("virtio-pci", "bool", EXPRESS, name))
     ),
     *harmless("virtio-device", "bool", _RUNNING, "use-started", span=Span("4.1")),
     *harmless("virtio-device", "bool", _RUNNING, "use-disabled-flag", span=Span("5.0")),

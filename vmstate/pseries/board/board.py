@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from vmstate.describe.history import Span
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.bus_properties import IRQ
+from vmstate.pseries.board.buses import Behind, Bus, Buses
 from vmstate.pseries.board.connectors import SINCE as CONNECTORS_SINCE
 from vmstate.pseries.board.connectors import Connectors
 from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.board.interrupts import InterruptNumbers
-from vmstate.pseries.board.usb import UsbBus, UsbController, UsbDevice
+from vmstate.pseries.board.pci_bus import PCI
+from vmstate.pseries.board.usb import CONTROLLER, USB, UsbBus, UsbController, UsbDevice
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 from vmstate.pseries.vio_bus import VioDevice
@@ -44,41 +45,6 @@ class RamBlock:
         return bytes([len(raw)]) + raw
 
 
-@dataclass
-class PciSlots:
-    """A PCI bus under construction: the path and names of its bridge, the functions in use."""
-
-    path: str
-    names: tuple[str, ...]
-    taken: set[int] = field(default_factory=set)
-
-    def place(self, address: str | None = None) -> int:
-        """Take the requested slot, or the first free one; return its device and function number.
-
-        Raises ConfigurationError if it is not free: QEMU's message is not modelled.
-        """
-        number = slot_number(address) if address is not None else first_free(self.taken)
-        if number is None or number in self.taken:
-            raise ConfigurationError(f"no PCI slot {address or 'free'} on {self.path}: not modelled")
-        self.taken.add(number)
-        return number
-
-
-def first_free(taken: Container[int]) -> int | None:
-    """Return function 0 of the first slot where it is free; None if all are taken."""
-    return next((number for number in range(0, 256, 8) if number not in taken), None)
-
-
-def slot_number(address: str) -> int | None:
-    """Return the device and function number of an address such as 5 or 5.1; None if it is not one."""
-    slot, _, function = address.partition(".")
-    try:
-        number = int(slot, 16) << 3 | int(function or "0", 16)
-    except ValueError:
-        return None
-    return number if 0 <= number < 256 else None
-
-
 class Board:
     """The board of ``machine``, with all devices made so far."""
 
@@ -91,9 +57,8 @@ class Board:
         self.numbers = InterruptNumbers(
             legacy=machine.irq == "xics-legacy", hotplug_events=machine.modern_hotplug_events
         )
-        self.buses: list[PciSlots] = []
+        self.buses = Buses()
         self._vio: list[VioDevice] = list(reversed(machine.vio.devices))
-        self.usb: list[UsbBus] = []
         self._next_id = 0
         self._prioritized = False
         self._macs = 0
@@ -121,42 +86,46 @@ class Board:
 
         Raises ConfigurationError for a bus or a slot that is not modelled.
         """
-        bus = self._bus(option.get("bus") if option is not None else None)
-        number = bus.place(option.get("addr") if option is not None else None)
-        path = f"{bus.path}:{number >> 3:02x}.{number & 7:x}"
+        path = self.bus(PCI, option).place(self.machine, driver, option)
         device.driver = driver
         self.add_at(path, device)
         return path
 
-    def _bus(self, name: str | None) -> PciSlots:
-        """Return the bus of that name; without a name, the newest (qbus_find_recursive goes backwards)."""
-        if name is None:
-            return self.buses[-1]
-        for bus in self.buses:
-            if name in bus.names:
-                return bus
-        raise ConfigurationError(f"bus={name}: no PCI bus that is modelled has this name")
+    def bus(self, kind: str, option: DeviceOption | None) -> Bus:
+        """Return the bus of that type that an option names, or that QEMU finds.
 
-    def plug_usb(self, device: UsbDevice, driver: str, option: DeviceOption | None = None) -> None:
-        """Put a USB device in a port of the named controller, or of the newest.
+        Raises ConfigurationError if there is none.
+        """
+        name = None if option is None else option.get("bus")
+        found = self.buses.find(kind) if name is None else self.buses.named(name)
+        if found is None or found.kind != kind:
+            raise ConfigurationError(f"no bus {name or ''} of type {kind} that is modelled")
+        return found
+
+    def add_bus(self, behind: Behind, kind: str, option: DeviceOption | None, path: str) -> Bus | None:
+        """Add the bus behind a new device with that path, which is plugged into a bus of type ``kind``."""
+        return self.buses.add(behind, option, self.bus(kind, option), path)
+
+    def plug_usb(self, device: UsbDevice, driver: str, option: DeviceOption | None = None) -> str:
+        """Put a USB device in a port of the named controller, or of the one that QEMU finds; return its path.
 
         Raises ConfigurationError if there is no such bus or no free port.
         """
-        name, port = (None, None) if option is None else (option.get("bus"), option.get("port"))
-        where = next((usb for usb in reversed(self.usb) if name is None or name in usb.names), None)
-        if where is None:
-            raise ConfigurationError(f"-device {driver}: no USB bus that is modelled")
-        if where.controller.resets_devices:
+        bus = self.bus(USB, option)
+        if isinstance(bus, UsbBus) and bus.controller is not None and bus.controller.resets_devices:
             device.reset()
-        self.add_at(f"{where.path}/{where.controller.plug(port)}", device)
+        path = bus.place(self.machine, driver, option)
+        self.add_at(path, device)
+        return path
 
     def plug_usb_controller(
         self, device: UsbController, driver: str, option: DeviceOption | None = None
     ) -> None:
         """Put a USB host controller on a PCI bus, and a USB bus behind it."""
         path = self.plug_pci(device, driver, option)
-        name = option.id if option is not None and option.id else f"usb-bus.{len(self.usb)}"
-        self.usb.append(UsbBus(path, (f"{name}.0", name), device))
+        bus = self.add_bus(CONTROLLER, PCI, option, path)
+        assert isinstance(bus, UsbBus)
+        bus.controller = device
 
     def skip(self, count: int) -> None:
         """Count registrations that are not listed."""

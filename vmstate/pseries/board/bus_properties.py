@@ -83,7 +83,21 @@ REG = Property("vio-spapr-device", "reg", "4294967295", "uint32", by_global=Fals
 IRQ = Property("vio-spapr-device", "irq", "0", "uint32", span=Span(until="4.0"), by_global=False)
 VIO: tuple[Property, ...] = (REG, IRQ)
 
-OF_BUS: Mapping[str, tuple[Property, ...]] = {"PCI": PCI, "usb-bus": USB, "spapr-vio-bus": VIO}
+#: The address; target and unit are by default the first free ones.
+CHANNEL = Property("scsi-device", "channel", "0", "uint32", by_global=False)
+TARGET = Property("scsi-device", "scsi-id", "4294967295", "uint32", by_global=False)
+LUN = Property("scsi-device", "lun", "4294967295", "uint32", by_global=False)
+SCSI: tuple[Property, ...] = (
+    *(CHANNEL, TARGET, LUN),
+    Property("scsi-device", "bootindex", "", "int32", Effect.HARMLESS, "only the order in the device tree"),
+)
+
+OF_BUS: Mapping[str, tuple[Property, ...]] = {
+    "PCI": PCI,
+    "usb-bus": USB,
+    "spapr-vio-bus": VIO,
+    "SCSI": SCSI,
+}
 
 #: Properties of every network card.
 BOOTINDEX = Property("nic", "bootindex", "", "int32", Effect.HARMLESS, "only the order in the device tree")

@@ -9,6 +9,7 @@ from functools import cached_property
 from vmstate.describe.history import ALWAYS, Release, Span
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.bus_properties import DEVICE, OF_BUS
+from vmstate.pseries.board.buses import Behind
 from vmstate.pseries.board.properties import Property
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
@@ -26,8 +27,8 @@ class Driver:
 
     ``span``: the releases that have it.  ``bus``: the type of bus it is plugged into (``PCI``, ``usb-bus``,
     ``spapr-vio-bus``), empty for none.  ``properties``: all of its own, without those of every device on its
-    bus.  ``netdev_owner``: the class that a network card's property ``netdev`` belongs to.
-    ``usb_controller``: it has a USB bus.  ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it
+    bus.  ``behind``: the bus that it provides.  ``netdev_owner``: the class that a network card's property
+    ``netdev`` belongs to.  ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it
     replaces the default graphics card.  ``user_creatable``: ``-device`` can name it.  ``hotpluggable``:
     it can be plugged into a running machine, so QEMU does not warn of a ``-global`` without such a device.
     ``followed_globals``: more properties whose ``-global`` is modelled.  ``examples``: options to plug one,
@@ -40,8 +41,8 @@ class Driver:
     bus: str = "PCI"
     check: Check | None = None
     properties: tuple[Property, ...] = ()
+    behind: Behind | None = None
     netdev_owner: str = ""
-    usb_controller: bool = False
     vio_name: str = ""
     graphics: bool = False
     user_creatable: bool = True

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.buses import Behind, Bus
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
+
+USB = "usb-bus"
 
 
 class UsbController(Device):
@@ -48,10 +53,18 @@ class UsbDevice(Device):
         """Handle a reset over the bus."""
 
 
-@dataclass(frozen=True, slots=True)
-class UsbBus:
-    """A USB bus: the path and names of its controller."""
+@dataclass(eq=False)
+class UsbBus(Bus):
+    """The ports of a controller, which the board connects; while QEMU starts there is none."""
 
-    path: str
-    names: tuple[str, ...]
-    controller: UsbController
+    controller: UsbController | None = None
+
+    def place(self, machine: Machine, driver: str, option: DeviceOption | None) -> str:
+        """Take a port."""
+        del machine
+        if self.controller is None:
+            raise ConfigurationError(f"-device {driver}: no USB controller that is modelled")
+        return f"{self.path}/{self.controller.plug(None if option is None else option.get('port'))}"
+
+
+CONTROLLER = Behind(USB, make=UsbBus)

@@ -11,14 +11,13 @@ from vmstate.describe.history import History, Release, Span
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.devices import drivers
-from vmstate.pseries.devices.pci.spapr_pci import DRIVER as PHB
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption, Global
 from vmstate.pseries.registration import default_devices
+from vmstate.pseries.startup.buses import BusesInUse
 from vmstate.pseries.startup.cpu_cores import is_core, plug_core
 from vmstate.pseries.startup.device_properties import check_properties, follows, is_class
 from vmstate.pseries.startup.option_table import ASK_QEMU_FOR_DEVICE
-from vmstate.pseries.startup.pci_slots import PciSlotsInUse
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.vio import plug_vio
 
@@ -37,34 +36,34 @@ def create_devices(start: Startup) -> None:
     Raises ConfigurationError for one that is not modelled.
     """
     machine = start.machine
-    slots = PciSlotsInUse(machine) if machine.devices else None
+    if not machine.devices:
+        return
+    buses = BusesInUse(machine)
     for place, option in enumerate(machine.devices):
-        _check_id(machine, place, option)
+        if not option.driver:
+            raise Refused(f"{option.text}: Parameter 'driver' is missing")
         if is_core(option.driver):
+            _check_id(machine, place, option)
             plug_core(start, place, option)
             continue
         driver = _driver_of(start, option)
-        if driver.bus == "usb-bus":
-            _check_usb(machine, place, option)
+        bus = buses.find(driver, option)
+        _check_id(machine, place, option)
         check_properties(machine, driver, option)
         if driver.netdev_owner:
             _connect(machine, place, option, driver.netdev_owner)
-        if driver.bus == "PCI" and slots is not None:
-            slots.plug(option, driver)
+        buses.take(driver, option, bus)
         if driver.check is not None:
             driver.check(machine, option)
-        if driver.name == PHB and slots is not None:
-            slots.add_bus(option)
+        buses.add(driver, option, bus)
         if driver.vio_name:
             plug_vio(start, place, option, driver)
 
 
 def _check_id(machine: Machine, place: int, option: DeviceOption) -> None:
-    """Refuse the id of an earlier device, and a device without a driver; both come from JSON."""
+    """Refuse the id of an earlier device, which only JSON can have."""
     if option.id is not None and any(other.id == option.id for other in machine.devices[:place]):
         raise Refused(f"{option.text}: Duplicate device ID '{option.id}'")
-    if not option.driver:
-        raise Refused(f"{option.text}: Parameter 'driver' is missing")
 
 
 def _driver_of(start: Startup, option: DeviceOption) -> Driver:
@@ -91,17 +90,6 @@ def _connect(machine: Machine, place: int, nic: DeviceOption, owner: str) -> Non
 def _nics(options: Iterable[DeviceOption]) -> list[DeviceOption]:
     """Return the network cards among the options."""
     return [one for one in options if one.driver in drivers() and drivers()[one.driver].netdev_owner]
-
-
-def _check_usb(machine: Machine, place: int, option: DeviceOption) -> None:
-    """Check that a USB device has a controller before it; a machine has one by default, with its screen."""
-    bus = option.get("bus")
-    named = any(bus == f"{other.id}.0" for other in machine.devices[:place])
-    if bus is not None and not bus.startswith("usb-bus.") and not named:
-        raise Refused(f"{option.text}: Bus '{bus}' not found")
-    before = (drivers().get(other.driver) for other in machine.devices[:place])
-    if not machine.has_usb and not any(one is not None and one.usb_controller for one in before):
-        raise Refused(f"{option.text}: No 'usb-bus' bus found for device '{option.driver}'")
 
 
 def check_network(start: Startup) -> None:

@@ -23,11 +23,12 @@ from vmstate.describe import (
 from vmstate.describe.cursor import signed
 from vmstate.describe.history import Span
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.board.board import Board, PciSlots
+from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.interrupts import PCI_NUM_PINS, XIRQ_BASE
+from vmstate.pseries.board.pci_bus import HOST_BRIDGE
 from vmstate.pseries.board.properties import Property, harmless, not_modelled, number_of
 from vmstate.pseries.devices.pci.pci_bus import PciBus
 from vmstate.pseries.devices.pci.spapr_iommu import PHB_WINDOW_SIZE, SpaprIommu, add_window, pci_liobn
@@ -256,9 +257,7 @@ def plug(board: Board, option: DeviceOption | None) -> None:
         add_window(board, SpaprIommu(machine, pci_liobn(index, window), size, default=not window))
     board.add(SpaprPci(machine, index, lsi, board.new_instance("spapr_pci"), old=old))
     board.add(PciBus(machine, board.new_instance("PCIBUS")))
-    name = None if option is None else option.id
-    names = (f"{name}.0",) if name else (f"pci.{len(board.buses)}",)
-    board.buses.append(PciSlots(f"pci@{BASE_BUID + index:x}", names))
+    board.buses.add(HOST_BRIDGE, option, path=f"pci@{BASE_BUID + index:x}")
 
 
 def _on(flag: str) -> Callable[[Machine], str]:
@@ -307,6 +306,7 @@ DRIVERS = (
         DRIVER,
         plug,
         bus="",
+        behind=HOST_BRIDGE,
         check=check,
         properties=PROPERTIES,
         examples=(

@@ -22,7 +22,7 @@ from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property, harmless, not_modelled
-from vmstate.pseries.board.usb import UsbController
+from vmstate.pseries.board.usb import CONTROLLER, UsbController
 from vmstate.pseries.devices.pci.config_space import Bar, PciId, with_options
 from vmstate.pseries.devices.pci.pci_device import Pci, PciState
 from vmstate.pseries.machine import Machine, Refused
@@ -151,7 +151,7 @@ DRIVERS = (
         plug,
         check=check,
         properties=PROPERTIES,
-        usb_controller=True,
+        behind=CONTROLLER,
         hotpluggable=False,
         examples=("-device pci-ohci",),
     ),

@@ -27,7 +27,7 @@ from vmstate.describe.history import ALWAYS, Span
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property, harmless, not_modelled
-from vmstate.pseries.board.usb import UsbController
+from vmstate.pseries.board.usb import CONTROLLER, UsbController
 from vmstate.pseries.devices.pci.config_space import (
     BAR_MEMORY_64,
     EXPRESS,
@@ -310,7 +310,7 @@ DRIVERS = (
             *harmless(NEC.name, "bool", _TOO_LATE, FAST_FIRST.name, ENDPOINT, span=Span(SPLIT, "9.1")),
             not_modelled(NEC.name, ENDPOINT, "bool", "off", Span(until=SPLIT)),
         ),
-        usb_controller=True,
+        behind=CONTROLLER,
         examples=("-device nec-usb-xhci",),
     ),
     Driver(
@@ -318,7 +318,7 @@ DRIVERS = (
         plug_qemu,
         Span("2.10"),
         properties=_properties(QEMU),
-        usb_controller=True,
+        behind=CONTROLLER,
         examples=("-device qemu-xhci",),
     ),
 )

@@ -17,9 +17,10 @@ from vmstate.describe import (
 )
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.bus_properties import NIC
+from vmstate.pseries.board.buses import VIO_BUS
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property
-from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, VIO_BUS, SpaprVio, VioDevice, plug_vio
+from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, SpaprVio, VioDevice, plug_vio
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 

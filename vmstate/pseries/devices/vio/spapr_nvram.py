@@ -5,9 +5,10 @@ from __future__ import annotations
 from vmstate.describe import Allocated, Buffer, UInt32, VMStateDescription
 from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.buses import VIO_BUS
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import not_modelled
-from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, VIO_BUS, SpaprVio, plug_vio
+from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, SpaprVio, plug_vio
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 

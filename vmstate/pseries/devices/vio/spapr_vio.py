@@ -11,7 +11,6 @@ from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.spapr_iommu import SpaprIommu, add_window
 from vmstate.pseries.machine import Machine
 
-VIO_BUS = "spapr-vio-bus"
 #: Properties of each device on the bus whose -global counts where the bus is laid out.
 GLOBALS = frozenset({"reg"})
 

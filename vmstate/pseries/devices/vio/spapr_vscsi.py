@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from vmstate.describe import VMStateDescription
 from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.buses import VIO_BUS
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.devices.vio.scsi_disk import ScsiDisk
-from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, VIO_BUS, SpaprVio, VioDevice, plug_vio
+from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, SpaprVio, VioDevice, plug_vio
 from vmstate.pseries.options import DeviceOption
 
 CD_ADDRESS = "0:2:0"  # channel, target, unit

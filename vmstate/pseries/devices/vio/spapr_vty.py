@@ -5,9 +5,10 @@ from __future__ import annotations
 from vmstate.describe import Buffer, UInt32, VMStateDescription
 from vmstate.describe.arrays import zeros
 from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.buses import VIO_BUS
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property
-from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, VIO_BUS, SpaprVio, VioDevice, plug_vio
+from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, SpaprVio, VioDevice, plug_vio
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 

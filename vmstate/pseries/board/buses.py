@@ -1,0 +1,89 @@
+"""The buses of a machine: a tree, which QEMU searches for the bus of each new device.
+
+softmmu/qdev-monitor.c ``qbus_find_recursive``, hw/core/bus.c ``qbus_init_internal``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
+
+VIO_BUS, VIO_BUS_NAME = "spapr-vio-bus", "spapr-vio"
+
+
+@dataclass(eq=False)
+class Bus:
+    """A bus: its type, its name, the beginning of its devices' paths, the buses behind its devices."""
+
+    kind: str
+    name: str
+    path: str = ""
+    inner: list[Bus] = field(default_factory=list)
+
+    def place(self, machine: Machine, driver: str, option: DeviceOption | None) -> str:
+        """Take the address that ``option`` asks for, or the first free one; return the device's path.
+
+        Raises Refused as the bus does, and ConfigurationError for an address that is not modelled.
+        """
+        del machine, option
+        raise ConfigurationError(f"-device {driver}: devices on a bus of type {self.kind} are not modelled")
+
+    def check(self, machine: Machine, driver: str, option: DeviceOption | None) -> None:
+        """Take an address while QEMU starts; a bus that cannot refuse one leaves this to the board."""
+
+    def below(self) -> Iterator[Bus]:
+        """Yield this bus, then the buses behind its devices, those of the newest device first."""
+        yield self
+        for bus in reversed(self.inner):
+            yield from bus.below()
+
+
+@dataclass(frozen=True)
+class Behind:
+    """The bus that a device provides: its type, its name (``{}`` is the device's id), its class.
+
+    A bus of a device without an id is numbered.  ``unless``: the device has no bus if this property is set.
+    """
+
+    kind: str
+    name: str = "{}.0"
+    make: Callable[[str, str, str], Bus] = Bus
+    unless: str = ""
+
+
+class Buses:
+    """All buses of a machine.  The bus of VIO devices is always there, and the oldest."""
+
+    def __init__(self) -> None:
+        self.vio = Bus(VIO_BUS, VIO_BUS_NAME)
+        self._root = Bus("System", "main-system-bus", inner=[self.vio])
+        self._numbered: Counter[str] = Counter()
+
+    def find(self, kind: str) -> Bus | None:
+        """Return the bus of that type for a device without ``bus=``; None if there is none."""
+        return next((bus for bus in self._root.below() if bus.kind == kind), None)
+
+    def named(self, name: str) -> Bus | None:
+        """Return the bus of that name; of several, the one that QEMU finds first."""
+        return next((bus for bus in self._root.below() if bus.name == name), None)
+
+    def add(
+        self, behind: Behind, option: DeviceOption | None, on: Bus | None = None, path: str = ""
+    ) -> Bus | None:
+        """Add the bus of a new device with that path on the bus ``on`` (None: the system's); return it."""
+        if behind.unless and option is not None and option.get(behind.unless) is not None:
+            return None
+        name = None if option is None else option.id
+        if name:
+            name = behind.name.format(name)
+        else:
+            name = f"{behind.kind.lower()}.{self._numbered[behind.kind]}"
+            self._numbered[behind.kind] += 1
+        bus = behind.make(behind.kind, name, path)
+        (on or self._root).inner.append(bus)
+        return bus

@@ -1,0 +1,56 @@
+"""The buses of a machine while it starts: each -device finds one, and takes an address on it."""
+
+from __future__ import annotations
+
+from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.buses import Bus, Buses
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.pci_bus import HOST_BRIDGE
+from vmstate.pseries.devices import drivers
+from vmstate.pseries.machine import Machine, Refused
+from vmstate.pseries.options import DeviceOption
+from vmstate.pseries.registration import default_devices
+
+
+class BusesInUse:
+    """The buses, with the board's own devices."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._buses = Buses()
+        self._buses.add(HOST_BRIDGE, None)
+        for name in default_devices(machine):
+            bus = self._buses.find(drivers()[name].bus)
+            if bus is not None:
+                bus.check(machine, name, None)
+            self.add(drivers()[name], None, bus)
+
+    def find(self, driver: Driver, option: DeviceOption) -> Bus | None:
+        """Return the bus for a device, None for one that has none (``qdev_device_add``).
+
+        Raises Refused if there is no such bus, or it is of another type.
+        """
+        name = option.get("bus")
+        if name is None:
+            bus = self._buses.find(driver.bus) if driver.bus else None
+            if driver.bus and bus is None:
+                raise Refused(f"{option.text}: No '{driver.bus}' bus found for device '{driver.name}'")
+            return bus
+        if "/" in name or not driver.bus:
+            raise ConfigurationError(f"{option.text}: bus={name} is not modelled")
+        bus = self._buses.named(name)
+        if bus is None:
+            raise Refused(f"{option.text}: Bus '{name}' not found")
+        if bus.kind != driver.bus:
+            raise Refused(f"{option.text}: Device '{driver.name}' can't go on {bus.kind} bus")
+        return bus
+
+    def take(self, driver: Driver, option: DeviceOption, bus: Bus | None) -> None:
+        """Take an address.  Raises Refused if it is in use, or not one of the bus."""
+        if bus is not None:
+            bus.check(self._machine, driver.name, option)
+
+    def add(self, driver: Driver, option: DeviceOption | None, bus: Bus | None) -> None:
+        """Add the bus that a new device on ``bus`` provides."""
+        if driver.behind is not None:
+            self._buses.add(driver.behind, option, bus)

@@ -31,7 +31,8 @@ class Driver:
     ``netdev`` belongs to.  ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it
     replaces the default graphics card.  ``user_creatable``: ``-device`` can name it.  ``hotpluggable``:
     it can be plugged into a running machine, so QEMU does not warn of a ``-global`` without such a device.
-    ``followed_globals``: more properties whose ``-global`` is modelled.  ``examples``: options to plug one,
+    ``followed_globals``: more properties whose ``-global`` is modelled.  ``aliases``: its other names.
+    ``examples``: options to plug one,
     for random command lines; ``{0}`` makes names unique.
     """
 
@@ -48,6 +49,7 @@ class Driver:
     user_creatable: bool = True
     hotpluggable: bool = True
     followed_globals: frozenset[str] = frozenset()
+    aliases: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
 
     @cached_property

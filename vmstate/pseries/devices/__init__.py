@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from types import MappingProxyType, ModuleType
 
+from vmstate.describe.history import Release, Span
 from vmstate.pseries.board.driver import Driver
 
 
@@ -26,3 +27,20 @@ def drivers() -> Mapping[str, Driver]:
     """Return every driver by name."""
     found = (driver for module in modules() for driver in getattr(module, "DRIVERS", ()))
     return MappingProxyType({driver.name: driver for driver in found})
+
+
+#: The table of aliases was another one before; it was not checked.
+_ALIASES = Span("5.2")
+
+
+@cache
+def _aliases() -> Mapping[str, str]:
+    return {alias: driver.name for driver in drivers().values() for alias in driver.aliases}
+
+
+def real_name(name: str, release: Release) -> str:
+    """Return the name of the driver that ``name`` is an alias of; any other name unchanged.
+
+    softmmu/qdev-monitor.c ``qdev_alias_table``.
+    """
+    return _aliases().get(name, name) if _ALIASES.covers(release) else name

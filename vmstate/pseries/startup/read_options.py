@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.devices import real_name
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import (
     BadOption,
@@ -212,7 +213,7 @@ def _device(start: Startup, option: Option) -> None:
     is_json, driver, rest = _parts(start, option, "driver")
     if not driver and not is_json:
         raise ConfigurationError(f"-device without a driver is not modelled: {option.text}")
-    device = DeviceOption(driver, rest, option.text)
+    device = DeviceOption(real_name(driver, start.release), rest, option.text)
     if is_json:
         start.json_devices.append(device)
         return

@@ -12,13 +12,21 @@ _PHB = "spapr-pci-host-bridge"
 #: The type that ``pseries``, or no ``-machine``, means; None: the newest type of the release.
 DEFAULT_TYPE: History[str | None] = History(None, (("2.11.2", "2.12"), "pseries-2.11"), ("2.12", None))
 
+
+def _of_all_forms(driver: str, prop: str, value: str) -> tuple[tuple[str, str, str], ...]:
+    """Return a default of a virtio device and of its transitional and non-transitional forms."""
+    return tuple((driver + form, prop, value) for form in ("", "-transitional", "-non-transitional"))
+
+
 MACHINE_TYPES: tuple[MachineType, ...] = (
     MachineType("pseries-11.1", None, Span("11.1")),
     MachineType("pseries-11.0", "pseries-11.1", Span("11.0"), {"default_cpu": "power10_v2.0"}),
     MachineType("pseries-10.2", "pseries-11.0", Span("10.2")),
     MachineType("pseries-10.1", "pseries-10.2", Span("10.1")),
     MachineType("pseries-10.0", "pseries-10.1", Span("10.0"), {"rtas_stopped_state": False}),
-    MachineType("pseries-9.2", "pseries-10.0", Span("9.2"), compat=(("virtio-balloon-pci", "vectors", "0"),)),
+    MachineType(
+        "pseries-9.2", "pseries-10.0", Span("9.2"), compat=_of_all_forms("virtio-balloon-pci", "vectors", "0")
+    ),
     MachineType("pseries-9.1", "pseries-9.2", Span("9.1")),
     MachineType("pseries-9.0", "pseries-9.1", Span("9.0")),
     MachineType(
@@ -42,7 +50,7 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         "pseries-7.1",
         "pseries-7.2",
         Span("7.1"),
-        compat=(("virtio-device", "queue_reset", "false"), ("virtio-rng-pci", "vectors", "0")),
+        compat=(("virtio-device", "queue_reset", "false"), *_of_all_forms("virtio-rng-pci", "vectors", "0")),
     ),
     MachineType("pseries-7.0", "pseries-7.1", Span("7.0")),
     MachineType("pseries-6.2", "pseries-7.0", Span("6.2")),

@@ -15,10 +15,13 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     VirtioDevice,
     VirtioModel,
     backend,
+    base,
     checking,
     count,
     feature,
+    forms,
     ioeventfd,
+    named,
     offered,
     options,
     vectors,
@@ -78,6 +81,7 @@ class VirtioBalloon(VirtioDevice):
 
 
 NAME, OWNER = "virtio-balloon-pci", "virtio-balloon-device"
+BASE = base(NAME)
 F_STATS = 0x2
 FREE_PAGE_HINT = feature(OWNER, "free-page-hint", 3, "off", Span("4.0"))
 #: The property is newer than most machine types.
@@ -85,16 +89,16 @@ PAGE_POISON = feature(OWNER, "page-poison", 4, History("off", ("5.1", "on")), Sp
 REPORTING = feature(OWNER, "free-page-reporting", 5, "off", Span("5.1"))
 FEATURES = (feature(OWNER, "deflate-on-oom", 2, "off"), FREE_PAGE_HINT, PAGE_POISON, REPORTING)
 CONFIG_SIZE_4_0 = Property(OWNER, "qemu-4-0-config-size", "off", "bool", span=Span("4.1"))
-VECTORS = vectors(NAME, History("0", ("10.0", "4294967295")), Span("10.0"))
+VECTORS = vectors(BASE, History("0", ("10.0", "4294967295")), Span("10.0"))
 PROPERTIES = (
     *FEATURES,
     *going(CONFIG_SIZE_4_0),
     VECTORS,
-    Property(NAME, "class", "0", "uint32", Effect.NOT_MODELLED, span=Span(until="6.0")),
+    Property(BASE, "class", "0", "uint32", Effect.NOT_MODELLED, span=Span(until="6.0")),
     not_modelled(OWNER, "iothread", "link<iothread>", span=Span("4.0")),
     not_modelled(OWNER, "guest-stats", "guest statistics"),
     not_modelled(OWNER, "guest-stats-polling-interval", "int", "0"),
-    *ioeventfd(NAME, "10.0"),
+    *ioeventfd(BASE, "10.0"),
     backend(OWNER),
     *virtio_pci.PROPERTIES,
 )
@@ -103,10 +107,11 @@ _HINT_CHECKED = Span("5.1")
 
 def check(machine: Machine, option: DeviceOption) -> None:
     """Refuse a second balloon, and hints without a thread (``virtio_balloon_device_realize``)."""
+    name = option.driver
     before = machine.devices[: next(place for place, one in enumerate(machine.devices) if one is option)]
     if any(other.driver == option.driver for other in before):
         raise Refused(f"{option.text}: Only one balloon device is supported")
-    if FREE_PAGE_HINT.flag(machine, option, NAME):
+    if FREE_PAGE_HINT.flag(machine, option, name):
         if not _HINT_CHECKED.covers(machine.release):
             raise ConfigurationError(f"{option.text}: free-page-hint is not modelled in {machine.release}")
         raise Refused(f"{option.text}: 'free-page-hint' requires 'iothread' to be set")
@@ -115,22 +120,24 @@ def check(machine: Machine, option: DeviceOption) -> None:
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a balloon: queues to inflate, to deflate, for statistics, and perhaps for reports."""
     machine = board.machine
-    long = PAGE_POISON.flag(machine, option, NAME) or CONFIG_SIZE_4_0.flag(machine, option, NAME)
-    queues = [128] * 3 + ([32] if REPORTING.flag(machine, option, NAME) else [])
-    number = count(VECTORS, machine, option, NAME, 2)
-    features = offered(machine, option, NAME, FEATURES, F_STATS)
+    name = named(option, NAME)
+    long = PAGE_POISON.flag(machine, option, name) or CONFIG_SIZE_4_0.flag(machine, option, name)
+    queues = [128] * 3 + ([32] if REPORTING.flag(machine, option, name) else [])
+    number = count(VECTORS, machine, option, name, 2)
+    features = offered(machine, option, name, FEATURES, F_STATS)
     size = 16 if long else 8
-    chosen = options(machine, option, NAME, VirtioBalloon.model, queues, number, size, features)
+    chosen = options(machine, option, name, VirtioBalloon.model, queues, number, size, features)
     balloon = VirtioBalloon(machine, chosen)
-    board.plug_pci(balloon, NAME, option)
+    board.plug_pci(balloon, name, option)
 
 
-DRIVERS = (
+DRIVERS = forms(
     Driver(
         NAME,
         plug,
         check=checking(check),
         properties=PROPERTIES,
+        aliases=("virtio-balloon",),
         examples=("-device virtio-balloon-pci",),
-    ),
+    )
 )

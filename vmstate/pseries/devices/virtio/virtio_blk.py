@@ -18,10 +18,13 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     VirtioDevice,
     VirtioModel,
     backend,
+    base,
     checking,
     count,
     feature,
+    forms,
     ioeventfd,
+    named,
     offered,
     options,
     vectors,
@@ -62,6 +65,7 @@ class VirtioBlk(VirtioDevice):
 
 
 NAME, OWNER = "virtio-blk-pci", "virtio-blk-device"
+BASE = base(NAME)
 MOST_QUEUES = 1024
 _HOST = "how the host stores data, which no stream has"
 _ANSWERS = "what the device answers when a guest reads it"
@@ -73,8 +77,8 @@ def _enough(value: str) -> bool:
 
 NUM_QUEUES = Property(OWNER, "num-queues", "65535", "uint16", values=_enough)
 QUEUE_SIZE = Property(OWNER, "queue-size", "256", "uint16", span=Span("2.12"))
-VECTORS = vectors(NAME)
-CLASS = Property(NAME, "class", "0", "uint32")
+VECTORS = vectors(BASE)
+CLASS = Property(BASE, "class", "0", "uint32")
 SCSI = feature(OWNER, "scsi", 7, "off", Span(until="9.1"))
 DISCARD = feature(OWNER, "discard", 13, History("off", ("4.0", "on")), Span("4.0"))
 WRITE_ZEROES = feature(OWNER, "write-zeroes", 14, History("off", ("4.0", "on")), Span("4.0"))
@@ -119,7 +123,7 @@ PROPERTIES = (
     ),
     not_modelled(OWNER, "iothread", "link<iothread>", span=Span("2.10")),
     not_modelled(OWNER, "iothread-vq-mapping", "IOThreadVirtQueueMappingList", span=Span("9.0")),
-    *ioeventfd(NAME),
+    *ioeventfd(BASE),
     backend(OWNER),
     *virtio_pci.PROPERTIES,
 )
@@ -133,29 +137,31 @@ PLAIN, WITH_DISCARD, WITH_WRITE_ZEROES = 36, 48, 57
 
 def check(machine: Machine, option: DeviceOption) -> None:
     """Refuse a disk without a drive, or with SCSI commands and virtio 1 (``virtio_blk_device_realize``)."""
+    name = option.driver
     drive = option.get("drive")
     if drive is None:
         raise Refused(f"{option.text}: drive property not set")
     if drive not in machine.drives:
         raise Refused(f"{option.text}: Property 'virtio-blk-device.drive' can't find value '{drive}'")
     _check_block_sizes(machine, option)
-    if NUM_QUEUES.number(machine, option, driver=NAME) == 0:
+    if NUM_QUEUES.number(machine, option, driver=name) == 0:
         raise Refused(f"{option.text}: num-queues property must be larger than 0")
-    size = QUEUE_SIZE.number(machine, option, driver=NAME)
+    size = QUEUE_SIZE.number(machine, option, driver=name)
     line = f"invalid queue-size property ({size}), must be"
     if size <= FEWEST_ENTRIES and _FEWEST_CHECKED.covers(machine.release):
         raise Refused(f"{option.text}: {line} > {FEWEST_ENTRIES}")
     if size.bit_count() != 1 or size > virtio_pci.MAX_QUEUE_SIZE:
         raise Refused(f"{option.text}: {line} a power of 2 (max {virtio_pci.MAX_QUEUE_SIZE})")
-    if SCSI.flag(machine, option, NAME) and not virtio_pci.DISABLE_MODERN.flag(machine, option, NAME):
+    if SCSI.flag(machine, option, name) and virtio_pci.interfaces(machine, option, name)[1]:
         line = "Please set scsi=off for virtio-blk devices in order to use virtio 1.0"
         raise Refused(f"{option.text}: {line}")
 
 
 def _check_block_sizes(machine: Machine, option: DeviceOption) -> None:
     """Check that a physical block is no smaller than a logical one (``blkconf_blocksizes``)."""
+    name = option.driver
     both = (LOGICAL_BLOCK_SIZE, PHYSICAL_BLOCK_SIZE)
-    logical, physical = (BLOCK_SIZES[one.text(machine, option, NAME)] for one in both)
+    logical, physical = (BLOCK_SIZES[one.text(machine, option, name)] for one in both)
     if logical > physical:
         line = "logical_block_size > physical_block_size not supported"
         if not _SIZES_CHECKED.covers(machine.release):
@@ -164,37 +170,41 @@ def _check_block_sizes(machine: Machine, option: DeviceOption) -> None:
 
 
 def _config_len(machine: Machine, option: DeviceOption | None) -> int:
-    if WRITE_ZEROES.flag(machine, option, NAME):
+    name = named(option, NAME)
+    if WRITE_ZEROES.flag(machine, option, name):
         return WITH_WRITE_ZEROES
-    return WITH_DISCARD if DISCARD.flag(machine, option, NAME) else PLAIN
+    return WITH_DISCARD if DISCARD.flag(machine, option, name) else PLAIN
 
 
 def _features(machine: Machine, option: DeviceOption | None, queues: int) -> int:
     """Return the features of a disk that is writable, with a cache (``virtio_blk_get_features``)."""
+    name = named(option, NAME)
     always = F_ALWAYS | (F_MQ if queues > 1 else 0)
-    if WRITE_CACHE.text(machine, option, NAME) != "off" or _switches_cache(machine, option):
+    if WRITE_CACHE.text(machine, option, name) != "off" or _switches_cache(machine, option):
         always |= F_FLUSH
-    found = offered(machine, option, NAME, FEATURES, always)
+    found = offered(machine, option, name, FEATURES, always)
     return found if found & VERSION_1 else found & ~F_ANY_LAYOUT | F_SCSI
 
 
 def _switches_cache(machine: Machine, option: DeviceOption | None) -> bool:
     """Return True if a guest can switch the cache on, and the device offers it for that reason."""
-    known = ENABLE_WCE.span.covers(machine.release) and ENABLE_WCE.flag(machine, option, NAME)
-    return known and CONFIG_WCE.flag(machine, option, NAME)
+    name = named(option, NAME)
+    known = ENABLE_WCE.span.covers(machine.release) and ENABLE_WCE.flag(machine, option, name)
+    return known and CONFIG_WCE.flag(machine, option, name)
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a disk: a queue for each processor, and a vector for each queue and the configuration."""
     machine = board.machine
-    number = count(NUM_QUEUES, machine, option, NAME, machine.topology.cpus)
-    size = QUEUE_SIZE.number(machine, option, driver=NAME)
-    vectors = count(VECTORS, machine, option, NAME, number + 1)
+    name = named(option, NAME)
+    number = count(NUM_QUEUES, machine, option, name, machine.topology.cpus)
+    size = QUEUE_SIZE.number(machine, option, driver=name)
+    vectors = count(VECTORS, machine, option, name, number + 1)
     length = _config_len(machine, option)
-    model = with_class(VirtioBlk.model, CLASS.number(machine, option, driver=NAME))
+    model = with_class(VirtioBlk.model, CLASS.number(machine, option, driver=name))
     features = _features(machine, option, number)
-    chosen = options(machine, option, NAME, model, [size] * number, vectors, length, features)
-    board.plug_pci(VirtioBlk(machine, chosen), NAME, option)
+    chosen = options(machine, option, name, model, [size] * number, vectors, length, features)
+    board.plug_pci(VirtioBlk(machine, chosen), name, option)
 
 
-DRIVERS = (Driver(NAME, plug, check=checking(check), properties=PROPERTIES),)
+DRIVERS = forms(Driver(NAME, plug, check=checking(check), properties=PROPERTIES, aliases=("virtio-blk",)))

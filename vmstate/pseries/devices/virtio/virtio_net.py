@@ -35,10 +35,13 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     VirtioModel,
     VirtioOptions,
     backend,
+    base,
     checking,
     count,
     feature,
+    forms,
     ioeventfd,
+    named,
     offered,
     options,
     vectors,
@@ -253,6 +256,7 @@ class VirtioNet(VirtioDevice):
 
 
 NAME, OWNER = "virtio-net-pci", "virtio-net-device"
+BASE = base(NAME)
 _PEER = "offered only where the network's other end knows headers, and no end that we model does"
 _LIMIT = "a limit of the running device"
 _VHOST = "used only with vhost, which we do not model"
@@ -317,7 +321,7 @@ PROPERTIES = (
     TX_QUEUE_SIZE,
     *going(*harmless(OWNER, "bool", _VHOST, "x-mtu-bypass-backend", span=Span("2.10"))),
     not_modelled(OWNER, "ebpf-rss-fds", "list", "[]", span=Span("9.0")),
-    *ioeventfd(NAME),
+    *ioeventfd(BASE),
     backend(OWNER),
     *virtio_pci.PROPERTIES,
 )
@@ -327,20 +331,22 @@ _SIZES = ((MQ, 10), (STATUS, 8))
 
 
 def _config_len(machine: Machine, option: DeviceOption | None) -> int:
-    if RSS.flag(machine, option, NAME) or HASH.flag(machine, option, NAME):
+    name = named(option, NAME)
+    if RSS.flag(machine, option, name) or HASH.flag(machine, option, name):
         return 24
-    if SPEED.number(machine, option, driver=NAME) >= 0 or DUPLEX.text(machine, option, NAME):
+    if SPEED.number(machine, option, driver=name) >= 0 or DUPLEX.text(machine, option, name):
         return 17
-    if HOST_MTU.number(machine, option, driver=NAME):
+    if HOST_MTU.number(machine, option, driver=name):
         return 12
-    return next((size for one, size in _SIZES if one.flag(machine, option, NAME)), 6)
+    return next((size for one, size in _SIZES if one.flag(machine, option, name)), 6)
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
     """Check the speed, then the sizes of the queues (``virtio_net_device_realize``)."""
-    if DUPLEX.text(machine, option, NAME) not in {"", "half", "full"}:
+    name = option.driver
+    if DUPLEX.text(machine, option, name) not in {"", "half", "full"}:
         raise Refused(f"{option.text}: 'duplex' must be 'half' or 'full'")
-    if SPEED.number(machine, option, driver=NAME) < -1:
+    if SPEED.number(machine, option, driver=name) < -1:
         raise Refused(f"{option.text}: 'speed' must be between 0 and INT_MAX")
     _check_ring(machine, option, RX_QUEUE_SIZE, virtio_pci.MAX_QUEUE_SIZE, ".")
     if TX_QUEUE_SIZE.span.covers(machine.release):
@@ -348,7 +354,8 @@ def check(machine: Machine, option: DeviceOption) -> None:
 
 
 def _check_ring(machine: Machine, option: DeviceOption, ring: Property, most: int, end: str) -> None:
-    size = ring.number(machine, option, driver=NAME)
+    name = option.driver
+    size = ring.number(machine, option, driver=name)
     if LEAST_RING <= size <= most and size.bit_count() == 1:
         if ring is TX_QUEUE_SIZE and size > LEAST_RING and _UNSURE.covers(machine.release):
             raise ConfigurationError(
@@ -359,37 +366,48 @@ def _check_ring(machine: Machine, option: DeviceOption, ring: Property, most: in
     raise Refused(f"{option.text}: {line}")
 
 
+#: The bytes that QEMU has for the name of a ROM, with the byte that ends it (``pci_add_option_rom``).
+_ROM_NAME = 32
+
+
+def rom_name(driver: str) -> str:
+    """Return the name of a card's ROM, cut as QEMU does."""
+    return f"{driver}.rom"[: _ROM_NAME - 1]
+
+
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a card with its boot firmware."""
     machine = board.machine
-    speed = SPEED.number(machine, option, driver=NAME) >= 0 or DUPLEX.text(machine, option, NAME)
-    mtu = HOST_MTU.number(machine, option, driver=NAME)
+    name = named(option, NAME)
+    speed = SPEED.number(machine, option, driver=name) >= 0 or DUPLEX.text(machine, option, name)
+    mtu = HOST_MTU.number(machine, option, driver=name)
     always = F_MAC | (1 << F_SPEED_DUPLEX if speed else 0) | (1 << F_MTU if mtu else 0)
-    features = offered(machine, option, NAME, FEATURES, always)
-    ring = RX_QUEUE_SIZE.number(machine, option, driver=NAME)
+    features = offered(machine, option, name, FEATURES, always)
+    ring = RX_QUEUE_SIZE.number(machine, option, driver=name)
     chosen = options(
         machine,
         option,
-        NAME,
+        name,
         VirtioNet.model,
         [ring, 256, CONTROL_SIZE],
-        count(VECTORS, machine, option, NAME, 4),
+        count(VECTORS, machine, option, name, 4),
         _config_len(machine, option),
         features,
         (NIC_ROM,),
     )
-    path = board.plug_pci(VirtioNet(machine, chosen, board.mac(option)), NAME, option)
+    path = board.plug_pci(VirtioNet(machine, chosen, board.mac(option)), name, option)
     if chosen.rom:
-        board.ram_blocks.append(RamBlock(f"{path}/virtio-net-pci.rom", NIC_ROM.size))
+        board.ram_blocks.append(RamBlock(f"{path}/{rom_name(name)}", NIC_ROM.size))
 
 
-DRIVERS = (
+DRIVERS = forms(
     Driver(
         NAME,
         plug,
         check=checking(check),
         properties=PROPERTIES,
+        aliases=("virtio-net",),
         netdev_owner=OWNER,
         examples=("-device virtio-net-pci,romfile=", "-device virtio-net-pci,romfile=,addr=4"),
-    ),
+    )
 )

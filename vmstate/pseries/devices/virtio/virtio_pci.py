@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -11,6 +12,7 @@ from vmstate.describe.arrays import WireArray, zeros
 from vmstate.describe.history import ALWAYS, Span
 from vmstate.pseries.board.bus_properties import EXPRESS, going
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property, harmless, not_modelled
 from vmstate.pseries.devices.pci.config_space import (
     BAR_IO,
@@ -58,12 +60,16 @@ _NOTIFY = (2, 0x3000)
 
 @dataclass(frozen=True, slots=True)
 class VirtioModel:
-    """A kind of device: legacy PCI number, virtio number, PCI class, bytes of configuration."""
+    """A kind of device: legacy PCI number, virtio number, PCI class, bytes of configuration.
+
+    ``only_modern``: it has only the interface of virtio 1, and no legacy number (virtio_pci_force_virtio_1).
+    """
 
     legacy: int
     number: int
     class_code: int
     config_len: int
+    only_modern: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,15 +337,22 @@ def count(
     return unspecified if number in (-1, 0xFFFF, _UNSPECIFIED) else number
 
 
+def named(option: DeviceOption | None, driver: str) -> str:
+    """Return the driver of an option, which may be a form of ``driver``."""
+    return driver if option is None else option.driver
+
+
 def offered(
     machine: Machine,
     option: DeviceOption | None,
     driver: str,
     own: tuple[Property, ...],
     always: int = 0,
+    *,
+    only_modern: bool = False,
 ) -> int:
     """Return the features that a device offers: by its properties, and ``always``."""
-    modern = not DISABLE_MODERN.flag(machine, option, driver)
+    _, modern = interfaces(machine, option, driver, only_modern=only_modern)
     bits = always | BAD_FEATURE | (VERSION_1 if modern else 0)
     for one in (*FEATURES, *own):
         if one.feature is not None and one.flag(machine, option, driver):
@@ -347,11 +360,27 @@ def offered(
     return bits
 
 
+TRANSITIONAL, NON_TRANSITIONAL = "-transitional", "-non-transitional"
+
+
+def interfaces(
+    machine: Machine, option: DeviceOption | None, driver: str, *, only_modern: bool = False
+) -> tuple[bool, bool]:
+    """Return True for the legacy interface, and for that of virtio 1, if a device has them.
+
+    The forms of a driver have theirs by name (virtio_pci_transitional_instance_init).
+    """
+    if only_modern or driver.endswith(NON_TRANSITIONAL):
+        return False, True
+    if driver.endswith(TRANSITIONAL):
+        return True, True
+    legacy = DISABLE_LEGACY.text(machine, option, driver) != "on"
+    return legacy, not DISABLE_MODERN.flag(machine, option, driver)
+
+
 def check_interfaces(machine: Machine, option: DeviceOption) -> None:
     """Refuse a device without an interface (``virtio_pci_realize``)."""
-    if _without_legacy(machine, option, option.driver) and DISABLE_MODERN.flag(
-        machine, option, option.driver
-    ):
+    if not any(interfaces(machine, option, option.driver)):
         raise Refused(
             f"{option.text}: device cannot work as neither modern nor legacy mode is enabled",
             "Set either disable-modern or disable-legacy to off",
@@ -360,14 +389,14 @@ def check_interfaces(machine: Machine, option: DeviceOption) -> None:
 
 def check_features(machine: Machine, option: DeviceOption) -> None:
     """Refuse an IOMMU with the legacy interface (``virtio_pci_device_plugged``)."""
-    iommu = IOMMU.flag(machine, option, option.driver)
-    if iommu and not _without_legacy(machine, option, option.driver):
+    legacy, _ = interfaces(machine, option, option.driver)
+    if legacy and IOMMU.flag(machine, option, option.driver):
         line = "VIRTIO_F_IOMMU_PLATFORM was supported by neither legacy nor transitional device"
         raise Refused(f"{option.text}: {line}")
 
 
 def checking(
-    own: Callable[[Machine, DeviceOption], None] | None = None,
+    own: Callable[[Machine, DeviceOption], None] | None = None, *, only_modern: bool = False
 ) -> Callable[[Machine, DeviceOption], None]:
     """Return the checks of all virtio devices, with the device's ``own`` between them."""
 
@@ -375,13 +404,31 @@ def checking(
         check_interfaces(machine, option)
         if own is not None:
             own(machine, option)
-        check_features(machine, option)
+        if not only_modern:
+            check_features(machine, option)
 
     return check
 
 
-def _without_legacy(machine: Machine, option: DeviceOption | None, driver: str) -> bool:
-    return DISABLE_LEGACY.text(machine, option, driver) == "on"
+_FORMS_SINCE = "4.0"
+
+
+def forms(driver: Driver) -> tuple[Driver, ...]:
+    """Return a driver with its two forms, whose names choose the interfaces (virtio_pci_types_register)."""
+    properties = tuple(one for one in driver.properties if one not in (DISABLE_LEGACY, DISABLE_MODERN))
+    found = [driver]
+    for suffix in (TRANSITIONAL, NON_TRANSITIONAL):
+        name = driver.name + suffix
+        examples = tuple(re.sub(rf"{driver.name}\b", name, one) for one in driver.examples)
+        span = Span(_FORMS_SINCE, driver.span.until)
+        form = replace(driver, name=name, span=span, properties=properties, examples=examples, aliases=())
+        found.append(form)
+    return tuple(found)
+
+
+def base(driver: str) -> str:
+    """Return the class of a driver and its forms."""
+    return f"{driver}-base"
 
 
 def options(
@@ -396,12 +443,12 @@ def options(
     bars: tuple[Bar, ...] = (),
 ) -> VirtioOptions:
     """Return queues and vectors, with the properties that all virtio devices on PCI have."""
-    modern = not DISABLE_MODERN.flag(machine, option, driver)
+    legacy, modern = interfaces(machine, option, driver, only_modern=model.only_modern)
     size = model.config_len if config_len is None else config_len
     shown = Interfaces(
         vectors=vectors,
         config_len=size,
-        legacy=not _without_legacy(machine, option, driver),
+        legacy=legacy,
         modern=modern,
         page_per_queue=PAGE_PER_VQ.flag(machine, option, driver),
         port_notify=PORT_NOTIFY.flag(machine, option, driver),

@@ -13,9 +13,12 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     VirtioDevice,
     VirtioModel,
     backend,
+    base,
     checking,
     count,
+    forms,
     ioeventfd,
+    named,
     offered,
     options,
     vectors,
@@ -32,19 +35,20 @@ class VirtioRng(VirtioDevice):
 
 
 NAME, OWNER = "virtio-rng-pci", "virtio-rng-device"
+BASE = base(NAME)
 _LIMIT = "a limit of the running device"
 
 
 #: The lowest limit on bytes, and how a lower one is refused.
 _LEAST = History((0, "non-negative"), ("9.1", (1, "positive")))
-VECTORS = vectors(NAME, History("0", ("7.2", "4294967295")), Span("7.2"))
+VECTORS = vectors(BASE, History("0", ("7.2", "4294967295")), Span("7.2"))
 PERIOD = Property(OWNER, "period", "65536", "uint32", Effect.HARMLESS, _LIMIT)
 MAX_BYTES = Property(OWNER, "max-bytes", str((1 << 63) - 1), "uint64", Effect.HARMLESS, _LIMIT)
 PROPERTIES = (
     VECTORS,
     Property(OWNER, "rng", "", "link<rng-backend>", Effect.HARMLESS, "where the numbers come from"),
     *(PERIOD, MAX_BYTES),
-    *ioeventfd(NAME, "7.2"),
+    *ioeventfd(BASE, "7.2"),
     backend(OWNER),
     *virtio_pci.PROPERTIES,
 )
@@ -52,31 +56,34 @@ PROPERTIES = (
 
 def check(machine: Machine, option: DeviceOption) -> None:
     """``virtio_rng_device_realize``.  A source must exist; what QEMU says if not is not modelled."""
+    name = option.driver
     source = option.get("rng")
     if source is not None and all(source != one.id for one in machine.objects):
         raise ConfigurationError(f"{option.text}: no such -object {source}")
-    if PERIOD.number(machine, option, driver=NAME) <= 0:
+    if PERIOD.number(machine, option, driver=name) <= 0:
         raise Refused(f"{option.text}: 'period' parameter expects a positive integer")
     least, words = _LEAST.at(machine.release)
-    if not least <= MAX_BYTES.number(machine, option, driver=NAME) & (1 << 64) - 1 < 1 << 63:
+    if not least <= MAX_BYTES.number(machine, option, driver=name) & (1 << 64) - 1 < 1 << 63:
         raise Refused(f"{option.text}: 'max-bytes' parameter must be {words}, and less than 2^63")
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a source."""
     machine = board.machine
-    number = count(VECTORS, machine, option, NAME, 2)
-    features = offered(machine, option, NAME, ())
-    chosen = options(machine, option, NAME, VirtioRng.model, [8], number, features=features)
-    board.plug_pci(VirtioRng(machine, chosen), NAME, option)
+    name = named(option, NAME)
+    number = count(VECTORS, machine, option, name, 2)
+    features = offered(machine, option, name, ())
+    chosen = options(machine, option, name, VirtioRng.model, [8], number, features=features)
+    board.plug_pci(VirtioRng(machine, chosen), name, option)
 
 
-DRIVERS = (
+DRIVERS = forms(
     Driver(
         NAME,
         plug,
         check=checking(check),
         properties=PROPERTIES,
+        aliases=("virtio-rng",),
         examples=("-device virtio-rng-pci", "-device virtio-rng-pci,addr=9"),
-    ),
+    )
 )

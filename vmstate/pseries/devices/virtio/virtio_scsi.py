@@ -12,10 +12,13 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     VirtioDevice,
     VirtioModel,
     backend,
+    base,
     checking,
     count,
     feature,
+    forms,
     ioeventfd,
+    named,
     offered,
     options,
     vectors,
@@ -32,6 +35,7 @@ class VirtioScsi(VirtioDevice):
 
 
 NAME, OWNER = "virtio-scsi-pci", "virtio-scsi-device"
+BASE = base(NAME)
 MOST_QUEUES, FEWEST_ENTRIES = 1022, 2
 _ANSWERS = "what the device answers when a guest reads it"
 
@@ -42,7 +46,7 @@ def _room(value: str) -> bool:
 
 NUM_QUEUES = Property(OWNER, "num_queues", "4294967295", "uint32")
 QUEUE_SIZE = Property(OWNER, "virtqueue_size", "256", "uint32", span=Span("2.11"), values=_room)
-VECTORS = vectors(NAME)
+VECTORS = vectors(BASE)
 FEATURES = (feature(OWNER, "hotplug", 1), feature(OWNER, "param_change", 2))
 PROPERTIES = (
     *(NUM_QUEUES, QUEUE_SIZE, VECTORS, *FEATURES),
@@ -50,7 +54,7 @@ PROPERTIES = (
     *harmless(OWNER, "bool", _ANSWERS, "seg_max_adjust", span=Span("5.0")),
     not_modelled(OWNER, "iothread", "link<iothread>", span=Span("2.10")),
     not_modelled(OWNER, "iothread-vq-mapping", "IOThreadVirtQueueMappingList", span=Span("10.0")),
-    *ioeventfd(NAME),
+    *ioeventfd(BASE),
     backend(OWNER),
     *virtio_pci.PROPERTIES,
 )
@@ -58,11 +62,12 @@ PROPERTIES = (
 
 def check(machine: Machine, option: DeviceOption) -> None:
     """Check the number of queues and their size (``virtio_scsi_common_realize``)."""
-    number = count(NUM_QUEUES, machine, option, NAME, 1)
+    name = option.driver
+    number = count(NUM_QUEUES, machine, option, name, 1)
     if not 0 < number <= MOST_QUEUES:
         line = f"Invalid number of queues (= {number}), must be a positive integer less than"
         raise Refused(f"{option.text}: {line} {MOST_QUEUES}.")
-    size = QUEUE_SIZE.number(machine, option, driver=NAME)
+    size = QUEUE_SIZE.number(machine, option, driver=name)
     if size <= FEWEST_ENTRIES:
         raise Refused(
             f"{option.text}: invalid virtqueue_size property (= {size}), must be > {FEWEST_ENTRIES}"
@@ -72,21 +77,23 @@ def check(machine: Machine, option: DeviceOption) -> None:
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug an adapter: a queue for each processor, one for control and one for events."""
     machine = board.machine
-    number = count(NUM_QUEUES, machine, option, NAME, machine.topology.cpus)
-    size = QUEUE_SIZE.number(machine, option, driver=NAME)
-    vectors = count(VECTORS, machine, option, NAME, number + 3)
-    features = offered(machine, option, NAME, FEATURES)
+    name = named(option, NAME)
+    number = count(NUM_QUEUES, machine, option, name, machine.topology.cpus)
+    size = QUEUE_SIZE.number(machine, option, driver=name)
+    vectors = count(VECTORS, machine, option, name, number + 3)
+    features = offered(machine, option, name, FEATURES)
     queues = [size] * (number + 2)
-    chosen = options(machine, option, NAME, VirtioScsi.model, queues, vectors, features=features)
-    board.plug_pci(VirtioScsi(machine, chosen), NAME, option)
+    chosen = options(machine, option, name, VirtioScsi.model, queues, vectors, features=features)
+    board.plug_pci(VirtioScsi(machine, chosen), name, option)
 
 
-DRIVERS = (
+DRIVERS = forms(
     Driver(
         NAME,
         plug,
         check=checking(check),
         properties=PROPERTIES,
+        aliases=("virtio-scsi",),
         examples=("-device virtio-scsi-pci", "-device virtio-scsi-pci,addr=7"),
-    ),
+    )
 )

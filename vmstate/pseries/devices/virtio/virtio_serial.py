@@ -18,10 +18,13 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     VirtioModel,
     VirtioOptions,
     backend,
+    base,
     checking,
     count,
     feature,
+    forms,
     ioeventfd,
+    named,
     offered,
     options,
     vectors,
@@ -85,6 +88,7 @@ class VirtioSerial(VirtioDevice):
 
 
 NAME, OWNER = "virtio-serial-pci", "virtio-serial-device"
+BASE = base(NAME)
 MOST_PORTS = 511
 PORTS_IN_A_WORD = 32
 COMMUNICATION, CLASSES = 0x0780, frozenset({0x0780, 0x0380, 0x00FF})
@@ -98,11 +102,11 @@ def _word(value: str) -> bool:
 
 MAX_PORTS = Property(OWNER, "max_ports", "31", "uint32", values=_word)
 EMERGENCY_WRITE = feature(OWNER, "emergency-write", 2, "on", Span(until="11.0"))
-VECTORS = vectors(NAME, "2")
-CLASS = Property(NAME, "class", "0", "uint32")
+VECTORS = vectors(BASE, "2")
+CLASS = Property(BASE, "class", "0", "uint32")
 PROPERTIES = (
     *(MAX_PORTS, EMERGENCY_WRITE, VECTORS, CLASS),
-    *ioeventfd(NAME),
+    *ioeventfd(BASE),
     backend(OWNER),
     *virtio_pci.PROPERTIES,
 )
@@ -110,7 +114,8 @@ PROPERTIES = (
 
 def check(machine: Machine, option: DeviceOption) -> None:
     """Check that there are ports, and queues for all (``virtio_serial_device_realize``)."""
-    ports = MAX_PORTS.number(machine, option, driver=NAME)
+    name = option.driver
+    ports = MAX_PORTS.number(machine, option, driver=name)
     if not ports:
         raise Refused(f"{option.text}: Maximum number of serial ports not specified")
     if ports > MOST_PORTS:
@@ -120,24 +125,26 @@ def check(machine: Machine, option: DeviceOption) -> None:
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug an adapter: two queues for the first port, two for control, two for each other port."""
     machine = board.machine
-    ports = MAX_PORTS.number(machine, option, driver=NAME)
+    name = named(option, NAME)
+    ports = MAX_PORTS.number(machine, option, driver=name)
     queues = [128, 128, 32, 32] + [128, 128] * (ports - 1)
-    emergency = EMERGENCY_WRITE.flag(machine, option, NAME)
-    vectors = count(VECTORS, machine, option, NAME, ports + 1)
-    features = offered(machine, option, NAME, (EMERGENCY_WRITE,), F_MULTIPORT)
-    given = CLASS.number(machine, option, driver=NAME)
+    emergency = EMERGENCY_WRITE.flag(machine, option, name)
+    vectors = count(VECTORS, machine, option, name, ports + 1)
+    features = offered(machine, option, name, (EMERGENCY_WRITE,), F_MULTIPORT)
+    given = CLASS.number(machine, option, driver=name)
     model = with_class(VirtioSerial.model, given if given in CLASSES else COMMUNICATION)
     size = 12 if emergency else 8
-    chosen = options(machine, option, NAME, model, queues, vectors, size, features)
-    board.plug_pci(VirtioSerial(machine, chosen, ports), NAME, option)
+    chosen = options(machine, option, name, model, queues, vectors, size, features)
+    board.plug_pci(VirtioSerial(machine, chosen, ports), name, option)
 
 
-DRIVERS = (
+DRIVERS = forms(
     Driver(
         NAME,
         plug,
         check=checking(check),
         properties=PROPERTIES,
+        aliases=("virtio-serial",),
         examples=("-device virtio-serial-pci",),
-    ),
+    )
 )

@@ -18,12 +18,16 @@ VIO_BUS, VIO_BUS_NAME = "spapr-vio-bus", "spapr-vio"
 
 @dataclass(eq=False)
 class Bus:
-    """A bus: its type, its name, the beginning of its devices' paths, the buses behind its devices."""
+    """A bus: its type, its name, the beginning of its devices' paths, the buses behind its devices.
+
+    ``provider``: the option of the device that has it.
+    """
 
     kind: str
     name: str
     path: str = ""
     inner: list[Bus] = field(default_factory=list)
+    provider: DeviceOption | None = None
 
     def place(self, machine: Machine, driver: str, option: DeviceOption | None) -> str:
         """Take the address that ``option`` asks for, or the first free one; return the device's path.
@@ -85,5 +89,6 @@ class Buses:
             name = f"{behind.kind.lower()}.{self._numbered[behind.kind]}"
             self._numbered[behind.kind] += 1
         bus = behind.make(behind.kind, name, path)
+        bus.provider = option
         (on or self._root).inner.append(bus)
         return bus

@@ -18,7 +18,8 @@ FLOORS = (
     *("stream.constants", "stream.items", "stream.wire", "stream.sections", "stream.vmdesc", "stream"),
     *("tree", "savevm"),
     *("pseries.options", "pseries.vio_bus", "pseries.tables", "pseries.machine", "pseries.rules"),
-    *("pseries.changes", "pseries.catalogue", "pseries.board", "pseries.devices", "pseries.device_tree"),
+    *("pseries.changes", "pseries.catalogue", "pseries.board", "pseries.devices"),
+    *("pseries.recorded_devices", "pseries.device_tree"),
     *("pseries.cas", "pseries.registration", "pseries.startup", "pseries"),
     *("simulate", "compare", "proposals", "scenarios", "qemu", "judge", "fuzz", "front", "cli", "__main__"),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parents[1] / "pseries" / "libvirt"
 
 #: The device that each of these has, which is not simulated.
-NOT_SIMULATED = {"guest-agent": "virtserialport", "passthrough": "vfio-pci", "watchdog": "i6300esb"}
+NOT_SIMULATED = {"passthrough": "vfio-pci"}
 #: They name files that exist on libvirt's host only.
 NEEDS_FILES = {"kernel"}
 

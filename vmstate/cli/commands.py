@@ -55,6 +55,7 @@ COMMANDS: dict[str, Subcommand] = {
         "vmstate.cli.wrap", "compress a stream, or pack it into the same containers as another file"
     ),
     "capture": Subcommand("vmstate.cli.capture", "save a stream from a real QEMU"),
+    "record-device": Subcommand("vmstate.cli.record_device", "record from a real QEMU what a device sends"),
     "replay": Subcommand(
         "vmstate.cli.replay", "load a stream in a real QEMU, and compare the verdict with the simulated one"
     ),

@@ -67,17 +67,18 @@ def member(pairs: Pairs, key: str, kind: type, default: Any = None) -> Any:
     return default
 
 
-def from_vmdesc(entry: Pairs) -> VMStateDescription:
+def from_vmdesc(entry: Pairs, owner: str = "") -> VMStateDescription:
     """Return the description of an entry of ``devices``, or of the ``configuration`` object.
 
-    Raises StreamError if the entry is not one that QEMU writes.
+    ``owner``: the prefix of the attributes in the section's state.  Raises StreamError if the entry is not
+    one that QEMU writes.
     """
     name = member(entry, "vmsd_name", str, member(entry, "name", str, "?"))
-    return _description(entry, name, MAX_DEPTH)
+    return _description(entry, name, MAX_DEPTH, owner)
 
 
 def _description(entry: Pairs, name: str, depth: int, owner: str = "") -> VMStateDescription:
-    """Make a description; ``owner``: the prefix of a subsection's attributes in the section's state."""
+    """Make a description; ``owner``: the prefix of its attributes in the section's state."""
     if depth == 0:
         raise StreamError(f"vmdescription: structs nested deeper than {MAX_DEPTH}", path=name)
     version = member(entry, "version", int, 0)
@@ -100,7 +101,7 @@ def _description(entry: Pairs, name: str, depth: int, owner: str = "") -> VMStat
     subsections = []
     for inner in _objects(entry, "subsections"):
         title = member(inner, "vmsd_name", str)
-        subsections.append(_description(inner, title, depth - 1, f"{title}:"))
+        subsections.append(_description(inner, title, depth - 1, f"{owner}{title}:"))
     return VMStateDescription(name, version, min(0, version), fields, subsections)
 
 

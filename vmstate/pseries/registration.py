@@ -34,6 +34,7 @@ from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC
 from vmstate.pseries.devices.spapr.spapr_drc import connector as connector_of
 from vmstate.pseries.devices.spapr.spapr_rtc import SpaprRtc
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.recorded_devices import find_driver, is_graphics
 from vmstate.pseries.rules.memory import block_name, block_size, hash_table_shift
 
 Step = Callable[[Board], None]
@@ -113,7 +114,9 @@ def _options(board: Board) -> None:
         if option.driver.endswith("-spapr-cpu-core"):
             _plug_core(board, number_of(option, "core-id", 0))
         else:
-            drivers()[option.driver].plug(board, option)
+            driver = find_driver(option.driver, board.machine)
+            assert driver is not None  # the start checked it
+            driver.plug(board, option)
 
 
 def _plug_core(board: Board, first: int) -> None:
@@ -249,7 +252,7 @@ def default_devices(machine: Machine) -> list[str]:
         names += ["spapr-vlan"] if machine.has_default_network else []
         names.append("spapr-vscsi")
     vga = machine.vga
-    given = any(drivers()[one.driver].graphics for one in machine.devices if one.driver in drivers())
+    given = any(is_graphics(one.driver, machine) for one in machine.devices)
     if vga == "std" or (vga is None and machine.default_devices and not given):
         names.append("VGA")
     if machine.has_usb:

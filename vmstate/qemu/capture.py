@@ -55,12 +55,20 @@ def _capture(
         if run_seconds > 0:
             qemu.execute("cont")
             qemu.sleep(run_seconds)
-        qemu.execute("migrate", uri=f"exec:cat>{_quote(target)}")
-        _wait_until_saved(qemu)
+        save_stream(qemu, target)
         ended = qemu.finish()
     if ended.returncode:
         raise QemuRefused("QEMU failed after saving", ended.returncode, ended.messages)
     return ended.messages
+
+
+def save_stream(qemu: Session, target: Path) -> None:
+    """Let a running QEMU save its stream to ``target``.
+
+    Raises QmpRefused if it does not migrate this machine, or the migration fails; QemuRefused if it ends.
+    """
+    qemu.execute("migrate", uri=f"exec:cat>{_quote(target)}")
+    _wait_until_saved(qemu)
 
 
 def _wait_until_saved(qemu: Session) -> None:

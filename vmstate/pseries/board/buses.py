@@ -52,12 +52,14 @@ class Behind:
     """The bus that a device provides: its type, its name (``{}`` is the device's id), its class.
 
     A bus of a device without an id is numbered.  ``unless``: the device has no bus if this property is set.
+    ``count``: how many it has; the last number in ``name`` is the first one's.
     """
 
     kind: str
     name: str = "{}.0"
     make: Callable[[str, str, str], Bus] = Bus
     unless: str = ""
+    count: int = 1
 
 
 class Buses:
@@ -79,16 +81,22 @@ class Buses:
     def add(
         self, behind: Behind, option: DeviceOption | None, on: Bus | None = None, path: str = ""
     ) -> Bus | None:
-        """Add the bus of a new device with that path on the bus ``on`` (None: the system's); return it."""
+        """Add the bus of a new device with that path on the bus ``on`` (None: the system's); return it.
+
+        Return the newest if there are several, None if there is none.
+        """
         if behind.unless and option is not None and option.get(behind.unless) is not None:
             return None
-        name = None if option is None else option.id
-        if name:
-            name = behind.name.format(name)
-        else:
-            name = f"{behind.kind.lower()}.{self._numbered[behind.kind]}"
-            self._numbered[behind.kind] += 1
-        bus = behind.make(behind.kind, name, path)
-        bus.provider = option
-        (on or self._root).inner.append(bus)
+        bus = None
+        for number in range(behind.count):
+            bus = behind.make(behind.kind, self._name(behind, option, number), path)
+            bus.provider = option
+            (on or self._root).inner.append(bus)
         return bus
+
+    def _name(self, behind: Behind, option: DeviceOption | None, number: int) -> str:
+        if option is not None and option.id:
+            name = behind.name.format(option.id)
+            return name.removesuffix("0") + str(number) if behind.count > 1 else name
+        self._numbered[behind.kind] += 1
+        return f"{behind.kind.lower()}.{self._numbered[behind.kind] - 1}"

@@ -9,13 +9,13 @@ from vmstate.describe.history import Release
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.connectors import Connectors
 from vmstate.pseries.device_tree.pci_inputs import PciInputs, pci_inputs
-from vmstate.pseries.devices import drivers
 from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
 from vmstate.pseries.devices.host import spapr_rng
 from vmstate.pseries.devices.pci.spapr_pci import BASE_BUID, SpaprPci
 from vmstate.pseries.devices.spapr.htab import Htab
 from vmstate.pseries.devices.vio.spapr_vio import SpaprVio
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.recorded_devices import is_graphics
 from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
 from vmstate.pseries.tables.cpus import CpuAt
 from vmstate.pseries.tables.machine_class import ClassFlags
@@ -124,7 +124,7 @@ def tree_inputs(board: Board) -> TreeInputs:
         kvm_hash=host is None or host.hash_v3 or not host.radix,
         tells_gtse=machine.rules.tells_gtse(machine),
         graphics=machine.has_screen
-        or (machine.vga is None and any(_graphics(option.driver) for option in machine.devices)),
+        or (machine.vga is None and any(is_graphics(option.driver, machine) for option in machine.devices)),
         uuid=machine.uuid,
         guest_name=machine.guest_name,
         random=any(option.driver == spapr_rng.NAME for option in machine.devices),
@@ -134,10 +134,6 @@ def tree_inputs(board: Board) -> TreeInputs:
         bridges=_bridges(devices, board.ram_blocks),
         connectors=tuple(board.connectors),
     )
-
-
-def _graphics(driver: str) -> bool:
-    return driver in drivers() and drivers()[driver].graphics
 
 
 def _vio(machine: Machine, devices: Iterable[Entry]) -> tuple[VioInputs, ...]:

@@ -10,9 +10,11 @@ from collections.abc import Container, Iterable, Mapping
 from vmstate.describe.history import History, Release, Span
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.recordings import is_listed
 from vmstate.pseries.devices import drivers
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption, Global
+from vmstate.pseries.recorded_devices import find_driver
 from vmstate.pseries.registration import default_devices
 from vmstate.pseries.startup.buses import BusesInUse
 from vmstate.pseries.startup.cpu_cores import is_core, plug_core
@@ -67,7 +69,9 @@ def _check_id(machine: Machine, place: int, option: DeviceOption) -> None:
 
 
 def _driver_of(start: Startup, option: DeviceOption) -> Driver:
-    driver = drivers().get(option.driver)
+    driver = find_driver(option.driver, start.machine)
+    if driver is None and is_listed(option.driver, start.release) is False:
+        raise Refused(f"{option.text}: '{option.driver}' is not a valid device model name")
     if driver is None or not driver.user_creatable:
         raise ConfigurationError(f"-device {option.driver} is not modelled: {ASK_QEMU_FOR_DEVICE}")
     if not driver.span.covers(start.release):
@@ -83,20 +87,21 @@ def _connect(machine: Machine, place: int, nic: DeviceOption, owner: str) -> Non
     name = f"{nic.text}: Property '{owner}.netdev'"
     if all(netdev.id != wanted for netdev in machine.netdevs):
         raise Refused(f"{name} can't find value '{wanted}'")
-    if any(other.get("netdev") == wanted for other in _nics(machine.devices[:place])):
+    if any(other.get("netdev") == wanted for other in _nics(machine, machine.devices[:place])):
         raise Refused(f"{name} can't take value '{wanted}', it's in use")
 
 
-def _nics(options: Iterable[DeviceOption]) -> list[DeviceOption]:
+def _nics(machine: Machine, options: Iterable[DeviceOption]) -> list[DeviceOption]:
     """Return the network cards among the options."""
-    return [one for one in options if one.driver in drivers() and drivers()[one.driver].netdev_owner]
+    found = ((one, find_driver(one.driver, machine)) for one in options)
+    return [one for one, driver in found if driver is not None and driver.netdev_owner]
 
 
 def check_network(start: Startup) -> None:
     """Warn of hubs without a host or a guest, then of network ends without a peer (``net_check_clients``)."""
     if start.machine.has_default_network:
         return
-    nics = _nics(start.machine.devices)
+    nics = _nics(start.machine, start.machine.devices)
     used = {device.get("netdev") for device in nics}
     hubs = dict.fromkeys(_hub_of(netdev) for netdev in start.machine.netdevs if netdev.driver == "hubport")
     for hub in reversed(hubs):

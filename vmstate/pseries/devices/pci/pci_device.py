@@ -111,9 +111,9 @@ def Pci(name: str, *, express: bool = False, attr: str = "pci") -> Field:
 class PciState:
     """The PCI side of a device: configuration space after reset, no interrupt line raised."""
 
-    def __init__(self, owner: Device, identity: PciId) -> None:
+    def __init__(self, owner: Device, identity: PciId | ConfigSpace) -> None:
         self._owner = owner
-        self.space = config_space(identity)
+        self.space = identity if isinstance(identity, ConfigSpace) else config_space(identity)
         self.version_id = 2
         self.config: bytes | memoryview = self.space.data
         self.irq_state = WireArray("I", zeros(4 * PINS))

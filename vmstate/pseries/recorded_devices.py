@@ -6,7 +6,7 @@ others only its own code can say, so that is not predicted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache, partial
 
 from vmstate.describe import Cursor, VMStateDescription
@@ -35,7 +35,7 @@ _PCI_DEVICE = "PCIDevice"
 _GRAPHICS = frozenset({"cirrus-vga", "isa-cirrus-vga", "isa-vga", "qxl-vga", "vmware-svga"})
 _OF_OPTION = frozenset({"id", "bus", "driver", "addr", "port"})
 _LATE = " has no peer"  # a line that every network card prints, at the end of the start
-_ONCE = "qemu: module audio-"  # lines of the first sound card only
+_AUDIO = "qemu: module audio-"  # a line of the first sound card
 _NO_BUS = "No '"
 
 
@@ -159,7 +159,7 @@ def _plug(known: Recording, board: Board, option: DeviceOption | None) -> None:
         device = RecordedDevice(machine, section, added, section.idstr.format(path=path), mac)
         device.driver = known.name
         if section.idstr.startswith("{path}/"):
-            board.add_at(path, device)
+            board.add_at(device.idstr.rpartition("/")[0], device)
         else:
             device.instance_id = board.new_instance(device.idstr)
             board.add(device)
@@ -185,7 +185,6 @@ def _check(known: Recording, machine: Machine, option: DeviceOption) -> None:
         raise ConfigurationError(f"{option.text}: {added.blocked}")
     if added.touches:
         raise ConfigurationError(f"{option.text}: it changes {', '.join(added.touches)}")
-    machine.say(*_said(added, machine))
 
 
 def _lines(known: Recording, lines: tuple[str, ...], option: DeviceOption) -> Iterator[str]:
@@ -195,11 +194,12 @@ def _lines(known: Recording, lines: tuple[str, ...], option: DeviceOption) -> It
         yield f"{option.text}{colon}{rest}" if name.startswith(f"-device {known.name}") else line
 
 
-def _said(added: Added, machine: Machine) -> Iterator[str]:
-    before = any(line.startswith(_ONCE) for line in machine.printed)
-    for line in added.says:
-        if not line.endswith(_LATE) and not (before and line.startswith(_ONCE)):
-            yield line
+def _says(known: Recording, machine: Machine, option: DeviceOption, before: Sequence[str]) -> Iterator[str]:
+    """Return the lines of the start, but for those that network cards print at its end."""
+    lines = _on(known, machine, option).says
+    if any(line.startswith(_AUDIO) for line in lines) and any(line.startswith(_AUDIO) for line in before):
+        raise ConfigurationError(f"{option.text}: what a second sound card prints was not recorded")
+    return (line for line in lines if not line.endswith(_LATE))
 
 
 # ---- drivers
@@ -228,6 +228,7 @@ def _recorded(name: str, release: Release) -> Driver | None:
         partial(_plug, known),
         bus=known.bus,
         check=partial(_check, known),
+        says=partial(_says, known) if known.needs is not None else None,
         properties=tuple(_properties(known)),
         behind=Behind(behind[0], count=len(behind)) if behind else None,
         netdev_owner=name if "netdev" in properties else "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +19,9 @@ Plug = Callable[[Board, DeviceOption | None], None]
 
 Check = Callable[[Machine, DeviceOption], None]
 """Checks an option as the device's realize function does while QEMU starts.  Raises Refused."""
+
+Says = Callable[[Machine, DeviceOption, Sequence[str]], Iterable[str]]
+"""Returns the lines that a device prints while QEMU starts, after the lines so far."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Driver:
     span: Span = ALWAYS
     bus: str = "PCI"
     check: Check | None = None
+    says: Says | None = None
     properties: tuple[Property, ...] = ()
     behind: Behind | None = None
     netdev_owner: str = ""

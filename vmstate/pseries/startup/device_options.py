@@ -57,6 +57,8 @@ def create_devices(start: Startup) -> None:
         buses.take(driver, option, bus)
         if driver.check is not None:
             driver.check(machine, option)
+        if driver.says is not None:
+            start.say(*driver.says(machine, option, start.messages))
         buses.add(driver, option, bus)
         if driver.vio_name:
             plug_vio(start, place, option, driver)

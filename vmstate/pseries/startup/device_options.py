@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 
 from vmstate.describe.history import History, Release, Span
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.devices import drivers
 from vmstate.pseries.machine import Machine, Refused
@@ -69,7 +69,7 @@ def _check_id(machine: Machine, place: int, option: DeviceOption) -> None:
 def _driver_of(start: Startup, option: DeviceOption) -> Driver:
     driver = drivers().get(option.driver)
     if driver is None or not driver.user_creatable:
-        raise ConfigurationError(f"-device {option.driver} is not modelled: {ASK_QEMU_FOR_DEVICE}")
+        raise NotModelled(f"-device {option.driver} is not modelled: {ASK_QEMU_FOR_DEVICE}")
     if not driver.span.covers(start.release):
         raise Refused(f"{option.text}: '{option.driver}' is not a valid device model name")
     return driver
@@ -145,7 +145,7 @@ def check_modelled(start: Startup) -> None:
         else:
             modelled = default.prop in known
         if not modelled:
-            raise ConfigurationError(f"-global {default.driver}.{default.prop} is not modelled")
+            raise NotModelled(f"-global {default.driver}.{default.prop} is not modelled")
 
 
 def check_globals(start: Startup) -> None:

@@ -23,7 +23,7 @@ from vmstate.describe import (
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info, Scalar
-from vmstate.errors import NotModelled, Unsupported
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.buses import Behind, Bus
 from vmstate.pseries.board.driver import Driver
@@ -83,9 +83,9 @@ class ActivePorts(Scalar):
             if int.from_bytes(port[:4], "big") not in known:
                 raise LoadFailure(-EINVAL, "no such port here", offset=at, found=port[:4].hex())
             if any(port[6:]):
-                raise Unsupported("a virtio-serial port with a request in flight", offset=at)
+                raise cur.unknown("a virtio-serial port with a request in flight is not modelled", offset=at)
             if at >= cur.end:
-                raise Unsupported("more ports than the stream has bytes", offset=at)
+                raise cur.unknown("more ports than the stream has bytes are not modelled", offset=at)
         return count
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         DeclarationError,
         EncodeError,
         Finding,
+        NotModelled,
         Severity,
         StreamError,
         TooLarge,
@@ -47,6 +48,7 @@ __all__ = [
     "EncodeError",
     "Finding",
     "JsonError",
+    "NotModelled",
     "Outcome",
     "PathError",
     "Prediction",
@@ -69,7 +71,7 @@ __all__ = [
 ]
 
 _ERRORS = (
-    "ConfigurationError DeclarationError EncodeError Finding Severity StreamError "
+    "ConfigurationError DeclarationError EncodeError Finding NotModelled Severity StreamError "
     "TooLarge Truncated Unsupported VmstateError"
 )
 _MODULES = {

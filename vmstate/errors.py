@@ -16,12 +16,56 @@ class VmstateError(Exception):
     """The base class of all errors that this package raises on purpose."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """A place in a stream: absolute byte offset, section idstr, instance id, field path."""
+
+    offset: int | None = None
+    section: str | None = None
+    instance: int | None = None
+    path: str | None = None
+
+    def __str__(self) -> str:
+        parts = []
+        if self.offset is not None:
+            parts.append(f"at offset {self.offset:#x}")
+        if self.section is not None:
+            instance = "" if self.instance is None else f"[{self.instance}]"
+            parts.append(f"in {self.section}{instance}")
+        if self.path:
+            parts.append(f"field {self.path}")
+        return ", ".join(parts)
+
+
 class DeclarationError(VmstateError):
     """A description contradicts itself.  Its author must fix it."""
 
 
 class ConfigurationError(VmstateError):
-    """A command line, release or host is not modelled.  Names the option, which the caller must change."""
+    """A question cannot be taken as it is: names the option, file or name that the caller must change."""
+
+
+class NotModelled(ConfigurationError):
+    """What QEMU does next is not modelled, so there is no verdict: neither accept nor reject.
+
+    Any floor may raise it; a command then says "cannot judge" and exits with status 2.  ``place``: where in
+    the stream.  ``messages``, ``source_messages``: what the destination and the source had printed.
+    """
+
+    def __init__(self, message: str, *, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.place = Place(offset)
+        self.messages: list[str] = []
+        self.source_messages: list[str] = []
+
+    def within(self, section: str, instance: int) -> NotModelled:
+        """Fill in the section where loading stops; return the error itself."""
+        self.place = replace(self.place, section=section, instance=instance)
+        return self
+
+    def __str__(self) -> str:
+        where = str(self.place)
+        return f"{super().__str__()} ({where})" if where else super().__str__()
 
 
 class EncodeError(VmstateError):
@@ -43,27 +87,6 @@ class EncodeError(VmstateError):
 
     def __str__(self) -> str:
         return f"{self.message} (field {self.path})" if self.path else self.message
-
-
-@dataclass(frozen=True)
-class Place:
-    """A place in a stream: absolute byte offset, section idstr, instance id, field path."""
-
-    offset: int | None = None
-    section: str | None = None
-    instance: int | None = None
-    path: str | None = None
-
-    def __str__(self) -> str:
-        parts = []
-        if self.offset is not None:
-            parts.append(f"at offset {self.offset:#x}")
-        if self.section is not None:
-            instance = "" if self.instance is None else f"[{self.instance}]"
-            parts.append(f"in {self.section}{instance}")
-        if self.path:
-            parts.append(f"field {self.path}")
-        return ", ".join(parts)
 
 
 class StreamError(VmstateError):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.support.machines import TCG
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.judge.campaigns import Campaign
 from vmstate.judge.comparison import Answer, Comparison
 from vmstate.judge.disagreements import Disagreement, explaining, read_disagreements
+from vmstate.judge.groups import compared, modelled, read_groups
 from vmstate.judge.judge import Judge
+from vmstate.judge.line_guesses import LineGuesses
+from vmstate.judge.property_guesses import PropertyGuesses, of_features
 from vmstate.judge.random_machines import Guesses
 from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.startup.command_line import configuration
@@ -119,3 +125,64 @@ def test_simulated_streams_end_as_predicted_in_real_qemus(there):
 @pytest.mark.qemu
 def test_whole_migrations_between_real_qemus_end_as_predicted(there):
     assert unexplained(Campaign(Judge(there), 12, lambda _: None).pairs(12, sorted(there))) == []
+
+
+def groups(guesses, count):
+    return list(itertools.islice(guesses.groups(5), count))
+
+
+GUESSES = {
+    "properties": lambda seed: PropertyGuesses(seed, RELEASES),
+    "features": lambda seed: PropertyGuesses(seed, RELEASES, of_features),
+    "lines": lambda seed: LineGuesses(seed, RELEASES),
+}
+RELEASES = [Release.parse(text) for text in ("5.2.0", "7.2.22", "11.1.3")]
+
+
+@pytest.mark.parametrize("name", GUESSES)
+def test_groups_depend_on_the_seed(name):
+    first, again, other = (groups(GUESSES[name](seed), 5) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+@pytest.mark.parametrize("name", GUESSES)
+def test_groups_are_modelled_and_their_destinations_accept_and_reject(name):
+    outcomes = Counter()
+    for group in groups(GUESSES[name](3), 30):
+        kept = modelled(group, lambda why: outcomes.update(["left out"]))
+        for destination in kept[1] if kept is not None else ():
+            outcomes[str(migrate(kept[0].configuration(), destination.configuration()).outcome)] += 1
+    assert outcomes["accept"] > 5
+    assert outcomes["reject"] > 5
+    assert outcomes["left out"] < 75
+
+
+def test_properties_have_wrong_names_and_wrong_values():
+    sides = [side for group in groups(PropertyGuesses(4, RELEASES), 60) for side in (group[0], *group[1])]
+    words = " ".join(word for side in sides for word in side.arguments)
+    assert all(wrong in words for wrong in (",foo=1", "=maybe", "-global "))
+
+
+def test_lines_are_json_where_qemu_reads_it():
+    sides = {group[0].release: group[0] for group in groups(LineGuesses(5, RELEASES), 30)}
+    assert [("{" in " ".join(sides[release].arguments[-1:])) for release in RELEASES] == [False, True, True]
+
+
+def recorded_group(verdict, *, ok=True):
+    machine = {"release": "7.2.22", "args": ["-machine", f"pseries-7.2,{TCG}", "-m", "256"]}
+    save = {"ok": ok, "stderr": []}
+    rows = [
+        {"source": machine, "save": save, "destination": machine, "load": {"verdict": verdict, "stderr": []}}
+    ]
+    return rows * 2
+
+
+def test_a_recorded_group_is_compared_row_by_row():
+    assert [one.same for one in compared(recorded_group("accept"))] == [True, True]
+    assert [one.same for one in compared(recorded_group("reject"))] == [False, False]
+    assert [one.same_outcome for one in compared(recorded_group("accept", ok=False))] == [False, False]
+
+
+def test_recorded_rows_are_read_as_groups():
+    rows = [{"group": 4, "n": 1}, {"group": 4, "n": 2}, {"group": 7, "n": 3}]
+    assert read_groups(map(json.dumps, rows)) == [rows[:2], rows[2:]]

@@ -21,10 +21,10 @@ def result(capsys, *words):
     return status, json.loads(capsys.readouterr().out)["result"]
 
 
-def batch(capsys, tmp_path, name, rows):
+def batch(capsys, tmp_path, name, rows, status=0):
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows))
-    assert main([name, "--batch", str(file)]) == 0
+    assert main([name, "--batch", str(file)]) == status
     return list(map(json.loads, capsys.readouterr().out.splitlines()))
 
 
@@ -60,10 +60,19 @@ def test_a_batch_answers_in_order_and_continues_after_a_bad_line(capsys, tmp_pat
         {"source": PLAIN, "destination": "qemu-7.2 -machine nonsense"},
         {"source": PLAIN, "destination": NO_VSX},
     ]
-    answers = batch(capsys, tmp_path, "migrate", rows)
-    outcomes = ["accept", *[None] * 6, "source-refused", "destination-refused", "reject"]
+    answers = batch(capsys, tmp_path, "migrate", rows, status=2)
+    outcomes = [
+        "accept",
+        "not modelled",
+        *[None] * 4,
+        "not modelled",
+        "source-refused",
+        "destination-refused",
+        "reject",
+    ]
     assert [answer.get("outcome") for answer in answers] == outcomes
-    assert all(answer.keys() == KEYS for answer in answers if "outcome" in answer)
+    assert all(answer.keys() == KEYS for answer in answers if "error" not in answer)
+    assert answers[1].keys() == answers[6].keys() == {*KEYS, "error", "line"}
     assert "option -loadvm is not modelled" in answers[1]["error"]
     assert [answer["line"] for answer in answers if "error" in answer] == [2, 3, 4, 5, 6, 7]
     assert answers[7]["source_messages"][0].startswith("unsupported machine type")
@@ -79,7 +88,7 @@ def test_a_batch_of_streams(capsys, tmp_path):
         {"stream": str(tmp_path / "none"), "destination": PLAIN},
         {"stream": str(good), "destination": NO_VSX},
     ]
-    answers = batch(capsys, tmp_path, "load", rows)
+    answers = batch(capsys, tmp_path, "load", rows, status=2)
     assert [answer.get("outcome") for answer in answers] == ["accept", "reject", None, "reject"]
     assert "No such file" in answers[2]["error"]
 

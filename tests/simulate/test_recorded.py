@@ -55,3 +55,11 @@ def test_damaged_streams_load_as_recorded_with_the_same_lines(part):
     chosen = some("mutants", MUTANTS)[part::2]
     mutants = ((row, edited(corpus.load(row["base"]), row["edits"])) for row in chosen)
     assert [wrong for row, data in mutants if (wrong := wrong_load(row, data))] == []
+
+
+@pytest.mark.parametrize("release", ["5.2.0", "7.2.22", "10.0.13", "11.1.3"])
+def test_each_run_state_ends_as_recorded_with_the_same_lines(release):
+    chosen = [row for row in rows("run-states") if row["destination"]["release"] == release]
+    mutants = ((row, edited(corpus.load(row["base"]), row["edits"])) for row in chosen)
+    assert len(chosen) == 18
+    assert [wrong for row, data in mutants if (wrong := wrong_load(row, data))] == []

@@ -1,6 +1,7 @@
 """The ``vmstate`` command: one module per subcommand, imported only when it is called.
 
-Exit status: 0 success; 1 findings, or a reject; 2 unusable input; 3 a bug in vmstate.
+Exit status: 0 success; 1 findings, or a reject; 2 unusable input, or no verdict as something is not
+modelled; 3 a bug in vmstate.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vmstate",
         description="Read, write, check, edit and judge QEMU live-migration streams.",
-        epilog="exit status: 0 success; 1 findings, or a reject; 2 unusable input; 3 a bug in vmstate",
+        epilog="exit status: 0 success; 1 findings, or a reject; 2 unusable input, or not modelled; "
+        "3 a bug in vmstate",
     )
     parser.add_argument("--version", action="version", version=f"vmstate {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")

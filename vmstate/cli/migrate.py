@@ -9,16 +9,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from vmstate.cli.not_judged import not_judged
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with, catalogue_of
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.front.verdict_text import explanation_lines, remedy_lines, verdict_lines
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.pseries.startup.libvirt_log import last_start
-from vmstate.savevm.verdict import Outcome, Verdict
+from vmstate.savevm.verdict import Outcome, Verdict, cannot_judge
 from vmstate.simulate import batch
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import Side, migrate
@@ -72,7 +73,10 @@ def run(options: argparse.Namespace) -> Report:
     sides = _logged_sides(options) if options.libvirt else _given_sides(options)
     ways = [(sides[0], sides[1]), (sides[1], sides[0])][: 2 if options.both_ways else 1]
     guest = None if options.guest is None else named_guest(options.guest)
-    verdicts = [_judge(a, b, guest, trace=options.trace) for a, b in ways]
+    unknown: list[NotModelled] = []
+    verdicts = [_judge(a, b, guest, unknown, trace=options.trace) for a, b in ways]
+    if unknown:
+        return not_judged(unknown, _lines(ways, verdicts, options), _result(ways, verdicts, options))
     return Report(
         lines=_lines(ways, verdicts, options),
         result=lambda: _result(ways, verdicts, options),
@@ -111,7 +115,7 @@ def _logged_side(
         text = start.command if host is None else f"{host}: {start.command}"
         side = parse(text, catalogue_of(options, text), release or start.release)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
     if host is None and _USES_KVM.search(side.text):
         raise ConfigurationError(f"{path}: this QEMU uses KVM: give its host with --host")
     return side
@@ -130,10 +134,17 @@ def _pair(text: str | None) -> list[str | None]:
     return [parts[0], parts[-1]]
 
 
-def _judge(source: Side, destination: Side, guest: Guest | None, *, trace: bool = False) -> Verdict:
-    if guest is None:
-        return migrate(source, destination, trace=trace)
-    return migrate_guest(source, destination, guest, trace=trace)
+def _judge(
+    source: Side, destination: Side, guest: Guest | None, unknown: list[NotModelled], *, trace: bool
+) -> Verdict:
+    """Judge one way; where it cannot be judged, the reason is added to ``unknown``."""
+    try:
+        if guest is None:
+            return migrate(source, destination, trace=trace)
+        return migrate_guest(source, destination, guest, trace=trace)
+    except NotModelled as reason:
+        unknown.append(reason)
+        return cannot_judge(reason)
 
 
 def _remedies(source: Configuration, destination: Configuration, options: argparse.Namespace) -> list[Remedy]:
@@ -144,6 +155,7 @@ def _remedies(source: Configuration, destination: Configuration, options: argpar
 
 
 Ways = list[tuple[Configuration, Configuration]]
+_UNHELPED = {Outcome.ACCEPT, Outcome.NOT_MODELLED}
 
 
 def _lines(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) -> Iterator[str]:
@@ -153,7 +165,7 @@ def _lines(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) -> 
         yield from verdict_lines(verdict, style.paint, trace=options.trace)
         if options.explain:
             yield from explanation_lines(verdict)
-            if verdict.outcome != Outcome.ACCEPT:
+            if verdict.outcome not in _UNHELPED:
                 yield from remedy_lines(_remedies(source, destination, options))
 
 
@@ -163,7 +175,7 @@ def _result(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) ->
         one = verdict.as_json()
         if options.trace:
             one["trace"] = [check.as_json() for check in verdict.trace]
-        if options.explain and verdict.outcome != Outcome.ACCEPT:
+        if options.explain and verdict.outcome not in _UNHELPED:
             one["remedies"] = [remedy.as_json() for remedy in _remedies(source, destination, options)]
         results.append(one)
     return results if options.both_ways else results[0]
@@ -177,9 +189,17 @@ def batch_lines(path: str) -> Iterable[str]:
 
 
 def batch_report(answers: Iterator[dict[str, object]]) -> Report:
-    """Report each answer as a line of JSON as soon as it is known; rejects are answers, not findings."""
-    return Report(
-        lines=(json.dumps(answer, ensure_ascii=False) for answer in answers),
-        result=lambda: list(answers),
-        ok=True,
-    )
+    """Report each answer as a line of JSON as soon as it is known.
+
+    Rejects are answers, not findings; a line that was not judged makes the exit status 2.
+    """
+    report = Report(ok=True)
+
+    def noted() -> Iterator[dict[str, object]]:
+        for answer in answers:
+            report.unusable |= "error" in answer
+            yield answer
+
+    report.lines = (json.dumps(answer, ensure_ascii=False) for answer in noted())
+    report.result = lambda: list(noted())
+    return report

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Any, TextIO
 
 from vmstate.cli.terminal import Style
-from vmstate.errors import Finding, Severity, StreamError, finding_of
+from vmstate.errors import Finding, NotModelled, Severity, StreamError, finding_of
 
 
 class Status(IntEnum):
@@ -62,6 +62,10 @@ class Report:
 def failure(error: Exception) -> Report:
     """Return the report of a command that failed for lack of usable input."""
     rule = f"error.{type(error).__name__.lower()}"
+    if isinstance(error, NotModelled):
+        from vmstate.cli.not_judged import report_of  # imports the simulator, which few commands need
+
+        return report_of(error)
     if isinstance(error, StreamError):
         finding = finding_of(error, rule)
     elif isinstance(error, OSError) and error.filename is not None:

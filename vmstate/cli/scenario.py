@@ -46,13 +46,14 @@ def run(options: argparse.Namespace) -> Report:
             results.append((scenario, run_scenario(scenario)))
             tick(number + 1)
     passed = all(one.passed for _, judged in results for one in judged)
+    unjudged = any(one.found.not_modelled for _, judged in results for one in judged)
     if options.page:
         lines: Iterator[str] = (render(*result).rstrip("\n") for result in results)
     elif options.write:
         lines = _written([path for path, _ in scenarios], results)
     else:
         lines = _table(results, Style.of(sys.stdout))
-    return Report(lines, lambda: [_as_json(*result) for result in results], ok=passed)
+    return Report(lines, lambda: [_as_json(*result) for result in results], ok=passed, unusable=unjudged)
 
 
 def _listed(scenarios: Sequence[Scenario]) -> Report:

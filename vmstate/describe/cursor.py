@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from vmstate.describe.diagnostics import EINVAL, Diagnostic, LoadFailure, Printed
-from vmstate.errors import Truncated
+from vmstate.errors import NotModelled, Truncated, Unsupported, VmstateError
 
 if TYPE_CHECKING:
     from vmstate.describe.nodes import TreeBuilder
@@ -60,6 +60,11 @@ class Cursor:
         """Report ``diagnostic``; return the exception to raise, which says ``message`` and where."""
         self.diagnostics.append(diagnostic)
         return LoadFailure(ret, message, **{"offset": self.pos, **where})
+
+    def unknown(self, what: str, *, offset: int | None = None) -> VmstateError:
+        """Return the exception to raise where ``what`` is not modelled: a judge cannot judge further."""
+        at = self.pos if offset is None else offset
+        return NotModelled(what, offset=at) if self.judge else Unsupported(what, offset=at)
 
     def say(self, line: str) -> None:
         """Report a line that QEMU prints here."""

@@ -97,7 +97,8 @@ def load(stream: StreamFile | Source, on: str | Configuration, *, trace: bool = 
     """Predict what a destination makes of a stream, which may come in any containers.
 
     ``on``: the destination's command line, ``"qemu-7.2 -machine pseries-7.2 -m 256"``.  Raises
-    ConfigurationError for a command line that is not modelled, StreamError if the stream cannot be read.
+    ConfigurationError for a wrong command line, NotModelled for one (or a stream) that is not modelled,
+    StreamError if the stream cannot be read.
     """
     destination = configuration(on)
     if isinstance(stream, StreamFile):
@@ -116,7 +117,8 @@ def migrate(
     """Predict a migration from one command line to another.
 
     ``guest``: a kernel that has booted on the source (``"linux-6.1"``, ``"linux-6.12 disable_radix"``, or the
-    path of a TOML file).  Raises ConfigurationError for a command line or guest that is not modelled.
+    path of a TOML file).  Raises ConfigurationError for a wrong command line or guest,
+    NotModelled where the answer is not known.
     """
     sides = configuration(source), configuration(destination)
     booted = named_guest(guest) if isinstance(guest, str) else guest

@@ -15,6 +15,7 @@ _OUTCOMES = {
     Outcome.STALLED: "loaded, but the destination waits for ever",
     Outcome.SOURCE_REFUSED: "the source does not start",
     Outcome.DESTINATION_REFUSED: "the destination does not start",
+    Outcome.NOT_MODELLED: "cannot judge",
 }
 
 

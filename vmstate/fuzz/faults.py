@@ -48,7 +48,7 @@ class Fault:
 class Run:
     """One stream given to a target: the target's name, its answer, and its faults.
 
-    ``answer.outcome`` is accept, reject, crash, hang, escaped or unsupported.  ``rules``: the checks that
+    ``answer.outcome`` is accept, reject, crash, hang, escaped or not modelled.  ``rules``: the checks that
     ran, if they were traced.
     """
 

@@ -25,6 +25,7 @@ from vmstate.fuzz.targets import Reader, Real, Simulated, Target
 from vmstate.judge.comparison import STALLED, Comparison
 from vmstate.judge.disagreements import Disagreement, explaining
 from vmstate.qemu.fast import no_core_files
+from vmstate.savevm.verdict import Outcome
 
 _GARBAGE = 20_000  # objects between two garbage collections: about ten runs
 
@@ -123,7 +124,7 @@ class Worker:
             tally.traced.update(run.rules)
             for fault in run.faults:
                 tally.note(Found.of(_with_place(fault, simulated, steps), run.target, recipe, splices))
-        if real is not None and simulated is not None:
+        if real is not None and simulated is not None and simulated.answer.outcome != Outcome.NOT_MODELLED:
             differs, known = self._compare(real, simulated, steps, tally)
             if differs is not None:
                 tally.note(Found.of(differs, f"{real.target} and ours", recipe, splices, known))

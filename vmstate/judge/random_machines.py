@@ -195,6 +195,11 @@ def _known(properties: dict[str, str], binary: Binary) -> dict[str, str]:
     }
 
 
+def plain_properties(binary: Binary) -> dict[str, str]:
+    """Return the properties with which a machine under TCG starts without warnings of capabilities."""
+    return _known(PLAIN, binary)
+
+
 def _levels(capability: CapabilityAt) -> Sequence[str]:
     if capability.kind is Kind.BOOL:
         return ("on", "off")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.proposals.chosen_set import ChosenSet, Setting
 from vmstate.proposals.equivalence import EquivalentMachines
 from vmstate.proposals.wire import differing
@@ -202,7 +202,10 @@ class PairJudge:
     def _judge(
         self, source: int, setting: Setting, to: int, other: Setting, unmodelled: set[str]
     ) -> VerdictChange | None:
-        """Return the verdicts before and after, or None if both sides never start together."""
+        """Return the verdicts before and after, or None if both sides never start together.
+
+        Also None if one verdict is not known.
+        """
         senders = [self._start(source, when, setting) for when in (BEFORE, AFTER)]
         receivers = [self._start(to, when, other) for when in (BEFORE, AFTER)]
         troubles = {side.trouble for side in (*senders, *receivers) if side.start is None}
@@ -211,10 +214,14 @@ class PairJudge:
             return None
         if not any(_runs(a) and _runs(b) for a, b in zip(senders, receivers, strict=True)):
             return None
-        saved = [self._save(sender) for sender in senders]
-        if saved[0].number == saved[1].number and receivers[0].number == receivers[1].number:
-            return _SAME
-        before, after = (self._answer(a, b) for a, b in zip(saved, receivers, strict=True))
+        try:
+            saved = [self._save(sender) for sender in senders]
+            if saved[0].number == saved[1].number and receivers[0].number == receivers[1].number:
+                return _SAME
+            before, after = (self._answer(a, b) for a, b in zip(saved, receivers, strict=True))
+        except NotModelled as unknown:
+            unmodelled.add(str(unknown))
+            return None
         return VerdictChange(before, after._replace(sends=self._sends(*saved)))
 
     def _start(self, program: int, when: int, setting: Setting) -> _Started:

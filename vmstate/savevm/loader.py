@@ -14,7 +14,7 @@ from typing import Any
 from vmstate.describe import Cursor, History, Plan, Release
 from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import EINVAL, EIO, Diagnostic, HookFailed, LoadFailure, Printed
-from vmstate.errors import StreamError
+from vmstate.errors import NotModelled, StreamError
 from vmstate.savevm import diagnostics as r
 from vmstate.savevm.commands import Commands
 from vmstate.savevm.entries import Entry
@@ -39,10 +39,12 @@ _FOOTER_LAYOUT = struct.Struct(">BI")
 class Loader:
     """One incoming migration.  ``run`` returns 0 or a negative errno; ``cur.diagnostics`` has the reports.
 
+    Raises NotModelled where it cannot tell what QEMU does next.
+
     ``entries``: the destination's registered sections, in QEMU's order.  ``configuration``: the state of the
     configuration section, if the machine type has one.  ``rare``: finds sections that are not in ``entries``
-    because few streams have them.  ``stalled``: everything was loaded, but the destination then waits for a
-    source that does not exist.
+    because few streams have them.  ``take_over``: what the destination does when all is loaded.
+    ``stalled``: everything was loaded, but the destination then waits for a source that does not exist.
     """
 
     cur: Cursor
@@ -56,6 +58,7 @@ class Loader:
     decided_by: Check | None = None
     _loading: dict[int, tuple[int, int]] = field(default_factory=dict)
     rare: Callable[[str, int], Entry | None] | None = None
+    take_over: Callable[[], None] | None = None
     stalled: bool = False
     _by_name: dict[str, list[Entry]] = field(default_factory=dict)
 
@@ -75,6 +78,8 @@ class Loader:
             self.fail(r.TrailingError(ret), "stream")
         if ret == 0 and self.vmdescription:
             self._vmdescription()
+        if ret == 0 and not self.stalled and self.take_over is not None:
+            ret = self._guard(self.take_over)
         return ret
 
     def _guard(self, step: object) -> int:
@@ -260,6 +265,12 @@ class Loader:
         self._footer(entry, section_id)
 
     def _load(self, entry: Entry, version: int) -> None:
+        try:
+            self._load_entry(entry, version)
+        except NotModelled as unknown:
+            raise unknown.within(entry.idstr, entry.instance_id) from None
+
+    def _load_entry(self, entry: Entry, version: int) -> None:
         live = getattr(entry, "load_state", None)
         if live is None:
             try:

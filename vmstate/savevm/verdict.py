@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vmstate.errors import NotModelled
+
 
 class Outcome(StrEnum):
     """The end of a migration, in the words of the batch interface."""
@@ -14,6 +16,7 @@ class Outcome(StrEnum):
     STALLED = "stalled"  # everything was loaded, but QEMU then waits forever (COLO)
     SOURCE_REFUSED = "source-refused"
     DESTINATION_REFUSED = "destination-refused"
+    NOT_MODELLED = "not modelled"  # neither: what QEMU does next is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +68,12 @@ class Verdict:
             "messages": self.messages,
             "decided_by": self.decided_by.as_json() if self.decided_by is not None else None,
         }
+
+
+def cannot_judge(unknown: NotModelled) -> Verdict:
+    """Return the verdict where what comes next is not modelled, with the lines that were printed before."""
+    place = unknown.place
+    check = Check(
+        "not-modelled", False, str(unknown.args[0]), place.section, place.instance, place.offset, place.path
+    )
+    return Verdict(Outcome.NOT_MODELLED, unknown.messages, unknown.source_messages, check)

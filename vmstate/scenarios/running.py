@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from vmstate.containers import open_input
-from vmstate.errors import VmstateError
+from vmstate.errors import NotModelled, VmstateError
 from vmstate.proposals.files import with_proposals
 from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.declarations import PseriesDeclarations
@@ -35,7 +35,7 @@ STREAMS = shipped_streams()
 class Found:
     """The result of a case.
 
-    ``error``: why it could not be run.  ``contents``: the stream that was sent or loaded.
+    ``error``: why it could not be run; ``not_modelled``: for that reason.  ``contents``: the stream.
     """
 
     ending: Ending | None
@@ -48,6 +48,7 @@ class Found:
     guest_after: str | None = None
     decided_by: Check | None = None
     error: str | None = None
+    not_modelled: bool = False
     destination: Instance | None = None
 
     def without_stream(self) -> Found:
@@ -81,7 +82,7 @@ def run_case(case: Case, ignore: Sequence[str] = ()) -> Found:
     try:
         found = _run(case)
     except VmstateError as error:
-        return Found(None, error=str(error))
+        return Found(None, error=str(error), not_modelled=isinstance(error, NotModelled))
     source_messages, messages = (
         tuple(line for line in lines if not line.startswith(tuple(ignore)))
         for lines in (found.source_messages, found.messages)

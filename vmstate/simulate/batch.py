@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from vmstate.containers import open_input
-from vmstate.errors import VmstateError
+from vmstate.errors import NotModelled, VmstateError
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.command_line import Configuration, parse
-from vmstate.savevm.verdict import Verdict
+from vmstate.savevm.verdict import Verdict, cannot_judge
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import load, migrate
 
@@ -19,7 +19,7 @@ def migrations(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterat
     """Judge migrations, one per line: ``{"source": …, "destination": …}``.
 
     ``guest`` in a line is the guest that has booted on the source.  A line that cannot be judged is answered
-    by an object with ``error``.
+    by an object with ``error``; its outcome is ``not modelled`` if that is the reason.
     """
     parsed = _Parsed(catalogue)
 
@@ -65,6 +65,8 @@ def _each(lines: Iterable[str], judge: Callable[[dict[str, Any]], Verdict]) -> I
         try:
             row = json.loads(line)
             yield judge(row).as_json()
+        except NotModelled as unknown:
+            yield {**cannot_judge(unknown).as_json(), "error": str(unknown), "line": number}
         except (VmstateError, OSError) as error:
             yield {"error": str(error), "line": number}
         except (ValueError, TypeError, KeyError, RecursionError) as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vmstate.describe.history import History
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.cas.client_architecture import ArchitectureCall
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named
@@ -30,7 +30,7 @@ from vmstate.pseries.rules.interrupts import falls_back
 from vmstate.pseries.tables.option_vectors import Ov5, bitmap_of
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.migration import Side, configuration, receive, send
+from vmstate.simulate.migration import Side, configuration, received_from, send
 
 #: LPCR: little-endian interrupts, taken at the alternate location; radix: host radix, process table, tlbie.
 LPCR_ILE, LPCR_AIL_3 = 1 << 25, 3 << 23
@@ -69,7 +69,7 @@ def migrate_guest(source: Side, destination: Side, guest: str | Guest, *, trace:
     sent = send(source, lambda instance: _booted(instance, chosen))
     if sent.stream is None:
         return Verdict(Outcome.SOURCE_REFUSED, source_messages=sent.messages, decided_by=sent.refused)
-    received = receive(sent.stream, to_side, trace=trace)
+    received = received_from(sent, to_side, trace=trace)
     if (
         received.verdict.outcome is Outcome.ACCEPT
         and sent.instance is not None
@@ -86,7 +86,7 @@ def _check_features(source: Instance, destination: Instance) -> None:
         other = offered.get((device.idstr, device.instance_id), device)
         lost = device.host_features & ~other.host_features
         if lost:
-            raise ConfigurationError(
+            raise NotModelled(
                 f"{device.idstr}: the destination does not offer the features {lost:#x}; whether the guest"
                 " uses them is not modelled: capture a stream, or ask a real QEMU: `vmstate replay`"
             )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from vmstate.describe import Cursor
 from vmstate.describe.diagnostics import Aborted, Diagnostic, Stalled
 from vmstate.describe.history import Release
+from vmstate.errors import NotModelled
 from vmstate.pseries.cas.negotiation import Negotiated
 from vmstate.pseries.devices.host.configuration import Configuration as ConfigurationSection
+from vmstate.pseries.devices.host.globalstate import GlobalState
 from vmstate.pseries.devices.host.ram import PAGE_SIZE
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.registration import connector, register
@@ -79,7 +81,7 @@ class Instance:
         return saver.run().join()
 
     def load(self, data: memoryview) -> Verdict:
-        """Load a stream; the verdict's messages are those of the load only."""
+        """Load a stream; the verdict's messages are those of the load only.  Raises NotModelled."""
         machine, configuration = self.machine, self.configuration
         cur = Cursor(data, judge=True)
         cur.diagnostics = machine.diagnostics
@@ -93,8 +95,13 @@ class Instance:
             vmdescription=not machine.suppress_vmdesc,
             trace=machine.trace,
             rare=self._connector,
+            take_over=self._take_over,
         )
-        ret = loader.run()
+        try:
+            ret = loader.run()
+        except NotModelled as unknown:
+            unknown.messages = lines(machine.diagnostics, 0, machine.release)
+            raise
         reported = set(map(type, machine.diagnostics))
         stalled = loader.stalled or Stalled in reported
         return Verdict(
@@ -105,6 +112,10 @@ class Instance:
             trace=machine.checks() if machine.trace else [],
             aborted=Aborted in reported,
         )
+
+    def _take_over(self) -> None:
+        for state in self.machine.registered(GlobalState):
+            state.take_over()
 
     def _connector(self, idstr: str, instance_id: int) -> Described | None:
         """Return the connector that a stream names; it is made on demand, as few streams name any."""

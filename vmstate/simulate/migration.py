@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from vmstate.describe import SaveFailure
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.device import LiveDevice
 from vmstate.pseries.startup.build import Start, build
 from vmstate.pseries.startup.command_line import Configuration, parse
@@ -99,7 +100,11 @@ def received_by(stream: bytes | memoryview, start: Start, *, trace: bool = False
         refusal = _refusal("destination", start)
         return Received(Verdict(Outcome.DESTINATION_REFUSED, printed, decided_by=refusal))
     instance = Instance(start.machine, trace=trace)
-    verdict = instance.load(memoryview(stream))
+    try:
+        verdict = instance.load(memoryview(stream))
+    except NotModelled as unknown:
+        unknown.messages = printed + unknown.messages
+        raise
     return Received(replace(verdict, messages=printed + verdict.messages), instance)
 
 
@@ -112,7 +117,17 @@ def migrate(source: Side, destination: Side, *, trace: bool = False) -> Verdict:
     sent = send(source)
     if sent.stream is None:
         return Verdict(Outcome.SOURCE_REFUSED, source_messages=sent.messages, decided_by=sent.refused)
-    return replace(load(sent.stream, to_side, trace=trace), source_messages=sent.messages)
+    return replace(received_from(sent, to_side, trace=trace).verdict, source_messages=sent.messages)
+
+
+def received_from(sent: Sent, destination: Side, *, trace: bool = False) -> Received:
+    """Load what a source has sent.  Raises NotModelled, with the lines of both sides."""
+    assert sent.stream is not None
+    try:
+        return receive(sent.stream, destination, trace=trace)
+    except NotModelled as unknown:
+        unknown.source_messages = sent.messages
+        raise
 
 
 def save(source: Side) -> bytes:

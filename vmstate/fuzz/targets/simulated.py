@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from vmstate.errors import ConfigurationError, VmstateError
+from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.fuzz.faults import Run, escaped
 from vmstate.judge.comparison import Answer
 from vmstate.pseries.startup.build import build
 from vmstate.qemu.replay import RealOutcome
+from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import Side, configuration
 
@@ -35,8 +36,8 @@ class Simulated:
         start = time.perf_counter()
         try:
             verdict = Instance(self._machine, trace=self._traced).load(stream)
-        except VmstateError as error:  # not modelled
-            answer = Answer("unsupported", (str(error),))
+        except NotModelled as unknown:
+            answer = Answer(Outcome.NOT_MODELLED, (*self._startup, *unknown.messages))
             return Run(self.name, answer, seconds=time.perf_counter() - start)
         except Exception as error:  # noqa: BLE001 - a campaign looks for any exception that escapes
             fault = escaped(error)

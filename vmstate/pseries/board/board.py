@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from vmstate.describe.history import Span
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.bus_properties import IRQ
 from vmstate.pseries.board.buses import Behind, Bus, Buses
 from vmstate.pseries.board.connectors import SINCE as CONNECTORS_SINCE
@@ -99,7 +99,7 @@ class Board:
         name = None if option is None else option.get("bus")
         found = self.buses.find(kind) if name is None else self.buses.named(name)
         if found is None or found.kind != kind:
-            raise ConfigurationError(f"no bus {name or ''} of type {kind} that is modelled")
+            raise NotModelled(f"no bus {name or ''} of type {kind} that is modelled")
         return found
 
     def add_bus(self, behind: Behind, kind: str, option: DeviceOption | None, path: str) -> Bus | None:
@@ -183,5 +183,5 @@ def _mac_address(text: str) -> bytes:
     except ValueError:
         mac = b""
     if len(mac) != 6:
-        raise ConfigurationError(f"mac={text}: not modelled")
+        raise NotModelled(f"mac={text}: not modelled")
     return mac

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 
@@ -35,7 +35,7 @@ class Bus:
         Raises Refused as the bus does, and ConfigurationError for an address that is not modelled.
         """
         del machine, option
-        raise ConfigurationError(f"-device {driver}: devices on a bus of type {self.kind} are not modelled")
+        raise NotModelled(f"-device {driver}: devices on a bus of type {self.kind} are not modelled")
 
     def check(self, machine: Machine, driver: str, option: DeviceOption | None) -> None:
         """Take an address while QEMU starts; a bus that cannot refuse one leaves this to the board."""

@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 
 from vmstate.describe.history import History
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.bus_properties import ADDR, MULTIFUNCTION
 from vmstate.pseries.board.buses import Behind, Bus
 from vmstate.pseries.machine import Machine, Refused
@@ -38,7 +38,7 @@ class PciBus(Bus):
         address = None if option is None else option.get(ADDR.name)
         number = first_free(self.taken) if address is None else slot_number(address)
         if number is None:
-            raise ConfigurationError(f"no PCI slot {address or 'free'} on {self.name}: not modelled")
+            raise NotModelled(f"no PCI slot {address or 'free'} on {self.name}: not modelled")
         text = driver if option is None else option.text
         self._check_free(machine, driver, text, number)
         several = MULTIFUNCTION.flag(machine, option, driver)
@@ -58,7 +58,7 @@ class PciBus(Bus):
         if _CONNECTOR_CHECKS.at(machine.release) and machine.flags.phb_dynamic_reconfiguration:
             first = self.taken.get(number & ~7)
             if first is None:
-                raise ConfigurationError(f"{text}: a function twice without function 0 is not modelled")
+                raise NotModelled(f"{text}: a function twice without function 0 is not modelled")
             raise Refused(f"{text}: PCI: slot {number >> 3} already occupied by {first.name}")
         user = _IN_USE.at(machine.release).format(name=there.name, id=there.id or "(null)")
         place = f"slot {number >> 3} function {number & 7}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from vmstate.describe.history import ALWAYS, History, Release, Span, at
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import FALSE, TRUE, DeviceOption, is_on, parse_number
 
@@ -47,7 +47,7 @@ def _number(name: str, text: str) -> int:
     try:
         return int(text, 0)
     except ValueError:
-        raise ConfigurationError(f"{name}={text}: not a number that is modelled") from None
+        raise NotModelled(f"{name}={text}: not a number that is modelled") from None
 
 
 class Effect(Enum):
@@ -132,9 +132,9 @@ class Property:
             raise Refused(f"{text}: {complaint}")
         if self.effect is Effect.NOT_MODELLED:
             if not self._same(value, self.default_text(machine, driver), machine.release):
-                raise ConfigurationError(f"{text}: property {self.name} of {driver} is not modelled")
+                raise NotModelled(f"{text}: property {self.name} of {driver} is not modelled")
         elif self.values is not None and not self.values(value):
-            raise ConfigurationError(f"{text}: {self.name}={value} of {driver} is not modelled")
+            raise NotModelled(f"{text}: {self.name}={value} of {driver} is not modelled")
 
     def _complaint(self, value: str, release: Release) -> str | None:
         """Return how QEMU refuses a value of the wrong type, or None for one of the right type.
@@ -151,7 +151,7 @@ class Property:
         else:
             return None
         if line is None:
-            raise ConfigurationError(f"{self.name}={value}: not modelled in {release}")
+            raise NotModelled(f"{self.name}={value}: not modelled in {release}")
         return line.format(name=self.name, value=value)
 
     def _range_complaint(self, kind: str, value: str, release: Release) -> str | None:
@@ -165,7 +165,7 @@ class Property:
             if lowest <= number <= highest:
                 return None
         if not wanted or _NOT_A_NUMBER.at(release) is None:
-            raise ConfigurationError(f"{self.name}={value}: not modelled in {release}")
+            raise NotModelled(f"{self.name}={value}: not modelled in {release}")
         return f"Parameter '{self.name}' expects {wanted}"
 
     def _same(self, value: str, default: str, release: Release) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.buses import Behind, Bus
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
@@ -36,7 +36,7 @@ class UsbController(Device):
         elif len(free) == 1:
             free = []
         if not free or free[0] > self.usable:
-            raise ConfigurationError(f"no USB port {asked or 'free'}: not modelled")
+            raise NotModelled(f"no USB port {asked or 'free'}: not modelled")
         self.taken.add(free[0])
         self.occupy(free[0])
         return free[0]
@@ -63,7 +63,7 @@ class UsbBus(Bus):
         """Take a port."""
         del machine
         if self.controller is None:
-            raise ConfigurationError(f"-device {driver}: no USB controller that is modelled")
+            raise NotModelled(f"-device {driver}: no USB controller that is modelled")
         return f"{self.path}/{self.controller.plug(None if option is None else option.get('port'))}"
 
 

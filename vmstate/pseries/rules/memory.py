@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmstate.describe.history import Release, reached
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption, is_on, parse_size
 
@@ -56,5 +56,5 @@ def block_size(backend: DeviceOption) -> int:
     text = backend.get("size") or "0"
     size = parse_size(text)
     if not size:
-        raise ConfigurationError(f"{backend.text}: size={text}: not a size that is modelled")
+        raise NotModelled(f"{backend.text}: size={text}: not a size that is modelled")
     return size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.buses import Bus, Buses
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.pci_bus import HOST_BRIDGE
@@ -37,7 +37,7 @@ class BusesInUse:
                 raise Refused(f"{option.text}: No '{driver.bus}' bus found for device '{driver.name}'")
             return bus
         if "/" in name or not driver.bus:
-            raise ConfigurationError(f"{option.text}: bus={name} is not modelled")
+            raise NotModelled(f"{option.text}: bus={name} is not modelled")
         bus = self._buses.named(name)
         if bus is None:
             raise Refused(f"{option.text}: Bus '{name}' not found")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vmstate.describe.history import Release
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.option_table import ASK_QEMU, Treatment, options_of
 from vmstate.pseries.tables.accelerators import Host
@@ -85,7 +85,7 @@ def _release_of(words: Sequence[str], release: str | None) -> str:
     """Return the release that is given for a program without one in its name."""
     found = words[0] if words else "nothing"
     if _OTHER_PROGRAM.match(found):
-        raise ConfigurationError(f"program {found} is not modelled: {ASK_QEMU}")
+        raise NotModelled(f"program {found} is not modelled: {ASK_QEMU}")
     if not _UNNAMED.match(found):
         raise ConfigurationError(f"expected a program like qemu-7.2 or qemu-10.0.2, found {found!r}")
     if release is None:
@@ -122,13 +122,13 @@ def _options(arguments: Sequence[str], release: Release) -> list[Option]:
         place += 1
         name = word[2:] if word.startswith("--") else word[1:]
         if not word.startswith("-") or word == "-":
-            raise ConfigurationError(f"a disk image as a bare argument is not modelled: {word}")
+            raise NotModelled(f"a disk image as a bare argument is not modelled: {word}")
         known = table.get(name)
         if known is None:
             options.append(Option("invalid", name, word))
             break
         if known.treatment is Treatment.NOT_MODELLED:
-            raise ConfigurationError(f"option -{name} is not modelled: it {known.why}")
+            raise NotModelled(f"option -{name} is not modelled: it {known.why}")
         if not known.arguments:
             options.append(Option(name, "", word))
         elif place >= len(arguments):

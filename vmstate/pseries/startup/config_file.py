@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.pseries.startup.command_line import Option
 
 _SECTION = re.compile(r'\[\s*([^\s"\]]{1,63})(?:\s+"([^"]{1,63})")?\s*\]')
@@ -41,7 +41,7 @@ def _options(path: str, text: str) -> Iterator[Option]:
         elif entry and name:
             parts.append(f"{entry[1]}={entry[2].replace(',', ',,')}")
         elif line and not line.startswith("#"):
-            raise ConfigurationError(f"-readconfig {path}: line {number} is not modelled: {line}")
+            raise NotModelled(f"-readconfig {path}: line {number} is not modelled: {line}")
     if name:
         yield _option(name, parts, place)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 
 from vmstate.describe.history import History, Release, Span
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.recordings import is_listed
 from vmstate.pseries.devices import drivers
@@ -75,7 +75,7 @@ def _driver_of(start: Startup, option: DeviceOption) -> Driver:
     if driver is None and is_listed(option.driver, start.release) is False:
         raise Refused(f"{option.text}: '{option.driver}' is not a valid device model name")
     if driver is None or not driver.user_creatable:
-        raise ConfigurationError(f"-device {option.driver} is not modelled: {ASK_QEMU_FOR_DEVICE}")
+        raise NotModelled(f"-device {option.driver} is not modelled: {ASK_QEMU_FOR_DEVICE}")
     if not driver.span.covers(start.release):
         raise Refused(f"{option.text}: '{option.driver}' is not a valid device model name")
     return driver
@@ -152,7 +152,7 @@ def check_modelled(start: Startup) -> None:
         else:
             modelled = default.prop in known
         if not modelled:
-            raise ConfigurationError(f"-global {default.driver}.{default.prop} is not modelled")
+            raise NotModelled(f"-global {default.driver}.{default.prop} is not modelled")
 
 
 def check_globals(start: Startup) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from vmstate.describe.history import History, Release, at
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property
 from vmstate.pseries.devices import drivers
@@ -52,7 +52,7 @@ def _in_order(option: DeviceOption, release: Release) -> Iterator[Opt]:
 def _check_unknown(opt: Opt) -> None:
     """Raise ConfigurationError for old aliases and elements of arrays, which QEMU may know."""
     if opt.name.startswith("legacy-") or "[" in opt.name or "." in opt.name:
-        raise ConfigurationError(f"property {opt.name} is not modelled")
+        raise NotModelled(f"property {opt.name} is not modelled")
 
 
 def _check_json(found: Property, opt: Opt, release: Release) -> None:
@@ -60,9 +60,7 @@ def _check_json(found: Property, opt: Opt, release: Release) -> None:
     kind = at(found.kind, release)
     wanted = "boolean" if kind == "bool" else "integer" if _INTEGER.match(kind) else ""
     if opt.json and wanted and opt.json != wanted and not found.own_syntax:
-        raise ConfigurationError(
-            f"{opt.name}={opt.value}: a JSON {opt.json}, not a JSON {wanted}, is not modelled"
-        )
+        raise NotModelled(f"{opt.name}={opt.value}: a JSON {opt.json}, not a JSON {wanted}, is not modelled")
 
 
 def _check_bootindex(machine: Machine, option: DeviceOption, value: str) -> None:
@@ -108,5 +106,5 @@ def follows(machine: Machine, default: Global) -> bool:
     try:
         found.check(machine, default.value, default.driver, text)
     except Refused as error:
-        raise ConfigurationError(f"{text} is not modelled: {error}") from None
+        raise NotModelled(f"{text} is not modelled: {error}") from None
     return True

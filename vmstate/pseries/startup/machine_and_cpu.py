@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from vmstate.describe.history import History
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import Global, Opt, parse_opts
 from vmstate.pseries.startup.machine_properties import default_options, machine_option, set_max_compat
@@ -57,9 +57,9 @@ _DOWNSTREAM = re.compile(r"pseries-(?![0-9]).*")
 def _check_simulated(name: str) -> None:
     """Raise ConfigurationError for a type of another target, another board, or a distribution's QEMU."""
     if name in _OTHER_MACHINES or _OTHER_TARGETS.fullmatch(name):
-        raise ConfigurationError(f"machine {name} is not modelled: {ASK_QEMU}")
+        raise NotModelled(f"machine {name} is not modelled: {ASK_QEMU}")
     if _DOWNSTREAM.fullmatch(name):
-        raise ConfigurationError(
+        raise NotModelled(
             f"machine {name} is not modelled: upstream has no such type; if your QEMU is a distribution's, "
             "declare the type with --with, or ask that QEMU: `vmstate replay`"
         )

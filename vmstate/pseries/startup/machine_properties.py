@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vmstate.describe.history import ALWAYS, History, Span
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import KeyVal, Opt, parse_number, parse_size, qdict_order
 from vmstate.pseries.startup.read_options import BOOT_IS_PROPERTY, BOOT_PARTS, KEYVAL_MACHINE
@@ -211,7 +211,7 @@ def _any_text(start: Startup, name: str, text: str) -> None:
 
 def _unmodelled(start: Startup, name: str, text: str) -> None:
     del start
-    raise ConfigurationError(f"machine property {name}={text} is not modelled")
+    raise NotModelled(f"machine property {name}={text} is not modelled")
 
 
 def _usb(start: Startup, name: str, text: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vmstate.describe.history import History
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import DeviceOption, Opt, parse_number, value_of
 from vmstate.pseries.rules.memory import MEMORY_BACKENDS, block_size
@@ -44,7 +44,7 @@ def take_memory_backends(start: Startup) -> None:
     nodes = _nodes(start)
     if start.memory_backend is not None:
         if nodes:
-            raise ConfigurationError("memory-backend= together with -numa is not modelled")
+            raise NotModelled("memory-backend= together with -numa is not modelled")
         start.machine.memory_backends = (_machine_backend(start, start.memory_backend),)
         return
     if nodes:
@@ -59,7 +59,7 @@ def take_memory_backends(start: Startup) -> None:
 def _reserved(start: Startup) -> Exception:
     message = _RESERVED.at(start.release)
     if not message:
-        return ConfigurationError(f"-object {_DEFAULT} without memory-backend={_DEFAULT} is not modelled")
+        return NotModelled(f"-object {_DEFAULT} without memory-backend={_DEFAULT} is not modelled")
     return Refused(*message)
 
 
@@ -68,7 +68,7 @@ def _machine_backend(start: Startup, wanted: str) -> DeviceOption:
     if backend is None:
         raise Refused(f"Memory backend '{wanted}' not found")
     if "size" not in start.memory_opts:
-        raise ConfigurationError("memory-backend= without -m is not modelled")
+        raise NotModelled("memory-backend= without -m is not modelled")
     if block_size(backend) != start.machine.ram_size:
         raise Refused(_OTHER_SIZE.at(start.release))
     return backend
@@ -88,11 +88,11 @@ def _nodes(start: Startup) -> list[tuple[list[Opt], str]]:
             continue
         number = parse_number(value_of(parts, "nodeid") or str(len(nodes)))
         if kind != "node" or number is None or number in nodes:
-            raise ConfigurationError(f"{text} is not modelled")
+            raise NotModelled(f"{text} is not modelled")
         _check_node(start, parts, text)
         nodes[number] = (parts, text)
     if sorted(nodes) != list(range(len(nodes))):
-        raise ConfigurationError("NUMA nodes whose numbers leave a gap are not modelled")
+        raise NotModelled("NUMA nodes whose numbers leave a gap are not modelled")
     return [nodes[number] for number in sorted(nodes)]
 
 
@@ -103,7 +103,7 @@ def _check_node(start: Startup, parts: Iterable[Opt], text: str) -> None:
             "Use -numa node,memdev instead",
         )
     if not {opt.name for opt in parts} <= _NODE_PROPERTIES:
-        raise ConfigurationError(f"{text} is not modelled")
+        raise NotModelled(f"{text} is not modelled")
 
 
 def _node_backends(start: Startup, nodes: Iterable[tuple[list[Opt], str]]) -> list[DeviceOption]:
@@ -114,13 +114,13 @@ def _node_backends(start: Startup, nodes: Iterable[tuple[list[Opt], str]]) -> li
         wanted = value_of(parts, "memdev")
         backend = None if wanted is None else _backend(start, wanted)
         if wanted is not None and backend is None:
-            raise ConfigurationError(f"{text}: no such -object memory-backend-ram, -file or -memfd")
+            raise NotModelled(f"{text}: no such -object memory-backend-ram, -file or -memfd: not modelled")
         if backend is None:
             if start.machine.older_than(_MEM_UNTIL):
-                raise ConfigurationError(f"{text}: a node without memdev= is not modelled")
+                raise NotModelled(f"{text}: a node without memdev= is not modelled")
             continue
         if backend in found:
-            raise ConfigurationError(f"{text}: one back end for several nodes is not modelled")
+            raise NotModelled(f"{text}: one back end for several nodes is not modelled")
         found.append(backend)
         total += block_size(backend)
     if total != start.machine.ram_size:
@@ -138,7 +138,7 @@ def _assigned_cpus(start: Startup, nodes: Iterable[tuple[list[Opt], str]]) -> se
             ends = [parse_number(end) for end in given.split("-")]
             first, last = ends[0], ends[-1]
             if first is None or last is None or len(ends) > 2 or first > last:
-                raise ConfigurationError(f"{text}: cpus={given} is not modelled")
+                raise NotModelled(f"{text}: cpus={given} is not modelled")
             most = start.machine.topology.max_cpus
             if last >= most:
                 raise Refused(
@@ -149,7 +149,7 @@ def _assigned_cpus(start: Startup, nodes: Iterable[tuple[list[Opt], str]]) -> se
         if value_of(parts, "type") == "cpu":
             core = parse_number(value_of(parts, "core-id") or "")
             if core is None or core >= start.machine.topology.max_cpus:
-                raise ConfigurationError(f"{text} is not modelled")
+                raise NotModelled(f"{text} is not modelled")
             found.update(range(core, core + start.machine.topology.threads))
     return found
 
@@ -162,7 +162,7 @@ def _warn_of_cpus_outside(start: Startup, assigned: Iterable[int]) -> None:
     if not outside:
         return
     if not _CPUS_WARNED.at(start.release):
-        raise ConfigurationError("processors outside of all NUMA nodes are not modelled")
+        raise NotModelled("processors outside of all NUMA nodes are not modelled")
     names = ", ".join(f"CPU {core} [core-id: {core * topology.threads}]" for core in outside)
     start.warn(f"CPU(s) not present in any NUMA nodes: {names}")
     start.warn(

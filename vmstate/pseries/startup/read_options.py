@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vmstate.describe.history import History
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.devices import real_name
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import (
@@ -52,7 +52,7 @@ def read_options(start: Startup) -> None:
     start.machine.devices.extend(start.json_devices)
     for name, text in start.monitors:
         if name not in start.machine.chardevs:
-            raise ConfigurationError(f"{text} is not modelled: there is no -chardev {name}")
+            raise NotModelled(f"{text} is not modelled: there is no -chardev {name}")
 
 
 def _read(start: Startup, option: Option) -> None:
@@ -137,7 +137,7 @@ def _smp(start: Startup, option: Option) -> None:
 def _accel(start: Startup, option: Option) -> None:
     opts = _opts(start, option, "accel")
     if any(opt.name not in {"accel", "thread", "tb-size"} for opt in opts):
-        raise ConfigurationError(f"property of an accelerator is not modelled: {option.text}")
+        raise NotModelled(f"property of an accelerator is not modelled: {option.text}")
     start.accel_opts.extend((opt.value, option.text) for opt in opts if opt.name == "accel")
 
 
@@ -189,7 +189,7 @@ def _parts(start: Startup, option: Option, implied: str) -> tuple[bool, str, tup
     try:
         parts = tuple(parse_json(option.value)) if is_json else _with_id(option.value, implied)
     except ValueError as error:
-        raise ConfigurationError(f"{option.text}: this JSON is not modelled: {error}") from None
+        raise NotModelled(f"{option.text}: this JSON is not modelled: {error}") from None
     kind = value_of(parts, implied) or ""
     return is_json, kind, tuple(opt for opt in parts if opt.name != implied)
 
@@ -197,7 +197,7 @@ def _parts(start: Startup, option: Option, implied: str) -> tuple[bool, str, tup
 def _json_as_text(start: Startup, option: Option) -> Exception:
     """Return the refusal of a release that reads JSON as text: flags with odd names, and no id."""
     if _WARN_ON_FLAG.at(start.release) or "=" in option.value:
-        return ConfigurationError(
+        return NotModelled(
             f"QEMU {start.release} does not read JSON in -{option.name}: {option.value} is not modelled"
         )
     first = parse_opts(option.value, "driver")[0].value
@@ -212,7 +212,7 @@ def _json_as_text(start: Startup, option: Option) -> Exception:
 def _device(start: Startup, option: Option) -> None:
     is_json, driver, rest = _parts(start, option, "driver")
     if not driver and not is_json:
-        raise ConfigurationError(f"-device without a driver is not modelled: {option.text}")
+        raise NotModelled(f"-device without a driver is not modelled: {option.text}")
     device = DeviceOption(real_name(driver, start.release), rest, option.text)
     if is_json:
         start.json_devices.append(device)
@@ -232,7 +232,7 @@ def _netdev(start: Startup, option: Option) -> None:
         if netdev.id in {other.id for other in netdevs[: start.json_netdevs]}:
             raise BadOption(f"Duplicate ID '{netdev.id}'")
         if is_json:
-            raise ConfigurationError(f"two network back ends with one id are not modelled: {option.text}")
+            raise NotModelled(f"two network back ends with one id are not modelled: {option.text}")
         raise BadOption(f"Duplicate ID '{netdev.id}' for netdev")
     if is_json:  # those in JSON are created before all others (net_init_clients)
         netdevs.insert(start.json_netdevs, netdev)
@@ -257,7 +257,7 @@ def _drive(start: Startup, option: Option) -> None:
     properties = {opt.name: opt.value for opt in _with_id(option.value, "file")}
     name = properties.get("id")
     if name is None or properties.get("if") != "none":
-        raise ConfigurationError(f"only -drive if=none,id=... is modelled: {option.text}")
+        raise NotModelled(f"only -drive if=none,id=... is modelled: {option.text}")
     if name in start.machine.drives:
         raise BadOption(f"Duplicate ID '{name}' for drive")
     start.machine.drives.append(name)
@@ -270,7 +270,7 @@ def _blockdev(start: Startup, option: Option) -> None:
     if name is None:
         raise BadOption("'node-name' must be specified for the root node")
     if name in start.machine.drives:
-        raise ConfigurationError(f"-blockdev without a node-name of its own is not modelled: {option.text}")
+        raise NotModelled(f"-blockdev without a node-name of its own is not modelled: {option.text}")
     start.machine.drives.append(name)
 
 
@@ -287,13 +287,13 @@ def _usb(start: Startup, option: Option) -> None:
 
 def _vga(start: Startup, option: Option) -> None:
     if option.value not in {"std", "none"}:
-        raise ConfigurationError(f"{option.text}: this graphics card is not modelled: {ASK_QEMU_FOR_DEVICE}")
+        raise NotModelled(f"{option.text}: this graphics card is not modelled: {ASK_QEMU_FOR_DEVICE}")
     start.machine.vga = option.value
 
 
 def _net(start: Startup, option: Option) -> None:
     if option.value != "none":
-        raise ConfigurationError(f"{option.text} is not modelled: give -netdev and -device")
+        raise NotModelled(f"{option.text} is not modelled: give -netdev and -device")
     start.machine.default_network = False
 
 
@@ -322,9 +322,9 @@ def _plain(start: Startup, option: Option) -> None:
     """Check the names of an option's parts, and their values as far as a refusal is known."""
     for opt in _opts(start, option, *_PLAIN[option.name]):
         if opt.name in _FLAGS and opt.value not in {"on", "off"}:
-            raise ConfigurationError(f"{option.text}: {opt.name}={opt.value} is not modelled")
+            raise NotModelled(f"{option.text}: {opt.name}={opt.value} is not modelled")
         if opt.name == "base" and not _RTC_BASE.fullmatch(opt.value):
-            raise ConfigurationError(f"{option.text}: {opt.name}={opt.value} is not modelled")
+            raise NotModelled(f"{option.text}: {opt.name}={opt.value} is not modelled")
 
 
 _FLAGS = frozenset({"timestamp", "guest-name", "mem-lock", "cpu-pm", "debug-threads"})
@@ -356,7 +356,7 @@ def _boot(start: Startup, option: Option) -> None:
         devices = opt.name in {"order", "once"}
         known = _BOOT_DEVICES.fullmatch(opt.value) if devices else opt.value in {"on", "off"}
         if not known and (devices or opt.name in {"menu", "strict"}):
-            raise ConfigurationError(f"{option.text}: {opt.name}={opt.value} is not modelled")
+            raise NotModelled(f"{option.text}: {opt.name}={opt.value} is not modelled")
 
 
 #: Letters, each once.
@@ -383,7 +383,7 @@ def _audiodev(start: Startup, option: Option) -> None:
         try:
             names = {opt.name for opt in parse_json(option.value)}
         except ValueError as error:
-            raise ConfigurationError(f"{option.text}: this JSON is not modelled: {error}") from None
+            raise NotModelled(f"{option.text}: this JSON is not modelled: {error}") from None
     else:
         keys: KeyVal = {}
         parse_keyval(option.value, keys, "driver")
@@ -396,7 +396,7 @@ def _known_value(start: Startup, option: Option) -> None:
     """Raise ConfigurationError for a value that QEMU may refuse."""
     del start
     if not _VALUES[option.name].fullmatch(option.value):
-        raise ConfigurationError(f"{option.text} is not modelled: QEMU may refuse this value")
+        raise NotModelled(f"{option.text} is not modelled: QEMU may refuse this value")
 
 
 _VALUES = {
@@ -409,15 +409,15 @@ _VALUES = {
 def _object(start: Startup, option: Option) -> None:
     _, kind, rest = _parts(start, option, "qom-type")
     if kind not in _OBJECTS:
-        raise ConfigurationError(f"option -object {kind} is not modelled")
+        raise NotModelled(f"option -object {kind} is not modelled")
     made = DeviceOption(kind, rest, option.text)
     if kind in MEMORY_BACKENDS:
         _check_backend(start, made)
     known = _RNG_PARTS.get(kind)
     if known is not None and not {opt.name for opt in rest} <= known:
-        raise ConfigurationError(f"{option.text}: a property is not modelled")
+        raise NotModelled(f"{option.text}: a property is not modelled")
     if made.id is None or any(other.id == made.id for other in start.machine.objects):
-        raise ConfigurationError(f"-object without an id of its own is not modelled: {option.text}")
+        raise NotModelled(f"-object without an id of its own is not modelled: {option.text}")
     start.machine.objects.append(made)
 
 
@@ -436,7 +436,7 @@ def _check_backend(start: Startup, backend: DeviceOption) -> None:
     known = _BACKEND_PARTS["memory-backend"] | _BACKEND_PARTS[backend.driver]
     unknown = next((opt.name for opt in backend.properties if opt.name not in known), None)
     if (missing or unknown) and not _QAPI_OBJECTS.at(start.release):
-        raise ConfigurationError(f"{backend.text}: {missing or unknown} is not modelled")
+        raise NotModelled(f"{backend.text}: {missing or unknown} is not modelled")
     if missing is not None:
         raise BadOption(f"Parameter '{missing}' is missing")
     for opt in backend.properties:
@@ -492,7 +492,7 @@ def _icount(start: Startup, option: Option) -> None:
     flags = {name: given.get(name, default) for name, default in (("align", "off"), ("sleep", "on"))}
     wrong = next((name for name, value in flags.items() if value not in {"on", "off"}), None)
     if wrong is not None or given.keys() & _REPLAY or start.configuration.host is not None:
-        raise ConfigurationError(f"{option.text} is not modelled")
+        raise NotModelled(f"{option.text} is not modelled")
     shift = given.get("shift")
     if shift is None:
         if "align" in given:
@@ -503,7 +503,7 @@ def _icount(start: Startup, option: Option) -> None:
     if shift != "auto" and parse_number(shift) not in range(11):
         raise BadOption("icount: Invalid shift value")
     if shift == "auto" and flags != {"align": "off", "sleep": "on"}:
-        raise ConfigurationError(f"{option.text} is not modelled: shift=auto with other parts")
+        raise NotModelled(f"{option.text} is not modelled: shift=auto with other parts")
     start.machine.icount, start.machine.icount_sleep = shift, flags["sleep"] == "on"
 
 
@@ -515,7 +515,7 @@ def _readconfig(start: Startup, option: Option) -> None:
     for one in read_config(option.value):
         known = BY_NAME.get(one.name)
         if known is None or (one.name not in _HANDLERS and known.treatment is not Treatment.NO_EFFECT):
-            raise ConfigurationError(f"{option.text}: a section [{one.name}] is not modelled")
+            raise NotModelled(f"{option.text}: a section [{one.name}] is not modelled")
         _read(start, one)
 
 
@@ -529,7 +529,7 @@ def _set(start: Startup, option: Option) -> None:
         raise BadOption(f'can\'t parse: "{option.value}"')
     group, name, prop, value = parts.groups()
     if group != "device":
-        raise ConfigurationError(f"{option.text} is not modelled: give it with -{group}")
+        raise NotModelled(f"{option.text} is not modelled: give it with -{group}")
     for place, device in enumerate(start.machine.devices):
         if device.id == name:
             properties = (*device.properties, Opt(prop, value))

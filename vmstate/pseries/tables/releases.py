@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from vmstate.describe.history import Release
-from vmstate.errors import ConfigurationError, DeclarationError
+from vmstate.errors import ConfigurationError, DeclarationError, NotModelled
 
 #: The newest stable release of every line, oldest line first.
 NEWEST: tuple[str, ...] = (
@@ -67,5 +67,5 @@ def resolve(text: str, newest: Iterable[Release]) -> Release:
     known = {release.line: release for release in newest}
     if number.line not in known:
         lines = ", ".join(f"{major}.{minor}" for major, minor in sorted(known))
-        raise ConfigurationError(f"QEMU {text} is not modelled; known lines: {lines}")
+        raise NotModelled(f"QEMU {text} is not modelled; known lines: {lines}")
     return number if exact else known[number.line]

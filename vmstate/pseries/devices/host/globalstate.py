@@ -21,6 +21,8 @@ RUN_STATES = frozenset((
 # fmt: on
 #: The state of a machine started with ``--preconfig``.
 PRECONFIG = History(False, ("3.0", True), ("6.0", False))
+#: States that a destination cannot take over: they are no successors of ``inmigrate``.
+NOT_TAKEN_OVER = frozenset({"debug", "preconfig", "restore-vm", "save-vm"})
 
 
 def needed(state: GlobalState) -> bool:
@@ -34,17 +36,22 @@ def _text(buffer: bytes | memoryview) -> bytes:
     return bytes(buffer).split(b"\0", 1)[0]
 
 
+def _name(state: GlobalState) -> str:
+    """Return the state's name; one without a terminator loses its last byte."""
+    name = _text(state.runstate)
+    if len(name) == len(state.runstate):
+        name = name[:-1]
+    return name.decode("utf-8", "replace")
+
+
 def pre_save(state: GlobalState) -> None:
     """Fill in ``size``, which includes the name's terminator."""
     state.size = len(_text(state.runstate)) + 1
 
 
 def post_load(state: GlobalState, version_id: int) -> int:
-    """Check that the name is a RunState (qapi_enum_parse); an unterminated name loses its last byte."""
-    name = _text(state.runstate)
-    if len(name) == len(state.runstate):
-        name = name[:-1]
-    shown = name.decode("utf-8", "replace")
+    """Check that the name is a RunState (qapi_enum_parse)."""
+    shown = state.received = _name(state)
     if shown in RUN_STATES or (shown == "preconfig" and PRECONFIG.at(state.machine.release)):
         return 0
     state.say(f"invalid parameter value: {shown}")
@@ -73,7 +80,10 @@ _BUFFER_SIZE = History(100, (SUSPENDED_SINCE, 32))
 
 
 class GlobalState(Device):
-    """The run state of a machine that was started with ``-S`` and never ran: ``prelaunch``."""
+    """The run state of a machine that was started with ``-S`` and never ran: ``prelaunch``.
+
+    ``received``: the state that the source sent.
+    """
 
     description = GLOBALSTATE
 
@@ -84,3 +94,13 @@ class GlobalState(Device):
         self.has_vm_was_suspended = 1
         self.vm_was_suspended = 0
         self.unused = zeros(66)
+        self.received: str | None = None
+
+    def take_over(self) -> None:
+        """Go on in the source's state, at the end of a load (process_incoming_migration_bh).
+
+        Ends QEMU if its run states have no such transition (system/runstate.c ``runstate_set``).
+        """
+        if self.received in NOT_TAKEN_OVER:
+            line = f"invalid runstate transition: 'inmigrate' -> '{self.received}'"
+            raise self.machine.ends(line).within(section=self.idstr, instance=self.instance_id)

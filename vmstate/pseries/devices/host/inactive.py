@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from vmstate.describe import Bool, Cursor, VMStateDescription
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
-from vmstate.errors import Unsupported
 from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.machine import Machine
 
@@ -19,23 +18,27 @@ COLO_UNTIL = "3.1"  # migration/colo-comm.c
 class QuietLiveDevice(LiveDevice):
     """A live section that is not active; if a stream has data for it, that is not modelled."""
 
+    what: str
+
     def active(self) -> bool:
         return False
 
     def load_state(self, cur: Cursor, version_id: int) -> None:
-        raise Unsupported(f"{self.idstr}: its data is not modelled", offset=cur.pos, section=self.idstr)
+        raise cur.unknown(f"{self.what} is not modelled")
 
 
 class BlockMigration(QuietLiveDevice):
     """``block``: disk contents in the stream (migration/block.c), only with the capability ``block``."""
 
     idstr = "block"
+    what = "what a disk of the destination makes of block migration"
 
 
 class DirtyBitmaps(QuietLiveDevice):
     """``dirty-bitmap``: persistent bitmaps of disks (migration/block-dirty-bitmap.c)."""
 
     idstr = "dirty-bitmap"
+    what = "what a disk of the destination makes of dirty bitmaps"
 
     def load_state(self, cur: Cursor, version_id: int) -> None:
         if version_id != self.version_id:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmstate.describe.history import History
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property, not_modelled, number_of
@@ -22,7 +22,7 @@ _NO_SLOTS = History(
 def check(machine: Machine, option: DeviceOption) -> None:
     """Check a module as ``spapr_memory_pre_plug`` and ``pc_dimm_pre_plug`` do, except for sizes."""
     if all(backend.id != option.get("memdev") for backend in machine.objects):
-        raise ConfigurationError(f"{option.text}: no such -object memory-backend-ram")
+        raise NotModelled(f"{option.text}: no such -object memory-backend-ram: not modelled")
     if not machine.flags.dr_lmb_enabled:
         raise Refused(f"{option.text}: Memory hotplug not supported for this machine")
     if machine.ram_slots == 0:
@@ -48,7 +48,7 @@ def _check_slot(machine: Machine, option: DeviceOption) -> None:
         taken.add(slot)
     if wanted == ANY_SLOT:
         if slot == machine.ram_slots:
-            raise ConfigurationError(f"{option.text}: no slot is free: not modelled")
+            raise NotModelled(f"{option.text}: no slot is free: not modelled")
     elif not 0 <= slot < machine.ram_slots:
         most = machine.ram_slots - 1
         raise Refused(f"{option.text}: invalid slot number {slot}, valid range is [0-{most}]")

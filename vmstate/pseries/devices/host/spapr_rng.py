@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.driver import Driver, plug_nothing
 from vmstate.pseries.board.properties import Effect, Property
 from vmstate.pseries.machine import Machine, Refused
@@ -20,7 +20,7 @@ def check(machine: Machine, option: DeviceOption) -> None:
     """Refuse a device without a source of random numbers (``spapr_rng_realize``)."""
     use_kvm = USE_KVM.flag(machine, option)
     if use_kvm and machine.accelerator.name != "tcg":
-        raise ConfigurationError(f"{option.text}: use-kvm=on is not modelled with KVM")
+        raise NotModelled(f"{option.text}: use-kvm=on is not modelled with KVM")
     if option.get("rng") is None:
         if use_kvm:
             raise Refused(f"{option.text}: Could not initialize in-kernel H_RANDOM call!")

@@ -22,7 +22,7 @@ from vmstate.describe import (
 )
 from vmstate.describe.cursor import signed
 from vmstate.describe.history import Span
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.device import Device
@@ -221,7 +221,7 @@ def check(machine: Machine, option: DeviceOption) -> None:
         raise Refused(f"{option.text}: {_INDEX_MISSING.at(machine.release)}")
     index = parse_number(given)
     if index is None:
-        raise ConfigurationError(f"{option.text}: index is not a number")
+        raise NotModelled(f"{option.text}: an index that is no number is not modelled")
     most = 255 if machine.flags.phb_placement == "2.7" else _MAX_BRIDGE
     if index > most:
         raise Refused(f'{option.text}: "index" for PAPR PHB is too large (max {most})')

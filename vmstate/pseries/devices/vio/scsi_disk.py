@@ -7,7 +7,6 @@ from typing import Any
 from vmstate.describe import Bool, Cursor, Field, Struct, UInt8, UInt32, VMStateDescription, WireArray, Writer
 from vmstate.describe.arrays import zeros
 from vmstate.describe.infos import Info
-from vmstate.errors import Unsupported
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
@@ -22,7 +21,7 @@ class ScsiRequests(Info):
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> tuple[()]:
         if cur.byte():
-            raise Unsupported("a SCSI request in flight", offset=cur.pos - 1)
+            raise cur.unknown("a SCSI request in flight is not modelled", offset=cur.pos - 1)
         return ()
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmstate.describe import History, Since, UInt32, Until, VMStateDescription
 from vmstate.describe.history import Span
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.bus_properties import going
 from vmstate.pseries.board.driver import Driver
@@ -113,7 +113,7 @@ def check(machine: Machine, option: DeviceOption) -> None:
         raise Refused(f"{option.text}: Only one balloon device is supported")
     if FREE_PAGE_HINT.flag(machine, option, name):
         if not _HINT_CHECKED.covers(machine.release):
-            raise ConfigurationError(f"{option.text}: free-page-hint is not modelled in {machine.release}")
+            raise NotModelled(f"{option.text}: free-page-hint is not modelled in {machine.release}")
         raise Refused(f"{option.text}: 'free-page-hint' requires 'iothread' to be set")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from vmstate.describe import Cursor, Field, History, VMStateDescription, Writer
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
-from vmstate.errors import ConfigurationError, Unsupported
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
@@ -41,7 +41,7 @@ class BlkRequests(Info):
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> tuple[()]:
         if cur.byte():
-            raise Unsupported("a virtio-blk request in flight", offset=cur.pos - 1)
+            raise cur.unknown("a virtio-blk request in flight is not modelled", offset=cur.pos - 1)
         return ()
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
@@ -165,7 +165,7 @@ def _check_block_sizes(machine: Machine, option: DeviceOption) -> None:
     if logical > physical:
         line = "logical_block_size > physical_block_size not supported"
         if not _SIZES_CHECKED.covers(machine.release):
-            raise ConfigurationError(f"{option.text}: {line}; not modelled in {machine.release}")
+            raise NotModelled(f"{option.text}: {line}; not modelled in {machine.release}")
         raise Refused(f"{option.text}: {line}")
 
 

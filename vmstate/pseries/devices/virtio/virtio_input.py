@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmstate.describe.history import Span
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver, Plug, plug_nothing
 from vmstate.pseries.board.properties import Property, harmless
@@ -88,7 +88,7 @@ def _plug(kind: _Kind) -> Plug:
 def check(machine: Machine, option: DeviceOption) -> None:
     """Raise ConfigurationError for a release in which a stream has nothing of the device."""
     if not _SENT.covers(machine.release):
-        raise ConfigurationError(f"{option.text}: not modelled in {machine.release}")
+        raise NotModelled(f"{option.text}: not modelled in {machine.release}")
 
 
 def _driver(kind: _Kind) -> Driver:
@@ -123,7 +123,7 @@ def check_host(machine: Machine, option: DeviceOption) -> None:
     """Refuse the host's device without its path (``virtio_input_host_realize``)."""
     if option.get("evdev") is None:
         raise Refused(f"{option.text}: evdev property is required")
-    raise ConfigurationError(f"{option.text}: a device of the host is not modelled")
+    raise NotModelled(f"{option.text}: a device of the host is not modelled")
 
 
 HOST = Driver(

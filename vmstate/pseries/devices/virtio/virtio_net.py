@@ -22,7 +22,7 @@ from vmstate.describe import (
 )
 from vmstate.describe.diagnostics import EINVAL, aborts
 from vmstate.describe.history import Span
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.bus_properties import NIC, going
 from vmstate.pseries.board.driver import Driver
@@ -358,9 +358,7 @@ def _check_ring(machine: Machine, option: DeviceOption, ring: Property, most: in
     size = ring.number(machine, option, driver=name)
     if LEAST_RING <= size <= most and size.bit_count() == 1:
         if ring is TX_QUEUE_SIZE and size > LEAST_RING and _UNSURE.covers(machine.release):
-            raise ConfigurationError(
-                f"{option.text}: {ring.name}={size} is not modelled in {machine.release}"
-            )
+            raise NotModelled(f"{option.text}: {ring.name}={size} is not modelled in {machine.release}")
         return
     line = f"Invalid {ring.name} (= {size}), must be a power of 2 between {LEAST_RING} and {most}{end}"
     raise Refused(f"{option.text}: {line}")

@@ -23,7 +23,7 @@ from vmstate.describe import (
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info, Scalar
-from vmstate.errors import ConfigurationError, Unsupported
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.buses import Behind, Bus
 from vmstate.pseries.board.driver import Driver
@@ -83,9 +83,9 @@ class ActivePorts(Scalar):
             if int.from_bytes(port[:4], "big") not in known:
                 raise LoadFailure(-EINVAL, "no such port here", offset=at, found=port[:4].hex())
             if any(port[6:]):
-                raise Unsupported("a virtio-serial port with a request in flight", offset=at)
+                raise cur.unknown("a virtio-serial port with a request in flight is not modelled", offset=at)
             if at >= cur.end:
-                raise Unsupported("more ports than the stream has bytes", offset=at)
+                raise cur.unknown("more ports than the stream has bytes are not modelled", offset=at)
         return count
 
 
@@ -222,7 +222,7 @@ class SerialBus(Bus):
     def place(self, machine: Machine, driver: str, option: DeviceOption | None) -> str:
         """Take a port (``virtser_port_device_realize``, ``virtconsole_realize``); return its path."""
         if option is None:
-            raise ConfigurationError(f"-device {driver}: the board has no port")
+            raise NotModelled(f"-device {driver}: the board has no port: not modelled")
         connected = _check_chardev(machine, option)
         number = self._number(machine, option)
         self.taken.add(number)
@@ -282,7 +282,7 @@ def _check_chardev(machine: Machine, option: DeviceOption) -> bool:
         raise Refused(f"{option.text}: {line}")
     before = takewhile(lambda one: one is not option, machine.devices)
     if f"chardev:{wanted}" in machine.serials or any(one.get(CHARDEV.name) == wanted for one in before):
-        raise ConfigurationError(f"{option.text}: a chardev of two devices is not modelled")
+        raise NotModelled(f"{option.text}: a chardev of two devices is not modelled")
     return True
 
 

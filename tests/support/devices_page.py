@@ -17,6 +17,18 @@ PAGE = Path(__file__).parents[2] / "docs" / "devices.md"
 MODELLED, RECORDED, REFUSED, NAMED, ABSENT = "modelled", "recorded", "refused", "named only", "–"
 KINDS = (MODELLED, RECORDED, REFUSED, NAMED)
 
+ABOUT = f"""\
+Every device that `-device help` of these QEMUs lists for a ppc64 machine is known in one of four ways:
+
+- *{MODELLED}*: declared in this package, with every property and every check of its state;
+- *{RECORDED}*: what it adds to a stream was recorded from that QEMU (recorded-devices.md).  It is judged by
+  its place, version, layout, bytes and RAM blocks; anything else is not judged (exit status 2);
+- *{REFUSED}*: that QEMU does not plug it into a bare pseries machine; its lines were recorded;
+- *{NAMED}*: QEMU has it, and nothing else is known: a command line with it is not simulated (exit status 2).
+
+A name that a QEMU does not list gets QEMU's own error.  10.2.0 was built with pseries as its only machine,
+so it lacks devices of other boards; 5.2.0, 10.0.13 and 11.1.3 were recorded without their modules."""
+
 
 def listed() -> dict[Release, list[str]]:
     """Return the devices that each recorded QEMU lists."""
@@ -28,7 +40,7 @@ def listed() -> dict[Release, list[str]]:
 def known_as(name: str, release: Release) -> str:
     """Return how the simulator knows a device that the QEMU of this release lists."""
     driver = drivers().get(real_name(name, release))
-    if driver is not None and driver.span.covers(release) or is_core(name):
+    if (driver is not None and driver.span.covers(release)) or is_core(name):
         return MODELLED
     found = recording(name, release)
     if found is None:
@@ -49,16 +61,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "<!-- Generated from QEMU's own lists by `python -m tests.support.devices_page`. -->"
     yield ""
-    yield "Every device that `-device help` of these QEMUs lists for a ppc64 machine is known in one of four ways:"
-    yield ""
-    yield f"- *{MODELLED}*: declared in this package, with every property and every check of its state;"
-    yield f"- *{RECORDED}*: what it adds to a stream was recorded from that QEMU (recorded-devices.md): it is judged by"
-    yield "  its place, version, layout, bytes and RAM blocks, and anything else is not judged (exit status 2);"
-    yield f"- *{REFUSED}*: that QEMU does not plug it into a bare pseries machine; its lines were recorded;"
-    yield f"- *{NAMED}*: QEMU has it, and nothing else is known: a command line with it is not simulated (exit status 2)."
-    yield ""
-    yield "A name that a QEMU does not list gets QEMU's own error.  10.2.0 was built with pseries as its only machine,"
-    yield "so it lacks devices of other boards; 5.2.0, 10.0.13 and 11.1.3 were recorded without their modules."
+    yield from ABOUT.splitlines()
     yield ""
     yield "| release | " + " | ".join(KINDS) + " |"
     yield "|---" * (1 + len(KINDS)) + "|"

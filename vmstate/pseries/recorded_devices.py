@@ -12,11 +12,12 @@ from functools import cache, partial
 from vmstate.describe import Cursor, VMStateDescription
 from vmstate.describe.from_vmdesc import Pairs, from_vmdesc, member, parse_json
 from vmstate.describe.history import Release
-from vmstate.errors import ConfigurationError
+from vmstate.describe.plan import SaveFailure
+from vmstate.errors import ConfigurationError, EncodeError, NotModelled
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.bus_properties import NIC, OF_BUS
 from vmstate.pseries.board.buses import Behind
-from vmstate.pseries.board.device import Device
+from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Effect, Property, harmless
 from vmstate.pseries.board.recordings import Added, Recording, Section, recording
@@ -54,12 +55,14 @@ class RecordedDevice(Device):
     def load_state(self, cur: Cursor, version_id: int) -> None:
         """Accept the bytes that the device sends itself.
 
-        Raises ConfigurationError for others: only the device's own code can judge them.
+        Raises NotModelled for others: only the device's own code can judge them.
         """
+        start = cur.pos
         incoming = bytes(cur.take(min(len(self._data), cur.end - cur.pos)))
         if version_id != self._section.version_id or not self._added.takes_own or not self._fits(incoming):
-            raise ConfigurationError(
-                f"{self.idstr}: the incoming state is not the recorded one; only its own code can judge it"
+            raise NotModelled(
+                f"{self.idstr}: the incoming state is not the recorded one; only its own code can judge it",
+                offset=start,
             )
 
     def _fits(self, incoming: bytes) -> bool:
@@ -75,6 +78,25 @@ class RecordedDevice(Device):
                 self._data, incoming, self._section.data, varied, strict=True
             )
         )
+
+
+class Blocked(SaveFailure):
+    """A device that cannot be migrated keeps the source from migrating."""
+
+    def __init__(self, why: str) -> None:
+        EncodeError.__init__(self, why)
+
+
+class UnmigratableDevice(LiveDevice):
+    """A device that is marked unmigratable (migration/savevm.c ``qemu_savevm_state_blocked``)."""
+
+    def __init__(self, machine: Machine, idstr: str) -> None:
+        super().__init__(machine)
+        self.idstr = idstr
+
+    def active(self) -> bool:
+        """Raise Blocked: QEMU refuses to migrate the machine."""
+        raise Blocked(f"State blocked by non-migratable device '{self.idstr}'")
 
 
 @cache
@@ -150,6 +172,8 @@ def _plug(known: Recording, board: Board, option: DeviceOption | None) -> None:
     path = bus.place(machine, known.name, option)
     if known.behind:
         board.add_bus(Behind(known.behind[0], count=len(known.behind)), known.bus, option, path)
+    if added.blocked:
+        board.add(UnmigratableDevice(machine, f"{path}/{known.name}"))
     sections = {one.place: one for one in added.sections}
     for place in range(added.registrations):
         if place not in sections:
@@ -181,8 +205,6 @@ def _check(known: Recording, machine: Machine, option: DeviceOption) -> None:
     added = _on(known, machine, option)
     if added.refused:
         raise Refused(*_lines(known, added.refused, option))
-    if added.blocked:
-        raise ConfigurationError(f"{option.text}: {added.blocked}")
     if added.touches:
         raise ConfigurationError(f"{option.text}: it changes {', '.join(added.touches)}")
 

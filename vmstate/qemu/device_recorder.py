@@ -36,8 +36,8 @@ _LINE = re.compile(r'name "(?P<name>[^"]+)"(?:, bus (?P<bus>[^,\s]+))?')
 _PLACE, _PATH = "0x5", "pci@800000020000000:05.0"
 _CONTROLLER, _CONTROLLER_PATH = "0x4", "pci@800000020000000:04.0"
 _LAST, _LAST_PATH = "0x1f", "pci@800000020000000:1f.0"
-#: Sections that say something about the whole machine: the device tree, the blocks, the clock.
-_OF_MACHINE = frozenset({"spapr", "ram", "timer", "globalstate", "spapr/htab", "spapr/rtc"})
+#: Sections that say something about the whole machine: the blocks, the clock.
+_OF_MACHINE = frozenset({"ram", "timer"})
 _MAC = "9a:bc:de:f1:35:79"
 
 #: The machine without the device, for each bus that is recorded: options in front, options of the device.
@@ -82,7 +82,10 @@ def machine_types(binary: Binary) -> list[str]:
 
 @dataclass
 class Snapshot:
-    """A saved stream of a machine: its sections, RAM blocks, regions of PCI devices, QEMU's lines."""
+    """A saved stream of a machine: its sections, RAM blocks, regions of PCI devices, QEMU's lines.
+
+    ``changing``: the sections that differ from start to start.
+    """
 
     lines: tuple[str, ...]
     sections: dict[tuple[str, int], Section]
@@ -92,6 +95,7 @@ class Snapshot:
     regions: dict[int, list[list[int]]]
     tree: str
     raw: bytes = field(repr=False, default=b"")
+    changing: frozenset[tuple[str, int]] = frozenset()
 
 
 class DeviceRecorder:
@@ -208,6 +212,7 @@ class DeviceRecorder:
             idstr
             for (idstr, instance), payload in before.payloads.items()
             if idstr not in _OF_MACHINE
+            and (idstr, instance) not in before.changing
             and (idstr, instance) not in of_bus
             and after.payloads.get((idstr, instance)) != payload
         ]
@@ -236,8 +241,11 @@ class DeviceRecorder:
         if any("varied" in one for one in added["sections"]):
             added["loads_varied"] = replay(varied.raw, command).recorded()
         verdict = replay(after.raw, command)
-        if verdict.outcome is not RealOutcome.ACCEPT:
+        started = len(after.lines)
+        if verdict.outcome is not RealOutcome.ACCEPT or verdict.messages[:started] != after.lines:
             added["loads"] = verdict.recorded()
+        elif verdict.messages[started:]:
+            added["says_on_load"] = list(verdict.messages[started:])
         return added
 
     def _section(
@@ -262,7 +270,11 @@ class DeviceRecorder:
     def _baseline(self, version: str, bus: str) -> Snapshot:
         key = (version, bus)
         if key not in self._baselines:
-            self._baselines[key] = self._save(version, _BUSES[bus][0])
+            first, again = (self._save(version, _BUSES[bus][0]) for _ in range(2))
+            first.changing = frozenset(
+                one for one in first.payloads if first.payloads[one] != again.payloads.get(one)
+            )
+            self._baselines[key] = first
         return self._baselines[key]
 
     def _plugged(self, version: str, device: Listed, needs: list[str], *, varied: bool = False) -> Snapshot:

@@ -123,7 +123,8 @@ class Section:
 class Added:
     """What the device adds to a machine of one type.
 
-    ``says``, ``says_on_load``: lines of the start, and of a load.  ``refused``: the lines if the start fails; ``blocked``: why the machine
+    ``says``, ``says_on_load``: lines of the start, and of a load.
+    ``refused``: the lines if the start fails; ``blocked``: why the machine
     cannot be migrated.  ``touches``: the sections of other devices that change.  ``registrations``: how many
     sections it registers, also those that are not sent.  ``blocks``: names and sizes of RAM blocks.
     ``regions``: the number, size and kind (1: memory) of PCI regions.  ``takes_varied``: it loads a section

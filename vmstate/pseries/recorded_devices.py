@@ -13,6 +13,7 @@ from vmstate.describe import Cursor, VMStateDescription
 from vmstate.describe.from_vmdesc import Pairs, from_vmdesc, member, parse_json
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.block import DRIVE
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.bus_properties import NIC, OF_BUS
 from vmstate.pseries.board.buses import Behind
@@ -176,8 +177,8 @@ def _check(known: Recording, machine: Machine, option: DeviceOption) -> None:
         if lines is None or given or not alone:
             raise ConfigurationError(f"{option.text}: not recorded with these options")
         raise Refused(*_lines(known, lines, option))
-    if "drive" in needs and option.get("drive") not in machine.drives:
-        raise ConfigurationError(f"{option.text}: no such drive")
+    if DRIVE in needs and not machine.drives[option.get(DRIVE) or ""].medium:
+        raise ConfigurationError(f"{option.text}: not recorded with an empty drive")
     added = _on(known, machine, option)
     if added.refused:
         raise Refused(*_lines(known, added.refused, option))
@@ -232,6 +233,7 @@ def _recorded(name: str, release: Release) -> Driver | None:
         properties=tuple(_properties(known)),
         behind=Behind(behind[0], count=len(behind)) if behind else None,
         netdev_owner=name if "netdev" in properties else "",
+        drive_owner=name if DRIVE in properties else "",
         graphics=name in _GRAPHICS,
     )
 

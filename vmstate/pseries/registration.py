@@ -250,7 +250,7 @@ def default_devices(machine: Machine) -> list[str]:
     names = []
     if machine.default_devices:
         names += ["spapr-vlan"] if machine.has_default_network else []
-        names.append("spapr-vscsi")
+        names += ["spapr-vscsi", "scsi-cd"]
     vga = machine.vga
     given = any(is_graphics(one.driver, machine) for one in machine.devices)
     if vga == "std" or (vga is None and machine.default_devices and not given):

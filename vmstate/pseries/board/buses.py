@@ -87,16 +87,18 @@ class Buses:
         """
         if behind.unless and option is not None and option.get(behind.unless) is not None:
             return None
+        own = path if on is self.vio else ""  # spapr_vio_busdev_realize makes it the id
         bus = None
         for number in range(behind.count):
-            bus = behind.make(behind.kind, self._name(behind, option, number), path)
+            bus = behind.make(behind.kind, self._name(behind, option, number, own), path)
             bus.provider = option
             (on or self._root).inner.append(bus)
         return bus
 
-    def _name(self, behind: Behind, option: DeviceOption | None, number: int) -> str:
-        if option is not None and option.id:
-            name = behind.name.format(option.id)
+    def _name(self, behind: Behind, option: DeviceOption | None, number: int, own: str) -> str:
+        given = option.id if option is not None and option.id else own
+        if given:
+            name = behind.name.format(given)
             return name.removesuffix("0") + str(number) if behind.count > 1 else name
         self._numbered[behind.kind] += 1
         return f"{behind.kind.lower()}.{self._numbered[behind.kind] - 1}"

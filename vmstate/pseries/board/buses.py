@@ -67,16 +67,16 @@ class Buses:
 
     def __init__(self) -> None:
         self.vio = Bus(VIO_BUS, VIO_BUS_NAME)
-        self._root = Bus("System", "main-system-bus", inner=[self.vio])
+        self.root = Bus("System", "main-system-bus", inner=[self.vio])
         self._numbered: Counter[str] = Counter()
 
     def find(self, kind: str) -> Bus | None:
         """Return the bus of that type for a device without ``bus=``; None if there is none."""
-        return next((bus for bus in self._root.below() if bus.kind == kind), None)
+        return next((bus for bus in self.root.below() if bus.kind == kind), None)
 
     def named(self, name: str) -> Bus | None:
         """Return the bus of that name; of several, the one that QEMU finds first."""
-        return next((bus for bus in self._root.below() if bus.name == name), None)
+        return next((bus for bus in self.root.below() if bus.name == name), None)
 
     def add(
         self, behind: Behind, option: DeviceOption | None, on: Bus | None = None, path: str = ""
@@ -92,7 +92,7 @@ class Buses:
         for number in range(behind.count):
             bus = behind.make(behind.kind, self._name(behind, option, number, own), path)
             bus.provider = option
-            (on or self._root).inner.append(bus)
+            (on or self.root).inner.append(bus)
         return bus
 
     def _name(self, behind: Behind, option: DeviceOption | None, number: int, own: str) -> str:

@@ -57,6 +57,8 @@ def create_devices(start: Startup) -> None:
             _connect(machine, place, option, driver.netdev_owner)
         if driver.drive_owner:
             _attach(machine, place, option, driver.drive_owner)
+        if driver.check_first is not None:
+            driver.check_first(machine, option)
         buses.take(driver, option, bus)
         if driver.check is not None:
             driver.check(machine, option)

@@ -45,6 +45,12 @@ def test_migrations_end_as_recorded_with_the_same_lines(part):
     assert [wrong for row in chosen if (wrong := wrong_pair(row))] == []
 
 
+@pytest.mark.parametrize("part", range(2))
+def test_migrations_of_disks_and_bridges_end_as_recorded_with_the_same_lines(part):
+    chosen = list(rows("buses"))[part::2]
+    assert [wrong for row in chosen if (wrong := wrong_pair(row))] == []
+
+
 def test_captured_streams_load_as_recorded_with_the_same_lines():
     chosen = some("loads", LOADS)
     assert [wrong for row in chosen if (wrong := wrong_load(row, corpus.load(row["stream"])))] == []

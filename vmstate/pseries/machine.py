@@ -133,6 +133,15 @@ class CompatRegister:
         return not failed
 
 
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """A drive: ``medium``: it is not empty; ``node``: -blockdev made it; ``driver``: its driver, if given."""
+
+    medium: bool = True
+    node: bool = False
+    driver: str = ""
+
+
 def keep_descriptions(entries: Iterable[Entry]) -> None:
     """Leave the descriptions of sections as they are declared."""
 
@@ -144,12 +153,12 @@ class Machine:
     From the release's program: ``rules``, ``capabilities`` (by index), ``capability_table`` (as declared),
     ``compat_table``.  From the machine type: ``type_name``, ``flags``, ``class_levels`` (default capability
     levels by name), ``compat_values``.  From the command line, in order: ``devices``, ``netdevs``,
-    ``serials``, ``chardevs`` and ``drives`` (ids), ``objects``, ``globals``; ``properties_given``: machine
-    properties that were set; ``default_devices``: no ``-nodefaults``; ``default_network``: no ``-net none``;
-    ``memory_backends``: the back ends that are guest memory, empty for the default one; ``usb`` and ``vga``:
-    whether the board has a USB controller, and which graphics card, None for the default; ``uuid`` and
-    ``guest_name``: the guest's own, if given; ``icount``: a shift or auto, None if instructions are not
-    counted; ``icount_sleep``: idle time passes as real time.
+    ``serials``, ``chardevs`` (ids), ``drives`` by id, ``objects``, ``globals``; ``properties_given``:
+    machine properties that were set; ``default_devices``: no ``-nodefaults``; ``default_network``: no
+    ``-net none``; ``memory_backends``: the back ends that are guest memory, empty for the default one;
+    ``usb`` and ``vga``: whether the board has a USB controller, and which graphics card, None for the
+    default; ``uuid`` and ``guest_name``: the guest's own, if given; ``icount``: a shift or auto, None if
+    instructions are not counted; ``icount_sleep``: idle time passes as real time.
 
     Decided while it starts: ``cpu``; ``max_compat``, a logical PVR, and ``compat_pvr`` and ``pcr`` after
     reset; levels and ``given`` (set on the command line) by capability index; ``irq``: xics, xive, dual or
@@ -179,7 +188,7 @@ class Machine:
     netdevs: list[DeviceOption] = field(default_factory=list)
     serials: list[str] = field(default_factory=list)
     chardevs: list[str] = field(default_factory=list)
-    drives: list[str] = field(default_factory=list)
+    drives: dict[str, Drive] = field(default_factory=dict)
     objects: list[DeviceOption] = field(default_factory=list)
     globals: list[Global] = field(default_factory=list)
     properties_given: tuple[str, ...] = ()

@@ -13,7 +13,8 @@ from vmstate.describe import Cursor, VMStateDescription
 from vmstate.describe.from_vmdesc import Pairs, from_vmdesc, member, parse_json
 from vmstate.describe.history import Release
 from vmstate.describe.plan import SaveFailure
-from vmstate.errors import ConfigurationError, EncodeError, NotModelled
+from vmstate.errors import EncodeError, NotModelled
+from vmstate.pseries.board.block import DRIVE
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.bus_properties import NIC, OF_BUS
 from vmstate.pseries.board.buses import Behind
@@ -104,7 +105,7 @@ class UnmigratableDevice(LiveDevice):
 @cache
 def _description(section: Section) -> VMStateDescription:
     if not section.description:
-        raise ConfigurationError(f"{section.idstr}: its description was not recorded")
+        raise NotModelled(f"{section.idstr}: its description was not recorded")
     return from_vmdesc(parse_json(section.description.encode()), "wire:")
 
 
@@ -159,7 +160,7 @@ def _on(known: Recording, machine: Machine, option: DeviceOption | None) -> Adde
     added = known.added(f"{version.major}.{version.minor}")
     text = option.text if option is not None else f"-device {known.name}"
     if added is None:
-        raise ConfigurationError(f"{text}: not recorded on {machine.type_name}")
+        raise NotModelled(f"{text}: not recorded on {machine.type_name}")
     return added
 
 
@@ -170,7 +171,7 @@ def _plug(known: Recording, board: Board, option: DeviceOption | None) -> None:
     mac = board.mac(option) if "mac" in known.properties else b""
     bus = board.bus(known.bus, option)
     if isinstance(bus, UsbBus) and (bus.controller is None or bus.controller.resets_devices):
-        raise ConfigurationError(f"-device {known.name}: recorded only behind an xHCI controller")
+        raise NotModelled(f"-device {known.name}: recorded only behind an xHCI controller")
     path = bus.place(machine, known.name, option)
     if known.behind:
         board.add_bus(Behind(known.behind[0], count=len(known.behind)), known.bus, option, path)
@@ -193,22 +194,22 @@ def _plug(known: Recording, board: Board, option: DeviceOption | None) -> None:
 
 
 def _check(known: Recording, machine: Machine, option: DeviceOption) -> None:
-    """Refuse what the recording saw refused.  Raises ConfigurationError for what it did not see."""
+    """Refuse what the recording saw refused.  Raises NotModelled for what it did not see."""
     given = {one.name for one in option.properties} - _OF_OPTION
     needs = known.needs
     if needs is None or not given.issuperset(needs):
         lines = known.refused
         alone = option is machine.devices[0] or lines is None or not any(_NO_BUS in line for line in lines)
         if lines is None or given or not alone:
-            raise ConfigurationError(f"{option.text}: not recorded with these options")
+            raise NotModelled(f"{option.text}: not recorded with these options")
         raise Refused(*_lines(known, lines, option))
-    if "drive" in needs and option.get("drive") not in machine.drives:
-        raise ConfigurationError(f"{option.text}: no such drive")
+    if DRIVE in needs and not machine.drives[option.get(DRIVE) or ""].medium:
+        raise NotModelled(f"{option.text}: not recorded with an empty drive")
     added = _on(known, machine, option)
     if added.refused:
         raise Refused(*_lines(known, added.refused, option))
     if added.touches:
-        raise ConfigurationError(f"{option.text}: it changes {', '.join(added.touches)}")
+        raise NotModelled(f"{option.text}: it changes {', '.join(added.touches)}")
 
 
 def _lines(known: Recording, lines: tuple[str, ...], option: DeviceOption) -> Iterator[str]:
@@ -222,7 +223,7 @@ def _says(known: Recording, machine: Machine, option: DeviceOption, before: Sequ
     """Return the lines of the start, but for those that network cards print at its end."""
     lines = _on(known, machine, option).says
     if any(line.startswith(_AUDIO) for line in lines) and any(line.startswith(_AUDIO) for line in before):
-        raise ConfigurationError(f"{option.text}: what a second sound card prints was not recorded")
+        raise NotModelled(f"{option.text}: what a second sound card prints was not recorded")
     return (line for line in lines if not line.endswith(_LATE))
 
 
@@ -256,6 +257,7 @@ def _recorded(name: str, release: Release) -> Driver | None:
         properties=tuple(_properties(known)),
         behind=Behind(behind[0], count=len(behind)) if behind else None,
         netdev_owner=name if "netdev" in properties else "",
+        drive_owner=name if DRIVE in properties else "",
         graphics=name in _GRAPHICS,
     )
 

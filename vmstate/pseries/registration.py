@@ -13,6 +13,7 @@ from vmstate.describe.history import History, Span
 from vmstate.pseries.board.board import Board, RamBlock, Registered
 from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.board.pci_bus import PciSlots, reset_bridges
 from vmstate.pseries.board.properties import number_of
 from vmstate.pseries.device_tree.root import device_tree
 from vmstate.pseries.devices import drivers
@@ -250,7 +251,7 @@ def default_devices(machine: Machine) -> list[str]:
     names = []
     if machine.default_devices:
         names += ["spapr-vlan"] if machine.has_default_network else []
-        names.append("spapr-vscsi")
+        names += ["spapr-vscsi", "scsi-cd"]
     vga = machine.vga
     given = any(is_graphics(one.driver, machine) for one in machine.devices)
     if vga == "std" or (vga is None and machine.default_devices and not given):
@@ -278,8 +279,11 @@ def _watchdogs(board: Board) -> None:
 
 
 def _finish(board: Board) -> None:
-    """Fill in what depends on all devices: memory blocks and the interrupts in use."""
+    """Fill in what depends on all devices: bridges, memory blocks, the interrupts in use."""
     machine = board.machine
+    for bus in board.buses.root.inner:
+        if isinstance(bus, PciSlots):
+            reset_bridges(bus)
     board.fill("ram", Ram(machine, _memory_blocks(board)))
     radix = machine.rules.starts_radix(machine)
     board.fill("spapr/htab", Htab(machine, 0 if radix else _hash_table_shift(board)))

@@ -205,17 +205,9 @@ class DeviceRecorder:
         except QmpRefused as refused:
             return {**added, "blocked": str(refused)}
         before = self._baseline(version, device.bus)
-        front, _, path = _BUSES[device.bus]
-        of_bus = {("/".join(path.split("/")[:1]) + "/xhci", 0)} if front else set()
+        path = _BUSES[device.bus][2]
         added["says"] = [line for line in after.lines if line not in before.lines]
-        touched = [
-            idstr
-            for (idstr, instance), payload in before.payloads.items()
-            if idstr not in _OF_MACHINE
-            and (idstr, instance) not in before.changing
-            and (idstr, instance) not in of_bus
-            and after.payloads.get((idstr, instance)) != payload
-        ]
+        touched = _touched(before, after)
         if touched:
             added["touches"] = touched
         last = (f"{_LAST_PATH}/virtio-rng", 0)
@@ -318,6 +310,16 @@ class DeviceRecorder:
             if ended.returncode:
                 raise QemuRefused("QEMU failed after saving", ended.returncode, ended.messages)
             return _snapshot(path, ended.messages, regions, tree)
+
+
+def _touched(before: Snapshot, after: Snapshot) -> list[str]:
+    """Return the sections of other devices that changed, but for the controller that it is plugged into."""
+    expected = before.changing | {(f"{_CONTROLLER_PATH}/xhci", 0)}
+    return [
+        key[0]
+        for key, payload in before.payloads.items()
+        if key[0] not in _OF_MACHINE and key not in expected and after.payloads.get(key) != payload
+    ]
 
 
 def _regions(buses: Any) -> Iterator[tuple[int, list[list[int]]]]:

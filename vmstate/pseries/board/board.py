@@ -13,7 +13,7 @@ from vmstate.pseries.board.connectors import SINCE as CONNECTORS_SINCE
 from vmstate.pseries.board.connectors import Connectors
 from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.board.interrupts import InterruptNumbers
-from vmstate.pseries.board.pci_bus import PCI
+from vmstate.pseries.board.pci_bus import PCI, PciSlots
 from vmstate.pseries.board.usb import CONTROLLER, USB, UsbBus, UsbController, UsbDevice
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
@@ -100,6 +100,12 @@ class Board:
         found = self.buses.find(kind) if name is None else self.buses.named(name)
         if found is None or found.kind != kind:
             raise NotModelled(f"no bus {name or ''} of type {kind} that is modelled")
+        return found
+
+    def pci_bus(self, option: DeviceOption | None) -> PciSlots:
+        """Return the bus that a PCI device is plugged into.  Raises ConfigurationError if there is none."""
+        found = self.bus(PCI, option)
+        assert isinstance(found, PciSlots)
         return found
 
     def add_bus(self, behind: Behind, kind: str, option: DeviceOption | None, path: str) -> Bus | None:

@@ -67,16 +67,16 @@ class Buses:
 
     def __init__(self) -> None:
         self.vio = Bus(VIO_BUS, VIO_BUS_NAME)
-        self._root = Bus("System", "main-system-bus", inner=[self.vio])
+        self.root = Bus("System", "main-system-bus", inner=[self.vio])
         self._numbered: Counter[str] = Counter()
 
     def find(self, kind: str) -> Bus | None:
         """Return the bus of that type for a device without ``bus=``; None if there is none."""
-        return next((bus for bus in self._root.below() if bus.kind == kind), None)
+        return next((bus for bus in self.root.below() if bus.kind == kind), None)
 
     def named(self, name: str) -> Bus | None:
         """Return the bus of that name; of several, the one that QEMU finds first."""
-        return next((bus for bus in self._root.below() if bus.name == name), None)
+        return next((bus for bus in self.root.below() if bus.name == name), None)
 
     def add(
         self, behind: Behind, option: DeviceOption | None, on: Bus | None = None, path: str = ""
@@ -87,16 +87,18 @@ class Buses:
         """
         if behind.unless and option is not None and option.get(behind.unless) is not None:
             return None
+        own = path if on is self.vio else ""  # spapr_vio_busdev_realize makes it the id
         bus = None
         for number in range(behind.count):
-            bus = behind.make(behind.kind, self._name(behind, option, number), path)
+            bus = behind.make(behind.kind, self._name(behind, option, number, own), path)
             bus.provider = option
-            (on or self._root).inner.append(bus)
+            (on or self.root).inner.append(bus)
         return bus
 
-    def _name(self, behind: Behind, option: DeviceOption | None, number: int) -> str:
-        if option is not None and option.id:
-            name = behind.name.format(option.id)
+    def _name(self, behind: Behind, option: DeviceOption | None, number: int, own: str) -> str:
+        given = option.id if option is not None and option.id else own
+        if given:
+            name = behind.name.format(given)
             return name.removesuffix("0") + str(number) if behind.count > 1 else name
         self._numbered[behind.kind] += 1
         return f"{behind.kind.lower()}.{self._numbered[behind.kind] - 1}"

@@ -29,11 +29,13 @@ class Driver:
     """A kind of device, under its ``-device`` name.
 
     ``span``: the releases that have it.  ``bus``: the type of bus it is plugged into (``PCI``, ``usb-bus``,
-    ``spapr-vio-bus``), empty for none.  ``properties``: all of its own, without those of every device on its
-    bus.  ``behind``: the bus that it provides.  ``netdev_owner``: the class that a network card's property
-    ``netdev`` belongs to.  ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it
-    replaces the default graphics card.  ``user_creatable``: ``-device`` can name it.  ``hotpluggable``:
-    it can be plugged into a running machine, so QEMU does not warn of a ``-global`` without such a device.
+    ``SCSI``, ``spapr-vio-bus``), empty for none.  ``check_first``: what is checked before it takes an
+    address there, ``check``: what after.  ``properties``: all of its own, without those of every device on
+    its bus.  ``behind``: the bus that it provides.  ``netdev_owner``: the class that a network card's
+    property ``netdev`` belongs to; ``drive_owner``: likewise, of a disk and its ``drive``.  ``vio_name``:
+    its name in a path on the VIO bus.  ``graphics``: it replaces the default graphics card.
+    ``user_creatable``: ``-device`` can name it.  ``hotpluggable``: it can be plugged into a running machine,
+    so QEMU does not warn of a ``-global`` without such a device.
     ``followed_globals``: more properties whose ``-global`` is modelled.  ``aliases``: its other names.
     ``examples``: options to plug one,
     for random command lines; ``{0}`` makes names unique.
@@ -43,11 +45,13 @@ class Driver:
     plug: Plug
     span: Span = ALWAYS
     bus: str = "PCI"
+    check_first: Check | None = None
     check: Check | None = None
     says: Says | None = None
     properties: tuple[Property, ...] = ()
     behind: Behind | None = None
     netdev_owner: str = ""
+    drive_owner: str = ""
     vio_name: str = ""
     graphics: bool = False
     user_creatable: bool = True

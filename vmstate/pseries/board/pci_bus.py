@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from vmstate.describe.history import History
+from vmstate.describe.history import History, Span
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.bus_properties import ADDR, MULTIFUNCTION
 from vmstate.pseries.board.buses import Behind, Bus
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
-PCI = "PCI"
+PCI, FUNCTIONS = "PCI", 256
 #: The connector of a slot finds out before the bus does.
 _CONNECTOR_CHECKS = History(False, ("6.0", True))
 _IN_USE = History("in use by {name}", ("7.0", "in use by {name},id={id}"))
@@ -28,10 +29,14 @@ class Function:
 
 
 @dataclass(eq=False)
-class PciBus(Bus):
-    """A bus, with the functions in use by device and function number."""
+class PciSlots(Bus):
+    """A bus, with the functions in use by device and function number.
+
+    ``connectors``: the number of the first of its slots' connectors; None if it has none.
+    """
 
     taken: dict[int, Function] = field(default_factory=dict)
+    connectors: int | None = None
 
     def place(self, machine: Machine, driver: str, option: DeviceOption | None) -> str:
         """Take a slot (``do_pci_register_device``, ``pci_init_multifunction``)."""
@@ -81,7 +86,56 @@ class PciBus(Bus):
                 raise Refused(f"{text}: PCI: {line}")
 
 
-HOST_BRIDGE = Behind(PCI, make=PciBus)
+class Bridge(Protocol):
+    """A bridge, as the bus behind it needs it."""
+
+    def reset(self, slots: Container[int]) -> None:
+        """Handle a reset of the machine, with devices in these functions of the bus behind it."""
+
+    def number(self, primary: int, secondary: int, subordinate: int) -> None:
+        """Take the number of its bus, of the bus behind it, and of the last bus behind that."""
+
+
+@dataclass(eq=False)
+class BridgedBus(PciSlots):
+    """The bus behind a bridge."""
+
+    bridge: Bridge | None = None
+    bus_number: int = 0
+
+    def place(self, machine: Machine, driver: str, option: DeviceOption | None) -> str:
+        """Take a slot."""
+        if not _BEHIND_BRIDGES.covers(machine.release):
+            text = driver if option is None else option.text
+            raise NotModelled(f"{text}: devices behind bridges are not modelled in {machine.release}")
+        return super().place(machine, driver, option)
+
+
+#: Before, the bridge's own hotplug controller took devices, and the connectors of the root bus were used.
+_BEHIND_BRIDGES = Span("4.1")
+
+
+def reset_bridges(bus: PciSlots, last: int = 0) -> int:
+    """Reset the bridges on a bus, and number the buses behind them from ``last`` + 1 on; return the last.
+
+    ``spapr_phb_pci_enumerate``.  A bridge that is one of several functions is not numbered.
+    """
+    primary = bus.bus_number if isinstance(bus, BridgedBus) else 0
+    bridged = {one.path: one for one in bus.inner if isinstance(one, BridgedBus)}
+    for number in sorted(bus.taken):
+        inner = bridged.get(f"{bus.path}:{number >> 3:02x}.{number & 7:x}")
+        if inner is None or inner.bridge is None:
+            continue
+        inner.bridge.reset(inner.taken)
+        if bus.taken[number].several:
+            continue
+        inner.bus_number = last + 1
+        last = reset_bridges(inner, inner.bus_number)
+        inner.bridge.number(primary, inner.bus_number, last)
+    return last
+
+
+HOST_BRIDGE = Behind(PCI, make=PciSlots)
 
 
 def first_free(taken: Container[int]) -> int | None:

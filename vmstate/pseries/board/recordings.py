@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vmstate.describe.history import Release
-from vmstate.errors import ConfigurationError, DeclarationError
+from vmstate.errors import ConfigurationError, DeclarationError, NotModelled
 from vmstate.shipped import shipped
 
 VARIABLE = "VMSTATE_DEVICES"
@@ -174,11 +174,11 @@ class Recording:
     records: tuple[Record, ...]
 
     def _agreed(self, what: str, read: Callable[[Record], T]) -> T:
-        """Return what all recordings say.  Raises ConfigurationError if they differ."""
+        """Return what all recordings say.  Raises NotModelled if they differ."""
         first, *others = (read(record) for record in self.records)
         if any(other != first for other in others):
             low, high = around(self.release)
-            raise ConfigurationError(
+            raise NotModelled(
                 f"-device {self.name}: {self.release} was not recorded, and {low} and {high} differ in {what}"
             )
         return first

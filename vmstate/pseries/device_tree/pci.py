@@ -11,7 +11,7 @@ from vmstate.pseries.device_tree.connectors import index_of, listed, write_conne
 from vmstate.pseries.device_tree.fdt import Node, cells
 from vmstate.pseries.device_tree.inputs import BridgeInputs, TreeInputs
 from vmstate.pseries.device_tree.interrupts import PHANDLE
-from vmstate.pseries.device_tree.pci_inputs import PciInputs
+from vmstate.pseries.device_tree.pci_inputs import BehindInputs, PciInputs
 from vmstate.pseries.device_tree.pci_names import node_name
 from vmstate.pseries.device_tree.rtas import CREATE_WINDOW, QUERY_WINDOW, REMOVE_WINDOW, RESET_WINDOW
 from vmstate.pseries.device_tree.vdevice import write_dma_window
@@ -105,11 +105,13 @@ def _device(parent: Node, inputs: TreeInputs, bridge: int, device: PciInputs) ->
     kind = node_name(device.number(0x09, 3))
     node = parent.add(f"{kind}@{place}")
     old = not reached(_CELLS_WITH_DEVICES, inputs.release)
-    _identity(node, device, latency=old)
+    _identity(node, device, latency=old and device.behind is None)
     if old:
         node.text("name", kind)
-    node.text("ibm,loc-code", f"qemu_{device.type_name}:{bridge:04x}:00:{slot:02x}.{function:x}")
-    connector = index_of(inputs.connectors, DrcType.PCI, bridge << 16 | device.devfn)
+    where = f"{bridge:04x}:{device.bus_number:02x}:{slot:02x}.{function:x}"
+    node.text("ibm,loc-code", f"qemu_{device.type_name}:{where}")
+    number = bridge << 16 | device.chassis << 8 | device.devfn
+    connector = index_of(inputs.connectors, DrcType.PCI, number)
     if connector is not None:
         node.cells("ibm,my-drc-index", connector)
     if old:
@@ -123,8 +125,22 @@ def _device(parent: Node, inputs: TreeInputs, bridge: int, device: PciInputs) ->
         node.set("assigned-addresses")  # firmware has placed no window yet
     if device.express:
         node.cells("ibm,pci-config-space-type", 1)
-    if not old:
+    if device.behind is not None:
+        _behind(node, inputs, bridge, device.behind)
+    elif not old:
         _latency(node, device)
+
+
+def _behind(node: Node, inputs: TreeInputs, bridge: int, bus: BehindInputs) -> None:
+    """Add the devices behind a bridge, and from 4.1 on the connectors of their slots."""
+    old = not reached(_CELLS_WITH_DEVICES, inputs.release)
+    if not old:
+        _address_cells(node)
+    for device in reversed(bus.devices):
+        _device(node, inputs, bridge, device)
+    if not old:
+        first = bridge << 16 | bus.chassis << 8
+        write_connectors(node, listed(inputs.connectors, (DrcType.PCI,), first, FUNCTIONS))
 
 
 def _identity(node: Node, device: PciInputs, *, latency: bool) -> None:
@@ -160,7 +176,7 @@ def _latency(node: Node, device: PciInputs) -> None:
 
 def _windows(device: PciInputs) -> bytes:
     """Return ``reg``: the configuration space, then each window with its size."""
-    place = device.devfn << 8
+    place = device.bus_number << 16 | device.devfn << 8
     pieces = [cells(place, 0, 0, 0, 0)]
     for bar in device.bars:
         high = bar.space << 24 | place | bar.register

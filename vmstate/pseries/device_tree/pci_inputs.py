@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from vmstate.pseries.board.board import RamBlock
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.config_space import (
     BAR_IO,
     BAR_MEMORY_64,
+    BRIDGE_HEADER,
     EXPRESS,
     HEADER_SIZE,
     MSI_ID,
     MSIX_ID,
-    ROM_BAR,
     ConfigSpace,
+    capability_at,
 )
+from vmstate.pseries.devices.pci.pci_bridge import SLOT_ID
 from vmstate.pseries.devices.pci.pci_device import PciState
 from vmstate.savevm.entries import Entry
 
-BARS = 6
+BARS, BRIDGE_BARS = 6, 2
+HEADER_TYPE, SECONDARY_BUS, MULTIPLE = 0x0E, 0x19, 0x80
 
 _IO_SPACE, _MEMORY_SPACE, _MEMORY_64_SPACE = 1, 2, 3
 
@@ -35,10 +38,19 @@ class BarInputs:
 
 
 @dataclass(frozen=True, slots=True)
+class BehindInputs:
+    """The bus behind a bridge: its chassis, its devices (by device and function)."""
+
+    chassis: int
+    devices: tuple[PciInputs, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PciInputs:
     """A device: its place (slot and function), type, the header of its configuration space, its windows.
 
-    ``msi`` and ``msix``: the number of its vectors of each kind.
+    ``msi`` and ``msix``: the number of its vectors of each kind.  ``bus_number`` and ``chassis``: of the bus
+    that it is on.  ``behind``: the devices on the bus behind a bridge, and its chassis; None for others.
     """
 
     devfn: int
@@ -48,6 +60,9 @@ class PciInputs:
     bars: tuple[BarInputs, ...]
     msi: int
     msix: int
+    bus_number: int = 0
+    chassis: int = 0
+    behind: BehindInputs | None = None
 
     def number(self, offset: int, size: int) -> int:
         """Return a number from the header."""
@@ -56,27 +71,37 @@ class PciInputs:
 
 def pci_inputs(devices: Iterable[Entry], memory: Iterable[RamBlock]) -> dict[int, tuple[PciInputs, ...]]:
     """Return the devices on the root buses, by the bridge's unit address, in order of their places."""
-    found: dict[int, list[PciInputs]] = {}
     roms = {one.name.partition("/")[0]: one.used_length for one in memory if one.name.endswith(".rom")}
+    found: dict[str, Device] = {}
     for device in devices:
-        state = getattr(device, "pci", None)
-        if not isinstance(device, Device) or not isinstance(state, PciState):
-            continue
-        path = device.idstr.partition("/")[0]
-        bus, _, rest = path.removeprefix("pci@").partition(":")
-        slot, _, function = rest.partition(".")
-        devfn = int(slot, 16) << 3 | int(function, 16)
-        found.setdefault(int(bus, 16), []).append(
-            _device(device.driver, devfn, state.space, roms.get(path, 0))
-        )
-    return {bus: tuple(sorted(placed, key=lambda one: one.devfn)) for bus, placed in found.items()}
+        if isinstance(device, Device) and isinstance(getattr(device, "pci", None), PciState):
+            found[device.idstr.partition("/")[0]] = device
+    roots = {path.partition(":")[0] for path in found}
+    return {int(root.removeprefix("pci@"), 16): _on_bus(root, found, roms) for root in roots}
 
 
-def _device(driver: str, devfn: int, space: ConfigSpace, rom: int) -> PciInputs:
+def _on_bus(
+    bus: str, found: Mapping[str, Device], roms: Mapping[str, int], bus_number: int = 0, chassis: int = 0
+) -> tuple[PciInputs, ...]:
+    """Return the devices on the bus whose devices' paths begin with ``bus``, and those behind its bridges."""
+    made = []
+    for path in (path for path in found if path.rpartition(":")[0] == bus):
+        state: PciState = getattr(found[path], "pci")  # noqa: B009
+        one = _device(found[path].driver, path, state.space, roms.get(path, 0))
+        behind = None
+        if state.config[HEADER_TYPE] & ~MULTIPLE == BRIDGE_HEADER:
+            own = state.config[capability_at(state.config, SLOT_ID) + 3]
+            behind = BehindInputs(own, _on_bus(path, found, roms, state.config[SECONDARY_BUS], own))
+        made.append(replace(one, bus_number=bus_number, chassis=chassis, behind=behind))
+    return tuple(sorted(made, key=lambda one: one.devfn))
+
+
+def _device(driver: str, path: str, space: ConfigSpace, rom: int) -> PciInputs:
     data = space.data
     vectors = _capabilities(data)
+    slot, _, function = path.rpartition(":")[2].partition(".")
     return PciInputs(
-        devfn,
+        int(slot, 16) << 3 | int(function, 16),
         driver,
         bytes(data[:HEADER_SIZE]),
         len(data) == EXPRESS,
@@ -87,19 +112,20 @@ def _device(driver: str, devfn: int, space: ConfigSpace, rom: int) -> PciInputs:
 
 
 def _bars(space: ConfigSpace, rom: int) -> Iterable[BarInputs]:
-    number = 0
-    while number <= ROM_BAR:
-        at = 0x30 if number == ROM_BAR else 0x10 + 4 * number
-        kind = 0 if number == ROM_BAR else space.data[at] & 0xF
+    bridge = space.data[HEADER_TYPE] & ~MULTIPLE == BRIDGE_HEADER
+    at, end, rom_register = 0x10, 0x10 + 4 * (BRIDGE_BARS if bridge else BARS), 0x38 if bridge else 0x30
+    while at < end:
+        kind = space.data[at] & 0xF
         wide = not kind & BAR_IO and bool(kind & BAR_MEMORY_64)
         width = 8 if wide else 4
         mask = int.from_bytes(space.writable[at : at + width], "little") & ~1
-        if number == ROM_BAR and rom:
-            yield BarInputs(at, _MEMORY_SPACE, rom)
-        elif mask:
+        if mask:
             space_id = _IO_SPACE if kind & BAR_IO else _MEMORY_64_SPACE if wide else _MEMORY_SPACE
             yield BarInputs(at, space_id, mask & -mask)
-        number += 2 if wide else 1
+        at += width
+    mask = int.from_bytes(space.writable[rom_register : rom_register + 4], "little") & ~1
+    if rom or mask:
+        yield BarInputs(rom_register, _MEMORY_SPACE, rom or mask & -mask)
 
 
 def _capabilities(data: bytes) -> dict[int, int]:

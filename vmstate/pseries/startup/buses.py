@@ -23,7 +23,7 @@ class BusesInUse:
             bus = self._buses.find(drivers()[name].bus)
             if bus is not None:
                 bus.check(machine, name, None)
-            self.add(drivers()[name], None, bus)
+            self.add(drivers()[name], None, bus, _path_on_vio(machine, name))
 
     def find(self, driver: Driver, option: DeviceOption) -> Bus | None:
         """Return the bus for a device, None for one that has none (``qdev_device_add``).
@@ -50,7 +50,13 @@ class BusesInUse:
         if bus is not None:
             bus.check(self._machine, driver.name, option)
 
-    def add(self, driver: Driver, option: DeviceOption | None, bus: Bus | None) -> None:
-        """Add the bus that a new device on ``bus`` provides."""
+    def add(self, driver: Driver, option: DeviceOption | None, bus: Bus | None, path: str = "") -> None:
+        """Add the bus that a new device on ``bus`` provides; ``path``: the device's on the VIO bus."""
         if driver.behind is not None:
-            self._buses.add(driver.behind, option, bus)
+            self._buses.add(driver.behind, option, bus, path)
+
+
+def _path_on_vio(machine: Machine, driver: str) -> str:
+    """Return the path of a device of the board's own."""
+    own = (one for one in machine.vio.devices if one.option is None)
+    return next((one.path for one in own if one.driver == driver), "")

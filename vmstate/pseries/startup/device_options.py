@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from vmstate.describe.history import History, Release, Span
 from vmstate.errors import NotModelled
+from vmstate.pseries.board.block import DRIVE
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.recordings import is_listed
 from vmstate.pseries.devices import drivers
@@ -35,7 +36,7 @@ _NO_PEER = History("Warning: {} {} has no peer", ("2.11", "warning: {} {} has no
 def create_devices(start: Startup) -> None:
     """Create the devices of all -device options in order.
 
-    Raises ConfigurationError for one that is not modelled.
+    Raises NotModelled for one that is not modelled.
     """
     machine = start.machine
     if not machine.devices:
@@ -54,14 +55,17 @@ def create_devices(start: Startup) -> None:
         check_properties(machine, driver, option)
         if driver.netdev_owner:
             _connect(machine, place, option, driver.netdev_owner)
+        if driver.drive_owner:
+            _attach(machine, place, option, driver.drive_owner)
+        if driver.check_first is not None:
+            driver.check_first(machine, option)
         buses.take(driver, option, bus)
         if driver.check is not None:
             driver.check(machine, option)
         if driver.says is not None:
             start.say(*driver.says(machine, option, start.messages))
-        buses.add(driver, option, bus)
-        if driver.vio_name:
-            plug_vio(start, place, option, driver)
+        path = plug_vio(start, place, option, driver) if driver.vio_name else ""
+        buses.add(driver, option, bus, path)
 
 
 def _check_id(machine: Machine, place: int, option: DeviceOption) -> None:
@@ -97,6 +101,24 @@ def _nics(machine: Machine, options: Iterable[DeviceOption]) -> list[DeviceOptio
     """Return the network cards among the options."""
     found = ((one, find_driver(one.driver, machine)) for one in options)
     return [one for one, driver in found if driver is not None and driver.netdev_owner]
+
+
+def _attach(machine: Machine, place: int, disk: DeviceOption, owner: str) -> None:
+    """Attach a disk to its drive, which must exist and not be another disk's (``parse_drive``)."""
+    wanted = disk.get(DRIVE)
+    if wanted is None:
+        return
+    drive = machine.drives.get(wanted)
+    if drive is None:
+        raise Refused(f"{disk.text}: Property '{owner}.drive' can't find value '{wanted}'")
+    if all(other.get(DRIVE) != wanted for other in machine.devices[:place]):
+        return
+    if drive.node or not _IN_USE_KNOWN.at(machine.release):
+        raise NotModelled(f"{disk.text}: a drive of two devices is not modelled")
+    raise Refused(f"{disk.text}: Drive '{wanted}' is already in use by another device")
+
+
+_IN_USE_KNOWN = History(False, ("5.2", True))
 
 
 def check_network(start: Startup) -> None:

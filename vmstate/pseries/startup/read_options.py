@@ -9,7 +9,7 @@ from dataclasses import replace
 from vmstate.describe.history import History
 from vmstate.errors import NotModelled
 from vmstate.pseries.devices import real_name
-from vmstate.pseries.machine import Refused
+from vmstate.pseries.machine import Drive, Refused
 from vmstate.pseries.options import (
     BadOption,
     DeviceOption,
@@ -181,7 +181,7 @@ _JSON = {
 def _parts(start: Startup, option: Option, implied: str) -> tuple[bool, str, tuple[Opt, ...]]:
     """Return True for JSON, the value of ``implied``, and the other parts in order.
 
-    Raises ConfigurationError for JSON that is malformed, or that the release reads as text.
+    Raises NotModelled for JSON that is malformed, or that the release reads as text.
     """
     is_json = option.value.startswith("{")
     if is_json and not _JSON[option.name].at(start.release):
@@ -260,18 +260,28 @@ def _drive(start: Startup, option: Option) -> None:
         raise NotModelled(f"only -drive if=none,id=... is modelled: {option.text}")
     if name in start.machine.drives:
         raise BadOption(f"Duplicate ID '{name}' for drive")
-    start.machine.drives.append(name)
+    null = properties.get("driver", "").startswith("null-")
+    medium = null or bool(properties.get("file")) or any(one.startswith("file.") for one in properties)
+    if not medium and properties.keys() - _OF_AN_EMPTY_DRIVE:
+        raise NotModelled(f"{option.text}: these parts without a file are not modelled")
+    start.machine.drives[name] = Drive(
+        medium, driver=properties.get("file.driver") or properties.get("driver") or ""
+    )
 
 
 def _blockdev(start: Startup, option: Option) -> None:
     """Read a block node; one without a name cannot be given to a device."""
-    _, _, parts = _parts(start, option, "driver")
+    _, driver, parts = _parts(start, option, "driver")
     name = value_of(parts, "node-name")
     if name is None:
         raise BadOption("'node-name' must be specified for the root node")
     if name in start.machine.drives:
         raise NotModelled(f"-blockdev without a node-name of its own is not modelled: {option.text}")
-    start.machine.drives.append(name)
+    start.machine.drives[name] = Drive(node=True, driver=driver)
+
+
+#: The parts of a -drive that do not make it a drive with a medium.
+_OF_AN_EMPTY_DRIVE = frozenset({"id", "if", "media", "file", "readonly", "read-only", "index", "unit", "bus"})
 
 
 def _nodefaults(start: Startup, option: Option) -> None:

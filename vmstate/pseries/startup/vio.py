@@ -30,14 +30,15 @@ def lay_out_board(start: Startup) -> None:
         _claim(start, _BOARD_PREFIX.at(start.release).format(driver))
 
 
-def plug_vio(start: Startup, place: int, device: DeviceOption, driver: Driver) -> None:
-    """Plug a VIO device of the command line, the ``place``-th -device."""
+def plug_vio(start: Startup, place: int, device: DeviceOption, driver: Driver) -> str:
+    """Plug a VIO device of the command line, the ``place``-th -device; return its path."""
     bus = start.machine.vio
     given = device.get("reg")
     wanted = parse_number(given) if given is not None else _global_address(start, device.driver)
     if bus.add(driver.name, driver.vio_name, wanted, place) is None and wanted is not None:
         raise Refused(f"{device.text}: {bus.conflict(device.driver, wanted)}")
     _claim(start, f"{device.text}: ")
+    return bus.devices[-1].path
 
 
 def _claim(start: Startup, prefix: str) -> None:

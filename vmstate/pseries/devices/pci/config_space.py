@@ -27,6 +27,16 @@ _CHECKED = {
 _WRITABLE = {0x04: 0x07, 0x05: 0x05, 0x0C: 0xFF, 0x3C: 0xFF}
 _CLEARED_BY_WRITING = {0x07: 0xF9}
 
+BRIDGE_HEADER = 1
+_66MHZ, _FAST_BACK, _64_BITS = 0x20, 0x80, 1
+#: Of a bridge: numbers of buses, windows without their types, control.
+_BRIDGE_WRITABLE = {
+    **dict.fromkeys((*range(0x18, 0x1C), *range(0x28, 0x30), 0x21, 0x23, 0x25, 0x27, 0x3E), 0xFF),
+    **dict.fromkeys((0x1C, 0x1D, 0x20, 0x22, 0x24, 0x26), 0xF0),
+    0x3F: 0x0B,
+}
+_BRIDGE_CHECKED = dict.fromkeys((0x1C, 0x1D, 0x24, 0x26), 0x0F)
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -50,10 +60,12 @@ class Capability:
     writable: bytes = b""
 
 
-def msi(offset: int, control: int) -> Capability:
-    """Return MSI with 64-bit addresses and without masking."""
+def msi(offset: int, control: int, masking: int = 0) -> Capability:
+    """Return MSI with 64-bit addresses; ``masking``: the vectors that can be masked, a bit for each."""
     writable = b"\x71\0\xfc\xff\xff\xff\xff\xff\xff\xff\xff\xff"
-    return Capability(offset, MSI_ID, control.to_bytes(2, "little") + bytes(10), writable)
+    masks = bytes(2) + masking.to_bytes(4, "little") + bytes(4) if masking else b""
+    body = control.to_bytes(2, "little") + bytes(10 + len(masks))
+    return Capability(offset, MSI_ID, body, writable + masks)
 
 
 def msix(offset: int, vectors: int, table: int, pba: int) -> Capability:
@@ -77,6 +89,7 @@ class PciId:
     size: int = CONVENTIONAL
     multifunction: bool = False
     extra: tuple[tuple[int, int], ...] = ()
+    bridge: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +152,18 @@ class _Builder:
         self.data[0x34] = one.offset
         self.data[0x06] |= 0x10
 
+    def bridge(self) -> None:
+        """Add the header of a bridge: windows, and both buses' numbers (``pci_init_mask_bridge``)."""
+        for mask, bits in ((self.writable, _BRIDGE_WRITABLE), (self.checked, _BRIDGE_CHECKED)):
+            for i, value in bits.items():
+                mask[i] = value
+        for offset in (0x24, 0x26):
+            self.data[offset] = _64_BITS
+        self.number(0x06, _66MHZ | _FAST_BACK, 2)
+        self.number(0x1E, _66MHZ | _FAST_BACK, 2)
+        self.data[0x0E] |= BRIDGE_HEADER
+        self.cleared[0x3F] = 0x04
+
 
 @lru_cache(maxsize=64)
 def config_space(device: PciId) -> ConfigSpace:
@@ -149,8 +174,11 @@ def config_space(device: PciId) -> ConfigSpace:
     space.number(0x08, device.revision, 1)
     space.number(0x09, device.class_code, 3)
     space.number(0x0E, 0x80 if device.multifunction else 0, 1)
-    space.number(0x2C, device.subsystem[0], 2)
-    space.number(0x2E, device.subsystem[1], 2)
+    if device.bridge:
+        space.bridge()
+    else:
+        space.number(0x2C, device.subsystem[0], 2)
+        space.number(0x2E, device.subsystem[1], 2)
     space.number(0x3D, device.interrupt_pin, 1)
     for bar in device.bars:
         space.bar(bar)
@@ -175,11 +203,16 @@ def msix_enabled(config: bytes | memoryview) -> bool:
 
 def _msix_at(config: bytes | memoryview) -> int:
     """Return the offset of the MSI-X capability; 0 without it."""
+    return capability_at(config, MSIX_ID)
+
+
+def capability_at(config: bytes | memoryview, kind: int) -> int:
+    """Return the offset of the capability with that id; 0 without it."""
     at = config[0x34]
     for _ in range(HEADER_SIZE):
         if not HEADER_SIZE <= at <= CONVENTIONAL - 4:
             break
-        if config[at] == MSIX_ID:
+        if config[at] == kind:
             return at
         at = config[at + 1]
     return 0

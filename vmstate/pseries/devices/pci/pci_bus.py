@@ -16,11 +16,11 @@ PCIBUS = VMStateDescription(
 
 
 class PciBus(Device):
-    """The root bus of a host bridge: four lines, none of them raised."""
+    """A bus: the root bus of a host bridge has four lines, none of them raised, others have no lines."""
 
     description = PCIBUS
 
-    def __init__(self, machine: Machine, instance_id: int = 0) -> None:
+    def __init__(self, machine: Machine, instance_id: int = 0, lines: int = PCI_NUM_PINS) -> None:
         super().__init__(machine, instance_id=instance_id)
-        self.nirq = PCI_NUM_PINS
-        self.irq_count = WireArray.filled("i", PCI_NUM_PINS)
+        self.nirq = lines
+        self.irq_count = WireArray.filled("i", lines)

@@ -28,7 +28,7 @@ from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.interrupts import PCI_NUM_PINS, XIRQ_BASE
-from vmstate.pseries.board.pci_bus import HOST_BRIDGE
+from vmstate.pseries.board.pci_bus import FUNCTIONS, HOST_BRIDGE, PciSlots
 from vmstate.pseries.board.properties import Property, harmless, not_modelled, number_of
 from vmstate.pseries.devices.pci.pci_bus import PciBus
 from vmstate.pseries.devices.pci.spapr_iommu import PHB_WINDOW_SIZE, SpaprIommu, add_window, pci_liobn
@@ -195,8 +195,6 @@ class SpaprPci(Device):
         return int(self.machine.compat_values[DRIVER, "mem_win_size"], 0)
 
 
-FUNCTIONS = 256  # of a PCI bus: 32 slots of 8 functions
-
 _BRIDGE_EXISTS: History[Callable[[list[int]], tuple[str, ...]]] = History(
     lambda _: ("PCI host bridges must have unique BUIDs",),
     (
@@ -257,7 +255,9 @@ def plug(board: Board, option: DeviceOption | None) -> None:
         add_window(board, SpaprIommu(machine, pci_liobn(index, window), size, default=not window))
     board.add(SpaprPci(machine, index, lsi, board.new_instance("spapr_pci"), old=old))
     board.add(PciBus(machine, board.new_instance("PCIBUS")))
-    board.buses.add(HOST_BRIDGE, option, path=f"pci@{BASE_BUID + index:x}")
+    bus = board.buses.add(HOST_BRIDGE, option, path=f"pci@{BASE_BUID + index:x}")
+    if reconfigured and isinstance(bus, PciSlots):
+        bus.connectors = index << 16
 
 
 def _on(flag: str) -> Callable[[Machine], str]:

@@ -9,11 +9,11 @@ from vmstate.describe import VMStateDescription
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.buses import VIO_BUS
 from vmstate.pseries.board.driver import Driver
-from vmstate.pseries.devices.vio.scsi_disk import ScsiDisk
+from vmstate.pseries.board.scsi_bus import scsi_bus
 from vmstate.pseries.devices.vio.spapr_vio import GLOBALS, SpaprVio, VioDevice, plug_vio
 from vmstate.pseries.options import DeviceOption
 
-CD_ADDRESS = "0:2:0"  # channel, target, unit
+BUS = scsi_bus(7, 63, 31)
 
 SPAPR_VSCSI = VMStateDescription(
     "spapr_vscsi", version_id=1, minimum_version_id=1, fields=[VioDevice("vdev")]
@@ -28,11 +28,9 @@ class SpaprVscsi(SpaprVio):
 
 
 def plug(board: Board, option: DeviceOption | None) -> None:
-    """Plug an adapter; the default one of a machine has a CD drive."""
+    """Plug an adapter."""
     adapter = plug_vio(board, SpaprVscsi)
-    if option is None:
-        path = adapter.idstr.rsplit("/", 1)[0]
-        board.add_at(f"{path}/{CD_ADDRESS}", ScsiDisk(board.machine))
+    board.add_bus(BUS, VIO_BUS, option, adapter.idstr.rpartition("/")[0])
 
 
 DRIVERS = (
@@ -40,6 +38,7 @@ DRIVERS = (
         "spapr-vscsi",
         plug,
         bus=VIO_BUS,
+        behind=BUS,
         vio_name="v-scsi",
         followed_globals=GLOBALS,
         examples=("-device spapr-vscsi",),

@@ -7,7 +7,7 @@ from typing import Any
 from vmstate.describe import Cursor, Field, History, VMStateDescription, Writer
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
-from vmstate.errors import NotModelled
+from vmstate.pseries.board.block import ANSWERS, HOST, block, check_block_sizes, check_drive, errors, geometry
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
@@ -67,8 +67,6 @@ class VirtioBlk(VirtioDevice):
 NAME, OWNER = "virtio-blk-pci", "virtio-blk-device"
 BASE = base(NAME)
 MOST_QUEUES = 1024
-_HOST = "how the host stores data, which no stream has"
-_ANSWERS = "what the device answers when a guest reads it"
 
 
 def _enough(value: str) -> bool:
@@ -89,34 +87,17 @@ ENABLE_WCE = Property(OWNER, "x-enable-wce-if-config-wce", "on", "bool", span=Sp
 #: SEG_MAX, GEOMETRY, BLK_SIZE, TOPOLOGY; FLUSH of a cache; SCSI without virtio 1; MQ of several queues.
 F_ALWAYS, F_FLUSH, F_SCSI, F_MQ, F_ANY_LAYOUT = 0x454, 1 << 9, 1 << 7, 1 << 12, 1 << 27
 
-BLOCK_SIZES = {"0": 512, "512": 512, "4096": 4096}
-LOGICAL_BLOCK_SIZE, PHYSICAL_BLOCK_SIZE = (
-    Property(OWNER, name, "0", "size", Effect.HARMLESS, _ANSWERS, values=lambda value: value in BLOCK_SIZES)
-    for name in ("logical_block_size", "physical_block_size")
-)
-_SIZES_CHECKED = Span("5.2")
-BLOCK = (
-    Property(OWNER, "drive", "", by_global=False),
-    *harmless(OWNER, "bool", _HOST, "share-rw"),
-    WRITE_CACHE,
-    *harmless(OWNER, "OnOffAuto", _HOST, "backend_defaults", span=Span("6.1")),
-    *harmless(OWNER, "OnOffAuto", _HOST, "account-invalid", "account-failed", span=Span("7.2")),
-    *harmless(OWNER, "BlockdevOnError", "what the host does when it fails", "rerror", "werror"),
-    *(LOGICAL_BLOCK_SIZE, PHYSICAL_BLOCK_SIZE),
-    *(not_modelled(OWNER, name, "size", "0") for name in ("min_io_size", "opt_io_size")),
-    not_modelled(OWNER, "discard_granularity", "size", "4294967295"),
-    *(not_modelled(OWNER, name, "uint32", "0") for name in ("cyls", "heads", "secs")),
-    *harmless(OWNER, "uint32", "only firmware of PCs", "lcyls", "lheads", "lsecs", span=Span("4.2")),
-    not_modelled(OWNER, "stats-intervals", "list", "[]", span=Span("10.2")),
-)
 PROPERTIES = (
     *(NUM_QUEUES, QUEUE_SIZE, VECTORS, CLASS, SCSI, *FEATURES, ENABLE_WCE),
-    *BLOCK,
+    WRITE_CACHE,
+    *block(OWNER),
+    *errors(OWNER),
+    *geometry(OWNER),
     Property(OWNER, "bootindex", "", "int32", Effect.HARMLESS, "only the order in the device tree"),
-    *harmless(OWNER, "str", _ANSWERS, "serial"),
-    *harmless(OWNER, "bool", _ANSWERS, "seg-max-adjust", span=Span("5.0")),
-    *harmless(OWNER, "bool", _ANSWERS, "report-discard-granularity", span=Span("6.0")),
-    *harmless(OWNER, "bool", _HOST, "request-merging"),
+    *harmless(OWNER, "str", ANSWERS, "serial"),
+    *harmless(OWNER, "bool", ANSWERS, "seg-max-adjust", span=Span("5.0")),
+    *harmless(OWNER, "bool", ANSWERS, "report-discard-granularity", span=Span("6.0")),
+    *harmless(OWNER, "bool", HOST, "request-merging"),
     *(
         not_modelled(OWNER, name, "uint32", "4194303", Span("4.0"))
         for name in ("max-discard-sectors", "max-write-zeroes-sectors")
@@ -138,12 +119,8 @@ PLAIN, WITH_DISCARD, WITH_WRITE_ZEROES = 36, 48, 57
 def check(machine: Machine, option: DeviceOption) -> None:
     """Refuse a disk without a drive, or with SCSI commands and virtio 1 (``virtio_blk_device_realize``)."""
     name = option.driver
-    drive = option.get("drive")
-    if drive is None:
-        raise Refused(f"{option.text}: drive property not set")
-    if drive not in machine.drives:
-        raise Refused(f"{option.text}: Property 'virtio-blk-device.drive' can't find value '{drive}'")
-    _check_block_sizes(machine, option)
+    check_drive(machine, option)
+    check_block_sizes(machine, option, OWNER)
     if NUM_QUEUES.number(machine, option, driver=name) == 0:
         raise Refused(f"{option.text}: num-queues property must be larger than 0")
     size = QUEUE_SIZE.number(machine, option, driver=name)
@@ -154,18 +131,6 @@ def check(machine: Machine, option: DeviceOption) -> None:
         raise Refused(f"{option.text}: {line} a power of 2 (max {virtio_pci.MAX_QUEUE_SIZE})")
     if SCSI.flag(machine, option, name) and virtio_pci.interfaces(machine, option, name)[1]:
         line = "Please set scsi=off for virtio-blk devices in order to use virtio 1.0"
-        raise Refused(f"{option.text}: {line}")
-
-
-def _check_block_sizes(machine: Machine, option: DeviceOption) -> None:
-    """Check that a physical block is no smaller than a logical one (``blkconf_blocksizes``)."""
-    name = option.driver
-    both = (LOGICAL_BLOCK_SIZE, PHYSICAL_BLOCK_SIZE)
-    logical, physical = (BLOCK_SIZES[one.text(machine, option, name)] for one in both)
-    if logical > physical:
-        line = "logical_block_size > physical_block_size not supported"
-        if not _SIZES_CHECKED.covers(machine.release):
-            raise NotModelled(f"{option.text}: {line}; not modelled in {machine.release}")
         raise Refused(f"{option.text}: {line}")
 
 
@@ -207,4 +172,13 @@ def plug(board: Board, option: DeviceOption | None) -> None:
     board.plug_pci(VirtioBlk(machine, chosen), name, option)
 
 
-DRIVERS = forms(Driver(NAME, plug, check=checking(check), properties=PROPERTIES, aliases=("virtio-blk",)))
+DRIVERS = forms(
+    Driver(
+        NAME,
+        plug,
+        check=checking(check),
+        properties=PROPERTIES,
+        drive_owner=OWNER,
+        aliases=("virtio-blk",),
+    )
+)

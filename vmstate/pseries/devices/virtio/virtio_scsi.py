@@ -5,7 +5,9 @@ from __future__ import annotations
 from vmstate.describe.history import Span
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.pci_bus import PCI
 from vmstate.pseries.board.properties import Property, harmless, not_modelled
+from vmstate.pseries.board.scsi_bus import scsi_bus
 from vmstate.pseries.devices.virtio import virtio_pci
 from vmstate.pseries.devices.virtio.virtio import virtio
 from vmstate.pseries.devices.virtio.virtio_pci import (
@@ -36,6 +38,7 @@ class VirtioScsi(VirtioDevice):
 
 NAME, OWNER = "virtio-scsi-pci", "virtio-scsi-device"
 BASE = base(NAME)
+BUS = scsi_bus(0, 255, 16383)
 MOST_QUEUES, FEWEST_ENTRIES = 1022, 2
 _ANSWERS = "what the device answers when a guest reads it"
 
@@ -84,13 +87,15 @@ def plug(board: Board, option: DeviceOption | None) -> None:
     features = offered(machine, option, name, FEATURES)
     queues = [size] * (number + 2)
     chosen = options(machine, option, name, VirtioScsi.model, queues, vectors, features=features)
-    board.plug_pci(VirtioScsi(machine, chosen), name, option)
+    path = board.plug_pci(VirtioScsi(machine, chosen), name, option)
+    board.add_bus(BUS, PCI, option, path)
 
 
 DRIVERS = forms(
     Driver(
         NAME,
         plug,
+        behind=BUS,
         check=checking(check),
         properties=PROPERTIES,
         aliases=("virtio-scsi",),

@@ -35,6 +35,7 @@ class Driver:
     replaces the default graphics card.  ``user_creatable``: ``-device`` can name it.  ``hotpluggable``:
     it can be plugged into a running machine, so QEMU does not warn of a ``-global`` without such a device.
     ``followed_globals``: more properties whose ``-global`` is modelled.  ``aliases``: its other names.
+    ``module``: the module that has it, in a build with modules (``tables/builds.py``).
     ``examples``: options to plug one,
     for random command lines; ``{0}`` makes names unique.
     """
@@ -54,6 +55,7 @@ class Driver:
     hotpluggable: bool = True
     followed_globals: frozenset[str] = frozenset()
     aliases: tuple[str, ...] = ()
+    module: str = ""
     examples: tuple[str, ...] = ()
 
     @cached_property

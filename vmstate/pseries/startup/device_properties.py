@@ -95,6 +95,19 @@ def is_class(name: str) -> bool:
     return name in _of_classes()
 
 
+def check_defaults(machine: Machine, driver: Driver, prefix: str = "") -> None:
+    """Refuse a -global for a class of the device's that sets a property which the device lacks.
+
+    hw/core/qdev.c ``device_post_init``: each -global of a class is applied to all that inherit from it.
+    """
+    owners = {one.owner for several in driver.all_properties.values() for one in several}
+    for default in machine.globals:
+        if default.driver in owners and driver.property(default.prop, machine.release) is None:
+            name = _NOT_FOUND.at(machine.release).format(driver=driver.name, name=default.prop)
+            text = f"{default.driver}.{default.prop}={default.value}"
+            raise Refused(f"{prefix}can't apply global {text}: Property '{name}' not found")
+
+
 def follows(machine: Machine, default: Global) -> bool:
     """Return True for a -global that is simulated, or that changes nothing.
 

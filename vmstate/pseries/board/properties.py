@@ -14,6 +14,7 @@ from vmstate.pseries.options import FALSE, TRUE, DeviceOption, is_on, parse_numb
 #: The values of each type that is a choice.
 CHOICES = {
     "OnOffAuto": frozenset({"on", "off", "auto"}),
+    "GranuleMode": frozenset({"4k", "8k", "16k", "64k", "host"}),
     "BlockdevOnError": frozenset({"auto", "report", "ignore", "enospc", "stop"}),
 }
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from vmstate.describe import Cursor, History, VMStateDescription, WireRecords, plan_of
 from vmstate.describe.arrays import WireArray, zeros
-from vmstate.describe.history import ALWAYS, Span
+from vmstate.describe.history import ALWAYS, Release, Span
 from vmstate.pseries.board.bus_properties import EXPRESS, going
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
@@ -427,7 +427,7 @@ def checking(
     return check
 
 
-_FORMS_SINCE = "4.0"
+_FORMS_SINCE = Release(4, 0)
 
 
 def forms(driver: Driver) -> tuple[Driver, ...]:
@@ -437,7 +437,9 @@ def forms(driver: Driver) -> tuple[Driver, ...]:
     for suffix in (TRANSITIONAL, NON_TRANSITIONAL):
         name = driver.name + suffix
         examples = tuple(re.sub(rf"{driver.name}\b", name, one) for one in driver.examples)
-        span = Span(_FORMS_SINCE, driver.span.until)
+        span = driver.span
+        if span.covers(_FORMS_SINCE):
+            span = Span(str(_FORMS_SINCE), span.until)
         form = replace(driver, name=name, span=span, properties=properties, examples=examples, aliases=())
         found.append(form)
     return tuple(found)

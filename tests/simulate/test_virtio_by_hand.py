@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.bases import base, destination, loaded
 from vmstate.simulate.instance import Instance
+from vmstate.simulate.migration import migrate
 
 NET = "pci@800000020000000:00.0/virtio-net"
 OLD, NEW = "7.2-peripherals", "11.1-peripherals-pseries-6.0"
@@ -75,14 +76,30 @@ def test_a_configuration_that_is_longer_than_any_stream(value):
     assert verdict.messages == [f"{FAILED} '{NET}': Failed to load element of type virtio for virtio"]
 
 
-def test_ports_that_the_destination_does_not_have_are_refused_silently():
-    path = "pci@800000020000000:04.0/virtio-console.virtio.device.ports_map"
-    verdict = loaded(OLD, ("field-edge", {"field": path, "value": "0"}))
-    assert verdict.messages == [
-        "Failed to load virtio-console:virtio",
-        "error while loading state for instance 0x0 of device 'pci@800000020000000:04.0/virtio-console'",
-        "load of migration failed: Invalid argument",
-    ]
+QUIET = "-machine pseries-7.2,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off -m 256"
+SERIAL = f"qemu-7.2 -nodefaults {QUIET} -device virtio-serial-pci"
+REFUSED = [
+    "Failed to load virtio-console:virtio",
+    "error while loading state for instance 0x0 of device 'pci@800000020000000:00.0/virtio-console'",
+    "load of migration failed: Invalid argument",
+]
+
+
+@pytest.mark.parametrize("port", ["virtserialport", "virtconsole", "virtserialport,nr=7", "virtconsole,nr=7"])
+def test_ports_that_the_destination_does_not_have_are_refused_silently(port):
+    assert migrate(f"{SERIAL} -device {port}", SERIAL).messages == REFUSED
+
+
+def test_a_port_that_the_source_does_not_have_is_noticed_unless_it_is_number_0():
+    assert migrate(SERIAL, f"{SERIAL} -device virtserialport").messages == REFUSED
+    assert migrate(SERIAL, f"{SERIAL} -device virtconsole").outcome == "accept"
+
+
+def test_there_is_a_word_of_the_map_for_each_32_ports():
+    adapter = f"{SERIAL},max_ports=40"
+    port = f"{adapter} -device virtserialport,nr=33"
+    assert migrate(port, adapter).messages == REFUSED
+    assert migrate(port, port).outcome == "accept"
 
 
 def added(subsection: str, fill: int) -> tuple[str, dict[str, object]]:

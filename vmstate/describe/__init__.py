@@ -46,7 +46,7 @@ from vmstate.describe.history import History, Release, Span
 from vmstate.describe.infos import Info
 from vmstate.describe.nodes import Node
 from vmstate.describe.payload import DecodeResult, decode, encode
-from vmstate.describe.plan import Plan, SaveFailure, plan_of
+from vmstate.describe.plan import NotMigratable, Plan, SaveFailure, plan_of
 
 if TYPE_CHECKING:
     from vmstate.describe.construct_codec import as_construct, container_of
@@ -74,6 +74,7 @@ __all__ = [
     "Int64",
     "LoadFailure",
     "Node",
+    "NotMigratable",
     "Plan",
     "Pointers",
     "Priority",

@@ -9,7 +9,7 @@ from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
 from vmstate.describe.diagnostics import ElementFailed, ElementVersion, TreeInconsistent
 from vmstate.describe.fields import Field, attribute
-from vmstate.describe.history import settled
+from vmstate.describe.history import History, settled
 from vmstate.describe.infos import UINT32, UINT64, Info
 from vmstate.describe.plan import Plan, plan_of
 from vmstate.describe.steps import check
@@ -179,7 +179,7 @@ def GTree(
     name: str,
     vmsd: VMStateDescription,
     key: VMStateDescription | None = None,
-    version_id: int = 1,
+    version_id: int | History[int] = 1,
     **more: Any,
 ) -> Field:
     """Declare a tree: u32 count, then byte 1, key, value for each, then byte 0 (VMSTATE_GTREE_V).

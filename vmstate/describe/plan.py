@@ -46,6 +46,14 @@ class SaveFailure(EncodeError):
         return self  # it concerns a whole description, which its message names
 
 
+class NotMigratable(SaveFailure):
+    """A device can never be sent; ``idstr`` is its section (VMStateDescription.unmigratable)."""
+
+    def __init__(self, idstr: str) -> None:
+        super().__init__(idstr, "unmigratable", 0)
+        self.args = (f"State blocked by non-migratable device '{idstr}'",)
+
+
 class Plan:
     """A resolved description, compiled once.  Get one with :func:`plan_of`."""
 

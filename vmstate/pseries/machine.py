@@ -31,11 +31,15 @@ Levels = dict[str, int]
 
 
 class Refused(Exception):
-    """QEMU refuses to start: it prints ``lines`` and exits; ``crashed``: by a failed assertion."""
+    """QEMU refuses to start: it prints ``lines`` and exits; ``crashed``: by a failed assertion.
 
-    def __init__(self, *lines: str, crashed: bool = False) -> None:
+    ``why``: what the lines do not say.
+    """
+
+    def __init__(self, *lines: str, crashed: bool = False, why: str = "") -> None:
         super().__init__(*lines)
         self.lines = lines
+        self.why = why
         self.crashed = crashed
 
 

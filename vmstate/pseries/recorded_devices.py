@@ -12,13 +12,12 @@ from functools import cache, partial
 from vmstate.describe import Cursor, VMStateDescription
 from vmstate.describe.from_vmdesc import Pairs, from_vmdesc, member, parse_json
 from vmstate.describe.history import Release
-from vmstate.describe.plan import SaveFailure
-from vmstate.errors import EncodeError, NotModelled
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.block import DRIVE
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.bus_properties import NIC, OF_BUS
 from vmstate.pseries.board.buses import Behind
-from vmstate.pseries.board.device import Device, LiveDevice
+from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Effect, Property, harmless
 from vmstate.pseries.board.recordings import Added, Recording, Section, recording
@@ -83,23 +82,12 @@ class RecordedDevice(Device):
         )
 
 
-class Blocked(SaveFailure):
-    """A device that cannot be migrated keeps the source from migrating."""
-
-    def __init__(self, why: str) -> None:
-        EncodeError.__init__(self, why)
-
-
-class UnmigratableDevice(LiveDevice):
-    """A device that is marked unmigratable (migration/savevm.c ``qemu_savevm_state_blocked``)."""
+class UnmigratableDevice(Device):
+    """A recorded device that keeps the source from migrating."""
 
     def __init__(self, machine: Machine, idstr: str) -> None:
-        super().__init__(machine)
-        self.idstr = idstr
-
-    def active(self) -> bool:
-        """Raise Blocked: QEMU refuses to migrate the machine."""
-        raise Blocked(f"State blocked by non-migratable device '{self.idstr}'")
+        self.description = VMStateDescription(idstr.rpartition("/")[2], unmigratable=True)
+        super().__init__(machine, idstr)
 
 
 @cache

@@ -60,5 +60,5 @@ def _flushes(diagnostic: Diagnostic, release: Release) -> bool:
         return False
     composite = diagnostic.type in {"tmp", "qtailq", "qlist", "gtree"}
     # Types that QEMU reads by hand: the descriptions inside them report their own errors.
-    by_hand = diagnostic.type in {"virtio", "virtqueue_extra_state"}
+    by_hand = diagnostic.type in {"virtio", "virtqueue_extra_state", "virtio-gpu"}
     return by_hand or (composite and not reached(TYPES_CHAINED, release))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from vmstate.describe import Cursor
+from vmstate.describe import Cursor, NotMigratable
 from vmstate.describe.diagnostics import Aborted, Diagnostic, Stalled
 from vmstate.describe.history import Release
 from vmstate.errors import NotModelled
+from vmstate.pseries.board.device import Device
 from vmstate.pseries.cas.negotiation import Negotiated
 from vmstate.pseries.devices.host.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.host.globalstate import GlobalState
@@ -67,8 +68,14 @@ class Instance:
         return [str(written) for written in self.machine.kvm_compat.written]
 
     def save(self) -> bytes:
-        """Return the stream that this machine sends, paused.  Raises SaveFailure if a hook refuses."""
+        """Return the stream that this machine sends, paused.
+
+        Raises SaveFailure if a hook refuses, or a device that cannot be migrated.
+        """
         machine, configuration = self.machine, self.configuration
+        for entry in machine.entries:
+            if isinstance(entry.device, Device) and entry.device.description.unmigratable:
+                raise NotMigratable(entry.device.idstr)
         saver = Saver(
             release=machine.release,
             entries=machine.entries,

@@ -162,6 +162,5 @@ def load(stream: bytes | memoryview, destination: Side, *, trace: bool = False) 
 
 
 def _refusal(side: str, start: Start) -> Check:
-    return Check(
-        "command-line", False, start.messages[-1] if start.messages else f"the {side} does not start"
-    )
+    line = start.messages[-1] if start.messages else f"the {side} does not start"
+    return Check("command-line", False, f"{line} ({start.why})" if start.why else line)

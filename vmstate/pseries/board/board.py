@@ -84,7 +84,7 @@ class Board:
     def plug_pci(self, device: Device, driver: str, option: DeviceOption | None = None) -> str:
         """Put a PCI device in the requested slot, or the first free one; return its path.
 
-        Raises ConfigurationError for a bus or a slot that is not modelled.
+        Raises NotModelled for a bus or a slot that is not modelled.
         """
         path = self.bus(PCI, option).place(self.machine, driver, option)
         device.driver = driver
@@ -94,7 +94,7 @@ class Board:
     def bus(self, kind: str, option: DeviceOption | None) -> Bus:
         """Return the bus of that type that an option names, or that QEMU finds.
 
-        Raises ConfigurationError if there is none.
+        Raises NotModelled if there is none.
         """
         name = None if option is None else option.get("bus")
         found = self.buses.find(kind) if name is None else self.buses.named(name)
@@ -103,7 +103,7 @@ class Board:
         return found
 
     def pci_bus(self, option: DeviceOption | None) -> PciSlots:
-        """Return the bus that a PCI device is plugged into.  Raises ConfigurationError if there is none."""
+        """Return the bus that a PCI device is plugged into.  Raises NotModelled if there is none."""
         found = self.bus(PCI, option)
         assert isinstance(found, PciSlots)
         return found
@@ -115,7 +115,7 @@ class Board:
     def plug_usb(self, device: UsbDevice, driver: str, option: DeviceOption | None = None) -> str:
         """Put a USB device in a port of the named controller, or of the one that QEMU finds; return its path.
 
-        Raises ConfigurationError if there is no such bus or no free port.
+        Raises NotModelled if there is no such bus or no free port.
         """
         bus = self.bus(USB, option)
         if isinstance(bus, UsbBus) and bus.controller is not None and bus.controller.resets_devices:

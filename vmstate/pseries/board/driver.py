@@ -37,6 +37,7 @@ class Driver:
     ``user_creatable``: ``-device`` can name it.  ``hotpluggable``: it can be plugged into a running machine,
     so QEMU does not warn of a ``-global`` without such a device.
     ``followed_globals``: more properties whose ``-global`` is modelled.  ``aliases``: its other names.
+    ``module``: the module that has it, in a build with modules (``tables/builds.py``).
     ``examples``: options to plug one,
     for random command lines; ``{0}`` makes names unique.
     """
@@ -58,6 +59,7 @@ class Driver:
     hotpluggable: bool = True
     followed_globals: frozenset[str] = frozenset()
     aliases: tuple[str, ...] = ()
+    module: str = ""
     examples: tuple[str, ...] = ()
 
     @cached_property

@@ -14,6 +14,7 @@ from vmstate.pseries.options import FALSE, TRUE, DeviceOption, is_on, parse_numb
 #: The values of each type that is a choice.
 CHOICES = {
     "OnOffAuto": frozenset({"on", "off", "auto"}),
+    "GranuleMode": frozenset({"4k", "8k", "16k", "64k", "host"}),
     "BlockdevOnError": frozenset({"auto", "report", "ignore", "enospc", "stop"}),
 }
 
@@ -38,7 +39,7 @@ _NOT_A_CHOICE: History[str | None] = History(
 
 
 def number_of(option: DeviceOption | None, name: str, default: int) -> int:
-    """Return a numeric value of an option.  Raises ConfigurationError for a text that is not a number."""
+    """Return a numeric value of an option.  Raises NotModelled for a text that is not a number."""
     given = None if option is None else option.get(name)
     return default if given is None else _number(name, given)
 
@@ -117,7 +118,7 @@ class Property:
     ) -> int:
         """Return a numeric value; ``default`` is the device's own if that depends on the machine.
 
-        Raises ConfigurationError for a text that is not a number.
+        Raises NotModelled for a text that is not a number.
         """
         text = self.text(machine, option, driver)
         return _number(self.name, text) if text else default
@@ -125,7 +126,7 @@ class Property:
     def check(self, machine: Machine, value: str, driver: str, text: str) -> None:
         """Raise Refused for a value that QEMU does not read, in the option ``text``.
 
-        Raises ConfigurationError for one that is not modelled, or if the property is not.
+        Raises NotModelled for one that is not modelled, or if the property is not.
         """
         complaint = self._complaint(value, machine.release)
         if complaint is not None:

@@ -27,7 +27,7 @@ class UsbController(Device):
     def plug(self, asked: str | None = None) -> int:
         """Take the port ``asked`` for, or the first free one; return its number, counted from 1.
 
-        Raises ConfigurationError if it is not free, does not accept the device, or is the last, where QEMU
+        Raises NotModelled if it is not free, does not accept the device, or is the last, where QEMU
         puts a hub (usb_claim_port).
         """
         free = [number for number in range(1, self.count + 1) if number not in self.taken]

@@ -17,6 +17,7 @@ from vmstate.pseries.startup.device_options import (
     check_modelled,
     check_network,
     create_devices,
+    make_network_cards,
 )
 from vmstate.pseries.startup.machine_and_cpu import (
     parse_cpu_early,
@@ -37,12 +38,16 @@ Phase = Callable[[Startup], None]
 
 @dataclass(frozen=True)
 class Start:
-    """The result of a start: a machine, or None if QEMU refused; its messages, and its writes to KVM."""
+    """The result of a start: a machine, or None if QEMU refused; its messages, and its writes to KVM.
+
+    ``why``: what the messages of a refusal do not say.
+    """
 
     machine: Machine | None
     messages: tuple[str, ...]
     crashed: bool = False
     kvm_compat: CompatRegister = field(default_factory=CompatRegister)
+    why: str = ""
 
     @property
     def refused(self) -> bool:
@@ -59,7 +64,7 @@ def _reset(start: Startup) -> None:
 
 
 _CHOICE = (select_accelerator, warn_deprecated_machine, parse_cpu_early, warn_deprecated_cpu)
-_BOARD = (take_memory_backends, _board, apply_cpu_globals, create_devices, check_network)
+_BOARD = (take_memory_backends, _board, apply_cpu_globals, make_network_cards, create_devices, check_network)
 _FIRST = (read_options, check_modelled, select_machine)
 _BEFORE_7_1 = (*_FIRST, legacy_memory)
 _PROPERTIES = (apply_properties, check_boot_files)
@@ -78,7 +83,7 @@ PHASES: History[tuple[Phase, ...]] = History(
 def build(configuration: Configuration) -> Start:
     """Start a QEMU as configured, up to its first reset.
 
-    Raises ConfigurationError for options that are not modelled.
+    Raises NotModelled for options that are not modelled.
     """
     binary = configuration.catalogue.binary(configuration.release)
     start = Startup(configuration, binary, binary.machine())
@@ -86,7 +91,7 @@ def build(configuration: Configuration) -> Start:
         start.run(PHASES.at(start.release))
     except Refused as refusal:
         messages = (*start.messages, *refusal.lines)
-        return Start(None, messages, refusal.crashed, start.machine.kvm_compat)
+        return Start(None, messages, refusal.crashed, start.machine.kvm_compat, refusal.why)
     _settle(start.machine)
     return Start(start.machine, tuple(start.messages), kvm_compat=start.machine.kvm_compat)
 

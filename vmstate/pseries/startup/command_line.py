@@ -1,10 +1,10 @@
 """The parser of command lines: ``p9-hv: qemu-7.2 -machine pseries-7.2,cap-htm=off -cpu power9``.
 
 The release is in the program's name, or given with it; a host before it (for KVM) ends with a colon.
-``qemu-4.2+NAME`` is that release with the proposal of that name merged (vmstate.proposals).  Assignments to
-the environment before the program are skipped; a backslash joins lines, as in a shell.  An option that QEMU
-has but that is not modelled raises a ConfigurationError naming it; one that QEMU does not have is refused by
-the simulated start, in QEMU's words.
+``qemu-4.2+NAME`` is that release with the proposal of that name merged (vmstate.proposals).  Of
+assignments to the environment before the program, only that of QEMU_MODULE_DIR counts; a backslash joins
+lines, as in a shell.  An option that QEMU has but that is not modelled raises a ConfigurationError naming
+it; one that QEMU does not have is refused by the simulated start, in QEMU's words.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vmstate.describe.history import Release
-from vmstate.errors import ConfigurationError, NotModelled
+from vmstate.errors import NotModelled
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.option_table import ASK_QEMU, Treatment, options_of
 from vmstate.pseries.tables.accelerators import Host
+from vmstate.pseries.tables.builds import MODULE_DIR
 
 _PROGRAM = re.compile(r"(?:.*/)?qemu(?:-system-ppc64)?-(?P<release>[0-9][0-9.]*)(?:\+(?P<fork>[\w.-]+))?$")
 _UNNAMED = re.compile(r"(?:.*/)?(?:qemu-system-ppc64|qemu-kvm|kvm)$")
@@ -43,19 +44,26 @@ class Option:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A command line of one release: options in order, the host if one is named, its catalogue."""
+    """A command line of one release: options in order, the host if one is named, its catalogue.
+
+    ``module_dir``: the folder of modules that the environment names.
+    """
 
     release: Release
     options: tuple[Option, ...]
     host: Host | None = None
     catalogue: Catalogue = CATALOGUE
+    module_dir: str = ""
 
     @property
     def text(self) -> str:
         """The command line again, with the stable release in full."""
         host = f"{self.host.name}: " if self.host else ""
         fork = f"+{self.catalogue.fork_name}" if self.catalogue.fork_name else ""
-        return f"{host}qemu-{self.release}{fork} " + " ".join(option.quoted for option in self.options)
+        environment = f"{MODULE_DIR}={shlex.quote(self.module_dir)} " if self.module_dir else ""
+        return f"{host}{environment}qemu-{self.release}{fork} " + " ".join(
+            option.quoted for option in self.options
+        )
 
 
 def parse(text: str, catalogue: Catalogue = CATALOGUE, release: str | None = None) -> Configuration:
@@ -63,7 +71,7 @@ def parse(text: str, catalogue: Catalogue = CATALOGUE, release: str | None = Non
 
     ``release``: that of a program whose name does not have it, such as ``/usr/bin/qemu-system-ppc64``.
 
-    Raises ConfigurationError for a program of unknown release or another target, a release, proposal or host
+    Raises NotModelled for a program of unknown release or another target, a release, proposal or host
     that is not in ``catalogue``, and for options that QEMU has but that are not modelled.
     """
     words = text.split() if not _QUOTING.search(text) else _shell_words(text.replace("\\\n", " "))
@@ -71,14 +79,17 @@ def parse(text: str, catalogue: Catalogue = CATALOGUE, release: str | None = Non
     if words and words[0].endswith(":"):
         host = catalogue.host(words[0][:-1])
         words = words[1:]
+    module_dir = ""
     while words and _ASSIGNMENT.match(words[0]):
+        name, _, value = words[0].partition("=")
+        module_dir = value if name == MODULE_DIR else module_dir
         words = words[1:]
     program = _PROGRAM.match(words[0]) if words else None
     if program is None:
-        return configuration(_release_of(words, release), words[1:], host, catalogue)
+        return configuration(_release_of(words, release), words[1:], host, catalogue, module_dir)
     if program["fork"]:
         catalogue = catalogue.fork(program["fork"])
-    return configuration(program["release"], words[1:], host, catalogue)
+    return configuration(program["release"], words[1:], host, catalogue, module_dir)
 
 
 def _release_of(words: Sequence[str], release: str | None) -> str:
@@ -87,11 +98,9 @@ def _release_of(words: Sequence[str], release: str | None) -> str:
     if _OTHER_PROGRAM.match(found):
         raise NotModelled(f"program {found} is not modelled: {ASK_QEMU}")
     if not _UNNAMED.match(found):
-        raise ConfigurationError(f"expected a program like qemu-7.2 or qemu-10.0.2, found {found!r}")
+        raise NotModelled(f"expected a program like qemu-7.2 or qemu-10.0.2, found {found!r}")
     if release is None:
-        raise ConfigurationError(
-            f"the release of {found} is not known: give --release, or a program like qemu-7.2"
-        )
+        raise NotModelled(f"the release of {found} is not known: give --release, or a program like qemu-7.2")
     return release
 
 
@@ -100,17 +109,18 @@ def configuration(
     arguments: Sequence[str],
     host: Host | None = None,
     catalogue: Catalogue = CATALOGUE,
+    module_dir: str = "",
 ) -> Configuration:
     """Return the Configuration of a release and a list of arguments.  Raises as :func:`parse` does."""
     known = catalogue.release(release) if isinstance(release, str) else release
-    return Configuration(known, tuple(_options(arguments, known)), host, catalogue)
+    return Configuration(known, tuple(_options(arguments, known)), host, catalogue, module_dir)
 
 
 def _shell_words(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise ConfigurationError(f"cannot read the command line: {error}") from None
+        raise NotModelled(f"cannot read the command line: {error}") from None
 
 
 def _options(arguments: Sequence[str], release: Release) -> list[Option]:

@@ -19,10 +19,11 @@ from vmstate.pseries.recorded_devices import find_driver
 from vmstate.pseries.registration import default_devices
 from vmstate.pseries.startup.buses import BusesInUse
 from vmstate.pseries.startup.cpu_cores import is_core, plug_core
-from vmstate.pseries.startup.device_properties import check_properties, follows, is_class
+from vmstate.pseries.startup.device_properties import check_defaults, check_properties, follows, is_class
 from vmstate.pseries.startup.option_table import ASK_QEMU_FOR_DEVICE
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.vio import plug_vio
+from vmstate.pseries.tables.builds import lacks
 
 #: Classes other than devices whose -global options the simulator follows: class to properties.
 GLOBALS: Mapping[str, frozenset[str]] = {
@@ -52,6 +53,7 @@ def create_devices(start: Startup) -> None:
         driver = _driver_of(start, option)
         bus = buses.find(driver, option)
         _check_id(machine, place, option)
+        check_defaults(machine, driver, f"{option.text}: ")
         check_properties(machine, driver, option)
         if driver.netdev_owner:
             _connect(machine, place, option, driver.netdev_owner)
@@ -68,6 +70,19 @@ def create_devices(start: Startup) -> None:
         buses.add(driver, option, bus, path)
 
 
+#: From here on a machine makes one of each network card, to see whether it has a back end.
+_MAKES_CARDS = History(False, ("9.0", True))
+
+
+def make_network_cards(start: Startup) -> None:
+    """Make one of each PCI network card, by name (net/net.c ``qemu_get_nic_models``), and forget it."""
+    if not _MAKES_CARDS.at(start.release) or not start.machine.globals:
+        return
+    for driver in sorted(drivers().values(), key=lambda one: one.name):
+        if driver.netdev_owner and driver.bus == "PCI" and driver.span.covers(start.release):
+            check_defaults(start.machine, driver)
+
+
 def _check_id(machine: Machine, place: int, option: DeviceOption) -> None:
     """Refuse the id of an earlier device, which only JSON can have."""
     if option.id is not None and any(other.id == option.id for other in machine.devices[:place]):
@@ -80,8 +95,9 @@ def _driver_of(start: Startup, option: DeviceOption) -> Driver:
         raise Refused(f"{option.text}: '{option.driver}' is not a valid device model name")
     if driver is None or not driver.user_creatable:
         raise NotModelled(f"-device {option.driver} is not modelled: {ASK_QEMU_FOR_DEVICE}")
-    if not driver.span.covers(start.release):
-        raise Refused(f"{option.text}: '{option.driver}' is not a valid device model name")
+    why = lacks(start.release, driver.module, found=bool(start.configuration.module_dir))
+    if why or not driver.span.covers(start.release):
+        raise Refused(f"{option.text}: '{option.driver}' is not a valid device model name", why=why)
     return driver
 
 

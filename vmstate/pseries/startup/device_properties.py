@@ -26,7 +26,7 @@ BOOTINDEX = "bootindex"
 def check_properties(machine: Machine, driver: Driver, option: DeviceOption) -> None:
     """Raise Refused for the first property that the device does not have, or whose value is of another type.
 
-    Raises ConfigurationError for one that is not modelled, and for a value that is not.
+    Raises NotModelled for one that is not modelled, and for a value that is not.
     """
     for opt in _in_order(option, machine.release):
         found = driver.property(opt.name, machine.release)
@@ -93,10 +93,23 @@ def is_class(name: str) -> bool:
     return name in _of_classes()
 
 
+def check_defaults(machine: Machine, driver: Driver, prefix: str = "") -> None:
+    """Refuse a -global for a class of the device's that sets a property which the device lacks.
+
+    hw/core/qdev.c ``device_post_init``: each -global of a class is applied to all that inherit from it.
+    """
+    owners = {one.owner for several in driver.all_properties.values() for one in several}
+    for default in machine.globals:
+        if default.driver in owners and driver.property(default.prop, machine.release) is None:
+            name = _NOT_FOUND.at(machine.release).format(driver=driver.name, name=default.prop)
+            text = f"{default.driver}.{default.prop}={default.value}"
+            raise Refused(f"{prefix}can't apply global {text}: Property '{name}' not found")
+
+
 def follows(machine: Machine, default: Global) -> bool:
     """Return True for a -global that is simulated, or that changes nothing.
 
-    Raises ConfigurationError for a value that is not modelled.
+    Raises NotModelled for a value that is not modelled.
     """
     several = _of_classes().get(default.driver, {}).get(default.prop, ())
     found = next((one for one in several if one.span.covers(machine.release)), None)

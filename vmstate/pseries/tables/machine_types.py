@@ -42,6 +42,7 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
                 (("9.2.3", "10.0"), "power9_v2.2"),
             )
         },
+        compat=(("virtio-gpu-device", "x-scanout-vmstate-version", "1"),),
     ),
     MachineType("pseries-8.1", "pseries-8.2", Span("8.1")),
     MachineType("pseries-8.0", "pseries-8.1", Span("8.0")),
@@ -108,7 +109,10 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         "pseries-4.1",
         Span("4.0"),
         {"irq": "xics", "pre_4_1_migration": True},
-        compat=(("virtio-balloon-device", "qemu-4-0-config-size", "true"),),
+        compat=(
+            ("virtio-balloon-device", "qemu-4-0-config-size", "true"),
+            ("virtio-gpu-device", "edid", "false"),
+        ),
     ),
     MachineType(
         "pseries-3.1",

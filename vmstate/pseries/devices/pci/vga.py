@@ -94,7 +94,7 @@ VGA_PCI = VMStateDescription(
 
 
 @lru_cache(maxsize=4)
-def _reset_registers(vram_size: int) -> dict[str, Any]:
+def reset_registers(vram_size: int) -> dict[str, Any]:
     """Return zeros, except for the identity of the VBE interface and the mask of banks of 64 KiB."""
     numbers: dict[str, Any] = {}
     for field in VGA_COMMON.fields:
@@ -112,7 +112,7 @@ class Vga(Device):
     def __init__(self, machine: Machine, identity: PciId = IDENTITY, vram_size: int = VRAM_SIZE) -> None:
         super().__init__(machine)
         self.pci = PciState(self, identity)
-        self.vga = Record(**_reset_registers(vram_size), big_endian_fb=True, default_endian_fb=True)
+        self.vga = Record(**reset_registers(vram_size), big_endian_fb=True, default_endian_fb=True)
 
 
 VGAMEM_MB = Property("VGA", "vgamem_mb", "16", "uint32")

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from vmstate.describe import Cursor, History, VMStateDescription, WireRecords, plan_of
 from vmstate.describe.arrays import WireArray, zeros
-from vmstate.describe.history import ALWAYS, Span
+from vmstate.describe.history import ALWAYS, Release, Span
 from vmstate.pseries.board.bus_properties import EXPRESS, going
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
@@ -41,10 +41,8 @@ from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
 REDHAT = 0x1AF4
-MODERN_BAR, MSIX_BAR = 4, 1
 BAD_FEATURE, VERSION_1, PACKED = 1 << 30, 1 << 32, 1 << 34
 MODERN_DEVICE = 0x1040  # to which the virtio number is added
-PIO_BAR = 2
 MSIX_PAGE = 4096
 FRESH_PACKED_QUEUE = b"\0\0\1\0\0\1\0\0\0\0"  # both wrap counters are set
 LEGACY_REGISTERS, LEGACY_WITH_VECTORS = 20, 24  # before the device's own in the I/O window
@@ -53,9 +51,22 @@ MAX_QUEUE_SIZE = 1024
 #: A stable release made every queue as large as possible (virtio_add_queue).
 LARGEST_QUEUES = History(False, (("10.0.13", "11.1"), True), ("11.1", False))
 
-#: Regions of the modern interface: type, offset and length in the memory window, extra bytes.
-_REGIONS = ((1, 0x0000, 0x1000, b""), (3, 0x1000, 0x1000, b""), (4, 0x2000, 0x1000, b""))
-_NOTIFY = (2, 0x3000)
+#: Types of the regions of the modern interface, and the page that each usually has.
+_COMMON, _NOTIFY, _ISR, _DEVICE = 1, 2, 3, 4
+_PAGE = 0x1000
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The numbers of a device's windows; ``vga``: its memory window begins with registers of VGA."""
+
+    msix: int = 1
+    port: int = 2
+    memory: int = 4
+    vga: bool = False
+
+
+PLAIN = Layout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +100,7 @@ class VirtioOptions:
     rom: bool = False
 
 
-def _vendor(
-    offset: int, kind: int, at: int, length: int, extra: bytes = b"", bar: int = MODERN_BAR
-) -> Capability:
+def _vendor(offset: int, kind: int, at: int, length: int, bar: int, extra: bytes = b"") -> Capability:
     body = bytes([16 + len(extra), kind, bar, 0, 0, 0])
     body += at.to_bytes(4, "little") + length.to_bytes(4, "little") + extra
     return Capability(offset, VENDOR_ID, body)
@@ -110,6 +119,7 @@ class Interfaces:
     modern: bool = True
     page_per_queue: bool = False
     port_notify: bool = False
+    layout: Layout = PLAIN
 
 
 @lru_cache(maxsize=64)
@@ -124,9 +134,9 @@ def identity(model: VirtioModel, shown: Interfaces, bars: tuple[Bar, ...] = ()) 
         entries = shown.vectors * MSIX_ENTRY
         pending = max(MSIX_PAGE // 2, entries)
         size = max(MSIX_PAGE, pending + -(-shown.vectors // 64) * 8)
-        own.append(Bar(MSIX_BAR, 1 << (size - 1).bit_length()))
-        place = _end(capabilities)
-        capabilities.append(msix(place, shown.vectors, MSIX_BAR, pending | MSIX_BAR))
+        bar = shown.layout.msix
+        own.append(Bar(bar, 1 << (size - 1).bit_length()))
+        capabilities.append(msix(_end(capabilities), shown.vectors, bar, pending | bar))
     return PciId(
         REDHAT,
         model.legacy if shown.legacy else MODERN_DEVICE + model.number,
@@ -142,14 +152,21 @@ def _regions(shown: Interfaces, bars: list[Bar]) -> list[Capability]:
     """Return the capabilities of virtio 1, and add its windows to ``bars``."""
     step = 0x1000 if shown.page_per_queue else 4
     notify = step * MAX_QUEUES
-    size = 0x3000 + notify
-    bars.append(Bar(MODERN_BAR, 1 << (size - 1).bit_length(), BAR_MEMORY_64 | BAR_PREFETCH))
-    places = (0x40, 0x50, 0x60)
-    found = [_vendor(at, *region) for at, region in zip(places, _REGIONS, strict=True)]
-    found.append(_vendor(0x70, *_NOTIFY, notify, step.to_bytes(4, "little")))
+    size = 1 << (3 * _PAGE + notify - 1).bit_length()
+    layout = shown.layout
+    bars.append(Bar(layout.memory, size, BAR_MEMORY_64 | BAR_PREFETCH))
+    small = _PAGE // 2 if layout.vga and not shown.page_per_queue else _PAGE
+    at = size - notify - _PAGE - 2 * small if layout.vga else 0
+    found = []
+    for place, (kind, length) in zip(
+        (0x40, 0x50, 0x60), ((_COMMON, small), (_ISR, small), (_DEVICE, _PAGE)), strict=True
+    ):
+        found.append(_vendor(place, kind, at, length, layout.memory))
+        at += length
+    found.append(_vendor(0x70, _NOTIFY, at, notify, layout.memory, step.to_bytes(4, "little")))
     if shown.port_notify:
-        bars.append(Bar(PIO_BAR, 4, BAR_IO))
-        found.append(_vendor(_end(found), 2, 0, 4, bytes(4), bar=PIO_BAR))
+        bars.append(Bar(layout.port, 4, BAR_IO))
+        found.append(_vendor(_end(found), _NOTIFY, 0, 4, layout.port, bytes(4)))
     access = bytes([20, 5, 0, 0, 0, 0]) + bytes(12)
     found.append(Capability(_end(found), VENDOR_ID, access, b"\0\0\xff\0\0\0" + b"\xff" * 12))
     return found
@@ -410,7 +427,7 @@ def checking(
     return check
 
 
-_FORMS_SINCE = "4.0"
+_FORMS_SINCE = Release(4, 0)
 
 
 def forms(driver: Driver) -> tuple[Driver, ...]:
@@ -420,7 +437,9 @@ def forms(driver: Driver) -> tuple[Driver, ...]:
     for suffix in (TRANSITIONAL, NON_TRANSITIONAL):
         name = driver.name + suffix
         examples = tuple(re.sub(rf"{driver.name}\b", name, one) for one in driver.examples)
-        span = Span(_FORMS_SINCE, driver.span.until)
+        span = driver.span
+        if span.covers(_FORMS_SINCE):
+            span = Span(str(_FORMS_SINCE), span.until)
         form = replace(driver, name=name, span=span, properties=properties, examples=examples, aliases=())
         found.append(form)
     return tuple(found)
@@ -441,6 +460,7 @@ def options(
     config_len: int | None = None,
     features: int = 0,
     bars: tuple[Bar, ...] = (),
+    layout: Layout = PLAIN,
 ) -> VirtioOptions:
     """Return queues and vectors, with the properties that all virtio devices on PCI have."""
     legacy, modern = interfaces(machine, option, driver, only_modern=model.only_modern)
@@ -452,6 +472,7 @@ def options(
         modern=modern,
         page_per_queue=PAGE_PER_VQ.flag(machine, option, driver),
         port_notify=PORT_NOTIFY.flag(machine, option, driver),
+        layout=layout,
     )
     shape, rom = with_options(identity(model, shown, bars), machine, option, driver)
     return VirtioOptions(

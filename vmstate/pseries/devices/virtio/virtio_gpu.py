@@ -1,0 +1,260 @@
+"""virtio-gpu: a graphics card without acceleration (hw/display/virtio-gpu.c, virtio-gpu-pci.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from vmstate.describe import (
+    Cursor,
+    Field,
+    History,
+    Int32,
+    Record,
+    Since,
+    Struct,
+    UInt32,
+    UInt32Equal,
+    Until,
+    Unused,
+    VMStateDescription,
+    Writer,
+    plan_of,
+)
+from vmstate.describe.history import Span
+from vmstate.describe.infos import Info
+from vmstate.errors import NotModelled
+from vmstate.pseries.board.board import Board
+from vmstate.pseries.board.driver import Driver
+from vmstate.pseries.board.properties import Property, harmless, not_modelled
+from vmstate.pseries.devices.pci.config_space import Bar
+from vmstate.pseries.devices.virtio import virtio_pci
+from vmstate.pseries.devices.virtio.virtio import virtio
+from vmstate.pseries.devices.virtio.virtio_pci import (
+    PLAIN,
+    Layout,
+    VirtioDevice,
+    VirtioModel,
+    VirtioOptions,
+    backend,
+    checking,
+    count,
+    feature,
+    ioeventfd,
+    offered,
+    options,
+    vectors,
+)
+from vmstate.pseries.machine import Machine, Refused
+from vmstate.pseries.options import DeviceOption
+
+MOST_OUTPUTS = 16
+QUEUES = (64, 16)
+_DISPLAY = "what the monitor says, which no stream has"
+
+# ---- the device's own part: pictures of the guest, then its screens
+
+_OUTPUT = (
+    *(UInt32(name) for name in ("resource_id", "width", "height")),
+    *(Int32(name) for name in ("x", "y")),
+    UInt32("cursor.resource_id", attr="cursor_resource_id"),
+    *(UInt32(f"cursor.{name}") for name in ("hot_x", "hot_y")),
+    *(UInt32(f"cursor.pos.{name}", attr=f"cursor_{name}") for name in ("x", "y")),
+)
+_FRAME = ("format", "bytes_pp", "width", "height", "stride", "offset")
+_FRAME_FIELDS = {name: UInt32(f"fb.{name}", attr=f"fb_{name}") for name in _FRAME}
+#: One number was removed, and its place stays.
+BYTES_REMOVED = "11.1"
+OUTPUT = VMStateDescription("virtio-gpu-one-scanout", 1, fields=list(_OUTPUT))
+OUTPUT_WITH_FRAME = VMStateDescription(
+    "virtio-gpu-one-scanout",
+    1,
+    fields=[
+        *_OUTPUT,
+        _FRAME_FIELDS["format"],
+        Until(BYTES_REMOVED, _FRAME_FIELDS["bytes_pp"]),
+        Since(BYTES_REMOVED, Unused(4)),
+        *(_FRAME_FIELDS[name] for name in ("width", "height", "stride", "offset")),
+    ],
+)
+
+
+def plain(gpu: VirtioGpu, version_id: int) -> bool:
+    """The screens are sent without their frame buffers."""
+    return not gpu.with_frames
+
+
+def with_frames(gpu: VirtioGpu, version_id: int) -> bool:
+    """The property ``x-scanout-vmstate-version`` is at least 2 (1 for machine types up to 8.2)."""
+    return bool(gpu.with_frames)
+
+
+def _renamed(make: Callable[[str], Field]) -> tuple[Field, Field]:
+    """Return a field before and after it went to a common part of the device."""
+    return Until("5.0", make("")), Since("5.0", make("parent_obj."))
+
+
+def _screens(described: VMStateDescription, exists: Callable[[Any, int], bool]) -> Callable[[str], Field]:
+    def make(prefix: str) -> Field:
+        return Struct(f"{prefix}scanout", described, attr="outputs", exists=exists)["max_outputs"]
+
+    return make
+
+
+OUTPUTS = VMStateDescription(
+    "virtio-gpu-scanouts",
+    1,
+    fields=[
+        *_renamed(lambda prefix: Int32(f"{prefix}enable", attr="enable")),
+        *_renamed(lambda prefix: UInt32Equal(f"{prefix}conf.max_outputs", attr="max_outputs")),
+        *_renamed(_screens(OUTPUT, plain)),
+        *_renamed(_screens(OUTPUT_WITH_FRAME, with_frames)),
+    ],
+)
+
+
+def _no_picture(cur: Cursor) -> None:
+    """Read the number of the first picture, which must be 0."""
+    if cur.word():
+        raise NotModelled("a picture of virtio-gpu", offset=cur.pos - 4)
+
+
+class Pictures(Info):
+    """The pictures that a guest has made, each after its number; a number 0 at the end."""
+
+    name = "resources"
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> tuple[()]:
+        _no_picture(cur)
+        return ()
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        out.put(bytes(4))
+
+
+PICTURES = Field("resources", Pictures(), attr="pictures")
+
+
+class GpuInfo(Info):
+    """All of it, which QEMU reads and writes by hand (virtio_gpu_load, virtio_gpu_save)."""
+
+    name = "virtio-gpu"
+    content = VMStateDescription("virtio-gpu", fields=[PICTURES, Struct("scanouts", OUTPUTS, attr=".")])
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
+        release = state.machine.release
+        if not cur.judge:
+            plan_of(self.content.at(release)).load(cur, state, 0)
+            return
+        _no_picture(cur)
+        plan_of(OUTPUTS.at(release)).load(cur, state, 1)
+        if any(output.resource_id for output in state.outputs):
+            raise NotModelled("a screen of virtio-gpu with a picture", offset=cur.pos)
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        plan_of(self.content.at(state.machine.release)).save(out, state)
+
+
+_GPU = virtio("virtio-gpu", 1)
+VIRTIO_GPU = replace(_GPU, fields=[*_GPU.fields, Field("virtio-gpu", GpuInfo(), attr="gpu")])
+
+
+class VirtioGpu(VirtioDevice):
+    """A card that no driver has used."""
+
+    description = VIRTIO_GPU
+    model = VirtioModel(0, 16, 0x038000, 16, only_modern=True)
+    with_frames = False
+    gpu = None
+    enable = 0
+    pictures: tuple[()] = ()
+
+    def __init__(self, machine: Machine, options: VirtioOptions, outputs: int, *, frames: bool) -> None:
+        super().__init__(machine, options)
+        self.max_outputs = outputs
+        self.with_frames = frames
+        described = OUTPUT_WITH_FRAME.fields
+        names = {str(field.attr): 0 for field in described if field.attr is not None}
+        self.outputs = [Record(**names) for _ in range(outputs)]
+
+
+NAME, OWNER = "virtio-gpu-pci", "virtio-gpu-device"
+FIRST = Span("2.4")
+_MODELLED = Span("2.8")  # before, it was not sent, or in another way
+_UNSURE = Span("8.2.1", "9.1")  # of these releases some send the frames in another way
+MAX_OUTPUTS = Property(OWNER, "max_outputs", "1", "uint32", values=lambda value: int(value, 0) > 0)
+EDID = feature(OWNER, "edid", 1, History("off", ("4.1", "on")), Span("4.0"))
+SCANOUT_VERSION = Property(OWNER, "x-scanout-vmstate-version", "2", "uint8", span=Span("9.1"))
+FEATURES = (EDID,)
+
+
+def properties(owner: str) -> tuple[Property, ...]:
+    """Return the properties of a card of the class ``owner``, with those of its device."""
+    return (
+        *(vectors(owner, "3"), MAX_OUTPUTS, EDID, SCANOUT_VERSION),
+        *harmless(OWNER, "uint32", _DISPLAY, "xres", "yres", span=Span("2.10")),
+        *harmless(OWNER, "size", "a limit of the running device", "max_hostmem", span=Span("2.9")),
+        *harmless(OWNER, "bool", "only with OpenGL", "virgl", "stats", span=Span("2.5", "6.1")),
+        not_modelled(OWNER, "blob", "bool", "off", Span("6.1")),
+        not_modelled(OWNER, "hostmem", "size", "0", Span("8.2")),
+        not_modelled(OWNER, "outputs", "VirtIOGPUOutputList", span=Span("10.1")),
+        *ioeventfd(owner),
+        backend(OWNER),
+        *virtio_pci.PROPERTIES,
+    )
+
+
+BASE = "virtio-gpu-pci-base"
+PROPERTIES = properties(BASE)
+VECTORS = PROPERTIES[0]
+
+
+def check(machine: Machine, option: DeviceOption) -> None:
+    """Refuse more screens than there may be (``virtio_gpu_base_device_realize``)."""
+    release = machine.release
+    if not _MODELLED.covers(release) or _UNSURE.covers(release):
+        raise NotModelled(f"{option.text}: {option.driver} is not modelled in {release}")
+    if MAX_OUTPUTS.number(machine, option, driver=option.driver) > MOST_OUTPUTS:
+        raise Refused(f"{option.text}: invalid max_outputs > {MOST_OUTPUTS}")
+
+
+def card(
+    machine: Machine,
+    option: DeviceOption | None,
+    driver: str,
+    model: VirtioModel,
+    bars: tuple[Bar, ...] = (),
+    layout: Layout = PLAIN,
+) -> tuple[VirtioGpu, VirtioOptions]:
+    """Return a card of that model, and its options."""
+    number = count(VECTORS, machine, option, driver, 3)
+    features = offered(machine, option, driver, FEATURES, only_modern=True)
+    chosen = options(
+        machine, option, driver, model, QUEUES, number, features=features, bars=bars, layout=layout
+    )
+    frames = SCANOUT_VERSION.span.covers(machine.release)
+    frames = frames and SCANOUT_VERSION.number(machine, option, driver=driver) >= 2
+    outputs = MAX_OUTPUTS.number(machine, option, driver=driver)
+    return VirtioGpu(machine, chosen, outputs, frames=frames), chosen
+
+
+def plug(board: Board, option: DeviceOption | None) -> None:
+    """Plug a card."""
+    device, _ = card(board.machine, option, NAME, VirtioGpu.model)
+    board.plug_pci(device, NAME, option)
+
+
+DRIVERS = (
+    Driver(
+        NAME,
+        plug,
+        FIRST,
+        check=checking(check, only_modern=True),
+        properties=PROPERTIES,
+        hotpluggable=False,
+        aliases=("virtio-gpu",),
+        module="hw-display-virtio-gpu-pci",
+        examples=("-device virtio-gpu-pci",),
+    ),
+)

@@ -10,6 +10,8 @@ from vmstate.describe.history import Release
 MODULE_DIR = "QEMU_MODULE_DIR"
 #: The releases and whole lines that are Debian's builds, with modules.
 WITH_MODULES: Collection[str] = frozenset({"7.2.22", "10.0", "11.1.3"})
+#: Those whose modules are installed beside them, as the package does it.
+INSTALLED: Collection[str] = frozenset({"7.2.22"})
 #: The modules that such a program of ours can load.
 LOADABLE: Collection[str] = frozenset({"hw-display-virtio-gpu-pci"})
 
@@ -22,12 +24,12 @@ def has_modules(release: Release) -> bool:
 def lacks(release: Release, module: str, *, found: bool) -> str:
     """Return why a program lacks the devices of a module; empty if it has them.
 
-    ``found``: its modules are found.
+    ``found``: the command line says where its modules are.
     """
     if not module or not has_modules(release):
         return ""
     if module not in LOADABLE:
         return f"this build of {release} has it in the module {module}, which does not load for pseries"
-    if not found:
+    if not found and str(release) not in INSTALLED:
         return f"this build of {release} has it in the module {module}; set {MODULE_DIR} if it is installed"
     return ""

@@ -55,14 +55,24 @@ def has_msix(device: VirtioDevice, version_id: int) -> bool:
 # ---- subsections
 
 
+LITTLE_ENDIAN, BIG_ENDIAN = 1, 2
+VERSION_1 = 1 << 32
+
+
 def other_endian(device: VirtioDevice) -> bool:
-    """The guest drives the device in a byte order other than the expected one."""
-    return bool(device.device_endian != device.expected_endian)
+    """The guest drives the device in a byte order other than the target's, or than virtio 1's."""
+    modern = device.guest_features_64 & VERSION_1
+    return bool(device.device_endian != (LITTLE_ENDIAN if modern else BIG_ENDIAN))
 
 
 def modern(device: VirtioDevice) -> bool:
     """The device offers virtio 1 (``disable-modern=off``)."""
     return bool(device.modern)
+
+
+def features_above_32(device: VirtioDevice) -> bool:
+    """The device offers a feature above bit 31."""
+    return bool(device.host_features >> 32)
 
 
 def other_ring_sizes(device: VirtioDevice) -> bool:
@@ -190,7 +200,7 @@ VIRTIO = VMStateDescription(
         Since("10.2", _sub("virtio/128bit_features", features_above_64, UInt64("guest_features_ex_1"))),
         _sub(
             "virtio/64bit_features",
-            modern,
+            features_above_32,
             UInt64("guest_features", attr="guest_features_64"),
             pre_load=load_64_bits,
         ),

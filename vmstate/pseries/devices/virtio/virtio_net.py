@@ -254,13 +254,20 @@ class VirtioNet(VirtioDevice):
         self.multi_overflow = self.uni_overflow = self.alluni = self.nomulti = self.nouni = self.nobcast = 0
         self.tx_waiting_others: list[int] = []
 
+    def drive(self, features: int, *, works: bool) -> None:
+        """Merge receive buffers, and choose offloads, as the driver has agreed to."""
+        super().drive(features, works=works)
+        self.mergeable_rx_bufs = features >> F_MRG_RXBUF & 1
+        self.curr_guest_offloads = features & GUEST_OFFLOADS
+
 
 NAME, OWNER = "virtio-net-pci", "virtio-net-device"
 BASE = base(NAME)
 _PEER = "offered only where the network's other end knows headers, and no end that we model does"
 _LIMIT = "a limit of the running device"
 _VHOST = "used only with vhost, which we do not model"
-F_MAC = 1 << 5
+F_MAC, F_MRG_RXBUF = 1 << 5, 15
+GUEST_OFFLOADS = 1 << 1 | 0xF << 7  # GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, GUEST_ECN, GUEST_UFO
 F_SPEED_DUPLEX, F_MTU = 63, 3
 
 

@@ -35,6 +35,8 @@ def _wide_features(used: int, offered: int) -> str:
 
 
 FEATURES = History(_features, ("10.2", _wide_features))
+#: Before, a device that offers no feature above bit 31 ignored a guest's upper features.
+ALL_BITS_COUNT = Span(since="10.2")
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,8 @@ def check_queues(state: Any, at: int) -> None:
 def check_features(state: Any, at: int) -> None:
     """Check that the guest uses only what the device offers (virtio_set_features_nocheck)."""
     offered = state.host_features
-    used = state.guest_features_64 if state.modern and state.has_64_bits else state.guest_features_low
+    all_bits = state.has_64_bits and (offered >> 32 or ALL_BITS_COUNT.covers(state.machine.release))
+    used = state.guest_features_64 if all_bits else state.guest_features_low
     used |= state.guest_features_ex_1 << 64
     if used & ~offered:
         line = FEATURES.at(state.machine.release)(used, offered)

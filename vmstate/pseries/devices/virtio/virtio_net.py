@@ -212,7 +212,7 @@ class VirtioNet(VirtioDevice):
     description = virtio("virtio-net", 11, NET)
     model = VirtioModel(0x1000, 1, NETWORK, 8)
     max_queue_pairs = curr_queue_pairs = 1
-    other_queue_pairs = 0
+    other_queue_pairs = curr_guest_offloads = 0
     rss_enabled = False
     rss_populate_hash: bool
     rss_indirections_len: int
@@ -282,7 +282,7 @@ RX_QUEUE_SIZE = Property(OWNER, "rx_queue_size", "256", "uint16")
 TX_QUEUE_SIZE = Property(OWNER, "tx_queue_size", "256", "uint16", Effect.HARMLESS, _VHOST, Span("2.10"))
 MQ, STATUS = feature(OWNER, "mq", 22, "off"), feature(OWNER, "status", 16)
 RSS = feature(OWNER, "rss", 60, "off", Span("5.1"))
-HASH = feature(OWNER, "hash", 57, "off", Span("5.1"))
+HASH = Property(OWNER, "hash", "off", "bool", span=Span("5.1"))  # as _HEADERS, but configuration grows
 SPEED = Property(OWNER, "speed", "-1", "int32", span=Span("2.12"))
 DUPLEX = Property(OWNER, "duplex", "", span=Span("2.12"))
 HOST_MTU = Property(OWNER, "host_mtu", "0", "uint16")

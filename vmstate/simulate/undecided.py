@@ -9,6 +9,7 @@ from __future__ import annotations
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.pci_device import PciState
+from vmstate.pseries.devices.virtio.load import ACCESS_PLATFORM
 from vmstate.pseries.devices.virtio.virtio_pci import VirtioDevice
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.guest_drivers import agree
@@ -45,6 +46,8 @@ def _reason(source: Instance, device: Device, other: Device) -> str:
         if wrong is not None:
             return ""
     if isinstance(device, VirtioDevice) and isinstance(other, VirtioDevice):
+        if device.started and other.host_features & ~device.guest_features_64 & ACCESS_PLATFORM:
+            return "the destination puts it behind an IOMMU of which the guest's driver does not know"
         lost = _unknown_features(source, device) & ~other.host_features
         if lost:
             return (

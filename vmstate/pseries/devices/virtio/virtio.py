@@ -32,7 +32,10 @@ from vmstate.describe.infos import Bytes, Info, Scalar
 from vmstate.errors import StreamError
 from vmstate.pseries.devices.pci.pci_device import PCI_DEVICE
 from vmstate.pseries.devices.virtio.load import (
+    BIG_ENDIAN,
+    LITTLE_ENDIAN,
     MAX_QUEUES,
+    VERSION_1,
     Parts,
     check_count,
     check_selected,
@@ -53,10 +56,6 @@ def has_msix(device: VirtioDevice, version_id: int) -> bool:
 
 
 # ---- subsections
-
-
-LITTLE_ENDIAN, BIG_ENDIAN = 1, 2
-VERSION_1 = 1 << 32
 
 
 def other_endian(device: VirtioDevice) -> bool:

@@ -29,16 +29,13 @@ from vmstate.pseries.devices.pci.config_space import (
     with_options,
 )
 from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, MSIX_ENTRY, PciState, table_size
-from vmstate.pseries.devices.virtio.load import MAX_QUEUES, NO_VECTOR
+from vmstate.pseries.devices.virtio.load import BIG_ENDIAN, LITTLE_ENDIAN, MAX_QUEUES, NO_VECTOR, VERSION_1
 from vmstate.pseries.devices.virtio.virtio import (
-    BIG_ENDIAN,
-    LITTLE_ENDIAN,
     MODERN_QUEUE,
     PACKED_QUEUE,
     QUEUE,
     QUEUE_RINGS,
     QUEUE_WITHOUT_VECTOR,
-    VERSION_1,
 )
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption

@@ -139,11 +139,18 @@ class CompatRegister:
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """A drive: ``medium``: it is not empty; ``node``: -blockdev made it; ``driver``: its driver, if given."""
+    """A drive: ``medium``: it is not empty; ``node``: -blockdev made it; ``driver``: its driver, if given.
+
+    ``write_cache``: a write may be complete before it is stored.  ``writable``: it can be written unless it
+    is ``read_only``; False if that depends on the image or the host.
+    """
 
     medium: bool = True
     node: bool = False
     driver: str = ""
+    read_only: bool = False
+    write_cache: bool = True
+    writable: bool = True
 
 
 def keep_descriptions(entries: Iterable[Entry]) -> None:

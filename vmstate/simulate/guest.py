@@ -1,8 +1,9 @@
 """A guest that boots on a running instance: the state that it leaves in the devices, and so in the stream.
 
 Only the actions that decide whether a stream loads, and which subsections it has, are modelled: CAS, the
-choice of translation and interrupts, the registers that these set, and the areas that Linux registers.  A
-real guest chooses its own addresses; those here only have the right form.
+choice of translation and interrupts, the registers that these set, the areas that Linux registers, and the
+features that its virtio drivers take.  A real guest chooses its own addresses; those here only have the right
+form.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vmstate.describe.history import History
-from vmstate.errors import NotModelled
 from vmstate.pseries.cas.client_architecture import ArchitectureCall
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named
@@ -22,15 +22,16 @@ from vmstate.pseries.devices.cpu.spapr_cpu import SpaprCpu
 from vmstate.pseries.devices.host.globalstate import GlobalState
 from vmstate.pseries.devices.spapr.htab import Htab
 from vmstate.pseries.devices.spapr.spapr import Spapr
-from vmstate.pseries.devices.virtio.virtio_pci import VirtioDevice
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.rules.compat_register import negotiate_compat
 from vmstate.pseries.rules.interrupts import falls_back
 from vmstate.pseries.tables.option_vectors import Ov5, bitmap_of
 from vmstate.savevm.verdict import Outcome, Verdict
+from vmstate.simulate.guest_drivers import start_drivers
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import Side, configuration, received_from, send
+from vmstate.simulate.undecided import check_decided
 
 #: LPCR: little-endian interrupts, taken at the alternate location; radix: host radix, process table, tlbie.
 LPCR_ILE, LPCR_AIL_3 = 1 << 25, 3 << 23
@@ -55,6 +56,9 @@ def boot(instance: Instance, guest: str | Guest) -> Negotiated:
     instance.guest, instance.negotiated, instance.ended = chosen.text, outcome, outcome.ended
     if not outcome.ended and chosen.kernel.registers:
         _run(instance.machine, outcome)
+    if not outcome.ended and chosen.kernel.linux is not None:
+        instance.linux = chosen.kernel.linux
+        start_drivers(instance.machine, instance.linux)
     return outcome
 
 
@@ -62,7 +66,7 @@ def migrate_guest(source: Side, destination: Side, guest: str | Guest, *, trace:
     """Migrate a guest that has booted on the source.
 
     If QEMU ends while the guest boots, the source is refused.  Raises ConfigurationError for a command line
-    that is not modelled, an unknown guest, or a virtio feature that the guest may use and would lose.
+    that is not modelled, an unknown guest, or where state of the guest decides that is not simulated.
     """
     chosen = named(guest) if isinstance(guest, str) else guest
     to_side = configuration(destination)
@@ -70,26 +74,9 @@ def migrate_guest(source: Side, destination: Side, guest: str | Guest, *, trace:
     if sent.stream is None:
         return Verdict(Outcome.SOURCE_REFUSED, source_messages=sent.messages, decided_by=sent.refused)
     received = received_from(sent, to_side, trace=trace)
-    if (
-        received.verdict.outcome is Outcome.ACCEPT
-        and sent.instance is not None
-        and received.instance is not None
-    ):
-        _check_features(sent.instance, received.instance)
+    if sent.instance is not None and received.instance is not None:
+        check_decided(sent.instance, received.instance, received.verdict)
     return replace(received.verdict, source_messages=sent.messages)
-
-
-def _check_features(source: Instance, destination: Instance) -> None:
-    """Raise ConfigurationError if a virtio device loses a feature: the guest's drivers are not modelled."""
-    offered = {(one.idstr, one.instance_id): one for one in destination.machine.registered(VirtioDevice)}
-    for device in source.machine.registered(VirtioDevice):
-        other = offered.get((device.idstr, device.instance_id), device)
-        lost = device.host_features & ~other.host_features
-        if lost:
-            raise NotModelled(
-                f"{device.idstr}: the destination does not offer the features {lost:#x}; whether the guest"
-                " uses them is not modelled: capture a stream, or ask a real QEMU: `vmstate replay`"
-            )
 
 
 def _booted(instance: Instance, guest: Guest) -> None:

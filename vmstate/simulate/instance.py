@@ -23,12 +23,14 @@ from vmstate.savevm.verdict import Outcome, Verdict
 class Instance:
     """One QEMU process, with its own ``machine``.
 
-    ``guest``: the guest that booted; ``negotiated``: the result of its CAS call; ``ended``: QEMU has exited.
+    ``guest``: the guest that booted; ``linux``: its version, if its drivers run; ``negotiated``: the result
+    of its CAS call; ``ended``: QEMU has exited.
     """
 
     def __init__(self, built: Machine, *, trace: bool = False) -> None:
         self.machine = machine = built.boot(trace=trace)
         self.guest: str | None = None
+        self.linux: Release | None = None
         self.negotiated: Negotiated | None = None
         self.ended = False
         self.connectors: dict[tuple[str, int], Described] = {}
@@ -45,7 +47,7 @@ class Instance:
         """Put every device in the state after a reset; KVM's state stays.  The guest is gone."""
         self._register()
         self.connectors.clear()
-        self.guest = self.negotiated = None
+        self.guest = self.linux = self.negotiated = None
 
     @property
     def release(self) -> Release:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vmstate.describe.history import Release
 from vmstate.pseries.cas.client_architecture import ArchitectureCall, PvrEntry
 from vmstate.pseries.tables.option_vectors import Ov5, bits_of_bytes, bytes_of_bits
 
@@ -28,6 +29,7 @@ class GuestKernel:
     ``radix``: it can ask for radix translation; ``radix_needs_gtse``: only where tlbie is allowed.
     ``xive``: it can ask for XIVE.  ``switches``: the words of its command line that it knows.
     ``registers``: it registers its areas (for processors and machine checks) with the machine as it boots.
+    ``linux``: the version of Linux whose drivers it has; None if they are not known.
     """
 
     name: str
@@ -38,6 +40,7 @@ class GuestKernel:
     xive: bool = False
     switches: tuple[str, ...] = ()
     registers: bool = True
+    linux: Release | None = None
 
 
 @dataclass(frozen=True)

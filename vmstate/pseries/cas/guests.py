@@ -18,7 +18,7 @@ from vmstate.pseries.cas.linux import LINUX_SHOWN, linux
 from vmstate.shipped import shipped
 
 _LINUX = "linux-"
-_FIELDS = {f.name for f in fields(GuestKernel)} - {"name"}
+_FIELDS = {f.name for f in fields(GuestKernel)} - {"name", "linux"}
 _FOLDER = shipped("kernels")
 
 
@@ -50,7 +50,7 @@ def _kernel(name: str, declared: dict[str, Any]) -> GuestKernel:
         pvrs = tuple(PvrEntry(int(mask), int(value)) for mask, value in declared.pop("pvrs"))
         vectors = tuple(bytes.fromhex(text) for text in declared.pop("vectors"))
         switches = tuple(str(word) for word in declared.pop("switches", ()))
-        flags = {key: bool(value) for key, value in declared.items()}
+        flags: dict[str, Any] = {key: bool(value) for key, value in declared.items()}
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"kernel {name}: {error}") from None
     if not pvrs or not pvrs[-1].ends or any(entry.ends for entry in pvrs[:-1]):

@@ -138,6 +138,7 @@ def linux(version: str) -> GuestKernel:
         radix_needs_gtse=_RADIX_NEEDS_GTSE.covers(release),
         xive=_XIVE.covers(release),
         switches=tuple(name for name, span in _SWITCHES if span.covers(release)),
+        linux=release,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from vmstate.describe.history import History
 from vmstate.errors import NotModelled
 from vmstate.pseries.devices import real_name
-from vmstate.pseries.machine import Drive, Refused
+from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import (
     BadOption,
     DeviceOption,
@@ -26,6 +26,7 @@ from vmstate.pseries.options import (
 from vmstate.pseries.rules.memory import MEMORY_BACKENDS
 from vmstate.pseries.startup.command_line import Option
 from vmstate.pseries.startup.config_file import read_config
+from vmstate.pseries.startup.drives import of_drive, of_node
 from vmstate.pseries.startup.option_table import ASK_QEMU_FOR_DEVICE, BY_NAME, Treatment
 from vmstate.pseries.startup.startup import Startup
 
@@ -260,13 +261,7 @@ def _drive(start: Startup, option: Option) -> None:
         raise NotModelled(f"only -drive if=none,id=... is modelled: {option.text}")
     if name in start.machine.drives:
         raise BadOption(f"Duplicate ID '{name}' for drive")
-    null = properties.get("driver", "").startswith("null-")
-    medium = null or bool(properties.get("file")) or any(one.startswith("file.") for one in properties)
-    if not medium and properties.keys() - _OF_AN_EMPTY_DRIVE:
-        raise NotModelled(f"{option.text}: these parts without a file are not modelled")
-    start.machine.drives[name] = Drive(
-        medium, driver=properties.get("file.driver") or properties.get("driver") or ""
-    )
+    start.machine.drives[name] = of_drive(option.text, properties)
 
 
 def _blockdev(start: Startup, option: Option) -> None:
@@ -277,11 +272,7 @@ def _blockdev(start: Startup, option: Option) -> None:
         raise BadOption("'node-name' must be specified for the root node")
     if name in start.machine.drives:
         raise NotModelled(f"-blockdev without a node-name of its own is not modelled: {option.text}")
-    start.machine.drives[name] = Drive(node=True, driver=driver)
-
-
-#: The parts of a -drive that do not make it a drive with a medium.
-_OF_AN_EMPTY_DRIVE = frozenset({"id", "if", "media", "file", "readonly", "read-only", "index", "unit", "bus"})
+    start.machine.drives[name] = of_node(driver, parts)
 
 
 def _nodefaults(start: Startup, option: Option) -> None:

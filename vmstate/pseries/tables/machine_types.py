@@ -110,6 +110,7 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
         Span("4.0"),
         {"irq": "xics", "pre_4_1_migration": True},
         compat=(
+            ("virtio-device", "use-started", "false"),
             ("virtio-balloon-device", "qemu-4-0-config-size", "true"),
             ("virtio-gpu-device", "edid", "false"),
         ),

@@ -116,6 +116,12 @@ class ConfigSpace:
         wrong = int.from_bytes(incoming, "big") & mask ^ kept
         return len(self.data) - 1 - (wrong.bit_length() - 1) // 8 if wrong else None
 
+    def first_checked(self, other: ConfigSpace) -> int | None:
+        """Return the first byte with a bit that must match here and that a guest may write in ``other``."""
+        mask, _ = self._kept
+        both = int.from_bytes(other.writable, "big") & mask
+        return len(self.data) - 1 - (both.bit_length() - 1) // 8 if both else None
+
     def complaint(self, i: int, read: int) -> str:
         """Return get_pci_config_device's line about byte ``i``."""
         masks = f"cmask: {self.checked[i]:x} wmask: {self.writable[i]:x} w1cmask:{self.cleared[i]:x}"

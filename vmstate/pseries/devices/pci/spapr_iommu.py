@@ -18,6 +18,7 @@ from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
 TCE_PAGE_SHIFT = 12
+READABLE = 1  # in an entry: a device may read there
 PHB_WINDOW_SIZE = 0x40000000  # the 1 GiB below which a PHB's default window maps
 
 
@@ -92,6 +93,20 @@ class SpaprIommu(Device):
         self.page_shift = TCE_PAGE_SHIFT if size else 0
         self.mig_nb_table = 0
         self.mig_table = None
+
+
+def translate(machine: Machine, address: int) -> int | None:
+    """Return the place in memory of an address on the only PCI bus; None if a device may not read there.
+
+    ``spapr_tce_translate_iommu``.
+    """
+    for window in machine.registered(SpaprIommu):
+        page = address - window.bus_offset >> window.page_shift if window.table is not None else -1
+        if window.table is not None and 0 <= page < window.nb_table:
+            entry = window.table[page]
+            offset = address & (1 << window.page_shift) - 1
+            return entry & -(1 << window.page_shift) | offset if entry & READABLE else None
+    return None
 
 
 def add_window(board: Board, window: SpaprIommu) -> None:

@@ -32,7 +32,10 @@ from vmstate.describe.infos import Bytes, Info, Scalar
 from vmstate.errors import StreamError
 from vmstate.pseries.devices.pci.pci_device import PCI_DEVICE
 from vmstate.pseries.devices.virtio.load import (
+    BIG_ENDIAN,
+    LITTLE_ENDIAN,
     MAX_QUEUES,
+    VERSION_1,
     Parts,
     check_count,
     check_selected,
@@ -56,13 +59,19 @@ def has_msix(device: VirtioDevice, version_id: int) -> bool:
 
 
 def other_endian(device: VirtioDevice) -> bool:
-    """The guest drives the device in a byte order other than the expected one."""
-    return bool(device.device_endian != device.expected_endian)
+    """The guest drives the device in a byte order other than the target's, or than virtio 1's."""
+    modern = device.guest_features_64 & VERSION_1
+    return bool(device.device_endian != (LITTLE_ENDIAN if modern else BIG_ENDIAN))
 
 
 def modern(device: VirtioDevice) -> bool:
     """The device offers virtio 1 (``disable-modern=off``)."""
     return bool(device.modern)
+
+
+def features_above_32(device: VirtioDevice) -> bool:
+    """The device offers a feature above bit 31."""
+    return bool(device.host_features >> 32)
 
 
 def other_ring_sizes(device: VirtioDevice) -> bool:
@@ -190,7 +199,7 @@ VIRTIO = VMStateDescription(
         Since("10.2", _sub("virtio/128bit_features", features_above_64, UInt64("guest_features_ex_1"))),
         _sub(
             "virtio/64bit_features",
-            modern,
+            features_above_32,
             UInt64("guest_features", attr="guest_features_64"),
             pre_load=load_64_bits,
         ),

@@ -7,14 +7,24 @@ from typing import Any
 from vmstate.describe import Cursor, Field, History, VMStateDescription, Writer
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
-from vmstate.pseries.board.block import ANSWERS, HOST, block, check_block_sizes, check_drive, errors, geometry
+from vmstate.errors import NotModelled
+from vmstate.pseries.board.block import (
+    ANSWERS,
+    DRIVE,
+    HOST,
+    block,
+    check_block_sizes,
+    check_drive,
+    errors,
+    geometry,
+)
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
 from vmstate.pseries.devices.virtio import virtio_pci
+from vmstate.pseries.devices.virtio.load import VERSION_1
 from vmstate.pseries.devices.virtio.virtio import virtio
 from vmstate.pseries.devices.virtio.virtio_pci import (
-    VERSION_1,
     VirtioDevice,
     VirtioModel,
     backend,
@@ -84,8 +94,8 @@ CONFIG_WCE = feature(OWNER, "config-wce", 11)
 FEATURES = (CONFIG_WCE, DISCARD, WRITE_ZEROES)
 WRITE_CACHE = Property(OWNER, "write-cache", "auto", "OnOffAuto")
 ENABLE_WCE = Property(OWNER, "x-enable-wce-if-config-wce", "on", "bool", span=Span("5.0"))
-#: SEG_MAX, GEOMETRY, BLK_SIZE, TOPOLOGY; FLUSH of a cache; SCSI without virtio 1; MQ of several queues.
-F_ALWAYS, F_FLUSH, F_SCSI, F_MQ, F_ANY_LAYOUT = 0x454, 1 << 9, 1 << 7, 1 << 12, 1 << 27
+#: SEG_MAX, GEOMETRY, BLK_SIZE, TOPOLOGY; RO, FLUSH of a drive; SCSI without virtio 1; MQ of several queues.
+F_ALWAYS, F_RO, F_FLUSH, F_SCSI, F_MQ, F_ANY_LAYOUT = 0x454, 1 << 5, 1 << 9, 1 << 7, 1 << 12, 1 << 27
 
 PROPERTIES = (
     *(NUM_QUEUES, QUEUE_SIZE, VECTORS, CLASS, SCSI, *FEATURES, ENABLE_WCE),
@@ -120,6 +130,9 @@ def check(machine: Machine, option: DeviceOption) -> None:
     """Refuse a disk without a drive, or with SCSI commands and virtio 1 (``virtio_blk_device_realize``)."""
     name = option.driver
     check_drive(machine, option)
+    drive = machine.drives[option.get(DRIVE) or ""]
+    if not drive.writable and not drive.read_only:
+        raise NotModelled(f"{option.text}: whether its drive can be written is not modelled")
     check_block_sizes(machine, option, OWNER)
     if NUM_QUEUES.number(machine, option, driver=name) == 0:
         raise Refused(f"{option.text}: num-queues property must be larger than 0")
@@ -142,10 +155,16 @@ def _config_len(machine: Machine, option: DeviceOption | None) -> int:
 
 
 def _features(machine: Machine, option: DeviceOption | None, queues: int) -> int:
-    """Return the features of a disk that is writable, with a cache (``virtio_blk_get_features``)."""
+    """Return the features of a disk, some of which depend on its drive (``virtio_blk_get_features``)."""
     name = named(option, NAME)
     always = F_ALWAYS | (F_MQ if queues > 1 else 0)
-    if WRITE_CACHE.text(machine, option, name) != "off" or _switches_cache(machine, option):
+    drive = None if option is None else machine.drives.get(option.get(DRIVE) or "")
+    if drive is not None and drive.read_only:
+        always |= F_RO
+    cache = WRITE_CACHE.text(machine, option, name)
+    if cache == "auto":
+        cache = "on" if drive is None or drive.write_cache else "off"
+    if cache == "on" or _switches_cache(machine, option):
         always |= F_FLUSH
     found = offered(machine, option, name, FEATURES, always)
     return found if found & VERSION_1 else found & ~F_ANY_LAYOUT | F_SCSI

@@ -212,7 +212,7 @@ class VirtioNet(VirtioDevice):
     description = virtio("virtio-net", 11, NET)
     model = VirtioModel(0x1000, 1, NETWORK, 8)
     max_queue_pairs = curr_queue_pairs = 1
-    other_queue_pairs = 0
+    other_queue_pairs = curr_guest_offloads = 0
     rss_enabled = False
     rss_populate_hash: bool
     rss_indirections_len: int
@@ -254,13 +254,20 @@ class VirtioNet(VirtioDevice):
         self.multi_overflow = self.uni_overflow = self.alluni = self.nomulti = self.nouni = self.nobcast = 0
         self.tx_waiting_others: list[int] = []
 
+    def drive(self, features: int, *, works: bool) -> None:
+        """Merge receive buffers, and choose offloads, as the driver has agreed to."""
+        super().drive(features, works=works)
+        self.mergeable_rx_bufs = features >> F_MRG_RXBUF & 1
+        self.curr_guest_offloads = features & GUEST_OFFLOADS
+
 
 NAME, OWNER = "virtio-net-pci", "virtio-net-device"
 BASE = base(NAME)
 _PEER = "offered only where the network's other end knows headers, and no end that we model does"
 _LIMIT = "a limit of the running device"
 _VHOST = "used only with vhost, which we do not model"
-F_MAC = 1 << 5
+F_MAC, F_MRG_RXBUF = 1 << 5, 15
+GUEST_OFFLOADS = 1 << 1 | 0xF << 7  # GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, GUEST_ECN, GUEST_UFO
 F_SPEED_DUPLEX, F_MTU = 63, 3
 
 
@@ -275,7 +282,7 @@ RX_QUEUE_SIZE = Property(OWNER, "rx_queue_size", "256", "uint16")
 TX_QUEUE_SIZE = Property(OWNER, "tx_queue_size", "256", "uint16", Effect.HARMLESS, _VHOST, Span("2.10"))
 MQ, STATUS = feature(OWNER, "mq", 22, "off"), feature(OWNER, "status", 16)
 RSS = feature(OWNER, "rss", 60, "off", Span("5.1"))
-HASH = feature(OWNER, "hash", 57, "off", Span("5.1"))
+HASH = Property(OWNER, "hash", "off", "bool", span=Span("5.1"))  # as _HEADERS, but configuration grows
 SPEED = Property(OWNER, "speed", "-1", "int32", span=Span("2.12"))
 DUPLEX = Property(OWNER, "duplex", "", span=Span("2.12"))
 HOST_MTU = Property(OWNER, "host_mtu", "0", "uint16")

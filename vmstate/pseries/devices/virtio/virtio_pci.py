@@ -29,7 +29,7 @@ from vmstate.pseries.devices.pci.config_space import (
     with_options,
 )
 from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, MSIX_ENTRY, PciState, table_size
-from vmstate.pseries.devices.virtio.load import MAX_QUEUES, NO_VECTOR
+from vmstate.pseries.devices.virtio.load import BIG_ENDIAN, LITTLE_ENDIAN, MAX_QUEUES, NO_VECTOR, VERSION_1
 from vmstate.pseries.devices.virtio.virtio import (
     MODERN_QUEUE,
     PACKED_QUEUE,
@@ -41,7 +41,9 @@ from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
 REDHAT = 0x1AF4
-BAD_FEATURE, VERSION_1, PACKED = 1 << 30, 1 << 32, 1 << 34
+BAD_FEATURE, PACKED = 1 << 30, 1 << 34
+#: Status: the guest has found the device and has a driver; that runs; it agreed to features; it gave up.
+S_DRIVER, S_DRIVER_OK, S_FEATURES_OK, S_FAILED = 0x03, 0x04, 0x08, 0x80
 MODERN_DEVICE = 0x1040  # to which the virtio number is added
 MSIX_PAGE = 4096
 FRESH_PACKED_QUEUE = b"\0\0\1\0\0\1\0\0\0\0"  # both wrap counters are set
@@ -87,7 +89,8 @@ class VirtioModel:
 class VirtioOptions:
     """The choices of command line and machine type: queue sizes, vectors, interfaces.
 
-    ``config_len``: bytes of configuration; ``features``: all that it offers; ``rom``: it has a ROM.
+    ``config_len``: bytes of configuration; ``features``: all that it offers; ``rom``: it has a ROM;
+    ``use_started``: it keeps in mind that its driver runs.
     """
 
     queues: tuple[int, ...]
@@ -98,6 +101,7 @@ class VirtioOptions:
     config_len: int = 0
     features: int = 0
     rom: bool = False
+    use_started: bool = True
 
 
 def _vendor(offset: int, kind: int, at: int, length: int, bar: int, extra: bytes = b"") -> Capability:
@@ -185,7 +189,8 @@ class VirtioDevice(Device):
 
     model: VirtioModel
     _vectors: int | None = None
-    expected_endian = device_endian = 1  # big, as the target
+    device_endian = BIG_ENDIAN
+    host_features = 0
     modern = migrate_extra = True
     has_64_bits = False
     resized = broken = started = packed = disabled = wide_features = False
@@ -195,6 +200,7 @@ class VirtioDevice(Device):
         self._vectors = options.vectors
         self.modern, self.migrate_extra = options.modern, options.extra
         self.host_features = options.features
+        self.use_started = options.use_started
         self.packed = bool(options.features & PACKED)
         self.msix = MASKED_ENTRY * options.vectors + bytes(-(-options.vectors // 8))
         self.config_vector = NO_VECTOR
@@ -223,6 +229,20 @@ class VirtioDevice(Device):
 
     def post_load_queues(self, cur: Cursor, count: int) -> None:
         """Apply the features that the guest uses, which may make other queues."""
+
+    def drive(self, features: int, *, works: bool) -> None:
+        """Let the driver of a little-endian guest take ``features``, and run the device if it ``works``."""
+        self.device_endian = LITTLE_ENDIAN
+        self.guest_features_low = features & 0xFFFFFFFF
+        self.guest_features_64, self.guest_features_ex_1 = features & (1 << 64) - 1, features >> 64
+        agreed = 0
+        if self.modern:
+            self.dfselect = self.gfselect = 1
+            words = (features >> shift & 0xFFFFFFFF for shift in range(0, 128, 32))
+            self.guest_features = WireArray("I", b"".join(word.to_bytes(4, "big") for word in words))
+            agreed = S_FEATURES_OK
+        self.device_status = S_DRIVER | (agreed | S_DRIVER_OK if works else S_FAILED)
+        self.started = works and self.use_started
 
     def _sizes(self, queues: Sequence[int]) -> tuple[int, ...]:
         if LARGEST_QUEUES.at(self.machine.release):
@@ -253,13 +273,14 @@ def _fresh_queues(sizes: tuple[int, ...], vectors: bool) -> WireRecords:
 
 # ---- properties of all virtio devices on PCI
 
-_RUNNING = "only a running guest's device sends it, and every destination reads it"
+_RUNNING = "only a device that its guest's driver has broken sends it"
 _HOST = "how the host works, which no stream holds"
 
 DISABLE_LEGACY = Property("virtio-pci", "disable-legacy", "auto", "OnOffAuto")
 DISABLE_MODERN = Property("virtio-pci", "disable-modern", "off", "bool")
 MIGRATE_EXTRA = Property("virtio-pci", "migrate-extra", "on", "bool", span=Span(until="10.1"))
 PAGE_PER_VQ = Property("virtio-pci", "page-per-vq", "off", "bool")
+USE_STARTED = Property("virtio-device", "use-started", "on", "bool", span=Span("4.1"))
 PORT_NOTIFY = Property("virtio-pci", "modern-pio-notify", "off", "bool")
 
 
@@ -305,7 +326,7 @@ PROPERTIES: tuple[Property, ...] = (
         for name in ("x-pcie-deverr-init", "x-pcie-lnkctl-init", "x-pcie-pm-init")
         for one in going(*harmless("virtio-pci", "bool", EXPRESS, name))
     ),
-    *harmless("virtio-device", "bool", _RUNNING, "use-started", span=Span("4.1")),
+    USE_STARTED,
     *harmless("virtio-device", "bool", _RUNNING, "use-disabled-flag", span=Span("5.0")),
     *harmless(
         "virtio-device",
@@ -484,4 +505,5 @@ def options(
         config_len=size,
         features=features,
         rom=rom,
+        use_started=USE_STARTED.flag(machine, option, driver),
     )

@@ -190,7 +190,7 @@ def plug(board: Board, option: DeviceOption | None) -> None:
     queues = [128, 128, 32, 32] + [128, 128] * (ports - 1)
     emergency = EMERGENCY_WRITE.flag(machine, option, name)
     vectors = count(VECTORS, machine, option, name, ports + 1)
-    features = offered(machine, option, name, (EMERGENCY_WRITE,), F_MULTIPORT)
+    features = offered(machine, option, name, (EMERGENCY_WRITE,), F_MULTIPORT if ports > 1 else 0)
     given = CLASS.number(machine, option, driver=name)
     model = with_class(VirtioSerial.model, given if given in CLASSES else COMMUNICATION)
     size = 12 if emergency else 8

@@ -63,6 +63,12 @@ def test_damaged_streams_load_as_recorded_with_the_same_lines(part):
     assert [wrong for row, data in mutants if (wrong := wrong_load(row, data))] == []
 
 
+@pytest.mark.parametrize("part", range(2))
+def test_virtio_devices_of_real_guests_migrate_as_recorded_with_the_same_lines(part):
+    chosen = list(rows("virtio-pairs"))[part::2]
+    assert [wrong for row in chosen if (wrong := wrong_pair(row))] == []
+
+
 @pytest.mark.parametrize("release", ["5.2.0", "7.2.22", "10.0.13", "11.1.3"])
 def test_each_run_state_ends_as_recorded_with_the_same_lines(release):
     chosen = [row for row in rows("run-states") if row["destination"]["release"] == release]

@@ -55,7 +55,8 @@ def _add_pair(found: dict[str, Any], row: dict[str, Any]) -> None:
 
 def side(recorded: dict[str, Any]) -> Configuration:
     """Return the command line of one side."""
-    return configuration(recorded["release"], ["-nodefaults", *recorded["args"]])
+    modules = recorded.get("modules", "")
+    return configuration(recorded["release"], ["-nodefaults", *recorded["args"]], module_dir=modules)
 
 
 def answer(recorded: dict[str, Any]) -> tuple[str, list[str]]:

@@ -50,8 +50,8 @@ class NotMigratable(SaveFailure):
     """A device can never be sent; ``idstr`` is its section (VMStateDescription.unmigratable)."""
 
     def __init__(self, idstr: str) -> None:
-        super().__init__(idstr, "unmigratable", 0)
-        self.args = (f"State blocked by non-migratable device '{idstr}'",)
+        EncodeError.__init__(self, f"State blocked by non-migratable device '{idstr}'")
+        self.vmsd, self.hook, self.ret = idstr, "", 0
 
 
 class Plan:

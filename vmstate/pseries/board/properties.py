@@ -18,6 +18,9 @@ CHOICES = {
     "BlockdevOnError": frozenset({"auto", "report", "ignore", "enospc", "stop"}),
 }
 
+#: The beginning of types that name an object.
+LINK = "link<"
+
 #: The lowest and the highest number of each type.
 RANGES = {
     "uint8": (0, 0xFF),
@@ -134,6 +137,9 @@ class Property:
         if self.effect is Effect.NOT_MODELLED:
             if not self._same(value, self.default_text(machine, driver), machine.release):
                 raise NotModelled(f"{text}: property {self.name} of {driver} is not modelled")
+        elif at(self.kind, machine.release).startswith(LINK):
+            if all(one.id != value for one in machine.objects):
+                raise Refused(f"{text}: Device '{value}' not found")
         elif self.values is not None and not self.values(value):
             raise NotModelled(f"{text}: {self.name}={value} of {driver} is not modelled")
 

@@ -50,10 +50,7 @@ def check(machine: Machine, option: DeviceOption) -> None:
     wanted = option.get(CRYPTODEV.name)
     if wanted is None:
         raise Refused(f"{option.text}: 'cryptodev' parameter expects a valid object")
-    found = next((one for one in machine.objects if one.id == wanted), None)
-    if found is None:
-        raise Refused(f"{option.text}: Device '{wanted}' not found")
-    if found.driver not in BACKENDS:
+    if all(one.driver not in BACKENDS for one in machine.objects if one.id == wanted):
         raise NotModelled(f"{option.text}: cryptodev={wanted} is not modelled")
     before = takewhile(lambda one: one is not option, machine.devices)
     if any(one.driver == NAME and one.get(CRYPTODEV.name) == wanted for one in before):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vmstate.describe.history import History, Span
-from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Effect, Property
@@ -55,11 +54,8 @@ PROPERTIES = (
 
 
 def check(machine: Machine, option: DeviceOption) -> None:
-    """``virtio_rng_device_realize``.  A source must exist; what QEMU says if not is not modelled."""
+    """``virtio_rng_device_realize``."""
     name = option.driver
-    source = option.get("rng")
-    if source is not None and all(source != one.id for one in machine.objects):
-        raise NotModelled(f"{option.text}: no such -object {source}: not modelled")
     if PERIOD.number(machine, option, driver=name) <= 0:
         raise Refused(f"{option.text}: 'period' parameter expects a positive integer")
     least, words = _LEAST.at(machine.release)

@@ -21,6 +21,7 @@ from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Effect, Property, harmless
 from vmstate.pseries.board.recordings import Added, Recording, Section, recording
+from vmstate.pseries.board.scsi_bus import ADAPTERS, SCSI
 from vmstate.pseries.board.usb import UsbBus
 from vmstate.pseries.devices import drivers
 from vmstate.pseries.devices.pci.config_space import HEADER_SIZE, ROM_BAR, ConfigSpace
@@ -161,8 +162,9 @@ def _plug(known: Recording, board: Board, option: DeviceOption | None) -> None:
     if isinstance(bus, UsbBus) and (bus.controller is None or bus.controller.resets_devices):
         raise NotModelled(f"-device {known.name}: recorded only behind an xHCI controller")
     path = bus.place(machine, known.name, option)
-    if known.behind:
-        board.add_bus(Behind(known.behind[0], count=len(known.behind)), known.bus, option, path)
+    behind = _behind(known)
+    if behind is not None:
+        board.add_bus(behind, known.bus, option, path)
     if added.blocked:
         board.add(UnmigratableDevice(machine, f"{path}/{known.name}"))
     sections = {one.place: one for one in added.sections}
@@ -230,12 +232,20 @@ def is_graphics(name: str, machine: Machine) -> bool:
     return driver is not None and driver.graphics
 
 
+def _behind(known: Recording) -> Behind | None:
+    """Return the buses behind a device; a disk's adapter has one that knows its addresses."""
+    behind = known.behind
+    if behind == (SCSI,) and known.name in ADAPTERS:
+        return ADAPTERS[known.name]
+    return Behind(behind[0], count=len(behind)) if behind else None
+
+
 @cache
 def _recorded(name: str, release: Release) -> Driver | None:
     known = recording(name, release)
     if known is None:
         return None
-    properties, behind = known.properties, known.behind
+    properties = known.properties
     return Driver(
         name,
         partial(_plug, known),
@@ -243,7 +253,7 @@ def _recorded(name: str, release: Release) -> Driver | None:
         check=partial(_check, known),
         says=partial(_says, known) if known.needs is not None else None,
         properties=tuple(_properties(known)),
-        behind=Behind(behind[0], count=len(behind)) if behind else None,
+        behind=_behind(known),
         netdev_owner=name if "netdev" in properties else "",
         drive_owner=name if DRIVE in properties else "",
         graphics=name in _GRAPHICS,

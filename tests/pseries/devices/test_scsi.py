@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.sections import PSERIES, machine
-from vmstate.errors import ConfigurationError
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.scsi_bus import ScsiAddress, ScsiBus
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import DeviceOption, Opt
@@ -69,6 +69,17 @@ def test_disks_take_the_first_free_target_or_unit_of_the_bus_that_qemu_finds():
     ]
 
 
+def test_disks_also_go_on_the_buses_of_recorded_adapters():
+    """Checked against QEMU 7.2 and 10.0."""
+    assert paths("lsi53c895a", "scsi-cd,scsi-id=7", "scsi-hd,drive=d") == [
+        "pci@800000020000000:00.0/0:7:0/scsi-disk",
+        "pci@800000020000000:00.0/0:0:0/scsi-disk",
+    ]
+    assert last_line("7.2.22", "qemu-xhci", "usb-bot", "scsi-cd", "scsi-cd").endswith("no free target")
+    with pytest.raises(NotModelled):
+        paths("megasas", "scsi-cd")
+
+
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize(
     ("devices", "line"),
@@ -118,7 +129,7 @@ def test_what_is_not_known_of_a_drive_is_not_modelled():
         ["-drive", "if=none,id=d,file=/dev/sg0", "-device", "spapr-vscsi", "-device", "scsi-generic,drive=d"],
         [*node, "-device", "spapr-vscsi", *twice],
     ):
-        with pytest.raises(ConfigurationError, match="not modelled"):
+        with pytest.raises(NotModelled, match="not modelled"):
             build(configuration("7.2.22", [*PSERIES, *line]))
 
 

@@ -31,11 +31,11 @@ class Driver:
     ``span``: the releases that have it.  ``bus``: the type of bus it is plugged into (``PCI``, ``usb-bus``,
     ``SCSI``, ``spapr-vio-bus``), empty for none.  ``check_first``: what is checked before it takes an
     address there, ``check``: what after.  ``properties``: all of its own, without those of every device on
-    its bus.  ``behind``: the bus that it provides.  ``netdev_owner``: the class that a network card's
-    property ``netdev`` belongs to; ``drive_owner``: likewise, of a disk and its ``drive``.  ``vio_name``:
-    its name in a path on the VIO bus.  ``graphics``: it replaces the default graphics card.
-    ``user_creatable``: ``-device`` can name it.  ``hotpluggable``: it can be plugged into a running machine,
-    so QEMU does not warn of a ``-global`` without such a device.
+    its bus.  ``behind``: the bus that it provides; ``usb_ports``: the number of that bus's ports.
+    ``netdev_owner``: the class that a network card's property ``netdev`` belongs to; ``drive_owner``:
+    likewise, of a disk and its ``drive``.  ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it
+    replaces the default graphics card.  ``user_creatable``: ``-device`` can name it.  ``hotpluggable``: it
+    can be plugged into a running machine, so QEMU does not warn of a ``-global`` without such a device.
     ``followed_globals``: more properties whose ``-global`` is modelled.  ``aliases``: its other names.
     ``module``: the module that has it, in a build with modules (``tables/builds.py``).
     ``examples``: options to plug one,
@@ -51,6 +51,7 @@ class Driver:
     says: Says | None = None
     properties: tuple[Property, ...] = ()
     behind: Behind | None = None
+    usb_ports: Callable[[Machine, DeviceOption | None], int] | None = None
     netdev_owner: str = ""
     drive_owner: str = ""
     vio_name: str = ""

@@ -87,3 +87,15 @@ def scsi_bus(channel: int, target: int, unit: int) -> Behind:
     """Return the bus of an adapter whose highest channel, target and unit these are."""
     highest = ScsiAddress(channel, target, unit)
     return Behind(SCSI, make=lambda kind, name, path: ScsiBus(kind, name, path, highest=highest))
+
+
+#: The buses of adapters whose own sections do not change with a disk.
+ADAPTERS = {
+    "am53c974": scsi_bus(0, 7, 7),
+    "dc390": scsi_bus(0, 7, 7),
+    "lsi53c810": scsi_bus(0, 7, 0),
+    "lsi53c895a": scsi_bus(0, 7, 0),
+    "mptsas1068": scsi_bus(0, 8, 1),
+    "pvscsi": scsi_bus(0, 64, 0),
+    "usb-bot": scsi_bus(0, 0, 15),
+}

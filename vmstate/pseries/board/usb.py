@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.buses import Behind, Bus
 from vmstate.pseries.board.device import Device
-from vmstate.pseries.machine import Machine
+from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
-USB = "usb-bus"
+USB, HUB = "usb-bus", "usb-hub"
 
 
 class UsbController(Device):
@@ -55,9 +55,24 @@ class UsbDevice(Device):
 
 @dataclass(eq=False)
 class UsbBus(Bus):
-    """The ports of a controller, which the board connects; while QEMU starts there is none."""
+    """The ports of a controller, which the board connects; while QEMU starts there is none.
+
+    ``free``: the ports that are free while QEMU starts; None if that is not known.
+    """
 
     controller: UsbController | None = None
+    free: list[str] | None = None
+
+    def check(self, machine: Machine, driver: str, option: DeviceOption | None) -> None:
+        """Take a port (``usb_claim_port``).  Where a hub is, or QEMU puts one, ports are not known."""
+        del machine
+        asked = None if option is None else option.get("port")
+        if self.free is None or driver == HUB or (asked is None and len(self.free) <= 1):
+            self.free = None
+        elif option is not None and asked is not None and asked not in self.free:
+            raise Refused(f"{option.text}: usb port {asked} (bus {self.name}) not found (in use?)")
+        else:
+            self.free.remove(asked or self.free[0])
 
     def place(self, machine: Machine, driver: str, option: DeviceOption | None) -> str:
         """Take a port."""

@@ -6,6 +6,7 @@ from vmstate.errors import NotModelled
 from vmstate.pseries.board.buses import Bus, Buses
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.pci_bus import HOST_BRIDGE
+from vmstate.pseries.board.usb import UsbBus
 from vmstate.pseries.devices import drivers
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
@@ -53,7 +54,10 @@ class BusesInUse:
     def add(self, driver: Driver, option: DeviceOption | None, bus: Bus | None, path: str = "") -> None:
         """Add the bus that a new device on ``bus`` provides; ``path``: the device's on the VIO bus."""
         if driver.behind is not None:
-            self._buses.add(driver.behind, option, bus, path)
+            new = self._buses.add(driver.behind, option, bus, path)
+            if isinstance(new, UsbBus) and driver.usb_ports is not None:
+                ports = driver.usb_ports(self._machine, option)
+                new.free = [str(number + 1) for number in range(ports)]
 
 
 def _path_on_vio(machine: Machine, driver: str) -> str:

@@ -152,6 +152,7 @@ DRIVERS = (
         check=check,
         properties=PROPERTIES,
         behind=CONTROLLER,
+        usb_ports=NUM_PORTS.number,
         hotpluggable=False,
         examples=("-device pci-ohci",),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from vmstate.describe import (
     Bool,
@@ -282,6 +282,11 @@ def shape_of(model: XhciModel, machine: Machine, option: DeviceOption | None) ->
     return XhciShape(slow, fast, slots, 1 << (interrupters - 1).bit_length(), messages[0], messages[1], first)
 
 
+def _bus_ports(model: XhciModel, machine: Machine, option: DeviceOption | None) -> int:
+    shape = shape_of(model, machine, option)
+    return max(shape.slow_ports, shape.fast_ports)
+
+
 def _plug(model: XhciModel, board: Board, option: DeviceOption | None) -> None:
     machine = board.machine
     shape = shape_of(model, machine, option)
@@ -311,6 +316,7 @@ DRIVERS = (
             not_modelled(NEC.name, ENDPOINT, "bool", "off", Span(until=SPLIT)),
         ),
         behind=CONTROLLER,
+        usb_ports=partial(_bus_ports, NEC),
         examples=("-device nec-usb-xhci",),
     ),
     Driver(
@@ -319,6 +325,7 @@ DRIVERS = (
         Span("2.10"),
         properties=_properties(QEMU),
         behind=CONTROLLER,
+        usb_ports=partial(_bus_ports, QEMU),
         examples=("-device qemu-xhci",),
     ),
 )

@@ -15,6 +15,7 @@ from vmstate.describe.history import Span
 from vmstate.errors import StreamError
 from vmstate.pseries.devices.pci.config_space import INTERRUPT_PIN, msix_enabled
 from vmstate.pseries.devices.pci.pci_device import PINS
+from vmstate.pseries.devices.virtio.indexes import check_indexes
 
 MAX_QUEUES = 1024
 NO_VECTOR = 0xFFFF
@@ -60,7 +61,7 @@ def load(cur: Cursor, state: Any, parts: Parts) -> None:
     elif parts.own is not None:
         _inside("device", parts.own, cur, state)
     _inside("virtio", parts.common, cur, state)
-    check_features(state, at)
+    check_indexes(cur, state, check_features(state, at), at)
     state.post_load_queues(cur, state.nr_queues)
 
 
@@ -147,8 +148,8 @@ def check_queues(state: Any, at: int) -> None:
             )
 
 
-def check_features(state: Any, at: int) -> None:
-    """Check that the guest uses only what the device offers (virtio_set_features_nocheck)."""
+def check_features(state: Any, at: int) -> int:
+    """Check that the guest uses only what the device offers (virtio_set_features_nocheck); return that."""
     offered = state.host_features
     used = state.guest_features_64 if state.modern and state.has_64_bits else state.guest_features_low
     used |= state.guest_features_ex_1 << 64
@@ -156,3 +157,4 @@ def check_features(state: Any, at: int) -> None:
         line = FEATURES.at(state.machine.release)(used, offered)
         state.say(line)
         raise LoadFailure(-EPERM, line, offset=at, found=hex(used), expected=hex(offered))
+    return int(used)

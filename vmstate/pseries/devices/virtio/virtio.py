@@ -112,7 +112,7 @@ def _sub(name: str, needed: Any, *fields: Field, **more: Any) -> VMStateDescript
 
 
 QUEUE_RINGS = VMStateDescription(
-    "virtqueue_state", 1, 1, fields=[UInt64("vring.avail"), UInt64("vring.used")]
+    "virtqueue_state", 1, 1, fields=[UInt64("vring.avail", attr="avail"), UInt64("vring.used", attr="used")]
 )
 QUEUE_SIZE = VMStateDescription("ringsize_state", 1, 1, fields=[UInt32("vring.num_default")])
 PACKED_QUEUE = VMStateDescription(

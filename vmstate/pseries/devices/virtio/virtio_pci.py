@@ -29,6 +29,7 @@ from vmstate.pseries.devices.pci.config_space import (
     with_options,
 )
 from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, MSIX_ENTRY, PciState, table_size
+from vmstate.pseries.devices.virtio.indexes import BIG
 from vmstate.pseries.devices.virtio.load import MAX_QUEUES, NO_VECTOR
 from vmstate.pseries.devices.virtio.virtio import (
     MODERN_QUEUE,
@@ -168,7 +169,7 @@ class VirtioDevice(Device):
 
     model: VirtioModel
     _vectors: int | None = None
-    expected_endian = device_endian = 1  # big, as the target
+    expected_endian = device_endian = BIG
     modern = migrate_extra = True
     has_64_bits = False
     resized = broken = started = packed = disabled = wide_features = False

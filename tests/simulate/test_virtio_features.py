@@ -75,7 +75,8 @@ def test_the_same_guest_without_a_capture_ends_as_in_real_qemu_or_is_not_judged(
         try:
             verdict = migrate_guest(source(name), side(row["destination"]), corpus.manifest()[name]["guest"])
         except NotModelled as error:
-            assert "configuration space" in str(error)
+            reason = str(error)
+            assert "configuration space" in reason
             continue
         judged += 1
         expected = (outcome, [line for line in lines if not line.startswith(EMPTY_RING)])
@@ -96,7 +97,10 @@ COMMON = ("event_idx", "indirect_desc", "packed")
 @st.composite
 def two_sides(draw):
     """The same device on both sides, with its own choice of features."""
-    release, kind = draw(st.sampled_from(["5.2.0", "7.2.22", "10.0.13"])), draw(st.sampled_from(sorted(KINDS)))
+    release, kind = (
+        draw(st.sampled_from(["5.2.0", "7.2.22", "10.0.13"])),
+        draw(st.sampled_from(sorted(KINDS))),
+    )
     sides = []
     for _ in "ab":
         flags = [f"{name}={draw(st.sampled_from(['on', 'off']))}" for name in (*COMMON, *KINDS[kind])]

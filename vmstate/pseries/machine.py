@@ -169,7 +169,8 @@ class Machine:
     ``-net none``; ``memory_backends``: the back ends that are guest memory, empty for the default one;
     ``usb`` and ``vga``: whether the board has a USB controller, and which graphics card, None for the
     default; ``uuid`` and ``guest_name``: the guest's own, if given; ``icount``: a shift or auto, None if
-    instructions are not counted; ``icount_sleep``: idle time passes as real time.
+    instructions are not counted; ``icount_sleep``: idle time passes as real time; ``guest_memory``: reads
+    the memory in the stream that is loaded, None for an address that it does not have.
 
     Decided while it starts: ``cpu``; ``max_compat``, a logical PVR, and ``compat_pvr`` and ``pcr`` after
     reset; levels and ``given`` (set on the command line) by capability index; ``irq``: xics, xive, dual or
@@ -211,6 +212,7 @@ class Machine:
     uuid: str | None = None
     guest_name: str | None = None
     icount: str | None = None
+    guest_memory: Callable[[int, int], bytes | None] | None = None
     icount_sleep: bool = True
     ic_mode: str | None = None
     kernel_irqchip: str | None = None

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vmstate.describe.history import Release
-from vmstate.pseries.devices.virtio.load import VERSION_1
+from vmstate.pseries.devices.virtio.indexes import VERSION_1
 from vmstate.pseries.devices.virtio.virtio_pci import VirtioDevice
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.tables.linux_virtio import (

@@ -18,6 +18,7 @@ from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
 from vmstate.savevm.saver import Saver
 from vmstate.savevm.verdict import Outcome, Verdict
+from vmstate.simulate.guest_memory import GuestMemory
 
 
 class Instance:
@@ -93,6 +94,7 @@ class Instance:
         """Load a stream; the verdict's messages are those of the load only.  Raises NotModelled."""
         machine, configuration = self.machine, self.configuration
         cur = Cursor(data, judge=True)
+        machine.guest_memory = GuestMemory(data, machine.ram_size).read
         cur.diagnostics = machine.diagnostics
         loader = Loader(
             cur=cur,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.pci_device import PciState
-from vmstate.pseries.devices.virtio.load import ACCESS_PLATFORM
+from vmstate.pseries.devices.virtio.indexes import ACCESS_PLATFORM
 from vmstate.pseries.devices.virtio.virtio_pci import VirtioDevice
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.guest_drivers import agree

@@ -20,7 +20,7 @@ _PERHAPS_READ_ONLY = frozenset(
 
 
 def of_drive(text: str, given: Mapping[str, str]) -> Drive:
-    """Return a ``-drive`` (blockdev.c drive_new): a CD is read-only, and details of the cache precede its mode."""
+    """Return a ``-drive`` (blockdev.c drive_new): a CD is read-only, details of the cache precede it."""
     null = given.get("driver", "").startswith("null-")
     medium = null or bool(given.get("file")) or any(one.startswith("file.") for one in given)
     if not medium and given.keys() - _OF_AN_EMPTY_DRIVE:

@@ -253,6 +253,13 @@ def _chardev(start: Startup, option: Option) -> None:
         start.machine.chardevs.append(name)
 
 
+#: What a drive without a format says when its content looks like no format (block/raw-format.c ``raw_open``).
+_GUESSED_RAW = """WARNING: Image format was not specified for '{}://' and probing guessed raw.
+         Automatically detecting the format is dangerous for raw images, \
+write operations on block 0 will be restricted.
+         Specify the 'raw' format explicitly to remove the restrictions."""
+
+
 def _drive(start: Startup, option: Option) -> None:
     """Read a drive for a device of the command line; the board's own disks are not modelled."""
     properties = {opt.name: opt.value for opt in _with_id(option.value, "file")}
@@ -261,15 +268,27 @@ def _drive(start: Startup, option: Option) -> None:
         raise NotModelled(f"only -drive if=none,id=... is modelled: {option.text}")
     if name in start.machine.drives:
         raise BadOption(f"Duplicate ID '{name}' for drive")
+    guessed = properties.get("file.driver", "") if not properties.keys() & {"driver", "format"} else ""
+    if guessed.startswith("null-"):
+        start.say(*_GUESSED_RAW.format(guessed).splitlines())
     start.machine.drives[name] = of_drive(option.text, properties)
+
+
+#: Parts of a block node that are plain numbers, without the suffixes of sizes.
+_NODE_NUMBERS = frozenset({"size", "offset", "latency-ns"})
 
 
 def _blockdev(start: Startup, option: Option) -> None:
     """Read a block node; one without a name cannot be given to a device."""
-    _, driver, parts = _parts(start, option, "driver")
+    is_json, driver, parts = _parts(start, option, "driver")
     name = value_of(parts, "node-name")
     if name is None:
         raise BadOption("'node-name' must be specified for the root node")
+    for opt in parts:
+        if opt.name in _NODE_NUMBERS and parse_number(opt.value) is None:
+            if is_json:
+                raise NotModelled(f"{option.text}: {opt.name}={opt.value} is not modelled")
+            raise BadOption(f"Parameter '{opt.name}' expects integer")
     if name in start.machine.drives:
         raise NotModelled(f"-blockdev without a node-name of its own is not modelled: {option.text}")
     start.machine.drives[name] = of_node(driver, parts)

@@ -5,11 +5,9 @@ START lists the blocks, one PART has every page, END the pages that the guest ha
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from vmstate.describe import Cursor, Writer
@@ -60,62 +58,6 @@ def runs(pages: int) -> list[tuple[int, int]]:
     return [(at or 1, count if at else count - 1) for at, count in cuts if at or count > 1]
 
 
-@dataclass(frozen=True, slots=True)
-class _Records:
-    """Records of pages, one after another, of the same kind (0: the content is not known) and size."""
-
-    block: str
-    start: int
-    stride: int
-    kind: int
-    count: int
-
-
-_Index = tuple[list[_Records], list[int], "numpy.ndarray[Any, Any]"]
-
-
-class LoadedPages:
-    """The pages that a stream has, which stay in it: ``data`` is the stream."""
-
-    def __init__(self) -> None:
-        self.data: bytes | memoryview = b""
-        self._runs: list[_Records] = []
-        self._index: tuple[tuple[str, int], _Index] | None = None
-
-    def add(self, block: str, start: int, stride: int, kind: int, count: int = 1) -> None:
-        """Add records, the first of which is at ``start``."""
-        self._runs.append(_Records(block, start, stride, kind, count))
-
-    def read(self, block: str, address: int, size: int) -> bytes | None:
-        """Return bytes of a page as it was loaded last; None without the page, or if it is not known."""
-        import numpy as np
-
-        runs, firsts, pages = self._of_block(block)
-        places = np.flatnonzero(pages == address & -PAGE_SIZE)
-        offset = address % PAGE_SIZE
-        if not len(places) or offset + size > PAGE_SIZE:
-            return None
-        number = int(places[-1])
-        which = bisect_right(firsts, number) - 1
-        run = runs[which]
-        end = run.start + (number - firsts[which] + 1) * run.stride
-        if run.kind == PAGE:
-            return bytes(self.data[end - PAGE_SIZE + offset :][:size])
-        return bytes(self.data[end - 1 : end]) * size if run.kind == ZERO else None
-
-    def _of_block(self, block: str) -> _Index:
-        """Return a block's runs, the number of the first record of each, and the addresses of all records."""
-        import numpy as np
-
-        if self._index is None or self._index[0] != (block, len(self._runs)):
-            runs = [run for run in self._runs if run.block == block]
-            firsts = [0, *accumulate(run.count for run in runs)]
-            words = [np.ndarray((run.count,), ">u8", self.data, run.start, (run.stride,)) for run in runs]
-            pages = np.concatenate([np.empty(0, np.uint64), *words]) & np.uint64(2**64 - PAGE_SIZE)
-            self._index = (block, len(self._runs)), (runs, firsts, pages)
-        return self._index[1]
-
-
 class Ram(LiveDevice):
     """All RAM blocks of a machine; ``blocks`` in any order.
 
@@ -129,19 +71,11 @@ class Ram(LiveDevice):
         super().__init__(machine)
         self.blocks = in_list_order(blocks)
         self.last: RamBlock | None = None
-        self.loaded = LoadedPages()
         self.first_page = "the machine's own firmware"
 
     def block(self, name: str) -> RamBlock | None:
         """Return the block of that name, or None."""
         return next((block for block in self.blocks if block.name == name), None)
-
-    def read(self, address: int, size: int) -> bytes | None:
-        """Return bytes of one page of the guest's memory; None if the stream does not say what they are."""
-        main = [block for block in self.blocks if block.used_length == self.machine.ram_size]
-        if len(main) != 1 or not 0 <= address <= self.machine.ram_size - size:
-            return None
-        return self.loaded.read(main[0].name, address, size)
 
     def resize(self, block: RamBlock, length: int) -> None:
         """Give a block the source's length."""

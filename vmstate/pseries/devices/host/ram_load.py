@@ -51,7 +51,6 @@ class RamLoader:
         self.cur = cur
         self.version_id = version_id
         self.release = ram.machine.release
-        ram.loaded.data = cur.data
 
     def run(self) -> None:
         """Load records up to one with the end flag."""
@@ -67,7 +66,7 @@ class RamLoader:
         return LoadFailure(ret, what, offset=self.cur.pos, found=found)
 
     def _record(self) -> int:
-        cur, start = self.cur, self.cur.pos
+        cur = self.cur
         word = int.from_bytes(cur.number(8), "big")
         if cur.short and UNREADABLE.covers(self.release):
             raise self.refuse("Getting RAM address failed", "the stream ends", ret=-EIO)
@@ -81,22 +80,11 @@ class RamLoader:
         self._dispatch(flags, address)
         if cur.short:
             raise self.refuse(None, "the stream ends", ret=-EIO)
-        if flags & paged and self.ram.last is not None:
-            self.ram.loaded.add(self.ram.last.name, start, cur.pos - start, flags & (ZERO | PAGE))
-        end = cur.pos
         if flags & ~CONTINUE == ZERO:
             self._skip_run((address >> 12) + 1)
-            self._add_run(end, RECORD, ZERO)
         elif flags == PAGE | CONTINUE:
             self._skip_same_flags(flags, 8 + PAGE_SIZE)
-            self._add_run(end, 8 + PAGE_SIZE, PAGE)
         return flags
-
-    def _add_run(self, start: int, stride: int, kind: int) -> None:
-        """Remember records that were skipped."""
-        count = (self.cur.pos - start) // stride
-        if count and self.ram.last is not None:
-            self.ram.loaded.add(self.ram.last.name, start, stride, kind, count)
 
     def _place(self, flags: int, address: int) -> None:
         block = self._block(flags)

@@ -13,10 +13,9 @@ from vmstate.describe import Cursor, History, Plan
 from vmstate.describe.diagnostics import EINVAL, EPERM, FieldFailed, LoadFailure, aborts, stalls
 from vmstate.describe.history import Span
 from vmstate.errors import StreamError
-from vmstate.pseries.devices.host.ram import Ram
 from vmstate.pseries.devices.pci.config_space import INTERRUPT_PIN, msix_enabled
 from vmstate.pseries.devices.pci.pci_device import PINS
-from vmstate.pseries.devices.pci.spapr_iommu import translate
+from vmstate.pseries.devices.virtio.indexes import check_indexes
 
 MAX_QUEUES = 1024
 NO_VECTOR = 0xFFFF
@@ -24,11 +23,6 @@ SIZES_CHECKED = Span(since="11.1")  # an incoming queue may not be larger than i
 SKIPPING_CHECKED = Span(since=("10.0.13", "11.1"))  # skipping ends where the stream ends
 PINS_CHECKED = Span(since="6.0")  # the interrupt pin is not compared, but must be valid
 NO_PIN = "pci_irq_handler: Assertion `0 <= irq_num && irq_num < PCI_NUM_PINS' failed."
-VERSION_1, ACCESS_PLATFORM, RING_PACKED = 1 << 32, 1 << 33, 1 << 34
-LITTLE_ENDIAN, BIG_ENDIAN = 1, 2
-DESCRIPTOR, LEGACY_ALIGN = 16, 4096
-#: A queue whose guest index is too far from the device's own: QEMU prints it and breaks the device.
-STRANGE_INDEX = History("refused", ("5.2", "ignored"), ("6.0", "printed"))
 PATIENCE = 1 << 25  # bytes past the end of the stream that QEMU skips in some ten seconds
 
 
@@ -71,7 +65,7 @@ def load(cur: Cursor, state: Any, parts: Parts) -> None:
     _inside("virtio", parts.common, cur, state)
     used = check_features(state, at)
     state.post_load_queues(cur, state.nr_queues)
-    check_rings(state, used, at)
+    check_indexes(cur, state, used, at)
 
 
 def _inside(name: str, plan: Plan, cur: Cursor, state: Any) -> None:
@@ -168,60 +162,3 @@ def check_features(state: Any, at: int) -> int:
         state.say(line)
         raise LoadFailure(-EPERM, line, offset=at, found=hex(used), expected=hex(offered))
     return int(used)
-
-
-def check_rings(state: Any, used: int, at: int) -> None:
-    """Compare what a queue has taken with what the guest has made available, in its memory (virtio_load).
-
-    What the stream does not say is taken to be consistent, as in every stream that QEMU has sent.
-    """
-    memory = next(state.machine.registered(Ram), None)
-    if memory is None or used & RING_PACKED:
-        return
-    for i, queue in enumerate(state.queues):
-        if not queue.desc:
-            continue
-        available, returned = (
-            _index(memory, address + 2, state, used) for address in _rings(state, i, queue, used)
-        )
-        if available is not None and returned is not None:
-            _check_ring(state, i, queue, available, returned, at)
-
-
-def _rings(state: Any, i: int, queue: Any, used: int) -> tuple[int, int]:
-    """Return the addresses of both rings, which follow from the first of a legacy device (vring_init)."""
-    if used & VERSION_1:
-        return state.rings[i].avail, state.rings[i].used
-    available = queue.desc + DESCRIPTOR * queue.num
-    end = available + 4 + 2 * queue.num
-    return available, -(-end // LEGACY_ALIGN) * LEGACY_ALIGN
-
-
-def _index(memory: Ram, address: int, state: Any, used: int) -> int | None:
-    """Return the number at an address, which an IOMMU may translate; where a device may not read it is 0."""
-    little = used & VERSION_1 or state.device_endian == LITTLE_ENDIAN
-    place: int | None = address
-    if state.host_features & ACCESS_PLATFORM:
-        if len(state.machine.bridges) > 1:
-            return None
-        place = translate(state.machine, address)
-    raw = b"\0\0" if place is None else memory.read(place, 2)
-    return None if raw is None else int.from_bytes(raw, "little" if little else "big")
-
-
-def _check_ring(state: Any, i: int, queue: Any, available: int, returned: int, at: int) -> None:
-    ahead = (available - queue.last_avail_idx) & 0xFFFF
-    effect = STRANGE_INDEX.at(state.machine.release)
-    if ahead > queue.num and effect != "ignored":
-        line = (
-            f"VQ {i} size 0x{queue.num:x} Guest index 0x{available:x} inconsistent with"
-            f" Host index 0x{queue.last_avail_idx:x}: delta 0x{ahead:x}"
-        )
-        state.say(line)
-        if effect == "refused":
-            raise LoadFailure(-EPERM, line, offset=at, path=f"vq[{i}]")
-        return
-    if (queue.last_avail_idx - returned) & 0xFFFF > queue.num:
-        line = f"VQ {i} size 0x{queue.num:x} < last_avail_idx 0x{queue.last_avail_idx:x} - used_idx"
-        state.say(f"{line} 0x{returned:x}")
-        raise LoadFailure(-EPERM, line, offset=at, path=f"vq[{i}]")

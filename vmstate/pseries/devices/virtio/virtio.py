@@ -31,11 +31,9 @@ from vmstate.describe.diagnostics import FieldFailed
 from vmstate.describe.infos import Bytes, Info, Scalar
 from vmstate.errors import StreamError
 from vmstate.pseries.devices.pci.pci_device import PCI_DEVICE
+from vmstate.pseries.devices.virtio.indexes import BIG_ENDIAN, LITTLE_ENDIAN, VERSION_1
 from vmstate.pseries.devices.virtio.load import (
-    BIG_ENDIAN,
-    LITTLE_ENDIAN,
     MAX_QUEUES,
-    VERSION_1,
     Parts,
     check_count,
     check_selected,
@@ -121,7 +119,7 @@ def _sub(name: str, needed: Any, *fields: Field, **more: Any) -> VMStateDescript
 
 
 QUEUE_RINGS = VMStateDescription(
-    "virtqueue_state", 1, 1, fields=[UInt64("vring.avail"), UInt64("vring.used")]
+    "virtqueue_state", 1, 1, fields=[UInt64("vring.avail", attr="avail"), UInt64("vring.used", attr="used")]
 )
 QUEUE_SIZE = VMStateDescription("ringsize_state", 1, 1, fields=[UInt32("vring.num_default")])
 PACKED_QUEUE = VMStateDescription(

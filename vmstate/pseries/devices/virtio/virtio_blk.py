@@ -22,7 +22,7 @@ from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
 from vmstate.pseries.devices.virtio import virtio_pci
-from vmstate.pseries.devices.virtio.load import VERSION_1
+from vmstate.pseries.devices.virtio.indexes import VERSION_1
 from vmstate.pseries.devices.virtio.virtio import virtio
 from vmstate.pseries.devices.virtio.virtio_pci import (
     VirtioDevice,

@@ -29,7 +29,8 @@ from vmstate.pseries.devices.pci.config_space import (
     with_options,
 )
 from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, MSIX_ENTRY, PciState, table_size
-from vmstate.pseries.devices.virtio.load import BIG_ENDIAN, LITTLE_ENDIAN, MAX_QUEUES, NO_VECTOR, VERSION_1
+from vmstate.pseries.devices.virtio.indexes import BIG_ENDIAN, LITTLE_ENDIAN, VERSION_1
+from vmstate.pseries.devices.virtio.load import MAX_QUEUES, NO_VECTOR
 from vmstate.pseries.devices.virtio.virtio import (
     MODERN_QUEUE,
     PACKED_QUEUE,

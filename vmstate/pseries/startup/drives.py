@@ -1,4 +1,4 @@
-"""What a device sees of its drive: a medium, whether it may write, whether writes wait for the disk."""
+"""What a device sees of its drive: a medium, whether it may write, whether writes wait (blockdev.c)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PERHAPS_READ_ONLY = frozenset(
 
 
 def of_drive(text: str, given: Mapping[str, str]) -> Drive:
-    """Return a ``-drive`` (blockdev.c drive_new): a CD is read-only, details of the cache precede it."""
+    """Return a ``-drive`` (drive_new): a CD is read-only; details of the cache precede its mode."""
     null = given.get("driver", "").startswith("null-")
     medium = null or bool(given.get("file")) or any(one.startswith("file.") for one in given)
     if not medium and given.keys() - _OF_AN_EMPTY_DRIVE:

@@ -82,6 +82,8 @@ BALLOON = LinuxDriver(
     untried=(3,),
 )
 SCSI = LinuxDriver(takes=(Taken((1, 2, 3)),))
+GPU = LinuxDriver(takes=(Taken((0, 1, 2, 3, 4)), Taken((5,), "7.2", lacking="6.12")), untried=(0, 2, 3, 4, 5))
+INPUT = LinuxDriver()
 
 #: By the number of the kind of device.
-LINUX_DRIVERS = {1: NET, 2: BLK, 3: CONSOLE, 4: RNG, 5: BALLOON, 8: SCSI}
+LINUX_DRIVERS = {1: NET, 2: BLK, 3: CONSOLE, 4: RNG, 5: BALLOON, 8: SCSI, 16: GPU, 18: INPUT}

@@ -30,6 +30,7 @@ from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property, harmless, not_modelled
 from vmstate.pseries.devices.pci.config_space import Bar
 from vmstate.pseries.devices.virtio import virtio_pci
+from vmstate.pseries.devices.virtio.load import ACCESS_PLATFORM
 from vmstate.pseries.devices.virtio.virtio import virtio
 from vmstate.pseries.devices.virtio.virtio_pci import (
     PLAIN,
@@ -114,23 +115,44 @@ OUTPUTS = VMStateDescription(
 )
 
 
-def _no_picture(cur: Cursor) -> None:
-    """Read the number of the first picture, which must be 0."""
-    if cur.word():
-        raise NotModelled("a picture of virtio-gpu", offset=cur.pos - 4)
+#: The formats that virtio-gpu has, all with four bytes for each point; the largest sides that are modelled.
+_FORMATS, _MOST = frozenset((1, 2, 3, 4, 67, 68, 121, 134)), 8192
+_POINT = 4
+
+
+def _pictures(cur: Cursor, memory: int | None = None) -> frozenset[int]:
+    """Skip pictures, and return their numbers; ``memory``: the size of the memory that they are mapped to.
+
+    Raises NotModelled for one that QEMU would refuse.
+    """
+    found: set[int] = set()
+    while number := cur.word():
+        at = cur.pos
+        width, height, form, parts = (cur.word() for _ in range(4))
+        fits = 0 < width <= _MOST and 0 < height <= _MOST and parts <= _MOST
+        if number in found or form not in _FORMATS or not fits:
+            raise NotModelled("a picture of virtio-gpu that is not modelled", offset=at)
+        for _ in range(parts):
+            address, size = int.from_bytes(cur.take(8), "big"), cur.word()
+            if memory is not None and not address < address + size <= memory:
+                raise NotModelled("a picture of virtio-gpu outside of memory", offset=at)
+        cur.take(width * height * _POINT)
+        found.add(number)
+    return frozenset(found)
 
 
 class Pictures(Info):
-    """The pictures that a guest has made, each after its number; a number 0 at the end."""
+    """The pictures that a guest has made, each after its number, as bytes; a number 0 at the end."""
 
     name = "resources"
 
-    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> tuple[()]:
-        _no_picture(cur)
-        return ()
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> bytes:
+        start = cur.pos
+        _pictures(cur)
+        return bytes(cur.data[start : cur.pos - 4])
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
-        out.put(bytes(4))
+        out.put(value + bytes(4))
 
 
 PICTURES = Field("resources", Pictures(), attr="pictures")
@@ -147,10 +169,12 @@ class GpuInfo(Info):
         if not cur.judge:
             plan_of(self.content.at(release)).load(cur, state, 0)
             return
-        _no_picture(cur)
+        pictures = _pictures(cur, state.machine.ram_size)
+        if pictures and state.host_features & ACCESS_PLATFORM:
+            raise NotModelled("a picture of virtio-gpu behind an IOMMU", offset=cur.pos)
         plan_of(OUTPUTS.at(release)).load(cur, state, 1)
-        if any(output.resource_id for output in state.outputs):
-            raise NotModelled("a screen of virtio-gpu with a picture", offset=cur.pos)
+        if any(output.resource_id and output.resource_id not in pictures for output in state.outputs):
+            raise NotModelled("a screen of virtio-gpu without its picture", offset=cur.pos)
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         plan_of(self.content.at(state.machine.release)).save(out, state)
@@ -168,7 +192,7 @@ class VirtioGpu(VirtioDevice):
     with_frames = False
     gpu = None
     enable = 0
-    pictures: tuple[()] = ()
+    pictures = b""
 
     def __init__(self, machine: Machine, options: VirtioOptions, outputs: int, *, frames: bool) -> None:
         super().__init__(machine, options)

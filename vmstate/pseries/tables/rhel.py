@@ -91,6 +91,8 @@ _TYPES_6_2: tuple[MachineType, ...] = (
         compat=(
             ("virtio-blk-device", "discard", "false"),
             ("virtio-blk-device", "write-zeroes", "false"),
+            ("virtio-gpu-device", "edid", "false"),
+            ("virtio-device", "use-started", "false"),
         ),
         like="pseries-3.1",
     ),

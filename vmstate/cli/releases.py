@@ -62,6 +62,7 @@ def _result(catalogue: Catalogue, summaries: list[ReleaseSummary]) -> object:
             for one in summaries
         ],
         "proposals": [name for name, _ in catalogue.forks],
+        "packages": [package.program for package in catalogue.packages],
         "hosts": _hosts(catalogue),
         "guests": _guests(),
         "files": FILES,
@@ -89,6 +90,8 @@ def _table(catalogue: Catalogue, summaries: list[ReleaseSummary]) -> Iterator[st
     yield ""
     if catalogue.forks:
         yield f"proposals:      {', '.join(name for name, _ in catalogue.forks)}"
+    if catalogue.packages:
+        yield f"packages:       {', '.join(one.program for one in catalogue.packages)}"
     yield f"hosts (KVM):    {', '.join(_hosts(catalogue))}"
     yield f"guest kernels:  {', '.join(_guests())}"
     yield f"declared in {FILES['releases']}; vmstate releases RELEASE shows one in full"
@@ -119,6 +122,8 @@ def _guests() -> list[str]:
 def _lines(summary: ReleaseSummary) -> Iterator[str]:
     style = Style.of(sys.stdout)
     yield style.paint("bold", f"QEMU {summary.release}")
+    if summary.package:
+        yield f"  as packaged in {summary.package}"
     yield ""
     yield style.paint(
         "bold", f"{plural(len(summary.machine_types), 'machine type')}  ({FILES['machine types']})"

@@ -13,6 +13,7 @@ from vmstate.pseries.tables.capability_apply import Applying, CapabilityRefused
 from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07, LOGICAL_3_00, LOGICAL_3_10
 from vmstate.pseries.tables.machine_class import Difference, MachineType
 from vmstate.pseries.tables.option_vectors import Ov5
+from vmstate.pseries.tables.packages import Package
 
 __all__ = [
     "GTSE_OFF",
@@ -29,6 +30,7 @@ __all__ = [
     "Kind",
     "MachineType",
     "Ov5",
+    "Package",
     "Proposal",
     "Refused",
     "Since",

@@ -32,6 +32,9 @@ from vmstate.pseries.tables.cpu_models import CPU_FAMILIES, CPU_MODELS
 from vmstate.pseries.tables.cpus import CpuAt, CpuFamily, CpuModel, cpu_at
 from vmstate.pseries.tables.lifecycle import Lifecycle
 from vmstate.pseries.tables.machine_class import Difference, MachineClass, MachineType, machine_class
+from vmstate.pseries.tables.packages import Package
+from vmstate.pseries.tables.rhel import RHEL
+from vmstate.pseries.tables.ubuntu import UBUNTU
 
 Declaration = (
     str
@@ -43,6 +46,7 @@ Declaration = (
     | CpuModel
     | CompatMode
     | Host
+    | Package
     | Subsection
     | Rule
     | Hook
@@ -62,7 +66,8 @@ _Named = TypeVar("_Named", bound=_HasName)
 class Catalogue:
     """The declarations: releases (newest of each line), machine types (newest first), and the rest.
 
-    Order matters where QEMU's does: capabilities by index, compatibility modes oldest first.
+    Order matters where QEMU's does: capabilities by index, compatibility modes oldest first.  ``packages``:
+    what vendors ship; ``package``: the one that this is, None for upstream.
     """
 
     newest: tuple[Release, ...]
@@ -73,6 +78,8 @@ class Catalogue:
     compat_modes: tuple[CompatMode, ...]
     default_type: History[str | None]
     hosts: tuple[Host, ...] = ()
+    packages: tuple[Package, ...] = ()
+    package: Package | None = None
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     subsections: tuple[Subsection, ...] = ()
     rules: Rules = QEMU_RULES
@@ -80,10 +87,19 @@ class Catalogue:
     forks: tuple[tuple[str, Catalogue], ...] = ()
     fork_name: str = ""
     _binaries: dict[Release, Binary] = field(default_factory=dict, compare=False, repr=False)
+    _packages: dict[str, Catalogue] = field(default_factory=dict, compare=False, repr=False)
 
     def release(self, text: str) -> Release:
-        """Return the release that ``text`` names: a line means its newest.  Raises ConfigurationError."""
-        return releases.resolve(text, self.newest)
+        """Return the release that ``text`` names: a line means its newest.  Raises ConfigurationError.
+
+        A package has one release, whatever stable release of its line is named.
+        """
+        if self.package is None:
+            return releases.resolve(text, self.newest)
+        number, _ = releases.parse_number(text)
+        if number.line != self.package.base.line:
+            raise ConfigurationError(f"QEMU {text} is not {self.package.program}: {self.package.source}")
+        return self.package.base
 
     def binary(self, release: Release) -> Binary:
         """Return the program of ``release``; it is made once."""
@@ -109,12 +125,34 @@ class Catalogue:
         return shipped
 
     def fork(self, name: str) -> Catalogue:
-        """Return the catalogue where the proposal of that name is merged.  Raises ConfigurationError."""
+        """Return the catalogue where the proposal of that name is merged, or the vendor's package.
+
+        Raises ConfigurationError for an unknown name.
+        """
         for known, catalogue in self.forks:
             if known == name:
                 return catalogue
+        for package in self.packages:
+            if package.name == name:
+                return self._packaged(package)
         names = ", ".join(known for known, _ in self.forks) or "none"
-        raise ConfigurationError(f"no such proposal: {name!r}; known here: {names}")
+        packages = ", ".join(package.name for package in self.packages) or "none"
+        raise ConfigurationError(
+            f"no such proposal or package: {name!r}; proposals known here: {names}; packages: {packages}"
+        )
+
+    def _packaged(self, package: Package) -> Catalogue:
+        """Return the catalogue of a package, made once."""
+        if package.name not in self._packages:
+            grown = self.extended(*package.types, *package.differences, *package.capabilities)
+            self._packages[package.name] = replace(
+                grown,
+                newest=(package.base,),
+                default_type=History(package.default_type),
+                package=package,
+                fork_name=package.name,
+            )
+        return self._packages[package.name]
 
     def with_fork(self, name: str, *declarations: Declaration, base: str = "") -> Catalogue:
         """Return this catalogue with a fork of that name, which has these declarations as well.
@@ -133,7 +171,7 @@ class Catalogue:
         A text or Release is a release; a machine type without a base becomes the newest type, on which the
         previous newest is based; a Difference adds to an existing machine type.
         """
-        catalogue = replace(self, _binaries={})
+        catalogue = replace(self, _binaries={}, _packages={})
         for declaration in declarations:
             catalogue = _add(catalogue, declaration)
         return catalogue
@@ -168,6 +206,7 @@ _PLACES: dict[type, str] = {
     CpuModel: "cpu_models",
     CompatMode: "compat_modes",
     Host: "hosts",
+    Package: "packages",
     Subsection: "subsections",
 }
 
@@ -217,16 +256,27 @@ class Binary:
         self.compat: CompatTable = compat_table(catalogue.compat_modes, release)
         self.cpus: dict[str, CpuAt] = self._cpus()
         self.machine_types: dict[str, MachineType] = {
-            t.name: t for t in catalogue.machine_types if catalogue.lifecycle.offers(t, release)
+            t.name: t for t in catalogue.machine_types if self._offers(t)
         }
         self.default_type: str = catalogue.default_type.at(release) or next(iter(self.machine_types))
         self._all_types = {t.name: t for t in catalogue.machine_types}
         self._defaults = {c.name: at(c.default, release) for c in known}
         self._classes: dict[str, MachineClass] = {}
 
+    def _offers(self, machine_type: MachineType) -> bool:
+        package = self.catalogue.package
+        if package is not None and not package.offers(machine_type.name):
+            return False
+        return self.catalogue.lifecycle.offers(machine_type, self.release)
+
     def _cpus(self) -> dict[str, CpuAt]:
         families = {family.name: family for family in self.catalogue.cpu_families}
-        models = (m for m in self.catalogue.cpu_models if m.span.covers(self.release))
+        kept = self.catalogue.package.cpus if self.catalogue.package is not None else None
+        models = (
+            m
+            for m in self.catalogue.cpu_models
+            if m.span.covers(self.release) and (kept is None or m.name in kept)
+        )
         cpus = [cpu_at(model, families[model.family], self.release) for model in models]
         return {cpu.name: cpu for cpu in cpus}
 
@@ -256,4 +306,5 @@ CATALOGUE = Catalogue(
     cpu_models=CPU_MODELS,
     compat_modes=COMPAT_MODES,
     default_type=machine_types.DEFAULT_TYPE,
+    packages=(*UBUNTU, *RHEL),
 )

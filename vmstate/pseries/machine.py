@@ -18,7 +18,7 @@ from vmstate.pseries.tables.accelerators import TCG, Accelerator, Host
 from vmstate.pseries.tables.capabilities import Capability, CapabilityAt, LevelCheck
 from vmstate.pseries.tables.compat import CompatTable
 from vmstate.pseries.tables.cpus import CpuAt
-from vmstate.pseries.tables.machine_class import ClassFlags, MachineClass, version_of
+from vmstate.pseries.tables.machine_class import ClassFlags, MachineClass
 from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.pseries.vio_bus import VioBus
 from vmstate.savevm.diagnostics import Checked
@@ -28,6 +28,9 @@ from vmstate.savevm.verdict import Check
 D = TypeVar("D")
 Levels = dict[str, int]
 """Capability levels by name, without ``cap-``."""
+
+
+_NO_RELEASE = Release(0, 0)
 
 
 class Refused(Exception):
@@ -162,15 +165,15 @@ class Machine:
     """A machine of one release.
 
     From the release's program: ``rules``, ``capabilities`` (by index), ``capability_table`` (as declared),
-    ``compat_table``.  From the machine type: ``type_name``, ``flags``, ``class_levels`` (default capability
-    levels by name), ``compat_values``.  From the command line, in order: ``devices``, ``netdevs``,
-    ``serials``, ``chardevs`` (ids), ``drives`` by id, ``objects``, ``globals``; ``properties_given``:
-    machine properties that were set; ``default_devices``: no ``-nodefaults``; ``default_network``: no
-    ``-net none``; ``memory_backends``: the back ends that are guest memory, empty for the default one;
-    ``usb`` and ``vga``: whether the board has a USB controller, and which graphics card, None for the
-    default; ``uuid`` and ``guest_name``: the guest's own, if given; ``icount``: a shift or auto, None if
-    instructions are not counted; ``icount_sleep``: idle time passes as real time; ``guest_memory``: reads
-    the memory in the stream that is loaded, None for an address that it does not have.
+    ``compat_table``.  From the machine type: ``type_name``, ``type_version`` (that of upstream's type of the
+    same age), ``flags``, ``class_levels`` (default capability levels by name), ``compat_values``.  From the
+    command line, in order: ``devices``, ``netdevs``, ``serials``, ``chardevs`` (ids), ``drives`` by id,
+    ``objects``, ``globals``; ``properties_given``: machine properties that were set; ``default_devices``: no
+    ``-nodefaults``; ``default_network``: no ``-net none``; ``memory_backends``: the back ends that are guest
+    memory, empty for the default one; ``usb`` and ``vga``: whether the board has a USB controller, and which
+    graphics card, None for the default; ``uuid`` and ``guest_name``: the guest's own, if given; ``icount``: a
+    shift or auto, None if instructions are not counted; ``icount_sleep``: idle time passes as real time; ``guest_memory``:
+    reads the memory in the stream that is loaded, None for an address that it does not have.
 
     Decided while it starts: ``cpu``; ``max_compat``, a logical PVR, and ``compat_pvr`` and ``pcr`` after
     reset; levels and ``given`` (set on the command line) by capability index; ``irq``: xics, xive, dual or
@@ -192,6 +195,7 @@ class Machine:
     compat_table: CompatTable
 
     type_name: str = ""
+    type_version: Release = _NO_RELEASE
     flags: ClassFlags = field(default_factory=ClassFlags)
     class_levels: Mapping[str, int] = field(default_factory=dict)
     compat_values: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -249,7 +253,8 @@ class Machine:
 
     def become(self, machine_class: MachineClass) -> None:
         """Take a machine type's name, flags and defaults."""
-        self.type_name, self.flags = machine_class.name, machine_class.flags
+        self.type_name, self.type_version = machine_class.name, machine_class.version
+        self.flags = machine_class.flags
         self.class_levels, self.compat_values = machine_class.default_caps, machine_class.compat_values
 
     def run_on(self, accelerator: Accelerator) -> None:
@@ -307,7 +312,7 @@ class Machine:
 
     def older_than(self, version: str) -> bool:
         """Return True if the machine type is of an older version than this one."""
-        return version_of(self.type_name) < Release.parse(version)
+        return self.type_version < Release.parse(version)
 
     def level(self, name: str) -> int | None:
         """Return the effective level of a capability; None if this release does not have it."""

@@ -28,7 +28,6 @@ from vmstate.pseries.devices.pci.config_space import HEADER_SIZE, ROM_BAR, Confi
 from vmstate.pseries.devices.pci.pci_device import PciConfig, PciState
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
-from vmstate.pseries.tables.machine_class import version_of
 
 #: The MAC addresses with which sections were recorded, and recorded again.
 _MAC, _OTHER_MAC = bytes.fromhex("525400123456"), bytes.fromhex("9abcdef13579")
@@ -145,7 +144,7 @@ def _config_space(description: str, data: bytes, added: Added) -> ConfigSpace | 
 
 
 def _on(known: Recording, machine: Machine, option: DeviceOption | None) -> Added:
-    version = version_of(machine.type_name)
+    version = machine.type_version
     added = known.added(f"{version.major}.{version.minor}")
     text = option.text if option is not None else f"-device {known.name}"
     if added is None:

@@ -15,7 +15,14 @@ from vmstate.pseries.catalogue import Binary, Catalogue
 from vmstate.pseries.rules.capability_levels import is_sent
 from vmstate.pseries.tables.capabilities import Capability, Kind, MigrateNeeded
 from vmstate.pseries.tables.cpus import CpuAt
-from vmstate.pseries.tables.machine_class import ClassFlags, GlobalProperty, MachineType, chain, version_of
+from vmstate.pseries.tables.machine_class import (
+    ClassFlags,
+    GlobalProperty,
+    MachineType,
+    chain,
+    has_version,
+    version_of,
+)
 
 #: The files with the declarations, by topic.
 FILES = {
@@ -28,6 +35,7 @@ FILES = {
 }
 _PAGES = {12: "4 KiB", 16: "64 KiB", 24: "16 MiB", 34: "16 GiB"}
 _LOWER_CASE_SINCE = "2.11"  # older releases require the old spelling of processors: POWER8_v2.0
+_NEWEST = Release(1 << 31, 0)
 _YEARS_AHEAD = 8  # QEMU has three releases a year, and a type lives for six years
 
 
@@ -37,8 +45,8 @@ def line(release: Release) -> str:
 
 
 def oldest_first(names: Iterable[str]) -> list[str]:
-    """Sort names of machine types by their versions."""
-    return sorted(names, key=lambda name: (version_of(name), name))
+    """Sort names of machine types by their versions; a vendor's, which have none, come last, by name."""
+    return sorted(names, key=lambda name: (version_of(name) if has_version(name) else _NEWEST, name))
 
 
 def level_name(capability: Capability, level: int, release: Release) -> str:
@@ -170,7 +178,10 @@ class TypeInRelease:
 
 @dataclass(frozen=True)
 class ReleaseSummary:
-    """Everything that one release's program knows.  Machine types are newest first."""
+    """Everything that one release's program knows.  Machine types are newest first.
+
+    ``package``: the vendor's source package, for a vendor's program; else empty.
+    """
 
     release: str
     line: str
@@ -179,6 +190,7 @@ class ReleaseSummary:
     capabilities: tuple[CapabilitySummary, ...]
     cpus: tuple[CpuSummary, ...]
     compat_modes: tuple[tuple[str, str], ...]
+    package: str = ""
 
 
 def summarize_release(catalogue: Catalogue, release: Release) -> ReleaseSummary:
@@ -188,7 +200,7 @@ def summarize_release(catalogue: Catalogue, release: Release) -> ReleaseSummary:
         TypeInRelease(
             name,
             name == binary.default_type,
-            catalogue.lifecycle.deprecation(name, release),
+            catalogue.lifecycle.deprecation(binary.machine_types[name].version, release),
             _cpu_name(binary, name),
         )
         for name in binary.machine_types
@@ -202,6 +214,7 @@ def summarize_release(catalogue: Catalogue, release: Release) -> ReleaseSummary:
         tuple(summarize_capability(catalogue, release, capability) for capability in known),
         tuple(summarize_cpu(binary, cpu) for cpu in binary.cpus.values()),
         tuple((mode.name, f"{mode.pvr:#010x}") for mode in binary.compat.modes),
+        "" if catalogue.package is None else catalogue.package.source,
     )
 
 
@@ -236,7 +249,7 @@ def lifespan(catalogue: Catalogue, machine_type: MachineType) -> Lifespan:
     after = [release for release in lines if offering and release > offering[-1]]
     gone = next((r for r in after if not catalogue.lifecycle.offers(machine_type, r)), None)
     warned = (r for r in lines if offering and r >= offering[0] and (gone is None or r < gone))
-    deprecated = next((r for r in warned if catalogue.lifecycle.deprecation(machine_type.name, r)), None)
+    deprecated = next((r for r in warned if catalogue.lifecycle.deprecation(machine_type.version, r)), None)
     return Lifespan(
         tuple(line(release) for release in offering),
         points(machine_type.span.since),
@@ -291,7 +304,7 @@ def summarize_machine(catalogue: Catalogue, name: str, release: Release) -> Mach
         name,
         str(release),
         name == binary.default_type,
-        catalogue.lifecycle.deprecation(name, release),
+        catalogue.lifecycle.deprecation(made.version, release),
         _cpu_name(binary, name),
         _default_cpu(binary, made.flags.default_cpu),
         newest,

@@ -1,10 +1,11 @@
 """The parser of command lines: ``p9-hv: qemu-7.2 -machine pseries-7.2,cap-htm=off -cpu power9``.
 
 The release is in the program's name, or given with it; a host before it (for KVM) ends with a colon.
-``qemu-4.2+NAME`` is that release with the proposal of that name merged (vmstate.proposals).  Of
-assignments to the environment before the program, only that of QEMU_MODULE_DIR counts; a backslash joins
-lines, as in a shell.  An option that QEMU has but that is not modelled raises a ConfigurationError naming
-it; one that QEMU does not have is refused by the simulated start, in QEMU's words.
+``qemu-4.2+NAME`` is that release with the proposal of that name merged (vmstate.proposals), or a vendor's
+package of it (vmstate.pseries.tables.packages).  Of assignments to the environment before the program, only
+that of QEMU_MODULE_DIR counts; a backslash joins lines, as in a shell.  An option that QEMU has but that is
+not modelled raises a ConfigurationError naming it; one that QEMU does not have is refused by the simulated
+start, in QEMU's words.
 """
 
 from __future__ import annotations

@@ -90,6 +90,11 @@ def _check_id(machine: Machine, place: int, option: DeviceOption) -> None:
 
 
 def _driver_of(start: Startup, option: DeviceOption) -> Driver:
+    package = start.configuration.catalogue.package
+    if package is not None and package.devices is not None and option.driver not in package.devices:
+        raise NotModelled(
+            f"-device {option.driver} is not modelled: {package.program} is not known to have it"
+        )
     driver = find_driver(option.driver, start.machine)
     if driver is None and is_listed(option.driver, start.release) is False:
         raise Refused(f"{option.text}: '{option.driver}' is not a valid device model name")

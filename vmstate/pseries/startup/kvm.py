@@ -6,11 +6,13 @@ hw/ppc/spapr.c, hw/ppc/spapr_irq.c, target/ppc/kvm.c; derived from QEMU's source
 from __future__ import annotations
 
 from vmstate.describe.history import History
+from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.rules.compat_register import new_register, write_register
 from vmstate.pseries.rules.interrupts import NO_XICS, falls_back, unavailable
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.tables.accelerators import Host
+from vmstate.pseries.tables.compat import LOGICAL_3_00
 
 _HV_NEEDS_HOST = (
     'Register sync failed... If you\'re using kvm-hv.ko, only "-cpu host" is possible'  # kvm_arch_init_vcpu
@@ -26,6 +28,24 @@ def start_vcpus(start: Startup) -> None:
     host = start.machine.host
     if host is not None and host.flavour == "hv" and start.machine.cpu.pvr != host.pvr:
         raise Refused(_HV_NEEDS_HOST, _VCPU_FAILED.at(start.release))
+    _check_power9(start)
+
+
+def _check_power9(start: Startup) -> None:
+    """Do not judge a guest that may run as POWER9, with a type that does not have it.
+
+    RHEL's hw/ppc/spapr_cpu_core.c ``spapr_realize_vcpu``: the limit decides, without one the processor.  QEMU
+    ends; a 10.2 with that patch crashes before it prints why, and RHEL's own was not run.
+    """
+    machine, modes = start.machine, start.binary.compat
+    if machine.flags.has_power9_support:
+        return
+    limit = machine.max_compat
+    if modes.index[limit] >= modes.index[LOGICAL_3_00] if limit else modes.check(machine.cpu, LOGICAL_3_00):
+        raise NotModelled(
+            f"machine {machine.type_name} does not support POWER9; how its QEMU ends is not modelled: "
+            "use a processor or max-cpu-compat up to power8"
+        )
 
 
 def set_kvm_vsmt(start: Startup, host: Host, *, given: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from vmstate.describe.history import History
 from vmstate.errors import NotModelled
+from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import Global, Opt, parse_opts
 from vmstate.pseries.startup.machine_properties import default_options, machine_option, set_max_compat
@@ -30,7 +31,7 @@ def select_machine(start: Startup) -> None:
     if name is None or name == "pseries":
         name = binary.default_type
     elif name not in binary.machine_types:
-        _check_simulated(name)
+        _check_simulated(name, start.configuration.catalogue)
         text = _UNSUPPORTED.at(start.release).format(name=name, option=_machine_option_text(start))
         raise Refused(text, _LIST_HINT)
     start.machine.become(binary.machine_class(name))
@@ -54,15 +55,22 @@ _OTHER_TARGETS = re.compile(
 _DOWNSTREAM = re.compile(r"pseries-(?![0-9]).*")
 
 
-def _check_simulated(name: str) -> None:
-    """Raise ConfigurationError for a type of another target, another board, or a distribution's QEMU."""
+def _check_simulated(name: str, catalogue: Catalogue) -> None:
+    """Raise NotModelled for a type of another target, another board, or a distribution's QEMU.
+
+    A package may have types that were not read, so a type that it is not known to have is no refusal.
+    """
     if name in _OTHER_MACHINES or _OTHER_TARGETS.fullmatch(name):
         raise NotModelled(f"machine {name} is not modelled: {ASK_QEMU}")
-    if _DOWNSTREAM.fullmatch(name):
-        raise NotModelled(
-            f"machine {name} is not modelled: upstream has no such type; if your QEMU is a distribution's, "
-            "declare the type with --with, or ask that QEMU: `vmstate replay`"
-        )
+    if _DOWNSTREAM.fullmatch(name) or catalogue.package is not None:
+        having = [one.program for one in catalogue.packages if one.has_type(name)]
+        if having:
+            advice = f"it is a vendor's; name the vendor's program: {', '.join(having)}"
+        else:
+            advice = "declare the type with --with (docs/downstream.md), or ask that QEMU: `vmstate replay`"
+            advice = f"if your QEMU is a distribution's, {advice}"
+        own = "upstream" if catalogue.package is None else catalogue.package.program
+        raise NotModelled(f"machine {name} is not modelled: {own} has no such type; {advice}")
 
 
 def _machine_option_text(start: Startup) -> str:
@@ -72,7 +80,7 @@ def _machine_option_text(start: Startup) -> str:
 
 def warn_deprecated_machine(start: Startup) -> None:
     """Warn of a machine type that will be removed."""
-    reason = start.configuration.catalogue.lifecycle.deprecation(start.machine.type_name, start.release)
+    reason = start.configuration.catalogue.lifecycle.deprecation(start.machine.type_version, start.release)
     if reason is not None:
         start.warn(f"Machine type '{start.machine.type_name}' is deprecated: {reason}")
 
@@ -104,6 +112,9 @@ def find_cpu(start: Startup, name: str) -> CpuAt | None:
             return cpu
     if wanted == "max" and _MAX_IS_DEFAULT.at(start.release):
         return start.binary.cpus[start.machine.flags.default_cpu]
+    package = start.configuration.catalogue.package
+    if package is not None and package.cpus is not None:
+        raise NotModelled(f"-cpu {name} is not modelled: {package.program} is not known to have it")
     if is_other_cpu(wanted, start.release):
         return None
     raise Refused(f"unable to find CPU model '{name}'")

@@ -93,14 +93,11 @@ def _set_capability(start: Startup, capability: CapabilityAt, text: str) -> None
                 raise Refused(f"{name} must be a power of 2")
             levels[capability.name] = size.bit_length() - 1
         case Kind.STRING:
-            if text == "?" and _HAS_HELP.at(start.release):
+            if text == "?" and capability.help:
                 raise Refused(capability.help)
             if text.lower() not in capability.values:
                 raise Refused(f'Invalid capability mode "{text}" for {name}')
             levels[capability.name] = capability.values.index(text.lower())
-
-
-_HAS_HELP = History(False, ("2.12", True))
 
 
 def set_max_compat(start: Startup, name: str, text: str) -> None:
@@ -269,6 +266,11 @@ def set_property(start: Startup, name: str, text: str) -> None:
         return
     prop = _BY_NAME.get(name)
     if prop is None or not prop.span.covers(start.release):
+        package = start.configuration.catalogue.package
+        if package is not None:
+            raise NotModelled(
+                f"machine property {name} is not modelled: {package.program} may have properties of its own"
+            )
         raise Refused(_NOT_FOUND.at(start.release).format(name=name, type=start.machine.type_name))
     prop.set(start, name, text)
 

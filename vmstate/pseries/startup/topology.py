@@ -27,11 +27,16 @@ def _numbers(given: Mapping[str, str]) -> dict[str, int]:
     return {name: (parse_number(value) or 0) & 0xFFFFFFFF for name, value in given.items()}
 
 
+def _max_cpus(start: Startup) -> int:
+    own = start.machine.flags.max_cpus
+    return MAX_CPUS.at(start.release) if own is None else own
+
+
 def legacy_smp(start: Startup) -> None:
     """Set the topology in a separate step, before machine properties (to 6.0)."""
     if start.smp_opts is not None:
         _LEGACY_SMP.at(start.release)(start, _numbers(start.smp_opts))
-    limit = MAX_CPUS.at(start.release)
+    limit = _max_cpus(start)
     if start.machine.topology.max_cpus > limit:
         first = _TOO_MANY.at(start.release)
         raise Refused(
@@ -115,7 +120,7 @@ _ONE_ALLOWED = History(False, ("9.1", True))
 def property_smp(start: Startup, given: Mapping[str, int]) -> None:
     """Set the topology as a machine property (6.1 on)."""
     _PROPERTY_SMP.at(start.release)(start, given)
-    limit = MAX_CPUS.at(start.release)
+    limit = _max_cpus(start)
     if start.machine.topology.max_cpus > limit:
         raise Refused(
             f"Invalid SMP CPUs {start.machine.topology.max_cpus}. "

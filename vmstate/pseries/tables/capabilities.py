@@ -38,10 +38,11 @@ MigrateNeeded = Callable[[OfType], bool]
 class Capability:
     """One capability: its property is ``cap-NAME``, its subsection ``spapr/cap/SUBSECTION``.
 
-    ``default`` is the level of the newest machine type.  ``needs``: the mode (logical PVR) that the
-    processor must be able to run, else the default is 0.  ``migrated``: the releases whose streams carry it;
-    ``migrate_needed``: the condition for that, called with the machine, if it is not the usual one.
-    ``after``: the capability that it follows in the table; empty: it is the last.
+    ``default`` is the level of the newest machine type.  ``help``: the answer to ``cap-NAME=?``; empty if
+    there is none.  ``needs``: the mode (logical PVR) that the processor must be able to run, else the default
+    is 0.  ``migrated``: the releases whose streams carry it; ``migrate_needed``: the condition for that,
+    called with the machine, if it is not the usual one.  ``after``: the capability that it follows in the
+    table; empty: it is the last.
     """
 
     name: str
@@ -126,7 +127,9 @@ class LevelCheck:
 #: Capabilities came with 2.12 and, because of Spectre, with the stable 2.11.1.
 _SPECTRE: Points = ("2.11.1", "2.12")
 _TRISTATE = ("broken", "workaround", "fixed")
-_TRISTATE_HELP = "broken - no protection, workaround - workaround available, fixed - fixed in hardware"
+_TRISTATE_HELP_2_12 = "broken - no protection, workaround - workaround available, fixed - fixed in hardware"
+#: 2.11 has no help.
+_TRISTATE_HELP = History("", ("2.12", _TRISTATE_HELP_2_12))
 _FIXED_BY_KIND = ("broken", "workaround", "fixed-ibs", "fixed-ccd")
 _IBS_HELP = (
     "broken - no protection, fixed-ibs - indirect branch serialisation, fixed-ccd - cache count disabled"
@@ -175,7 +178,7 @@ CAPABILITIES: tuple[Capability, ...] = (
         Span(_SPECTRE),
         Kind.STRING,
         History(_TRISTATE, ("2.12", _FIXED_BY_KIND), ("4.0", (*_FIXED_BY_KIND, "fixed-na"))),
-        History(_IBS_HELP, ("4.0", _IBS_HELP_4_0)),
+        History("", ("2.12", _IBS_HELP), ("4.0", _IBS_HELP_4_0)),
         needs=History(0, ("2.12", LOGICAL_2_06)),
         apply=rules.safe_indirect_branch,
     ),

@@ -161,6 +161,16 @@ def safe_indirect_branch(at: Applying, level: int) -> None:
     _protection(at, level, "safe indirect branch", "cap-ibs", _IBS, host)
 
 
+def indirect_branch_up_to_host(at: Applying, level: int) -> None:
+    """Check that protection as 4.0 does, but in the words of the release.
+
+    A backport of 399b2896d494 to an older release; there TCG refuses, and "workaround" is a level.
+    """
+    known = _IBS_OF_KVM.changes[-1][1]
+    host = at.host.ibs if at.host and at.host.ibs in known else 0
+    _protection(at, level, "safe indirect branch", "cap-ibs", _IBS, host)
+
+
 #: Of several sizes of backing pages, at first the largest counted, later the smallest.
 PAGE_SIZE_ASKED: History[Callable[[Iterable[int]], int]] = History(max, ("4.1", min))
 

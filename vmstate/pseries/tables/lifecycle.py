@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmstate.describe.history import Release, reached
-from vmstate.pseries.tables.machine_class import MachineType, version_of
+from vmstate.pseries.tables.machine_class import MachineType
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,18 @@ class Lifecycle:
         if not machine_type.span.covers(release):
             return False
         deletes = reached(self.deletion_since, release)
-        return not (deletes and _expired(machine_type.name, release, self.deleted_after))
+        return not (deletes and _expired(machine_type.version, release, self.deleted_after))
 
-    def deprecation(self, name: str, release: Release) -> str | None:
-        """Return the reason why ``release`` deprecates the type; None if it does not."""
-        if reached(self.deprecation_since, release) and _expired(name, release, self.deprecated_after):
+    def deprecation(self, version: Release, release: Release) -> str | None:
+        """Return the reason why ``release`` deprecates the type of that version; None if it does not."""
+        if reached(self.deprecation_since, release) and _expired(version, release, self.deprecated_after):
             years = f"machines more than {self.deprecated_after} years old"
             return f"{years} are subject to deletion after {self.deleted_after} years"
-        if reached(self.old_since, release) and version_of(name) <= Release.parse(self.old_up_to):
+        if reached(self.old_since, release) and version <= Release.parse(self.old_up_to):
             return self.old_reason
         return None
 
 
-def _expired(name: str, release: Release, years: int) -> bool:
+def _expired(version: Release, release: Release, years: int) -> bool:
     """Return True from the same minor number ``years`` majors later on: 5.2 reaches 6 years with 11.2."""
-    version = version_of(name)
     return (release.major - version.major, release.minor) >= (years, version.minor)

@@ -7,6 +7,7 @@ differences applies in every release; where releases differ, the value is a Hist
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -56,6 +57,8 @@ class ClassFlags:
     prefer_sockets: bool = False
     numa_mem_supported: bool = False
     phb_placement: str = "spapr"
+    max_cpus: int | None = None  # None: as many as the release allows
+    has_power9_support: bool = True  # a flag of RHEL's
     # Properties of the processors and the host bridge that machine types set (GlobalProperty).
     cpu_pre_2_8_migration: bool = False
     cpu_pre_2_10_migration: bool = False
@@ -73,6 +76,7 @@ class OfType(Protocol):
     flags: ClassFlags
 
 
+_VERSIONED = re.compile(r"pseries-[0-9]+\.[0-9]+(-\w+)?")
 _FLAG_NAMES = frozenset(f.name for f in fields(ClassFlags))
 
 
@@ -82,6 +86,7 @@ class MachineType:
 
     ``flags`` maps names of ClassFlags to values, ``caps`` names of capabilities to default levels,
     ``compat`` lists GlobalProperty defaults that this type adds.  ``span``: the releases that offer it.
+    ``like``: the upstream type of the same age, for a type whose name does not have a version.
     """
 
     name: str
@@ -90,6 +95,12 @@ class MachineType:
     flags: Mapping[str, Any] = field(default_factory=dict)
     caps: Mapping[str, int] = field(default_factory=dict)
     compat: tuple[GlobalProperty, ...] = ()
+    like: str = ""
+
+    @property
+    def version(self) -> Release:
+        """The version of upstream's type of the same age."""
+        return version_of(self.like or self.name)
 
     def __post_init__(self) -> None:
         unknown = set(self.flags) - _FLAG_NAMES
@@ -121,6 +132,7 @@ class MachineClass:
     """A machine type as one release has it: flags and default capabilities after the whole chain."""
 
     name: str
+    version: Release
     flags: ClassFlags
     default_caps: Mapping[str, int]
     compat: tuple[GlobalProperty, ...]
@@ -155,9 +167,14 @@ def machine_class(
             flags = replace(flags, **{flag: at(value, release) for flag, value in link.flags.items()})
         caps.update((cap, level) for cap, level in link.caps.items() if cap in defaults)
         compat.extend(link.compat)
-    return MachineClass(name, flags, caps, tuple(compat))
+    return MachineClass(name, types[name].version, flags, caps, tuple(compat))
 
 
 def version_of(name: str) -> Release:
     """Return the version in a type's name: ``pseries-2.12-sxxm`` is 2.12.0."""
     return Release.parse(name.split("-")[1])
+
+
+def has_version(name: str) -> bool:
+    """Return True if a type is named after an upstream version, as ``pseries-2.12-sxxm`` is."""
+    return _VERSIONED.fullmatch(name) is not None

@@ -30,7 +30,7 @@ from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property, harmless, not_modelled
 from vmstate.pseries.devices.pci.config_space import Bar
 from vmstate.pseries.devices.virtio import virtio_pci
-from vmstate.pseries.devices.virtio.load import ACCESS_PLATFORM
+from vmstate.pseries.devices.virtio.indexes import ACCESS_PLATFORM
 from vmstate.pseries.devices.virtio.virtio import virtio
 from vmstate.pseries.devices.virtio.virtio_pci import (
     PLAIN,

@@ -8,14 +8,18 @@ import struct
 import pytest
 
 import vmstate
+from tests.support import corpus
 from tests.support.machines import TCG, stream_of
+from tests.support.recorded import rows, side
 from vmstate.cli import main
 from vmstate.errors import NotModelled
 from vmstate.fuzz.targets import Simulated
+from vmstate.judge.recording import edited
 from vmstate.proposals.chosen_set import ChosenSet
 from vmstate.proposals.whatif import Question
 from vmstate.pseries.devices.host.globalstate import GlobalState
 from vmstate.savevm.verdict import Outcome
+from vmstate.simulate.migration import load
 
 WHY = "this state is not modelled"
 PLAIN = f"qemu-7.2.22 -nodefaults -machine pseries-7.2,{TCG},cap-cfpc=workaround -m 256"
@@ -89,14 +93,14 @@ def test_one_way_of_two(capsys, monkeypatch):
 
 @pytest.mark.usefixtures("unknown")
 def test_batches(capsys, stream, tmp_path):
-    rows = tmp_path / "rows"
+    file = tmp_path / "rows"
     for name, row in (
         ("migrate", {"source": PLAIN, "destination": PLAIN}),
         ("migrate", {"source": PLAIN, "destination": PLAIN, "guest": "linux-6.1"}),
         ("load", {"stream": stream, "destination": PLAIN}),
     ):
-        rows.write_text(json.dumps(row) + "\n")
-        assert main([name, "--batch", str(rows)]) == 2
+        file.write_text(json.dumps(row) + "\n")
+        assert main([name, "--batch", str(file)]) == 2
         answer = json.loads(capsys.readouterr().out)
         check(answer)
         assert (answer["error"].startswith(WHY), answer["line"]) == (True, 1)
@@ -156,3 +160,11 @@ def test_data_of_disks(idstr):
     with pytest.raises(NotModelled, match="a disk of the destination") as caught:
         vmstate.load(stream, on=PLAIN)
     assert (caught.value.place.section, caught.value.messages) == (idstr, [WARNING])
+
+
+def test_a_queue_whose_rings_are_not_in_the_memory_that_was_sent():
+    row = next(row for row in rows("queue-indexes") if row["destination"]["release"] == "7.2.22")
+    edits = [[at, old, new.replace("0000000001000000", "0000010000000000")] for at, old, new in row["edits"]]
+    assert edits != row["edits"]
+    with pytest.raises(NotModelled, match="queue 0: its index in guest memory"):
+        load(edited(corpus.load(row["base"]), edits), side(row["destination"]))

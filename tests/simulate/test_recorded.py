@@ -75,3 +75,10 @@ def test_each_run_state_ends_as_recorded_with_the_same_lines(release):
     mutants = ((row, edited(corpus.load(row["base"]), row["edits"])) for row in chosen)
     assert len(chosen) == 18
     assert [wrong for row, data in mutants if (wrong := wrong_load(row, data))] == []
+
+
+def test_the_indexes_of_queues_are_compared_with_guest_memory_as_recorded():
+    chosen = list(rows("queue-indexes"))
+    mutants = ((row, edited(corpus.load(row["base"]), row["edits"])) for row in chosen)
+    assert len(chosen) == 58
+    assert [wrong for row, data in mutants if (wrong := wrong_load(row, data))] == []

@@ -22,7 +22,7 @@ _MISSING = 0.15  # the weight of a property that the release does not have
 _WRONG_NAME, _WRONG_VALUE, _BY_GLOBAL = 0.04, 0.06, 0.1
 #: Plugged besides the examples of the drivers; ``{0}`` is a number.
 _MORE = (
-    "-blockdev driver=null-co,node-name=b{0},size=1M -device virtio-blk-pci,drive=b{0}",
+    "-blockdev driver=null-co,node-name=b{0},size=1048576 -device virtio-blk-pci,drive=b{0}",
     "-netdev hubport,hubid=0,id=n{0} -device virtio-net-pci,romfile=,netdev=n{0}",
     "-netdev hubport,hubid=0,id=n{0} -device e1000,romfile=,netdev=n{0}",
     "-object rng-random,filename=/dev/urandom,id=r{0} -device spapr-rng,rng=r{0}",

@@ -264,12 +264,21 @@ def _drive(start: Startup, option: Option) -> None:
     start.machine.drives[name] = of_drive(option.text, properties)
 
 
+#: Parts of a block node that are plain numbers, without the suffixes of sizes.
+_NODE_NUMBERS = frozenset({"size", "offset", "latency-ns"})
+
+
 def _blockdev(start: Startup, option: Option) -> None:
     """Read a block node; one without a name cannot be given to a device."""
-    _, driver, parts = _parts(start, option, "driver")
+    is_json, driver, parts = _parts(start, option, "driver")
     name = value_of(parts, "node-name")
     if name is None:
         raise BadOption("'node-name' must be specified for the root node")
+    for opt in parts:
+        if opt.name in _NODE_NUMBERS and parse_number(opt.value) is None:
+            if is_json:
+                raise NotModelled(f"{option.text}: {opt.name}={opt.value} is not modelled")
+            raise BadOption(f"Parameter '{opt.name}' expects integer")
     if name in start.machine.drives:
         raise NotModelled(f"-blockdev without a node-name of its own is not modelled: {option.text}")
     start.machine.drives[name] = of_node(driver, parts)

@@ -212,6 +212,9 @@ _MAX_BRIDGE = 30
 _BRIDGE_CONNECTORS = History(False, ("6.0", True))
 
 
+NO_INDEX = 0xFFFFFFFF
+
+
 def check(machine: Machine, option: DeviceOption) -> None:
     """Refuse a bridge unless its index is given, in range and not in use (``spapr_phb_realize``)."""
     given = option.get("index")
@@ -220,6 +223,8 @@ def check(machine: Machine, option: DeviceOption) -> None:
     index = parse_number(given)
     if index is None:
         raise NotModelled(f"{option.text}: an index that is no number is not modelled")
+    if index & 0xFFFFFFFF == NO_INDEX:
+        raise Refused(f"{option.text}: {_INDEX_MISSING.at(machine.release)}")
     most = 255 if machine.flags.phb_placement == "2.7" else _MAX_BRIDGE
     if index > most:
         raise Refused(f'{option.text}: "index" for PAPR PHB is too large (max {most})')

@@ -68,3 +68,13 @@ def test_a_part_of_section_0_goes_to_an_entry_that_has_not_started():
     data[at + 1 : at + 5] = bytes(4)
     lines = load(bytes(data), PLAIN).messages
     assert lines[1] == "error while loading state section id 0(timer)"
+
+
+def test_a_destination_that_fails_an_assertion_when_it_starts_is_no_refusal():
+    crashing = "qemu-7.2 -nodefaults -machine pseries-7.2,cap-vsx=on -cpu power5+_v2.1"
+    there, back = migrate(PLAIN, crashing), migrate(crashing, PLAIN)
+    assert (there.outcome, there.decided_by.rule, there.aborted) == ("reject", "aborted", True)
+    assert "cap_vsx_apply: assertion failed" in there.messages[-1]
+    assert there.as_json()["aborted"] is True
+    assert (back.outcome, back.decided_by.rule) == ("source-refused", "aborted")
+    assert "aborted" not in migrate(PLAIN, PLAIN).as_json()

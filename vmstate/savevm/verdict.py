@@ -49,7 +49,8 @@ class Verdict:
     """The verdict on a migration or a load.
 
     ``messages``: the destination's stderr lines, start-up first; ``source_messages``: the source's.
-    ``aborted``: loading ends QEMU itself, by an assertion or a crash; the outcome is then a reject.
+    ``aborted``: the destination itself ends, by an assertion or a crash, while it starts or loads; the outcome
+    is then a reject.
     """
 
     outcome: Outcome
@@ -62,12 +63,13 @@ class Verdict:
 
     def as_json(self) -> dict[str, object]:
         """Return the object that the batch commands write, one per line."""
-        return {
+        answer: dict[str, object] = {
             "outcome": str(self.outcome),
             "source_messages": self.source_messages,
             "messages": self.messages,
             "decided_by": self.decided_by.as_json() if self.decided_by is not None else None,
         }
+        return {**answer, "aborted": True} if self.aborted else answer
 
 
 def cannot_judge(unknown: NotModelled) -> Verdict:

@@ -98,7 +98,8 @@ def received_by(stream: bytes | memoryview, start: Start, *, trace: bool = False
     printed = list(start.messages)
     if start.machine is None:
         refusal = _refusal("destination", start)
-        return Received(Verdict(Outcome.DESTINATION_REFUSED, printed, decided_by=refusal))
+        outcome = Outcome.REJECT if start.crashed else Outcome.DESTINATION_REFUSED
+        return Received(Verdict(outcome, printed, decided_by=refusal, aborted=start.crashed))
     instance = Instance(start.machine, trace=trace)
     try:
         verdict = instance.load(memoryview(stream))
@@ -163,4 +164,5 @@ def load(stream: bytes | memoryview, destination: Side, *, trace: bool = False) 
 
 def _refusal(side: str, start: Start) -> Check:
     line = start.messages[-1] if start.messages else f"the {side} does not start"
-    return Check("command-line", False, f"{line} ({start.why})" if start.why else line)
+    rule = "aborted" if start.crashed else "command-line"
+    return Check(rule, False, f"{line} ({start.why})" if start.why else line)

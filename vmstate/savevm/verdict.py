@@ -49,8 +49,8 @@ class Verdict:
     """The verdict on a migration or a load.
 
     ``messages``: the destination's stderr lines, start-up first; ``source_messages``: the source's.
-    ``aborted``: the destination itself ends, by an assertion or a crash, while it starts or loads; the outcome
-    is then a reject.
+    ``aborted``: the destination itself ends, by an assertion or a crash, while it starts or loads; the
+    outcome is then a reject.
     """
 
     outcome: Outcome

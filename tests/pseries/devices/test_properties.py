@@ -7,9 +7,11 @@ import pytest
 
 from tests.support.properties_page import PAGE, page
 from vmstate.describe.history import Release, at
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.pseries.board.properties import Effect
 from vmstate.pseries.devices import drivers
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import parse
 from vmstate.pseries.tables.builds import lacks
 from vmstate.qemu import find_all
 from vmstate.qemu.properties import properties_of
@@ -297,3 +299,33 @@ def test_a_json_value_of_another_type_than_the_property_is_not_modelled():
     assert migrate(asked("5"), asked("5")).outcome == "accept"
     with pytest.raises(ConfigurationError, match="max-bytes=5: a JSON string"):
         migrate(asked('"5"'), asked("5"))
+
+
+DISK = (
+    "-blockdev driver=null-co,node-name=b0,size=1048576 -device virtio-blk-pci,drive=b0,discard_granularity="
+)
+EXPLAINED = [
+    "Parameter 'discard_granularity' expects a non-negative number below 2^64",
+    "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-",
+    "and exabytes, respectively.",
+]
+OUT_OF_RANGE = "Value '{}' is out of range for parameter 'discard_granularity'"
+
+
+@pytest.mark.parametrize("value", ["7.5", "maybe", "0x", "4096x", "-1", "99999999999999999999", "16E", ""])
+def test_what_is_no_size_is_refused_in_the_words_of_the_release(value):
+    option = f"-device virtio-blk-pci,drive=b0,discard_granularity={value}: "
+    for release in ("7.2.22", "10.0.13", "11.1.3"):
+        start = build(parse(f"qemu-{release} -nodefaults -machine pseries-5.2 {DISK}'{value}'"))
+        assert start.messages[-1] == f"{option}Parameter 'discard_granularity' expects size"
+    first, *rest = EXPLAINED
+    if value in ("-1", "99999999999999999999", "16E"):
+        first, rest = OUT_OF_RANGE.format(value), []
+    old = build(parse(f"qemu-5.2.0 -nodefaults -machine pseries-5.2 {DISK}'{value}'"))
+    assert old.messages[-1 - len(rest) :] == (option + first, *rest)
+
+
+@pytest.mark.parametrize("value", ["12k", "1.5k", "0x200", "512B", "8E", ".5k", "5."])
+def test_what_is_a_size_or_may_be_one_is_not_refused(value):
+    with pytest.raises(NotModelled, match="discard_granularity"):
+        build(parse(f"qemu-7.2.22 -nodefaults -machine pseries-5.2 {DISK}{value}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -38,6 +39,25 @@ _NOT_A_CHOICE: History[str | None] = History(
     None,
     ("5.2", "Invalid parameter '{value}'"),
     ("6.2", "Parameter '{name}' does not accept value '{value}'"),
+)
+
+#: A size: a number, in hexadecimal without a suffix; a fraction needs one.
+_SIZE = re.compile(
+    r"(?P<whole>0[xX][0-9a-fA-F]+|[0-9]+)(?P<fraction>\.[0-9]+)?(?P<suffix>[bBkKmMgGtTpPeE])?", re.ASCII
+)
+_SIZES_EXPLAINED = """Parameter '{name}' expects a non-negative number below 2^64
+Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-
+and exabytes, respectively."""
+_NOT_A_SIZE: History[str | None] = History(
+    None, ("5.2", _SIZES_EXPLAINED), ("6.2", "Parameter '{name}' expects size")
+)
+_SIZE_OUT_OF_RANGE: History[str | None] = History(
+    None, ("5.2", "Value '{value}' is out of range for parameter '{name}'"), ("6.2", None)
+)
+#: What may be read though it is no such number; exponents were read at first.
+_UNSURE = History(
+    re.compile(r"[.+\s].*|[0-9]*\..?|.*[eE].+", re.DOTALL),
+    ("6.2", re.compile(r"[.+\s].*|[0-9]*\..?", re.DOTALL)),
 )
 
 
@@ -133,7 +153,7 @@ class Property:
         """
         complaint = self._complaint(value, machine.release)
         if complaint is not None:
-            raise Refused(f"{text}: {complaint}")
+            raise Refused(*f"{text}: {complaint}".splitlines())
         if self.effect is Effect.NOT_MODELLED:
             if not self._same(value, self.default_text(machine, driver), machine.release):
                 raise NotModelled(f"{text}: property {self.name} of {driver} is not modelled")
@@ -155,6 +175,8 @@ class Property:
             line = _NOT_A_CHOICE.at(release)
         elif kind in RANGES:
             return self._range_complaint(kind, value, release)
+        elif kind == "size":
+            return self._size_complaint(value, release)
         else:
             return None
         if line is None:
@@ -174,6 +196,23 @@ class Property:
         if not wanted or _NOT_A_NUMBER.at(release) is None:
             raise NotModelled(f"{self.name}={value}: not modelled in {release}")
         return f"Parameter '{self.name}' expects {wanted}"
+
+    def _size_complaint(self, value: str, release: Release) -> str | None:
+        found = _SIZE.fullmatch(value)
+        if found is not None and (found["fraction"] is None or found["suffix"]):
+            number = parse_number(found["whole"]) or 0
+            size = number * 1024 ** "bkmgtpe".index((found["suffix"] or "b").lower())
+            if size < 1 << 32:
+                return None
+            if size < 1 << 64:
+                raise NotModelled(f"{self.name}={value}: its largest value is not modelled")
+        line = _NOT_A_SIZE.at(release)
+        unsure = found is None and _UNSURE.at(release).fullmatch(value)
+        if line is None or unsure:
+            raise NotModelled(f"{self.name}={value}: not modelled in {release}")
+        large = re.fullmatch("-[0-9]+", value) or (found is not None and found["fraction"] is None)
+        line = _SIZE_OUT_OF_RANGE.at(release) or line if large else line
+        return line.format(name=self.name, value=value)
 
     def _same(self, value: str, default: str, release: Release) -> bool:
         kind = at(self.kind, release)

@@ -87,10 +87,22 @@ def test_a_batch_of_streams(capsys, tmp_path):
         {"stream": str(broken), "destination": PLAIN},
         {"stream": str(tmp_path / "none"), "destination": PLAIN},
         {"stream": str(good), "destination": NO_VSX},
+        {"stream": 0, "destination": PLAIN},
     ]
     answers = batch(capsys, tmp_path, "load", rows, status=2)
-    assert [answer.get("outcome") for answer in answers] == ["accept", "reject", None, "reject"]
+    assert [answer.get("outcome") for answer in answers] == ["accept", "reject", None, "reject", None]
     assert "No such file" in answers[2]["error"]
+
+
+def test_a_line_that_is_not_utf_8_is_answered_by_an_error(capsys, tmp_path):
+    file = tmp_path / "rows"
+    file.write_bytes(b'{"source": "\xff", "destination": ""}\n[]\n')
+    assert main(["migrate", "--batch", str(file)]) == 2
+    answers = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    assert [(answer["line"], "cannot be judged" in answer["error"]) for answer in answers] == [
+        (1, True),
+        (2, True),
+    ]
 
 
 def test_both_ways_are_two_verdicts(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import re
 import sys
@@ -182,10 +183,15 @@ def _result(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) ->
 
 
 def batch_lines(path: str) -> Iterable[str]:
-    """Return the lines of a batch file, read lazily.  Raises OSError if it does not exist."""
+    """Return the lines of a batch file, read lazily.  Raises OSError if it does not exist.
+
+    Bytes that are not UTF-8 become escapes that JSON does not have, so such a line is answered by an error.
+    """
     if path == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="backslashreplace")
         return sys.stdin
-    return open(path, encoding="utf-8")  # noqa: PTH123 - read lazily, to its end
+    return open(path, encoding="utf-8", errors="backslashreplace")  # noqa: PTH123 - read lazily, to its end
 
 
 def batch_report(answers: Iterator[dict[str, object]]) -> Report:

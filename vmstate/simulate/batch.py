@@ -38,6 +38,8 @@ def loads(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterator[di
     parsed = _Parsed(catalogue)
 
     def judge(row: dict[str, Any]) -> Verdict:
+        if not isinstance(row["stream"], str):
+            raise TypeError("the stream is no path")
         with open_input(row["stream"]) as opened:
             return load(opened.data, parsed(row["destination"]))
 

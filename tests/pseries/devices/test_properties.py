@@ -329,3 +329,29 @@ def test_what_is_no_size_is_refused_in_the_words_of_the_release(value):
 def test_what_is_a_size_or_may_be_one_is_not_refused(value):
     with pytest.raises(NotModelled, match="discard_granularity"):
         build(parse(f"qemu-7.2.22 -nodefaults -machine pseries-5.2 {DISK}{value}"))
+
+
+@pytest.mark.parametrize("release", ["5.2.0", "7.2.22", "11.1.3"])
+@pytest.mark.parametrize(
+    ("device", "owner"),
+    [("virtio-net-pci", "virtio-net-device"), ("e1000", "e1000"), ("spapr-vlan", "spapr-vlan")],
+)
+@pytest.mark.parametrize("value", ["52:54:00:12:34", "52:54:00:12:34:5x", "5254:00:12:34:59", ""])
+def test_what_is_no_address_is_refused(release, device, owner, value):
+    option = f"-device {device},mac={value}"
+    start = build(parse(f"qemu-{release} -nodefaults -machine pseries-5.2 {option}"))
+    assert start.messages[-1] == f"{option}: Property '{owner}.mac' doesn't take value '{value}'"
+
+
+def test_a_drive_without_a_format_says_that_it_guessed():
+    text = "qemu-7.2 -nodefaults -drive if=none,id=d0,file.driver=null-co"
+    first, second, third = build(parse(text)).messages[:3]
+    assert first == "WARNING: Image format was not specified for 'null-co://' and probing guessed raw."
+    assert second.endswith("raw images, write operations on block 0 will be restricted.")
+    assert third == "         Specify the 'raw' format explicitly to remove the restrictions."
+    assert "WARNING" not in " ".join(build(parse(f"{text},format=raw")).messages)
+
+
+def test_a_property_that_cannot_be_written_is_not_taken_for_a_wrong_value():
+    with pytest.raises(NotModelled, match="property hotplugged"):
+        build(parse("qemu-7.2 -nodefaults -device virtio-rng-pci,hotplugged=12k"))

@@ -12,7 +12,7 @@ from vmstate.pseries.board.properties import Effect, Property, harmless, not_mod
 DEVICE = tuple(
     Property("device", name, "", kind, Effect.NOT_MODELLED, listed=False)
     for name, kind in (
-        *(("realized", "bool"), ("hotpluggable", "bool"), ("hotplugged", "bool")),
+        *(("realized", "bool"), ("hotpluggable", "str"), ("hotplugged", "str")),
         *(("parent_bus", "link<bus>"), ("type", "str")),
     )
 )

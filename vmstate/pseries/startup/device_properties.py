@@ -8,6 +8,7 @@ from functools import cache
 
 from vmstate.describe.history import History, Release, at
 from vmstate.errors import NotModelled
+from vmstate.pseries.board.bus_properties import MAC
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property
 from vmstate.pseries.devices import drivers
@@ -21,6 +22,10 @@ _NOT_FOUND = History(".{name}", ("5.2", "{driver}.{name}"))
 #: The option became a dictionary, whose order is its own, and in which the last value counts.
 _DICTIONARY = History(False, ("6.2", True))
 BOOTINDEX = "bootindex"
+_MAC = re.compile("[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", re.ASCII)
+_NOT_A_MAC: History[str | None] = History(
+    None, ("5.2", "Property '{owner}.mac' doesn't take value '{value}'")
+)
 
 
 def check_properties(machine: Machine, driver: Driver, option: DeviceOption) -> None:
@@ -38,6 +43,8 @@ def check_properties(machine: Machine, driver: Driver, option: DeviceOption) -> 
         _check_json(found, opt, machine.release)
         if opt.name == BOOTINDEX:
             _check_bootindex(machine, option, opt.value)
+        if (found.owner, found.name) == (MAC.owner, MAC.name):
+            _check_mac(machine, driver, option, opt.value)
 
 
 def _in_order(option: DeviceOption, release: Release) -> Iterator[Opt]:
@@ -61,6 +68,17 @@ def _check_json(found: Property, opt: Opt, release: Release) -> None:
     wanted = "boolean" if kind == "bool" else "integer" if _INTEGER.match(kind) else ""
     if opt.json and wanted and opt.json != wanted and not found.own_syntax:
         raise NotModelled(f"{opt.name}={opt.value}: a JSON {opt.json}, not a JSON {wanted}, is not modelled")
+
+
+def _check_mac(machine: Machine, driver: Driver, option: DeviceOption, value: str) -> None:
+    """Refuse what is no address of six bytes (hw/core/qdev-properties.c ``set_mac``)."""
+    if _MAC.fullmatch(value):
+        return
+    line = _NOT_A_MAC.at(machine.release)
+    if line is None:
+        raise NotModelled(f"{option.text}: mac={value} is not modelled in {machine.release}")
+    owner = driver.netdev_owner or driver.name
+    raise Refused(f"{option.text}: {line.format(owner=owner, value=value)}")
 
 
 def _check_bootindex(machine: Machine, option: DeviceOption, value: str) -> None:

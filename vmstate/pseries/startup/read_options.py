@@ -253,6 +253,13 @@ def _chardev(start: Startup, option: Option) -> None:
         start.machine.chardevs.append(name)
 
 
+#: What a drive without a format says when its content looks like no format (block/raw-format.c ``raw_open``).
+_GUESSED_RAW = """WARNING: Image format was not specified for '{}://' and probing guessed raw.
+         Automatically detecting the format is dangerous for raw images, \
+write operations on block 0 will be restricted.
+         Specify the 'raw' format explicitly to remove the restrictions."""
+
+
 def _drive(start: Startup, option: Option) -> None:
     """Read a drive for a device of the command line; the board's own disks are not modelled."""
     properties = {opt.name: opt.value for opt in _with_id(option.value, "file")}
@@ -261,6 +268,9 @@ def _drive(start: Startup, option: Option) -> None:
         raise NotModelled(f"only -drive if=none,id=... is modelled: {option.text}")
     if name in start.machine.drives:
         raise BadOption(f"Duplicate ID '{name}' for drive")
+    guessed = properties.get("file.driver", "") if not properties.keys() & {"driver", "format"} else ""
+    if guessed.startswith("null-"):
+        start.say(*_GUESSED_RAW.format(guessed).splitlines())
     start.machine.drives[name] = of_drive(option.text, properties)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from vmstate.describe import Cursor, History, Plan
 from vmstate.describe.diagnostics import EINVAL, EPERM, FieldFailed, LoadFailure, aborts, stalls
 from vmstate.describe.history import Span
-from vmstate.errors import StreamError
+from vmstate.errors import NotModelled, StreamError
 from vmstate.pseries.devices.host.ram import Ram
 from vmstate.pseries.devices.pci.config_space import INTERRUPT_PIN, msix_enabled
 from vmstate.pseries.devices.pci.pci_device import PINS
@@ -173,7 +173,7 @@ def check_features(state: Any, at: int) -> int:
 def check_rings(state: Any, used: int, at: int) -> None:
     """Compare what a queue has taken with what the guest has made available, in its memory (virtio_load).
 
-    What the stream does not say is taken to be consistent, as in every stream that QEMU has sent.
+    Raises NotModelled where the stream does not say: it lacks the memory, or there is none at the address.
     """
     memory = next(state.machine.registered(Ram), None)
     if memory is None or used & RING_PACKED:
@@ -184,8 +184,9 @@ def check_rings(state: Any, used: int, at: int) -> None:
         available, returned = (
             _index(memory, address + 2, state, used) for address in _rings(state, i, queue, used)
         )
-        if available is not None and returned is not None:
-            _check_ring(state, i, queue, available, returned, at)
+        if available is None or returned is None:
+            raise NotModelled(f"queue {i}: the stream does not have its indexes in guest memory", offset=at)
+        _check_ring(state, i, queue, available, returned, at)
 
 
 def _rings(state: Any, i: int, queue: Any, used: int) -> tuple[int, int]:

@@ -82,3 +82,10 @@ def test_the_indexes_of_queues_are_compared_with_guest_memory_as_recorded():
     mutants = ((row, edited(corpus.load(row["base"]), row["edits"])) for row in chosen)
     assert len(chosen) == 58
     assert [wrong for row, data in mutants if (wrong := wrong_load(row, data))] == []
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_properties_that_differ_end_as_recorded_with_the_same_lines(part):
+    chosen = list(rows("property-pairs"))[part::2]
+    assert chosen
+    assert [wrong for row in chosen if (wrong := wrong_pair(row))] == []

@@ -165,15 +165,16 @@ class Machine:
     """A machine of one release.
 
     From the release's program: ``rules``, ``capabilities`` (by index), ``capability_table`` (as declared),
-    ``compat_table``.  From the machine type: ``type_name``, ``type_version`` (that of upstream's type of the
-    same age), ``flags``, ``class_levels`` (default capability levels by name), ``compat_values``.  From the
+    ``compat_table``. From the machine type: ``type_name``, ``type_version`` (that of upstream's type of the
+    same age), ``flags``, ``class_levels`` (default capability levels by name), ``compat_values``. From the
     command line, in order: ``devices``, ``netdevs``, ``serials``, ``chardevs`` (ids), ``drives`` by id,
     ``objects``, ``globals``; ``properties_given``: machine properties that were set; ``default_devices``: no
     ``-nodefaults``; ``default_network``: no ``-net none``; ``memory_backends``: the back ends that are guest
     memory, empty for the default one; ``usb`` and ``vga``: whether the board has a USB controller, and which
     graphics card, None for the default; ``uuid`` and ``guest_name``: the guest's own, if given; ``icount``: a
-    shift or auto, None if instructions are not counted; ``icount_sleep``: idle time passes as real time; ``guest_memory``:
-    reads the memory in the stream that is loaded, None for an address that it does not have.
+    shift or auto, None if instructions are not counted; ``icount_sleep``: idle time passes as real time;
+    ``guest_memory``: reads the memory in the stream that is loaded, None for an address that it does not
+    have.
 
     Decided while it starts: ``cpu``; ``max_compat``, a logical PVR, and ``compat_pvr`` and ``pcr`` after
     reset; levels and ``given`` (set on the command line) by capability index; ``irq``: xics, xive, dual or

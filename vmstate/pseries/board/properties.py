@@ -45,6 +45,13 @@ _NOT_A_CHOICE: History[str | None] = History(
 _SIZE = re.compile(
     r"(?P<whole>0[xX][0-9a-fA-F]+|[0-9]+)(?P<fraction>\.[0-9]+)?(?P<suffix>[bBkKmMgGtTpPeE])?", re.ASCII
 )
+#: Sizes that have 32 bits (hw/core/qdev-properties.c ``set_size32``); the others have 64.
+_SIZES_BELOW_4G = frozenset(
+    {
+        *("logical_block_size", "physical_block_size", "min_io_size", "opt_io_size", "discard_granularity"),
+        "x-max-bounce-buffer-size",
+    }
+)
 _SIZES_EXPLAINED = """Parameter '{name}' expects a non-negative number below 2^64
 Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-
 and exabytes, respectively."""
@@ -202,7 +209,7 @@ class Property:
         if found is not None and (found["fraction"] is None or found["suffix"]):
             number = parse_number(found["whole"]) or 0
             size = number * 1024 ** "bkmgtpe".index((found["suffix"] or "b").lower())
-            if size < 1 << 32:
+            if size < 1 << (32 if self.name in _SIZES_BELOW_4G else 64):
                 return None
             if size < 1 << 64:
                 raise NotModelled(f"{self.name}={value}: its largest value is not modelled")

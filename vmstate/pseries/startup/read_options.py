@@ -268,10 +268,10 @@ def _drive(start: Startup, option: Option) -> None:
         raise NotModelled(f"only -drive if=none,id=... is modelled: {option.text}")
     if name in start.machine.drives:
         raise BadOption(f"Duplicate ID '{name}' for drive")
-    guessed = properties.get("file.driver", "") if not properties.keys() & {"driver", "format"} else ""
-    if guessed.startswith("null-"):
-        start.say(*_GUESSED_RAW.format(guessed).splitlines())
-    start.machine.drives[name] = of_drive(option.text, properties)
+    drive = start.machine.drives[name] = of_drive(option.text, properties)
+    guessed = not properties.keys() & {"driver", "format"} and drive.driver.startswith("null-")
+    if guessed and not drive.read_only:
+        start.say(*_GUESSED_RAW.format(drive.driver).splitlines())
 
 
 #: Parts of a block node that are plain numbers, without the suffixes of sizes.

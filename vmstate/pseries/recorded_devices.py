@@ -157,13 +157,7 @@ def _plug(known: Recording, board: Board, option: DeviceOption | None) -> None:
     machine = board.machine
     added = _on(known, machine, option)
     mac = board.mac(option) if "mac" in known.properties else b""
-    bus = board.bus(known.bus, option)
-    if isinstance(bus, UsbBus) and (bus.controller is None or bus.controller.resets_devices):
-        raise NotModelled(f"-device {known.name}: recorded only behind an xHCI controller")
-    path = bus.place(machine, known.name, option)
-    behind = _behind(known)
-    if behind is not None:
-        board.add_bus(behind, known.bus, option, path)
+    path = _place(known, board, option)
     if added.blocked:
         board.add(UnmigratableDevice(machine, f"{path}/{known.name}"))
     sections = {one.place: one for one in added.sections}
@@ -180,6 +174,20 @@ def _plug(known: Recording, board: Board, option: DeviceOption | None) -> None:
             device.instance_id = board.new_instance(device.idstr)
             board.add(device)
     board.ram_blocks += [RamBlock(name.format(path=path), size) for name, size in added.blocks]
+
+
+def _place(known: Recording, board: Board, option: DeviceOption | None) -> str:
+    """Take the device's place on its bus, if it has one; add the buses that it provides; return its path."""
+    if not known.bus:
+        return ""
+    bus = board.bus(known.bus, option)
+    if isinstance(bus, UsbBus) and (bus.controller is None or bus.controller.resets_devices):
+        raise NotModelled(f"-device {known.name}: recorded only behind an xHCI controller")
+    path = bus.place(board.machine, known.name, option)
+    behind = _behind(known)
+    if behind is not None:
+        board.add_bus(behind, known.bus, option, path)
+    return path
 
 
 def _check(known: Recording, machine: Machine, option: DeviceOption) -> None:

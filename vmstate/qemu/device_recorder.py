@@ -43,6 +43,7 @@ _MAC = "9a:bc:de:f1:35:79"
 #: The machine without the device, for each bus that is recorded: options in front, options of the device.
 _BUSES: Mapping[str, tuple[tuple[str, ...], str, str]] = {
     "PCI": ((), f"addr={_PLACE}", _PATH),
+    "": ((), "", "no path"),
     "usb-bus": (
         ("-device", f"qemu-xhci,id=hc,addr={_CONTROLLER}"),
         "bus=hc.0,port=1",
@@ -113,7 +114,7 @@ class DeviceRecorder:
             raise ConfigurationError(f"QEMU {self._binary.release} lists no device {name!r}")
         properties = properties_of(self._binary, name)
         about: dict[str, Any] = {"bus": found.bus, "properties": properties}
-        refused = self._refusal(name)
+        refused = self._refusal(found)
         if refused is not None:
             about["refused"] = refused
         if found.bus not in _BUSES:
@@ -128,10 +129,11 @@ class DeviceRecorder:
 
     # ---- what it needs to start
 
-    def _refusal(self, name: str) -> list[str] | None:
-        """Return QEMU's lines if it refuses the bare device on a bare machine; None if it starts."""
+    def _refusal(self, device: Listed) -> list[str] | None:
+        """Return QEMU's lines if it refuses the bare device on a machine with its bus; None if it starts."""
+        front = _BUSES[device.bus][0] if device.bus in _BUSES else ()
         try:
-            self._save(self._types[-1], ("-device", name))
+            self._save(self._types[-1], (*front, "-device", device.name))
         except QemuRefused as refused:
             return list(refused.messages)
         except QmpRefused:
@@ -146,7 +148,7 @@ class DeviceRecorder:
         attempts: list[list[str]] = [[]]
         attempts += [possible[:count] for count in range(1, len(possible) + 1)]
         for needs in attempts:
-            if not needs and refused is not None and device.bus == "PCI":
+            if not needs and refused is not None:
                 continue
             try:
                 self._plugged(self._types[-1], device, needs)
@@ -274,7 +276,7 @@ class DeviceRecorder:
 
     def _option(self, device: Listed, needs: Sequence[str], *, varied: bool = False) -> tuple[str, ...]:
         words: list[str] = []
-        option = f"{device.name},{_BUSES[device.bus][1]}"
+        option = ",".join(filter(None, (device.name, _BUSES[device.bus][1])))
         for need in needs:
             if need == "drive":
                 size = 3 if varied else 1

@@ -155,7 +155,11 @@ def option(driver: str) -> str:
     if driver == "virtio-blk-pci":
         return f"-nodefaults {_DISK}"
     bus = "-device nec-usb-xhci " if driver.startswith("usb-") else ""
-    return f"-nodefaults {bus}-device {driver}"
+    return f"-nodefaults {bus}-device {driver}{_NEEDS.get(driver, '')}"
+
+
+#: The properties without which QEMU refuses a device.
+_NEEDS = dict.fromkeys(("pci-bridge", "pci-bridge-seat"), ",chassis_nr=1")
 
 
 def sections_of_drivers(catalogue: Catalogue, release: Release) -> dict[str, str]:

@@ -159,7 +159,10 @@ def option(driver: str) -> str:
 
 
 #: The properties without which QEMU refuses a device.
-_NEEDS = dict.fromkeys(("pci-bridge", "pci-bridge-seat"), ",chassis_nr=1")
+_NEEDS = {
+    **dict.fromkeys(("pci-bridge", "pci-bridge-seat"), ",chassis_nr=1"),
+    "virtio-crypto-pci": ",cryptodev=c -object cryptodev-backend-builtin,id=c",
+}
 
 
 def sections_of_drivers(catalogue: Catalogue, release: Release) -> dict[str, str]:

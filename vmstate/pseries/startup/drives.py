@@ -28,7 +28,7 @@ def of_drive(text: str, given: Mapping[str, str]) -> Drive:
     cache = given.get("cache.writeback")
     return Drive(
         medium,
-        driver=given.get("file.driver") or given.get("driver") or "",
+        driver=_protocol(given) or given.get("driver") or "",
         read_only=given.get("media") == "cdrom" or any(is_on(given.get(key, "off")) for key in _READ_ONLY),
         write_cache=given.get("cache") not in _WRITE_THROUGH if cache is None else is_on(cache),
         writable=not {given.get("format"), given.get("driver"), _protocol(given)} & _PERHAPS_READ_ONLY,

@@ -252,7 +252,7 @@ def test_what_rhel_does_not_have_or_was_not_read_is_not_judged(arguments, text):
 def test_upstream_asked_for_a_vendors_type_names_the_vendors_program():
     with pytest.raises(ConfigurationError, match=r"name the vendor's program: .*qemu-6\.2\+rhel-8\.9"):
         build(parse("qemu-6.2 -machine pseries-rhel8.2.0"))
-    with pytest.raises(ConfigurationError, match=r"qemu-4\.2\+ubuntu-focal"):
+    with pytest.raises(ConfigurationError, match=r"name the vendor's program: qemu-4\.2\+ubuntu-focal$"):
         build(parse("qemu-4.2 -machine pseries-focal"))
 
 
@@ -266,6 +266,11 @@ def test_a_package_is_of_one_release_whatever_stable_number_is_given():
     assert str(parse("qemu-2.11.1+ubuntu-bionic").release) == str(parse("qemu-2.11+ubuntu-bionic").release)
     with pytest.raises(ConfigurationError, match=r"QEMU 7.2 is not qemu-6.2\+ubuntu-jammy: qemu 1:6.2"):
         parse("qemu-7.2+ubuntu-jammy")
+
+
+def test_a_program_without_a_release_in_its_name_may_be_a_package():
+    side = parse("/usr/bin/qemu-system-ppc64 -machine pseries-focal", release="4.2+ubuntu-focal")
+    assert side.text == "qemu-4.2.1+ubuntu-focal -machine pseries-focal"
 
 
 def test_an_unknown_name_lists_the_packages():

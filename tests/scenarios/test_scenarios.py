@@ -74,7 +74,7 @@ def test_a_file_outside_the_package_is_run_too(tmp_path, capsys):
         ('omits = ["cpu/compat"', 'omits = ["spapr/cap/vsx"', "+ sends spapr/cap/vsx"),
         ('[0x01]" = 0', '[0x01]" = 1', "+ spapr/cap/vsx.mig.caps[0x01] = 0"),
         ('machine = "pseries-2.12"', 'machine = "pseries-2.11"', "+ pseries-2.12"),
-        ('source = "qemu-7.2', 'source = "qemu-7.2+nothing', "! no such proposal: 'nothing'"),
+        ('source = "qemu-7.2', 'source = "qemu-7.2+nothing', "! no such proposal or package: 'nothing'"),
     ],
 )
 def test_a_wrong_result_is_shown_as_a_diff(tmp_path, capsys, old, new, line):

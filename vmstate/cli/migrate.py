@@ -42,8 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--release",
         metavar="A[,B]",
-        help="QEMU's release on the source, and on the destination, for programs without one in their name; "
-        "a libvirt log usually has it",
+        help="QEMU's release on the source, and on the destination, for programs without one in their name "
+        "(4.2+ubuntu-focal: a vendor's); a libvirt log usually has it",
     )
     parser.add_argument(
         "--host", metavar="A[,B]", help="with --libvirt: the KVM host of the source, and of the destination"
@@ -93,7 +93,7 @@ def _given_sides(options: argparse.Namespace) -> list[Configuration]:
             "--host is for --libvirt; a command line begins with its host: 'p9-hv: qemu-7.2 …'"
         )
     texts = (options.source, options.destination)
-    catalogue = catalogue_of(options, *texts)
+    catalogue = catalogue_of(options, *texts, options.release)
     return [
         parse(text, catalogue, release) for text, release in zip(texts, _pair(options.release), strict=True)
     ]
@@ -114,7 +114,7 @@ def _logged_side(
     try:
         start = last_start(Path(path).read_text(encoding="utf-8", errors="surrogateescape"))
         text = start.command if host is None else f"{host}: {start.command}"
-        side = parse(text, catalogue_of(options, text), release or start.release)
+        side = parse(text, catalogue_of(options, text, release), release or start.release)
     except ConfigurationError as error:
         raise type(error)(f"{path}: {error}") from None
     if host is None and _USES_KVM.search(side.text):

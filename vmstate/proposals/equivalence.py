@@ -21,7 +21,8 @@ _DECIDED = frozenset(
 
 #: Parts of a catalogue that matter only while a machine starts; their effects are in the machine's own facts.
 _ONLY_WHILE_STARTING: dict[str, Any] = {
-    "newest": (), "machine_types": (), "default_type": None, "hosts": (), "forks": (), "fork_name": "",
+    "newest": (), "machine_types": (), "default_type": None, "hosts": (), "packages": (), "package": None,
+    "forks": (), "fork_name": "",
 }  # fmt: skip
 _STARTING_RULES: dict[str, Any] = dict.fromkeys(
     ("default_levels", "given_levels", "effective_levels", "interrupt_mode")

@@ -70,7 +70,8 @@ class Configuration:
 def parse(text: str, catalogue: Catalogue = CATALOGUE, release: str | None = None) -> Configuration:
     """Parse a command line.
 
-    ``release``: that of a program whose name does not have it, such as ``/usr/bin/qemu-system-ppc64``.
+    ``release``: that of a program whose name does not have it, such as ``/usr/bin/qemu-system-ppc64``; a
+    proposal or package may follow (``4.2+ubuntu-focal``).
 
     Raises NotModelled for a program of unknown release or another target, a release, proposal or host
     that is not in ``catalogue``, and for options that QEMU has but that are not modelled.
@@ -87,10 +88,11 @@ def parse(text: str, catalogue: Catalogue = CATALOGUE, release: str | None = Non
         words = words[1:]
     program = _PROGRAM.match(words[0]) if words else None
     if program is None:
-        return configuration(_release_of(words, release), words[1:], host, catalogue, module_dir)
-    if program["fork"]:
-        catalogue = catalogue.fork(program["fork"])
-    return configuration(program["release"], words[1:], host, catalogue, module_dir)
+        number, _, fork = _release_of(words, release).partition("+")
+    else:
+        number, fork = program["release"], program["fork"]
+    known = catalogue.fork(fork) if fork else catalogue
+    return configuration(number, words[1:], host, known, module_dir)
 
 
 def _release_of(words: Sequence[str], release: str | None) -> str:

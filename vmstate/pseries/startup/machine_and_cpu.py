@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from vmstate.describe.history import History
 from vmstate.errors import NotModelled
-from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import Global, Opt, parse_opts
+from vmstate.pseries.startup.command_line import Configuration
 from vmstate.pseries.startup.machine_properties import default_options, machine_option, set_max_compat
 from vmstate.pseries.startup.option_table import ASK_QEMU
 from vmstate.pseries.startup.startup import Startup
@@ -31,7 +31,7 @@ def select_machine(start: Startup) -> None:
     if name is None or name == "pseries":
         name = binary.default_type
     elif name not in binary.machine_types:
-        _check_simulated(name, start.configuration.catalogue)
+        _check_simulated(name, start.configuration)
         text = _UNSUPPORTED.at(start.release).format(name=name, option=_machine_option_text(start))
         raise Refused(text, _LIST_HINT)
     start.machine.become(binary.machine_class(name))
@@ -55,17 +55,20 @@ _OTHER_TARGETS = re.compile(
 _DOWNSTREAM = re.compile(r"pseries-(?![0-9]).*")
 
 
-def _check_simulated(name: str, catalogue: Catalogue) -> None:
+def _check_simulated(name: str, asked: Configuration) -> None:
     """Raise NotModelled for a type of another target, another board, or a distribution's QEMU.
 
     A package may have types that were not read, so a type that it is not known to have is no refusal.
     """
     if name in _OTHER_MACHINES or _OTHER_TARGETS.fullmatch(name):
         raise NotModelled(f"machine {name} is not modelled: {ASK_QEMU}")
+    catalogue = asked.catalogue
     if _DOWNSTREAM.fullmatch(name) or catalogue.package is not None:
-        having = [one.program for one in catalogue.packages if one.has_type(name)]
+        having = [one for one in catalogue.packages if one.has_type(name)]
+        same_line = [one for one in having if one.base.line == asked.release.line]
         if having:
-            advice = f"it is a vendor's; name the vendor's program: {', '.join(having)}"
+            programs = ", ".join(one.program for one in same_line or having)
+            advice = f"it is a vendor's; name the vendor's program: {programs}"
         else:
             advice = "declare the type with --with (docs/downstream.md), or ask that QEMU: `vmstate replay`"
             advice = f"if your QEMU is a distribution's, {advice}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TextIO
 
-from vmstate.cli.terminal import Style
+from vmstate.cli.terminal import Style, visible
 from vmstate.errors import Finding, NotModelled, Severity, StreamError, finding_of
 
 
@@ -81,14 +81,15 @@ def print_report(command: str, report: Report, *, as_json: bool) -> None:
     if as_json:
         _print_json(command, report, out)
         return
+    coloured = Style.of(out).coloured
     for line in report.lines:
-        print(line, file=out)
+        print(visible(line, coloured=coloured), file=out)
     if report.unusable:
         sys.stdout.flush()
         out = sys.stderr
     style = Style.of(out)
     for finding in report.findings:
-        print(style.finding(finding), file=out)
+        print(visible(style.finding(finding), coloured=style.coloured), file=out)
 
 
 def _print_json(command: str, report: Report, out: TextIO) -> None:

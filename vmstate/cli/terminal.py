@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,10 @@ from vmstate.errors import Finding, Severity
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 _COLOUR_OF = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+
+#: Characters that a terminal obeys, and those that only look like others or turn the line around.
+_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_COLOURS = re.compile("(\x1b\\[(?:0|" + "|".join(_CODES.values()) + ")m)")
 
 PATIENCE = 1.0  # seconds before progress is worth showing
 _REFRESH = 0.1
@@ -42,6 +47,19 @@ class Style:
         if not text.startswith(word):
             return text
         return self.paint(_COLOUR_OF[finding.severity], word) + text.removeprefix(word)
+
+
+def visible(line: str, *, coloured: bool) -> str:
+    """Return a line with control characters escaped; ``coloured``: the colours of :class:`Style` remain."""
+    if not _CONTROLS.search(line):
+        return line
+    parts = _COLOURS.split(line) if coloured else [line]
+    return "".join(part if at % 2 else _CONTROLS.sub(_escaped, part) for at, part in enumerate(parts))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 @contextmanager

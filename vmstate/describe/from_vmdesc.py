@@ -128,7 +128,10 @@ def _field(entry: Pairs, depth: int) -> Field:
         count = 0  # elements without bytes: nothing to read, however many are claimed
     groups = _groups(entry)
     if "struct" in keys:
-        return _struct(name, member(entry, "struct", list), kind, size, count, depth)
+        inner = member(entry, "struct", list)
+        if not isinstance(inner, _Object):
+            raise StreamError(f"vmdescription: 'struct' of {name} is not an object")
+        return _struct(name, inner, kind, size, count, depth)
     if groups:
         return _composite(name, kind, size, count, groups, depth)
     return _plain(name, kind, size, count)

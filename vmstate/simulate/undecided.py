@@ -48,6 +48,8 @@ def _reason(source: Instance, device: Device, other: Device) -> str:
     if isinstance(device, VirtioDevice) and isinstance(other, VirtioDevice):
         if device.started and other.host_features & ~device.guest_features_64 & ACCESS_PLATFORM:
             return "the destination puts it behind an IOMMU of which the guest's driver does not know"
+        if device.started and device.of_peer & ~other.of_peer:
+            return "the destination offers fewer of the features that the host's network decides"
         lost = _unknown_features(source, device) & ~other.host_features
         if lost:
             return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.sections import PSERIES, device_class, machine
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.pseries.declarations import device_classes
 from vmstate.pseries.devices.pci.config_space import announced_vectors, config_space
 from vmstate.pseries.devices.usb.xhci import NEC, XhciShape
@@ -270,3 +270,28 @@ def test_a_connector_in_the_middle_of_a_hotplug_is_loaded_if_it_exists(idstr, in
     own = side("7.2.22")
     verdict = load(with_section(save(own), idstr, instance_id, (3).to_bytes(4, "big")), own)
     assert verdict.outcome == outcome
+
+
+TAP, PLAIN_TAP = "tap,id=n0,script=no,downscript=no", "tap,id=n0,script=no,downscript=no,vnet_hdr=off"
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "refused"),
+    [(TAP, TAP, False), (TAP, PLAIN_TAP, True), (PLAIN_TAP, TAP, False), (PLAIN_TAP, PLAIN_TAP, False)],
+)
+def test_a_card_whose_network_knows_headers_needs_such_a_network(source, destination, refused):
+    """As 7.2.22 and 11.1.3 did with a tap of the host."""
+    sides = [
+        side("7.2.22", "virtio-net-pci,netdev=n0", more=("-netdev", one)) for one in (source, destination)
+    ]
+    expected = ["virtio-net: saved image requires vnet_hdr=on", "Failed to load virtio-net-device:tmp"]
+    assert migrate(*sides).messages[:2] == (expected if refused else [])
+
+
+def test_what_a_hosts_network_offers_to_a_guest_is_not_judged():
+    sides = [
+        side("7.2.22", f"virtio-net-pci,netdev=n0{more}", more=("-netdev", TAP)) for more in ("", ",csum=off")
+    ]
+    assert migrate_guest(sides[0], sides[0], "linux-6.1").outcome == "accept"
+    with pytest.raises(NotModelled, match="the host's network decides"):
+        migrate_guest(*sides, "linux-6.1")

@@ -12,7 +12,7 @@ from typing import Any
 from vmstate.describe import Cursor, History, Plan
 from vmstate.describe.diagnostics import EINVAL, EPERM, FieldFailed, LoadFailure, aborts, stalls
 from vmstate.describe.history import Span
-from vmstate.errors import StreamError
+from vmstate.errors import NotModelled, StreamError
 from vmstate.pseries.devices.pci.config_space import INTERRUPT_PIN, msix_enabled
 from vmstate.pseries.devices.pci.pci_device import PINS
 from vmstate.pseries.devices.virtio.indexes import check_indexes
@@ -157,6 +157,8 @@ def check_features(state: Any, at: int) -> int:
     all_bits = state.has_64_bits and (offered >> 32 or ALL_BITS_COUNT.covers(state.machine.release))
     used = state.guest_features_64 if all_bits else state.guest_features_low
     used |= state.guest_features_ex_1 << 64
+    if used & ~offered and state.of_peer:
+        raise NotModelled("the features that the host's network offers are not modelled", offset=at)
     if used & ~offered:
         line = FEATURES.at(state.machine.release)(used, offered)
         state.say(line)

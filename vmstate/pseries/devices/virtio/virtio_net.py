@@ -47,7 +47,7 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
     vectors,
 )
 from vmstate.pseries.machine import Machine, Refused
-from vmstate.pseries.options import DeviceOption
+from vmstate.pseries.options import DeviceOption, is_on
 
 MAX_VLAN = 4096
 MAC_ENTRIES = 64
@@ -118,15 +118,20 @@ def _itself(net: VirtioNet) -> Any:
 
 
 def vnet_post_load(net: VirtioNet, version_id: int) -> int:
-    """Refuse a stream that needs a backend with virtio headers, which no modelled network has."""
-    if net.has_vnet_hdr:
+    """Refuse a stream that needs a backend with virtio headers, if this card's has none."""
+    if net.has_vnet_hdr and not net.peer_has_headers:
         net.say("virtio-net: saved image requires vnet_hdr=on")
         return -EINVAL
     return 0
 
 
 def ufo_post_load(net: VirtioNet, version_id: int) -> int:
-    """Refuse a stream that needs a backend that fragments UDP, which no modelled network has."""
+    """Refuse a stream that needs a backend that fragments UDP.
+
+    Raises NotModelled if the host's network may do that.
+    """
+    if net.has_ufo and net.peer_has_headers:
+        raise NotModelled("whether the host's network fragments UDP is not modelled")
     if net.has_ufo:
         net.say("virtio-net: saved image requires TUN_F_UFO support")
         return -EINVAL
@@ -242,15 +247,24 @@ class VirtioNet(VirtioDevice):
         if count > UNNOTICED.at(release):
             raise aborts(cur, None)
 
-    def __init__(self, machine: Machine, options: VirtioOptions, mac: bytes = bytes(6)) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        options: VirtioOptions,
+        mac: bytes = bytes(6),
+        of_peer: int = 0,
+        *,
+        peer_has_headers: bool = False,
+    ) -> None:
         super().__init__(machine, options)
+        self.of_peer, self.peer_has_headers = of_peer, peer_has_headers
         self.mac = WireArray("B", mac)
         self.tx_waiting = self.mergeable_rx_bufs = 0
         self.net_status = self.promisc = 1
         self.allmulti = self.macs_in_use = 0
         self.macs = self.beyond = b""
         self.vlans = bytes([_VLANS.at(machine.release)]) * (MAX_VLAN >> 3)
-        self.has_vnet_hdr = self.has_ufo = 0
+        self.has_vnet_hdr, self.has_ufo = int(peer_has_headers), 0
         self.multi_overflow = self.uni_overflow = self.alluni = self.nomulti = self.nouni = self.nobcast = 0
         self.tx_waiting_others: list[int] = []
 
@@ -263,7 +277,7 @@ class VirtioNet(VirtioDevice):
 
 NAME, OWNER = "virtio-net-pci", "virtio-net-device"
 BASE = base(NAME)
-_PEER = "offered only where the network's other end knows headers, and no end that we model does"
+_PEER = "offered only where the network's other end knows headers, and the host decides"
 _LIMIT = "a limit of the running device"
 _VHOST = "used only with vhost, which we do not model"
 F_MAC, F_MRG_RXBUF = 1 << 5, 15
@@ -304,6 +318,28 @@ _HEADERS = (
     *("csum", "guest_csum", "guest_tso4", "guest_tso6", "guest_ecn", "guest_ufo"),
     *("host_tso4", "host_tso6", "host_ecn", "host_ufo"),
 )
+#: The bits that a network end with headers may offer, if the property of that name is on.
+_PEER_BITS = {
+    "csum": 0,
+    "guest_csum": 1,
+    "guest_tso4": 7,
+    "guest_tso6": 8,
+    "guest_ecn": 9,
+    "guest_ufo": 10,
+    "host_tso4": 11,
+    "host_tso6": 12,
+    "host_ecn": 13,
+    "host_ufo": 14,
+    "guest_uso4": 54,
+    "guest_uso6": 55,
+    "host_uso": 56,
+    "guest_tunnel": 65,
+    "guest_tunnel_csum": 66,
+    "host_tunnel": 67,
+    "host_tunnel_csum": 68,
+}
+#: Networks whose other end knows the headers of virtio (net/tap.c, net/vhost-user.c, net/vhost-vdpa.c).
+_WITH_HEADERS = frozenset({"tap", "bridge", "vhost-user", "vhost-vdpa"})
 _TUNNELS = ("host_tunnel", "host_tunnel_csum", "guest_tunnel", "guest_tunnel_csum")
 _HASHES = tuple(f"hash-{name}" for name in ("ipv4", "tcp4", "udp4", "ipv6", "tcp6", "udp6"))
 _HASHES_EX = ("hash-ipv6ex", "hash-tcp6ex", "hash-udp6ex")
@@ -380,6 +416,19 @@ def rom_name(driver: str) -> str:
     return f"{driver}.rom"[: _ROM_NAME - 1]
 
 
+def has_headers(machine: Machine, option: DeviceOption | None) -> bool:
+    """Return True if the network's other end knows the headers of virtio; a tap does if not forbidden."""
+    wanted = None if option is None else option.get("netdev")
+    ends = (one for one in machine.netdevs if wanted is not None and one.id == wanted)
+    return any(one.driver in _WITH_HEADERS and is_on(one.get("vnet_hdr") or "on") for one in ends)
+
+
+def _of_peer(machine: Machine, option: DeviceOption | None, driver: str) -> int:
+    """Return the features that such an end may offer: those that are not switched off."""
+    own = (one for one in PROPERTIES if one.name in _PEER_BITS)
+    return sum(1 << _PEER_BITS[one.name] for one in own if is_on(one.text(machine, option, driver) or "on"))
+
+
 def plug(board: Board, option: DeviceOption | None) -> None:
     """Plug a card with its boot firmware."""
     machine = board.machine
@@ -400,7 +449,10 @@ def plug(board: Board, option: DeviceOption | None) -> None:
         features,
         (NIC_ROM,),
     )
-    path = board.plug_pci(VirtioNet(machine, chosen, board.mac(option)), name, option)
+    headers = has_headers(machine, option)
+    of_peer = _of_peer(machine, option, name) if headers else 0
+    card = VirtioNet(machine, chosen, board.mac(option), of_peer, peer_has_headers=headers)
+    path = board.plug_pci(card, name, option)
     if chosen.rom:
         board.ram_blocks.append(RamBlock(f"{path}/{rom_name(name)}", NIC_ROM.size))
 

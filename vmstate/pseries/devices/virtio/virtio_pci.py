@@ -192,6 +192,7 @@ class VirtioDevice(Device):
     _vectors: int | None = None
     device_endian = BIG_ENDIAN
     host_features = 0
+    of_peer = 0  # features that only the other end decides
     modern = migrate_extra = True
     has_64_bits = False
     resized = broken = started = packed = disabled = wide_features = False

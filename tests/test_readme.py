@@ -63,3 +63,20 @@ def test_the_walk_with_a_device_finds_what_it_says(tmp_path, capsys):
     assert len(claims) == 3
     for claim in claims:
         assert claim in said
+
+
+def test_the_figures_of_devices_and_properties_are_those_of_their_pages():
+    text = " ".join(README.split())
+    docs = Path(__file__).parent.parent / "docs"
+    properties = re.search(
+        r"(\d+) properties: (\d+) modelled, (\d+) harmless, (\d+) not modelled",
+        (docs / "properties.md").read_text(encoding="utf-8"),
+    )
+    every, modelled, harmless, others = (f"{int(one):,}" for one in properties.groups())
+    assert f"of {every}, {modelled} are modelled, {harmless} cannot change a stream, and {others} are" in text
+    row = re.search(r"\| 7\.2\.22 \|(.*)\|", (docs / "devices.md").read_text(encoding="utf-8"))[1].split("|")
+    counts = [int(one) for one in row]
+    assert (
+        f"of 7.2.22's {sum(counts)}, {counts[0]} are modelled, {counts[1]} recorded, {counts[2]} refused"
+        in text
+    )

@@ -67,7 +67,10 @@ def save_stream(qemu: Session, target: Path) -> None:
 
     Raises QmpRefused if it does not migrate this machine, or the migration fails; QemuRefused if it ends.
     """
-    qemu.execute("migrate", uri=f"exec:cat>{_quote(target)}")
+    try:
+        qemu.execute("migrate", uri=f"exec:cat>{_quote(target)}")
+    except QmpRefused as refused:
+        raise QmpRefused(refused.command, refused.reason, qemu.finish().messages) from None
     _wait_until_saved(qemu)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ def test_no_control_character_is_left(text):
 
 def test_colours_of_ours_remain_and_others_do_not():
     line = Style(coloured=True).paint("red", "error") + " \x1b]0;title\x07 \x1b[2J"
-    assert visible(line, coloured=True) == "\x1b[31merror\x1b[0m \\x1b]0;title\\x07 \\x1b[2J"
+    assert visible(line, coloured=True) == "\x1b[31merror\x1b[0m \\u001b]0;title\\u0007 \\u001b[2J"
     assert "\x1b" not in visible(line, coloured=False)
 
 
@@ -27,4 +29,12 @@ def test_other_text_is_unchanged(text):
 
 
 def test_a_line_cannot_forge_another():
-    assert visible("name\nerror fake.rule: all fine", coloured=False) == "name\\x0aerror fake.rule: all fine"
+    assert (
+        visible("name\nerror fake.rule: all fine", coloured=False) == "name\\u000aerror fake.rule: all fine"
+    )
+
+
+@given(st.text())
+def test_a_line_of_json_keeps_its_meaning(text):
+    line = json.dumps({"name": text}, ensure_ascii=False)
+    assert json.loads(visible(line, coloured=False)) == {"name": text}

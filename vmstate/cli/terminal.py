@@ -58,8 +58,7 @@ def visible(line: str, *, coloured: bool) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\u{ord(found[0]):04x}"  # as in JSON, so that a line of JSON keeps its meaning
 
 
 @contextmanager

@@ -306,7 +306,7 @@ class Machine:
         """Return the devices that are present before that of ``option``, which may not be plugged yet."""
         return list(takewhile(lambda one: one is not option, self.present))
 
-    def backend(self, name: str | None) -> DeviceOption | None:
+    def find_object(self, name: str | None) -> DeviceOption | None:
         """Return the object of that id, if it exists now."""
         objects = (*self.objects, *self.added_objects)
         return next((one for one in objects if one.id == name and not self.is_deleted(one)), None)

@@ -306,7 +306,7 @@ def _finish(board: Board) -> None:
             reset_bridges(bus)
     board.fill("ram", Ram(machine, memory_blocks(board)))
     radix = machine.rules.starts_radix(machine)
-    board.fill("spapr/htab", Htab(machine, 0 if radix else hash_table_shift_of(board)))
+    board.fill("spapr/htab", Htab(machine, 0 if radix else _hash_table_shift(board)))
     if machine.has_xics:
         board.fill("ics", Ics(machine, board.numbers.lsi))
     if machine.has_xive:
@@ -314,17 +314,26 @@ def _finish(board: Board) -> None:
 
 
 def memory_blocks(board: Board) -> list[RamBlock]:
-    """Return the RAM blocks in order of creation: those of back ends, the machine's own, those of devices."""
+    """Return the RAM blocks in order of creation: those of back ends, the machine's own, those of devices.
+
+    Those of back ends that were created later come at the end.
+    """
     machine = board.machine
     own = [RamBlock(block_name(machine, one), block_size(one)) for one in machine.memory_backends]
     blocks = [*(own or [RamBlock("ppc_spapr.ram", machine.ram_size)]), *board.ram_blocks]
-    if not machine.objects:
-        return blocks
-    backends = [block_name(machine, one) for one in machine.objects]
-    return sorted(blocks, key=lambda one: backends.index(one.name) if one.name in backends else len(backends))
+    first, later = (
+        [block_name(machine, one) for one in objects] for objects in (machine.objects, machine.added_objects)
+    )
+
+    def place(block: RamBlock) -> tuple[int, int]:
+        if block.name in first:
+            return 0, first.index(block.name)
+        return (2, later.index(block.name)) if block.name in later else (1, 0)
+
+    return sorted(blocks, key=place) if first or later else blocks
 
 
-def hash_table_shift_of(board: Board) -> int:
+def _hash_table_shift(board: Board) -> int:
     """Return the shift of the table after reset, sized for memory modules too if it can be resized."""
     machine = board.machine
     if not board.plugged_memory or machine.resize_hpt == "disabled":

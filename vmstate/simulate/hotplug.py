@@ -109,7 +109,7 @@ class Hotplug:
         """Delete memory that no module uses.  Raises Refused."""
         machine = self.instance.machine
         self._check_known()
-        backend = machine.backend(name)
+        backend = machine.find_object(name)
         if backend is None:
             raise Refused(f"object '{name}' not found")
         if backend.driver not in MEMORY_BACKENDS or backend in machine.memory_backends:
@@ -190,7 +190,7 @@ class Hotplug:
     def _plug(self, option: DeviceOption) -> None:
         """Plug a device that was checked, attach it to its connectors, and notify the guest."""
         machine = self.instance.machine
-        backend = machine.backend(option.get("memdev")) if option.driver == PC_DIMM else None
+        backend = machine.find_object(option.get("memdev")) if option.driver == PC_DIMM else None
         for device in self.instance.change(Change(option, backend=backend)):
             pci = getattr(device, "pci", None)
             if isinstance(pci, PciState):

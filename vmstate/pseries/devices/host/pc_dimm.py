@@ -27,7 +27,7 @@ _COMPARED = Span(since="5.2")
 def check(machine: Machine, option: DeviceOption) -> None:
     """Check a module as ``pc_dimm_realize``, ``spapr_memory_pre_plug`` and ``pc_dimm_pre_plug`` do."""
     modules = [one for one in machine.earlier(option) if one.driver == option.driver]
-    backend = machine.backend(option.get("memdev"))
+    backend = machine.find_object(option.get("memdev"))
     if _COMPARED.covers(machine.release):
         _check_backend(option, backend, modules)
     if backend is None:

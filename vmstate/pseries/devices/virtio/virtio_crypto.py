@@ -49,7 +49,8 @@ def check(machine: Machine, option: DeviceOption) -> None:
     wanted = option.get(CRYPTODEV.name)
     if wanted is None:
         raise Refused(f"{option.text}: 'cryptodev' parameter expects a valid object")
-    if all(one.driver not in BACKENDS for one in machine.objects if one.id == wanted):
+    backend = machine.find_object(wanted)
+    if backend is None or backend.driver not in BACKENDS:
         raise NotModelled(f"{option.text}: cryptodev={wanted} is not modelled")
     before = machine.earlier(option)
     if any(one.driver == NAME and one.get(CRYPTODEV.name) == wanted for one in before):

@@ -30,6 +30,7 @@ from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC, SPAPR_DRC_PHYSICAL, SpaprDrc, SpaprDrcPhysical
 from vmstate.pseries.machine import Change, Refused
 from vmstate.pseries.options import DeviceOption, Opt, parse_opts
+from vmstate.pseries.recorded_devices import find_driver
 from vmstate.pseries.rules.compat_register import processors, store_compat
 from vmstate.pseries.rules.memory import MEMORY_BACKENDS
 from vmstate.pseries.startup.buses import BusesInUse
@@ -48,6 +49,8 @@ _NOT_PLUGGABLE = History(
     ("6.0", "Parameter 'driver' expects a pluggable device type"),
     ("10.0", "Device '{}' does not support hotplugging"),
 )
+#: Cards that need a partner on the host, so what they send was not compared with QEMU.
+_NOT_COMPARED = ("vhost-", "virtio-9p-", "virtio-input-host-")
 _BUS_WITHOUT = "Bus 'spapr-vio' does not support hotplugging"
 _DUPLICATE_FIRST = History(True, ("6.2", False))
 _CONNECTOR_CHECKS = History(False, ("6.0", True))
@@ -126,7 +129,7 @@ class Hotplug:
             if isinstance(entry.device, SpaprDrc) and entry.device.unplug_requested
         ]
         for drc in waiting:
-            if drc.attached:
+            if drc.attached and (drc.idstr, drc.instance_id) in self.instance.connectors:
                 self._release(drc)
 
     def _check_known(self) -> None:
@@ -163,27 +166,28 @@ class Hotplug:
         if not driver.hotpluggable:
             raise Refused(_NOT_PLUGGABLE.at(machine.release).format(driver.name))
         check_id(option, present)
-        if driver.name not in drivers() or not (driver.bus == PCI or driver.name in {PC_DIMM, HOST_BRIDGE}):
+        compared = driver.bus == PCI and not driver.name.startswith(_NOT_COMPARED)
+        if driver.name not in drivers() or not (compared or driver.name in {PC_DIMM, HOST_BRIDGE}):
             raise NotModelled(f"{option.text} is not modelled")
-        if isinstance(bus, PciSlots) and _CONNECTOR_CHECKS.at(machine.release):
+        if isinstance(bus, PciSlots):
             self._check_function(bus, option)
         create_device(start, option, driver, buses, bus, present)
         if start.messages:
             raise NotModelled(f"{option.text}: what the device prints is not modelled")
-        if isinstance(bus, PciSlots) and not _CONNECTOR_CHECKS.at(machine.release):
-            self._check_function(bus, option)
         self._plug(option)
 
     def _check_function(self, bus: PciSlots, option: DeviceOption) -> None:
         """Refuse a function of a slot whose first function the guest knows already (``spapr_pci_pre_plug``).
 
-        A device without an address was for QEMU the last function of the last slot, when it checked first.
+        A device without an address was for QEMU the last function of the last slot, when this came first.
         """
         release = self.instance.release
-        address = option.get("addr")
-        number = slot_number(address) if address is not None else 0xFF * _CONNECTOR_CHECKS.at(release)
-        first = None if number is None else bus.taken.get(number & ~7)
-        if number is not None and number & 7 and first is not None and first.option is not option:
+        address, comes_first = option.get("addr"), _CONNECTOR_CHECKS.at(release)
+        number = slot_number(address) if address is not None else 0xFF if comes_first else None
+        if number is None or (number in bus.taken and not comes_first):
+            return
+        first = bus.taken.get(number & ~7)
+        if number & 7 and first is not None:
             text = _FUNCTION_0.at(release).format(option.driver)
             raise Refused(f"PCI: slot {number >> 3} function 0 already occupied by {first.name}, {text}")
 
@@ -221,7 +225,7 @@ class Hotplug:
             raise Refused(_BUS_WITHOUT)
         if not driver.hotpluggable:
             raise Refused(f"Device '{driver.name}' does not support hotplugging")
-        self._check_alone(driver, option)
+        self._check_alone(option)
         if driver.name == PC_DIMM:
             self._ask_module(option)
         elif driver.name == HOST_BRIDGE:
@@ -231,13 +235,22 @@ class Hotplug:
         else:
             raise NotModelled(f"device_del of a {driver.name} is not modelled")
 
-    def _check_alone(self, driver: Driver, option: DeviceOption) -> None:
-        """Raise NotModelled if there may be devices on the device's own bus."""
-        if driver.behind is None:
-            return
-        others = (drivers().get(one.driver) for one in self.instance.machine.present if one is not option)
-        if any(other is None or other.bus == driver.behind.kind for other in others):
+    def _check_alone(self, option: DeviceOption) -> None:
+        """Raise NotModelled if a device on its bus may go with it, other than the cards of a host bridge."""
+        hosts = self._cards(option) if option.driver == HOST_BRIDGE else [option]
+        kinds = {driver.behind.kind for driver in self._drivers(hosts) if driver.behind is not None}
+        others = [one for one in self.instance.machine.present if all(one is not host for host in hosts)]
+        if any(driver.bus in kinds for driver in self._drivers(others)):
             raise NotModelled(f"device_del {option.id}: a device with a bus in use is not modelled")
+
+    def _drivers(self, options: Sequence[DeviceOption]) -> list[Driver]:
+        found = (find_driver(one.driver, self.instance.machine) for one in options)
+        return [driver for driver in found if driver is not None]
+
+    def _cards(self, bridge: DeviceOption) -> list[DeviceOption]:
+        """Return the cards on the buses behind a device."""
+        buses = (bus for bus in self.instance.board.pci_buses() if bus.provider is bridge)
+        return [one.option for bus in buses for one in bus.taken.values() if one.option is not None]
 
     def _ask_core(self, option: DeviceOption) -> None:
         kind, numbers = self._connectors(option)
@@ -252,10 +265,11 @@ class Hotplug:
         if not (self._has_own_interrupt or unknown):
             raise Refused("Memory hot unplug not supported for this guest")
         drcs = [self._drc(kind, number) for number in numbers]
-        if any(drc.unplug_requested for drc in drcs):
+        if any(one is option for one in self.instance.leaving):
             raise Refused(f"Memory unplug already in progress for device {option.id}")
         if len({drc.state for drc in drcs}) > 1:
             raise NotModelled(f"device_del {option.id}: a module that is partly in use is not modelled")
+        self.instance.leaving.append(option)
         for drc in drcs:
             self._request(drc)
         self._log(by_count_indexed(kind, Action.REMOVE, numbers, self._serial))
@@ -275,6 +289,8 @@ class Hotplug:
             if _IN_PROGRESS.at(self.instance.release):
                 raise Refused(f"PCI device unplug already in progress for device {option.id}")
             return
+        if any(driver.behind is not None and driver.behind.kind == PCI for driver in self._drivers([option])):
+            raise Refused("PCI: Hot unplug of PCI bridges not supported")
         if drc.number & 7:
             self._request(drc)
             return
@@ -310,6 +326,8 @@ class Hotplug:
             raise NotModelled(
                 f"QEMU {machine.release} may crash after a core was unplugged under TCG: not modelled"
             )
+        for card in self._cards(option):
+            self.instance.change(Change(card, unplugged=True))
         self.instance.change(Change(option, unplugged=True))
         if option.driver == HOST_BRIDGE:
             machine.bridges.remove(number_of(option, "index", 0))

@@ -20,6 +20,7 @@ from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.devices.spapr.spapr_drc import ConnectorEntry, SpaprDrc, SpaprDrcPhysical
 from vmstate.pseries.devices.spapr.spapr_rtc import SpaprRtc
 from vmstate.pseries.machine import Change, Machine
+from vmstate.pseries.options import DeviceOption
 from vmstate.pseries.registration import build, connector, memory_blocks, plug
 from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
 from vmstate.savevm.loader import Loader
@@ -33,7 +34,8 @@ class Instance:
     """One QEMU process, with its own ``machine``.
 
     ``guest``: the guest that booted; ``linux``: its version, if its drivers run; ``negotiated``: the result
-    of its CAS call; ``ended``: QEMU has exited; ``logged``: how many events it has reported to the guest.
+    of its CAS call; ``ended``: QEMU has exited; ``logged``: how many events it has reported to the guest;
+    ``leaving``: memory modules that it has asked the guest to release, which a stream does not say.
     """
 
     def __init__(self, built: Machine, *, trace: bool = False) -> None:
@@ -43,6 +45,7 @@ class Instance:
         self.negotiated: Negotiated | None = None
         self.ended = False
         self.logged = 0
+        self.leaving: list[DeviceOption] = []
         self.connectors: dict[tuple[str, int], ConnectorEntry] = {}
         self._register()
         self.configuration = ConfigurationSection(machine) if machine.flags.send_configuration else None
@@ -84,6 +87,7 @@ class Instance:
         claimed = set(board.numbers.lsi)
         if change.unplugged:
             board.unplug(change.option)
+            self.connectors = {key: one for key, one in self.connectors.items() if connector(board, *key)}
         else:
             plug(board, change.option)
         machine.entries = board.sections()

@@ -16,14 +16,14 @@ from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with, catalogue_of
 from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.front.verdict_text import explanation_lines, remedy_lines, verdict_lines
-from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.pseries.startup.libvirt_log import last_start
 from vmstate.savevm.verdict import Outcome, Verdict, cannot_judge
 from vmstate.simulate import batch
 from vmstate.simulate.guest import migrate_guest
-from vmstate.simulate.migration import Side, migrate
+from vmstate.simulate.history import events_of, migrate_history
+from vmstate.simulate.migration import migrate
 from vmstate.simulate.remedies import Remedy, remedies
 
 
@@ -54,6 +54,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="boot a guest on the source first: 'linux-6.1', 'linux-6.12 disable_radix', a TOML file",
     )
     parser.add_argument(
+        "--events",
+        metavar="EVENT[;EVENT]…",
+        help="what happens on the source before that, in order, as in QEMU's monitor: 'device_add "
+        "power9_v2.0-spapr-cpu-core,id=c1,core-id=1; system_reset; device_del c1'; 'migrate QEMU …' migrates "
+        "the machine, and what follows happens there",
+    )
+    parser.add_argument(
         "--both-ways", action="store_true", help="also migrate from the destination to the source"
     )
     parser.add_argument("--trace", action="store_true", help="show every check that ran, in order")
@@ -63,7 +70,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch",
         metavar="FILE",
-        help='judge many: one {"source": …, "destination": …, "guest": …} a line; "-" is the standard input',
+        help='judge many: one {"source": …, "destination": …, "guest": …, "events": […]} a line; '
+        '"-" is the standard input',
     )
 
 
@@ -73,9 +81,8 @@ def run(options: argparse.Namespace) -> Report:
         return batch_report(batch.migrations(batch_lines(options.batch), catalogue_of(options, "+")))
     sides = _logged_sides(options) if options.libvirt else _given_sides(options)
     ways = [(sides[0], sides[1]), (sides[1], sides[0])][: 2 if options.both_ways else 1]
-    guest = None if options.guest is None else named_guest(options.guest)
     unknown: list[NotModelled] = []
-    verdicts = [_judge(a, b, guest, unknown, trace=options.trace) for a, b in ways]
+    verdicts = [_judge(a, b, unknown, options) for a, b in ways]
     if unknown:
         return not_judged(unknown, _lines(ways, verdicts, options), _result(ways, verdicts, options))
     return Report(
@@ -136,23 +143,33 @@ def _pair(text: str | None) -> list[str | None]:
 
 
 def _judge(
-    source: Side, destination: Side, guest: Guest | None, unknown: list[NotModelled], *, trace: bool
+    source: Configuration,
+    destination: Configuration,
+    unknown: list[NotModelled],
+    options: argparse.Namespace,
 ) -> Verdict:
     """Judge one way; where it cannot be judged, the reason is added to ``unknown``."""
     try:
-        if guest is None:
-            return migrate(source, destination, trace=trace)
-        return migrate_guest(source, destination, guest, trace=trace)
+        return _migrate(source, destination, options, trace=options.trace)
     except NotModelled as reason:
         unknown.append(reason)
         return cannot_judge(reason)
 
 
+def _migrate(
+    source: Configuration, destination: Configuration, options: argparse.Namespace, *, trace: bool = False
+) -> Verdict:
+    guest = None if options.guest is None else named_guest(options.guest)
+    if options.events is not None:
+        events, catalogue = events_of(options.events), source.catalogue
+        return migrate_history(source, destination, events, guest=guest, catalogue=catalogue, trace=trace)
+    if guest is None:
+        return migrate(source, destination, trace=trace)
+    return migrate_guest(source, destination, guest, trace=trace)
+
+
 def _remedies(source: Configuration, destination: Configuration, options: argparse.Namespace) -> list[Remedy]:
-    if options.guest is None:
-        return remedies(source, destination)
-    guest = named_guest(options.guest)
-    return remedies(source, destination, judge=lambda a, b: migrate_guest(a, b, guest))
+    return remedies(source, destination, judge=lambda a, b: _migrate(a, b, options))
 
 
 Ways = list[tuple[Configuration, Configuration]]

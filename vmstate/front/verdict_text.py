@@ -22,6 +22,8 @@ _OUTCOMES = {
 def verdict_lines(verdict: Verdict, paint: Paint = plain, *, trace: bool = False) -> Iterator[str]:
     """Yield the outcome, the messages of each side, the deciding check and, with ``trace``, all checks."""
     yield paint("green" if verdict.outcome == Outcome.ACCEPT else "red", _OUTCOMES[verdict.outcome])
+    for answer in verdict.answers:
+        yield f"  {answer.event}: {answer.refusal or 'done'}"
     for title, messages in (("source", verdict.source_messages), ("destination", verdict.messages)):
         for message in messages:
             yield f"  {title}: {message}"

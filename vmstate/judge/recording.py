@@ -2,11 +2,14 @@
 
 A row is one question: a pair (``source``, ``destination``), a load (``stream``, ``destination``), or a
 mutant (``base``, ``edits``, ``destination``).  A machine is ``{"release": "7.2.22", "args": […]}``; its
-arguments follow ``-nodefaults``.  Recording adds ``save`` and ``load``.
+arguments follow ``-nodefaults``.  A pair may have ``events``, a history; one of them may be ``migrate`` with
+the command line of the next machine.  Recording adds ``save`` and ``load``, and the ``answers`` to events,
+empty if QEMU did as it was asked.
 """
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +21,9 @@ from vmstate.qemu.binary import Binary
 from vmstate.qemu.capture import capture
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QmpRefused
+from vmstate.qemu.history import Leg, play
 from vmstate.qemu.replay import replay
+from vmstate.simulate.history import MIGRATE
 
 Row = dict[str, Any]
 Streams = Callable[[str], bytes]  # the uncompressed bytes of a stream, by its name
@@ -40,6 +45,8 @@ class Recorder:
         Raises ConfigurationError for a row that is not a question, or if its QEMU is not available;
         QemuStalled if a QEMU hangs.
         """
+        if "events" in row:
+            return {**row, **play(self._legs(row), timeout=self._timeout).recorded()}
         if "source" in row:
             return self._pair(row, self._command(row, "source"))
         destination = self._command(row, "destination")
@@ -65,6 +72,23 @@ class Recorder:
             if "destination" not in row:
                 return saved
             return {**saved, "load": self._load(path, self._command(row, "destination"))}
+
+    def _legs(self, row: Row) -> list[Leg]:
+        legs = [(row["source"], list[str]())]
+        for event in row["events"]:
+            name, _, line = event.partition(" ")
+            if name == MIGRATE:
+                program, *arguments = shlex.split(line)
+                legs.append(({"release": program.removeprefix("qemu-"), "args": arguments}, []))
+            else:
+                legs[-1][1].append(event)
+        legs.append((row["destination"], []))
+        machines = ({"leg": machine} for machine, _ in legs)
+        commands = (self._command(machine, "leg") for machine in machines)
+        return [
+            Leg(self._binaries[machine["release"]], command, events)
+            for (machine, events), command in zip(legs, commands, strict=True)
+        ]
 
     def _load(self, stream: bytes | Path, destination: QemuCommand) -> dict[str, object]:
         return replay(stream, destination, timeout=self._timeout).recorded()

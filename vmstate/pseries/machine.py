@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TypeVar
 
 from vmstate.describe.diagnostics import Aborts, Diagnostic, Printed, ends
@@ -156,6 +157,18 @@ class Drive:
     writable: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A device plugged into the running machine, or unplugged from it.
+
+    ``backend``: the memory of a plugged module.
+    """
+
+    option: DeviceOption
+    unplugged: bool = False
+    backend: DeviceOption | None = None
+
+
 def keep_descriptions(entries: Iterable[Entry]) -> None:
     """Leave the descriptions of sections as they are declared."""
 
@@ -183,10 +196,11 @@ class Machine:
 
     ``adapt`` gives sections the descriptions that a proposal changes.
 
-    In each process: ``entries``: the registered sections, in sending order; ``diagnostics``: the reports of
-    hooks and the loader, in order; ``trace``: they include every check, not only those that failed;
-    ``kvm_compat``; ``xive_connected``: KVM's XIVE device is in use; ``nr_servers``: server numbers of
-    interrupt controllers.
+    In each process: ``changes``: devices that were plugged and unplugged since the start, in order;
+    ``added_objects``, ``deleted_objects``: objects likewise; ``entries``: the registered sections, in sending
+    order; ``diagnostics``: the reports of hooks and the loader, in order; ``trace``: they include every
+    check, not only those that failed; ``kvm_compat``; ``xive_connected``: KVM's XIVE device is in use;
+    ``nr_servers``: server numbers of interrupt controllers.
     """
 
     release: Release
@@ -246,6 +260,9 @@ class Machine:
 
     adapt: Callable[[Iterable[Entry]], None] = keep_descriptions
     kvm_compat: CompatRegister = field(default_factory=CompatRegister)
+    changes: list[Change] = field(default_factory=list)
+    added_objects: list[DeviceOption] = field(default_factory=list)
+    deleted_objects: list[DeviceOption] = field(default_factory=list)
     entries: list[SaveStateEntry[Described | SaveVMHandlers]] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     trace: bool = False
@@ -266,11 +283,45 @@ class Machine:
         """Return the machine of another process, started the same way."""
         machine = copy(self)
         machine.kvm_compat = self.kvm_compat.copy()
-        machine.entries, machine.diagnostics = [], []
+        machine.entries, machine.diagnostics, machine.changes = [], [], []
+        machine.added_objects, machine.deleted_objects = [], []
+        machine.bridges = list(self.bridges)
         machine.trace = trace
         machine.xive_connected = not self.has_xics
         machine.nr_servers = self.topology.max_servers
         return machine
+
+    @property
+    def present(self) -> list[DeviceOption]:
+        """The devices of the command line and those plugged later, without those that were unplugged."""
+        found = list(self.devices)
+        for change in self.changes:
+            if change.unplugged:
+                found = [one for one in found if one is not change.option]
+            else:
+                found.append(change.option)
+        return found
+
+    def earlier(self, option: DeviceOption) -> list[DeviceOption]:
+        """Return the devices that are present before that of ``option``, which may not be plugged yet."""
+        return list(takewhile(lambda one: one is not option, self.present))
+
+    def find_object(self, name: str | None) -> DeviceOption | None:
+        """Return the object of that id, if it exists now."""
+        objects = (*self.objects, *self.added_objects)
+        return next((one for one in objects if one.id == name and not self.is_deleted(one)), None)
+
+    def is_deleted(self, backend: DeviceOption) -> bool:
+        """Return True for an object that was deleted."""
+        return any(one is backend for one in self.deleted_objects)
+
+    def backend_of(self, module: DeviceOption | None) -> DeviceOption:
+        """Return the memory of a module that is, or was, plugged."""
+        for change in self.changes:
+            if change.option is module and change.backend is not None:
+                return change.backend
+        wanted = None if module is None else module.get("memdev")
+        return next(one for one in self.objects if one.id == wanted)
 
     @property
     def nr_irqs(self) -> int:

@@ -196,7 +196,7 @@ def _check(known: Recording, machine: Machine, option: DeviceOption) -> None:
     needs = known.needs
     if needs is None or not given.issuperset(needs):
         lines = known.refused
-        alone = option is machine.devices[0] or lines is None or not any(_NO_BUS in line for line in lines)
+        alone = not machine.earlier(option) or lines is None or not any(_NO_BUS in line for line in lines)
         if lines is None or given or not alone:
             raise NotModelled(f"{option.text}: not recorded with these options")
         raise Refused(*_lines(known, lines, option))

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from vmstate.describe.history import History, Span
 from vmstate.pseries.board.board import Board, RamBlock, Registered
 from vmstate.pseries.board.connectors import Connectors, DrcType
-from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.pci_bus import PciSlots, reset_bridges
 from vmstate.pseries.board.properties import number_of
 from vmstate.pseries.device_tree.root import device_tree
@@ -31,10 +30,11 @@ from vmstate.pseries.devices.interrupts.xive import SpaprXive, XiveSource, XiveT
 from vmstate.pseries.devices.spapr import spapr_watchdog
 from vmstate.pseries.devices.spapr.htab import Htab
 from vmstate.pseries.devices.spapr.spapr import Spapr
-from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC
+from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC, ConnectorEntry
 from vmstate.pseries.devices.spapr.spapr_drc import connector as connector_of
 from vmstate.pseries.devices.spapr.spapr_rtc import SpaprRtc
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.options import DeviceOption
 from vmstate.pseries.recorded_devices import find_driver, is_graphics
 from vmstate.pseries.rules.memory import block_name, block_size, hash_table_shift
 
@@ -61,20 +61,42 @@ def register(machine: Machine) -> list[Registered]:
     return build(machine).sections()
 
 
-def connector(machine: Machine, idstr: str, instance_id: int) -> Device | None:
-    """Return the hotplug connector with that name and instance; None if the machine has none."""
+def connector(
+    board: Board, idstr: str, instance_id: int, attached: bool | None = None
+) -> ConnectorEntry | None:
+    """Return the hotplug connector with that name and instance, at rest; None if the machine has none.
+
+    ``attached``: whether it has a device, if not as now.
+    """
     if not idstr.startswith(SPAPR_DRC.name):
         return None
-    found = (connector_of(c, machine, idstr, instance_id) for c in build(machine).connectors)
-    return next((device for device in found if device is not None), None)
+    found = (connector_of(board, group, idstr, instance_id, attached) for group in board.connectors)
+    return next((entry for entry in found if entry is not None), None)
 
 
 def build(machine: Machine) -> Board:
-    """Build the board of a machine, with all its devices."""
+    """Build the board of a machine, with all its devices, those that were plugged later at the end."""
     board = Board(machine)
     for step in ORDER.at(machine.release):
         step(board)
+    for change in machine.changes:
+        if change.unplugged:
+            board.unplug(change.option)
+        else:
+            plug(board, change.option)
+    _finish(board)
     return board
+
+
+def plug(board: Board, option: DeviceOption) -> None:
+    """Plug the device of an option."""
+    with board.plugging(option):
+        if option.driver.endswith("-spapr-cpu-core"):
+            _plug_core(board, number_of(option, "core-id", 0))
+        else:
+            driver = find_driver(option.driver, board.machine)
+            assert driver is not None  # it was checked
+            driver.plug(board, option)
 
 
 # ---- around the machine
@@ -112,17 +134,13 @@ def _live(board: Board) -> None:
 
 def _options(board: Board) -> None:
     for option in board.machine.devices:
-        if option.driver.endswith("-spapr-cpu-core"):
-            _plug_core(board, number_of(option, "core-id", 0))
-        else:
-            driver = find_driver(option.driver, board.machine)
-            assert driver is not None  # the start checked it
-            driver.plug(board, option)
+        plug(board, option)
 
 
 def _plug_core(board: Board, first: int) -> None:
     """Plug a core of ``-device``; its connector exists already."""
     presenters = PRESENTERS.at(board.machine.release)
+    board.cores.add(board.machine.topology.vcpu_id(first))
     for index in range(first, first + board.machine.topology.threads):
         _processor(board, index, presenters)
 
@@ -177,7 +195,9 @@ def _processors(board: Board) -> None:
     for first in range(0, topology.max_cpus, topology.threads):
         present = first < topology.cpus
         if machine.flags.has_hotpluggable_cpus:
-            board.connect(Connectors(DrcType.CPU, topology.vcpu_id(first), 1, attached=present))
+            board.connect(Connectors(DrcType.CPU, topology.vcpu_id(first), 1))
+        if present:
+            board.cores.add(topology.vcpu_id(first))
         for index in range(first, min(first + topology.threads, topology.cpus)):
             _processor(board, index, presenters)
 
@@ -284,7 +304,7 @@ def _finish(board: Board) -> None:
     for bus in board.buses.root.inner:
         if isinstance(bus, PciSlots):
             reset_bridges(bus)
-    board.fill("ram", Ram(machine, _memory_blocks(board)))
+    board.fill("ram", Ram(machine, memory_blocks(board)))
     radix = machine.rules.starts_radix(machine)
     board.fill("spapr/htab", Htab(machine, 0 if radix else _hash_table_shift(board)))
     if machine.has_xics:
@@ -293,15 +313,24 @@ def _finish(board: Board) -> None:
         board.fill("spapr-xive", SpaprXive(machine, board.numbers.lsi))
 
 
-def _memory_blocks(board: Board) -> list[RamBlock]:
-    """Return the RAM blocks in order of creation: those of back ends, the machine's own, those of devices."""
+def memory_blocks(board: Board) -> list[RamBlock]:
+    """Return the RAM blocks in order of creation: those of back ends, the machine's own, those of devices.
+
+    Those of back ends that were created later come at the end.
+    """
     machine = board.machine
     own = [RamBlock(block_name(machine, one), block_size(one)) for one in machine.memory_backends]
     blocks = [*(own or [RamBlock("ppc_spapr.ram", machine.ram_size)]), *board.ram_blocks]
-    if not machine.objects:
-        return blocks
-    backends = [block_name(machine, one) for one in machine.objects]
-    return sorted(blocks, key=lambda one: backends.index(one.name) if one.name in backends else len(backends))
+    first, later = (
+        [block_name(machine, one) for one in objects] for objects in (machine.objects, machine.added_objects)
+    )
+
+    def place(block: RamBlock) -> tuple[int, int]:
+        if block.name in first:
+            return 0, first.index(block.name)
+        return (2, later.index(block.name)) if block.name in later else (1, 0)
+
+    return sorted(blocks, key=place) if first or later else blocks
 
 
 def _hash_table_shift(board: Board) -> int:
@@ -317,7 +346,7 @@ _HARDWARE: tuple[Step, ...] = (_interrupt_controllers, _dummy_presenters, _proce
 _BOARD: tuple[Step, ...] = (
     *(_memory_connectors, _rtc, _vio, _bridge_connectors, _bridge, _default_devices, _spapr),
 )
-_END: tuple[Step, ...] = (_options, _global_state, _finish)
+_END: tuple[Step, ...] = (_options, _global_state)
 _NEWEST: tuple[Step, ...] = (*_HARDWARE, *_BOARD, _watchdogs, *_END)
 
 #: The steps of building a board, in order, by release.

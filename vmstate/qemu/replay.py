@@ -69,24 +69,37 @@ def replay(
                 qemu.enable(capabilities)
                 return _load(qemu, path)
         except QemuRefused as refused:
-            crashed = refused.returncode not in (0, 1)
-            outcome = RealOutcome.CRASH if crashed else RealOutcome.DESTINATION_REFUSED
-            return RealVerdict(outcome, refused.messages, refused.returncode)
+            return refused_start(refused)
+
+
+def refused_start(refused: QemuRefused) -> RealVerdict:
+    """Return the verdict of a QEMU that ended before it was ready."""
+    crashed = refused.returncode not in (0, 1)
+    outcome = RealOutcome.CRASH if crashed else RealOutcome.DESTINATION_REFUSED
+    return RealVerdict(outcome, refused.messages, refused.returncode)
 
 
 def _load(qemu: Session, path: Path) -> RealVerdict:
     """Load the stream.  QEMU exits with status 1 if it fails (``process_incoming_migration_co``)."""
-    accepted = False
-    try:
-        qemu.ask("migrate-incoming", uri=f"exec:cat {shlex.quote(str(path))}")
-        accepted = _wait_until_loaded(qemu)
-    except (Gone, QmpRefused):
-        pass
+    return verdict_of(qemu, accepted=load_stream(qemu, path))
+
+
+def verdict_of(qemu: Session, *, accepted: bool) -> RealVerdict:
+    """End a QEMU that has loaded a stream, or failed to, and return its verdict."""
     ended = qemu.finish() if accepted else qemu.ended()
     if accepted and ended.returncode == 0:
         return RealVerdict(RealOutcome.ACCEPT, ended.messages)
     crashed = ended.returncode not in (0, 1)
     return RealVerdict(RealOutcome.CRASH if crashed else RealOutcome.REJECT, ended.messages, ended.returncode)
+
+
+def load_stream(qemu: Session, path: Path) -> bool:
+    """Let a QEMU that waits for a stream load it; return True if it accepts, and goes on."""
+    try:
+        qemu.ask("migrate-incoming", uri=f"exec:cat {shlex.quote(str(path))}")
+        return _wait_until_loaded(qemu)
+    except (Gone, QmpRefused):
+        return False
 
 
 def _wait_until_loaded(qemu: Session) -> bool:

@@ -45,12 +45,25 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """QEMU's answer to an event of a history: why it refused, empty if it did as it was asked."""
+
+    event: str
+    refusal: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Return the answer as a JSON object."""
+        return {"event": self.event, "refusal": self.refusal}
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The verdict on a migration or a load.
 
     ``messages``: the destination's stderr lines, start-up first; ``source_messages``: the source's.
     ``aborted``: the destination itself ends, by an assertion or a crash, while it starts or loads; the
     outcome is then a reject.
+    ``answers``: those to the events before the migration.
     """
 
     outcome: Outcome
@@ -60,14 +73,17 @@ class Verdict:
     errno: int = 0
     trace: list[Check] = field(default_factory=list)
     aborted: bool = False
+    answers: list[Answer] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:
         """Return the object that the batch commands write, one per line."""
+        answers = [answer.as_json() for answer in self.answers]
         answer: dict[str, object] = {
             "outcome": str(self.outcome),
             "source_messages": self.source_messages,
             "messages": self.messages,
             "decided_by": self.decided_by.as_json() if self.decided_by is not None else None,
+            **({"answers": answers} if answers else {}),
         }
         return {**answer, "aborted": True} if self.aborted else answer
 

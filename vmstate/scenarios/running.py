@@ -174,11 +174,13 @@ def _before(case: Case) -> Callable[[Instance], None] | None:
     if case.guest is None and not case.events:
         return None
 
+    configuration = parse(case.source or case.start or "", catalogue())
+
     def before(instance: Instance) -> None:
         if case.guest is not None:
             boot(instance, case.guest)
         for event in case.events:
-            apply_event(instance, event)
+            apply_event(instance, configuration, event)
 
     return before
 

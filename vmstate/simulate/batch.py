@@ -8,23 +8,29 @@ from typing import Any
 
 from vmstate.containers import open_input
 from vmstate.errors import NotModelled, VmstateError
+from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.savevm.verdict import Verdict, cannot_judge
 from vmstate.simulate.guest import migrate_guest
+from vmstate.simulate.history import migrate_history
 from vmstate.simulate.migration import load, migrate
 
 
 def migrations(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterator[dict[str, object]]:
     """Judge migrations, one per line: ``{"source": …, "destination": …}``.
 
-    ``guest`` in a line is the guest that has booted on the source.  A line that cannot be judged is answered
-    by an object with ``error``; its outcome is ``not modelled`` if that is the reason.
+    ``guest`` in a line is the guest that has booted on the source, ``events`` a list of what happened then.
+    A line that cannot be judged is answered by an object with ``error``; its outcome is ``not modelled`` if
+    that is the reason.
     """
     parsed = _Parsed(catalogue)
 
     def judge(row: dict[str, Any]) -> Verdict:
         sides = parsed(row["source"]), parsed(row["destination"])
+        if "events" in row:
+            guest = named_guest(row["guest"]) if "guest" in row else None
+            return migrate_history(*sides, row["events"], guest=guest, catalogue=catalogue)
         return migrate_guest(*sides, row["guest"]) if "guest" in row else migrate(*sides)
 
     return _each(lines, judge)

@@ -13,7 +13,6 @@ from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC, SPAPR_DRC_PHYSICAL, connector
 from vmstate.pseries.known_devices import drivers
 from vmstate.pseries.machine import Machine
-from vmstate.pseries.registration import build as board
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.instance import Instance
@@ -129,11 +128,11 @@ def registered(
         if isinstance(entry.device, Device | LiveDevice):
             yield entry.section_id, entry.device
     if name in {SPAPR_DRC.name, SPAPR_DRC_PHYSICAL.name}:
-        running = machine.instance.machine
-        for group in board(running).connectors:
-            found = connector(group, running, name, group.kind.index(group.first))
+        board = machine.instance.board
+        for group in board.connectors:
+            found = connector(board, group, name, group.kind.index(group.first))
             if found is not None:
-                yield None, found
+                yield None, found.device
 
 
 #: Sections of devices that every machine has, or that need more than a name to be plugged.

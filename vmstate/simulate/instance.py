@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vmstate.describe import Cursor, NotMigratable
 from vmstate.describe.diagnostics import Aborted, Diagnostic, Stalled
 from vmstate.describe.history import Release
@@ -10,9 +12,16 @@ from vmstate.pseries.board.device import Device
 from vmstate.pseries.cas.negotiation import Negotiated
 from vmstate.pseries.devices.host.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.host.globalstate import GlobalState
-from vmstate.pseries.devices.host.ram import PAGE_SIZE
-from vmstate.pseries.machine import Machine
-from vmstate.pseries.registration import connector, register
+from vmstate.pseries.devices.host.ram import PAGE_SIZE, Ram
+from vmstate.pseries.devices.host.timer import Timers
+from vmstate.pseries.devices.interrupts.xics import Ics
+from vmstate.pseries.devices.interrupts.xive import SpaprXive
+from vmstate.pseries.devices.spapr.spapr import Spapr
+from vmstate.pseries.devices.spapr.spapr_drc import ConnectorEntry, SpaprDrc, SpaprDrcPhysical
+from vmstate.pseries.devices.spapr.spapr_rtc import SpaprRtc
+from vmstate.pseries.machine import Change, Machine
+from vmstate.pseries.options import DeviceOption
+from vmstate.pseries.registration import build, connector, memory_blocks, plug
 from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
@@ -25,7 +34,8 @@ class Instance:
     """One QEMU process, with its own ``machine``.
 
     ``guest``: the guest that booted; ``linux``: its version, if its drivers run; ``negotiated``: the result
-    of its CAS call; ``ended``: QEMU has exited.
+    of its CAS call; ``ended``: QEMU has exited; ``logged``: how many events it has reported to the guest;
+    ``leaving``: memory modules that it has asked the guest to release, which a stream does not say.
     """
 
     def __init__(self, built: Machine, *, trace: bool = False) -> None:
@@ -34,21 +44,64 @@ class Instance:
         self.linux: Release | None = None
         self.negotiated: Negotiated | None = None
         self.ended = False
-        self.connectors: dict[tuple[str, int], Described] = {}
+        self.logged = 0
+        self.leaving: list[DeviceOption] = []
+        self.connectors: dict[tuple[str, int], ConnectorEntry] = {}
         self._register()
         self.configuration = ConfigurationSection(machine) if machine.flags.send_configuration else None
 
     def _register(self) -> None:
         """Register the devices as they are after a reset."""
         machine = self.machine
-        machine.entries = register(machine)
+        self.board = build(machine)
+        machine.entries = self.board.sections()
         machine.adapt(entry.device for entry in machine.entries)
 
-    def reset(self) -> None:
-        """Put every device in the state after a reset; KVM's state stays.  The guest is gone."""
+    def reset(self, release: Callable[[], None] = lambda: None) -> None:
+        """Put every device in the state after a reset; clocks and KVM's state stay.  The guest is gone.
+
+        ``release``: releases the devices that wait for it.  This comes late in a reset: the hash table has
+        the size for their memory too, and the lights of their slots stay on.
+        """
+        for one in self.connectors.values():
+            if isinstance(one.device, SpaprDrcPhysical):
+                one.device.dr_indicator = one.device.rest_indicator
+        clocks = {entry.device.idstr: vars(entry.device) for entry in self.entries if _is_clock(entry.device)}
         self._register()
-        self.connectors.clear()
+        for entry in self.entries:
+            vars(entry.device).update(clocks.get(entry.device.idstr, {}))
+        release()
+        self.connectors = {key: entry for key, entry in self.connectors.items() if _is_lit(entry.device)}
         self.guest = self.linux = self.negotiated = None
+
+    def keep_tree(self) -> None:
+        """Keep the guest's device tree as it is, whatever is plugged or unplugged now."""
+        for spapr in self.machine.registered(Spapr):
+            spapr.keep_tree()
+
+    def change(self, change: Change) -> list[Described | SaveVMHandlers]:
+        """Plug a device into the running machine, or unplug one; return its sections."""
+        machine, board = self.machine, self.board
+        machine.changes.append(change)
+        known = {id(entry) for entry in machine.entries}
+        claimed = set(board.numbers.lsi)
+        if change.unplugged:
+            board.unplug(change.option)
+            self.connectors = {key: one for key, one in self.connectors.items() if connector(board, *key)}
+        else:
+            plug(board, change.option)
+        machine.entries = board.sections()
+        new = [entry.device for entry in machine.entries if id(entry) not in known]
+        machine.adapt(new)
+        controllers: list[Ics | SpaprXive] = [*machine.registered(Ics), *machine.registered(SpaprXive)]
+        for controller in controllers:
+            for number in board.numbers.lsi.keys() - claimed:
+                controller.claim(number)
+            for number in claimed - board.numbers.lsi.keys():
+                controller.free(number)
+        for ram in machine.registered(Ram):
+            ram.replace_blocks(memory_blocks(board))
+        return new
 
     @property
     def release(self) -> Release:
@@ -81,7 +134,7 @@ class Instance:
                 raise NotMigratable(entry.device.idstr)
         saver = Saver(
             release=machine.release,
-            entries=machine.entries,
+            entries=self._sent(),
             configuration=configuration,
             configuration_plan=configuration.plan if configuration is not None else None,
             footers=machine.flags.send_section_footer,
@@ -105,7 +158,7 @@ class Instance:
             footers=machine.flags.send_section_footer,
             vmdescription=not machine.suppress_vmdesc,
             trace=machine.trace,
-            rare=self._connector,
+            rare=self.connector,
             take_over=self._take_over,
         )
         try:
@@ -128,15 +181,41 @@ class Instance:
         for state in self.machine.registered(GlobalState):
             state.take_over()
 
-    def _connector(self, idstr: str, instance_id: int) -> Described | None:
-        """Return the connector that a stream names; it is made on demand, as few streams name any."""
+    def _sent(self) -> list[SaveStateEntry[Described | SaveVMHandlers]]:
+        """Return the sections in sending order, with the connectors that are not at rest."""
+        if not self.connectors:
+            return self.entries
+        return sorted(
+            (*self.entries, *self.connectors.values()),
+            key=lambda entry: (-entry.device.priority, entry.section_id),
+        )
+
+    def connector(
+        self, idstr: str, instance_id: int, *, attached: bool | None = None
+    ) -> SpaprDrc | SpaprDrcPhysical | None:
+        """Return the connector, or its indicator; it is made on demand, as few of them matter.
+
+        ``attached``: whether a new one has a device, if it is not as now.
+        """
         key = idstr, instance_id
-        found = self.connectors.get(key) or connector(self.machine, idstr, instance_id)
-        if found is not None and key not in self.connectors:
-            self.machine.adapt([found])
+        found = self.connectors.get(key) or connector(self.board, idstr, instance_id, attached)
+        if found is None:
+            return None
+        if key not in self.connectors:
+            self.machine.adapt([found.device])
             self.connectors[key] = found
-        return found
+        return found.device
 
     def device(self, idstr: str, instance_id: int = 0) -> Described | SaveVMHandlers | None:
         """Return the section with that name and instance, or None."""
-        return self.machine.device(idstr, instance_id) or self.connectors.get((idstr, instance_id))
+        found = self.machine.device(idstr, instance_id)
+        rare = self.connectors.get((idstr, instance_id))
+        return found if found is not None or rare is None else rare.device
+
+
+def _is_clock(device: object) -> bool:
+    return isinstance(device, Timers | SpaprRtc)
+
+
+def _is_lit(device: object) -> bool:
+    return isinstance(device, SpaprDrcPhysical) and device.dr_indicator != device.rest_indicator

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TypeVar
 
 from vmstate.describe.history import Span
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.bus_properties import IRQ
 from vmstate.pseries.board.buses import Behind, Bus, Buses
 from vmstate.pseries.board.connectors import SINCE as CONNECTORS_SINCE
-from vmstate.pseries.board.connectors import Connectors
+from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.board.interrupts import InterruptNumbers
 from vmstate.pseries.board.pci_bus import PCI, PciSlots
@@ -20,9 +24,13 @@ from vmstate.pseries.options import DeviceOption
 from vmstate.pseries.vio_bus import VioDevice
 from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
 
+T = TypeVar("T")
 Registered = SaveStateEntry[Described | SaveVMHandlers]
 
 CONNECTORS = Span(since=CONNECTORS_SINCE)
+
+#: The unit of memory hotplug, and the alignment of the area for modules.
+LMB_SIZE, MEMORY_ALIGNMENT = 1 << 28, 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +53,44 @@ class RamBlock:
         return bytes([len(raw)]) + raw
 
 
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A memory module: its option, its address in the guest, its bytes."""
+
+    option: DeviceOption | None
+    address: int
+    size: int
+
+    @property
+    def connectors(self) -> range:
+        """The numbers of its connectors."""
+        return range(self.address // LMB_SIZE, (self.address + self.size) // LMB_SIZE)
+
+
+@dataclass(frozen=True)
+class _Plugged:
+    """What the device of an option put on the board."""
+
+    option: DeviceOption
+    entries: list[Registered]
+    ram_blocks: list[RamBlock]
+    connectors: list[Connectors]
+    interrupts: list[int]
+
+
 class Board:
-    """The board of ``machine``, with all devices made so far."""
+    """The board of ``machine``, with all devices made so far.
+
+    ``cores``: the vcpu ids of the present cores' first processors; ``modules``: the plugged memory.
+    """
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.entries: list[Registered] = []
         self.connectors: list[Connectors] = []
         self.ram_blocks: list[RamBlock] = []
-        self.plugged_memory = 0
+        self.cores: set[int] = set()
+        self.modules: list[Module] = []
         self.numbers = InterruptNumbers(
             legacy=machine.irq == "xics-legacy", hotplug_events=machine.modern_hotplug_events
         )
@@ -61,10 +98,11 @@ class Board:
         self._vio: list[VioDevice] = list(reversed(machine.vio.devices))
         self._next_id = 0
         self._prioritized = False
-        self._macs = 0
+        self._macs: dict[int, DeviceOption | None] = {}
         self._reserved: dict[str, Registered] = {}
         self._instances: Counter[str] = Counter()
         self._compat: Counter[str] = Counter()
+        self._plugged: list[_Plugged] = []
 
     def add(self, device: Device | LiveDevice) -> None:
         """Register a section."""
@@ -80,6 +118,73 @@ class Board:
         device.compat = (name, self._compat[name])
         self._compat[name] += 1
         self.add(device)
+
+    @contextmanager
+    def plugging(self, option: DeviceOption) -> Iterator[None]:
+        """Record what the device of ``option`` puts on the board, so that it can be unplugged."""
+        entries, blocks = len(self.entries), len(self.ram_blocks)
+        connectors, interrupts = len(self.connectors), len(self.numbers.lsi)
+        yield
+        self._plugged.append(
+            _Plugged(
+                option,
+                self.entries[entries:],
+                self.ram_blocks[blocks:],
+                self.connectors[connectors:],
+                list(self.numbers.lsi)[interrupts:],
+            )
+        )
+
+    def unplug(self, option: DeviceOption) -> None:
+        """Remove a plugged device with its sections, memory, connectors, address and buses."""
+        found = next(one for one in self._plugged if one.option is option)
+        self._plugged.remove(found)
+        self.entries = _without(self.entries, found.entries)
+        self.ram_blocks = _without(self.ram_blocks, found.ram_blocks)
+        self.connectors = _without(self.connectors, found.connectors)
+        self.numbers.free(found.interrupts)
+        self._macs = {number: owner for number, owner in self._macs.items() if owner is not option}
+        self.modules = [one for one in self.modules if one.option is not option]
+        self.buses.remove(option)
+        for idstr in {entry.device.idstr for entry in found.entries}:
+            taken = (one.device.instance_id for one in self.entries if one.device.idstr == idstr)
+            self._instances[idstr] = max(taken, default=-1) + 1
+        for name in {entry.device.compat[0] for entry in found.entries if entry.device.compat is not None}:
+            compat = (one.device.compat for one in self.entries if one.device.compat is not None)
+            self._compat[name] = max((one[1] for one in compat if one[0] == name), default=-1) + 1
+
+    def plug_memory(self, option: DeviceOption | None, block: RamBlock) -> None:
+        """Plug a memory module at the first free address (``memory_device_get_free_addr``)."""
+        address = -(-self.machine.ram_size // MEMORY_ALIGNMENT) * MEMORY_ALIGNMENT
+        for other in sorted(self.modules, key=lambda one: one.address):
+            if address + block.used_length <= other.address:
+                break
+            address = other.address + other.size
+        self.modules.append(Module(option, address, block.used_length))
+        self.ram_blocks.append(block)
+
+    @property
+    def plugged_memory(self) -> int:
+        """The bytes of all memory modules."""
+        return sum(module.size for module in self.modules)
+
+    def pci_buses(self) -> Iterator[PciSlots]:
+        """Yield all PCI buses."""
+        return (bus for bus in self.buses.root.below() if isinstance(bus, PciSlots))
+
+    def attached(self, kind: DrcType, number: int) -> bool:
+        """Return True if the connector of that kind and number has a device."""
+        match kind:
+            case DrcType.CPU:
+                return number in self.cores
+            case DrcType.PHB:
+                return any(bus.connectors == number << 16 for bus in self.pci_buses())
+            case DrcType.LMB:
+                return any(number in module.connectors for module in self.modules)
+            case DrcType.PCI:
+                found = (bus for bus in self.pci_buses() if bus.connectors == number & ~0xFF)
+                return any(number & 0xFF in bus.taken for bus in found)
+        return False
 
     def plug_pci(self, device: Device, driver: str, option: DeviceOption | None = None) -> str:
         """Put a PCI device in the requested slot, or the first free one; return its path.
@@ -139,7 +244,9 @@ class Board:
 
     def reserve(self, name: str) -> None:
         """Register a section whose device depends on later ones; :meth:`fill` supplies it."""
-        entry: Registered = SaveStateEntry(self._next_id, LiveDevice(self.machine))
+        placeholder = LiveDevice(self.machine)
+        placeholder.idstr = name
+        entry: Registered = SaveStateEntry(self._next_id, placeholder)
         self._reserved[name] = entry
         self.entries.append(entry)
         self._next_id += 1
@@ -151,7 +258,7 @@ class Board:
     def connect(self, connectors: Connectors) -> None:
         """Add hotplug connectors, in releases that register them (2.10 on)."""
         if CONNECTORS.covers(self.machine.release):
-            self.connectors.append(connectors)
+            self.connectors.append(replace(connectors, section_id=self._next_id))
             self.skip(connectors.registrations)
 
     def new_instance(self, idstr: str) -> int:
@@ -164,8 +271,9 @@ class Board:
         given = None if option is None else option.get("mac")
         if given is not None:
             return _mac_address(given)
-        self._macs += 1
-        return bytes.fromhex("525400123456")[:5] + bytes([0x55 + self._macs & 0xFF])
+        number = next(n for n in count() if n not in self._macs)
+        self._macs[number] = option
+        return bytes.fromhex("5254001234") + bytes([0x56 + number & 0xFF])
 
     def next_vio(self) -> tuple[VioDevice, int]:
         """Return the next device on the VIO bus, and its interrupt number."""
@@ -181,6 +289,11 @@ class Board:
         if not self._prioritized:
             return self.entries
         return sorted(self.entries, key=lambda entry: -entry.device.priority)
+
+
+def _without(items: list[T], gone: list[T]) -> list[T]:
+    ids = set(map(id, gone))
+    return [one for one in items if id(one) not in ids]
 
 
 def _mac_address(text: str) -> bytes:

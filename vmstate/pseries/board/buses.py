@@ -37,6 +37,9 @@ class Bus:
         del machine, option
         raise NotModelled(f"-device {driver}: devices on a bus of type {self.kind} are not modelled")
 
+    def release(self, option: DeviceOption) -> None:
+        """Free the address of the device of ``option``, if it is on this bus."""
+
     def check(self, machine: Machine, driver: str, option: DeviceOption | None) -> None:
         """Take an address while QEMU starts; a bus that cannot refuse one leaves this to the board."""
 
@@ -77,6 +80,12 @@ class Buses:
     def named(self, name: str) -> Bus | None:
         """Return the bus of that name; of several, the one that QEMU finds first."""
         return next((bus for bus in self.root.below() if bus.name == name), None)
+
+    def remove(self, option: DeviceOption) -> None:
+        """Free the address of an unplugged device, and remove the buses behind it."""
+        for bus in list(self.root.below()):
+            bus.release(option)
+            bus.inner = [inner for inner in bus.inner if inner.provider is not option]
 
     def add(
         self, behind: Behind, option: DeviceOption | None, on: Bus | None = None, path: str = ""

@@ -31,17 +31,25 @@ class DrcType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Connectors:
-    """``count`` connectors of a kind with consecutive numbers; ``attached``: each has a device."""
+    """``count`` connectors of a kind with consecutive numbers; ``section_id``: the first one's."""
 
     kind: DrcType
     first: int
     count: int
-    attached: bool = False
+    section_id: int = 0
 
     @property
     def registrations(self) -> int:
         """The number of section ids that they take: two for each with an indicator."""
-        return self.count * (2 if self.kind.physical else 1)
+        return self.count * self._each
+
+    @property
+    def _each(self) -> int:
+        return 2 if self.kind.physical else 1
+
+    def section_id_of(self, number: int, *, indicator: bool = False) -> int:
+        """Return the section id of a connector, or of its indicator, which is registered after it."""
+        return self.section_id + (number - self.first) * self._each + indicator
 
     def number(self, instance_id: int) -> int | None:
         """Return the number of the connector with this instance; None if it is not one of these."""

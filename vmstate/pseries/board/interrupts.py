@@ -6,6 +6,8 @@ types have a range for each kind of device, so that a number depends on the devi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 PCI_NUM_PINS = 4
 XIRQ_BASE = 0x1000
 IRQ_EPOW = XIRQ_BASE
@@ -26,6 +28,11 @@ class InterruptNumbers:
         self._claim(IRQ_EPOW, lsi=False)
         if hotplug_events:
             self._claim(IRQ_HOTPLUG, lsi=False)
+
+    def free(self, numbers: Iterable[int]) -> None:
+        """Free the numbers of a device that was unplugged."""
+        for number in numbers:
+            del self.lsi[number]
 
     def vio(self, own: int) -> int:
         """Claim the number of a device on the VIO bus; ``own``: the one derived from its address."""

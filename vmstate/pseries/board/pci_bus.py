@@ -24,8 +24,13 @@ class Function:
     """The device in a function of a slot."""
 
     name: str
-    id: str | None
+    option: DeviceOption | None
     several: bool
+
+    @property
+    def id(self) -> str | None:
+        """The device's id, if it has one."""
+        return None if self.option is None else self.option.id
 
 
 @dataclass(eq=False)
@@ -48,8 +53,12 @@ class PciSlots(Bus):
         self._check_free(machine, driver, text, number)
         several = MULTIFUNCTION.flag(machine, option, driver)
         self._check_functions(text, number, several=several)
-        self.taken[number] = Function(driver, None if option is None else option.id, several)
+        self.taken[number] = Function(driver, option, several)
         return f"{self.path}:{number >> 3:02x}.{number & 7:x}"
+
+    def release(self, option: DeviceOption) -> None:
+        """Free the function of the device of ``option``."""
+        self.taken = {number: one for number, one in self.taken.items() if one.option is not option}
 
     def check(self, machine: Machine, driver: str, option: DeviceOption | None) -> None:
         """Take a slot."""

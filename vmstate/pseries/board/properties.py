@@ -165,7 +165,7 @@ class Property:
             if not self._same(value, self.default_text(machine, driver), machine.release):
                 raise NotModelled(f"{text}: property {self.name} of {driver} is not modelled")
         elif at(self.kind, machine.release).startswith(LINK):
-            if all(one.id != value for one in machine.objects):
+            if machine.find_object(value) is None:
                 raise Refused(f"{text}: Device '{value}' not found")
         elif self.values is not None and not self.values(value):
             raise NotModelled(f"{text}: {self.name}={value} of {driver} is not modelled")

@@ -10,6 +10,7 @@ from vmstate.pseries.board.usb import UsbBus
 from vmstate.pseries.devices import drivers
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
+from vmstate.pseries.recorded_devices import find_driver
 from vmstate.pseries.registration import default_devices
 
 
@@ -25,6 +26,26 @@ class BusesInUse:
             if bus is not None:
                 bus.check(machine, name, None)
             self.add(drivers()[name], None, bus, _path_on_vio(machine, name))
+
+    @classmethod
+    def of(cls, machine: Machine) -> BusesInUse:
+        """Return the buses of a machine that runs, with all its devices."""
+        found = cls(machine)
+        for option in machine.devices:
+            found._plug(option)
+        for change in machine.changes:
+            if change.unplugged:
+                found._buses.remove(change.option)
+            else:
+                found._plug(change.option)
+        return found
+
+    def _plug(self, option: DeviceOption) -> None:
+        driver = find_driver(option.driver, self._machine)
+        if driver is not None:
+            bus = self.find(driver, option)
+            self.take(driver, option, bus)
+            self.add(driver, option, bus)
 
     def find(self, driver: Driver, option: DeviceOption) -> Bus | None:
         """Return the bus for a device, None for one that has none (``qdev_device_add``).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import DeviceOption, parse_number
 from vmstate.pseries.startup.startup import Startup
@@ -14,7 +16,7 @@ def is_core(driver: str) -> bool:
     return driver.endswith(SUFFIX)
 
 
-def plug_core(start: Startup, place: int, device: DeviceOption) -> None:
+def plug_core(start: Startup, device: DeviceOption, earlier: Iterable[DeviceOption]) -> None:
     """Plug a core of the machine's own type in a place that exists and is free (``spapr_core_pre_plug``)."""
     name = device.driver.removesuffix(SUFFIX)
     known = {cpu.name for cpu in start.binary.cpus.values()} | {start.machine.cpu.name}  # with KVM: host
@@ -35,8 +37,8 @@ def plug_core(start: Startup, place: int, device: DeviceOption) -> None:
         )
     if not 0 <= core < start.machine.topology.max_cpus:
         raise Refused(f"{device.text}: core id {core} out of range")
-    before = (other for other in start.machine.devices[:place] if is_core(other.driver))
-    if core < start.machine.topology.cpus or any(_number(other, "core-id", 0) == core for other in before):
+    cores = (other for other in earlier if is_core(other.driver))
+    if core < start.machine.topology.cpus or any(_number(other, "core-id", 0) == core for other in cores):
         raise Refused(f"{device.text}: core {core} already populated")
 
 

@@ -5,11 +5,13 @@ The sections that devices send are in vmstate/pseries/devices.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import partial
 
 from vmstate.describe.history import History, Release, Span
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.block import DRIVE
+from vmstate.pseries.board.buses import Bus
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.recordings import is_listed
 from vmstate.pseries.devices import drivers
@@ -47,27 +49,14 @@ def create_devices(start: Startup) -> None:
         if not option.driver:
             raise Refused(f"{option.text}: Parameter 'driver' is missing")
         if is_core(option.driver):
-            _check_id(machine, place, option)
-            plug_core(start, place, option)
+            check_id(option, machine.devices[:place])
+            plug_core(start, option, machine.devices[:place])
             continue
-        driver = _driver_of(start, option)
+        driver = driver_of(start, option)
         bus = buses.find(driver, option)
-        _check_id(machine, place, option)
-        check_defaults(machine, driver, f"{option.text}: ")
-        check_properties(machine, driver, option)
-        if driver.netdev_owner:
-            _connect(machine, place, option, driver.netdev_owner)
-        if driver.drive_owner:
-            _attach(machine, place, option, driver.drive_owner)
-        if driver.check_first is not None:
-            driver.check_first(machine, option)
-        buses.take(driver, option, bus)
-        if driver.check is not None:
-            driver.check(machine, option)
-        if driver.says is not None:
-            start.say(*driver.says(machine, option, start.messages))
-        path = plug_vio(start, place, option, driver) if driver.vio_name else ""
-        buses.add(driver, option, bus, path)
+        check_id(option, machine.devices[:place])
+        take_place = partial(plug_vio, start, place, option, driver) if driver.vio_name else str
+        create_device(start, option, driver, buses, bus, machine.devices[:place], take_place)
 
 
 #: From here on a machine makes one of each network card, to see whether it has a back end.
@@ -83,13 +72,44 @@ def make_network_cards(start: Startup) -> None:
             check_defaults(start.machine, driver)
 
 
-def _check_id(machine: Machine, place: int, option: DeviceOption) -> None:
-    """Refuse the id of an earlier device, which only JSON can have."""
-    if option.id is not None and any(other.id == option.id for other in machine.devices[:place]):
+def create_device(
+    start: Startup,
+    option: DeviceOption,
+    driver: Driver,
+    buses: BusesInUse,
+    bus: Bus | None,
+    earlier: Sequence[DeviceOption],
+    take_place: Callable[[], str] = str,
+) -> None:
+    """Create a device on its bus: set its properties, then realize it.  Raises Refused as QEMU does.
+
+    ``earlier``: the devices before it; ``take_place`` takes its place on the VIO bus, and returns its path.
+    """
+    machine = start.machine
+    check_defaults(machine, driver, f"{option.text}: ")
+    check_properties(machine, driver, option)
+    if driver.netdev_owner:
+        _connect(machine, earlier, option, driver.netdev_owner)
+    if driver.drive_owner:
+        _attach(machine, earlier, option, driver.drive_owner)
+    if driver.check_first is not None:
+        driver.check_first(machine, option)
+    buses.take(driver, option, bus)
+    if driver.check is not None:
+        driver.check(machine, option)
+    if driver.says is not None:
+        start.say(*driver.says(machine, option, start.messages))
+    buses.add(driver, option, bus, take_place())
+
+
+def check_id(option: DeviceOption, earlier: Iterable[DeviceOption]) -> None:
+    """Refuse the id of an earlier device, which on a command line only JSON can have."""
+    if option.id is not None and any(other.id == option.id for other in earlier):
         raise Refused(f"{option.text}: Duplicate device ID '{option.id}'")
 
 
-def _driver_of(start: Startup, option: DeviceOption) -> Driver:
+def driver_of(start: Startup, option: DeviceOption) -> Driver:
+    """Return the driver of an option.  Raises Refused if there is none."""
     package = start.configuration.catalogue.package
     if package is not None and package.devices is not None and option.driver not in package.devices:
         raise NotModelled(
@@ -106,7 +126,7 @@ def _driver_of(start: Startup, option: DeviceOption) -> Driver:
     return driver
 
 
-def _connect(machine: Machine, place: int, nic: DeviceOption, owner: str) -> None:
+def _connect(machine: Machine, earlier: Sequence[DeviceOption], nic: DeviceOption, owner: str) -> None:
     """Connect a network card to its ``netdev``, which must exist and not be another card's."""
     wanted = nic.get("netdev")
     if wanted is None:
@@ -114,7 +134,7 @@ def _connect(machine: Machine, place: int, nic: DeviceOption, owner: str) -> Non
     name = f"{nic.text}: Property '{owner}.netdev'"
     if all(netdev.id != wanted for netdev in machine.netdevs):
         raise Refused(f"{name} can't find value '{wanted}'")
-    if any(other.get("netdev") == wanted for other in _nics(machine, machine.devices[:place])):
+    if any(other.get("netdev") == wanted for other in _nics(machine, earlier)):
         raise Refused(f"{name} can't take value '{wanted}', it's in use")
 
 
@@ -124,7 +144,7 @@ def _nics(machine: Machine, options: Iterable[DeviceOption]) -> list[DeviceOptio
     return [one for one, driver in found if driver is not None and driver.netdev_owner]
 
 
-def _attach(machine: Machine, place: int, disk: DeviceOption, owner: str) -> None:
+def _attach(machine: Machine, earlier: Sequence[DeviceOption], disk: DeviceOption, owner: str) -> None:
     """Attach a disk to its drive, which must exist and not be another disk's (``parse_drive``)."""
     wanted = disk.get(DRIVE)
     if wanted is None:
@@ -132,7 +152,7 @@ def _attach(machine: Machine, place: int, disk: DeviceOption, owner: str) -> Non
     drive = machine.drives.get(wanted)
     if drive is None:
         raise Refused(f"{disk.text}: Property '{owner}.drive' can't find value '{wanted}'")
-    if all(other.get(DRIVE) != wanted for other in machine.devices[:place]):
+    if all(other.get(DRIVE) != wanted for other in earlier):
         return
     if drive.node or not _IN_USE_KNOWN.at(machine.release):
         raise NotModelled(f"{disk.text}: a drive of two devices is not modelled")

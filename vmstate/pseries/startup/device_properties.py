@@ -84,9 +84,7 @@ def _check_mac(machine: Machine, driver: Driver, option: DeviceOption, value: st
 def _check_bootindex(machine: Machine, option: DeviceOption, value: str) -> None:
     """Refuse an index that another device has (``check_boot_index``)."""
     index = parse_number(value)
-    for other in machine.devices:
-        if other is option:
-            return
+    for other in machine.earlier(option):
         given = other.get(BOOTINDEX)
         if given is not None and index is not None and index >= 0 and parse_number(given) == index:
             raise Refused(f"{option.text}: The bootindex {index} has already been used")

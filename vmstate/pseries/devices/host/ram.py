@@ -77,6 +77,10 @@ class Ram(LiveDevice):
         """Return the block of that name, or None."""
         return next((block for block in self.blocks if block.name == name), None)
 
+    def replace_blocks(self, blocks: Sequence[RamBlock]) -> None:
+        """Take the blocks of the current devices; those that are there already stay as they are."""
+        self.blocks = in_list_order([self.block(block.name) or block for block in blocks])
+
     def resize(self, block: RamBlock, length: int) -> None:
         """Give a block the source's length."""
         self.blocks[self.blocks.index(block)] = replace(block, used_length=length)

@@ -19,12 +19,13 @@ from vmstate.describe import (
     VMStateDescription,
     WireRecords,
 )
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
 
 ICS_BASE = 0x1000  # the number of the first source
 LSI, MSI = 1, 2  # flags of an allocated source
-ASSERTED, SENT, REJECTED = 1, 2, 4  # status
+ASSERTED, SENT, REJECTED, MASKED_PENDING = 1, 2, 4, 8  # status
 
 ICP = VMStateDescription(
     "icp/server", 1, 1, fields=[UInt32("xirr"), UInt8("pending_priority"), UInt8("mfrr")]
@@ -97,6 +98,26 @@ class Ics(Device):
         super().__init__(machine)
         self.nr_irqs = machine.nr_irqs
         self.irqs = WireRecords(_IRQ_FIELDS, _IRQ_LAYOUT, _sources(self.nr_irqs, tuple(claimed.items())))
+
+    def claim(self, number: int) -> None:
+        """Give a level-triggered interrupt to a device that is plugged (ics_set_irq_type)."""
+        self.irqs[number - ICS_BASE].flags = LSI
+
+    def free(self, number: int) -> None:
+        """Take an interrupt from a device that was unplugged; its state is all zeros until the next reset."""
+        irq = self.irqs[number - ICS_BASE]
+        for name in _IRQ_FIELDS:
+            setattr(irq, name, 0)
+
+    def pulse(self, number: int) -> None:
+        """Signal an interrupt that no guest has unmasked: it stays pending (ics_set_irq_msi).
+
+        Raises NotModelled if a guest may receive it.
+        """
+        irq = self.irqs[number - ICS_BASE]
+        if irq.priority != 0xFF:
+            raise NotModelled(f"interrupt {number:#x} at a running guest is not modelled")
+        irq.status |= MASKED_PENDING
 
     def resent_to(self) -> Iterator[int]:
         """Yield the servers of the sources that are signalled again after loading (ics_resend)."""

@@ -61,7 +61,8 @@ SPAPR_XIVE = VMStateDescription(
 _EAS_LAYOUT = struct.Struct(">Q")
 _END_LAYOUT = struct.Struct(">IIIIIIII")
 _END_FIELDS = tuple(f"w{i}" for i in range(8))
-_EAS_VALID_MASKED = _EAS_LAYOUT.pack(0x0000008000000080)
+_VALID, _MASKED = 0x80, 0x80 << 32  # bits of an entry, in the byte order of the stream
+_EAS_VALID_MASKED = _EAS_LAYOUT.pack(_VALID | _MASKED)
 _END_OFF = _END_LAYOUT.pack(0, 0x50, 0, 0, 0, 0, 0, 0)  # both event state buffers off
 
 
@@ -97,6 +98,14 @@ class SpaprXive(Device):
         self.nr_irqs = FIRST_DEVICE_IRQ + machine.nr_irqs
         self.eat = WireRecords(("w",), _EAS_LAYOUT, _assigned(self.nr_irqs, servers, tuple(claimed)))
         self.endt = WireRecords(_END_FIELDS, _END_LAYOUT, _queues(self.nr_ends))
+
+    def claim(self, number: int) -> None:
+        """Give an interrupt to a device that is plugged (spapr_xive_claim_irq)."""
+        self.eat[number].w = _VALID | _MASKED
+
+    def free(self, number: int) -> None:
+        """Take an interrupt from a device that was unplugged (spapr_xive_free_irq)."""
+        self.eat[number].w &= ~_VALID
 
     @property
     def nr_ends(self) -> int:

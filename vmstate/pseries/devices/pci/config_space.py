@@ -76,7 +76,10 @@ def msix(offset: int, vectors: int, table: int, pba: int) -> Capability:
 
 @dataclass(frozen=True)
 class PciId:
-    """The identity of a device; ``class_code`` is base class, subclass and programming interface."""
+    """The identity of a device; ``class_code`` is base class, subclass and programming interface.
+
+    ``cache_line``: the size of a cache line that the device gives itself, until the bus is reset.
+    """
 
     vendor: int
     device: int
@@ -90,6 +93,7 @@ class PciId:
     multifunction: bool = False
     extra: tuple[tuple[int, int], ...] = ()
     bridge: bool = False
+    cache_line: int = 0
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ IDENTITY = PciId(
     0x020000,
     revision=3,
     bars=(Bar(0, 0x20000), Bar(1, 64, BAR_IO), NIC_ROM),
+    cache_line=0x10,
 )
 
 REGISTERS = 0x8000

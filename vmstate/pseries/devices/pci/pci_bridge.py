@@ -193,8 +193,7 @@ def _check_chassis(machine: Machine, option: DeviceOption) -> None:
 
 
 def _chassis_before(machine: Machine, option: DeviceOption) -> set[int | None]:
-    place = next(place for place, other in enumerate(machine.devices) if other is option)
-    bridges = (other for other in machine.devices[:place] if other.driver in DEVICES)
+    bridges = (other for other in machine.earlier(option) if other.driver in DEVICES)
     return {parse_number(other.get(CHASSIS.name) or "") for other in bridges}
 
 

@@ -12,6 +12,7 @@ from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.config_space import CONVENTIONAL, EXPRESS, ConfigSpace, PciId, config_space
 
 PINS = 4
+CACHE_LINE_SIZE = 0x0C
 MSIX_ENTRY = 16
 USUAL_VECTORS = 16  # all devices that send their table this way have this many
 MASKED_ENTRY = bytes(12) + b"\1\0\0\0"
@@ -113,10 +114,17 @@ class PciState:
 
     def __init__(self, owner: Device, identity: PciId | ConfigSpace) -> None:
         self._owner = owner
+        self._cache_line = 0 if isinstance(identity, ConfigSpace) else identity.cache_line
         self.space = identity if isinstance(identity, ConfigSpace) else config_space(identity)
         self.version_id = 2
         self.config: bytes | memoryview = self.space.data
         self.irq_state = WireArray("I", zeros(4 * PINS))
+
+    def never_reset(self) -> None:
+        """Take the state of a device that was plugged into a running machine, whose bus was not reset."""
+        config = bytearray(self.config)
+        config[CACHE_LINE_SIZE] = self._cache_line
+        self.config = bytes(config)
 
     def say(self, line: str) -> None:
         """Print a line on the machine's stderr."""

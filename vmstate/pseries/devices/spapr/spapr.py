@@ -155,7 +155,7 @@ def activate_irqchip(spapr: Spapr) -> int:
     wanted = spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1
     if wanted and not machine.has_xive and ONE_ACTIVE.covers(machine.release):
         raise machine.ends("set_active_intc: Assertion `new_intc' failed.")
-    if machine.host is not None and machine.has_xics and _uses_xive(spapr):
+    if machine.host is not None and machine.has_xics and spapr.uses_xive:
         for line in falls_back(machine, "xive"):
             spapr.say(line)
     return 0
@@ -164,7 +164,7 @@ def activate_irqchip(spapr: Spapr) -> int:
 def resend(spapr: Spapr) -> int:
     """Signal pending interrupts of XICS again, through the processors' pointers to their presenters."""
     machine = spapr.machine
-    if not machine.entries or not machine.has_xics or _uses_xive(spapr):
+    if not machine.entries or not machine.has_xics or spapr.uses_xive:
         return 0
     if any(getattr(entry.device, "overrun", False) for entry in machine.entries):
         raise machine.ends(None)
@@ -183,16 +183,11 @@ def resend(spapr: Spapr) -> int:
 def restore_contexts(spapr: Spapr) -> int:
     """Give KVM's XIVE the current state of the presenters (kvmppc_xive_post_load)."""
     machine = spapr.machine
-    if in_kernel(machine) and (not machine.has_xics or _uses_xive(spapr)):
+    if in_kernel(machine) and (not machine.has_xics or spapr.uses_xive):
         machine.xive_connected = True
         for tctx in machine.registered(XiveTctx):
             set_kvm_state(tctx)
     return 0
-
-
-def _uses_xive(spapr: Spapr) -> bool:
-    """Return True if the guest negotiated XIVE and the machine has it (spapr_irq_update_active_intc)."""
-    return bool(spapr.machine.has_xive and spapr.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1)
 
 
 # The section, and the machine after reset.
@@ -381,6 +376,16 @@ class Spapr(Device):
     def fdt_initial_size(self) -> int:
         """The size in bytes of the tree that the machine made."""
         return len(self.fdt_blob)
+
+    @property
+    def uses_xive(self) -> bool:
+        """True if the guest negotiated XIVE and the machine has it (spapr_irq_update_active_intc)."""
+        return bool(self.machine.has_xive and self.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1)
+
+    def keep_tree(self) -> None:
+        """Keep the current device tree, whatever is plugged later."""
+        if dtb_needed(self):
+            len(self.fdt_blob), self.fdt_size, self.fdt_initial_size
 
     @property
     def irq_map_nr(self) -> int:

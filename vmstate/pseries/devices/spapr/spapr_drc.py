@@ -9,9 +9,11 @@ from __future__ import annotations
 from enum import IntEnum
 
 from vmstate.describe import Bool, Since, UInt32, VMStateDescription
+from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.machine import Machine
+from vmstate.savevm.entries import SaveStateEntry
 
 
 class DrcState(IntEnum):
@@ -77,9 +79,10 @@ class SpaprDrc(Device):
         super().__init__(machine, instance_id=kind.index(number))
         logical = (DrcState.LOGICAL_UNUSABLE, DrcState.LOGICAL_CONFIGURED)
         physical = (DrcState.PHYSICAL_POWERON, DrcState.PHYSICAL_CONFIGURED)
-        empty, self.ready_state = physical if kind.physical else logical
+        self.empty_state, self.ready_state = physical if kind.physical else logical
+        self.kind, self.number = kind, number
         self.attached = attached
-        self.state = self.ready_state if attached else empty
+        self.state = self.ready_state if attached else self.empty_state
         self.unplug_requested = False
 
 
@@ -90,19 +93,33 @@ class SpaprDrcPhysical(Device):
 
     def __init__(self, machine: Machine, kind: DrcType, number: int, attached: bool = False) -> None:
         super().__init__(machine, instance_id=kind.index(number))
-        self.rest_indicator = int(attached)
+        self.attached = attached
         self.dr_indicator = self.rest_indicator
+
+    @property
+    def rest_indicator(self) -> int:
+        """The indicator after a reset."""
+        return int(self.attached)
+
+
+ConnectorEntry = SaveStateEntry[SpaprDrc | SpaprDrcPhysical]
 
 
 def connector(
-    connectors: Connectors, machine: Machine, idstr: str, instance_id: int
-) -> SpaprDrc | SpaprDrcPhysical | None:
-    """Return the connector's section of that name and instance, at rest; None if it is not one of these."""
-    number = connectors.number(instance_id)
+    board: Board, group: Connectors, idstr: str, instance_id: int, attached: bool | None = None
+) -> ConnectorEntry | None:
+    """Return the connector's section of that name and instance, at rest; None if it is not of this group.
+
+    ``attached``: whether it has a device, if not as now.
+    """
+    number = group.number(instance_id)
     if number is None:
         return None
+    attached = board.attached(group.kind, number) if attached is None else attached
     if idstr == SPAPR_DRC.name:
-        return SpaprDrc(machine, connectors.kind, number, connectors.attached)
-    if idstr == SPAPR_DRC_PHYSICAL.name and connectors.kind.physical:
-        return SpaprDrcPhysical(machine, connectors.kind, number, connectors.attached)
+        drc = SpaprDrc(board.machine, group.kind, number, attached)
+        return SaveStateEntry(group.section_id_of(number), drc)
+    if idstr == SPAPR_DRC_PHYSICAL.name and group.kind.physical:
+        indicator = SpaprDrcPhysical(board.machine, group.kind, number, attached)
+        return SaveStateEntry(group.section_id_of(number, indicator=True), indicator)
     return None

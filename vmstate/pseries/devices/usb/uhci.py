@@ -112,14 +112,14 @@ def check(machine: Machine, option: DeviceOption) -> None:
     bus = option.get(MASTERBUS.name)
     if bus is None:
         return
-    place = next(place for place, other in enumerate(machine.devices) if other is option)
-    _check_master(bus, option, machine.devices[:place])
+    earlier = machine.earlier(option)
+    _check_master(bus, option, earlier)
     first, last = FIRSTPORT.number(machine, option), ehci.PORTS - PORTS
     if first > last:
         raise Refused(f"{option.text}: firstport must be between 0 and {last}")
     used = {
         FIRSTPORT.number(machine, other) + port
-        for other in machine.devices[:place]
+        for other in earlier
         if other.driver in MODELS and other.get(MASTERBUS.name) == bus
         for port in range(PORTS)
     }

@@ -146,6 +146,7 @@ NEC = XhciModel(
         bars=(Bar(0, 0x4000, BAR_MEMORY_64),),
         size=EXPRESS,
         extra=((0x60, 0x30),),
+        cache_line=0x10,
     ),
     "auto",
 )
@@ -161,6 +162,7 @@ QEMU = XhciModel(
         bars=(Bar(0, 0x4000, BAR_MEMORY_64),),
         size=EXPRESS,
         extra=((0x60, 0x30),),
+        cache_line=0x10,
     ),
     "off",
 )

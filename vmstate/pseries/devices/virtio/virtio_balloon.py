@@ -108,8 +108,7 @@ _HINT_CHECKED = Span("5.1")
 def check(machine: Machine, option: DeviceOption) -> None:
     """Refuse a second balloon, and hints without a thread (``virtio_balloon_device_realize``)."""
     name = option.driver
-    before = machine.devices[: next(place for place, one in enumerate(machine.devices) if one is option)]
-    if any(other.driver in {one.name for one in DRIVERS} for other in before):
+    if any(other.driver in {one.name for one in DRIVERS} for other in machine.earlier(option)):
         raise Refused(f"{option.text}: Only one balloon device is supported")
     if FREE_PAGE_HINT.flag(machine, option, name):
         if not _HINT_CHECKED.covers(machine.release):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import takewhile
 
 from vmstate.describe.history import Span
 from vmstate.errors import NotModelled
@@ -50,9 +49,10 @@ def check(machine: Machine, option: DeviceOption) -> None:
     wanted = option.get(CRYPTODEV.name)
     if wanted is None:
         raise Refused(f"{option.text}: 'cryptodev' parameter expects a valid object")
-    if all(one.driver not in BACKENDS for one in machine.objects if one.id == wanted):
+    backend = machine.find_object(wanted)
+    if backend is None or backend.driver not in BACKENDS:
         raise NotModelled(f"{option.text}: cryptodev={wanted} is not modelled")
-    before = takewhile(lambda one: one is not option, machine.devices)
+    before = machine.earlier(option)
     if any(one.driver == NAME and one.get(CRYPTODEV.name) == wanted for one in before):
         raise Refused(f"{option.text}: can't use already used cryptodev backend: {wanted}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Any
 
 from vmstate.describe import (
@@ -268,7 +267,7 @@ def _names(machine: Machine, option: DeviceOption) -> set[str | None]:
     """Return the names of the ports of all adapters that were plugged before."""
     if not _NAMES_CHECKED.covers(machine.release):
         return set()
-    before = takewhile(lambda one: one is not option, machine.devices)
+    before = machine.earlier(option)
     return {one.get(PORT_NAME.name) for one in before if one.driver in (CONSOLE, SERIAL_PORT)}
 
 
@@ -280,7 +279,7 @@ def _check_chardev(machine: Machine, option: DeviceOption) -> bool:
     if wanted not in machine.chardevs:
         line = f"Property '{option.driver}.chardev' can't find value '{wanted}'"
         raise Refused(f"{option.text}: {line}")
-    before = takewhile(lambda one: one is not option, machine.devices)
+    before = machine.earlier(option)
     if f"chardev:{wanted}" in machine.serials or any(one.get(CHARDEV.name) == wanted for one in before):
         raise NotModelled(f"{option.text}: a chardev of two devices is not modelled")
     return True

@@ -96,7 +96,7 @@ def test_histories_end_as_recorded_with_the_same_answers_and_lines(part):
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("event", ["virtio-rng-pci,id=x", "spapr-pci-host-bridge,id=x,index=1"])
-def test_a_device_that_the_guest_has_not_taken_in_goes_without_a_trace_but_in_its_log(release, event):
+def test_a_device_not_yet_taken_in_goes_without_a_trace_but_in_the_log(release, event):
     instance, answers = after(f"device_add {event}", "device_del x", release=release)
     fresh, _ = machine(release=release)
     assert answers == ["", ""]
@@ -114,7 +114,7 @@ def test_a_reset_settles_every_connector_and_empties_the_log(release):
 @pytest.mark.parametrize("release", RELEASES)
 def test_plugged_devices_send_the_sections_of_those_of_the_command_line_and_connectors(release):
     options = (
-        f"-object memory-backend-ram,id=m1,size=256M -device {CORE},id=c1,core-id=1 -device pc-dimm,memdev=m1 "
+        f"-object memory-backend-ram,id=m1,size=256M -device pc-dimm,memdev=m1 -device {CORE},core-id=1 "
         "-device virtio-rng-pci -device spapr-pci-host-bridge,index=1"
     )
     plugged, cold = after(*EVERYTHING, release=release)[0], machine(options, release)[0]

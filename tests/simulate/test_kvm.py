@@ -12,7 +12,7 @@ from vmstate.pseries.cas.guest_kernels import MMU_BYTE, RADIX_BYTE
 from vmstate.pseries.cas.negotiation import platform_support
 from vmstate.pseries.rules.compat_register import KVM_REFUSES, negotiate_compat, processors, set_compat_all
 from vmstate.pseries.startup.build import build
-from vmstate.pseries.startup.command_line import parse
+from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07
 from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.savevm.verdict import Outcome
@@ -26,12 +26,16 @@ MODES = (0, LOGICAL_2_06, LOGICAL_2_07)
 RULES = ("2.10.2", "2.11.2", "2.10.2+arch-compat-unconditional", "2.10.2+arch-compat-if-used", "7.2")
 
 
-def instance(host: str, release: str, options: str = "", more: str = "") -> Instance:
+def command(host: str, release: str, options: str = "", more: str = "") -> Configuration:
     kvm = f"{host}: ", ",accel=kvm"
     before, after = kvm if host else ("", "")
     old = "pseries-2.10,cap-htm=off" if release >= "2.11" or release == "7.2" else "pseries-2.10"
     text = f"{before}qemu-{release} -nodefaults -machine {old}{after}{options} {more}"
-    machine = build(parse(text, CATALOGUE)).machine
+    return parse(text, CATALOGUE)
+
+
+def instance(host: str, release: str, options: str = "", more: str = "") -> Instance:
+    machine = build(command(host, release, options, more)).machine
     assert machine is not None
     return Instance(machine)
 
@@ -84,14 +88,16 @@ def test_an_instance_does_not_change_the_machine_that_it_was_made_from():
 def test_a_reset_restores_the_mode_of_the_command_line():
     running = instance("p8-hv", "7.2", ",max-cpu-compat=power7")
     set_compat_all(running.machine, 0)
-    apply_event(running, "reset")
+    apply_event(running, command("p8-hv", "7.2", ",max-cpu-compat=power7"), "reset")
     assert [cpu.compat_pvr for cpu in processors(running.machine)] == [LOGICAL_2_06]
     assert running.ioctls[-1] == "KVM_REG_PPC_ARCH_COMPAT = 0x0f000003"
 
 
 def test_the_error_for_an_unknown_event_names_the_known_ones():
-    with pytest.raises(ConfigurationError, match="no such event: 'sneeze'; events: reset"):
-        apply_event(instance("p8-hv", "7.2"), "sneeze")
+    with pytest.raises(
+        ConfigurationError, match="no such event: 'sneeze'; events: .*system_reset, stop, reset"
+    ):
+        apply_event(instance("p8-hv", "7.2"), command("p8-hv", "7.2"), "sneeze")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from tests.support import corpus, sections
 from tests.support.sections import PSERIES, arguments, machine
 from vmstate.pseries.board.device import LiveDevice
-from vmstate.pseries.registration import connector, register
+from vmstate.pseries.registration import build, connector, register
 from vmstate.stream import SectionType, open_stream
 
 
@@ -39,18 +39,19 @@ def test_sections_have_the_ids_and_the_order_that_qemu_gave_them(name):
 
 
 def test_a_connector_is_found_by_its_index_though_it_is_not_listed():
-    made = machine("7.2.22", PSERIES)
-    assert connector(made, "spapr_drc", 0x10000000).attached
-    assert not connector(made, "spapr_drc", 0x20000005).attached
-    assert connector(made, "spapr_drc/physical", 0x40000008).instance_id == 0x40000008
-    assert connector(made, "spapr_drc", 0x10000001) is None
-    assert connector(made, "spapr_drc/physical", 0x20000005) is None
-    assert connector(made, "spapr", 0) is None
+    board = build(machine("7.2.22", PSERIES))
+    assert connector(board, "spapr_drc", 0x10000000).device.attached
+    assert not connector(board, "spapr_drc", 0x20000005).device.attached
+    assert connector(board, "spapr_drc/physical", 0x40000008).device.instance_id == 0x40000008
+    assert connector(board, "spapr_drc", 0x10000001) is None
+    assert connector(board, "spapr_drc/physical", 0x20000005) is None
+    assert connector(board, "spapr", 0) is None
 
 
 def test_before_2_10_connectors_are_not_registered():
     assert (
-        connector(machine("2.9.1", ["-nodefaults", "-machine", "pseries"]), "spapr_drc", 0x10000000) is None
+        connector(build(machine("2.9.1", ["-nodefaults", "-machine", "pseries"])), "spapr_drc", 0x10000000)
+        is None
     )
 
 

@@ -95,7 +95,7 @@ def test_a_reset_restores_the_mode_of_the_command_line():
 
 def test_the_error_for_an_unknown_event_names_the_known_ones():
     with pytest.raises(
-        ConfigurationError, match="no such event: 'sneeze'; events: .*system_reset, stop, reset"
+        ConfigurationError, match=r"no such event: 'sneeze'; events: .*system_reset, stop, reset"
     ):
         apply_event(instance("p8-hv", "7.2"), command("p8-hv", "7.2"), "sneeze")
 

@@ -129,11 +129,11 @@ def follows(machine: Machine, default: Global) -> bool:
     """
     several = _of_classes().get(default.driver, {}).get(default.prop, ())
     found = next((one for one in several if one.span.covers(machine.release)), None)
-    if found is None or not found.by_global:
+    if found is None:
         return False
     text = f"-global {default.driver}.{default.prop}={default.value}"
     try:
         found.check(machine, default.value, default.driver, text)
     except Refused as error:
         raise NotModelled(f"{text} is not modelled: {error}") from None
-    return True
+    return found.by_global

@@ -197,6 +197,18 @@ def test_refusals_have_the_words_of_qmp(event, refusal):
     assert after(event)[1] == [refusal]
 
 
+def test_host_bridges_of_old_machine_types_and_pci_bridges_cannot_be_unplugged():
+    old = parse(f"qemu-7.2.22 {OPTIONS} -device spapr-pci-host-bridge,id=p1,index=1".replace("7.2,", "3.1,"))
+    instance = Instance(build(old).machine)
+    events = ("device_add spapr-pci-host-bridge,index=2", "device_del p1")
+    assert [apply_event(instance, old, event).refusal for event in events] == [
+        "PHB hotplug not supported for this machine",
+        "PHB hot unplug not supported on this machine",
+    ]
+    bridge = after("device_add pci-bridge,id=b,chassis_nr=1", "device_del b")[1]
+    assert bridge == ["", "PCI: Hot unplug of PCI bridges not supported"]
+
+
 def test_a_failed_migration_on_the_way_is_the_verdict():
     line = f"qemu-10.0.13 {OPTIONS}"
     events = [EVERYTHING[3], f"migrate {line}", "device_del r1"]

@@ -169,6 +169,8 @@ class Hotplug:
         compared = driver.bus == PCI and not driver.name.startswith(_NOT_COMPARED)
         if driver.name not in drivers() or not (compared or driver.name in {PC_DIMM, HOST_BRIDGE}):
             raise NotModelled(f"{option.text} is not modelled")
+        if driver.name == HOST_BRIDGE and not machine.flags.dr_phb_enabled:
+            raise Refused("PHB hotplug not supported for this machine")
         if isinstance(bus, PciSlots):
             self._check_function(bus, option)
         create_device(start, option, driver, buses, bus, present)
@@ -225,6 +227,10 @@ class Hotplug:
             raise Refused(_BUS_WITHOUT)
         if not driver.hotpluggable:
             raise Refused(f"Device '{driver.name}' does not support hotplugging")
+        if driver.name == HOST_BRIDGE and not self.instance.machine.flags.dr_phb_enabled:
+            raise Refused("PHB hot unplug not supported on this machine")
+        if driver.bus == PCI and driver.behind is not None and driver.behind.kind == PCI:
+            raise Refused("PCI: Hot unplug of PCI bridges not supported")
         self._check_alone(option)
         if driver.name == PC_DIMM:
             self._ask_module(option)
@@ -289,8 +295,6 @@ class Hotplug:
             if _IN_PROGRESS.at(self.instance.release):
                 raise Refused(f"PCI device unplug already in progress for device {option.id}")
             return
-        if any(driver.behind is not None and driver.behind.kind == PCI for driver in self._drivers([option])):
-            raise Refused("PCI: Hot unplug of PCI bridges not supported")
         if drc.number & 7:
             self._request(drc)
             return

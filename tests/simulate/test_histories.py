@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.recorded import answer, rows, side
 from vmstate.errors import ConfigurationError, NotModelled
+from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Outcome
@@ -237,6 +238,20 @@ def test_a_history_goes_on_where_the_machine_has_gone():
 def test_what_was_not_compared_with_qemu_cannot_be_judged(event):
     with pytest.raises(NotModelled):
         after(event, options="-device nec-usb-xhci")
+
+
+@pytest.mark.parametrize("event", [EVERYTHING[0], "device_del nosuch", "system_reset", "stop"])
+def test_what_a_guest_that_has_booted_would_answer_cannot_be_judged(event):
+    line = f"qemu-10.0.13 {OPTIONS}"
+    for events in ([event], [f"migrate {line}", event]):
+        with pytest.raises(NotModelled, match="guest that has booted"):
+            migrate_history(line, line, events, guest=named_guest("linux-6.1"))
+
+
+def test_a_guest_that_has_booted_can_go_on_to_a_third_host():
+    line = f"qemu-10.0.13 {OPTIONS}"
+    verdict = migrate_history(line, line, [f"migrate {line}"], guest=named_guest("linux-6.1"))
+    assert verdict.outcome is Outcome.ACCEPT
 
 
 def test_an_unplugged_core_may_crash_an_old_qemu_so_it_cannot_be_judged():

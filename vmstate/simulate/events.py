@@ -62,10 +62,17 @@ def reset(hotplug: Hotplug, _argument: str = "") -> None:
             store_compat(cpu, mode)
 
 
+def _system_reset(hotplug: Hotplug, argument: str) -> None:
+    """Reset a machine that has not run; registers that a guest has used keep their values."""
+    if hotplug.guest_has_booted:
+        raise NotModelled("system_reset of a guest that has booted is not modelled")
+    reset(hotplug, argument)
+
+
 def _stop(hotplug: Hotplug, _argument: str) -> None:
     """Stop a guest: a machine that has not run stays as it is (``vm_stop``)."""
-    if hotplug.instance.guest is not None:
-        raise NotModelled("stop of a guest that runs is not modelled")
+    if hotplug.guest_has_booted:
+        raise NotModelled("stop of a guest that has booted is not modelled")
 
 
 _EVENTS: dict[str, Callable[[Hotplug, str], None]] = {
@@ -73,7 +80,7 @@ _EVENTS: dict[str, Callable[[Hotplug, str], None]] = {
     "device_del": Hotplug.device_del,
     "object_add": Hotplug.object_add,
     "object_del": Hotplug.object_del,
-    "system_reset": reset,
+    "system_reset": _system_reset,
     "stop": _stop,
     "reset": reset,
 }

@@ -132,12 +132,19 @@ class Hotplug:
             if drc.attached and (drc.idstr, drc.instance_id) in self.instance.connectors:
                 self._release(drc)
 
+    @property
+    def guest_has_booted(self) -> bool:
+        """True if a guest has made its CAS call, here or before it was migrated here."""
+        return self.instance.guest is not None or bool(self._spapr.ov5_cas.bitmap)
+
     def _check_known(self) -> None:
         machine = self.instance.machine
         if not KNOWN.covers(machine.release):
             raise NotModelled(
                 f"hotplug on QEMU {machine.release} is not modelled, only from {KNOWN.since} on"
             )
+        if self.guest_has_booted:
+            raise NotModelled("hotplug into a guest that has booted, and would answer, is not modelled")
         if not machine.tcg:
             raise NotModelled("hotplug under another accelerator than TCG is not modelled")
         if machine.flags.pre_2_10_has_unused_icps:

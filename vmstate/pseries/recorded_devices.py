@@ -20,7 +20,7 @@ from vmstate.pseries.board.buses import Behind
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Effect, Property, harmless
-from vmstate.pseries.board.recordings import Added, Recording, Section, recording
+from vmstate.pseries.board.recordings import MAC, OTHER_MAC, Added, Recording, Section, recording
 from vmstate.pseries.board.scsi_bus import ADAPTERS, SCSI
 from vmstate.pseries.board.usb import UsbBus
 from vmstate.pseries.devices import drivers
@@ -29,8 +29,6 @@ from vmstate.pseries.devices.pci.pci_device import PciConfig, PciState
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
-#: The MAC addresses with which sections were recorded, and recorded again.
-_MAC, _OTHER_MAC = bytes.fromhex("525400123456"), bytes.fromhex("9abcdef13579")
 _PCI_DEVICE = "PCIDevice"
 #: Cards that replace the default graphics card (system/vl.c default_list).
 _GRAPHICS = frozenset({"cirrus-vga", "isa-cirrus-vga", "isa-vga", "qxl-vga", "vmware-svga"})
@@ -101,7 +99,7 @@ def _description(section: Section) -> VMStateDescription:
 def _with_mac(section: Section, mac: bytes) -> bytes:
     """Return the bytes with another address, in the places that the two recordings show."""
     data, varied = section.data, section.varied
-    if mac in (b"", _MAC) or len(varied) != len(data):
+    if mac in (b"", MAC) or len(varied) != len(data):
         return data
     changed = {
         place: index
@@ -115,9 +113,7 @@ def _with_mac(section: Section, mac: bytes) -> bytes:
 
 
 def _index(own: int, other: int) -> int | None:
-    return next(
-        (i for i, both in enumerate(zip(_MAC, _OTHER_MAC, strict=True)) if both == (own, other)), None
-    )
+    return next((i for i, both in enumerate(zip(MAC, OTHER_MAC, strict=True)) if both == (own, other)), None)
 
 
 def _config_space(description: str, data: bytes, added: Added) -> ConfigSpace | None:

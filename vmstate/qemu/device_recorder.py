@@ -7,12 +7,10 @@ device adds to a stream: its sections with their description and bytes, its RAM 
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import subprocess
 import tempfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.recordings import OTHER_MAC, packed, unpacked
 from vmstate.qemu.binary import Binary
 from vmstate.qemu.capture import save_stream
 from vmstate.qemu.command_line import QemuCommand
@@ -38,7 +37,6 @@ _CONTROLLER, _CONTROLLER_PATH = "0x4", "pci@800000020000000:04.0"
 _LAST, _LAST_PATH = "0x1f", "pci@800000020000000:1f.0"
 #: Sections that say something about the whole machine: the blocks, the clock.
 _OF_MACHINE = frozenset({"ram", "timer"})
-_MAC = "9a:bc:de:f1:35:79"
 
 #: The machine without the device, for each bus that is recorded: options in front, options of the device.
 _BUSES: Mapping[str, tuple[tuple[str, ...], str, str]] = {
@@ -100,16 +98,22 @@ class Snapshot:
 
 
 class DeviceRecorder:
-    """Records devices with one QEMU.  Baselines are saved once for each machine type and bus."""
+    """Records devices with one QEMU.
+
+    Baselines are saved once for each machine type and bus, a machine with the device once for each type.
+    """
 
     def __init__(self, binary: Binary) -> None:
         self._binary = binary
         self._baselines: dict[tuple[str, ...], Snapshot] = {}
         self._types = machine_types(binary)
+        self._listed = {one.name: one for one in listed(binary)}
+        self._saved: dict[tuple[str, ...], Snapshot] = {}
 
     def record(self, name: str) -> dict[str, Any]:
         """Return the recording of a device.  Raises ConfigurationError if this QEMU does not list it."""
-        found = next((one for one in listed(self._binary) if one.name == name), None)
+        self._saved.clear()
+        found = self._listed.get(name)
         if found is None:
             raise ConfigurationError(f"QEMU {self._binary.release} lists no device {name!r}")
         properties = properties_of(self._binary, name)
@@ -253,10 +257,10 @@ class DeviceRecorder:
             "version_id": section.version_id,
             "place": section.section_id - first,
             "description": after.described.get(key),
-            "bytes": _packed(payload),
+            "bytes": packed(payload),
         }
         if other != payload:
-            found["varied"] = _packed(other)
+            found["varied"] = packed(other)
         return found
 
     # ---- machines
@@ -272,7 +276,11 @@ class DeviceRecorder:
         return self._baselines[key]
 
     def _plugged(self, version: str, device: Listed, needs: list[str], *, varied: bool = False) -> Snapshot:
-        return self._save(version, (*_BUSES[device.bus][0], *self._option(device, needs, varied=varied)))
+        options = (*_BUSES[device.bus][0], *self._option(device, needs, varied=varied))
+        key = (version, *options)
+        if key not in self._saved:
+            self._saved[key] = self._save(version, options)
+        return self._saved[key]
 
     def _option(self, device: Listed, needs: Sequence[str], *, varied: bool = False) -> tuple[str, ...]:
         words: list[str] = []
@@ -288,7 +296,7 @@ class DeviceRecorder:
             else:
                 option += f",{need}={'y' if varied else 'x'}"
         if varied and not needs:
-            option += f",mac={_MAC}"
+            option += f",mac={OTHER_MAC.hex(':')}"
         return (*words, "-device", option)
 
     def _command(self, version: str, bus: str, option: Sequence[str]) -> QemuCommand:
@@ -364,7 +372,7 @@ def _descriptions(stream: Stream) -> dict[tuple[str, int], Any]:
     text = bytes(stream.view(item.text_start, item.end))
     parsed = json.loads(text)
     return {
-        (one["name"], one["instance_id"]): _packed(json.dumps(one, separators=(",", ":")).encode())
+        (one["name"], one["instance_id"]): packed(json.dumps(one, separators=(",", ":")).encode())
         for one in parsed["devices"]
     }
 
@@ -388,8 +396,4 @@ def describe_suppressed(added: dict[str, Any], newer: dict[str, Any] | None) -> 
 
 
 def _layout(section: dict[str, Any]) -> tuple[int, int]:
-    return section["version_id"], len(zlib.decompress(base64.b85decode(section["bytes"])))
-
-
-def _packed(data: bytes) -> str:
-    return base64.b85encode(zlib.compress(data, 9)).decode()
+    return section["version_id"], len(unpacked(section["bytes"]))

@@ -22,6 +22,8 @@ from vmstate.errors import ConfigurationError, DeclarationError, NotModelled
 from vmstate.shipped import shipped
 
 VARIABLE = "VMSTATE_DEVICES"
+#: The addresses of the network cards that were recorded: QEMU's own first one, and another in every byte.
+MAC, OTHER_MAC = bytes.fromhex("525400123456"), bytes.fromhex("9abcdef13579")
 
 T = TypeVar("T")
 Record = Mapping[str, Any]
@@ -113,22 +115,22 @@ class Section:
             record["instance_id"],
             record["version_id"],
             record["place"],
-            _unpacked(description).decode() if description else "",
-            _unpacked(record["bytes"]),
-            _unpacked(record["varied"]) if "varied" in record else b"",
+            unpacked(description).decode() if description else "",
+            unpacked(record["bytes"]),
+            unpacked(record["varied"]) if "varied" in record else b"",
         )
 
 
 @dataclass(frozen=True)
 class Added:
-    """What the device adds to a machine of one type.
+    """The additions of a device to a machine of one type.
 
-    ``says``, ``says_on_load``: lines of the start, and of a load.
-    ``refused``: the lines if the start fails; ``blocked``: why the machine
-    cannot be migrated.  ``touches``: the sections of other devices that change.  ``registrations``: how many
-    sections it registers, also those that are not sent.  ``blocks``: names and sizes of RAM blocks.
-    ``regions``: the number, size and kind (1: memory) of PCI regions.  ``takes_varied``: it loads a section
-    with another MAC address, drive or serial number.  ``takes_own``: it loads what it saves.
+    ``says``, ``says_on_load``: lines of the start, and of a load.  ``refused``: the lines if the start fails;
+    ``blocked``: why the machine cannot be migrated.  ``touches``: the sections of other devices that change.
+    ``registrations``: how many sections it registers, also those that are not sent.  ``blocks``: names and
+    sizes of RAM blocks.  ``regions``: the number, size and kind (1: memory) of PCI regions.
+    ``takes_varied``: it loads a section with another MAC address, drive or serial number.  ``takes_own``: it
+    loads its own state.
     """
 
     says: tuple[str, ...] = ()
@@ -161,7 +163,13 @@ class Added:
         )
 
 
-def _unpacked(text: str) -> bytes:
+def packed(data: bytes) -> str:
+    """Return bytes as a recording has them."""
+    return base64.b85encode(zlib.compress(data, 9)).decode()
+
+
+def unpacked(text: str) -> bytes:
+    """Return the bytes that :func:`packed` was given."""
     return zlib.decompress(base64.b85decode(text))
 
 

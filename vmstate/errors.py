@@ -46,7 +46,7 @@ class ConfigurationError(VmstateError):
 
 
 class NotModelled(ConfigurationError):
-    """What QEMU does next is not modelled, so there is no verdict: neither accept nor reject.
+    """QEMU's next step is not modelled, so there is no verdict: neither accept nor reject.
 
     Any floor may raise it; a command then says "cannot judge" and exits with status 2.  ``place``: where in
     the stream.  ``messages``, ``source_messages``: what the destination and the source had printed.

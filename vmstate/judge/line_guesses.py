@@ -7,13 +7,13 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from vmstate.describe.history import Release
+from vmstate.describe.history import Release, Span
 from vmstate.judge.judge import Side
 from vmstate.judge.random_machines import plain_properties
 from vmstate.pseries.catalogue import CATALOGUE
 
 #: libvirt writes devices as JSON for QEMUs that read it.
-JSON_DEVICES = Release.parse("6.2")
+JSON_DEVICES = Span("6.2")
 
 _CPUS = ("POWER8", "POWER9", "power9", "power10")
 _SMP = (
@@ -97,14 +97,14 @@ class Line:
 
 
 def _backend(release: Release) -> str:
-    if release >= JSON_DEVICES:
+    if JSON_DEVICES.covers(release):
         return '{"qom-type":"memory-backend-ram","id":"ppc_spapr.ram","size":268435456}'
     return "memory-backend-ram,id=ppc_spapr.ram,size=268435456"
 
 
 def _device(device: Device, release: Release) -> str:
     shown = {key: value for key, value in device.items() if key != "before"}
-    if release >= JSON_DEVICES:
+    if JSON_DEVICES.covers(release):
         return json.dumps(shown)
     driver = shown.pop("driver")
     return ",".join([str(driver), *(f"{key}={value}" for key, value in shown.items())])

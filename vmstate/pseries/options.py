@@ -86,6 +86,12 @@ def parse_opts(text: str, implied: str | None = None) -> list[Opt]:
     return [opt for opt in _slow_opts(text, implied) if opt.name != "id"]
 
 
+def parse_opts_and_id(text: str, implied: str | None = None) -> tuple[Opt, ...]:
+    """Parse a QemuOpts text; the ids that :func:`parse_opts` leaves out are the last parts."""
+    ids = tuple(Opt("id", part[3:]) for part in text.split(",") if part.startswith("id="))
+    return (*parse_opts(text, implied), *ids)
+
+
 def _opt(part: str, implied: str | None) -> Opt:
     name, equals, value = part.partition("=")
     if equals:

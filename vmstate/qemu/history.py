@@ -13,7 +13,7 @@ from pathlib import Path
 from vmstate.describe.history import Release, at
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.devices import drivers
-from vmstate.pseries.options import FALSE, TRUE, Opt, parse_number, parse_opts, parse_size
+from vmstate.pseries.options import FALSE, TRUE, Opt, parse_number, parse_opts_and_id, parse_size
 from vmstate.qemu.binary import Binary
 from vmstate.qemu.capture import save_stream
 from vmstate.qemu.command_line import QemuCommand
@@ -128,10 +128,7 @@ def _device(text: str, release: Release) -> dict[str, object]:
     driver, _, rest = text.partition(",")
     found: dict[str, object] = {"driver": driver}
     if rest:
-        parts = parse_opts(rest)
-        identities = [part.partition("=")[2] for part in rest.split(",") if part.startswith("id=")]
-        found.update({"id": identities[-1]} if identities else {})
-        found.update({opt.name: _value(driver, opt, release) for opt in parts})
+        found.update({opt.name: _value(driver, opt, release) for opt in parse_opts_and_id(rest)})
     return found
 
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from vmstate.describe import SaveFailure
 from vmstate.errors import NotModelled
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.devices.host.globalstate import GlobalState
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import Configuration, parse
-from vmstate.savevm.saver import SourceAborts
 from vmstate.savevm.verdict import Answer, Check, Outcome, Verdict
 from vmstate.simulate.events import apply_event
 from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.migration import Sent, Side, configuration, received_from
+from vmstate.simulate.migration import Sent, Side, configuration, received_from, refusal, sent_from
 from vmstate.simulate.undecided import check_decided
 
 MIGRATE = "migrate"
@@ -71,8 +69,7 @@ class _History:
         start = build(self.side)
         self.messages = list(start.messages)
         if start.machine is None:
-            text = start.messages[-1] if start.messages else "the source does not start"
-            self.ended = Check("command-line", False, text)
+            self.ended = refusal("source", start)
             return
         self.instance = Instance(start.machine)
         if self.guest is not None:
@@ -98,37 +95,23 @@ class _History:
 
     def finish(self, to: Configuration, *, trace: bool) -> Verdict:
         """Migrate, and return the verdict."""
-        stream = self._save()
-        if stream is None or self.instance is None:
+        if self.instance is None:
+            sent = Sent(None, self.messages, self.ended)
+        else:
+            self.messages += self.instance.machine.printed[self._shown :]
+            sent = sent_from(self.instance, self.messages)
+        if sent.stream is None or self.instance is None:
             return Verdict(
                 Outcome.SOURCE_REFUSED,
                 source_messages=self.messages,
-                decided_by=self.ended,
+                decided_by=sent.refused,
                 answers=self.answers,
             )
-        received = received_from(Sent(stream, self.messages), to, trace=trace)
+        received = received_from(sent, to, trace=trace)
         self._arrived = received.instance
         if self.guest is not None and received.instance is not None:
             check_decided(self.instance, received.instance, received.verdict)
         return replace(received.verdict, source_messages=self.messages, answers=self.answers)
-
-    def _save(self) -> bytes | None:
-        """Save the stream; None if QEMU has ended, or ends now."""
-        instance = self.instance
-        if instance is None:
-            return None
-        stream = None
-        try:
-            stream = None if instance.ended else instance.save()
-        except SaveFailure as failure:
-            self.ended = Check("save", False, str(failure))
-        except SourceAborts as end:
-            instance.machine.say(end.line)
-            self.ended = Check("aborted", False, f"QEMU aborts: {end.line}")
-        self.messages += instance.machine.printed[self._shown :]
-        if instance.ended:
-            self.ended = Check("ended", False, self.messages[-1])
-        return stream
 
 
 def _resume(instance: Instance) -> None:

@@ -17,8 +17,8 @@ from vmstate.describe.history import History, Span
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.board.driver import Driver
-from vmstate.pseries.board.interrupts import IRQ_EPOW, IRQ_HOTPLUG
-from vmstate.pseries.board.pci_bus import PCI, PciSlots, slot_number
+from vmstate.pseries.board.interrupts import IRQ_EPOW
+from vmstate.pseries.board.pci_bus import CONNECTOR_CHECKS, PCI, PciSlots, slot_number
 from vmstate.pseries.board.properties import number_of
 from vmstate.pseries.devices import drivers, real_name
 from vmstate.pseries.devices.host.pc_dimm import PC_DIMM
@@ -29,7 +29,7 @@ from vmstate.pseries.devices.spapr.event_log import Action, by_count, by_count_i
 from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC, SPAPR_DRC_PHYSICAL, SpaprDrc, SpaprDrcPhysical
 from vmstate.pseries.machine import Change, Refused
-from vmstate.pseries.options import DeviceOption, Opt, parse_opts
+from vmstate.pseries.options import DeviceOption, parse_opts_and_id
 from vmstate.pseries.recorded_devices import find_driver
 from vmstate.pseries.rules.compat_register import processors, store_compat
 from vmstate.pseries.rules.memory import MEMORY_BACKENDS
@@ -38,7 +38,6 @@ from vmstate.pseries.startup.command_line import Configuration
 from vmstate.pseries.startup.cpu_cores import is_core, plug_core
 from vmstate.pseries.startup.device_options import check_id, create_device, driver_of
 from vmstate.pseries.startup.startup import Startup
-from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.simulate.instance import Instance
 
 #: The rules were checked from this release on.
@@ -53,7 +52,6 @@ _NOT_PLUGGABLE = History(
 _NOT_COMPARED = ("vhost-", "virtio-9p-", "virtio-input-host-")
 _BUS_WITHOUT = "Bus 'spapr-vio' does not support hotplugging"
 _DUPLICATE_FIRST = History(True, ("6.2", False))
-_CONNECTOR_CHECKS = History(False, ("6.0", True))
 _FUNCTION_0 = History(
     "new func {} cannot be exposed to guest.",
     ("6.0", "additional functions can no longer be exposed to guest."),
@@ -191,7 +189,7 @@ class Hotplug:
         A device without an address was for QEMU the last function of the last slot, when this came first.
         """
         release = self.instance.release
-        address, comes_first = option.get("addr"), _CONNECTOR_CHECKS.at(release)
+        address, comes_first = option.get("addr"), CONNECTOR_CHECKS.at(release)
         number = slot_number(address) if address is not None else 0xFF if comes_first else None
         if number is None or (number in bus.taken and not comes_first):
             return
@@ -274,8 +272,7 @@ class Hotplug:
     def _ask_module(self, option: DeviceOption) -> None:
         """``spapr_memory_unplug_request``: before its CAS call a guest may understand it (6.0 on)."""
         kind, numbers = self._connectors(option)
-        unknown = _BEFORE_CAS.at(self.instance.release) and not self._spapr.ov5_cas.bitmap
-        if not (self._has_own_interrupt or unknown):
+        if not _BEFORE_CAS.at(self.instance.release):
             raise Refused("Memory hot unplug not supported for this guest")
         drcs = [self._drc(kind, number) for number in numbers]
         if any(one is option for one in self.instance.leaving):
@@ -285,7 +282,7 @@ class Hotplug:
         self.instance.leaving.append(option)
         for drc in drcs:
             self._request(drc)
-        self._log(by_count_indexed(kind, Action.REMOVE, numbers, self._serial))
+        self._log(by_count_indexed(kind, Action.REMOVE, numbers, self.instance.logged))
 
     def _ask_bridge(self, option: DeviceOption) -> None:
         kind, numbers = self._connectors(option)
@@ -389,41 +386,29 @@ class Hotplug:
     def _spapr(self) -> Spapr:
         return next(self.instance.machine.registered(Spapr))
 
-    @property
-    def _serial(self) -> int:
-        return self.instance.logged
-
-    @property
-    def _has_own_interrupt(self) -> bool:
-        """True if the guest has negotiated an interrupt for these events, and so ranges of connectors."""
-        return bool(self._spapr.ov5_cas.bitmap >> Ov5.HP_EVT & 1)
-
     def _notify(self, kind: DrcType, action: Action, numbers: Sequence[int]) -> None:
-        if kind is DrcType.LMB and not self._has_own_interrupt:
-            self._log(by_count(kind, action, len(numbers), self._serial))
-        elif kind is DrcType.LMB:
-            self._log(by_count_indexed(kind, action, range(numbers[0], numbers[-1] + 1), self._serial))
-        else:
-            for number in numbers:
-                self._log(by_index(kind, action, number, self._serial))
+        """Notify a guest that has not booted, so it has not negotiated ranges or an own interrupt."""
+        if kind is DrcType.LMB:
+            self._log(by_count(kind, action, len(numbers), self.instance.logged))
+            return
+        for number in numbers:
+            self._log(by_index(kind, action, number, self.instance.logged))
 
     def _log(self, entry: Record) -> None:
         """Append an entry, and signal it by an interrupt (``rtas_event_log_queue``)."""
         machine, spapr = self.instance.machine, self._spapr
         spapr.pending_events = [*spapr.pending_events, entry]
         self.instance.logged += 1
-        own = self._has_own_interrupt and machine.modern_hotplug_events
         if machine.has_xics and not spapr.uses_xive:
             for sources in machine.registered(Ics):
-                sources.pulse(IRQ_HOTPLUG if own else IRQ_EPOW)
+                sources.pulse(IRQ_EPOW)
 
 
 def _option(command: str, text: str, implied: str) -> DeviceOption:
     """Read the argument of a command, as the human monitor does."""
     if text.startswith("{"):
         raise NotModelled(f"{command}: JSON is not modelled: {text}")
-    ids = tuple(Opt("id", part[3:]) for part in text.split(",") if part.startswith("id="))
-    parts = (*parse_opts(text, implied), *ids)
+    parts = parse_opts_and_id(text, implied)
     kind = next((one.value for one in parts if one.name == implied), "")
     return DeviceOption(kind, tuple(one for one in parts if one.name != implied), f"{command} {text}")
 

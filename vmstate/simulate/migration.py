@@ -52,11 +52,16 @@ def sent_by(start: Start, before: Callable[[Instance], None] | None = None) -> S
     """Save the stream of a source that was started already; the machine itself is not changed."""
     printed = list(start.messages)
     if start.machine is None:
-        return Sent(None, printed, _refusal("source", start))
+        return Sent(None, printed, refusal("source", start))
     instance = Instance(start.machine)
     if before is not None:
         before(instance)
         printed += instance.machine.printed
+    return sent_from(instance, printed)
+
+
+def sent_from(instance: Instance, printed: list[str]) -> Sent:
+    """Save the stream of a running source, which has printed these lines; a last one may be added."""
     if instance.ended:
         return Sent(None, printed, Check("ended", False, printed[-1]), instance)
     try:
@@ -97,9 +102,9 @@ def received_by(stream: bytes | memoryview, start: Start, *, trace: bool = False
     """Load a stream at a destination that was started already; the machine itself is not changed."""
     printed = list(start.messages)
     if start.machine is None:
-        refusal = _refusal("destination", start)
+        refused = refusal("destination", start)
         outcome = Outcome.REJECT if start.crashed else Outcome.DESTINATION_REFUSED
-        return Received(Verdict(outcome, printed, decided_by=refusal, aborted=start.crashed))
+        return Received(Verdict(outcome, printed, decided_by=refused, aborted=start.crashed))
     instance = Instance(start.machine, trace=trace)
     try:
         verdict = instance.load(memoryview(stream))
@@ -162,7 +167,8 @@ def load(stream: bytes | memoryview, destination: Side, *, trace: bool = False) 
     return receive(stream, destination, trace=trace).verdict
 
 
-def _refusal(side: str, start: Start) -> Check:
+def refusal(side: str, start: Start) -> Check:
+    """Return the check that ended a start of the source or the destination."""
     rule = "aborted" if start.crashed else "command-line"
     line = start.messages[-1] if start.messages else f"the {side} does not start"
     return Check(rule, False, f"{line} ({start.why})" if start.why else line)

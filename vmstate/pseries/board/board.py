@@ -69,7 +69,7 @@ class Module:
 
 @dataclass(frozen=True)
 class _Plugged:
-    """What the device of an option put on the board."""
+    """The parts of the board that came with the device of an option."""
 
     option: DeviceOption
     entries: list[Registered]

@@ -15,7 +15,7 @@ from vmstate.pseries.options import DeviceOption
 
 PCI, FUNCTIONS = "PCI", 256
 #: The connector of a slot finds out before the bus does.
-_CONNECTOR_CHECKS = History(False, ("6.0", True))
+CONNECTOR_CHECKS = History(False, ("6.0", True))
 _IN_USE = History("in use by {name}", ("7.0", "in use by {name},id={id}"))
 
 
@@ -69,7 +69,7 @@ class PciSlots(Bus):
         there = self.taken.get(number)
         if there is None:
             return
-        if _CONNECTOR_CHECKS.at(machine.release) and machine.flags.phb_dynamic_reconfiguration:
+        if CONNECTOR_CHECKS.at(machine.release) and machine.flags.phb_dynamic_reconfiguration:
             first = self.taken.get(number & ~7)
             if first is None:
                 raise NotModelled(f"{text}: a function twice without function 0 is not modelled")

@@ -85,7 +85,7 @@ class Effect(Enum):
     """The effect of a property on a stream.
 
     MODELLED: it decides what is sent or accepted, and is simulated.  HARMLESS: it changes neither.
-    NOT_MODELLED: it may change either, so a value other than the default is a ConfigurationError.
+    NOT_MODELLED: it may change either, so a value other than the default is NotModelled.
     """
 
     MODELLED = "modelled"
@@ -173,7 +173,7 @@ class Property:
     def _complaint(self, value: str, release: Release) -> str | None:
         """Return how QEMU refuses a value of the wrong type, or None for one of the right type.
 
-        Raises ConfigurationError where its words are not known.
+        Raises NotModelled where its words are not known.
         """
         kind = "" if self.own_syntax else at(self.kind, release)
         if kind == "bool" and value not in TRUE | FALSE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from vmstate.describe.cursor import signed
 from vmstate.pseries.board.bus_properties import CHANNEL, LUN, TARGET
 from vmstate.pseries.board.buses import Behind, Bus
 from vmstate.pseries.machine import Machine, Refused
@@ -60,11 +61,11 @@ class ScsiBus(Bus):
     def _check(self, wanted: ScsiAddress, text: str) -> None:
         highest = self.highest
         if wanted.channel > highest.channel:
-            raise Refused(f"{text}: bad scsi channel id: {_signed(wanted.channel)}")
+            raise Refused(f"{text}: bad scsi channel id: {signed(wanted.channel)}")
         if highest.target < wanted.target != _UNSPECIFIED:
-            raise Refused(f"{text}: bad scsi device id: {_signed(wanted.target)}")
+            raise Refused(f"{text}: bad scsi device id: {signed(wanted.target)}")
         if highest.unit < wanted.unit != _UNSPECIFIED:
-            raise Refused(f"{text}: bad scsi device lun: {_signed(wanted.unit)}")
+            raise Refused(f"{text}: bad scsi device lun: {signed(wanted.unit)}")
         if wanted in self.taken:
             raise Refused(f"{text}: lun already used by '{self.taken[wanted] or '(null)'}'")
 
@@ -77,10 +78,6 @@ class ScsiBus(Bus):
             units = range(self.highest.unit + 1)
             return (ScsiAddress(wanted.channel, wanted.target, unit) for unit in units)
         return iter((wanted,))
-
-
-def _signed(number: int) -> int:
-    return (number ^ 1 << 31) - (1 << 31)
 
 
 def scsi_bus(channel: int, target: int, unit: int) -> Behind:

@@ -20,9 +20,11 @@ class UsbController(Device):
     """
 
     resets_devices = False
-    count: int
-    usable: int
-    taken: set[int]
+
+    def __init__(self, machine: Machine, count: int, usable: int | None = None) -> None:
+        super().__init__(machine)
+        self.count, self.usable = count, count if usable is None else usable
+        self.taken: set[int] = set()
 
     def plug(self, asked: str | None = None) -> int:
         """Take the port ``asked`` for, or the first free one; return its number, counted from 1.

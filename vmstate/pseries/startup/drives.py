@@ -1,4 +1,4 @@
-"""What a device sees of its drive: a medium, whether it may write, whether writes wait (blockdev.c)."""
+"""Drives as their devices see them: a medium, whether it may write, whether writes wait (blockdev.c)."""
 
 from __future__ import annotations
 

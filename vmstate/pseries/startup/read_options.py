@@ -20,6 +20,7 @@ from vmstate.pseries.options import (
     parse_keyval,
     parse_number,
     parse_opts,
+    parse_opts_and_id,
     parse_size,
     value_of,
 )
@@ -164,12 +165,6 @@ def _global(start: Startup, option: Option) -> None:
 _GLOBAL_CHECKED = History(False, ("6.2", True))
 
 
-def _with_id(value: str, implied: str) -> tuple[Opt, ...]:
-    """Return all parts with the id, which the parser of a list of options removes."""
-    ids = tuple(Opt("id", part[3:]) for part in value.split(",") if part.startswith("id="))
-    return (*parse_opts(value, implied), *ids)
-
-
 #: The first releases that read the argument of an option as JSON if it begins with a brace.
 _JSON = {
     "device": History(False, ("6.2", True)),
@@ -188,7 +183,7 @@ def _parts(start: Startup, option: Option, implied: str) -> tuple[bool, str, tup
     if is_json and not _JSON[option.name].at(start.release):
         raise _json_as_text(start, option)
     try:
-        parts = tuple(parse_json(option.value)) if is_json else _with_id(option.value, implied)
+        parts = tuple(parse_json(option.value)) if is_json else parse_opts_and_id(option.value, implied)
     except ValueError as error:
         raise NotModelled(f"{option.text}: this JSON is not modelled: {error}") from None
     kind = value_of(parts, implied) or ""
@@ -247,7 +242,7 @@ def _serial(start: Startup, option: Option) -> None:
 
 
 def _chardev(start: Startup, option: Option) -> None:
-    for name in (opt.value for opt in _with_id(option.value, "backend") if opt.name == "id"):
+    for name in (opt.value for opt in parse_opts_and_id(option.value, "backend") if opt.name == "id"):
         if name in start.machine.chardevs:
             raise BadOption(f"Duplicate ID '{name}' for chardev")
         start.machine.chardevs.append(name)
@@ -262,7 +257,7 @@ write operations on block 0 will be restricted.
 
 def _drive(start: Startup, option: Option) -> None:
     """Read a drive for a device of the command line; the board's own disks are not modelled."""
-    properties = {opt.name: opt.value for opt in _with_id(option.value, "file")}
+    properties = {opt.name: opt.value for opt in parse_opts_and_id(option.value, "file")}
     name = properties.get("id")
     if name is None or properties.get("if") != "none":
         raise NotModelled(f"only -drive if=none,id=... is modelled: {option.text}")

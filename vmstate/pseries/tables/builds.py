@@ -12,7 +12,7 @@ MODULE_DIR = "QEMU_MODULE_DIR"
 WITH_MODULES: Collection[str] = frozenset({"7.2.22", "10.0", "11.1.3"})
 #: Those whose modules are installed beside them, as the package does it.
 INSTALLED: Collection[str] = frozenset({"7.2.22"})
-#: The modules that such a program of ours can load.
+#: The modules that load into such a program for pseries.
 LOADABLE: Collection[str] = frozenset({"hw-display-virtio-gpu-pci"})
 
 

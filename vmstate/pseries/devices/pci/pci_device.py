@@ -6,6 +6,7 @@ from typing import Any
 
 from vmstate.describe import Cursor, Field, Int32PositiveLe, Struct, VMStateDescription, WireArray, Writer
 from vmstate.describe.arrays import zeros
+from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.describe.infos import Info
 from vmstate.pseries.board.device import Device
@@ -48,7 +49,7 @@ class PciIrqState(Info):
         if cur.judge:
             for i, level in enumerate(levels):
                 if level not in (0, 1):
-                    state.say(f"irq state {(level ^ 1 << 31) - (1 << 31)}: must be 0 or 1.")
+                    state.say(f"irq state {signed(level)}: must be 0 or 1.")
                     raise LoadFailure(-EINVAL, "interrupt line", offset=cur.pos - size + 4 * i, found=level)
         return levels
 

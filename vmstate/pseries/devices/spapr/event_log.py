@@ -13,7 +13,7 @@ from vmstate.pseries.board.connectors import DrcType
 
 
 class Action(IntEnum):
-    """What happened, or what the guest is asked to do."""
+    """The change that an entry reports, or asks the guest for."""
 
     ADD = 1
     REMOVE = 2

@@ -73,9 +73,7 @@ class Ehci(UsbController):
     resets_devices = True
 
     def __init__(self, machine: Machine, identity: PciId) -> None:
-        super().__init__(machine)
-        self.count = self.usable = PORTS
-        self.taken = set()
+        super().__init__(machine, PORTS)
         self.pci = PciState(self, identity)
         self.usbcmd, self.usbsts = INTERRUPT_RATE, HALTED
         self.usbsts_pending = self.usbsts_frindex = self.usbintr = self.frindex = 0

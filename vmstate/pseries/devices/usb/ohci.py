@@ -109,9 +109,7 @@ class Ohci(UsbController):
     resets_devices = True
 
     def __init__(self, machine: Machine, ports: int = POWERED_PORTS, identity: PciId = IDENTITY) -> None:
-        super().__init__(machine)
-        self.count = self.usable = ports
-        self.taken = set()
+        super().__init__(machine, ports)
         self.pci = PciState(self, identity)
         self.state = Record(**_reset_registers() | {"rhport": [Record(ctrl=0) for _ in range(MAX_PORTS)]})
         self.state.rhdesc_a = NO_POWER_SWITCHING | ports

@@ -81,9 +81,7 @@ class Uhci(UsbController):
     resets_devices = True
 
     def __init__(self, machine: Machine, identity: PciId) -> None:
-        super().__init__(machine)
-        self.count = self.usable = PORTS
-        self.taken = set()
+        super().__init__(machine, PORTS)
         self.pci = PciState(self, identity)
         self.num_ports_vmstate = PORTS
         self.ports = [Record(ctrl=PORT_EMPTY) for _ in range(PORTS)]

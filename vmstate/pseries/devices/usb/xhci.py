@@ -203,9 +203,7 @@ class Xhci(UsbController):
     numports, numslots, numintrs = 8, SLOTS, VECTORS
 
     def __init__(self, machine: Machine, shape: XhciShape, identity: PciId) -> None:
-        super().__init__(machine)
-        self.count, self.usable = max(shape.slow_ports, shape.fast_ports), shape.slow_ports
-        self.taken = set()
+        super().__init__(machine, max(shape.slow_ports, shape.fast_ports), shape.slow_ports)
         self.first = shape.fast_ports if shape.fast_first else 0
         self.pci = PciState(self, identity)
         self.msix = MsixTable(shape.interrupters if shape.msix else 0)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from vmstate.describe.history import History, Span
 from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
 
-#: Properties of the base class.  Help does not list them, and setting them is refused.
-DEVICE = tuple(
-    Property("device", name, "", kind, Effect.NOT_MODELLED, listed=False)
-    for name, kind in (
-        *(("realized", "bool"), ("hotpluggable", "str"), ("hotplugged", "str")),
-        *(("parent_bus", "link<bus>"), ("type", "str")),
-    )
+#: Properties of the base class.  Help does not list them.
+DEVICE = (
+    Property("device", "realized", "", "bool", Effect.NOT_MODELLED, listed=False),
+    *(
+        Property("device", name, "", kind, listed=False, read_only=True)
+        for name, kind in (
+            *(("hotpluggable", "str"), ("hotplugged", "str")),
+            *(("parent_bus", "link<bus>"), ("type", "str")),
+        )
+    ),
 )
 
 #: Some properties went with the machine types 2.8 to 4.0, in 11.0 or in 11.1.
@@ -28,9 +32,11 @@ def going(found: Property) -> tuple[Property, Property]:
     return before, not_modelled(found.owner, found.name, found.kind, span=last)
 
 
+#: A slot and a function in the syntax of scanf's %x (hw/core/qdev-properties-system.c ``set_pci_devfn``).
+_DEVFN = re.compile(r"[ \t\n]*\+?(0[xX])?0*(1[0-9a-fA-F]|[0-9a-fA-F])(\.[ \t\n]*\+?(0[xX])?0*[0-7])?")
 #: The slot and function.
 ADDR = Property(
-    "pci-device", "addr", "-1", History("int32", ("10.0", "str")), by_global=False, own_syntax=True
+    "pci-device", "addr", "-1", History("int32", ("10.0", "str")), by_global=False, own_syntax=_DEVFN
 )
 MULTIFUNCTION = Property("pci-device", "multifunction", "off", "bool")
 ROMFILE = Property("pci-device", "romfile", "its own", values=lambda value: value == "")

@@ -156,7 +156,7 @@ def slot_number(address: str) -> int | None:
     """Return the device and function number of an address such as 5 or 5.1; None if it is not one."""
     slot, _, function = address.partition(".")
     try:
-        number = int(slot, 16) << 3 | int(function or "0", 16)
+        place = int(slot, 16), int(function or "0", 16)
     except ValueError:
         return None
-    return number if 0 <= number < 256 else None
+    return place[0] << 3 | place[1] if 0 <= place[0] < 32 and 0 <= place[1] < 8 else None

@@ -50,6 +50,9 @@ ROMSIZE = Property(
 )
 ROMBAR = Property("pci-device", "rombar", History("1", ("10.0", "-1")), History("uint32", ("10.0", "int32")))
 
+#: A name for guests with ACPI.
+ACPI_INDEX = Property("pci-device", "acpi-index", "0", "uint32", span=Span("6.0"))
+
 EXPRESS = "only on a PCI Express bus, which a pseries lacks"
 
 PCI: tuple[Property, ...] = (
@@ -58,7 +61,7 @@ PCI: tuple[Property, ...] = (
     ROMFILE,
     ROMSIZE,
     ROMBAR,
-    *harmless("pci-device", "uint32", "a name for guests with ACPI", "acpi-index", span=Span("6.0")),
+    ACPI_INDEX,
     *harmless("pci-device", "bool", EXPRESS, "x-pcie-lnksta-dllla"),
     *going(*harmless("pci-device", "bool", EXPRESS, "x-pcie-extcap-init")),
     *harmless("pci-device", "bool", EXPRESS, "x-pcie-err-unc-mask", "x-pcie-ari-nextfn-1", span=Span("8.1")),

@@ -18,6 +18,7 @@ from vmstate.pseries.startup.device_options import (
     check_network,
     create_devices,
     make_network_cards,
+    reset_devices,
 )
 from vmstate.pseries.startup.machine_and_cpu import (
     parse_cpu_early,
@@ -60,6 +61,7 @@ def _board(start: Startup) -> None:
 
 
 def _reset(start: Startup) -> None:
+    reset_devices(start)
     start.run(RESET.at(start.release))
 
 

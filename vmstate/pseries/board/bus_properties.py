@@ -33,10 +33,20 @@ def going(found: Property) -> tuple[Property, Property]:
 
 
 #: A slot and a function in the syntax of scanf's %x (hw/core/qdev-properties-system.c ``set_pci_devfn``).
-_DEVFN = re.compile(r"[ \t\n]*\+?(0[xX])?0*(1[0-9a-fA-F]|[0-9a-fA-F])(\.[ \t\n]*\+?(0[xX])?0*[0-7])?")
+_DEVFN = re.compile(
+    r"[ \t\n]*\+?(0[xX]|(0[xX])?0*(1[0-9a-fA-F]|[0-9a-fA-F]))(\.[ \t\n]*\+?(0[xX]|(0[xX])?0*[0-7]))?"
+)
+#: Some C libraries read 0x without digits as 0, others do not.
+_NO_DIGITS = re.compile(r"0[xX](?![0-9a-fA-F])")
 #: The slot and function.
 ADDR = Property(
-    "pci-device", "addr", "-1", History("int32", ("10.0", "str")), by_global=False, own_syntax=_DEVFN
+    "pci-device",
+    "addr",
+    "-1",
+    History("int32", ("10.0", "str")),
+    by_global=False,
+    own_syntax=_DEVFN,
+    values=lambda value: _NO_DIGITS.search(value) is None,
 )
 MULTIFUNCTION = Property("pci-device", "multifunction", "off", "bool")
 ROMFILE = Property("pci-device", "romfile", "its own", values=lambda value: value == "")

@@ -132,8 +132,8 @@ class CompatRegister:
     def write(self, handler: str, value: int, *, too_new: bool = False) -> bool:
         """Make the ioctl; return True if it succeeds.
 
-        ``handler``: the kernel's, which is handled, ignored or absent.  ``too_new``: the kernel itself runs in
-        an older mode.
+        ``handler``: the kernel's, which is handled, ignored or absent.  ``too_new``: the kernel runs in an
+        older mode itself.
         """
         failed = handler == "absent" or (handler == "handled" and too_new)
         self.written.append(Written(value, failed))

@@ -62,8 +62,9 @@ class RecordedDevice(Device):
                 f"{self.idstr}: the incoming state is not the recorded one; only its own code can judge it",
                 offset=start,
             )
-        for line in self._added.says_on_load:
-            self.say(line)
+        if self._section is self._added.sections[-1]:
+            for line in self._added.says_on_load:
+                self.say(line)
 
     def _fits(self, incoming: bytes) -> bool:
         """Return True for the device's own bytes, but for those that vary and that it then accepts."""

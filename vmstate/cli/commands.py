@@ -34,6 +34,9 @@ COMMANDS: dict[str, Subcommand] = {
         "vmstate.cli.load", "load a stream in a simulated destination, and show what QEMU would print"
     ),
     "migrate": Subcommand("vmstate.cli.migrate", "simulate a migration between two command lines, or many"),
+    "matrix": Subcommand(
+        "vmstate.cli.matrix", "migrate between all releases, for many machine types, processors and modes"
+    ),
     "whatif": Subcommand(
         "vmstate.cli.whatif", "show what a proposed patch changes, over many pairs of machines"
     ),

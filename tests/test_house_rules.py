@@ -31,6 +31,7 @@ FLOORS = (
         "judge",
         "fuzz",
         "front",
+        "pages",
         "cli",
         "__main__",
     ),

@@ -18,6 +18,7 @@ from vmstate.matrix.cells import Kind
 from vmstate.matrix.judging import MatrixQuestion, Ways
 from vmstate.matrix.junit import suites
 from vmstate.matrix.matrix import Cause, Grid, Matrix, make_matrix
+from vmstate.pages.matrix_page import matrix_page
 from vmstate.proposals.chosen_set import ChosenSet
 
 _COLOURS = {
@@ -61,6 +62,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--ways", choices=[str(way) for way in Ways], default=str(Ways.BOTH),
         help="forward: only to the same or newer releases; backward: to older ones (default: both)",
     )  # fmt: skip
+    parser.add_argument(
+        "--html", metavar="OUT.html", help="also write a page with all pairs, to look through"
+    )
     add_with(parser)
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
     parser.add_argument("--all", action="store_true", help="show every grid and cause")
@@ -76,6 +80,10 @@ def run(options: argparse.Namespace) -> Report:
     seconds = time.monotonic() - start
     if options.junit is not None:
         Path(options.junit).write_bytes(junit(suites(matrix)))
+    if options.html is not None:
+        with progress("explaining", 1000) as tick:
+            page = matrix_page(matrix, lambda done, of: tick(1000 * done // of))
+        Path(options.html).write_text(page, encoding="utf-8")
     counts = matrix.counts()
     return Report(
         lines=_MatrixLines(matrix, options, seconds).lines(),

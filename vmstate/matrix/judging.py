@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.matrix.cells import Cell
 from vmstate.proposals.chosen_set import ChosenSet, Setting
@@ -147,8 +148,16 @@ class MatrixJudge:
 
     def command_line(self, program: int, setting: Setting) -> str:
         """Return the command line of a release with a setting; it leaves out options it does not have."""
-        setting = self.chosen.available((self._binaries[program],), setting)
-        return self.chosen.command_line(f"qemu-{self.programs[program]}", setting)
+        return self.chosen.command_line(f"qemu-{self.programs[program]}", self.available(program, setting))
+
+    def available(self, program: int, setting: Setting) -> Setting:
+        """Return a setting without the options that a release does not have."""
+        return self.chosen.available((self._binaries[program],), setting)
+
+    @property
+    def releases(self) -> list[Release]:
+        """The release of each program."""
+        return [binary.release for binary in self._binaries]
 
     def run(self, task: Task) -> TaskResult:
         """Judge all pairs of a task."""

@@ -130,6 +130,7 @@ class Matrix:
                     key, Cause(kind, cell.decided_by, lines, Pair(grid, row, column, cell))
                 )
                 cause.pairs += count
+                cause.cells.add(number)
         order = list(Kind)
         return sorted(found.values(), key=lambda cause: (order.index(cause.kind), -cause.pairs))
 
@@ -159,13 +160,17 @@ class Matrix:
 
 @dataclass
 class Cause:
-    """Pairs that end alike: the check that decided, the lines that say so, one of the pairs."""
+    """Pairs that end alike: the check that decided, the lines that say so, one of the pairs.
+
+    ``cells``: the numbers of their verdicts.
+    """
 
     kind: Kind
     decided_by: Decision | None
     lines: tuple[str, ...]
     example: Pair
     pairs: int = 0
+    cells: set[int] = field(default_factory=set)
 
 
 def _own_lines(cell: Cell) -> tuple[str, ...]:

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subcommand:
-    """The module of a subcommand, and its summary for ``vmstate --help``."""
+    """The module of a subcommand, and its summary for ``vmstate --help``.
+
+    ``before_command``: what follows ``--`` is a command line, in ``options.qemu``; argparse would not find
+    an argument that stands before an option, if another stands after ``--``.
+    """
 
     module: str
     summary: str
+    before_command: bool = False
 
 
 COMMANDS: dict[str, Subcommand] = {
@@ -29,6 +34,9 @@ COMMANDS: dict[str, Subcommand] = {
         "vmstate.cli.load", "load a stream in a simulated destination, and show what QEMU would print"
     ),
     "migrate": Subcommand("vmstate.cli.migrate", "simulate a migration between two command lines, or many"),
+    "matrix": Subcommand(
+        "vmstate.cli.matrix", "migrate between all releases, for many machine types, processors and modes"
+    ),
     "whatif": Subcommand(
         "vmstate.cli.whatif", "show what a proposed patch changes, over many pairs of machines"
     ),
@@ -57,6 +65,8 @@ COMMANDS: dict[str, Subcommand] = {
     "capture": Subcommand("vmstate.cli.capture", "save a stream from a real QEMU"),
     "record-device": Subcommand("vmstate.cli.record_device", "record from a real QEMU what a device sends"),
     "replay": Subcommand(
-        "vmstate.cli.replay", "load a stream in a real QEMU, and compare the verdict with the simulated one"
+        "vmstate.cli.replay",
+        "load a stream in a real QEMU, and compare the verdict with the simulated one",
+        before_command=True,
     ),
 }

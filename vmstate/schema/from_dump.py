@@ -1,0 +1,113 @@
+"""The JSON of QEMU's ``-dump-vmstate`` as a schema (dump_vmstate_json_to_file, migration/savevm.c).
+
+It has device types only, without wire types, kinds of arrays and conditions of subsections; ``size`` is that
+of the C type.  The number of elements is there for fixed arrays; a field without it may be a variable one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from vmstate.errors import ConfigurationError
+from vmstate.schema.model import Description, DescriptionFacts, FieldFacts, Knows, Origin, Schema, SchemaField
+
+MACHINE = "vmschkmachine"
+_KNOWS = frozenset({Knows.VERSIONS, Knows.UNSENT})
+_DEPTH = 64  # nesting of descriptions; real ones have fewer than ten
+
+
+def is_dump(document: object) -> bool:
+    """Return True if a JSON document looks like the output of ``-dump-vmstate``."""
+    return isinstance(document, dict) and (
+        MACHINE in document
+        or any(isinstance(one, dict) and {"Name", "version_id"} <= one.keys() for one in document.values())
+    )
+
+
+def schema_of_dump(text: str | bytes, source: str) -> Schema:
+    """Read the output of ``-dump-vmstate``.  Raises ConfigurationError if it is something else."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as why:
+        raise ConfigurationError(f"{source}: not JSON: {why}") from None
+    if not is_dump(document):
+        raise ConfigurationError(f"{source}: not the output of -dump-vmstate")
+    machine = document.get(MACHINE, {})
+    name = machine.get("Name") if isinstance(machine, dict) else None
+    notes = []
+    descriptions = {}
+    for label, entry in document.items():
+        if label == MACHINE:
+            continue
+        if not isinstance(entry, dict):
+            raise ConfigurationError(f"{source}: {label!r} is not an object")
+        if "Description" not in entry:
+            notes.append(f"{label} has no description")
+        outer = {"name": label, **entry}
+        descriptions[label] = _description(entry.get("Description", outer), entry, label, _DEPTH)
+    return Schema(
+        source,
+        Origin.DUMP,
+        descriptions,
+        _KNOWS,
+        machine=name if isinstance(name, str) else None,
+        notes=tuple(notes),
+    )
+
+
+def _description(entry: Any, section: Mapping[str, Any], path: str, depth: int) -> Description:
+    if not isinstance(entry, dict) or not depth:
+        raise ConfigurationError(f"{path}: not a description")
+    # QEMU loads a section by the versions of its entry; those of the description are the same ones.
+    fields = [_field(one, path, depth - 1) for one in _objects(entry, "Fields", path)]
+    subsections = [_description(s, s, path, depth - 1) for s in _objects(entry, "Subsections", path)]
+    return Description(
+        str(entry.get("name", path)),
+        _number(section, "version_id", path),
+        _number(section, "minimum_version_id", path),
+        tuple(fields),
+        tuple(subsections),
+    )
+
+
+def _field(entry: Mapping[str, Any], path: str, depth: int) -> SchemaField:
+    name = str(entry.get("field", "?"))
+    where = f"{path}.{name}"
+    size = _number(entry, "size", where)
+    inner = entry.get("Description")
+    vmsd = None
+    if isinstance(inner, dict):
+        vmsd = _description(inner, inner, where, depth)
+        vmsd = _with_size(vmsd, size)
+    return SchemaField(
+        name,
+        None if vmsd is None else "struct",
+        _number(entry, "version_id", where),
+        size=None,
+        count=_number(entry, "num", where) if "num" in entry else None,
+        conditional=entry.get("field_exists") is True,
+        vmsd=vmsd,
+        facts=FieldFacts(size=size, num=entry.get("num")),
+    )
+
+
+def _with_size(vmsd: Description, size: int) -> Description:
+    from dataclasses import replace
+
+    return replace(vmsd, facts=DescriptionFacts(struct_size=size))
+
+
+def _objects(entry: Mapping[str, Any], name: str, path: str) -> list[Mapping[str, Any]]:
+    listed = entry.get(name, [])
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        raise ConfigurationError(f"{path}: {name!r} is not a list of objects")
+    return listed
+
+
+def _number(entry: Mapping[str, Any], name: str, path: str) -> int:
+    value = entry.get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(f"{path}: {name!r} is not a number")
+    return value

@@ -51,6 +51,9 @@ COMMANDS: dict[str, Subcommand] = {
     "device": Subcommand(
         "vmstate.cli.device", "show a device's section: its name in a stream, fields, subsections, history"
     ),
+    "describe": Subcommand(
+        "vmstate.cli.describe", "show the descriptions in a QEMU program, read without running it"
+    ),
     "fuzz": Subcommand(
         "vmstate.cli.fuzz", "give changed streams to a destination, to find crashes, hangs and disagreements"
     ),

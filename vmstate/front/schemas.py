@@ -1,6 +1,7 @@
 """Schemas opened by what the user gives: a file of any kind, or the name of a release.
 
     schema_of("qemu-7.2.json")      # the output of -dump-vmstate, a vmdesc, a schema of ours
+    schema_of("qemu-system-ppc64")  # a program
     schema_of("guest.mig")          # a stream
     schema_of("pseries@7.2")        # our own declarations at a release
     schema_of("devices.py@7.2")     # a file with declarations
@@ -126,6 +127,12 @@ def _parts(one: VMStateDescription) -> Iterable[VMStateDescription]:
         yield from (vmsd for vmsd in (field.vmsd, field.key) if vmsd is not None)
 
 
+def _binary(given: Given) -> Schema:
+    from vmstate.binaries import schema_of_binary
+
+    return schema_of_binary(given.path)[0]
+
+
 def _schema_json(given: Given) -> Schema:
     return schema_from_json(given.path.read_bytes())
 
@@ -161,6 +168,7 @@ def _stream(given: Given) -> Schema:
 READERS: tuple[Reader, ...] = (
     Reader("a release (pseries@7.2)", _is_release, _release),
     Reader("a Python file of declarations", _is_python, _python),
+    Reader("a qemu-system program", lambda given: given.head.startswith(b"\x7fELF"), _binary),
     Reader("a schema in JSON", lambda given: is_schema(given.json), _schema_json),
     Reader("a vmdesc", _is_vmdesc, _vmdesc),
     Reader("the output of -dump-vmstate", lambda given: is_dump(given.json), _dump),

@@ -23,7 +23,8 @@ _SHOWN = 3  # sections that a line names
 def text_lines(judged: Judged, style: Style, *, everything: bool = False) -> Iterator[str]:
     """Yield issues by rule: the rule once, with why it matters and what to do, then each place."""
     counting = [one for one in judged.weighed if everything or _counts(one)]
-    counting.sort(key=lambda one: list(Severity).index(one.severity))
+    rules = list(RULES)
+    counting.sort(key=lambda one: (list(Severity).index(one.severity), rules.index(one.issue.rule)))
     for (severity, name), group in groupby(counting, key=lambda one: (one.severity, one.issue.rule)):
         rule = RULES[name]
         word = style.paint(_COLOURS[severity], str(severity))

@@ -10,7 +10,7 @@ from vmstate.schema import SchemaField
 
 Laid = tuple[SchemaField, tuple[Item, ...]]
 
-_RENAMED, _CHANGED, _UNLIKE, _ALONE = 1.0, 2.0, 6.0, 2.5
+_RENAMED, _CONDITION, _CHANGED, _UNLIKE, _ALONE = 1.0, 1.5, 2.0, 6.0, 2.5
 
 
 class Pair(NamedTuple):
@@ -67,4 +67,12 @@ def _cost(one: _Key, other: _Key) -> float:
         return 0.0
     if one[1] == other[1]:
         return _RENAMED
+    if _bare(one[1]) == _bare(other[1]):
+        return _CONDITION
     return _CHANGED if one[0] == other[0] else _UNLIKE
+
+
+def _bare(shape: tuple[object, ...]) -> object:
+    """Return a signature without a condition around it."""
+    first = shape[0] if len(shape) == 1 else None
+    return first[1] if isinstance(first, tuple) and first[0] == "maybe" else shape

@@ -162,24 +162,35 @@ def _pairs(old: Schema, new: Schema) -> _Pairs:
     for label in theirs:
         if label not in used_new or old.in_use != new.in_use:
             groups.setdefault(new.descriptions[label].name, []).append(label)
-    for label in ours:
-        if label in used_old:
-            continue
-        one = old.descriptions[label]
-        candidates = groups.get(one.name, [])
-        free = [c for c in candidates if c not in used_new] or (
-            candidates if old.in_use or new.in_use else []
-        )
-        if not free:
-            continue
-        best = next((c for c in free if new.descriptions[c] == one), None)
-        best = best or min(free, key=lambda c, one=one: _distance(one, new.descriptions[c]))  # type: ignore[misc]
-        both.append((label, best))
-        used_old.add(label)
-        used_new.add(best)
+    repeated = old.in_use or new.in_use
+    for alike_only in (True, False):
+        for label in ours:
+            if label in used_old:
+                continue
+            one = old.descriptions[label]
+            candidates = groups.get(one.name, [])
+            free = [c for c in candidates if c not in used_new] or (candidates if repeated else [])
+            best = _best(one, {c: new.descriptions[c] for c in free}, alike_only=alike_only)
+            if best is not None:
+                both.append((label, best))
+                used_old.add(label)
+                used_new.add(best)
     if new.in_use and not old.in_use:
         both += list(_again(old, new, ours, theirs, used_new))
     return _Pairs(both, _without(ours, used_old), _without(theirs, used_new))
+
+
+def _best(one: Description, others: Mapping[str, Description], *, alike_only: bool) -> str | None:
+    """Return the label of the description that is most like another one."""
+    alike = next((label for label, other in others.items() if _bare(other) == _bare(one)), None)
+    if alike is not None or alike_only or not others:
+        return alike
+    return min(others, key=lambda label: _distance(one, others[label]))
+
+
+def _bare(one: Description) -> tuple[object, ...]:
+    """Return what the fields of a description are, without facts of the C structs."""
+    return tuple((f.name, f.kind, f.size, f.count, f.version_id) for f in one.fields)
 
 
 def _without(labels: list[str], used: set[str]) -> list[str]:

@@ -92,7 +92,9 @@ class Descriptions:
             self._add(found, rule, name, "the section's version is too new", *old_new)
         elif oldest is not None and version < oldest:
             self._add(found, "version.too-old", name, "the section's version is too old", *old_new)
-        self._fields(source, target, (version, version), found)
+        # A refused version is reported; the rest is compared as if it were not.
+        version = min(version, target.version_id)
+        self._fields(source, target, (version, max(version, oldest or 0)), found)
         self._skipped(target, version, found)
         if source.early_setup != target.early_setup:
             texts = (_setup(source), _setup(target))
@@ -106,6 +108,8 @@ class Descriptions:
             return False
         items = self.source.items(source, source.version_id), self.target.items(target, target.version_id)
         walk = Walk(lambda _x, _y: None)
+        if any(isinstance(item, Blob) for side in items for item in side):
+            return False
         try:
             walk.items(*items)
         except Mismatch:
@@ -124,17 +128,26 @@ class Descriptions:
     ) -> None:
         """Compare what may follow the fields; the order of subsections does not matter."""
         sent = source.subsections if source else ()
-        known: dict[str, Description] = {}
+        known: dict[str, list[Description]] = {}
         for one in target.subsections if target else ():
-            known.setdefault(one.name, one)  # QEMU loads the first one of a name
+            known.setdefault(one.name, []).append(one)
         owner = (target or source or Description("?")).name
+        seen: Counter[str] = Counter()
         for one in sent:
             name = one.name
-            if target is not None and not name.startswith(target.name):
+            twins = known.get(name, [])
+            if twins and target is not None and not name.startswith(target.name):
                 texts = (name, target.name)
                 self._add(found, "subsection.prefix", name, "the name does not begin as it must", *texts)
-            elif name in known:
-                self._versioned(one, known[name], found)
+            elif seen[name] < len(twins):
+                # A second one of the same name is a fault of one side alone, which linting reports.
+                self._versioned(one, twins[seen[name]], found)
+                seen[name] += 1
+            elif twins:
+                message = "the destination takes it for another subsection of this name"
+                self._add(
+                    found, "subsection.unknown", subsection_path(owner, name), message, _sent(one), None
+                )
             elif self.sent_only[1]:
                 message = "the destination's stream does not have the subsection"
                 self._add(found, "not-compared.unsent", subsection_path(owner, name), message, "sent", None)
@@ -255,6 +268,11 @@ class Descriptions:
         if self.loose:
             self._loosely(x, y, (source, target), path, found)
             return
+        if x.conditional != y.conditional:
+            self._add(
+                found, "condition.changed", path, _MESSAGES["condition.changed"], words(sent), words(known)
+            )
+            sent, known = (_plainly(items) for items in (sent, known))
         tails: list[tuple[Subsections | None, Subsections | None]] = []
         walk = Walk(lambda one, other: tails.append((one, other)))
         try:
@@ -419,7 +437,7 @@ class Descriptions:
 def _breaks(issue: Issue) -> bool:
     return issue.rule in {
         *("field.removed", "field.added", "field.size", "array.length", "layout.differs"),
-        *("field.conditional", "type.regrouped"),
+        *("field.conditional", "condition.changed", "type.regrouped"),
     }
 
 
@@ -438,6 +456,11 @@ def _order(one: Description, other: Description) -> list[str]:
         for f in one.fields
         if counts[0][f.name] == counts[1][f.name] == 1 and f.kind != "unused_buffer"
     ]
+
+
+def _plainly(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Return a field's layout without its condition."""
+    return items[0].inner if len(items) == 1 and isinstance(items[0], Maybe) else items
 
 
 def _window(one: Description) -> str:

@@ -26,6 +26,11 @@ COMMANDS: dict[str, Subcommand] = {
     "diff": Subcommand(
         "vmstate.cli.diff", "compare two streams by section and field, and guest memory by page"
     ),
+    "compare": Subcommand(
+        "vmstate.cli.compare",
+        "compare the descriptions of two QEMUs, in both directions, by their wire layouts",
+    ),
+    "lint": Subcommand("vmstate.cli.lint", "find declarations that are known to end in trouble"),
     "edit": Subcommand(
         "vmstate.cli.edit", "set fields, add or remove subsections; all other bytes stay the same"
     ),
@@ -53,6 +58,9 @@ COMMANDS: dict[str, Subcommand] = {
     ),
     "device": Subcommand(
         "vmstate.cli.device", "show a device's section: its name in a stream, fields, subsections, history"
+    ),
+    "describe": Subcommand(
+        "vmstate.cli.describe", "show the descriptions in a QEMU program, read without running it"
     ),
     "fuzz": Subcommand(
         "vmstate.cli.fuzz", "give changed streams to a destination, to find crashes, hangs and disagreements"

@@ -126,7 +126,7 @@ def _field(entry: Pairs, depth: int) -> Field:
         name = f"{name}[{member(entry, 'index', int)}]"
     if count is not None and size == 0:
         count = 0  # elements without bytes: nothing to read, however many are claimed
-    groups = _groups(entry)
+    groups = sent_groups(entry)
     if "struct" in keys:
         inner = member(entry, "struct", list)
         if not isinstance(inner, _Object):
@@ -165,7 +165,7 @@ def _version(vmsd: VMStateDescription) -> int:
     return vmsd.version_id if isinstance(vmsd.version_id, int) else 0
 
 
-def _groups(entry: Pairs) -> list[Pairs]:
+def sent_groups(entry: Pairs) -> list[Pairs]:
     """Return the descriptions written straight into a field: vmsd_name, version, fields, subsections."""
     groups: list[Pairs] = []
     for key, value in entry:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from vmstate.describe.arrays import WireRecords
 from vmstate.describe.composites import QueueInfo, TmpInfo, TreeInfo
@@ -272,7 +272,14 @@ def compresses(field: Field) -> bool:
     return True
 
 
-def unique_names(fields: Iterable[Field]) -> list[str]:
+class Named(Protocol):
+    """A field of any kind: only its name counts here."""
+
+    @property
+    def name(self) -> str: ...
+
+
+def unique_names(fields: Iterable[Named]) -> list[str]:
     """Return the fields' names; those that occur more than once get ``[n]`` appended."""
     fields = list(fields)
     total = Counter(f.name for f in fields)

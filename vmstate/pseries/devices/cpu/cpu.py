@@ -6,7 +6,7 @@ QEMU keeps some registers separately and copies them to the SPRs before saving (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vmstate.describe import (
     Bool,
@@ -323,7 +323,12 @@ _TLB_MAS_ENTRY = VMStateDescription(
 TLB_6XX = _tlb("cpu/tlb6xx", "env.tlb.tlb6", _TLB_6XX_ENTRY, UInt64("env.tgpr")[4])
 # Before, the second one had the first one's name, so no loader found it.
 _NAMED = ("9.0.3", "9.1")
-TLB_EMB_MISNAMED = Until(_NAMED, _tlb("cpu/tlb6xx", "env.tlb.tlbe", _TLB_EMB_ENTRY))
+_PBR_403 = Until(
+    "7.0", VMStateDescription("cpu/pbr403", 1, 1, needed=tlb_needed, fields=[UInt64("env.pb")[4]])
+)
+TLB_EMB_MISNAMED = Until(
+    _NAMED, replace(_tlb("cpu/tlb6xx", "env.tlb.tlbe", _TLB_EMB_ENTRY), subsections=[_PBR_403])
+)
 TLB_EMB = Since(_NAMED, _tlb("cpu/tlbemb", "env.tlb.tlbe", _TLB_EMB_ENTRY))
 TLB_MAS = _tlb("cpu/tlbmas", "env.tlb.tlbm", _TLB_MAS_ENTRY)
 

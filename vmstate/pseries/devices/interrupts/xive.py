@@ -29,7 +29,7 @@ FIRST_DEVICE_IRQ = 0x1000  # below are the processors' own
 ESB_OFF = 0x01  # a source's state: no event is forwarded
 
 XIVE_SOURCE = VMStateDescription(
-    "xive-source", 1, 1, fields=[UInt32Equal("nr_irqs"), Buffer("status", "nr_irqs")]
+    "xive-source", 1, 1, fields=[UInt32Equal("nr_irqs"), Buffer("status", "nr_irqs", 1)]
 )
 
 

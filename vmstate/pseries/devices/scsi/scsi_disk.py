@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmstate.describe import Bool, Cursor, Field, Struct, UInt8, UInt32, VMStateDescription, WireArray, Writer
+from vmstate.describe import (
+    Bool,
+    Cursor,
+    Field,
+    Since,
+    Struct,
+    UInt8,
+    UInt32,
+    UInt64,
+    VMStateDescription,
+    WireArray,
+    Writer,
+)
 from vmstate.describe.arrays import zeros
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.block import ANSWERS, block, check_block_sizes, check_drive, errors, geometry
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.device import Device
@@ -64,6 +77,29 @@ SCSI_DEVICE = VMStateDescription(
     subsections=[SCSI_SENSE],
 )
 
+
+def reservation_needed(device: ScsiDisk) -> bool:
+    """The guest holds a reservation: of these disks none does, only those of the host (scsi-block)."""
+    return bool(device.pr_key)
+
+
+def reservation_post_load(device: ScsiDisk, version_id: int) -> int:
+    """The destination takes over the guest's reservation, which its host's disk may refuse."""
+    raise NotModelled(f"a SCSI reservation (key {device.pr_key:#x}) at the destination is not modelled")
+
+
+SCSI_RESERVATION = Since(
+    "11.0",
+    VMStateDescription(
+        "scsi-disk/pr",
+        version_id=1,
+        minimum_version_id=1,
+        needed=reservation_needed,
+        post_load=reservation_post_load,
+        fields=[UInt64("qdev.pr_state.key", attr="pr_key"), UInt8("qdev.pr_state.resv_type")],
+    ),
+)
+
 SCSI_DISK = VMStateDescription(
     "scsi-disk",
     version_id=1,
@@ -75,6 +111,7 @@ SCSI_DISK = VMStateDescription(
             for name in ("media_changed", "media_event", "eject_request", "tray_open", "tray_locked")
         ),
     ],
+    subsections=[SCSI_RESERVATION],
 )
 
 
@@ -92,6 +129,7 @@ class ScsiDisk(Device):
         self.requests: tuple[()] = ()
         self.media_changed = self.media_event = self.eject_request = False
         self.tray_open = self.tray_locked = False
+        self.pr_key = self.resv_type = 0
 
 
 DISK, CD = "scsi-hd", "scsi-cd"

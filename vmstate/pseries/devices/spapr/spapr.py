@@ -28,6 +28,7 @@ from vmstate.describe import (
     Unused,
     VMStateDescription,
 )
+from vmstate.describe.description import Needed
 from vmstate.describe.diagnostics import EINVAL
 from vmstate.errors import DeclarationError
 from vmstate.pseries.board.device import Device
@@ -204,7 +205,7 @@ TIMEBASE = VMStateDescription(
     "timebase", 1, 1, fields=[UInt64("guest_timebase"), Int64("time_of_the_day_ns")]
 )
 
-OPTION_VECTOR = VMStateDescription("spapr_option_vector", 1, 1, fields=[Bitmap("bitmap", BITS)])
+OPTION_VECTOR = VMStateDescription("spapr_option_vector", 1, 1, fields=[Bitmap("bitmap", BITS, 1)])
 
 OV5_CAS = VMStateDescription(
     "spapr_option_vector_ov5_cas",
@@ -245,13 +246,15 @@ IRQ_MAP = Since(
     ),
 )
 
+# From 10.2 on every machine type lets the guest change the tree.
+_DTB_NEEDED: History[Needed | None] = History(dtb_needed, ("10.2", None))
 DTB = Since(
     "4.0",
     VMStateDescription(
         "spapr_dtb",
         1,
         1,
-        needed=dtb_needed,
+        needed=_DTB_NEEDED,
         pre_load=dtb_pre_load,
         fields=[UInt32("fdt_initial_size"), UInt32("fdt_size"), Allocated(Buffer("fdt_blob", "fdt_size"))],
     ),

@@ -42,7 +42,7 @@ from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 
 SPLIT = "5.2"  # from here on the controller is a separate structure inside the PCI device
-EVENT_QUEUE = 6 * 64
+EVENT_QUEUE = (3 * 24 + 16) * 64
 SLOTS = 64
 VECTORS = 16
 NEVER = 0xFFFFFFFFFFFFFFFF

@@ -24,7 +24,7 @@ from vmstate.describe import (
 )
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
-from vmstate.errors import NotModelled
+from vmstate.errors import EncodeError, NotModelled
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property, harmless, not_modelled
@@ -180,8 +180,35 @@ class GpuInfo(Info):
         plan_of(self.content.at(state.machine.release)).save(out, state)
 
 
+class BlobInfo(Info):
+    """Pictures in memory that the guest shares with the host (virtio_gpu_blob_load)."""
+
+    name = "blob"
+
+    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
+        raise cur.unknown("a picture in shared memory (virtio-gpu with blob=on) is not modelled")
+
+    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
+        raise EncodeError("a picture in shared memory is not modelled")
+
+
+BLOB = Since(
+    "8.2",
+    VMStateDescription(
+        "virtio-gpu/blob",
+        1,
+        1,
+        needed=lambda gpu: gpu.blob,
+        fields=[Field("virtio-gpu/blob", BlobInfo(), attr="blobs")],
+    ),
+)
+
 _GPU = virtio("virtio-gpu", 1)
-VIRTIO_GPU = replace(_GPU, fields=[*_GPU.fields, Field("virtio-gpu", GpuInfo(), attr="gpu")])
+VIRTIO_GPU = replace(
+    _GPU,
+    fields=[*_GPU.fields, Field("virtio-gpu", GpuInfo(), attr="gpu")],
+    subsections=[*_GPU.subsections, BLOB],
+)
 
 
 class VirtioGpu(VirtioDevice):
@@ -190,7 +217,8 @@ class VirtioGpu(VirtioDevice):
     description = VIRTIO_GPU
     model = VirtioModel(0, 16, 0x038000, 16, only_modern=True)
     with_frames = False
-    gpu = None
+    blob = False
+    gpu = blobs = None
     enable = 0
     pictures = b""
 

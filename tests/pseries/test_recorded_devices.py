@@ -164,7 +164,7 @@ def test_the_page_lists_them():
 
 def test_two_cards_whose_memory_has_one_name_cannot_be_judged():
     line = "qemu-5.2.0 -nodefaults -machine pseries-2.6,cap-htm=off -device cirrus-vga -device VGA"
-    with pytest.raises(NotModelled, match="two RAM blocks named vga.vram"):
+    with pytest.raises(NotModelled, match=r"two RAM blocks named vga\.vram"):
         migrate(line, line)
 
 

@@ -199,7 +199,8 @@ def test_a_guest_has_no_newer_mode_than_its_host_runs_in(mode, refused):
 
 @pytest.mark.parametrize("irqchip", ["on", "off"])
 def test_a_guest_that_needs_xive_of_the_kernel_ends_qemu(irqchip):
-    line = f"qemu-7.2 -nodefaults -cpu host -machine pseries,accel=kvm,{QUIET},ic-mode=dual,kernel-irqchip={irqchip}"
+    machine = f"pseries,accel=kvm,{QUIET},ic-mode=dual,kernel-irqchip={irqchip}"
+    line = f"qemu-7.2 -nodefaults -cpu host -machine {machine}"
     host = replace(NESTED, large_decr_bits=56)
     start = build(configuration("7.2", shlex.split(line)[1:], host=host))
     running = Instance(start.machine)

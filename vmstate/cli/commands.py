@@ -31,6 +31,7 @@ COMMANDS: dict[str, Subcommand] = {
         "compare the descriptions of two QEMUs, in both directions, by their wire layouts",
     ),
     "lint": Subcommand("vmstate.cli.lint", "find declarations that are known to end in trouble"),
+    "snapshots": Subcommand("vmstate.cli.snapshots", "list the snapshots in a qcow2 image"),
     "edit": Subcommand(
         "vmstate.cli.edit", "set fields, add or remove subsections; all other bytes stay the same"
     ),

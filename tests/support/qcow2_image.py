@@ -18,7 +18,7 @@ def image(
 ) -> bytes:
     """Return an image whose snapshots, s0, s1, …, have these states, in clusters of 2**bits bytes.
 
-    ``order``: the base-2 logarithm of the bits of a refcount, at least 3; ``seed``: how clusters are shuffled.
+    ``order``: log2 of the bits of a refcount, at least 3; ``seed``: how clusters are shuffled.
     """
     size, words = 1 << bits, 2 if extended else 1
     per_table = size // 8 // words

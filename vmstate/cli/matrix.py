@@ -152,7 +152,7 @@ class _MatrixLines:
         names = self.matrix.judge.chosen.types
         types: dict[str, list[int]] = {}
         for grid in group:
-            types.setdefault(self.matrix.modes(grid.setting), []).append(grid.setting.type)
+            types.setdefault(self.matrix.judge.modes(grid.setting), []).append(grid.setting.type)
         modes: dict[str, list[str]] = {}
         for mode, places in types.items():
             modes.setdefault(", ".join(_ranges(places, names)), []).append(mode)

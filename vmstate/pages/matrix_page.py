@@ -142,7 +142,7 @@ class _Data:
         except NotModelled:
             return []
         lines = [f"{'ok ' if check.passed else 'NO '} {check_line(check)}" for check in verdict.trace]
-        words = f"{self.matrix.words(pair.grid.setting)}: {self._way(pair)}"
+        words = f"{self.matrix.judge.words(pair.grid.setting)}: {self._way(pair)}"
         shown = lines[-_CHECKS:]
         return [
             self.texts.number(words), len(lines) - len(shown), [self.texts.number(line) for line in shown]

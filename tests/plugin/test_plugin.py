@@ -178,7 +178,9 @@ def folder(tmp_path_factory):
 
 
 def pytest_in(folder, site, *words):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    """Run pytest in a folder; what it makes of the modules is kept, as it is for a developer."""
+    left_out = ("PYTEST", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     if site is not None:
         environment["PYTHONPATH"] = str(site)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(folder), *words]

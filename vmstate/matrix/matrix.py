@@ -127,7 +127,12 @@ class Matrix:
         }
 
     def _grid_json(self, grid: Grid) -> dict[str, object]:
-        chosen, setting = self.judge.chosen, grid.setting
+        cells = [[None if n == ABSENT else n for n in row] for row in grid.cells.tolist()]
+        return {**self.dimensions(grid.setting), "cells": cells}
+
+    def dimensions(self, setting: Setting) -> dict[str, str]:
+        """Return the values of a setting by their names."""
+        chosen = self.judge.chosen
         platform = chosen.platforms[setting.platform]
         return {
             "machine": chosen.types[setting.type],
@@ -136,7 +141,6 @@ class Matrix:
             "ic_mode": chosen.ic_modes[setting.ic_mode],
             "max_cpu_compat": chosen.compat_modes[setting.compat],
             "option": chosen.options[setting.option],
-            "cells": [[None if n == ABSENT else n for n in row] for row in grid.cells.tolist()],
         }
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.histories import CORE, EVERYTHING, MEMORY, OPTIONS, RELEASES, differing, machine, names
 from tests.support.recorded import answer, rows, side
-from vmstate.errors import NotModelled
+from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.events import apply_event
@@ -17,6 +17,7 @@ from vmstate.simulate.history import migrate_history
 from vmstate.simulate.instance import Instance
 
 GUESTS = ("linux-6.1", "linux-6.12", "linux-7.2", "linux-6.12 disable_radix")
+COLD = "-object memory-backend-ram,id=m1,size=256M -device pc-dimm,id=d1,memdev=m1"
 ANSWERED, LEFT = EVERYTHING[:3], EVERYTHING[3:]
 #: Rows of the recording that can be judged.
 JUDGED = 24
@@ -104,7 +105,7 @@ def test_a_guest_that_goes_on_answers_what_it_was_asked_while_it_was_stopped(eve
 
 @pytest.mark.parametrize("release", ["7.2.22", "10.0.13", "11.1.3"])
 def test_memory_that_was_plugged_and_released_leaves_the_machine_as_it_was(release):
-    instance, answers = booted(*EVERYTHING[1:3], "device_del d1", "object_del m1", release=release)
+    instance, answers = booted(*EVERYTHING[1:3], "device_del d1 released", "object_del m1", release=release)
     assert answers == [""] * 4
     assert differing(instance, booted(release=release)[0]) == set()
 
@@ -147,22 +148,39 @@ def test_a_core_that_has_run_can_only_be_unplugged_where_qemu_does_not_crash():
 
 
 def test_linux_keeps_the_memory_that_has_its_own_tables():
-    cold = "-object memory-backend-ram,id=m1,size={} -device pc-dimm,id=d1,memdev=m1"
-    silent, answers = booted("device_del d1", "device_del d1", options=cold.format("256M"))
-    assert answers == ["", "Memory unplug already in progress for device d1"]
+    silent, answers = booted("device_del d1", "device_del d1", EVERYTHING[0], options=COLD)
+    assert answers == ["", "Memory unplug already in progress for device d1", ""]
     assert connectors(silent) == {MODULE_ON}
-    noticed, answers = booted("device_del d1", "device_del d1", options=cold.format("512M"))
+
+
+def test_qemu_notices_from_6_1_on_that_a_guest_refuses():
+    noticed, answers = booted("device_del d1 refused", "device_del d1 refused", options=COLD)
     assert answers == ["", ""]
     assert connectors(noticed) == set()
     assert noticed.machine.printed == ["Device hotunplug rejected by the guest for device d1"] * 2
+    with pytest.raises(NotModelled, match="keeps d1"):
+        booted("device_del d1 refused", options=COLD, release="5.2.0")
 
 
-def test_other_memory_of_the_boot_cannot_be_judged():
-    two = " ".join(
-        f"-object memory-backend-ram,id=m{n},size=256M -device pc-dimm,id=d{n},memdev=m{n}" for n in (1, 2)
-    )
-    with pytest.raises(NotModelled, match="can release d1"):
-        booted("device_del d1", options=two)
+def test_whether_a_guest_can_release_memory_must_be_said():
+    large = COLD.replace("256M", "512M")
+    for options, events in (("", EVERYTHING[1:3]), (large, ())):
+        with pytest.raises(NotModelled, match=r"device_del d1 released\|kept\|refused"):
+            booted(*events, "device_del d1", options=options)
+    kept, _ = booted(*EVERYTHING[1:3], "device_del d1 kept")
+    assert connectors(kept) == {MODULE_ON}
+
+
+@pytest.mark.parametrize("event", ["device_del d1 gone", "device_del r1 released"])
+def test_only_answers_about_memory_can_be_said(event):
+    with pytest.raises(ConfigurationError, match="released, kept, refused"):
+        booted(event, options=f"{COLD} -device virtio-rng-pci,id=r1")
+
+
+def test_a_module_that_the_guest_has_kept_goes_with_the_reboot():
+    instance, _ = booted(*EVERYTHING[1:3], "device_del d1 kept", "system_reset", "object_del m1")
+    assert connectors(instance) == set()
+    assert not instance.board.modules
 
 
 def test_after_a_reboot_the_memory_that_was_plugged_has_the_tables():
@@ -171,8 +189,7 @@ def test_after_a_reboot_the_memory_that_was_plugged_has_the_tables():
 
 
 def test_old_kernels_are_not_given_ranges_and_keep_their_memory():
-    options = "-object memory-backend-ram,id=m1,size=256M -device pc-dimm,id=d1,memdev=m1"
-    _, answers = booted("device_del d1", options=options, guest="linux-4.4")
+    _, answers = booted("device_del d1", options=COLD, guest="linux-4.4")
     assert answers == ["Memory hot unplug not supported for this guest"]
 
 
@@ -214,7 +231,8 @@ def test_a_destination_needs_what_the_guest_has_taken_in():
     core = f"-device {CORE},id=c1,core-id=1"
     assert judged([EVERYTHING[0]], destination=core).outcome is Outcome.ACCEPT
     assert judged([EVERYTHING[0]]).outcome is Outcome.REJECT
-    memory = ["-object memory-backend-ram,id=m1,size=256M -device pc-dimm,id=d1,memdev=m1", ""]
+    memory = [COLD, ""]
     plugged = [MEMORY, EVERYTHING[2]]
     assert [judged(plugged, destination=one).outcome for one in memory] == [Outcome.ACCEPT, Outcome.REJECT]
-    assert judged([*plugged, "device_del d1"]).outcome is Outcome.ACCEPT
+    assert judged([*plugged, "device_del d1 released"]).outcome is Outcome.ACCEPT
+    assert judged([*plugged, "device_del d1 kept"]).outcome is Outcome.REJECT

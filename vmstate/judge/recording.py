@@ -4,7 +4,8 @@ A row is one question: a pair (``source``, ``destination``), a load (``stream``,
 mutant (``base``, ``edits``, ``destination``).  A machine is ``{"release": "7.2.22", "args": […]}``; its
 arguments follow ``-nodefaults``.  A pair may have ``events``, a history; one of them may be ``migrate`` with
 the command line of the next machine.  With ``guest`` a guest boots first.  Recording adds ``save`` and
-``load``, and the ``answers`` to events, empty if QEMU did as it was asked.
+``load``, and the ``answers`` to events, empty if QEMU did as it was asked; and to a ``device_del`` of memory
+what the guest did.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,10 @@ class Recorder:
         there = [self._command(row, "destination") for row in rows]
         legs, timeout = self._legs(first), self._timeout if guest is None else _WITH_GUEST * self._timeout
         played = play(legs, there, guest=guest, files=self._guests, timeout=timeout)
-        return [{**row, **one.recorded()} for row, one in zip(rows, played, strict=True)]
+        return [
+            {**row, "events": _with_answers(row["events"], one.said), **one.recorded()}
+            for row, one in zip(rows, played, strict=True)
+        ]
 
     def _pair(self, row: Row, source: QemuCommand) -> Row:
         with tempfile.TemporaryDirectory(prefix="vmstate-") as directory:
@@ -140,6 +144,12 @@ def _run_of(row: Row) -> str:
     """Return what decides the run of a history's sources; other rows are by themselves."""
     parts = {key: row[key] for key in ("source", "events", "guest") if key in row}
     return json.dumps(parts if "guest" in row else row, sort_keys=True)
+
+
+def _with_answers(events: Sequence[str], said: Sequence[str]) -> list[str]:
+    """Return the events, each followed by what the guest did if that was its choice."""
+    pairs = zip_longest(events, said, fillvalue="")
+    return [" ".join((*event.split(" ")[:2], word)) if word else event for event, word in pairs]
 
 
 def edited(stream: bytes, edits: Sequence[Sequence[Any]]) -> bytes:

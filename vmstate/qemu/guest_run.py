@@ -7,19 +7,21 @@ that its kernel looks after are at rest; what is not at rest after a while is le
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmstate.containers import open_input
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.board.connectors import TYPE_SHIFT
+from vmstate.pseries.board.connectors import TYPE_SHIFT, DrcType
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.devices.spapr.spapr_drc import SPAPR_DRC
 from vmstate.qemu.capture import save_stream
 from vmstate.qemu.command_line import QemuCommand
+from vmstate.qemu.failures import QemuStalled
 from vmstate.qemu.session import Session
+from vmstate.simulate.hotplug import KEPT, REFUSED, RELEASED
 from vmstate.stream import open_stream
 
 #: Text that the guest's first program prints when it has started all drivers.
@@ -27,7 +29,7 @@ READY = "READY-NOW"
 #: Seconds of one look at a guest, of waiting for its answers, and of its boot.
 _LOOK, _PATIENCE, _LONGEST_BOOT = 0.5, 12.0, 300.0
 _NO_CONSOLE = ("-serial", "null")
-_PENDING = b"spapr_pending_events"
+_PENDING, _LOG = b"spapr_pending_events", 0
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class GuestFiles:
 class GuestRun:
     """A guest on one QEMU; ``running``: it is not stopped; ``booted``: the machine was not reset since.
 
-    ``console``: the file of its console, ``stream``: a file for streams at which it looks.
+    ``console``: the file of its console, ``stream``: a file for streams at which it looks.  ``said``: its
+    answer to the last request to release memory; ``waiting_memory``: the connectors not at rest then.
     """
 
     guest: Guest
@@ -51,6 +54,8 @@ class GuestRun:
     stream: Path
     running: bool = False
     booted: bool = True
+    said: str = ""
+    waiting_memory: frozenset[int] = frozenset()
 
     def command(self, command: QemuCommand) -> QemuCommand:
         """Return the command line with which this guest boots.  Raises ConfigurationError."""
@@ -88,11 +93,11 @@ class GuestRun:
         self.running = True
 
     def _wait_until_ready(self, qemu: Session) -> None:
-        """Wait for the guest.  Raises ConfigurationError if it takes too long."""
+        """Wait for the guest.  Raises QemuStalled if it takes too long."""
         end = time.monotonic() + _LONGEST_BOOT
         while READY.encode() not in self.console.read_bytes():
             if time.monotonic() > end:
-                raise ConfigurationError(f"{self.guest.text} did not print {READY}")
+                raise QemuStalled(f"{self.guest.text} did not print {READY}", qemu.finish().messages)
             qemu.sleep(_LOOK)
             qemu.execute("query-status")
 
@@ -107,14 +112,39 @@ class GuestRun:
             if not self.is_waiting():
                 return
 
+    def note_answer(self, qemu: Session, module: str) -> None:
+        """Note what a running guest did when it was asked to release a module."""
+        before = self.waiting_memory
+        self.settle(qemu)
+        if module not in devices(qemu):
+            self.said = RELEASED
+        else:
+            self.said = KEPT if self.waiting_memory - before else REFUSED
+
+    def take_answer(self) -> str:
+        """Return what the guest said, once."""
+        said, self.said = self.said, ""
+        return said
+
     def is_waiting(self) -> bool:
         """Return True if events wait in the log, or a connector of the kernel's is not at rest."""
         kinds = self.guest.kernel.answers or frozenset()
+        found = list(self._look())
+        self.waiting_memory = frozenset(one for one in found if one >> TYPE_SHIFT == DrcType.LMB)
+        return any(one == _LOG or one >> TYPE_SHIFT in kinds for one in found)
+
+    def _look(self) -> Iterator[int]:
+        """Yield the indexes of connectors that are not at rest, and _LOG if events wait."""
         with open_input(str(self.stream)) as opened:
             for section in open_stream(opened.data).sections:
-                if section.idstr == SPAPR_DRC.name and section.instance_id >> TYPE_SHIFT in kinds:
-                    return True
+                if section.idstr == SPAPR_DRC.name:
+                    yield section.instance_id
                 payload = opened.data[section.payload_start : section.payload_end]
                 if section.idstr == Spapr.description.name and _PENDING in bytes(payload):
-                    return True
-        return False
+                    yield _LOG
+
+
+def devices(qemu: Session) -> dict[str, str]:
+    """Return the types of the devices that have an id."""
+    listed = qemu.execute("qom-list", path="/machine/peripheral")
+    return {one["name"]: one["type"] for one in listed}

@@ -20,13 +20,14 @@ from vmstate.qemu.binary import Binary
 from vmstate.qemu.capture import save_stream
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QmpRefused
-from vmstate.qemu.guest_run import GuestFiles, GuestRun
+from vmstate.qemu.guest_run import GuestFiles, GuestRun, devices
 from vmstate.qemu.replay import RealVerdict, load_stream, refused_start, replay, verdict_of
 from vmstate.qemu.session import Session
 
 _NUMBERS = frozenset({"core-id", "nr-threads", "node-id"})  # of a processor core
 #: Seconds for the main loop to make a reset, and for RCU to forget an unplugged device's sections.
 _GRACE = 0.1
+_MODULE = "child<pc-dimm>"
 _AS_TEXT = ("human-monitor-command", "command-line")
 
 
@@ -43,9 +44,11 @@ class Leg:
 class Played:
     """The record of a history: the answers to its events, the lines of the last source, the last load.
 
-    ``ended``: the return code of a source that ended before it had sent its stream.
+    ``ended``: the return code of a source that ended before it had sent its stream.  ``said``: what the guest
+    did after each event, where that is its own choice; else empty.
     """
 
+    said: list[str] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     messages: tuple[str, ...] = ()
     ended: int | None = None
@@ -111,12 +114,14 @@ class _Journey:
                         played.load = verdict_of(qemu, accepted=False)
                         return False
                     played.answers.append("")
+                    played.said.append("")
                     if run is not None and run.running:
                         qemu.execute("cont")
                 elif run is not None:
                     run.boot(qemu)
                 for event in leg.events:
                     played.answers.append(perform(qemu, event, leg.binary.release, run))
+                    played.said.append("" if run is None else run.take_answer())
                 if run is not None:
                     qemu.execute("stop")
                 save_stream(qemu, self.stream)
@@ -159,8 +164,7 @@ def perform(qemu: Session, event: str, release: Release, run: GuestRun | None = 
             case "device_add":
                 qemu.execute("device_add", **_device(rest, release))
             case "device_del":
-                qemu.execute("device_del", id=rest.strip())
-                qemu.sleep(_GRACE)
+                _device_del(qemu, rest.split()[0], run)
             case "object_add" | "object_del":
                 return _monitor(qemu, event)
             case "system_reset":
@@ -175,9 +179,18 @@ def perform(qemu: Session, event: str, release: Release, run: GuestRun | None = 
                 raise ConfigurationError(f"no such event: {event!r}")
     except QmpRefused as refused:
         return refused.reason
-    if run is not None:
+    if run is not None and not run.said:
         _let_run(qemu, name, run)
     return ""
+
+
+def _device_del(qemu: Session, name: str, run: GuestRun | None) -> None:
+    """Unplug a device; note what a running guest does if it is memory."""
+    asks = run is not None and run.running and devices(qemu).get(name) == _MODULE
+    qemu.execute("device_del", id=name)
+    qemu.sleep(_GRACE)
+    if run is not None and asks:
+        run.note_answer(qemu, name)
 
 
 def _let_run(qemu: Session, event: str, run: GuestRun) -> None:

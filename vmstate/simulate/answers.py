@@ -15,7 +15,8 @@ from vmstate.pseries.board.properties import number_of
 from vmstate.pseries.devices.spapr.spapr_drc import SpaprDrc
 from vmstate.pseries.rules.compat_register import processors
 from vmstate.simulate.guest import start_processors
-from vmstate.simulate.hotplug import Hotplug
+from vmstate.simulate.hotplug import KEPT, MEMORY_ANSWERS, REFUSED, RELEASED, Hotplug
+from vmstate.simulate.instance import Instance
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,6 @@ _GOES_ON = (
     _GoesOn(Span("10.0", "10.1"), processors=1),
     _GoesOn(Span("10.2", "10.3"), processors=1),
 )
-#: Bytes of memory up to which the tables that Linux makes as it boots fit into the last block.
-_TABLES_FIT = 4 << 30
 
 
 def answer(hotplug: Hotplug) -> None:
@@ -78,29 +77,33 @@ def _take_in(hotplug: Hotplug, drc: SpaprDrc) -> None:
 
 def _give_up(hotplug: Hotplug, drc: SpaprDrc) -> None:
     """Release what is on a connector, if the guest can."""
-    if drc.kind is not DrcType.LMB or drc.number not in hotplug.instance.booted_memory:
+    if drc.kind is not DrcType.LMB:
         hotplug.release([drc])
         return
-    option = hotplug.device_on(drc)
-    blocks = next(one.connectors for one in hotplug.instance.board.modules if one.option is option)
-    if not _keeps_last(hotplug, blocks):
-        raise NotModelled(
-            f"whether a guest can release {option.id}, with which it has booted, is not modelled"
-        )
-    if len(blocks) > 1:
-        hotplug.refuse_release(option)
-
-
-def _keeps_last(hotplug: Hotplug, blocks: range) -> bool:
-    """Return True if the guest is known to keep a module: its own tables are in the last block.
-
-    It keeps a module of one block without a word.  Of a larger one it gives up the other blocks, takes them
-    back, and QEMU notices this.
-    """
     instance = hotplug.instance
-    if max(instance.booted_memory) not in blocks:
-        return False
-    total = instance.machine.ram_size + instance.board.plugged_memory
-    outcome = instance.negotiated
-    radix = outcome is not None and outcome.mmu == "radix"
-    return len(blocks) == 1 or (radix and total <= _TABLES_FIT)
+    if drc.number in instance.kept_memory:
+        return
+    option = hotplug.device_on(drc)
+    blocks = next(one.connectors for one in instance.board.modules if one.option is option)
+    said = instance.said.get(option.id or "") or _known_answer(instance, blocks)
+    if said == RELEASED:
+        hotplug.release([drc])
+    elif said == REFUSED:
+        hotplug.refuse_release(option)
+    elif said == KEPT:
+        instance.kept_memory.update(blocks)
+    else:
+        words = "|".join(MEMORY_ANSWERS)
+        raise NotModelled(
+            f"whether the guest can release {option.id} depends on what it has there: not modelled; say "
+            f"what it did: `device_del {option.id} {words}`"
+        )
+
+
+def _known_answer(instance: Instance, blocks: range) -> str | None:
+    """Return KEPT for the last block with which the guest has booted: its own tables are there.
+
+    It gives up the blocks of a module one by one, so QEMU does not notice if it cannot give up the first.
+    """
+    last = bool(instance.booted_memory) and max(instance.booted_memory) in blocks
+    return KEPT if last and len(blocks) == 1 else None

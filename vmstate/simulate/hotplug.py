@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from vmstate.describe import Record
 from vmstate.describe.history import History, Span
-from vmstate.errors import NotModelled
+from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.interrupts import IRQ_EPOW
@@ -70,6 +70,8 @@ _DELETED_IN_USE = History(
 _FORGETS_PROCESSORS, _FORGETS_RUN_PROCESSORS = Span(since="10.0"), Span(since="11.1")
 #: Linux refuses to release memory by taking its connectors again (drc_unisolate_logical).
 _NOTICES_REFUSAL = Span(since="6.1")
+#: What a guest may answer when it is asked to release memory: it does, it does not, or QEMU notices that.
+MEMORY_ANSWERS = RELEASED, KEPT, REFUSED = "released", "kept", "refused"
 _REFUSED_BY_GUEST = "Device hotunplug rejected by the guest for device {}"
 
 
@@ -89,14 +91,24 @@ class Hotplug:
         with _without_prefix(option):
             self._device_add(option)
 
-    def device_del(self, name: str) -> None:
-        """Unplug the device with that id, or ask the guest to release it.  Raises Refused."""
+    def device_del(self, text: str) -> None:
+        """Unplug the device with that id, or ask the guest to release it: ``ID``, ``ID released``, ….
+
+        Raises Refused; ConfigurationError if the guest's answer is not one, or of something else than memory.
+        """
+        name, _, said = text.partition(" ")
         self._check_known()
         option = next((one for one in self.instance.machine.present if one.id == name), None)
         if option is None:
             raise Refused(f"Device '{name}' not found")
+        if said and (said not in MEMORY_ANSWERS or option.driver != PC_DIMM or self.instance.guest is None):
+            words = ", ".join(MEMORY_ANSWERS)
+            raise ConfigurationError(
+                f"device_del {text}: only what a guest answers about memory can follow: {words}"
+            )
         self.instance.keep_tree()
         self._device_del(option)
+        self.instance.said[name] = said
 
     def object_add(self, text: str) -> None:
         """Create the memory of a module.  Raises Refused."""
@@ -314,6 +326,7 @@ class Hotplug:
         if len({drc.state for drc in drcs}) > 1:
             raise NotModelled(f"device_del {option.id}: a module that is partly in use is not modelled")
         self.instance.leaving.append(option)
+        self.instance.kept_memory.difference_update(numbers)
         for drc in drcs:
             self._request(drc)
         self._log(by_count_indexed(kind, Action.REMOVE, numbers, self.instance.logged))

@@ -39,7 +39,9 @@ class Instance:
     stopped; ``has_run``: processors have run here; ``arrived``: the guest was migrated here.
     ``ended``: QEMU has exited; ``logged``: how many events it has reported to the guest;
     ``leaving``: memory modules that it has asked the guest to release, which a stream does not say;
-    ``booted_memory``: the connectors of the memory modules with which the guest has booted.
+    ``booted_memory``: the connectors of the memory modules with which the guest has booted;
+    ``kept_memory``: of those that it was asked to release, and has kept; ``said``: what the user says of its
+    answer, by the id of a module.
     """
 
     def __init__(self, built: Machine, *, trace: bool = False) -> None:
@@ -53,6 +55,8 @@ class Instance:
         self.logged = 0
         self.leaving: list[DeviceOption] = []
         self.booted_memory: frozenset[int] = frozenset()
+        self.kept_memory: set[int] = set()
+        self.said: dict[str, str] = {}
         self.connectors: dict[tuple[str, int], ConnectorEntry] = {}
         self._register()
         self.configuration = ConfigurationSection(machine) if machine.flags.send_configuration else None
@@ -81,13 +85,13 @@ class Instance:
         self.connectors = {key: entry for key, entry in self.connectors.items() if _is_lit(entry.device)}
         self.guest = self.linux = self.negotiated = None
         self.running = self.arrived = False
-        self.booted_memory = frozenset()
+        self.booted_memory, self.kept_memory, self.said = frozenset(), set(), {}
 
     def take_over_guest(self, source: Instance) -> None:
         """Let the guest of ``source``, whose stream was loaded, go on here."""
         self.guest, self.linux, self.negotiated = source.guest, source.linux, source.negotiated
         self.boots, self.running = source.boots, source.running
-        self.booted_memory = source.booted_memory
+        self.booted_memory, self.kept_memory = source.booted_memory, set(source.kept_memory)
         self.arrived = self.has_run = source.guest is not None
 
     def keep_tree(self) -> None:

@@ -125,9 +125,9 @@ _EVENTS: dict[str, Callable[[Hotplug, str], None]] = {
     "device_del": Hotplug.device_del,
     "object_add": Hotplug.object_add,
     "object_del": Hotplug.object_del,
+    "boot": _boot,
+    "cont": _cont,
     "system_reset": _system_reset,
     "stop": _stop,
-    "cont": _cont,
-    "boot": _boot,
     "reset": reset,
 }

@@ -21,7 +21,19 @@ FLOORS = (
     *("pseries.changes", "pseries.catalogue", "pseries.board", "pseries.devices"),
     *("pseries.recorded_devices", "pseries.device_tree"),
     *("pseries.cas", "pseries.registration", "pseries.startup", "pseries"),
-    *("simulate", "compare", "proposals", "scenarios", "qemu", "judge", "fuzz", "front", "cli", "__main__"),
+    *(
+        "simulate",
+        "compare",
+        "compatibility",
+        "proposals",
+        "scenarios",
+        "qemu",
+        "judge",
+        "fuzz",
+        "front",
+        "cli",
+        "__main__",
+    ),
 )
 
 FUNCTION_LINES = 50

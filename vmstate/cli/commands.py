@@ -21,6 +21,11 @@ COMMANDS: dict[str, Subcommand] = {
     "diff": Subcommand(
         "vmstate.cli.diff", "compare two streams by section and field, and guest memory by page"
     ),
+    "compare": Subcommand(
+        "vmstate.cli.compare",
+        "compare the descriptions of two QEMUs, in both directions, by their wire layouts",
+    ),
+    "lint": Subcommand("vmstate.cli.lint", "find declarations that are known to end in trouble"),
     "edit": Subcommand(
         "vmstate.cli.edit", "set fields, add or remove subsections; all other bytes stay the same"
     ),

@@ -8,9 +8,7 @@ from vmstate.pseries.known_devices import KnownDevice, known_devices
 from vmstate.schema.declaration import as_description
 from vmstate.schema.model import Description, Knows, Origin, Schema
 
-_KNOWS = frozenset(
-    {Knows.TYPES, Knows.COUNTS, Knows.CONDITIONS, Knows.VERSIONS, Knows.UNSENT, Knows.SECTIONS}
-)
+_KNOWS = frozenset({Knows.TYPES, Knows.COUNTS, Knows.CONDITIONS, Knows.VERSIONS, Knows.UNSENT})
 
 
 def schema_of_release(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from vmstate.errors import ConfigurationError
 from vmstate.schema.model import Description, DescriptionFacts, FieldFacts, Knows, Origin, Schema, SchemaField
 
 MACHINE = "vmschkmachine"
-_KNOWS = frozenset({Knows.VERSIONS, Knows.UNSENT})
+_KNOWS = frozenset({Knows.VERSIONS, Knows.UNSENT, Knows.CONDITIONS})
 _DEPTH = 64  # nesting of descriptions; real ones have fewer than ten
 
 
@@ -45,8 +46,16 @@ def schema_of_dump(text: str | bytes, source: str) -> Schema:
             raise ConfigurationError(f"{source}: {label!r} is not an object")
         if "Description" not in entry:
             notes.append(f"{label} has no description")
-        outer = {"name": label, **entry}
-        descriptions[label] = _description(entry.get("Description", outer), entry, label, _DEPTH)
+            descriptions[label] = Description(label, _number(entry, "version_id", label), opaque=True)
+            continue
+        described = _description(entry["Description"], label, _DEPTH)
+        section = (_number(entry, "version_id", label), _number(entry, "minimum_version_id", label))
+        if section != (described.version_id, described.minimum_version_id):
+            notes.append(f"{label}: the versions of the section and of its description differ")
+            # Both are the same in QEMU: what either refuses is refused.
+            newest, oldest = min(section[0], described.version_id), max(section[1], _minimum(described))
+            described = replace(described, version_id=newest, minimum_version_id=oldest)
+        descriptions[label] = described
     return Schema(
         source,
         Origin.DUMP,
@@ -57,19 +66,27 @@ def schema_of_dump(text: str | bytes, source: str) -> Schema:
     )
 
 
-def _description(entry: Any, section: Mapping[str, Any], path: str, depth: int) -> Description:
+def _minimum(one: Description) -> int:
+    return 0 if one.minimum_version_id is None else one.minimum_version_id
+
+
+def _description(entry: Any, path: str, depth: int) -> Description:
     if not isinstance(entry, dict) or not depth:
         raise ConfigurationError(f"{path}: not a description")
-    # QEMU loads a section by the versions of its entry; those of the description are the same ones.
     fields = [_field(one, path, depth - 1) for one in _objects(entry, "Fields", path)]
-    subsections = [_description(s, s, path, depth - 1) for s in _objects(entry, "Subsections", path)]
+    subsections = [_subsection(s, path, depth - 1) for s in _objects(entry, "Subsections", path)]
     return Description(
         str(entry.get("name", path)),
-        _number(section, "version_id", path),
-        _number(section, "minimum_version_id", path),
+        _number(entry, "version_id", path),
+        _number(entry, "minimum_version_id", path),
         tuple(fields),
         tuple(subsections),
     )
+
+
+def _subsection(entry: Any, path: str, depth: int) -> Description:
+    """Read a subsection; a dump does not have its needed function, which practically all have."""
+    return replace(_description(entry, path, depth), conditional=True)
 
 
 def _field(entry: Mapping[str, Any], path: str, depth: int) -> SchemaField:
@@ -79,7 +96,7 @@ def _field(entry: Mapping[str, Any], path: str, depth: int) -> SchemaField:
     inner = entry.get("Description")
     vmsd = None
     if isinstance(inner, dict):
-        vmsd = _description(inner, inner, where, depth)
+        vmsd = _description(inner, where, depth)
         vmsd = _with_size(vmsd, size)
     return SchemaField(
         name,
@@ -94,8 +111,6 @@ def _field(entry: Mapping[str, Any], path: str, depth: int) -> SchemaField:
 
 
 def _with_size(vmsd: Description, size: int) -> Description:
-    from dataclasses import replace
-
     return replace(vmsd, facts=DescriptionFacts(struct_size=size))
 
 

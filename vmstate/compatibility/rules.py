@@ -160,7 +160,7 @@ _LINTED = (
     Rule("lint.memory.beyond", _SEMANTIC, _E, "Loading the field writes behind the end of the struct.",
          "Correct the number of elements, or the type."),
     Rule("lint.memory.twice", _SEMANTIC, _W, "The same member is sent twice.", "Send it once."),
-    Rule("lint.size.unsent", _SEMANTIC, _W,
+    Rule("lint.size.unsent", _SEMANTIC, _I,
          "The number of elements or bytes is not sent: both sides must have the same one.",
          "Send the number in front, and check it."),
     Rule("lint.size.late", _WIRE, _E, "The number of elements is read only after them.",

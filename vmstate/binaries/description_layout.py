@@ -78,6 +78,8 @@ def _with_fields(image: Image, infos: Infos, layout: FieldLayout, fields: int) -
     is_list = named & (typed | (nested & _is_struct(image, layout)))
     is_list[0] = False
     places = np.flatnonzero(named & shifted(is_list[image.target], fields))
+    bools = image.raw.reshape(-1, WORD)[places + 1, :4] <= 1  # unmigratable and early_setup, or an int
+    places = places[bools.all(axis=1)]
     return places[[image.text(int(address)) is not None for address in image.points[places]]]
 
 
@@ -153,7 +155,8 @@ def _hooks(image: Image, inner: Places, first: int, fields: int) -> tuple[tuple[
     share = {w: float(image.code[inner + w].mean()) for w in range(first, fields)}
     needed = max(share, key=lambda w: share[w], default=0)
     names = HOOKS.get((fields - first, needed - first))
-    if names is None or share[needed] < 0.8:
+    rest = max((value for word, value in share.items() if word != needed), default=0)
+    if names is None or share[needed] < max(0.5, 3 * rest):
         raise _not_understood(image, "the hooks of a VMStateDescription")
     return tuple(zip(names, range(first, fields), strict=True))
 

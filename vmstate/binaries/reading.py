@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from vmstate.binaries import field_layout as vms
 from vmstate.binaries.description_layout import NEEDED, DescriptionLayout, find_descriptions
-from vmstate.binaries.elf import Elf
+from vmstate.binaries.elf import WORD, Elf
 from vmstate.binaries.field_layout import FieldLayout, find_layout, stride_and_info
 from vmstate.binaries.image import Image
 from vmstate.binaries.infos import Infos, find_infos
@@ -91,6 +91,12 @@ class _Row:
     def has(self, flags: int) -> bool:
         return bool(self.flags & flags)
 
+    @property
+    def embeds(self) -> bool:
+        """True if ``size`` is that of a struct, and never that of a pointer to one."""
+        pointer = self.has(vms.ARRAY_OF_POINTER) or (self.has(vms.POINTER) and not self.has(vms.VARRAY))
+        return self.has(vms.STRUCT | vms.VSTRUCT) and not pointer
+
 
 class _Reader:
     """Reads descriptions by their places."""
@@ -119,7 +125,7 @@ class _Reader:
             inner.update(subsections)
             structs = [row.vmsd for row in self.rows(place) if row.vmsd]
             for row in self.rows(place):
-                if row.vmsd and row.has(vms.STRUCT | vms.VSTRUCT) and not row.has(vms.ARRAY_OF_POINTER):
+                if row.vmsd and row.embeds:
                     self._sizes[row.vmsd] = max(self._sizes.get(row.vmsd, 0), row.size)
             nested.update(structs)
             fresh = [one for one in (*subsections, *structs) if one not in known]
@@ -256,7 +262,7 @@ class _Reader:
             struct_version=(int(self.image.halves[2 * row.place + version]) if version is not None else 0)
             if row.has(vms.VSTRUCT)
             else None,
-            vmsd=self.description(row.vmsd, depth=depth - 1) if row.vmsd else None,
+            vmsd=self._inner(row, depth - 1),
             key=self.description(row.vmsd + self.outer.words, depth=depth - 1) if keyed else None,
             facts=FieldFacts(
                 row.offset,
@@ -270,6 +276,18 @@ class _Reader:
                 self.image.symbol(int(self.image.points[row.place + at.info])) or None,
             ),
         )
+
+    def _inner(self, row: _Row, depth: int) -> Description | None:
+        """Return the description of a field's elements; one of nothing for a stub (hw/display/ramfb-stubs.c)."""
+        if row.vmsd:
+            return self.description(row.vmsd, depth=depth)
+        address = int(self.image.points[row.place + self.layout.vmsd])
+        if not address:
+            return None
+        if any(self.image.bytes_at(address, self.outer.words * WORD)):
+            self.notes.append(f"{row.name}: its description was not understood")
+            return None
+        return Description("")
 
     def _offset_of(self, row: _Row, word: int | None) -> int | None:
         """Return where in its struct the state has a count or a size."""

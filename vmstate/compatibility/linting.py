@@ -26,7 +26,7 @@ def lint(schema: Schema) -> tuple[Issue, ...]:
         for check in _CHECKS:
             for issue in check(one, schema):
                 found.setdefault(issue)
-    for issue in (*_orphans(schema), *_twice(schema)):
+    for issue in (*_orphans(schema), *_twice(schema), *_capabilities(schema)):
         found.setdefault(issue)
     order = list(Severity)
     return tuple(sorted(found, key=lambda i: (order.index(RULES[i.rule].severity), i.rule, i.path)))
@@ -159,3 +159,11 @@ def _twice(schema: Schema) -> Iterator[Issue]:
             if other is not None and other != label:
                 message = f"section {other} sends the same description"
                 yield Issue("lint.state.twice", f"{label}.{field.name}", message)
+
+
+def _capabilities(schema: Schema) -> Iterator[Issue]:
+    """Yield the capabilities that no subsection carries."""
+    sent = {sub.name for one in _every(schema) for sub in one.subsections}
+    for name in schema.capabilities:
+        if name not in sent:
+            yield Issue("lint.capability.unsent", name, "no description has this subsection")

@@ -30,7 +30,7 @@ def schema_of_stream(stream: Stream, source: str) -> Schema:
         text = entries.text_of(section) if section in stream.devices else None
         version = section.version_id or 0
         one = Description(section.idstr, version, opaque=True)
-        if text is not None:
+        if text is not None and b'"vmsd_name"' in text:
             try:
                 one = description_sent(text, version)
             except StreamError as why:
@@ -101,7 +101,10 @@ def _field(one: SchemaField) -> SchemaField:
 
 
 def _folded(fields: Iterator[SchemaField]) -> Iterator[SchemaField]:
-    """Yield fields; elements of an array that are described one by one become the array again."""
+    """Yield fields; elements of an array that are described one by one become the array again.
+
+    Numbers that QEMU appends to names are left out: to those of elements, and of fields of one name.
+    """
     last: SchemaField | None = None
     for one in fields:
         found = _NUMBERED.match(one.name)
@@ -113,7 +116,7 @@ def _folded(fields: Iterator[SchemaField]) -> Iterator[SchemaField]:
             last = replace(last, count=int(index) + 1)
             continue
         else:
-            named = replace(one, name=name, count=1) if index == "0" and one.count is None else one
+            named = replace(one, name=name, count=1 if index == "0" and one.count is None else one.count)
         if last is not None:
             yield last
         last = named

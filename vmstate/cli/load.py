@@ -77,12 +77,18 @@ def _on_record(options: argparse.Namespace, folder: str, machine: str | None) ->
         findings = (*opened.findings, *judgement.findings)
     verdict = judgement.verdict
     return Report(
-        lines=_lines(verdict, options),
-        result=lambda: {"machine": judgement.machine, **_result(verdict, options)},
+        lines=_record_lines(verdict, options),
+        result=lambda: {"machine": judgement.machine, "hooks": "not run", **_result(verdict, options)},
         findings=findings,
         ok=verdict.outcome == Outcome.ACCEPT,
         unusable=verdict.outcome == Outcome.NOT_MODELLED,
     )
+
+
+def _record_lines(verdict: Verdict, options: argparse.Namespace) -> Iterator[str]:
+    first, *rest = _lines(verdict, options)
+    yield "not refused by anything that was compared" if verdict.outcome == Outcome.ACCEPT else first
+    yield from rest
 
 
 def _lines(verdict: Verdict, options: argparse.Namespace) -> Iterator[str]:

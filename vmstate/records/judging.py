@@ -21,10 +21,11 @@ from vmstate.records.record import MachineRecord, Record
 from vmstate.savevm import diagnostics as r
 from vmstate.savevm.messages import lines
 from vmstate.savevm.verdict import Check, Outcome, Verdict
-from vmstate.schema import Description, Knows, Origin, Schema
+from vmstate.schema import Description, Knows, Origin, Schema, SchemaField
 from vmstate.schema.fitting import misfits
 from vmstate.schema.from_stream import description_sent
-from vmstate.stream.items import Section
+from vmstate.stream.constants import Command
+from vmstate.stream.items import CommandItem, Section
 from vmstate.stream.reader import Stream, open_stream
 from vmstate.stream.sections.ram import Ram
 from vmstate.tree.decoded import Entries
@@ -105,9 +106,21 @@ class _Destination:
             found.setdefault(one.name, []).append((label, one))
         return found
 
+    @cached_property
+    def _sizes(self) -> Mapping[str, int]:
+        """The sizes of types that only QEMU's code knows, as the recorded stream's vmdesc has them."""
+        found: dict[str, set[int]] = {}
+        for section in self.own.devices:
+            text = self.texts.text_of(section)
+            if _name(text) is not None and text is not None:
+                for kind, size in _plain_sizes(description_sent(text, section.version_id or 0)):
+                    found.setdefault(kind, set()).add(size)
+        return {kind: sizes.pop() for kind, sizes in found.items() if len(sizes) == 1}
+
     def load(self, stream: Stream) -> list[Finding]:
         """Compare all sections in their order.  Raises _Rejected, or NotModelled where that is not known."""
         findings: list[Finding] = []
+        _no_commands(stream)
         texts = Entries(stream)
         devices = {id(section) for section in stream.devices}
         rams = _rams(stream)
@@ -188,10 +201,10 @@ class _Destination:
         for issue in _issues(source, target, knows, self.record.release):
             rule = RULES[issue.rule]
             if rule.severity is Severity.ERROR and rule.category in {Category.WIRE, Category.LOAD}:
-                if issue.rule.startswith("not-compared"):
-                    raise NotModelled(issue.message, offset=section.start).within(
-                        section.idstr, section.instance_id
-                    )
+                if issue.rule.startswith("not-compared") or _depends(issue, target):
+                    message = f"{issue.path}: {issue.message}, unless QEMU's code says otherwise"
+                    unknown = NotModelled(message, offset=section.start)
+                    raise unknown.within(section.idstr, section.instance_id)
                 compared = (issue.old, issue.new)
                 check = Check(
                     issue.rule, False, issue.message, section.idstr, section.instance_id, section.start,
@@ -209,7 +222,7 @@ class _Destination:
         for _, one in self._named.get(_name(text) or "", ()):
             if not misfits(one, entry):
                 assert self.record.schema is not None
-                return one, self.record.schema.knows
+                return _with_sizes(one, self._sizes), self.record.schema.knows
         return description_sent(text, own.version_id or 0), _SENT
 
 
@@ -221,6 +234,45 @@ def _issues(
     origin = Origin.BINARY if Knows.UNSENT in knows else Origin.STREAM
     new = Schema("the record", origin, {target.name: target}, knows, release)
     return compare(old, new, [Direction.FORWARD]).issues
+
+
+def _depends(issue: Issue, target: Description) -> bool:
+    """Return True if the place is in a description that has conditional fields, which may make up for it."""
+    owner = issue.path.partition(".")[0]
+    return any(one.conditional for vmsd in _every(target) if vmsd.name == owner for one in vmsd.fields)
+
+
+def _every(one: Description) -> Iterator[Description]:
+    yield one
+    for inner in one.inner():
+        yield from _every(inner)
+
+
+def _plain_sizes(one: Description) -> Iterator[tuple[str, int]]:
+    for vmsd in _every(one):
+        for field in vmsd.fields:
+            if field.kind is not None and field.vmsd is None and isinstance(field.size, int):
+                yield field.kind, field.size
+
+
+def _with_sizes(one: Description, sizes: Mapping[str, int]) -> Description:
+    """Return a description with the sizes of these types where it has none."""
+
+    def sized(field: SchemaField) -> SchemaField:
+        if field.vmsd is not None:
+            return replace(field, vmsd=_with_sizes(field.vmsd, sizes))
+        unknown = field.size is None and field.kind in sizes
+        return replace(field, size=sizes[field.kind or ""]) if unknown else field
+
+    inner = tuple(_with_sizes(sub, sizes) for sub in one.subsections)
+    return replace(one, fields=tuple(map(sized, one.fields)), subsections=inner)
+
+
+def _no_commands(stream: Stream) -> None:
+    """Refuse to judge a stream with commands that change how it is loaded (postcopy, packages)."""
+    for item in stream.items:
+        if isinstance(item, CommandItem) and item.command != Command.SWITCHOVER_START:
+            raise NotModelled(f"the stream has a command, {item.name}", offset=item.start)
 
 
 def _name(text: bytes | None) -> str | None:

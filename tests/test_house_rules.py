@@ -31,6 +31,7 @@ FLOORS = (
         "judge",
         "fuzz",
         "front",
+        "bump",
         "cli",
         "__main__",
     ),

@@ -32,6 +32,7 @@ FLOORS = (
         "judge",
         "fuzz",
         "front",
+        "bump",
         "cli",
         "__main__",
     ),

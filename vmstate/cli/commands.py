@@ -25,6 +25,9 @@ COMMANDS: dict[str, Subcommand] = {
         "vmstate.cli.compare",
         "compare the descriptions of two QEMUs, in both directions, by their wire layouts",
     ),
+    "bump": Subcommand(
+        "vmstate.cli.bump", "find out if a release may ship: migration between it and the old one, both ways"
+    ),
     "lint": Subcommand("vmstate.cli.lint", "find declarations that are known to end in trouble"),
     "edit": Subcommand(
         "vmstate.cli.edit", "set fields, add or remove subsections; all other bytes stay the same"

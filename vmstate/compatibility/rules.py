@@ -182,4 +182,25 @@ _LINTED = (
     Rule("lint.not-read", _STYLE, _W, "A part of the source could not be read, and was not linted.", ""),
 )  # fmt: skip
 
-RULES: dict[str, Rule] = {rule.id: rule for rule in (*_COMPARED, *_LINTED)}
+_BUMPED = (
+    Rule("bump.rejected", _LOAD, _E, "A real QEMU rejected a stream of the other one.",
+         "See the issues of the section that is named, and the remedies below."),
+    Rule("bump.stuck", _LOAD, _E, "A guest that came over to the new QEMU cannot go back.",
+         "Restart the guest with the property that frees it, or repair the new release."),
+    Rule("bump.simulated", _LOAD, _E, "The simulator predicts that the destination rejects the stream.",
+         "See the remedies below; `vmstate migrate` shows one such pair in full."),
+    Rule("bump.disagrees", _SEMANTIC, _E, "A prediction is not what a real QEMU does: one of them is wrong.",
+         "Report it, with both command lines."),
+    Rule("bump.warns", _STYLE, _W,
+         "The destination accepts, but prints a line that it does not print for its own streams.",
+         "Make sure that users need not act on it."),
+    Rule("bump.not-started", _LOAD, _W, "A machine does not start or is not migrated: nothing was replayed.",
+         "Give it what it lacks, or leave it out with --machine."),
+    Rule("bump.machine-gone", _LOAD, _W, "Guests of this machine type cannot move to the new release.",
+         "Announce it: users must change the type first."),
+    Rule("bump.nothing-common", _LOAD, _E, "There is nothing to migrate between the two.",
+         "Choose releases that share a machine type."),
+    Rule("bump.not-judged", _STYLE, _I, "The simulator does not model it.", ""),
+)  # fmt: skip
+
+RULES: dict[str, Rule] = {rule.id: rule for rule in (*_COMPARED, *_LINTED, *_BUMPED)}

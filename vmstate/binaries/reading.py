@@ -183,10 +183,10 @@ class _Reader:
     def _priority(self, place: int) -> int:
         """Return the priority in the numbers of :class:`vmstate.describe.Priority`."""
         if self.outer.priority is None:
-            return Priority.DEFAULT
+            return int(Priority.DEFAULT)
         own = int(self.image.halves[2 * place + self.outer.priority])
         shift = self.outer.pci_bus - Priority.PCI_BUS
-        return own - shift if own else Priority.DEFAULT
+        return own - shift if own else int(Priority.DEFAULT)
 
     def _text(self, place: int) -> str:
         return self.image.text(int(self.image.points[place])) or "?"

@@ -121,6 +121,12 @@ def schemas(draw):
         draw(st.none() | st.text(min_size=1)),
         draw(st.none() | st.text(min_size=1)),
         tuple(draw(st.lists(st.text(), max_size=2))),
+        draw(
+            st.dictionaries(
+                st.text(), st.lists(st.tuples(st.text(), st.text(), st.text())).map(tuple), max_size=2
+            )
+        ),
+        tuple(draw(st.lists(st.text(), max_size=2))),
     )
 
 

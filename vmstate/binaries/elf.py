@@ -93,14 +93,14 @@ class Elf:
         self.machine = machine
         self.byteorder = "<" if elf.little_endian else ">"
         self.host = HOSTS[machine] + ("le" if machine == "EM_PPC64" and elf.little_endian else "")
-        headers = [s.header for s in elf.iter_segments()]
+        headers = list(_heads(elf, elf.structs.Elf_Phdr, "ph"))
         loaded = [h for h in headers if h["p_type"] == "PT_LOAD"]
         self.segments = tuple(
             Segment(h["p_vaddr"], h["p_offset"], self._held(h["p_offset"], h["p_filesz"]), h["p_memsz"])
             for h in loaded
             if h["p_vaddr"] + max(h["p_filesz"], h["p_memsz"]) <= LAST_ADDRESS
         )
-        sections = [s.header for s in elf.iter_sections()] if header["e_shnum"] else []
+        sections = list(_heads(elf, elf.structs.Elf_Shdr, "sh"))
         self.code = _merged(
             [(h["sh_addr"], h["sh_addr"] + h["sh_size"]) for h in sections if h["sh_flags"] & _SHF_EXECINSTR]
             or [(h["p_vaddr"], h["p_vaddr"] + h["p_memsz"]) for h in loaded if h["p_flags"] & _PF_X]
@@ -295,6 +295,8 @@ class SymbolTable:
 
 
 def _mapped(path: Path) -> mmap.mmap:
+    if path.exists() and not path.is_file():  # a pipe would wait for ever
+        raise ConfigurationError(f"{path}: not a file")
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if not 0 < size <= MAX_FILE:
@@ -314,6 +316,15 @@ def _elftools(contents: mmap.mmap) -> ELFFile:
     return ELFFile(cast("IO[bytes]", contents))  # a map has what is read of a file
 
 
+def _heads(elf: ELFFile, form: Any, prefix: str) -> Iterator[Any]:
+    """Yield the headers of segments or sections alone: what is in them may be large, and is not needed."""
+    from elftools.common.utils import struct_parse
+
+    start, size = elf.header[f"e_{prefix}off"], elf.header[f"e_{prefix}entsize"]
+    for number in range(elf.header[f"e_{prefix}num"]):
+        yield struct_parse(form, elf.stream, start + number * size)
+
+
 def _has_symbols(head: Any, sections: list[Any]) -> bool:
     return head["sh_type"] in {"SHT_SYMTAB", "SHT_DYNSYM"} and head["sh_link"] < len(sections)
 
@@ -321,7 +332,7 @@ def _has_symbols(head: Any, sections: list[Any]) -> bool:
 def _merged(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """Return ranges in order, with those that touch as one."""
     found: list[tuple[int, int]] = []
-    for start, end in sorted(ranges):
+    for start, end in sorted(one for one in ranges if one[1] <= LAST_ADDRESS):
         if found and start <= found[-1][1]:
             found[-1] = (found[-1][0], max(end, found[-1][1]))
         else:

@@ -9,13 +9,14 @@ from types import MappingProxyType
 
 from vmstate.binaries import field_layout as vms
 from vmstate.binaries.description_layout import NEEDED, DescriptionLayout, find_descriptions
-from vmstate.binaries.elf import Elf
+from vmstate.binaries.elf import WORD, Elf
 from vmstate.binaries.field_layout import FieldLayout, find_layout, stride_and_info
 from vmstate.binaries.image import Image
 from vmstate.binaries.infos import Infos, find_infos
 from vmstate.describe import Priority
 from vmstate.describe.infos import SCALARS
 from vmstate.schema import Description, DescriptionFacts, FieldFacts, Knows, Origin, Schema, SchemaField
+from vmstate.schema.fitting import NAMED_LATER
 from vmstate.schema.model import labelled
 
 _KNOWS = frozenset({Knows.TYPES, Knows.COUNTS, Knows.CONDITIONS, Knows.VERSIONS, Knows.UNSENT, Knows.MEMORY})
@@ -91,6 +92,12 @@ class _Row:
     def has(self, flags: int) -> bool:
         return bool(self.flags & flags)
 
+    @property
+    def embeds(self) -> bool:
+        """True if ``size`` is that of a struct, and never that of a pointer to one."""
+        pointer = self.has(vms.ARRAY_OF_POINTER) or (self.has(vms.POINTER) and not self.has(vms.VARRAY))
+        return self.has(vms.STRUCT | vms.VSTRUCT) and not pointer
+
 
 class _Reader:
     """Reads descriptions by their places."""
@@ -119,7 +126,7 @@ class _Reader:
             inner.update(subsections)
             structs = [row.vmsd for row in self.rows(place) if row.vmsd]
             for row in self.rows(place):
-                if row.vmsd and row.has(vms.STRUCT | vms.VSTRUCT) and not row.has(vms.ARRAY_OF_POINTER):
+                if row.vmsd and row.embeds:
                     self._sizes[row.vmsd] = max(self._sizes.get(row.vmsd, 0), row.size)
             nested.update(structs)
             fresh = [one for one in (*subsections, *structs) if one not in known]
@@ -177,13 +184,13 @@ class _Reader:
     def _priority(self, place: int) -> int:
         """Return the priority in the numbers of :class:`vmstate.describe.Priority`."""
         if self.outer.priority is None:
-            return Priority.DEFAULT
+            return int(Priority.DEFAULT)
         own = int(self.image.halves[2 * place + self.outer.priority])
         shift = self.outer.pci_bus - Priority.PCI_BUS
-        return own - shift if own else Priority.DEFAULT
+        return own - shift if own else int(Priority.DEFAULT)
 
     def _text(self, place: int) -> str:
-        return self.image.text(int(self.image.points[place])) or "?"
+        return self.image.text(int(self.image.points[place])) or NAMED_LATER
 
     def _subsections(self, place: int) -> list[int]:
         listed = int(self.image.target[place + self.outer.subsections])
@@ -256,7 +263,7 @@ class _Reader:
             struct_version=(int(self.image.halves[2 * row.place + version]) if version is not None else 0)
             if row.has(vms.VSTRUCT)
             else None,
-            vmsd=self.description(row.vmsd, depth=depth - 1) if row.vmsd else None,
+            vmsd=self._inner(row, depth - 1),
             key=self.description(row.vmsd + self.outer.words, depth=depth - 1) if keyed else None,
             facts=FieldFacts(
                 row.offset,
@@ -270,6 +277,18 @@ class _Reader:
                 self.image.symbol(int(self.image.points[row.place + at.info])) or None,
             ),
         )
+
+    def _inner(self, row: _Row, depth: int) -> Description | None:
+        """Return the description of a field's elements: one of nothing for a stub (ramfb-stubs.c)."""
+        if row.vmsd:
+            return self.description(row.vmsd, depth=depth)
+        address = int(self.image.points[row.place + self.layout.vmsd])
+        if not address:
+            return None
+        if any(self.image.bytes_at(address, self.outer.words * WORD)):
+            self.notes.append(f"{row.name}: its description was not understood")
+            return None
+        return Description("")
 
     def _offset_of(self, row: _Row, word: int | None) -> int | None:
         """Return where in its struct the state has a count or a size."""

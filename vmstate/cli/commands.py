@@ -30,6 +30,9 @@ COMMANDS: dict[str, Subcommand] = {
         "vmstate.cli.compare",
         "compare the descriptions of two QEMUs, in both directions, by their wire layouts",
     ),
+    "bump": Subcommand(
+        "vmstate.cli.bump", "find out if a release may ship: migration between it and the old one, both ways"
+    ),
     "lint": Subcommand("vmstate.cli.lint", "find declarations that are known to end in trouble"),
     "snapshots": Subcommand("vmstate.cli.snapshots", "list the snapshots in a qcow2 image"),
     "edit": Subcommand(
@@ -72,6 +75,9 @@ COMMANDS: dict[str, Subcommand] = {
         "vmstate.cli.wrap", "compress a stream, or pack it into the same containers as another file"
     ),
     "capture": Subcommand("vmstate.cli.capture", "save a stream from a real QEMU"),
+    "record": Subcommand(
+        "vmstate.cli.record", "record what each machine type of a real QEMU is and sends, or what changed"
+    ),
     "record-device": Subcommand("vmstate.cli.record_device", "record from a real QEMU what a device sends"),
     "replay": Subcommand(
         "vmstate.cli.replay",

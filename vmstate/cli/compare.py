@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from vmstate.cli.issue_options import add_issue_options, report_of, weighed
 from vmstate.cli.report import Report
 from vmstate.compatibility import Direction, Issue, compare
+from vmstate.errors import ConfigurationError
 from vmstate.front.schemas import schema_of
 from vmstate.schema import Schema
 
@@ -40,6 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Compare; the status is 1 if an issue of severity error is neither allowed nor known."""
     old, new = (_chosen(schema_of(text), options.section) for text in (options.old, options.new))
+    for side in (old, new):
+        if side.in_use and all(one.opaque for one in side.descriptions.values()):
+            raise ConfigurationError(f"{side.source}: nothing to compare: {'; '.join(side.notes)}")
     directions = list(Direction) if options.direction == "both" else [Direction(options.direction)]
     uses = frozenset(one.name for text in options.uses for one in schema_of(text).descriptions.values())
     comparison = compare(old, new, directions, uses)

@@ -52,19 +52,27 @@ def weighed(issues: Sequence[Issue], options: argparse.Namespace) -> Judged:
 
 
 def report_of(
-    result: Judged, options: argparse.Namespace, head: Sequence[str], artifact: str, more: dict[str, object]
+    result: Judged,
+    options: argparse.Namespace,
+    head: Sequence[str],
+    artifact: str,
+    more: dict[str, object],
+    shown: Judged | None = None,
 ) -> Report:
-    """Return the report of judged issues; ``head``: the first lines; ``more``: members of the JSON result."""
+    """Return the report of judged issues.
+
+    ``head``: the first lines; ``more``: members of the JSON result; ``shown``: issues for people, if fewer.
+    """
     if options.junit:
         Path(options.junit).write_bytes(junit(artifact, result))
     if options.sarif:
         Path(options.sarif).write_text(sarif(result, artifact))
-    lines = github_lines(result.weighed) if options.github else _lines(result, options, head)
+    lines = github_lines(result.weighed) if options.github else _lines(result, options, head, shown or result)
     return Report(lines, {**more, "issues": as_json(result)}, ok=not result.fails)
 
 
-def _lines(result: Judged, options: argparse.Namespace, head: Sequence[str]) -> Iterator[str]:
+def _lines(result: Judged, options: argparse.Namespace, head: Sequence[str], shown: Judged) -> Iterator[str]:
     style = Style.of(sys.stdout)
     yield from head
-    yield from text_lines(result, style, everything=options.all)
+    yield from text_lines(shown, style, everything=options.all)
     yield summary(result)

@@ -28,7 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on",
         metavar="COMMAND",
-        help="the destination, e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'",
+        help="the destination, e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'; or the folder of a "
+        "record, DIR or DIR:TYPE, for a machine of any kind (no hooks are run)",
     )
     add_with(parser)
     parser.add_argument("--trace", action="store_true", help="show every check that ran, in order")
@@ -53,6 +54,9 @@ def run(options: argparse.Namespace) -> Report:
         raise ConfigurationError("a stream and --on 'COMMAND LINE' are required (or --batch FILE)")
     if expectation is None and options.stream != "-":
         expectation = beside(Path(options.stream))
+    on_record = _record(options.on)
+    if on_record is not None:
+        return _on_record(options, *on_record, expectation)
     unknown: list[NotModelled] = []
     with open_input(options.stream) as opened:
         destination = command_line(options.on, options)
@@ -73,6 +77,46 @@ def run(options: argparse.Namespace) -> Report:
         findings=findings,
         ok=accepted if expectation is None else not wrong,
     )
+
+
+def _record(text: str) -> tuple[str, str | None] | None:
+    """Return the folder of a record and the machine type, if that is what ``--on`` names."""
+    from vmstate.records import is_record
+
+    if is_record(text):
+        return text, None
+    folder, colon, machine = text.rpartition(":")
+    return (folder, machine) if colon and is_record(folder) else None
+
+
+def _on_record(
+    options: argparse.Namespace, folder: str, machine: str | None, expectation: Expectation | None
+) -> Report:
+    """Judge a stream by a record: what it sends, and no hooks."""
+    from vmstate.front.opening import open_stream_file
+    from vmstate.records import judge, read_record
+
+    with open_stream_file(options.stream, whole=False) as opened:
+        judgement = judge(opened.stream, read_record(folder), machine)
+        findings = (*opened.findings, *judgement.findings)
+    verdict = judgement.verdict
+    wrong = unexpected(expectation, verdict)
+    about = {"machine": judgement.machine, "hooks": "not run"}
+    return Report(
+        lines=_record_lines(verdict, options, expectation),
+        result=lambda: {**about, **_result(verdict, options, expectation)},
+        findings=findings,
+        ok=verdict.outcome == Outcome.ACCEPT if expectation is None else not wrong,
+        unusable=verdict.outcome == Outcome.NOT_MODELLED and (expectation is None or bool(wrong)),
+    )
+
+
+def _record_lines(
+    verdict: Verdict, options: argparse.Namespace, expectation: Expectation | None
+) -> Iterator[str]:
+    first, *rest = _lines(verdict, options, expectation)
+    yield "not refused by anything that was compared" if verdict.outcome == Outcome.ACCEPT else first
+    yield from rest
 
 
 def _lines(verdict: Verdict, options: argparse.Namespace, expectation: Expectation | None) -> Iterator[str]:

@@ -10,7 +10,8 @@ from vmstate.schema import SchemaField
 
 Laid = tuple[SchemaField, tuple[Item, ...]]
 
-_RENAMED, _CONDITION, _CHANGED, _UNLIKE, _ALONE = 1.0, 1.5, 2.0, 6.0, 2.5
+_CONDITION, _CHANGED, _RENAMED, _UNLIKE = 0.5, 1.0, 1.5, 6.0
+_ALONE, _SELDOM, _NAMED = 2.5, 0.5, 2.6
 
 
 class Pair(NamedTuple):
@@ -20,15 +21,19 @@ class Pair(NamedTuple):
     target: Laid | None
 
 
-def aligned(source: Sequence[Laid], target: Sequence[Laid]) -> Iterator[Pair]:
-    """Yield pairs in order.  A field keeps its name or its layout, or it is on one side only."""
-    ours = [(one.name, signature(items)) for one, items in source]
-    theirs = [(one.name, signature(items)) for one, items in target]
+def aligned(source: Sequence[Laid], target: Sequence[Laid], *, named: bool = False) -> Iterator[Pair]:
+    """Yield pairs in order.  A field keeps its name or its layout, or it is on one side only.
+
+    ``named``: one side is what one state sent.  Then a field that states often lack is rather on one side
+    only than renamed.
+    """
+    ours = [_Key(bare_name(one.name), signature(items), seldom(one)) for one, items in source]
+    theirs = [_Key(bare_name(one.name), signature(items), seldom(one)) for one, items in target]
     head = 0
     while head < min(len(ours), len(theirs)) and ours[head] == theirs[head]:
         yield Pair(source[head], target[head])
         head += 1
-    costs = _costs(ours[head:], theirs[head:])
+    costs = _costs(ours[head:], theirs[head:], named=named)
     i, j = head, head
     while i < len(ours) or j < len(theirs):
         step = costs[i - head][j - head][1]
@@ -42,34 +47,56 @@ def aligned(source: Sequence[Laid], target: Sequence[Laid]) -> Iterator[Pair]:
         j += step != "source"
 
 
-_Key = tuple[str, tuple[object, ...]]
+def bare_name(name: str) -> str:
+    """Return a field's name without an index behind it."""
+    head, bracket, index = name.rpartition("[")
+    return head if bracket and index[:-1].isdigit() and index.endswith("]") else name
 
 
-def _costs(ours: Sequence[_Key], theirs: Sequence[_Key]) -> list[list[tuple[float, str]]]:
+class _Key(NamedTuple):
+    """A field for the alignment; ``seldom``: some states do not send it."""
+
+    name: str
+    shape: tuple[object, ...]
+    seldom: bool
+
+
+def seldom(one: SchemaField) -> bool:
+    """Return True if some states do not send a field."""
+    return one.conditional or isinstance(one.count, str)
+
+
+def _costs(ours: Sequence[_Key], theirs: Sequence[_Key], *, named: bool) -> list[list[tuple[float, str]]]:
     """Return the cost of aligning the rest from each place on, and the first step of that."""
     rows = [[(0.0, "both")] * (len(theirs) + 1) for _ in range(len(ours) + 1)]
     for i in range(len(ours), -1, -1):
         for j in range(len(theirs), -1, -1):
             steps = []
             if i < len(ours) and j < len(theirs):
-                steps.append((_cost(ours[i], theirs[j]) + rows[i + 1][j + 1][0], "both"))
+                steps.append((_cost(ours[i], theirs[j], named=named) + rows[i + 1][j + 1][0], "both"))
             if i < len(ours):
-                steps.append((_ALONE + rows[i + 1][j][0], "source"))
+                steps.append((_alone(ours[i], named=named) + rows[i + 1][j][0], "source"))
             if j < len(theirs):
-                steps.append((_ALONE + rows[i][j + 1][0], "target"))
+                steps.append((_alone(theirs[j], named=named) + rows[i][j + 1][0], "target"))
             if steps:
                 rows[i][j] = min(steps, key=lambda step: step[0])
     return rows
 
 
-def _cost(one: _Key, other: _Key) -> float:
-    if one == other:
-        return 0.0
-    if one[1] == other[1]:
-        return _RENAMED
-    if _bare(one[1]) == _bare(other[1]):
-        return _CONDITION
-    return _CHANGED if one[0] == other[0] else _UNLIKE
+def _alone(one: _Key, *, named: bool) -> float:
+    return _SELDOM if named and one.seldom else _ALONE
+
+
+def _cost(one: _Key, other: _Key, *, named: bool) -> float:
+    if one.name == other.name:
+        if one.shape == other.shape:
+            return 0.0
+        return _CONDITION if _bare(one.shape) == _bare(other.shape) else _CHANGED
+    if one.shape == other.shape:
+        return _NAMED if named else _RENAMED
+    if _bare(one.shape) == _bare(other.shape):
+        return _NAMED if named else _RENAMED
+    return _UNLIKE
 
 
 def _bare(shape: tuple[object, ...]) -> object:

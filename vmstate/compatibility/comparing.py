@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from vmstate.compatibility.compat import compat_issues
 from vmstate.compatibility.descriptions import Descriptions
 from vmstate.compatibility.issue import Direction, Issue
 from vmstate.compatibility.not_compared import unknown
@@ -68,6 +69,7 @@ def compare(
             found.setdefault(issue, []).append(one)
     merged = _both_ways(found)
     issues = [replace(issue, within=_within(issue, labels)) for issue, labels in merged.items()]
+    issues += compat_issues(old, new, wanted)
     issues += unknown(old, new, pairs.both, wanted)
     return Comparison(old, new, tuple(sorted(issues, key=_order)), tuple(pairs.both))
 

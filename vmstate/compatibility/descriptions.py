@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vmstate.compatibility.aligning import Laid, Pair, aligned
+from vmstate.compatibility.aligning import Laid, Pair, aligned, bare_name
 from vmstate.compatibility.issue import Direction, Issue, subsection_path
 from vmstate.compatibility.layout import (
     QUEUES,
@@ -78,10 +78,9 @@ class Descriptions:
         name, version = self._newer(source.name, target.name), source.version_id
         if source.opaque or target.opaque:
             if source.opaque != target.opaque:
-                side = "the source" if source.opaque else "the destination"
-                self._add(
-                    found, "not-compared.description", name, f"{side} has no description of it", None, None
-                )
+                side, one = ("source", self.source) if source.opaque else ("destination", self.target)
+                rule = "not-compared.by-hand" if one.schema.in_use else "not-compared.description"
+                self._add(found, rule, name, f"the {side} has no description of it", None, None)
             if version == target.version_id or source.opaque != target.opaque:
                 return
         old_new = (f"version {version}", _window(target))
@@ -93,8 +92,11 @@ class Descriptions:
         elif oldest is not None and version < oldest:
             self._add(found, "version.too-old", name, "the section's version is too old", *old_new)
         # A refused version is reported; the rest is compared as if it were not.
-        version = min(version, target.version_id)
-        self._fields(source, target, (version, max(version, oldest or 0)), found)
+        inner: dict[Issue, None] = {}
+        self._fields(source, target, (version, max(version, oldest or 0)), inner)
+        newer = {f"{source.name}.{f.name}" for f in source.fields if f.version_id > target.version_id}
+        removed = {issue for issue in inner if issue.rule == "field.removed" and issue.path in newer}
+        found.update({issue: None for issue in inner if issue not in removed})
         self._skipped(target, version, found)
         if source.early_setup != target.early_setup:
             texts = (_setup(source), _setup(target))
@@ -226,8 +228,12 @@ class Descriptions:
             [(one, self.source.of_field(source, one)) for one in sides[0]],
             [(one, self.target.of_field(target, one)) for one in sides[1]],
         )
-        for pair in aligned(*self._opened(*items)):
-            self._pair(source, target, pair, found)
+        pairs = list(aligned(*self._opened(*items), named=any(self.sent_only)))
+        if self.loose:
+            self._regions(source, target, pairs, found)
+        else:
+            for pair in pairs:
+                self._pair(source, target, pair, found)
         if not self.loose and not any(_breaks(issue) for issue in list(found)[before:]):
             texts = (
                 words(self.source.items(source, versions[0])),
@@ -236,6 +242,39 @@ class Descriptions:
             self._add(found, "layout.differs", target.name, "the layouts differ", *texts)
         if source.subsections or target.subsections:
             self._subsections(source, target, found)
+
+    def _regions(
+        self, source: Description, target: Description, pairs: list[Pair], found: dict[Issue, None]
+    ) -> None:
+        """Compare pairs; a number of them that differ one by one may have the same bytes together."""
+        region: list[Pair] = []
+        kept: dict[Issue, None] = {}
+        for pair in [*pairs, None]:
+            own: dict[Issue, None] = {}
+            if pair is not None:
+                self._pair(source, target, pair, own)
+                if any(_breaks(issue) for issue in own):
+                    region.append(pair)
+                    kept.update(own)
+                    continue
+            if region and not self._together(region, found):
+                found.update(kept)
+            region, kept = [], {}
+            found.update(own)
+
+    def _together(self, region: list[Pair], found: dict[Issue, None]) -> bool:
+        """Return True if all fields of a region have the same bytes on both sides."""
+        sides = [
+            [item for laid in side if laid is not None for item in laid[1]]
+            for side in ([pair.source for pair in region], [pair.target for pair in region])
+        ]
+        walk = Walk(lambda _x, _y: None)
+        try:
+            walk.items(*sides)
+        except Mismatch:
+            return False
+        self._notes((note for note in walk.notes if note.rule != "field.conditional"), found)
+        return True
 
     def _opened(self, ours: list[Laid], theirs: list[Laid]) -> tuple[list[Laid], list[Laid]]:
         """Take apart a struct of one side if the other has fields of its names in its place."""
@@ -320,7 +359,13 @@ class Descriptions:
         sent = pair.source is not None
         if not items:
             return
-        owner = source if sent else target
+        owner, others = (source, target) if sent else (target, source)
+        array = self._array_of(one, others) if self.sent_only[0 if sent else 1] else None
+        if array is not None:  # one element of an array whose elements differ
+            path = f"{owner.name}.{one.name}"
+            fields, owners = ((one, array), (owner, others)) if sent else ((array, one), (others, owner))
+            self._loosely(*fields, owners, path, found)
+            return
         path = f"{owner.name}.{one.name}"
         text = _sized(one, items)
         texts = (text, None) if sent else (None, text)
@@ -333,6 +378,12 @@ class Descriptions:
             self._add(found, "field.removed", path, "the destination does not read the field", *texts)
         else:
             self._add(found, "field.added", path, "the source does not send the field", *texts)
+
+    @staticmethod
+    def _array_of(one: SchemaField, others: Description) -> SchemaField | None:
+        name = bare_name(one.name)
+        arrays = (f for f in others.fields if f.count is not None or f.pointers)
+        return next((f for f in arrays if bare_name(f.name) == name), None)
 
     # ---- where one side knows less
 
@@ -347,7 +398,7 @@ class Descriptions:
         """Compare one element of a field, and the number of elements where both know it."""
         if _frame(x) == "null" and y.pointers:
             return
-        if x.name != y.name:
+        if bare_name(x.name) != bare_name(y.name):
             self._add(found, "field.renamed", path, _MESSAGES["field.renamed"], x.name, y.name)
         if x.conditional != y.conditional and not any(self.sent_only):
             texts = (_condition(x), _condition(y))
@@ -386,6 +437,8 @@ class Descriptions:
         """Compare numbers of elements; one that a field gives is whatever the state had."""
         if isinstance(x.count, str) or isinstance(y.count, str) or x.pointers or y.pointers:
             return
+        if any(self.sent_only) and None in (x.count, y.count):
+            return  # an element that was described on its own
         counts = (x.count or 1, y.count or 1) if None in (x.count, y.count) else (x.count, y.count)
         if counts[0] == counts[1]:
             return

@@ -15,7 +15,8 @@ STRUCTS = frozenset({"struct", "vstruct", "tmp"})
 QUEUES = frozenset({"qtailq", "qlist", "gtree"})
 #: Types whose number of bytes is the size of the field.
 BYTES = frozenset({"buffer", "unused_buffer"})
-_WIDTHS = {
+#: Bytes of an element on the wire, by wire type.
+WIDTHS = {
     **{f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)},
     "bool": 1,
     "timer": 8,
@@ -188,7 +189,7 @@ class Side:
         if one.vmsd is not None and (kind is None or kind in STRUCTS):
             return self.items(one.vmsd, self.version_of(one))
         c_size = one.facts.size if one.facts else None
-        width = _WIDTHS.get(kind or "", one.size)
+        width = WIDTHS.get(kind or "", one.size)
         if kind is None and one.size is None:
             return (Run(path, None, c_size, by_c=True),) if c_size else (Blob(path, None),)
         if isinstance(width, str):

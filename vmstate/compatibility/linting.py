@@ -26,7 +26,7 @@ def lint(schema: Schema) -> tuple[Issue, ...]:
         for check in _CHECKS:
             for issue in check(one, schema):
                 found.setdefault(issue)
-    for issue in (*_orphans(schema), *_twice(schema)):
+    for issue in (*_orphans(schema), *_twice(schema), *_capabilities(schema)):
         found.setdefault(issue)
     order = list(Severity)
     return tuple(sorted(found, key=lambda i: (order.index(RULES[i.rule].severity), i.rule, i.path)))
@@ -97,7 +97,7 @@ def _counts(one: Description, schema: Schema) -> Iterator[Issue]:
     if Knows.COUNTS not in schema.knows:
         return
     before: dict[str, str | None] = {}
-    names = {field.name for field in one.fields}
+    later = {field.name: field.kind or "" for field in one.fields}
     for field in one.fields:
         path = f"{one.name}.{field.name}"
         for number in (field.count, field.size):
@@ -107,7 +107,9 @@ def _counts(one: Description, schema: Schema) -> Iterator[Issue]:
                 if before[number] in _SIGNED:
                     message = f"{number} is an {before[number]}"
                     yield Issue("lint.size.signed", path, message)
-            elif number in names:
+            elif number in later:
+                if later[number].endswith(" equal"):
+                    continue  # the destination's own number counts, and the incoming one must be the same
                 yield Issue("lint.size.late", path, f"{number} comes after it")
             else:
                 yield Issue("lint.size.unsent", path, f"{number or 'its number'} is not among the fields")
@@ -120,7 +122,9 @@ def _structs(one: Description, schema: Schema) -> Iterator[Issue]:
             yield Issue(
                 "lint.struct.undescribed", f"{one.name}.{field.name}", "the struct has no description"
             )
-    if not one.fields and not one.subsections and not schema.in_use and not one.unmigratable:
+    if one.fields or one.subsections or schema.in_use or one.unmigratable:
+        return
+    if "/" not in one.name:  # that a subsection is there may say enough
         yield Issue("lint.description.empty", one.name, "there are no fields and no subsections")
 
 
@@ -155,3 +159,11 @@ def _twice(schema: Schema) -> Iterator[Issue]:
             if other is not None and other != label:
                 message = f"section {other} sends the same description"
                 yield Issue("lint.state.twice", f"{label}.{field.name}", message)
+
+
+def _capabilities(schema: Schema) -> Iterator[Issue]:
+    """Yield the capabilities that no subsection carries."""
+    sent = {sub.name for one in _every(schema) for sub in one.subsections}
+    for name in schema.capabilities:
+        if name not in sent:
+            yield Issue("lint.capability.unsent", name, "no description has this subsection")

@@ -7,7 +7,7 @@ A policy is a TOML file::
 
     [[allow]]
     rule = "version.too-new"            # * matches any text, here and in path
-    path = "cpu/slb"
+    path = "cpu/slb"                    # or a list
     direction = "backward"              # optional
     reason = "the subsection is sent only by processors that pseries does not have"
     owner = "ppc maintainers"
@@ -41,7 +41,7 @@ class Allowance:
     """A break that is accepted: which, why, by whom, and until when (that day included)."""
 
     rule: str
-    path: str
+    paths: tuple[str, ...]
     reason: str
     owner: str
     expires: date
@@ -49,13 +49,16 @@ class Allowance:
 
     def covers(self, issue: Issue) -> bool:
         """Return True if it allows an issue, in every direction that the issue concerns."""
-        if not fnmatchcase(issue.rule, self.rule) or not fnmatchcase(issue.path, self.path):
+        if not fnmatchcase(issue.rule, self.rule) or not self._at(issue.path):
             return False
         return self.direction is None or set(issue.directions) <= {self.direction}
 
+    def _at(self, path: str) -> bool:
+        return any(fnmatchcase(path, pattern) for pattern in self.paths)
+
     def __str__(self) -> str:
         way = f", {self.direction}" if self.direction else ""
-        return f"{self.rule} at {self.path}{way}"
+        return f"{self.rule} at {', '.join(self.paths)}{way}"
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,8 @@ def _allowance(row: Any, number: int, path: str | Path) -> Allowance:
     for key, value in row.items():
         if key not in (*_KEYS, "direction"):
             raise ConfigurationError(f"{where}: unknown key {key!r}")
+        if key == "path" and isinstance(value, list) and value and all(isinstance(v, str) for v in value):
+            continue
         if key != "expires" and (not isinstance(value, str) or not value.strip()):
             raise ConfigurationError(f"{where}: {key!r} is not text")
     if not any(fnmatchcase(rule, row["rule"]) for rule in RULES):
@@ -171,8 +176,9 @@ def _allowance(row: Any, number: int, path: str | Path) -> Allowance:
     way = row.get("direction")
     if way is not None and way not in list(Direction):
         raise ConfigurationError(f"{where}: 'direction' is forward or backward, not {way!r}")
-    rule, name, reason, owner = (str(row[key]) for key in _KEYS[:-1])
-    return Allowance(rule, name, reason, owner, expires, Direction(way) if way else None)
+    rule, reason, owner = (str(row[key]) for key in ("rule", "reason", "owner"))
+    paths = tuple(row["path"]) if isinstance(row["path"], list) else (row["path"],)
+    return Allowance(rule, paths, reason, owner, expires, Direction(way) if way else None)
 
 
 def read_baseline(path: str | Path) -> frozenset[str]:

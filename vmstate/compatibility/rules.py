@@ -102,6 +102,9 @@ _COMPARED = (
     Rule("section.reset", _SEMANTIC, _I,
          "The source does not send this section: the device keeps its state after reset.",
          "Make sure that a guest cannot notice."),
+    Rule("compat.version", _SEMANTIC, _W,
+         "The new release sets the property for old types, but not for the newest type of the old release: "
+         "that may differ between both.", "Move it to the list of the newest type of the old release."),
     Rule("section.early", _SEMANTIC, _W, "One side sends the section while the migration is set up.",
          "Keep early_setup for old machine types."),
     # ---- nothing breaks
@@ -160,7 +163,7 @@ _LINTED = (
     Rule("lint.memory.beyond", _SEMANTIC, _E, "Loading the field writes behind the end of the struct.",
          "Correct the number of elements, or the type."),
     Rule("lint.memory.twice", _SEMANTIC, _W, "The same member is sent twice.", "Send it once."),
-    Rule("lint.size.unsent", _SEMANTIC, _W,
+    Rule("lint.size.unsent", _SEMANTIC, _I,
          "The number of elements or bytes is not sent: both sides must have the same one.",
          "Send the number in front, and check it."),
     Rule("lint.size.late", _WIRE, _E, "The number of elements is read only after them.",
@@ -172,9 +175,6 @@ _LINTED = (
     Rule("lint.capability.unsent", _LOAD, _E,
          "The capability has no subsection: a destination with another level is not found out.",
          "Add the capability's description to the subsections of spapr."),
-    Rule("lint.compat.version", _SEMANTIC, _E,
-         "The compat property is in the list of the wrong machine version.",
-         "Move it to the list of the newest type that the older release has."),
     Rule("lint.struct.undescribed", _SEMANTIC, _E, "A struct without description has no fields.",
          "Give the field its vmsd."),
     Rule("lint.description.empty", _SEMANTIC, _W, "The description sends nothing.",
@@ -182,4 +182,25 @@ _LINTED = (
     Rule("lint.not-read", _STYLE, _W, "A part of the source could not be read, and was not linted.", ""),
 )  # fmt: skip
 
-RULES: dict[str, Rule] = {rule.id: rule for rule in (*_COMPARED, *_LINTED)}
+_BUMPED = (
+    Rule("bump.rejected", _LOAD, _E, "A real QEMU rejected a stream of the other one.",
+         "See the issues of the section that is named, and the remedies below."),
+    Rule("bump.stuck", _LOAD, _E, "A guest that came over to the new QEMU cannot go back.",
+         "Restart the guest with the property that frees it, or repair the new release."),
+    Rule("bump.simulated", _LOAD, _E, "The simulator predicts that the destination rejects the stream.",
+         "See the remedies below; `vmstate migrate` shows one such pair in full."),
+    Rule("bump.disagrees", _SEMANTIC, _E, "A prediction is not what a real QEMU does: one of them is wrong.",
+         "Report it, with both command lines."),
+    Rule("bump.warns", _STYLE, _W,
+         "The destination accepts, but prints a line that it does not print for its own streams.",
+         "Make sure that users need not act on it."),
+    Rule("bump.not-started", _LOAD, _W, "A machine does not start or is not migrated: nothing was replayed.",
+         "Give it what it lacks, or leave it out with --machine."),
+    Rule("bump.machine-gone", _LOAD, _W, "Guests of this machine type cannot move to the new release.",
+         "Announce it: users must change the type first."),
+    Rule("bump.nothing-common", _LOAD, _E, "There is nothing to migrate between the two.",
+         "Choose releases that share a machine type."),
+    Rule("bump.not-judged", _STYLE, _I, "The simulator does not model it.", ""),
+)  # fmt: skip
+
+RULES: dict[str, Rule] = {rule.id: rule for rule in (*_COMPARED, *_LINTED, *_BUMPED)}

@@ -23,7 +23,18 @@ def schema_of_release(
         elif declared.span.covers(release):
             found[device.name] = _described(declared, release)
     name = f"pseries@{release}" if machine is None else f"{machine}@{release}"
-    return Schema(name, Origin.RELEASE, found, _KNOWS, str(release), machine, "ppc64")
+    binary = catalogue.binary(release)
+    return Schema(
+        name,
+        Origin.RELEASE,
+        found,
+        _KNOWS,
+        str(release),
+        machine,
+        "ppc64",
+        machines={kind: binary.machine_class(kind).compat for kind in binary.machine_types},
+        capabilities=tuple(one.subsection for one in binary.capabilities),
+    )
 
 
 def _described(declared: VMStateDescription, release: Release) -> Description:
@@ -31,4 +42,5 @@ def _described(declared: VMStateDescription, release: Release) -> Description:
 
 
 def _by_hand(device: KnownDevice) -> Description:
-    return Description(device.name, opaque=True)
+    version = getattr(device.kind, "version_id", 0)
+    return Description(device.name, version if isinstance(version, int) else 0, opaque=True)

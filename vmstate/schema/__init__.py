@@ -4,6 +4,7 @@ from vmstate.schema.as_json import schema_from_json, schema_to_json
 from vmstate.schema.declaration import as_declaration, as_description
 from vmstate.schema.model import (
     DEFAULT_PRIORITY,
+    CompatProperty,
     Description,
     DescriptionFacts,
     FieldFacts,
@@ -15,6 +16,7 @@ from vmstate.schema.model import (
 
 __all__ = [
     "DEFAULT_PRIORITY",
+    "CompatProperty",
     "Description",
     "DescriptionFacts",
     "FieldFacts",

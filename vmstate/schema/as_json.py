@@ -14,6 +14,7 @@ from typing import Any
 
 from vmstate.errors import ConfigurationError
 from vmstate.schema.model import (
+    CompatProperty,
     Description,
     DescriptionFacts,
     FieldFacts,
@@ -39,8 +40,9 @@ def schema_to_json(schema: Schema) -> str:
         "knows": sorted(map(str, schema.knows)),
     }
     head |= {name: value for name in ("qemu", "machine", "target") if (value := getattr(schema, name))}
-    if schema.notes:
-        head["notes"] = list(schema.notes)
+    head |= {name: list(value) for name in ("notes", "capabilities") if (value := getattr(schema, name))}
+    if schema.machines:
+        head["machines"] = [[name, *map(list, compat)] for name, compat in schema.machines.items()]
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     lines.append('"descriptions": [\n' + ",\n".join(table.rows) + "\n]")
     lines.append(f'"labels": {json.dumps(labels)}')
@@ -111,9 +113,18 @@ def schema_from_json(text: str | bytes) -> Schema:
             _optional(document, "machine"),
             _optional(document, "target"),
             tuple(map(str, document.get("notes", ()))),
+            {str(name): tuple(map(_compat, compat)) for name, *compat in document.get("machines", ())},
+            tuple(map(str, document.get("capabilities", ()))),
         )
     except (ValueError, TypeError) as why:
         raise ConfigurationError(f"the schema: {why}") from None
+
+
+def _compat(row: object) -> CompatProperty:
+    if not isinstance(row, list) or len(row) != 3:
+        raise ValueError(f"a compat property is a driver, a property and a value, not {row!r:.40}")
+    driver, name, value = map(str, row)
+    return (driver, name, value)
 
 
 def _optional(document: Mapping[str, Any], name: str) -> str | None:

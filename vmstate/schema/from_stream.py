@@ -30,9 +30,9 @@ def schema_of_stream(stream: Stream, source: str) -> Schema:
         text = entries.text_of(section) if section in stream.devices else None
         version = section.version_id or 0
         one = Description(section.idstr, version, opaque=True)
-        if text is not None:
+        if text is not None and b'"vmsd_name"' in text:
             try:
-                one = _sent(description_of(text), version)
+                one = description_sent(text, version)
             except StreamError as why:
                 notes.append(f"{section.idstr}: {why}")
         _add(found, section.idstr, section.instance_id, one)
@@ -77,6 +77,11 @@ def _add(found: dict[str, Description], idstr: str, instance: int, one: Descript
     found[idstr if idstr not in found else f"{idstr}[{instance}]"] = one
 
 
+def description_sent(entry: bytes, version: int) -> Description:
+    """Return what a device's entry in a vmdesc says was sent.  Raises StreamError if QEMU writes no such."""
+    return _sent(description_of(entry), version)
+
+
 def _sent(declared: object, version: int) -> Description:
     described = _description(as_description(declared))  # type: ignore[arg-type]
     return replace(described, version_id=version)
@@ -96,7 +101,10 @@ def _field(one: SchemaField) -> SchemaField:
 
 
 def _folded(fields: Iterator[SchemaField]) -> Iterator[SchemaField]:
-    """Yield fields; elements of an array that are described one by one become the array again."""
+    """Yield fields; elements of an array that are described one by one become the array again.
+
+    Numbers that QEMU appends to names are left out: to those of elements, and of fields of one name.
+    """
     last: SchemaField | None = None
     for one in fields:
         found = _NUMBERED.match(one.name)
@@ -108,7 +116,7 @@ def _folded(fields: Iterator[SchemaField]) -> Iterator[SchemaField]:
             last = replace(last, count=int(index) + 1)
             continue
         else:
-            named = replace(one, name=name, count=1) if index == "0" and one.count is None else one
+            named = replace(one, name=name, count=1 if index == "0" and one.count is None else one.count)
         if last is not None:
             yield last
         last = named

@@ -14,6 +14,10 @@ from types import MappingProxyType
 DEFAULT_PRIORITY = 0
 
 
+#: A default that a machine type sets for a property of a device: driver, property, value (GlobalProperty).
+CompatProperty = tuple[str, str, str]
+
+
 class Origin(StrEnum):
     """The kind of source that a schema was read from."""
 
@@ -145,7 +149,9 @@ class Schema:
     Labels are what the source calls them: sections of a stream, device types of ``-dump-vmstate``, names of
     descriptions elsewhere; a second one of the same name has ``#2`` behind it.  ``source``: words for people.
     ``qemu``, ``machine``, ``target``: the release, the machine type and the architecture, if known.
-    ``notes``: what could not be read, one sentence each.
+    ``notes``: what could not be read, one sentence each.  ``machines``: the compat
+    properties (driver, property, value) of each machine type, newest type first.  ``capabilities``: the
+    subsections that must be sent, one for each capability of the machine.
     """
 
     source: str
@@ -156,6 +162,8 @@ class Schema:
     machine: str | None = None
     target: str | None = None
     notes: tuple[str, ...] = ()
+    machines: Mapping[str, tuple[CompatProperty, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    capabilities: tuple[str, ...] = ()
 
     @property
     def in_use(self) -> bool:

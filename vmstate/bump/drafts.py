@@ -1,0 +1,39 @@
+"""A release that is not built yet, as a Python file has it: declarations, or a proposal."""
+
+from __future__ import annotations
+
+import runpy
+
+from vmstate.bump.sides import Side, version_key
+from vmstate.errors import ConfigurationError
+from vmstate.proposals.files import shipped_proposals, with_all
+from vmstate.proposals.proposal import Proposal
+from vmstate.pseries.catalogue import CATALOGUE, Catalogue
+from vmstate.pseries.schema import schema_of_release
+
+
+def drafted(file: str, old: Side) -> Side:
+    """Return the side of a draft: the newest release with the file's declarations, or with its proposal.
+
+    Raises ConfigurationError if the file fails, makes neither, or the old side is not a pseries machine's.
+    """
+    if not old.is_pseries:
+        raise ConfigurationError(f"a draft is of pseries machines; {old.source} has none")
+    try:
+        made = runpy.run_path(file)
+    except (ConfigurationError, OSError):
+        raise
+    except Exception as error:
+        raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
+    declared = list(made.get("DECLARATIONS", ()))
+    proposals = list(dict.fromkeys(value for value in made.values() if isinstance(value, Proposal)))
+    if not declared and not proposals:
+        raise ConfigurationError(f"{file}: it has neither DECLARATIONS nor a Proposal")
+    catalogue: Catalogue = CATALOGUE.extended(*declared)
+    if proposals:
+        catalogue = with_all(catalogue, [*shipped_proposals(), *proposals]).fork(proposals[-1].name)
+    release = max(catalogue.newest)
+    binary = catalogue.binary(release)
+    schema = schema_of_release(release, catalogue)
+    machines = tuple(sorted(binary.machine_types, key=version_key))
+    return Side(file, schema, str(release), "ppc64", machines, catalogue=catalogue)

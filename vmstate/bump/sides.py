@@ -1,0 +1,134 @@
+"""The two sides of a bump: a program, a record of one, or a release that is not built yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from vmstate.bump.question import DEVICES
+from vmstate.errors import ConfigurationError
+from vmstate.front.schemas import schema_of
+from vmstate.pseries.catalogue import CATALOGUE, Catalogue
+from vmstate.qemu.binary import Binary, identify
+from vmstate.qemu.command_line import QemuCommand
+from vmstate.qemu.failures import QmpRefused
+from vmstate.qemu.session import Session
+from vmstate.schema import Schema
+
+_VERSIONED = re.compile(r"-\d+\.\d+\Z")
+_TARGET = re.compile(r"qemu-system-([\w]+)")
+_ELF = b"\x7fELF"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One QEMU.
+
+    ``release``: its number, as the simulator names it; "" if it is not known.  ``machines``: its machine
+    types with a version, newest first.  ``devices``: those of DEVICES that it has, None if not known.
+    ``program``: None if it cannot be run.  ``streams``: recorded streams by machine type.
+    """
+
+    source: str
+    schema: Schema
+    release: str
+    target: str
+    machines: tuple[str, ...]
+    devices: frozenset[str] | None = None
+    program: Binary | None = None
+    streams: dict[str, bytes] | None = None
+    catalogue: Catalogue = CATALOGUE
+
+    @property
+    def name(self) -> str:
+        """The name for people."""
+        return f"qemu-{self.release}" if self.release else self.source
+
+    @cached_property
+    def is_pseries(self) -> bool:
+        """True if the simulator knows its machines."""
+        return self.target in ("ppc64", "") and any(m.startswith("pseries-") for m in self.machines)
+
+    def command(self, machine: str, *arguments: str) -> QemuCommand:
+        """Return a command line of the program."""
+        assert self.program is not None
+        return QemuCommand.parse([self.program.path, "-machine", machine, *arguments])
+
+
+def side_of(source: str, schema_source: str = "") -> Side:
+    """Return the side of a program (``schema_source``: where its descriptions are, if not in the file).
+
+    Raises ConfigurationError if it is none, or its descriptions cannot be read; QemuNotFound.
+    """
+    path = Path(source)
+    if not path.is_file():
+        raise ConfigurationError(f"{source}: no such program")
+    program = identify(source)
+    schema = schema_of(schema_source or _described_by(path))
+    target = _TARGET.search(path.name)
+    machines, compat, devices = _asked(program)
+    if compat and not schema.machines:
+        schema = replace(schema, machines=compat)
+    return Side(
+        source,
+        schema,
+        str(program.release),
+        target[1] if target else (schema.target or ""),
+        machines,
+        devices,
+        program,
+    )
+
+
+def _described_by(path: Path) -> str:
+    with path.open("rb") as file:
+        if file.read(len(_ELF)) == _ELF:
+            return str(path)
+    raise ConfigurationError(
+        f"{path} is a script: say where the descriptions are (--old-schema, --new-schema): the program "
+        "itself, or the output of -dump-vmstate"
+    )
+
+
+Compat = dict[str, tuple[tuple[str, str, str], ...]]
+
+
+def _asked(program: Binary) -> tuple[tuple[str, ...], Compat, frozenset[str]]:
+    """Ask a program for its machine types, their compat properties (from 9.1 on), and its device types."""
+    with Session(QemuCommand.parse([program.path, "-machine", "none", "-nodefaults"])) as qemu:
+        try:
+            machines = qemu.execute("query-machines", **{"compat-props": True})
+        except QmpRefused:
+            machines = qemu.execute("query-machines")
+        devices = frozenset(name for name in _named(DEVICES) if _has(qemu, name))
+        qemu.finish()
+    names = [one["name"] for one in machines if _VERSIONED.search(one["name"])]
+    names.sort(key=version_key)
+    compat: Compat = {}
+    for one in machines:
+        if "compat-props" in one:
+            rows = ((p["qom-type"], p["property"], p["value"]) for p in one["compat-props"])
+            compat[one["name"]] = tuple(rows)
+    return tuple(names), {name: compat[name] for name in names if name in compat}, devices
+
+
+def _named(devices: Iterable[str]) -> Iterator[str]:
+    return (text.partition(",")[0] for text in devices)
+
+
+def _has(qemu: Session, device: str) -> bool:
+    try:
+        qemu.execute("device-list-properties", typename=device)
+    except QmpRefused:
+        return False
+    return True
+
+
+def version_key(machine: str) -> tuple[str, int, int]:
+    """Return a key that sorts machine types by kind, newest first."""
+    kind, _, version = machine.rpartition("-")
+    major, _, minor = version.partition(".")
+    return (kind, -int(major), -int(minor))

@@ -10,12 +10,15 @@ from pathlib import Path
 
 from vmstate.bump.question import PSERIES_CPU, Question
 from vmstate.bump.sides import Side
+from vmstate.errors import StreamError
 from vmstate.judge.comparison import STALLED, without_installation
 from vmstate.qemu.capture import capture, save_stream
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QemuStalled, QmpRefused
 from vmstate.qemu.replay import RealOutcome, RealVerdict, load_stream, refused_start, replay, verdict_of
 from vmstate.qemu.session import Session
+from vmstate.schema.from_stream import schema_of_stream
+from vmstate.stream import open_stream
 
 #: Additions to ``-machine`` if a pseries machine does not start without them under TCG.
 _FALLBACKS = ("", ",cap-htm=off", ",cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken")
@@ -27,7 +30,8 @@ BARE, DEVICES = "bare", "with devices"
 class Replay:
     """One migration that was run: the releases on its way, the machine, the outcome, what was printed.
 
-    ``way``: ``old → new``, or ``old → new → old``.  ``arguments``: those of every side.
+    ``way``: ``old → new``, or ``old → new → old``.  ``arguments``: those of every side.  ``sections``: the
+    names of the descriptions that the source sent.
     """
 
     way: tuple[str, ...]
@@ -38,6 +42,7 @@ class Replay:
     messages: tuple[str, ...] = ()
     source_messages: tuple[str, ...] = ()
     recorded: bool = False
+    sections: frozenset[str] = frozenset()
 
     @property
     def accepted(self) -> bool:
@@ -99,7 +104,14 @@ class _Machine:
             back = self.folder / "back" if source is self.old and source.program is not None else None
             verdict = self._passed_on(path, destination.command(kind, *arguments), back)
             yield Replay(
-                way, kind, variant, arguments, *_result(verdict), source_messages=messages, recorded=recorded
+                way,
+                kind,
+                variant,
+                arguments,
+                *_result(verdict),
+                source_messages=messages,
+                recorded=recorded,
+                sections=_sections(path),
             )
             if back is not None and back.exists() and verdict.outcome == RealOutcome.ACCEPT:
                 home = self._passed_on(back, source.command(kind, *arguments), None)
@@ -143,6 +155,15 @@ class _Machine:
             return RealVerdict(RealOutcome.REJECT, (*refused.messages, str(refused)))
         except QemuStalled as stalled:
             return RealVerdict(RealOutcome.REJECT, (*stalled.messages, STALLED))
+
+
+def _sections(path: Path) -> frozenset[str]:
+    """Return the names of the descriptions in a stream."""
+    try:
+        schema = schema_of_stream(open_stream(path.read_bytes()), str(path))
+    except StreamError:
+        return frozenset()
+    return frozenset(one.name for one in schema.descriptions.values())
 
 
 def _result(verdict: RealVerdict) -> tuple[str, tuple[str, ...]]:

@@ -8,17 +8,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from vmstate.bump.creatable import creatable
 from vmstate.bump.question import DEVICES
 from vmstate.errors import ConfigurationError
 from vmstate.front.schemas import schema_of
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
+from vmstate.pseries.schema import schema_of_release
 from vmstate.qemu.binary import Binary, identify
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QmpRefused
 from vmstate.qemu.session import Session
 from vmstate.schema import Schema
 
-_VERSIONED = re.compile(r"-\d+\.\d+\Z")
+_VERSIONED = re.compile(r"(.+)-(\d+)\.(\d+)((?:-\w+)?)\Z")
 _TARGET = re.compile(r"qemu-system-([\w]+)")
 _ELF = b"\x7fELF"
 
@@ -29,6 +31,7 @@ class Side:
 
     ``release``: its number, as the simulator names it; "" if it is not known.  ``machines``: its machine
     types with a version, newest first.  ``devices``: those of DEVICES that it has, None if not known.
+    ``creatable``: names of descriptions of the devices that a user can add, None if not known.
     ``program``: None if it cannot be run.  ``streams``: recorded streams by machine type.
     """
 
@@ -38,6 +41,7 @@ class Side:
     target: str
     machines: tuple[str, ...]
     devices: frozenset[str] | None = None
+    creatable: frozenset[str] | None = None
     program: Binary | None = None
     streams: dict[str, bytes] | None = None
     catalogue: Catalogue = CATALOGUE
@@ -59,11 +63,14 @@ class Side:
 
 
 def side_of(source: str, schema_source: str = "") -> Side:
-    """Return the side of a program (``schema_source``: where its descriptions are, if not in the file).
+    """Return the side of a program, or of a release as we declare it (``pseries@7.2``).
 
-    Raises ConfigurationError if it is none, or its descriptions cannot be read; QemuNotFound.
+    ``schema_source``: where the descriptions of a program are, if not in its file.  Raises ConfigurationError
+    if the source is neither, or its descriptions cannot be read; QemuNotFound.
     """
     path = Path(source)
+    if source.startswith("pseries@") and not path.exists():
+        return declared_side(source.partition("@")[2])
     if not path.is_file():
         raise ConfigurationError(f"{source}: no such program")
     program = identify(source)
@@ -79,8 +86,18 @@ def side_of(source: str, schema_source: str = "") -> Side:
         target[1] if target else (schema.target or ""),
         machines,
         devices,
+        creatable(program.path, machines[0]) if machines else None,
         program,
     )
+
+
+def declared_side(release: str, catalogue: Catalogue = CATALOGUE, source: str = "") -> Side:
+    """Return the side of a release as we declare it; it is simulated, and never run."""
+    number = catalogue.release(release)
+    names = (name for name in catalogue.binary(number).machine_types if _VERSIONED.match(name))
+    machines = tuple(sorted(names, key=version_key))
+    schema = schema_of_release(number, catalogue)
+    return Side(source or f"pseries@{release}", schema, str(number), "ppc64", machines, catalogue=catalogue)
 
 
 def _described_by(path: Path) -> str:
@@ -105,7 +122,7 @@ def _asked(program: Binary) -> tuple[tuple[str, ...], Compat, frozenset[str]]:
             machines = qemu.execute("query-machines")
         devices = frozenset(name for name in _named(DEVICES) if _has(qemu, name))
         qemu.finish()
-    names = [one["name"] for one in machines if _VERSIONED.search(one["name"])]
+    names = [one["name"] for one in machines if _VERSIONED.match(one["name"])]
     names.sort(key=version_key)
     compat: Compat = {}
     for one in machines:
@@ -127,8 +144,8 @@ def _has(qemu: Session, device: str) -> bool:
     return True
 
 
-def version_key(machine: str) -> tuple[str, int, int]:
+def version_key(machine: str) -> tuple[str, int, int, str]:
     """Return a key that sorts machine types by kind, newest first."""
-    kind, _, version = machine.rpartition("-")
-    major, _, minor = version.partition(".")
-    return (kind, -int(major), -int(minor))
+    found = _VERSIONED.match(machine)
+    assert found is not None
+    return (found[1], -int(found[2]), -int(found[3]), found[4])

@@ -21,7 +21,7 @@ from vmstate.errors import ConfigurationError, Severity, quantity
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "--old", metavar="PROGRAM", required=True, help="the qemu-system program to bump from"
+        "--old", metavar="PROGRAM", required=True, help="the qemu-system program to bump from, or pseries@7.2"
     )
     parser.add_argument("--new", metavar="PROGRAM", help="the program of the new release")
     parser.add_argument(
@@ -93,7 +93,12 @@ def _head(answer: Answer, judged: Judged, style: Style) -> Iterator[str]:
     yield f"  old: {described(old.schema)}"
     yield f"  new: {described(new.schema)}"
     yield f"  machine types in both: {len(answer.common)}: {span(list(answer.common)) or 'none'}"
-    yield f"  descriptions: {len(answer.comparison.pairs)} sections compared"
+    text = f"  descriptions: {len(answer.comparison.pairs)} sections compared"
+    if answer.elsewhere:
+        text += (
+            f"; {quantity(len(answer.elsewhere), 'issue')} of devices that these machine types cannot have"
+        )
+    yield text
     yield from (f"  {line}" for line in (_replay_line(answer), *_simulation_lines(answer)) if line)
 
 
@@ -163,6 +168,7 @@ def _members(answer: Answer, judged: Judged) -> dict[str, object]:
             }
             for one in answer.replays
         ],
+        "elsewhere": [{"rule": one.rule, "path": one.path} for one in answer.elsewhere],
         "predictions": dict(answer.predictions),
         "simulated": None
         if found is None

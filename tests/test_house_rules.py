@@ -25,6 +25,7 @@ FLOORS = (
         "simulate",
         "compare",
         "compatibility",
+        "records",
         "proposals",
         "scenarios",
         "qemu",

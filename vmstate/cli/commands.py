@@ -66,6 +66,9 @@ COMMANDS: dict[str, Subcommand] = {
         "vmstate.cli.wrap", "compress a stream, or pack it into the same containers as another file"
     ),
     "capture": Subcommand("vmstate.cli.capture", "save a stream from a real QEMU"),
+    "record": Subcommand(
+        "vmstate.cli.record", "record what each machine type of a real QEMU is and sends, or what changed"
+    ),
     "record-device": Subcommand("vmstate.cli.record_device", "record from a real QEMU what a device sends"),
     "replay": Subcommand(
         "vmstate.cli.replay", "load a stream in a real QEMU, and compare the verdict with the simulated one"

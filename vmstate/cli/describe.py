@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Read the program, and show a summary or the descriptions of these names."""
-    schema, layouts = schema_of_binary(options.binary, _modules(options.module))
+    schema, layouts = schema_of_binary(options.binary, modules_of(options.module))
     chosen = [pair for name in options.names for pair in _named(schema, name)]
     if options.output:
         Path(options.output).write_text(schema_to_json(schema))
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> Report:
     )
 
 
-def _modules(given: list[str]) -> list[Path]:
+def modules_of(given: list[str]) -> list[Path]:
     """Return the modules: files as given, and the .so files of folders."""
     found: list[Path] = []
     for path in map(Path, given):

@@ -32,7 +32,7 @@ def schema_of_stream(stream: Stream, source: str) -> Schema:
         one = Description(section.idstr, version, opaque=True)
         if text is not None and b'"vmsd_name"' in text:
             try:
-                one = _sent(description_of(text), version)
+                one = description_sent(text, version)
             except StreamError as why:
                 notes.append(f"{section.idstr}: {why}")
         _add(found, section.idstr, section.instance_id, one)
@@ -75,6 +75,11 @@ def _add(found: dict[str, Description], idstr: str, instance: int, one: Descript
     if any(known == one for label, known in found.items() if label.partition("[")[0] == idstr):
         return
     found[idstr if idstr not in found else f"{idstr}[{instance}]"] = one
+
+
+def description_sent(entry: bytes, version: int) -> Description:
+    """Return what a device's entry in a vmdesc says was sent.  Raises StreamError if QEMU writes no such."""
+    return _sent(description_of(entry), version)
 
 
 def _sent(declared: object, version: int) -> Description:

@@ -1,0 +1,227 @@
+"""Records: written and read, compared, and streams judged by them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support import corpus
+from vmstate.cli import main
+from vmstate.errors import ConfigurationError
+from vmstate.records import changes, judge, read_record, write_record
+from vmstate.savevm.verdict import Outcome
+from vmstate.stream.reader import open_stream
+
+FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "records" / "qemu-system-ppc64-7.2"
+
+
+@pytest.fixture(scope="module")
+def record():
+    return read_record(FOLDER)
+
+
+def judged(name, record, machine=None):
+    return judge(open_stream(corpus.load(name)), record, machine)
+
+
+def test_what_is_written_is_read(record, tmp_path):
+    written = write_record(record, tmp_path)
+    assert written == sorted(dict(record.files()))
+    assert list(changes(record, read_record(tmp_path))) == []
+    assert dict(read_record(tmp_path).files()) == dict(record.files())
+    assert write_record(record, tmp_path) == []
+
+
+def test_the_recorded_folder_is_what_would_be_written(record):
+    on_disk = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}
+    assert on_disk == set(dict(record.files()))
+
+
+def test_a_file_of_a_machine_type_that_is_gone_is_removed(record, tmp_path):
+    write_record(record, tmp_path)
+    fewer = replace(record, machines={"bamboo": record.machines["bamboo"]})
+    assert "machines/pseries-7.2.json" in write_record(fewer, tmp_path)
+    assert sorted(path.name for path in (tmp_path / "machines").iterdir()) == [
+        "bamboo.json",
+        "bamboo.mig.zst",
+        "bamboo.qtree",
+    ]
+
+
+def test_each_kind_of_change_is_said(record):
+    one = record.machines["pseries-7.2"]
+    about = json.loads(json.dumps(one.about))
+    about["values"]["cap-htm"] = "another"
+    about["sections"].pop()
+    changed = replace(one, about=about, tree=one.tree.replace("ddw = true", "ddw = false"), stream=b"other")
+    other = replace(
+        record,
+        head={**record.head, "qemu": "7.2.99"},
+        machines={"pseries-7.2": changed, "new": one},
+        schema_text=None,
+    )
+    said = [f"{where}: {what}" for where, what in changes(record, other)]
+    for part in (
+        "record: qemu: '7.2.22' before, now '7.2.99'",
+        "bamboo: is gone",
+        "new: is new",
+        "pseries-7.2: values.cap-htm: ",
+        "pseries-7.2: sections: ",
+        "pseries-7.2: properties of devices differ in 2 lines: -ddw = true; +ddw = false",
+        "pseries-7.2: another stream is sent",
+        "schema: descriptions differ",
+    ):
+        assert any(line.startswith(part) for line in said), part
+    assert len(said) == 8
+
+
+def test_a_recorded_stream_is_taken_by_its_own_record(record):
+    for name, one in record.machines.items():
+        found = judge(open_stream(one.stream), record, name)
+        assert found.verdict.outcome is Outcome.ACCEPT
+        assert [f.rule for f in found.findings][-1] == "record.no-hooks"
+
+
+@pytest.mark.parametrize("name", ["7.2-pseries-7.2", "7.2-xive", "7.2-max-compat-power8", "7.2-no-vmdesc"])
+def test_what_real_qemu_takes_is_not_refused(record, name):
+    """Replayed with the real 7.2, ``-nodefaults -m 256 -machine pseries-7.2``: accepted."""
+    assert judged(name, record).verdict.outcome is Outcome.ACCEPT
+
+
+#: What the real 7.2, ``-nodefaults -m 256 -machine pseries-7.2``, printed.
+REFUSED = {
+    "7.2-hotplug-memory": [
+        "Size mismatch: ppc_spapr.ram: 0x20000000 != 0x10000000: Invalid argument",
+        "error while loading state for instance 0x0 of device 'ram'",
+        "load of migration failed: Invalid argument",
+    ],
+    "7.2-default": [
+        'Unknown ramblock "pci@800000020000000:00.0/vga.vram", cannot accept migration',
+        "error while loading state for instance 0x0 of device 'ram'",
+        "load of migration failed: Invalid argument",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_real_qemu_refuses_is_refused_in_its_words(record, name):
+    verdict = judged(name, record).verdict
+    assert (verdict.outcome, verdict.messages) == (Outcome.REJECT, REFUSED[name])
+
+
+def test_an_unknown_section_is_refused(record):
+    one = record.machines["pseries-7.2"]
+    changed = bytearray(one.stream)
+    at = changed.index(b"spapr-xive")
+    changed[at : at + 10] = b"spapr-nine"
+    verdict = judge(open_stream(bytes(changed)), record).verdict
+    assert verdict.outcome is Outcome.REJECT
+    assert verdict.messages[0].startswith("Unknown savevm section or instance 'spapr-nine' 0.")
+
+
+def test_a_newer_section_is_refused(record):
+    one = record.machines["pseries-7.2"]
+    changed = bytearray(one.stream)
+    at = changed.index(b"\x05spapr\0\0\0\0") + 6 + 4
+    changed[at : at + 4] = (9).to_bytes(4, "big")
+    verdict = judge(open_stream(bytes(changed)), record).verdict
+    assert verdict.messages == [
+        "savevm: unsupported version 9 for 'spapr' v3",
+        "load of migration failed: Invalid argument",
+    ]
+
+
+def test_another_layout_is_refused(record):
+    """A record whose machine has a narrower register, as its stream's own description says."""
+    one = record.machines["pseries-7.2"]
+    wide, narrow = (
+        b'"env.nip", "type": "uint64", "size": 8',
+        b'"env.nip", "type": "uint32", "size": 4',
+    )
+    assert one.stream.count(wide) == 1
+    changed = replace(one, stream=one.stream.replace(wide, narrow))
+    other = replace(record, schema_text=None, machines={one.name: changed})
+    verdict = judge(open_stream(one.stream), other).verdict
+    assert verdict.messages == [
+        "error while loading state for instance 0x0 of device 'cpu'",
+        "load of migration failed: Invalid argument",
+    ]
+    assert verdict.decided_by.path == "cpu.env.nip"
+
+
+def test_a_section_that_the_machine_may_have_cannot_be_judged(record):
+    verdict = judged("7.2-devices", record).verdict
+    assert verdict.outcome is Outcome.NOT_MODELLED
+    assert verdict.decided_by.section == "cpu_common"
+
+
+def test_a_stream_with_commands_cannot_be_judged(record):
+    assert judged("7.2-ppc64-pseries-postcopy-active", record).verdict.outcome is Outcome.NOT_MODELLED
+
+
+def test_a_stream_of_another_type_is_refused_only_where_it_is_told_to_load(record):
+    with pytest.raises(
+        ConfigurationError, match=r"no machine type 'pseries-10\.0'; it has bamboo, pseries-7\.2"
+    ):
+        judged("10.0-pseries-10.0", record)
+    verdict = judged("10.0-pseries-10.0", record, "pseries-7.2").verdict
+    assert verdict.messages[0] == "Machine type received is 'pseries-10.0' and local is 'pseries-7.2'"
+
+
+def test_the_command_says_that_no_hooks_were_run(tmp_path, capsys):
+    path = tmp_path / "stream"
+    path.write_bytes(corpus.load("7.2-pseries-7.2"))
+    assert main(["load", str(path), "--on", str(FOLDER)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("not refused by anything that was compared\n")
+    assert "no hooks were run" in out
+    path.write_bytes(corpus.load("7.2-default"))
+    assert main(["load", str(path), "--on", f"{FOLDER}:pseries-7.2"]) == 1
+    path.write_bytes(corpus.load("7.2-devices"))
+    assert main(["load", "--json", str(path), "--on", str(FOLDER)]) == 2
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])["result"]
+    assert (result["outcome"], result["hooks"], result["machine"]) == (
+        "not modelled",
+        "not run",
+        "pseries-7.2",
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "contents"),
+    [
+        ("record.json", b"{}"),
+        ("record.json", b"no"),
+        ("record.json", b'{"vmstate-record": 1, "machines": ["../../x"]}'),
+        ("record.json", b'{"vmstate-record": 2, "machines": []}'),
+        ("machines/bamboo.json", b"[]"),
+        ("machines/bamboo.mig.zst", b"nothing"),
+        ("schema.json.zst", b"\x28\xb5\x2f\xfd"),
+    ],
+)
+def test_a_damaged_record_is_refused_in_words(tmp_path, file, contents):
+    folder = tmp_path / "record"
+    shutil.copytree(FOLDER, folder)
+    (folder / file).write_bytes(contents)
+    with pytest.raises(ConfigurationError, match=str(folder)):
+        read_record(folder)
+
+
+@pytest.mark.qemu
+def test_a_real_qemu_is_recorded_twice_alike(tmp_path):
+    from vmstate.qemu import QemuCommand, QemuNotFound, find
+    from vmstate.qemu.machine_recorder import MachineRecorder
+
+    try:
+        path = find().path
+    except QemuNotFound as error:
+        pytest.skip(str(error))
+    command = QemuCommand(path, ("-nodefaults", "-m", "256"))
+    one, other = (MachineRecorder(command).record(["bamboo"], None) for _ in range(2))
+    assert dict(one.files()) == dict(other.files())
+    assert list(changes(one, other)) == []
+    assert one.machine("bamboo").about["blocks"]

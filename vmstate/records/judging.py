@@ -1,0 +1,293 @@
+"""Whether a QEMU of a record takes a stream: sections, instances, versions, layouts, RAM blocks.
+
+The destination is a machine as it was recorded.  Hooks are code that nothing here runs: an accept means that
+nothing which was compared is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from vmstate.compatibility import RULES, Category, Direction, Issue, compare
+from vmstate.describe import Release
+from vmstate.describe.cursor import signed
+from vmstate.describe.diagnostics import EINVAL, Diagnostic
+from vmstate.describe.from_vmdesc import parse_json
+from vmstate.errors import ConfigurationError, Finding, NotModelled, Place, Severity, StreamError
+from vmstate.pseries.devices.host.ram_load import MISMATCH
+from vmstate.records.record import MachineRecord, Record
+from vmstate.savevm import diagnostics as r
+from vmstate.savevm.messages import lines
+from vmstate.savevm.verdict import Check, Outcome, Verdict
+from vmstate.schema import Description, Knows, Origin, Schema, SchemaField
+from vmstate.schema.fitting import misfits
+from vmstate.schema.from_stream import description_sent
+from vmstate.stream.constants import Command
+from vmstate.stream.items import CommandItem, Section
+from vmstate.stream.reader import Stream, open_stream
+from vmstate.stream.sections.ram import Ram
+from vmstate.tree.decoded import Entries
+
+NO_HOOKS = "no hooks were run (post_load, needed, field_exists): QEMU's code may still refuse"
+#: What a vmdesc knows.
+_SENT = frozenset({Knows.TYPES})
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, and what is to be known about it."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    machine: str
+
+
+class _Rejected(Exception):
+    """The first thing that QEMU refuses: the check, and what it prints."""
+
+    def __init__(self, check: Check, *diagnostics: Diagnostic, line: str = "") -> None:
+        super().__init__(check.message)
+        self.check, self.diagnostics, self.line = check, diagnostics, line
+
+
+def judge(stream: Stream, record: Record, machine: str | None = None) -> Judgement:
+    """Judge a stream; ``machine``: the destination's type, by default the stream's.
+
+    Raises ConfigurationError if neither names a machine type that the record has a stream of.
+    """
+    sent = stream.configuration.machine if stream.configuration is not None else None
+    name = machine if machine is not None else sent
+    if name is None:
+        raise ConfigurationError("the stream names no machine type: give one, --on RECORD:TYPE")
+    destination = _Destination(record, record.machine(name))
+    findings: list[Finding] = []
+    release = Release.parse(record.release)
+    try:
+        if sent is not None and not sent.startswith(name[: len(sent)]):
+            raise _Rejected(
+                Check(
+                    "machine-type", False, "the machine type differs", "configuration", 0, 8, None, sent, name
+                ),
+                line=f"Machine type received is '{sent}' and local is '{name}'",
+            )
+        findings += destination.load(stream)
+    except _Rejected as refused:
+        said = [refused.line] if refused.line else []
+        messages = [*said, *lines(refused.diagnostics, -EINVAL, release)]
+        verdict = Verdict(Outcome.REJECT, messages, decided_by=refused.check, errno=-EINVAL)
+    except NotModelled as unknown:
+        place = unknown.place
+        check = Check(
+            "not-compared", False, str(unknown.args[0]), place.section, place.instance, place.offset
+        )
+        verdict = Verdict(Outcome.NOT_MODELLED, decided_by=check)
+    else:
+        verdict = Verdict(Outcome.ACCEPT)
+    findings.append(Finding("record.no-hooks", Severity.INFO, NO_HOOKS))
+    return Judgement(verdict, tuple(findings), name)
+
+
+class _Destination:
+    """The machine of a record: the sections that it has registered, as its own stream shows them."""
+
+    def __init__(self, record: Record, machine: MachineRecord) -> None:
+        self.record, self.machine = record, machine
+        assert machine.stream is not None
+        self.own = open_stream(machine.stream)
+        self.entries = {(one.idstr, one.instance_id): one for one in self.own.sections}
+        self.texts = Entries(self.own)
+
+    @cached_property
+    def _named(self) -> Mapping[str, list[tuple[str, Description]]]:
+        found: dict[str, list[tuple[str, Description]]] = {}
+        for label, one in (self.record.schema.descriptions if self.record.schema is not None else {}).items():
+            found.setdefault(one.name, []).append((label, one))
+        return found
+
+    @cached_property
+    def _sizes(self) -> Mapping[str, int]:
+        """The sizes of types that only QEMU's code knows, as the recorded stream's vmdesc has them."""
+        found: dict[str, set[int]] = {}
+        for section in self.own.devices:
+            text = self.texts.text_of(section)
+            if _name(text) is not None and text is not None:
+                for kind, size in _plain_sizes(description_sent(text, section.version_id or 0)):
+                    found.setdefault(kind, set()).add(size)
+        return {kind: sizes.pop() for kind, sizes in found.items() if len(sizes) == 1}
+
+    def load(self, stream: Stream) -> list[Finding]:
+        """Compare all sections in their order.  Raises _Rejected, or NotModelled where that is not known."""
+        findings: list[Finding] = []
+        _no_commands(stream)
+        texts = Entries(stream)
+        devices = {id(section) for section in stream.devices}
+        rams = _rams(stream)
+        seen: set[tuple[str, int]] = set()
+        for section in stream.sections:
+            key = (section.idstr, section.instance_id)
+            if key in seen:
+                continue
+            seen.add(key)
+            text = texts.text_of(section) if id(section) in devices else None
+            own = self._entry(section, text)
+            self._version(section, own)
+            if section.idstr == "ram" and rams:
+                self._blocks(section, rams[0])
+            else:
+                findings += self._layout(section, own, text)
+        return findings
+
+    def _entry(self, section: Section, text: bytes | None) -> Section:
+        own = self.entries.get((section.idstr, section.instance_id))
+        if own is not None:
+            return own
+        name = _name(text) or section.idstr
+        known = [one for _, one in self._named.get(name, ()) if one.conditional]
+        if known or any(idstr == section.idstr for idstr, _ in self.entries):
+            raise NotModelled(
+                f"the recorded machine does not send {section}, and may or may not have it",
+                offset=section.start,
+            ).within(section.idstr, section.instance_id)
+        message = "the recorded machine has no such section"
+        check = Check("section", False, message, section.idstr, section.instance_id, section.start)
+        raise _Rejected(check, r.UnknownSection(section.idstr, section.instance_id))
+
+    def _version(self, section: Section, own: Section) -> None:
+        incoming, local = section.version_id or 0, own.version_id or 0
+        if incoming > local:
+            message = "the section is newer than this QEMU knows"
+            check = Check(
+                "section-version", False, message, section.idstr, section.instance_id, section.start, None,
+                incoming, local,
+            )  # fmt: skip
+            raise _Rejected(check, r.SectionTooNew(signed(incoming), section.idstr, local))
+
+    def _blocks(self, section: Section, ram: Ram) -> None:
+        own = {block.name: block.length for handler in _rams(self.own) for block in handler.blocks}
+        for block in ram.blocks:
+            place = (section.idstr, section.instance_id, section.start, block.name)
+            if block.name not in own:
+                check = Check("ram-block", False, "the recorded machine has no such block", *place)
+                line = f'Unknown ramblock "{block.name}", cannot accept migration'
+                raise _Rejected(check, *_of_ram(section), line=line)
+            if block.length != own[block.name]:
+                message = "the block has another size; record a machine with the same -m"
+                check = Check("ram-block", False, message, *place, block.length, own[block.name])
+                words = MISMATCH.at(Release.parse(self.record.release))
+                line = words.format(block.name, block.length, own[block.name])
+                raise _Rejected(check, *_of_ram(section), line=line)
+
+    def _layout(self, section: Section, own: Section, text: bytes | None) -> Iterator[Finding]:
+        """Compare what was sent with what the destination reads; yield what was not compared."""
+        where = Place(section.start, section.idstr, section.instance_id)
+        local = self.texts.text_of(own)
+        if _name(text) is None or _name(local) is None or text is None or local is None:
+            yield Finding("record.not-compared", Severity.INFO, "its bytes are not described", where)
+            return
+        try:
+            source = description_sent(text, section.version_id or 0)
+        except StreamError as why:
+            raise NotModelled(f"its description is unreadable: {why}", offset=section.start) from None
+        target, knows = self._described(own, local)
+        if source.version_id < (target.minimum_version_id or 0):
+            message = "the section is older than this QEMU takes"
+            check = Check(
+                "section-version", False, message, section.idstr, section.instance_id, section.start, None,
+                source.version_id, target.minimum_version_id,
+            )  # fmt: skip
+            raise _Rejected(check, r.SectionFailed(section.instance_id, section.idstr))
+        for issue in _issues(source, target, knows, self.record.release):
+            rule = RULES[issue.rule]
+            if rule.severity is Severity.ERROR and rule.category in {Category.WIRE, Category.LOAD}:
+                if issue.rule.startswith("not-compared") or _depends(issue, target):
+                    message = f"{issue.path}: {issue.message}, unless QEMU's code says otherwise"
+                    unknown = NotModelled(message, offset=section.start)
+                    raise unknown.within(section.idstr, section.instance_id)
+                compared = (issue.old, issue.new)
+                check = Check(
+                    issue.rule, False, issue.message, section.idstr, section.instance_id, section.start,
+                    issue.path, *compared,
+                )  # fmt: skip
+                raise _Rejected(check, r.SectionFailed(section.instance_id, section.idstr))
+            if rule.severity is not Severity.INFO:
+                yield Finding(
+                    f"record.{issue.rule}", rule.severity, issue.message, replace(where, path=issue.path)
+                )
+
+    def _described(self, own: Section, text: bytes) -> tuple[Description, frozenset[Knows]]:
+        """Return the description of a section: the program's, else what the recorded stream says of it."""
+        entry = parse_json(text)
+        for _, one in self._named.get(_name(text) or "", ()):
+            if not misfits(one, entry):
+                assert self.record.schema is not None
+                return _with_sizes(one, self._sizes), self.record.schema.knows
+        return description_sent(text, own.version_id or 0), _SENT
+
+
+def _issues(
+    source: Description, target: Description, knows: frozenset[Knows], release: str
+) -> tuple[Issue, ...]:
+    """Compare what one section sent with a description."""
+    old = Schema("the stream", Origin.STREAM, {source.name: source}, _SENT)
+    origin = Origin.BINARY if Knows.UNSENT in knows else Origin.STREAM
+    new = Schema("the record", origin, {target.name: target}, knows, release)
+    return compare(old, new, [Direction.FORWARD]).issues
+
+
+def _depends(issue: Issue, target: Description) -> bool:
+    """Return True if the place is in a description that has conditional fields, which may make up for it."""
+    owner = issue.path.partition(".")[0]
+    return any(one.conditional for vmsd in _every(target) if vmsd.name == owner for one in vmsd.fields)
+
+
+def _every(one: Description) -> Iterator[Description]:
+    yield one
+    for inner in one.inner():
+        yield from _every(inner)
+
+
+def _plain_sizes(one: Description) -> Iterator[tuple[str, int]]:
+    for vmsd in _every(one):
+        for field in vmsd.fields:
+            if field.kind is not None and field.vmsd is None and isinstance(field.size, int):
+                yield field.kind, field.size
+
+
+def _with_sizes(one: Description, sizes: Mapping[str, int]) -> Description:
+    """Return a description with the sizes of these types where it has none."""
+
+    def sized(field: SchemaField) -> SchemaField:
+        if field.vmsd is not None:
+            return replace(field, vmsd=_with_sizes(field.vmsd, sizes))
+        unknown = field.size is None and field.kind in sizes
+        return replace(field, size=sizes[field.kind or ""]) if unknown else field
+
+    inner = tuple(_with_sizes(sub, sizes) for sub in one.subsections)
+    return replace(one, fields=tuple(map(sized, one.fields)), subsections=inner)
+
+
+def _no_commands(stream: Stream) -> None:
+    """Refuse to judge a stream with commands that change how it is loaded (postcopy, packages)."""
+    for item in stream.items:
+        if isinstance(item, CommandItem) and item.command != Command.SWITCHOVER_START:
+            raise NotModelled(f"the stream has a command, {item.name}", offset=item.start)
+
+
+def _name(text: bytes | None) -> str | None:
+    """Return the name of the description that a vmdesc gives for a section."""
+    if text is None:
+        return None
+    return next((str(value) for key, value in parse_json(text) if key == "vmsd_name"), None)
+
+
+def _rams(stream: Stream) -> list[Ram]:
+    return [handler for _, handler in stream.handlers if isinstance(handler, Ram)]
+
+
+def _of_ram(section: Section) -> tuple[Diagnostic, ...]:
+    return (
+        r.LiveStateFailed(signed(section.version_id or 0), -EINVAL),
+        r.SectionFailed(section.instance_id, section.idstr),
+    )

@@ -124,7 +124,8 @@ def _replayed(answer: Answer) -> Iterator[Issue]:
         if not one.started:
             key = ("bump.not-started", one.way[0], Direction.FORWARD, first, "")
         else:
-            rule = "bump.stuck" if len(one.way) > 2 else "bump.rejected"
+            rule = "bump.rejected-by-record" if one.by_record else "bump.rejected"
+            rule = "bump.stuck" if len(one.way) > 2 else rule
             key = (rule, subject(one.messages), _direction(answer, one.way), first, " → ".join(one.way))
         groups.setdefault(key, []).append((one.machine, one.variant))
     for (rule, path, direction, message, way), group in groups.items():
@@ -156,7 +157,7 @@ def _predicted(answer: Answer) -> Iterator[Issue]:
     counts = answer.predictions
     unknown: dict[str, list[str]] = {}
     for one in answer.replays:
-        if len(one.way) != 2 or one.recorded or not one.started:
+        if len(one.way) != 2 or one.recorded or one.by_record or not one.started:
             continue
         verdict = predicted(one, answer.sides, simulator)
         label = f"{one.machine} ({one.variant})"

@@ -18,6 +18,7 @@ from vmstate.qemu.binary import Binary, identify
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QmpRefused
 from vmstate.qemu.session import Session
+from vmstate.records.record import Record, is_record, read_record
 from vmstate.schema import Schema
 
 _VERSIONED = re.compile(r"(.+)-(\d+)\.(\d+)((?:-\w+)?)\Z")
@@ -32,7 +33,8 @@ class Side:
     ``release``: its number, as the simulator names it; "" if it is not known.  ``machines``: its machine
     types with a version, newest first.  ``devices``: those of DEVICES that it has, None if not known.
     ``creatable``: names of descriptions of the devices that a user can add, None if not known.
-    ``program``: None if it cannot be run.  ``streams``: recorded streams by machine type.
+    ``program``: None if it cannot be run.  ``streams``: recorded streams by
+    machine type, and ``arguments``: the options that they were recorded with.
     """
 
     source: str
@@ -44,6 +46,8 @@ class Side:
     creatable: frozenset[str] | None = None
     program: Binary | None = None
     streams: dict[str, bytes] | None = None
+    arguments: tuple[str, ...] = ()
+    record: Record | None = None
     catalogue: Catalogue = CATALOGUE
 
     @property
@@ -63,7 +67,7 @@ class Side:
 
 
 def side_of(source: str, schema_source: str = "") -> Side:
-    """Return the side of a program, or of a release as we declare it (``pseries@7.2``).
+    """Return the side of a program, of a record, or of a release as we declare it (``pseries@7.2``).
 
     ``schema_source``: where the descriptions of a program are, if not in its file.  Raises ConfigurationError
     if the source is neither, or its descriptions cannot be read; QemuNotFound.
@@ -71,6 +75,8 @@ def side_of(source: str, schema_source: str = "") -> Side:
     path = Path(source)
     if source.startswith("pseries@") and not path.exists():
         return declared_side(source.partition("@")[2])
+    if is_record(path):
+        return recorded_side(source)
     if not path.is_file():
         raise ConfigurationError(f"{source}: no such program")
     program = identify(source)
@@ -98,6 +104,30 @@ def declared_side(release: str, catalogue: Catalogue = CATALOGUE, source: str = 
     machines = tuple(sorted(names, key=version_key))
     schema = schema_of_release(number, catalogue)
     return Side(source or f"pseries@{release}", schema, str(number), "ppc64", machines, catalogue=catalogue)
+
+
+def recorded_side(folder: str) -> Side:
+    """Return the side of a record: its streams are replayed, and it is never run."""
+    record = read_record(folder)
+    if record.schema is None:
+        raise ConfigurationError(f"{folder}: the record has no descriptions")
+    names = sorted((name for name in record.machines if _VERSIONED.match(name)), key=version_key)
+    streams = {name: stream for name in names if (stream := record.machines[name].stream) is not None}
+    schema = replace(record.schema, machines=record.schema.machines or _compat(record))
+    given = tuple(map(str, record.head.get("arguments", ())))
+    target = record.schema.target or str(record.head.get("target", ""))
+    return Side(
+        folder, schema, record.release, target, tuple(names), streams=streams, arguments=given, record=record
+    )
+
+
+def _compat(record: Record) -> Compat:
+    found: Compat = {}
+    for name, one in record.machines.items():
+        listed = one.about.get("compat", one.about.get("compat-props"))
+        if isinstance(listed, list) and all(isinstance(row, list) and len(row) == 3 for row in listed):
+            found[name] = tuple((str(a), str(b), str(c)) for a, b, c in listed)
+    return found
 
 
 def _described_by(path: Path) -> str:

@@ -17,11 +17,10 @@ _SECONDS = 30.0
 def creatable(program: str, machine: str) -> frozenset[str] | None:
     """Return the names of descriptions of devices for ``-device``; None if the program does not tell.
 
-    ``-dump-vmstate`` has the description of each device type, ``-device help`` the types that a user can add.
+    ``-dump-vmstate`` has the description of each device type, ``-device help`` the types that a user can add;
+    a program that fails at the second has those of all device types.
     """
     listed = _LISTED.findall(_output([program, "-machine", "none", "-device", "help"]))
-    if not listed:
-        return None
     with tempfile.TemporaryDirectory(prefix="vmstate-") as folder:
         path = Path(folder) / "dump.json"
         _output([program, "-machine", machine, "-nodefaults", "-display", "none", "-dump-vmstate", str(path)])
@@ -29,7 +28,7 @@ def creatable(program: str, machine: str) -> frozenset[str] | None:
             dumped = schema_of_dump(path.read_bytes(), str(path)).descriptions
         except (ConfigurationError, OSError):
             return None
-    types = set(listed)
+    types = set(listed) or set(dumped)
     return frozenset(one.name for label, one in dumped.items() if label in types)
 
 

@@ -64,7 +64,8 @@ def test_a_chain_goes_over_every_release_and_back():
 
 
 def test_machine_types_that_are_gone_are_named_once():
-    result = answer("7.2", "10.0", "pseries-2.*", "pseries-7.2")
+    sides = [side_of(f"pseries@{release}") for release in ("7.2", "10.0")]
+    result = bump(*sides, Question(("pseries-2.*", "pseries-7.2"), replays=False, simulate=False))
     (gone,) = (one for one in result.issues if one.rule == "bump.machine-gone")
     assert "pseries-2.9" in gone.within
 
@@ -148,7 +149,7 @@ def test_an_allowance_lets_it_ship(tmp_path, capsys):
         '[[allow]]\nrule = "*"\npath = ["cpu*", "timer*", "virtio*", "spapr*", "esp*", "domain*", "mos*"]\n'
         'reason = "known"\nowner = "me"\nexpires = 2027-01-01\n'
     )
-    arguments = ["bump", "--old", "pseries@5.2", "--new", "pseries@7.2", "--machine", "pseries-5.2"]
+    arguments = ["bump", "--old", "pseries@5.2", "--new", "pseries@7.2", "--no-simulation"]
     assert main(arguments) == 1
     assert main([*arguments, "--policy", str(policy), "--today", "2026-12-31"]) == 0
     assert "more allowed" in capsys.readouterr().out

@@ -28,7 +28,8 @@ def test_the_example_prints_what_the_readme_says(tmp_path):
 
 
 def test_the_proposal_runs_outside_of_the_project(tmp_path):
-    proposal = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    text = (ROOT / "docs" / "proposals.md").read_text(encoding="utf-8")
+    proposal = re.findall(r"```python-file\n(.*?)```", text, re.DOTALL)[0]
     (tmp_path / "cap-safe.py").write_text(proposal)
     narrow = ["--releases", "7.0", "--types", "pseries-7.0", "--hosts", "tcg", "--cpus", "default"]
     done = subprocess.run(

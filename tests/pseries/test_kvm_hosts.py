@@ -28,6 +28,7 @@ SAYS = {
     "fwnmi": "Firmware Assisted Non-Maskable Interrupts(FWNMI) not supported by KVM.",
     "ail": "KVM implementation does not support cap-ail-mode-3",
     "vsmt": "Failed to set KVM's VSMT mode to 1",
+    "page": "KVM doesn't support page shift 24/12",
 }
 
 
@@ -109,8 +110,8 @@ def test_the_answer_about_gtse_depends_on_what_the_kernel_knows():
             "p9-hv",
             "Nested-HV only supported on POWER9 and later",
         ),
-        ("7.2", "cap-nested-hv=on", "p9-nested", "KVM implementation does not support Nested-HV"),
-        ("5.2", "cap-nested-hv=on", "p9-nested", "KVM implementation does not support Nested KVM-HV"),
+        ("7.2", "cap-nested-hv=on", "p9-nested-old", "KVM implementation does not support Nested-HV"),
+        ("5.2", "cap-nested-hv=on", "p9-nested-old", "KVM implementation does not support Nested KVM-HV"),
         ("7.2", "cap-rpt-invalidate=on", "p8-hv", "H_RPT_INVALIDATE only supported on Radix"),
         (
             "7.2",
@@ -128,7 +129,8 @@ def test_the_answer_about_gtse_depends_on_what_the_kernel_knows():
             "p8-hv",
             "Can't support 16384 kiB guest pages with 64 kiB host pages",
         ),
-        ("7.2", "cap-fwnmi=off,cap-hpt-max-page-size=16M", "p8-pr", ""),
+        ("7.2", "cap-fwnmi=off,cap-hpt-max-page-size=16M", "p8-pr", "KVM doesn't support page shift 24/12"),
+        ("7.2", "cap-fwnmi=off,cap-hpt-max-page-size=64k", "p8-pr", ""),
     ],
 )
 def test_the_answers_of_ioctls_decide_on_source_and_destination(release, options, host, says):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.devices_page import PAGE, RECORDED, known_as, listed, page
 from vmstate.describe.history import Release
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.pseries.board.recordings import VARIABLE, Added, is_listed, names, recording
 from vmstate.pseries.devices import drivers
 from vmstate.pseries.startup.command_line import Configuration, configuration
@@ -160,3 +160,17 @@ def test_a_users_recording_is_found(tmp_path, monkeypatch):
 
 def test_the_page_lists_them():
     assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.support.devices_page"
+
+
+def test_two_cards_whose_memory_has_one_name_cannot_be_judged():
+    line = "qemu-5.2.0 -nodefaults -machine pseries-2.6,cap-htm=off -device cirrus-vga -device VGA"
+    with pytest.raises(NotModelled, match=r"two RAM blocks named vga\.vram"):
+        migrate(line, line)
+
+
+def test_a_sound_card_speaks_when_it_is_made_when_the_machine_is_reset_and_once_at_a_load():
+    line = "qemu-5.2.0 -nodefaults -machine pseries-5.2,cap-htm=off -device AC97 -device pcnet"
+    verdict = migrate(line, line)
+    voices = [number for number, text in enumerate(verdict.messages) if "`ac97.mc'" in text]
+    peer = verdict.messages.index("warning: nic pcnet.0 has no peer")
+    assert (len(voices), [number < peer for number in voices]) == (3, [True, False, False])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +15,8 @@ from vmstate.pseries.cas.guest_kernels import MMU_BYTE, RADIX_BYTE
 from vmstate.pseries.cas.negotiation import platform_support
 from vmstate.pseries.rules.compat_register import KVM_REFUSES, negotiate_compat, processors, set_compat_all
 from vmstate.pseries.startup.build import build
-from vmstate.pseries.startup.command_line import Configuration, parse
+from vmstate.pseries.startup.command_line import Configuration, configuration, parse
+from vmstate.pseries.tables.accelerators import Host
 from vmstate.pseries.tables.compat import LOGICAL_2_06, LOGICAL_2_07
 from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.savevm.verdict import Outcome
@@ -29,7 +33,8 @@ RULES = ("2.10.2", "2.11.2", "2.10.2+arch-compat-unconditional", "2.10.2+arch-co
 def command(host: str, release: str, options: str = "", more: str = "") -> Configuration:
     kvm = f"{host}: ", ",accel=kvm"
     before, after = kvm if host else ("", "")
-    old = "pseries-2.10,cap-htm=off" if release >= "2.11" or release == "7.2" else "pseries-2.10"
+    pages = ",cap-hpt-max-page-size=64k" if release == "7.2" else ""
+    old = f"pseries-2.10,cap-htm=off{pages}" if release >= "2.11" or release == "7.2" else "pseries-2.10"
     text = f"{before}qemu-{release} -nodefaults -machine {old}{after}{options} {more}"
     return parse(text, CATALOGUE)
 
@@ -151,3 +156,54 @@ def test_a_guest_that_chooses_xive_gets_qemus_if_kvm_has_none():
     assert moved("p9-hv", "p9-nested") == ([], lines)
     assert moved("p9-nested", "p9-hv") == (lines, [])
     assert moved("p9-nested", "p9-nested", ",kernel-irqchip=off") == ([], [])
+
+
+def started(host: Host, release: str, options: str) -> tuple[str, ...]:
+    text = f"qemu-{release} -nodefaults -cpu host -machine pseries-5.1,accel=kvm,{QUIET}{options}"
+    return build(configuration(release, shlex.split(text)[1:], host=host)).messages
+
+
+QUIET = "cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,cap-fwnmi=off"
+NESTED = Host("nested", "POWER9", 0x004E1202, level=1, radix=True, hash_v3=False, ail_mode_3=True)
+
+
+@pytest.mark.parametrize(
+    ("release", "line"),
+    [
+        ("5.1", "Failed to allocate KVM HPT of order 21 (try smaller maxmem?): Operation not supported"),
+        ("5.2", "HPT not supported in nested guests"),
+    ],
+)
+def test_a_nested_guest_without_radix_does_not_start(release, line):
+    assert started(NESTED, release, ",max-cpu-compat=power8,cap-large-decr=off -m 256")[-1] == line
+
+
+def test_the_vcpus_are_compared_with_the_numbers_that_kvm_recommends_and_has():
+    host = replace(NESTED, recommended_vcpus=2, max_vcpus=4)
+    asked = "Number of {} cpus requested ({}) exceeds the {} cpus supported by KVM ({})"
+    smp, plugged = asked.format("SMP", 3, "recommended", 2), asked.format("hotpluggable", 8, "recommended", 2)
+    lines = started(host, "7.2", ",cap-large-decr=off -smp 3,maxcpus=8")
+    assert lines[-3:] == (
+        f"warning: {smp}",
+        f"warning: {plugged}",
+        asked.format("hotpluggable", 8, "maximum", 4),
+    )
+
+
+@pytest.mark.parametrize(("mode", "refused"), [("power9", False), ("power10", True)])
+def test_a_guest_has_no_newer_mode_than_its_host_runs_in(mode, refused):
+    host = Host("lpar", "POWER10", 0x00801200, level=1, radix=True, ail_mode_3=True, compat_limit="power9")
+    lines = started(host, "7.2", f",cap-large-decr=off,max-cpu-compat={mode}")
+    assert (KVM_REFUSES in lines) is refused
+
+
+@pytest.mark.parametrize("irqchip", ["on", "off"])
+def test_a_guest_that_needs_xive_of_the_kernel_ends_qemu(irqchip):
+    machine = f"pseries,accel=kvm,{QUIET},ic-mode=dual,kernel-irqchip={irqchip}"
+    line = f"qemu-7.2 -nodefaults -cpu host -machine {machine}"
+    host = replace(NESTED, large_decr_bits=56)
+    start = build(configuration("7.2", shlex.split(line)[1:], host=host))
+    running = Instance(start.machine)
+    boot(running, "linux-6.1")
+    end = "kernel_irqchip requested but unavailable: IRQ_XIVE capability must be present for KVM"
+    assert (running.ended, end in running.machine.printed) == ((irqchip == "on"),) * 2

@@ -34,9 +34,14 @@ def is_described(name: str) -> bool:
     return not name.endswith(("-pseries-2.1", "-no-vmdesc", "-postcopy-active"))
 
 
+def path(name: str) -> Path:
+    """The file of a stream, compressed."""
+    return STREAMS / f"{name}.mig.zst"
+
+
 @cache
 def load(name: str) -> bytes:
-    packed = (STREAMS / f"{name}.mig.zst").read_bytes()
+    packed = path(name).read_bytes()
     return zstandard.ZstdDecompressor().decompressobj().decompress(packed)
 
 

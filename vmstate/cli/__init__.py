@@ -59,10 +59,13 @@ def _main(arguments: list[str]) -> int:
         ):  # strings of a guest may hold characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     name = next((a for a in arguments if not a.startswith("-")), None)
+    arguments, after = _split(name, arguments)
     try:
         options = _parser(name).parse_args(arguments)
     except SystemExit as end:  # --help, --version, a wrong option
         return end.code if isinstance(end.code, int) else Status.UNUSABLE
+    if after is not None:
+        options.qemu = after
     try:
         report: Report = import_module(COMMANDS[options.command].module).run(options)
         print_report(options.command, report, as_json=options.json)
@@ -72,6 +75,14 @@ def _main(arguments: list[str]) -> int:
         report = failure(error)
         print_report(options.command, report, as_json=options.json)
     return report.status
+
+
+def _split(name: str | None, arguments: list[str]) -> tuple[list[str], list[str] | None]:
+    """Split off the command line after ``--``, for a subcommand that takes one."""
+    if name not in COMMANDS or not COMMANDS[name].before_command:
+        return arguments, None
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1 :]
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:

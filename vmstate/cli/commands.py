@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subcommand:
-    """The module of a subcommand, and its summary for ``vmstate --help``."""
+    """The module of a subcommand, and its summary for ``vmstate --help``.
+
+    ``before_command``: what follows ``--`` is a command line, in ``options.qemu``; argparse would not find
+    an argument that stands before an option, if another stands after ``--``.
+    """
 
     module: str
     summary: str
+    before_command: bool = False
 
 
 COMMANDS: dict[str, Subcommand] = {
@@ -29,6 +34,7 @@ COMMANDS: dict[str, Subcommand] = {
         "vmstate.cli.bump", "find out if a release may ship: migration between it and the old one, both ways"
     ),
     "lint": Subcommand("vmstate.cli.lint", "find declarations that are known to end in trouble"),
+    "snapshots": Subcommand("vmstate.cli.snapshots", "list the snapshots in a qcow2 image"),
     "edit": Subcommand(
         "vmstate.cli.edit", "set fields, add or remove subsections; all other bytes stay the same"
     ),
@@ -37,6 +43,9 @@ COMMANDS: dict[str, Subcommand] = {
         "vmstate.cli.load", "load a stream in a simulated destination, and show what QEMU would print"
     ),
     "migrate": Subcommand("vmstate.cli.migrate", "simulate a migration between two command lines, or many"),
+    "matrix": Subcommand(
+        "vmstate.cli.matrix", "migrate between all releases, for many machine types, processors and modes"
+    ),
     "whatif": Subcommand(
         "vmstate.cli.whatif", "show what a proposed patch changes, over many pairs of machines"
     ),
@@ -71,6 +80,8 @@ COMMANDS: dict[str, Subcommand] = {
     ),
     "record-device": Subcommand("vmstate.cli.record_device", "record from a real QEMU what a device sends"),
     "replay": Subcommand(
-        "vmstate.cli.replay", "load a stream in a real QEMU, and compare the verdict with the simulated one"
+        "vmstate.cli.replay",
+        "load a stream in a real QEMU, and compare the verdict with the simulated one",
+        before_command=True,
     ),
 }

@@ -6,12 +6,14 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
 from vmstate.compare.difference import Difference
 from vmstate.front.checks import diff
 from vmstate.front.opening import open_stream_file
+from vmstate.pages.diff_page import diff_page
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="ignore this and everything inside: timer, ram, cpu.env.gpr, spapr/cap/* (* matches any text)",
     )
+    parser.add_argument("--html", metavar="OUT.html", help="also write a page with the differences")
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -33,6 +36,8 @@ def run(options: argparse.Namespace) -> Report:
     ram = left.stream.ram
     with progress("comparing", sum(block.length for block in ram.blocks) if ram else None) as tick:
         differences = diff(left, right, options.ignore, tick)
+    if options.html is not None:
+        Path(options.html).write_text(diff_page(left, right, differences), encoding="utf-8")
     findings = [
         replace(finding, message=f"{given.name}: {finding.message}")
         for given in (left, right)

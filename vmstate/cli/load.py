@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+from vmstate.cli.expecting import add_expect, add_junit, expectation_lines, given, unexpected
 from vmstate.cli.migrate import batch_lines, batch_report
+from vmstate.cli.not_judged import not_judged
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with, catalogue_of, command_line
 from vmstate.containers import open_input
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, NotModelled
+from vmstate.expectations import Expectation, beside
 from vmstate.front.verdict_text import explanation_lines, verdict_lines
-from vmstate.savevm.verdict import Outcome, Verdict
+from vmstate.savevm.verdict import Outcome, Verdict, cannot_judge
 from vmstate.simulate import batch
 from vmstate.simulate.migration import load
 
@@ -33,27 +37,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch",
         metavar="FILE",
-        help='load many: one {"stream": PATH, "destination": …} a line; "-" is the standard input',
+        help='load many: one {"stream": PATH, "destination": …, "expect": …} a line; "-" is the standard '
+        "input",
     )
+    add_expect(parser, "the load, or of each row of a batch that does not say it")
+    add_junit(parser, "the results of --batch")
 
 
 def run(options: argparse.Namespace) -> Report:
     """Judge one stream, or each line of a batch file."""
+    expectation = given(options)
     if options.batch is not None:
-        return batch_report(batch.loads(batch_lines(options.batch), catalogue_of(options)))
+        rows = batch_lines(options.batch)
+        return batch_report(batch.loads(rows, catalogue_of(options), expectation), options.junit, "load")
     if options.stream is None or options.on is None:
         raise ConfigurationError("a stream and --on 'COMMAND LINE' are required (or --batch FILE)")
+    if expectation is None and options.stream != "-":
+        expectation = beside(Path(options.stream))
     on_record = _record(options.on)
     if on_record is not None:
-        return _on_record(options, *on_record)
+        return _on_record(options, *on_record, expectation)
+    unknown: list[NotModelled] = []
     with open_input(options.stream) as opened:
-        verdict = load(opened.data, command_line(options.on, options), trace=options.trace)
+        destination = command_line(options.on, options)
+        try:
+            verdict = load(opened.data, destination, trace=options.trace)
+        except NotModelled as reason:
+            unknown.append(reason)
+            verdict = cannot_judge(reason)
         findings = tuple(opened.findings)
+    lines = _lines(verdict, options, expectation)
+    wrong = unexpected(expectation, verdict)
+    if unknown and (expectation is None or wrong):
+        return not_judged(unknown, lines, _result(verdict, options, expectation))
+    accepted = verdict.outcome == Outcome.ACCEPT
     return Report(
-        lines=_lines(verdict, options),
-        result=lambda: _result(verdict, options),
+        lines=lines,
+        result=lambda: _result(verdict, options, expectation),
         findings=findings,
-        ok=verdict.outcome == Outcome.ACCEPT,
+        ok=accepted if expectation is None else not wrong,
     )
 
 
@@ -67,7 +89,9 @@ def _record(text: str) -> tuple[str, str | None] | None:
     return (folder, machine) if colon and is_record(folder) else None
 
 
-def _on_record(options: argparse.Namespace, folder: str, machine: str | None) -> Report:
+def _on_record(
+    options: argparse.Namespace, folder: str, machine: str | None, expectation: Expectation | None
+) -> Report:
     """Judge a stream by a record: what it sends, and no hooks."""
     from vmstate.front.opening import open_stream_file
     from vmstate.records import judge, read_record
@@ -76,29 +100,37 @@ def _on_record(options: argparse.Namespace, folder: str, machine: str | None) ->
         judgement = judge(opened.stream, read_record(folder), machine)
         findings = (*opened.findings, *judgement.findings)
     verdict = judgement.verdict
+    about = {"machine": judgement.machine, "hooks": "not run"}
+    accepted = verdict.outcome == Outcome.ACCEPT
     return Report(
-        lines=_record_lines(verdict, options),
-        result=lambda: {"machine": judgement.machine, "hooks": "not run", **_result(verdict, options)},
+        lines=_record_lines(verdict, options, expectation),
+        result=lambda: {**about, **_result(verdict, options, expectation)},
         findings=findings,
-        ok=verdict.outcome == Outcome.ACCEPT,
+        ok=accepted if expectation is None else not unexpected(expectation, verdict),
         unusable=verdict.outcome == Outcome.NOT_MODELLED,
     )
 
 
-def _record_lines(verdict: Verdict, options: argparse.Namespace) -> Iterator[str]:
-    first, *rest = _lines(verdict, options)
+def _record_lines(
+    verdict: Verdict, options: argparse.Namespace, expectation: Expectation | None
+) -> Iterator[str]:
+    first, *rest = _lines(verdict, options, expectation)
     yield "not refused by anything that was compared" if verdict.outcome == Outcome.ACCEPT else first
     yield from rest
 
 
-def _lines(verdict: Verdict, options: argparse.Namespace) -> Iterator[str]:
-    yield from verdict_lines(verdict, Style.of(sys.stdout).paint, trace=options.trace)
+def _lines(verdict: Verdict, options: argparse.Namespace, expectation: Expectation | None) -> Iterator[str]:
+    paint = Style.of(sys.stdout).paint
+    yield from verdict_lines(verdict, paint, trace=options.trace)
     if options.explain:
         yield from explanation_lines(verdict)
+    yield from expectation_lines(expectation, unexpected(expectation, verdict), paint)
 
 
-def _result(verdict: Verdict, options: argparse.Namespace) -> dict[str, object]:
-    answer = verdict.as_json()
+def _result(
+    verdict: Verdict, options: argparse.Namespace, expectation: Expectation | None
+) -> dict[str, object]:
+    answer = {**verdict.as_json(), **batch.compared(verdict, expectation)}
     if options.trace:
         answer["trace"] = [check.as_json() for check in verdict.trace]
     return answer

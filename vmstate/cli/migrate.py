@@ -10,11 +10,20 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from vmstate.cli.expecting import (
+    add_expect,
+    add_junit,
+    expectation_lines,
+    given,
+    unexpected,
+    write_batch_junit,
+)
 from vmstate.cli.not_judged import not_judged
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with, catalogue_of
 from vmstate.errors import ConfigurationError, NotModelled
+from vmstate.expectations import Expectation, Tally
 from vmstate.front.verdict_text import explanation_lines, remedy_lines, verdict_lines
 from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.pseries.startup.command_line import Configuration, parse
@@ -70,25 +79,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch",
         metavar="FILE",
-        help='judge many: one {"source": …, "destination": …, "guest": …, "events": […]} a line; '
-        '"-" is the standard input',
+        help='judge many: one {"source": …, "destination": …, "guest": …, "events": […], "expect": …} a '
+        'line; "-" is the standard input',
     )
+    add_expect(parser, "the migration, or of each row of a batch that does not say it")
+    add_junit(parser, "the results of --batch")
 
 
 def run(options: argparse.Namespace) -> Report:
     """Judge one pair, or each line of a batch file."""
+    expectation = given(options)
     if options.batch is not None:
-        return batch_report(batch.migrations(batch_lines(options.batch), catalogue_of(options, "+")))
+        rows = batch_lines(options.batch)
+        return batch_report(
+            batch.migrations(rows, catalogue_of(options, "+"), expectation), options.junit, "migrate"
+        )
     sides = _logged_sides(options) if options.libvirt else _given_sides(options)
     ways = [(sides[0], sides[1]), (sides[1], sides[0])][: 2 if options.both_ways else 1]
     unknown: list[NotModelled] = []
     verdicts = [_judge(a, b, unknown, options) for a, b in ways]
-    if unknown:
-        return not_judged(unknown, _lines(ways, verdicts, options), _result(ways, verdicts, options))
+    lines = _lines(ways, verdicts, options, expectation)
+    wrong = [one for verdict in verdicts for one in unexpected(expectation, verdict)]
+    if unknown and (expectation is None or wrong):
+        return not_judged(unknown, lines, _result(ways, verdicts, options, expectation))
+    accepted = all(v.outcome == Outcome.ACCEPT for v in verdicts)
     return Report(
-        lines=_lines(ways, verdicts, options),
-        result=lambda: _result(ways, verdicts, options),
-        ok=all(v.outcome == Outcome.ACCEPT for v in verdicts),
+        lines=lines,
+        result=lambda: _result(ways, verdicts, options, expectation),
+        ok=accepted if expectation is None else not wrong,
     )
 
 
@@ -176,7 +194,9 @@ Ways = list[tuple[Configuration, Configuration]]
 _UNHELPED = {Outcome.ACCEPT, Outcome.NOT_MODELLED}
 
 
-def _lines(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) -> Iterator[str]:
+def _lines(
+    ways: Ways, verdicts: list[Verdict], options: argparse.Namespace, expectation: Expectation | None
+) -> Iterator[str]:
     style = Style.of(sys.stdout)
     for (source, destination), verdict in zip(ways, verdicts, strict=True):
         yield f"{source.text}  →  {destination.text}"
@@ -185,12 +205,15 @@ def _lines(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) -> 
             yield from explanation_lines(verdict)
             if verdict.outcome not in _UNHELPED:
                 yield from remedy_lines(_remedies(source, destination, options))
+        yield from expectation_lines(expectation, unexpected(expectation, verdict), style.paint)
 
 
-def _result(ways: Ways, verdicts: list[Verdict], options: argparse.Namespace) -> object:
+def _result(
+    ways: Ways, verdicts: list[Verdict], options: argparse.Namespace, expectation: Expectation | None
+) -> object:
     results = []
     for (source, destination), verdict in zip(ways, verdicts, strict=True):
-        one = verdict.as_json()
+        one = {**verdict.as_json(), **batch.compared(verdict, expectation)}
         if options.trace:
             one["trace"] = [check.as_json() for check in verdict.trace]
         if options.explain and verdict.outcome not in _UNHELPED:
@@ -211,17 +234,30 @@ def batch_lines(path: str) -> Iterable[str]:
     return open(path, encoding="utf-8", errors="backslashreplace")  # noqa: PTH123 - read lazily, to its end
 
 
-def batch_report(answers: Iterator[dict[str, object]]) -> Report:
+def batch_report(answers: Iterator[dict[str, object]], junit: str | None, suite: str) -> Report:
     """Report each answer as a line of JSON as soon as it is known.
 
-    Rejects are answers, not findings; a line that was not judged makes the exit status 2.
+    Without an expectation, rejects are answers, not findings.  The exit status is 2 if a line was not judged,
+    1 if an answer is not as expected.  How many were is said on the standard error.  ``junit``: the file for
+    the results as JUnit XML.
     """
     report = Report(ok=True)
 
     def noted() -> Iterator[dict[str, object]]:
+        kept: list[dict[str, object]] = []
+        tally = Tally()
         for answer in answers:
-            report.unusable |= "error" in answer
+            met = answer.get("as_expected")
+            report.unusable |= "error" in answer and met is not True
+            report.ok = report.ok and met is not False
+            tally.count(None if met is None else () if met else ("",))
+            if junit is not None:
+                kept.append(answer)
             yield answer
+        if tally.expected or tally.unexpected:
+            print(f"{tally}", file=sys.stderr)
+        if junit is not None:
+            write_batch_junit(junit, suite, kept)
 
     report.lines = (json.dumps(answer, ensure_ascii=False) for answer in noted())
     report.result = lambda: list(noted())

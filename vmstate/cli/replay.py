@@ -5,17 +5,23 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from vmstate.cli.expecting import add_expect, add_junit, expectation_lines, given
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
+from vmstate.compare.difference import Difference
 from vmstate.containers import Opened, open_input
 from vmstate.errors import ConfigurationError, Finding, Severity
+from vmstate.expectations import Ended, Expectation, Tally, beside
+from vmstate.front.checks import diff
 from vmstate.fuzz.corpus import Corpus, Replayed, replayed
-from vmstate.fuzz.junit import junit
 from vmstate.fuzz.targets import Real, Simulated, Target
+from vmstate.junit import Suite, junit
 from vmstate.qemu import QemuCommand, RealOutcome, RealVerdict, identify, replay
+from vmstate.qemu.arrived import Arrived
 from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.migration import load
 
@@ -31,7 +37,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base", action="append", default=[], metavar="STREAM", help="a base stream of recipes"
     )
-    parser.add_argument("--junit", metavar="OUT.xml", help="also write the results of --corpus as JUnit XML")
+    add_junit(parser, "the results of --corpus")
+    add_expect(parser, "the load, or of each entry of --corpus of which the folder does not say it,")
+    parser.add_argument(
+        "--then",
+        action="append",
+        default=[],
+        metavar="COMMAND",
+        help="ask QEMU's monitor something after it has loaded the stream: 'info registers'",
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="let QEMU save again what it has loaded, and show what differs from the stream that was sent",
+    )
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="PATH",
+        help="with --again: what does not count, as for vmstate diff",
+    )  # fmt: skip
     parser.add_argument(
         "--capability",
         action="append",
@@ -42,41 +65,109 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=60.0, metavar="N", help="seconds that QEMU may take (default: 60)"
     )
-    parser.add_argument(
-        "qemu",
-        nargs="+",
-        metavar="COMMAND",
-        help="after --: the destination's command line",
-    )
+    parser.usage = "vmstate replay [option …] (STREAM | --corpus FOLDER) -- QEMU …"
+    parser.epilog = "after --: the destination's command line"
 
 
 def run(options: argparse.Namespace) -> Report:
     """Load the stream in the real QEMU, then in the simulated one of its release; report differences."""
     if options.corpus is not None:
-        if options.stream is not None:  # it belongs to the command line
-            options.qemu = [options.stream, *options.qemu]
+        if options.stream is not None:
+            raise ConfigurationError("--corpus replaces the stream: give one of them")
         return _corpus(options, QemuCommand.parse(options.qemu))
     if options.stream is None:
         raise ConfigurationError("a stream is required (or --corpus FOLDER)")
     command = QemuCommand.parse(options.qemu)
-    with open_input(options.stream) as opened:
+    expectation = given(options)
+    if expectation is None and options.stream != "-":
+        expectation = beside(Path(options.stream))
+    with (
+        tempfile.TemporaryDirectory(prefix="vmstate-") as folder,
+        open_input(options.stream) as opened,
+    ):
+        arrived = Arrived(options.then, Path(folder) / "again.mig" if options.again else None)
         real = replay(
             _for_qemu(options.stream, opened),
             command,
             capabilities=options.capability,
             timeout=options.timeout,
+            after=arrived if options.then or options.again else None,
         )
         simulated = _simulated(opened, command)
         findings = [*opened.findings, *differences(real, simulated)]
-    simulated_json = simulated.as_json() if isinstance(simulated, Verdict) else None
-    result = {**real.as_json(), "simulated": simulated_json}
+        changed = _changed(opened, arrived, options.ignore)
     agreed = not any(finding.rule in (_OUTCOME, _MESSAGES) for finding in findings)
-    return Report(
-        lines=_lines(real, simulated),
-        result=result,
-        findings=findings,
-        ok=real.outcome == RealOutcome.ACCEPT and agreed,
-    )
+    answer = _Answer(command, real, simulated, expectation, arrived, changed)
+    as_wanted = real.outcome == RealOutcome.ACCEPT if expectation is None else not answer.unexpected
+    return Report(answer.lines(), answer.as_json(), findings, ok=as_wanted and agreed and not changed)
+
+
+def _changed(opened: Opened, arrived: Arrived, ignore: Sequence[str]) -> list[Difference]:
+    """Return how the stream that QEMU saved again differs from the one that it was sent."""
+    if not arrived.saved:
+        return []
+    return diff(bytes(opened.data), str(arrived.again), (*_CLOCK, *ignore))
+
+
+#: The clock goes on while QEMU loads and saves.
+_CLOCK = ("spapr.tb", "timer")
+
+
+class _Answer:
+    """The answer to one stream: for people, and for programs."""
+
+    def __init__(
+        self,
+        command: QemuCommand,
+        real: RealVerdict,
+        simulated: Verdict | ConfigurationError,
+        expectation: Expectation | None,
+        arrived: Arrived,
+        changed: Sequence[Difference],
+    ) -> None:
+        self._command = command
+        self._real = real
+        self._simulated = simulated
+        self._expectation = expectation
+        self._arrived = arrived
+        self._changed = changed
+        ended = Ended(str(real.outcome), real.messages)
+        self.unexpected = [] if expectation is None else list(expectation.differences(ended))
+
+    def lines(self) -> Iterator[str]:
+        style = Style.of(sys.stdout)
+        real = self._real
+        yield style.paint(
+            "green" if real.outcome == RealOutcome.ACCEPT else "red", f"real QEMU: {real.outcome}"
+        )
+        yield from (f"  {message}" for message in real.messages)
+        if isinstance(self._simulated, Verdict):
+            yield f"simulated: {self._simulated.outcome}"
+        yield from expectation_lines(self._expectation, self.unexpected, style.paint)
+        for command, answer in zip(self._arrived.commands, self._arrived.answers, strict=False):
+            yield style.paint("bold", f"(qemu) {command}")
+            yield from answer.split("\n")
+        if self._arrived.saved:
+            count = len(self._changed)
+            said = f"{count} difference{'' if count == 1 else 's'}" if count else "the same as was sent"
+            yield f"saved again: {said} (the clock goes on, and is not compared)"
+            yield from (f"  {one}" for one in self._changed)
+
+    def as_json(self) -> dict[str, object]:
+        simulated = self._simulated.as_json() if isinstance(self._simulated, Verdict) else None
+        found: dict[str, object] = {**self._real.as_json(), "simulated": simulated}
+        if self._expectation is not None:
+            found["expect"] = self._expectation.as_json()
+            found["as_expected"] = not self.unexpected
+            found["unexpected"] = self.unexpected
+        if self._arrived.answers:
+            found["then"] = dict(zip(self._arrived.commands, self._arrived.answers, strict=False))
+        if self._arrived.saved:
+            found["again"] = {
+                "same": not self._changed,
+                "differences": [one.as_json() for one in self._changed],
+            }
+        return found
 
 
 def _for_qemu(name: str, opened: Opened) -> str | memoryview:
@@ -115,16 +206,11 @@ def _differing_lines(real: Sequence[str], simulated: Sequence[str]) -> Iterator[
             yield Finding(_MESSAGES, Severity.WARNING, text)
 
 
-def _lines(real: RealVerdict, simulated: Verdict | ConfigurationError) -> Iterator[str]:
-    style = Style.of(sys.stdout)
-    yield style.paint("green" if real.outcome == RealOutcome.ACCEPT else "red", f"real QEMU: {real.outcome}")
-    yield from (f"  {message}" for message in real.messages)
-    if isinstance(simulated, Verdict):
-        yield f"simulated: {simulated.outcome}"
-
-
 def _corpus(options: argparse.Namespace, command: QemuCommand) -> Report:
     """Replay all streams and recipes of a folder; print a table, and write JUnit XML if requested."""
+    if options.then or options.again:
+        raise ConfigurationError("--then and --again are for one stream, not for --corpus")
+    expectation = given(options)
     corpus = Corpus(Path(options.corpus), [Path(path) for path in options.base])
     if not corpus.entries:
         raise ConfigurationError(f"{options.corpus}: no streams or recipes found")
@@ -141,24 +227,39 @@ def _corpus(options: argparse.Namespace, command: QemuCommand) -> Report:
         findings = ()
     results: list[Replayed] = []
     with progress("replaying", len(corpus.entries)) as tick:
-        for one in replayed(corpus, targets):
+        for one in replayed(corpus, targets, expectation):
             results.append(one)
             tick(len(results))
     for target in targets:
         target.close()
     if options.junit is not None:
-        Path(options.junit).write_bytes(junit(targets[0].name, results))
-    fine = all(one.passed for one in results)
+        suite = Suite(targets[0].name, tuple(one.as_case() for one in results))
+        Path(options.junit).write_bytes(junit([suite]))
+    fine = all(one.fine for one in results)
     return Report(_table(results), [one.as_json() for one in results], findings, ok=fine)
 
 
 def _table(results: Sequence[Replayed]) -> Iterator[str]:
     style = Style.of(sys.stdout)
     width = max(len(one.name) for one in results)
+    tally, compared, agreeing = Tally(), 0, 0
     for one in results:
         outcomes = ", ".join(f"{ran.target} {ran.answer.outcome}" for ran in one.runs) or one.error
-        line = f"{one.name:<{width}}  {outcomes}"
-        yield line if one.passed else style.paint("red", line)
+        line = f"{one.name:<{width}}  {outcomes}{_met(one)}"
+        yield line if one.fine else style.paint("red", line)
+        yield from (f"    {difference}" for difference in one.unexpected or ())
         yield from (f"    {fault.kind}: {fault.signature}" for fault in one.faults)
-    passed = sum(one.passed for one in results)
-    yield f"{passed} of {len(results)} passed"
+        tally.count(None if one.expectation is None else one.unexpected if one.runs else (one.error,))
+        compared += one.agrees is not None
+        agreeing += one.agrees is True
+    yield f"{agreeing} of {len(results)} agree with the simulator" if compared else _ALONE
+    yield f"of {len(results)}: {tally}"
+
+
+_ALONE = "not compared with the simulator"
+
+
+def _met(one: Replayed) -> str:
+    if one.expectation is None or not one.runs:
+        return ""
+    return ": NOT as expected" if one.unexpected else ": as expected"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
+from vmstate.errors import ConfigurationError
 from vmstate.front.known import known_meanings
 from vmstate.front.opening import open_stream_file
 from vmstate.front.stream_file import StreamFile
 from vmstate.front.tree_text import owner_of, places_of, tree_lines
+from vmstate.pages.stream_page import stream_page
 from vmstate.stream.constants import SectionType
 from vmstate.tree.as_json import node_json
 from vmstate.tree.hexdump import hexdump
@@ -36,12 +39,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ram", action="store_true", help="with --json: include guest memory instead of referring to it"
     )
+    parser.add_argument(
+        "--html", metavar="OUT.html", help="write a page instead: a map of the bytes, the tree, findings"
+    )
     parser.add_argument("--limit", type=int, metavar="BYTES", help="refuse to decompress to more than this")
 
 
 def run(options: argparse.Namespace) -> Report:
     """Show the whole tree, or the parts at the paths."""
     given = open_stream_file(options.stream, limit=options.limit, whole=options.ram or options.hex)
+    if options.html is not None:
+        return _page(given, options)
     places = places_of(given.contents, options.paths)
     paint = Style.of(sys.stdout).paint
     lines = (
@@ -50,6 +58,14 @@ def run(options: argparse.Namespace) -> Report:
         else tree_lines(given, options.paths, full=options.all, depth=options.depth, paint=paint)
     )
     return Report(lines, lambda: _result(given, places, options), given.findings)
+
+
+def _page(given: StreamFile, options: argparse.Namespace) -> Report:
+    if options.paths:
+        raise ConfigurationError("--html shows the whole stream: give no PATH")
+    text = stream_page(given, Path(options.stream).name if options.stream != "-" else "standard input")
+    Path(options.html).write_text(text, encoding="utf-8")
+    return Report(result={"page": options.html}, findings=given.findings)
 
 
 def _result(given: StreamFile, places: list[Place], options: argparse.Namespace) -> object:

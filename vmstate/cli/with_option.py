@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import runpy
-from typing import Any
 
-from vmstate.errors import ConfigurationError
-from vmstate.proposals.files import shipped_proposals, with_all
-from vmstate.proposals.proposal import Proposal
-from vmstate.pseries.catalogue import CATALOGUE, Catalogue
+from vmstate.proposals.files import extended
+from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.startup.command_line import Configuration, parse
 
 
@@ -31,30 +27,7 @@ def catalogue_of(options: argparse.Namespace, *command_lines: str | None) -> Cat
 
     Raises ConfigurationError for a file that fails or declares nothing, OSError for a missing file.
     """
-    catalogue = CATALOGUE
-    proposals: list[Proposal] = []
-    for file in options.with_file:
-        declared, made = _declared(file)
-        catalogue = catalogue.extended(*declared)
-        proposals += made
-    if any("+" in text for text in command_lines if text):
-        proposals = [*shipped_proposals(), *proposals]
-    return with_all(catalogue, proposals)
-
-
-def _declared(file: str) -> tuple[list[Any], list[Proposal]]:
-    try:
-        made = runpy.run_path(file)
-        declared = list(made.get("DECLARATIONS", ()))
-        CATALOGUE.extended(*declared)
-    except (ConfigurationError, OSError):
-        raise
-    except Exception as error:
-        raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
-    proposals = list(dict.fromkeys(value for value in made.values() if isinstance(value, Proposal)))
-    if not declared and not proposals:
-        raise ConfigurationError(f"{file}: it has neither DECLARATIONS nor a Proposal")
-    return declared, proposals
+    return extended(options.with_file, shipped=any("+" in text for text in command_lines if text))
 
 
 def command_line(text: str, options: argparse.Namespace) -> Configuration:

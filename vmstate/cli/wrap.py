@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "stream", metavar="STREAM", help='a stream, which is unpacked first; "-" is the standard input'
     )
     how = parser.add_mutually_exclusive_group(required=True)
-    kinds = sorted(set(CONTAINERS) - {"libvirt"})
+    kinds = sorted(name for name, entry in CONTAINERS.items() if entry.made and name != "libvirt")
     how.add_argument("--as", dest="kind", choices=["plain", *kinds], help="the container to use")
     how.add_argument(
         "--like",

@@ -154,7 +154,8 @@ def container_findings(opened: Opened) -> Iterator[Finding]:
         yield Finding("rewrite.container", Severity.INFO, message)
         return
     try:
-        with open_input(b"".join(rewrap(opened.layers, pieces(opened.data), size))) as again:
+        part = next((one.part for one in opened.layers if one.part), None)
+        with open_input(b"".join(rewrap(opened.layers, pieces(opened.data), size)), part=part) as again:
             same = bytes(again.data) == bytes(opened.data) and again.layers == opened.layers
     except Unsupported as error:
         yield Finding("rewrite.container", Severity.INFO, f"not rewritten: {error.message}", error.place)

@@ -8,14 +8,15 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from vmstate.containers.pipes import Pipe
-from vmstate.containers.protocol import Buffer, Layer, Unwrapped, damage, pieces
+from vmstate.containers.protocol import Archive, Buffer, Layer, Unwrapped, damage, pieces
 from vmstate.containers.registry import container, recognise
 from vmstate.containers.spool import Spool
-from vmstate.errors import Finding, StreamError
+from vmstate.errors import Finding, StreamError, Unsupported
 
 Source = str | os.PathLike[str] | Buffer | Pipe | IO[bytes]
 
@@ -66,15 +67,18 @@ class Opened:
         self.close()
 
 
-def open_input(source: Source, *, limit: int | None = None) -> Opened:
+def open_input(source: Source, *, limit: int | None = None, part: str | None = None) -> Opened:
     """Open a stream in any containers.
 
-    ``source`` is a path, "-" for standard input, bytes, or a binary file.  Regular files are mapped; large
-    data from a pipe or a decompressor is kept in an unlinked temporary file.  ``limit`` bounds the size of
-    each of these in bytes.  Raises StreamError if the source cannot be read, TooLarge at the limit,
-    Unsupported for data that cannot be decompressed here.
+    ``source`` is a path, "-" for standard input, bytes, or a binary file; ``IMAGE@NAME`` is the snapshot of
+    that name in a qcow2 image.  Regular files are mapped; large data from a pipe or a decompressor is kept in
+    an unlinked temporary file.  ``limit`` bounds the size of each of these in bytes; ``part`` chooses the
+    stream of an archive, as after ``@``.  Raises StreamError if the source cannot be read, TooLarge at the
+    limit, Unsupported for data that cannot be decompressed here.
     """
-    wrapped, origin = _read(source, limit)
+    if part is None:
+        source, part = _parted(source)
+    wrapped, origin = read_source(source, limit)
     data = wrapped
     layers: list[Layer] = []
     findings: list[Finding] = []
@@ -87,12 +91,27 @@ def open_input(source: Source, *, limit: int | None = None) -> Opened:
         if len(layers) == MAX_LAYERS:
             findings.append(damage(name, "nested", f"more than {MAX_LAYERS} nested containers", 0))
             break
-        unwrapped = container(name).unwrap(data, lambda: Spool(limit))
+        found = container(name)
+        if part is not None and isinstance(found, Archive):
+            found, part = found.part(part), None
+        unwrapped = found.unwrap(data, lambda: Spool(limit))
         layers.append(Layer(name, unwrapped.metadata))
         findings += unwrapped.findings
         data, expected = unwrapped.data, unwrapped.inside
         origin = _add(origin, unwrapped)
+    if part is not None:
+        raise Unsupported(f"a file without snapshots has no {part!r}", remedy="qcow2 images have snapshots")
     return Opened(data, tuple(layers), tuple(findings), origin, wrapped)
+
+
+def _parted(source: Source) -> tuple[Source, str | None]:
+    """Split ``IMAGE@NAME`` if there is no file of the whole name."""
+    if not isinstance(source, str | os.PathLike):
+        return source, None
+    path, separator, name = os.fspath(source).rpartition("@")
+    if not separator or not path or Path(source).exists() or not Path(path).exists():
+        return source, None
+    return path, name
 
 
 def rewrap(layers: Iterable[Layer], chunks: Iterable[Buffer], size: int | None = None) -> Iterator[bytes]:
@@ -127,8 +146,11 @@ def _same(one: memoryview, other: memoryview) -> bool:
     return all(a == b for a, b in zip(pieces(one), pieces(other), strict=True))
 
 
-def _read(source: Source, limit: int | None) -> tuple[memoryview, int | None]:
-    """Return all bytes of the source as a view, and their offset in the file; None if from a pipe."""
+def read_source(source: Source, limit: int | None) -> tuple[memoryview, int | None]:
+    """Return all bytes of the source as a view, and their offset in the file; None if from a pipe.
+
+    Raises StreamError if it cannot be read, TooLarge beyond the limit of a pipe.
+    """
     if isinstance(source, Buffer):
         return memoryview(source).toreadonly().cast("B"), 0
     try:

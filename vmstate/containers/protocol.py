@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from vmstate.containers.spool import Spool
 from vmstate.errors import Finding, Place, Severity
@@ -50,12 +50,34 @@ class Container(Protocol):
         """Return the metadata of a new container, all at its defaults."""
 
 
+@runtime_checkable
+class Archive(Container, Protocol):
+    """A container that may hold several streams, each with a name."""
+
+    def part(self, name: str) -> Container:
+        """Return the container of the stream of that name."""
+
+
+@runtime_checkable
+class PartMetadata(Metadata, Protocol):
+    """The metadata of an :class:`Archive`; ``part``: the name of the stream that was taken out."""
+
+    @property
+    def part(self) -> str:
+        """The name, which chooses the stream again."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """One container around a stream: its name in the registry, and its metadata."""
 
     container: str
     metadata: Metadata
+
+    @property
+    def part(self) -> str | None:
+        """The name of the stream in an archive; None for a container of one stream."""
+        return self.metadata.part if isinstance(self.metadata, PartMetadata) else None
 
     def as_json(self) -> dict[str, object]:
         """Return the layer as a JSON object."""

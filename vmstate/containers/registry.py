@@ -11,16 +11,21 @@ from vmstate.errors import Unsupported
 
 @dataclass(frozen=True)
 class Entry:
-    """A container's magic numbers, all at its beginning, and the module that defines its ``CONTAINER``."""
+    """A container's magic numbers, all at its beginning, and the module that defines its ``CONTAINER``.
+
+    ``made``: one can be made around a bare stream; otherwise only another stream put into one.
+    """
 
     magics: tuple[bytes, ...]
     module: str
+    made: bool = True
 
 
 _HERE = "vmstate.containers"
 
 CONTAINERS: dict[str, Entry] = {
     "libvirt": Entry((b"LibvirtQemudSave", b"LibvirtQemudPart"), f"{_HERE}.libvirt"),
+    "qcow2": Entry((b"QFI\xfb",), f"{_HERE}.qcow2", made=False),
     "gzip": Entry((b"\x1f\x8b",), f"{_HERE}.gzip"),
     "bzip2": Entry((b"BZh",), f"{_HERE}.bzip2"),
     "xz": Entry((b"\xfd7zXZ\0",), f"{_HERE}.xz"),

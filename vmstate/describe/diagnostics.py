@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vmstate.describe.cursor import Cursor
 
 # errno values, which hooks return negated (Linux's numbers: QEMU prints their strerror)
-EPERM, ENOENT, EIO, ENOMEM, EINVAL = 1, 2, 5, 12, 22
+EPERM, ENOENT, EIO, ENOMEM, EINVAL, EOPNOTSUPP = 1, 2, 5, 12, 22, 95
 
 #: The releases in which migration/vmstate.c and savevm.c, and then wire types, chain their errors.
 CHAINED, TYPES_CHAINED = "10.2", "11.1"

@@ -55,6 +55,11 @@ DESCRIBES_CONFIGURATION = History(False, ("8.2", True))
 _KEPT = 4096
 
 
+@lru_cache(maxsize=_KEPT)
+def _quoted(text: str | None) -> str:
+    return json.dumps(text)
+
+
 @dataclass(frozen=True)
 class VmdescWriter:
     """Writes descriptions as one release does.
@@ -86,7 +91,7 @@ class VmdescWriter:
     def _ids(self, idstr: str, instance_id: int) -> list[tuple[str, str]]:
         if self.signed_instances and instance_id >= 1 << 31:
             instance_id -= 1 << 32
-        return [("name", json.dumps(idstr)), ("instance_id", str(instance_id))]
+        return [("name", _quoted(idstr)), ("instance_id", str(instance_id))]
 
     def group(self, plan: Plan, state: Any, version_id: int) -> Iterator[tuple[str, str]]:
         """Yield ``vmsd_name``, ``version``, ``fields`` and, if any were sent, ``subsections``."""
@@ -139,7 +144,7 @@ class VmdescWriter:
     def _marked(self, step: Step, name: str, state: Any, count: int) -> Iterator[str]:
         """Yield an entry for each marker and each element; none stands for others (vmsd_can_compress)."""
         field = step.field
-        pairs = (("name", json.dumps(name)), ("type", json.dumps(self.null_type)), ("size", "1"))
+        pairs = (("name", _quoted(name)), ("type", _quoted(self.null_type)), ("size", "1"))
         for i in range(count):
             yield self.style.object(pairs)
             if fetch(field, state)[field.start + i] is not None:
@@ -147,14 +152,14 @@ class VmdescWriter:
 
     def _element(self, step: Step, name: str, state: Any, index: int, length: int, *, null: bool) -> str:
         field = step.field
-        pairs = [("name", json.dumps(name))]
+        pairs = [("name", _quoted(name))]
         if length > 1:
             if compresses(field):
                 pairs.append(("array_len", str(length)))
             elif self.numbers_elements:
                 pairs.append(("index", str(index)))
         fake = null and self.null_type is not None
-        pairs.append(("type", json.dumps(self.null_type if fake else type_name(field))))
+        pairs.append(("type", _quoted(self.null_type if fake else type_name(field))))
         inner: list[tuple[str, str]] = []
         if field.vmsd is not None and not null:
             inner = list(self._inner(step, state, index))
@@ -199,7 +204,7 @@ def _writer(release: Release) -> VmdescWriter:
 
 @lru_cache(maxsize=_KEPT)
 def _heading(plan: Plan, version_id: int) -> tuple[tuple[str, str], ...]:
-    return (("vmsd_name", json.dumps(plan.vmsd.name)), ("version", str(version_id)))
+    return (("vmsd_name", _quoted(plan.vmsd.name)), ("version", str(version_id)))
 
 
 @lru_cache(maxsize=_KEPT)

@@ -23,7 +23,7 @@ from vmstate.pseries.startup.machine_properties import PROPERTIES
 from vmstate.pseries.tables.capabilities import CapabilityAt
 
 _OPTION_SPANS = {prop.name: prop.span for prop in PROPERTIES}
-_RANGE = re.compile(r"(?P<first>[0-9.]+)-(?P<last>[0-9.]+)")
+_RANGE = re.compile(r"(?P<first>\d+(?:\.\d+)*)(?:-|\.\.)(?P<last>\d+(?:\.\d+)*)")
 
 
 class Setting(NamedTuple):
@@ -55,7 +55,7 @@ class Platform(NamedTuple):
 class ChosenSet:
     """The set to try.  An empty text is QEMU's default; without releases or types, all are tried.
 
-    ``releases`` are lines (2.11: its newest), exact numbers, ranges (2.9-4.2), or RELEASE+PROPOSAL.
+    ``releases`` are lines (2.11: its newest), exact numbers, ranges (2.9-4.2, 2.9..4.2), or RELEASE+PROPOSAL.
     ``options`` are appended to ``-machine`` if the release has them; the levels of capabilities that a
     proposal adds are included automatically.  ``rest`` is the rest of every command line; ``guest`` boots on
     every source before it saves (``linux-6.1``).

@@ -6,6 +6,7 @@ import runpy
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.proposal import Proposal
@@ -28,6 +29,39 @@ def read_proposals(path: str | Path) -> list[Proposal]:
     if not found:
         raise ConfigurationError(f"{path}: the file makes no Proposal")
     return list(dict.fromkeys(found))
+
+
+def read_declarations(path: str | Path) -> tuple[list[Any], list[Proposal]]:
+    """Run a file and return its DECLARATIONS (releases, machine types, …) and its proposals.
+
+    Raises ConfigurationError for a file that fails or makes neither, OSError if it cannot be read.
+    """
+    try:
+        made = runpy.run_path(str(path))
+        declared = list(made.get("DECLARATIONS", ()))
+        CATALOGUE.extended(*declared)
+    except (ConfigurationError, OSError):
+        raise
+    except Exception as error:
+        raise ConfigurationError(f"{path}: {type(error).__name__}: {error}") from error
+    proposals = list(dict.fromkeys(value for value in made.values() if isinstance(value, Proposal)))
+    if not declared and not proposals:
+        raise ConfigurationError(f"{path}: it has neither DECLARATIONS nor a Proposal")
+    return declared, proposals
+
+
+def extended(files: Iterable[str | Path], *, shipped: bool) -> Catalogue:
+    """Return the package's catalogue with what the files declare, and the package's proposals if ``shipped``.
+
+    Raises as :func:`read_declarations` does.
+    """
+    catalogue = CATALOGUE
+    proposals: list[Proposal] = []
+    for file in files:
+        declared, made = read_declarations(file)
+        catalogue = catalogue.extended(*declared)
+        proposals += made
+    return with_all(catalogue, [*shipped_proposals(), *proposals] if shipped else proposals)
 
 
 @cache

@@ -8,24 +8,19 @@ is the same and the destination does not have the proposal, no run is needed.  T
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vmstate.errors import ConfigurationError, NotModelled
+from vmstate.errors import NotModelled
 from vmstate.proposals.chosen_set import ChosenSet, Setting
-from vmstate.proposals.equivalence import EquivalentMachines
 from vmstate.proposals.wire import differing
 from vmstate.pseries.cas.guests import guest
 from vmstate.pseries.catalogue import Binary, Catalogue
-from vmstate.pseries.startup.build import Start, build
-from vmstate.pseries.startup.command_line import parse
-from vmstate.savevm.verdict import Check, Outcome, Verdict
-from vmstate.simulate.guest import boot
-from vmstate.simulate.instance import Instance
-from vmstate.simulate.migration import Sent, received_by, sent_by
+from vmstate.savevm.verdict import Check, Outcome
+from vmstate.simulate.shared_runs import Saved, SharedRuns, Started
 
 BEFORE, AFTER = 0, 1
 
@@ -100,30 +95,6 @@ class TaskResult:
     unmodelled: set[str] = field(default_factory=set)
 
 
-@dataclass
-class _Started:
-    """A started machine; equivalent ones have the same number.  ``start`` is None if it is not modelled."""
-
-    start: Start | None
-    number: int
-    trouble: str = ""
-
-
-@dataclass(frozen=True)
-class _Saved:
-    """The stream of a source; equal streams have the same number."""
-
-    sent: Sent
-    number: int
-    ioctls: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Judged:
-    verdict: Verdict
-    ioctls: tuple[str, ...]
-
-
 _KEPT = 6000  # machines that a worker remembers
 
 
@@ -140,11 +111,8 @@ class PairJudge:
         self._binaries = [
             tuple(self._binary(program, when) for when in (BEFORE, AFTER)) for program in programs
         ]
-        self._started: dict[tuple[int, str, Setting], _Started] = {}
-        self._machines = EquivalentMachines()
-        self._saved: dict[int, _Saved] = {}
-        self._judged: dict[tuple[int, int], _Judged] = {}
-        self._guest = guest(chosen.guest) if chosen.guest else None
+        self._started: dict[tuple[int, str, Setting], Started] = {}
+        self._runs = SharedRuns(catalogue, guest(chosen.guest) if chosen.guest else None)
         self._differing: dict[tuple[int, int], tuple[str, ...]] = {}
 
     def tasks(self) -> list[Task]:
@@ -156,9 +124,9 @@ class PairJudge:
         """Judge the pairs of a task."""
         if len(self._started) > _KEPT:
             self._started.clear()
-            self._machines.forget()
-        self._saved.clear()
-        self._judged.clear()
+            self._runs.forget()
+        self._runs.forget_streams()
+        self._runs.forget_loads()
         self._differing.clear()
         rows: list[tuple[int, ...]] = []
         changes: dict[VerdictChange, int] = {}
@@ -197,7 +165,7 @@ class PairJudge:
                 found.setdefault(source, []).append((to, destination))
         for source, destinations in found.items():
             yield from ((to, source, destination) for to, destination in destinations)
-            self._saved.clear()
+            self._runs.forget_streams()
 
     def _judge(
         self, source: int, setting: Setting, to: int, other: Setting, unmodelled: set[str]
@@ -212,10 +180,10 @@ class PairJudge:
         if troubles:
             unmodelled |= troubles
             return None
-        if not any(_runs(a) and _runs(b) for a, b in zip(senders, receivers, strict=True)):
+        if not any(a.runs and b.runs for a, b in zip(senders, receivers, strict=True)):
             return None
         try:
-            saved = [self._save(sender) for sender in senders]
+            saved = [self._runs.save(sender) for sender in senders]
             if saved[0].number == saved[1].number and receivers[0].number == receivers[1].number:
                 return _SAME
             before, after = (self._answer(a, b) for a, b in zip(saved, receivers, strict=True))
@@ -224,39 +192,15 @@ class PairJudge:
             return None
         return VerdictChange(before, after._replace(sends=self._sends(*saved)))
 
-    def _start(self, program: int, when: int, setting: Setting) -> _Started:
+    def _start(self, program: int, when: int, setting: Setting) -> Started:
         proposal = self.programs[program].proposals[when]
         known = self._started.get((program, proposal, setting))
         if known is None:
             text = self.command_line(program, when, setting)
-            known = self._started[program, proposal, setting] = self._started_new(text)
+            known = self._started[program, proposal, setting] = self._runs.start(text)
         return known
 
-    def _started_new(self, text: str) -> _Started:
-        try:
-            configuration = parse(text, self.catalogue)
-            start = build(configuration)
-        except ConfigurationError as error:
-            return _Started(None, -1, str(error))
-        return _Started(start, self._machines.number(configuration, start))
-
-    def _save(self, side: _Started) -> _Saved:
-        """Save the machine's stream; its number is that of the first machine with the same stream."""
-        known = self._saved.get(side.number)
-        if known is None:
-            assert side.start is not None
-            sent = sent_by(side.start, self._boot)
-            ioctls = tuple(sent.instance.ioctls) if sent.instance is not None else ()
-            sent = replace(sent, instance=None)
-            same = (one.number for one in self._saved.values() if (one.sent, one.ioctls) == (sent, ioctls))
-            known = self._saved[side.number] = _Saved(sent, next(same, side.number), ioctls)
-        return known
-
-    def _boot(self, instance: Instance) -> None:
-        if self._guest is not None:
-            boot(instance, self._guest)
-
-    def _sends(self, before: _Saved, after: _Saved) -> tuple[str, ...]:
+    def _sends(self, before: Saved, after: Saved) -> tuple[str, ...]:
         """Return how the streams differ, if both exist."""
         known = self._differing.get((before.number, after.number))
         if known is None:
@@ -265,22 +209,17 @@ class PairJudge:
             self._differing[before.number, after.number] = known
         return known
 
-    def _answer(self, saved: _Saved, side: _Started) -> PairVerdict:
+    def _answer(self, saved: Saved, side: Started) -> PairVerdict:
         sent = saved.sent
         messages = tuple(sent.messages)
         if sent.stream is None:
             return PairVerdict(
                 Outcome.SOURCE_REFUSED, messages, (), *_decided(sent.refused), (saved.ioctls, ())
             )
-        known = self._judged.get((saved.number, side.number))
-        if known is None:
-            assert side.start is not None
-            received = received_by(sent.stream, side.start)
-            ioctls = tuple(received.instance.ioctls) if received.instance is not None else ()
-            known = self._judged[saved.number, side.number] = _Judged(received.verdict, ioctls)
-        verdict = known.verdict
+        loaded = self._runs.load(saved, side)
+        verdict = loaded.verdict
         decided = _decided(verdict.decided_by)
-        calls = saved.ioctls, known.ioctls
+        calls = saved.ioctls, loaded.ioctls
         return PairVerdict(verdict.outcome, messages, tuple(verdict.messages), *decided, calls)
 
     def _binary(self, program: Program, when: int) -> Binary:
@@ -291,10 +230,6 @@ class PairJudge:
 
 _NO_CHANGE = PairVerdict(Outcome.ACCEPT, (), ())
 _SAME = VerdictChange(_NO_CHANGE, _NO_CHANGE)
-
-
-def _runs(side: _Started) -> bool:
-    return side.start is not None and side.start.machine is not None
 
 
 def _decided(check: Check | None) -> tuple[str, str, str]:

@@ -1,16 +1,11 @@
 """The changes of a proposal: every pair of a chosen set, judged without and with it, on all cores.
 
-A proposal's functions cannot be sent to another process, so each worker reads the files again.  The tasks
-are shuffled, always in the same way: if the work is interrupted, the finished part is a sample of the whole.
+A proposal's functions cannot be sent to another process, so each worker reads the files again.
 """
 
 from __future__ import annotations
 
-import os
-import random
-import signal
-from collections.abc import Callable, Generator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -23,8 +18,7 @@ from vmstate.proposals.files import read_proposals, shipped_proposals, with_prop
 from vmstate.proposals.pair_judge import COLUMNS, PairJudge, Program, Rows, Task, TaskResult, VerdictChange
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
-
-_CHUNK = 8  # tasks that a worker takes at a time: a few tenths of a second
+from vmstate.simulate.workers import run_tasks
 
 
 def find_proposal(text: str) -> tuple[Proposal, list[Proposal]]:
@@ -164,9 +158,8 @@ def what_if(
     """
     opened = question.opened()
     tasks = opened.judge.tasks()
-    random.Random(len(tasks)).shuffle(tasks)
     gathered = _Gathered()
-    results = _alone(opened, tasks) if jobs == 1 else _together(question, tasks, jobs or os.cpu_count() or 1)
+    results = run_tasks(_worker, question, tasks, jobs)
     finished = 0
     try:
         for chunk in results:
@@ -180,32 +173,8 @@ def what_if(
     return gathered.answer(opened, (finished, len(tasks)))
 
 
-def _alone(opened: Opened, tasks: list[Task]) -> Generator[list[TaskResult], None, None]:
-    yield from ([opened.judge.run(task)] for task in tasks)
-
-
-def _together(question: Question, tasks: list[Task], jobs: int) -> Generator[list[TaskResult], None, None]:
-    pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(question,))
-    try:
-        chunks = [tasks[start : start + _CHUNK] for start in range(0, len(tasks), _CHUNK)]
-        futures: list[Future[list[TaskResult]]] = [pool.submit(_work, chunk) for chunk in chunks]
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-_worker: list[PairJudge] = []
-
-
-def _begin(question: Question) -> None:
-    """Initialise a worker.  It ignores Ctrl-C: the parent still needs the running tasks."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker[:] = [question.opened().judge]
-
-
-def _work(tasks: list[Task]) -> list[TaskResult]:
-    return [_worker[0].run(task) for task in tasks]
+def _worker(question: Question) -> Callable[[Task], TaskResult]:
+    return question.opened().judge.run
 
 
 class _Gathered:

@@ -129,14 +129,15 @@ class CompatRegister:
         """Return another register with the same history."""
         return CompatRegister(list(self.written), self.mode)
 
-    def write(self, handler: str, value: int) -> bool:
+    def write(self, handler: str, value: int, *, too_new: bool = False) -> bool:
         """Make the ioctl; return True if it succeeds.
 
-        ``handler``: the kernel's, which is handled, ignored or absent.
+        ``handler``: the kernel's, which is handled, ignored or absent.  ``too_new``: the kernel runs in an
+        older mode itself.
         """
-        failed = handler == "absent"
+        failed = handler == "absent" or (handler == "handled" and too_new)
         self.written.append(Written(value, failed))
-        if handler == "handled":
+        if handler == "handled" and not failed:
             self.mode = value
         return not failed
 

@@ -62,8 +62,9 @@ class RecordedDevice(Device):
                 f"{self.idstr}: the incoming state is not the recorded one; only its own code can judge it",
                 offset=start,
             )
-        for line in self._added.says_on_load:
-            self.say(line)
+        if self._section is self._added.sections[-1]:
+            for line in self._added.says_on_load:
+                self.say(line)
 
     def _fits(self, incoming: bytes) -> bool:
         """Return True for the device's own bytes, but for those that vary and that it then accepts."""
@@ -213,11 +214,23 @@ def _lines(known: Recording, lines: tuple[str, ...], option: DeviceOption) -> It
 
 
 def _says(known: Recording, machine: Machine, option: DeviceOption, before: Sequence[str]) -> Iterator[str]:
-    """Return the lines of the start, but for those that network cards print at its end."""
+    """Return the lines of the start, but for those that come at its end."""
     lines = _on(known, machine, option).says
     if any(line.startswith(_AUDIO) for line in lines) and any(line.startswith(_AUDIO) for line in before):
         raise NotModelled(f"{option.text}: what a second sound card prints was not recorded")
-    return (line for line in lines if not line.endswith(_LATE))
+    at_reset = len(_repeated(lines))
+    return (line for line in lines[: len(lines) - at_reset] if not line.endswith(_LATE))
+
+
+def _says_at_reset(known: Recording, machine: Machine, option: DeviceOption) -> Sequence[str]:
+    return _repeated(_on(known, machine, option).says)
+
+
+def _repeated(lines: Sequence[str]) -> Sequence[str]:
+    """Return the lines that a device printed when it was made, and again when the machine was reset."""
+    own = [line for line in lines if not line.startswith(_AUDIO)]
+    half = len(own) // 2
+    return own[half:] if own[:half] == own[half:] else ()
 
 
 # ---- drivers
@@ -255,6 +268,7 @@ def _recorded(name: str, release: Release) -> Driver | None:
         bus=known.bus,
         check=partial(_check, known),
         says=partial(_says, known) if known.needs is not None else None,
+        says_at_reset=partial(_says_at_reset, known) if known.needs is not None else None,
         properties=tuple(_properties(known)),
         behind=_behind(known),
         netdev_owner=name if "netdev" in properties else "",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from vmstate.describe.history import History, Span
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board, RamBlock, Registered
 from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.pci_bus import PciSlots, reset_bridges
@@ -85,7 +86,16 @@ def build(machine: Machine) -> Board:
         else:
             plug(board, change.option)
     _finish(board)
+    _check_names(board)
     return board
+
+
+def _check_names(board: Board) -> None:
+    """Do not judge two cards whose memory has one name, as in old types: QEMU ends (``ram_block_add``)."""
+    names = [block.name for block in board.ram_blocks]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise NotModelled(f"two RAM blocks named {twice}: not modelled")
 
 
 def plug(board: Board, option: DeviceOption) -> None:

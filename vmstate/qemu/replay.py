@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,10 +56,12 @@ def replay(
     *,
     capabilities: Sequence[str] = (),
     timeout: float = 60.0,
+    after: Callable[[Session], None] | None = None,
 ) -> RealVerdict:
     """Start ``command``, let it load ``stream`` (a path, or the bytes), and return its verdict.
 
-    The guest does not run.  ``timeout`` is in seconds.  Raises QemuStalled, QemuNotFound, QmpUnavailable,
+    The guest does not run.  ``timeout`` is in seconds.  ``after`` is called with the QEMU that has accepted
+    the stream, to ask it something.  Raises QemuStalled, QemuNotFound, QmpUnavailable,
     QmpRefused (this QEMU lacks a capability), OSError (no such stream) and Truncated (an empty stream).
     """
     parsed = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
@@ -67,7 +69,7 @@ def replay(
         try:
             with Session(parsed, incoming=True, timeout=timeout) as qemu:
                 qemu.enable(capabilities)
-                return _load(qemu, path)
+                return _load(qemu, path, after)
         except QemuRefused as refused:
             return refused_start(refused)
 
@@ -79,9 +81,12 @@ def refused_start(refused: QemuRefused) -> RealVerdict:
     return RealVerdict(outcome, refused.messages, refused.returncode)
 
 
-def _load(qemu: Session, path: Path) -> RealVerdict:
+def _load(qemu: Session, path: Path, after: Callable[[Session], None] | None) -> RealVerdict:
     """Load the stream.  QEMU exits with status 1 if it fails (``process_incoming_migration_co``)."""
-    return verdict_of(qemu, accepted=load_stream(qemu, path))
+    accepted = load_stream(qemu, path)
+    if accepted and after is not None:
+        after(qemu)
+    return verdict_of(qemu, accepted=accepted)
 
 
 def verdict_of(qemu: Session, *, accepted: bool) -> RealVerdict:

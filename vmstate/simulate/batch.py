@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from vmstate.containers import open_input
 from vmstate.errors import NotModelled, VmstateError
+from vmstate.expectations import Ended, Expectation, beside, from_json
 from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.command_line import Configuration, parse
@@ -17,10 +19,14 @@ from vmstate.simulate.history import migrate_history
 from vmstate.simulate.migration import load, migrate
 
 
-def migrations(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterator[dict[str, object]]:
+def migrations(
+    lines: Iterable[str], catalogue: Catalogue = CATALOGUE, default: Expectation | None = None
+) -> Iterator[dict[str, object]]:
     """Judge migrations, one per line: ``{"source": …, "destination": …}``.
 
-    ``guest`` in a line is the guest that has booted on the source, ``events`` a list of what happened then.
+    ``guest`` in a line is the guest that has booted on the source, ``events`` a list of what happened then;
+    ``expect`` is what should come of it (:mod:`vmstate.expectations`), by default ``default``.  The answer
+    then says ``as_expected``; ``name`` of a line is repeated.
     A line that cannot be judged is answered by an object with ``error``; its outcome is ``not modelled`` if
     that is the reason.
     """
@@ -33,13 +39,15 @@ def migrations(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterat
             return migrate_history(*sides, row["events"], guest=guest, catalogue=catalogue)
         return migrate_guest(*sides, row["guest"]) if "guest" in row else migrate(*sides)
 
-    return _each(lines, judge)
+    return _each(lines, judge, lambda _: default)
 
 
-def loads(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterator[dict[str, object]]:
-    """Judge loads, one per line: ``{"stream": PATH, "destination": …}``.
+def loads(
+    lines: Iterable[str], catalogue: Catalogue = CATALOGUE, default: Expectation | None = None
+) -> Iterator[dict[str, object]]:
+    """Judge loads, one per line: ``{"stream": PATH, "destination": …}``, with ``expect`` as above.
 
-    Streams may be wrapped or compressed.
+    A file beside the stream may have the expectation too.  Streams may be wrapped or compressed.
     """
     parsed = _Parsed(catalogue)
 
@@ -49,7 +57,11 @@ def loads(lines: Iterable[str], catalogue: Catalogue = CATALOGUE) -> Iterator[di
         with open_input(row["stream"]) as opened:
             return load(opened.data, parsed(row["destination"]))
 
-    return _each(lines, judge)
+    def otherwise(row: dict[str, Any]) -> Expectation | None:
+        stream = row.get("stream")
+        return (beside(Path(stream)) if isinstance(stream, str) else None) or default
+
+    return _each(lines, judge, otherwise)
 
 
 class _Parsed:
@@ -66,17 +78,46 @@ class _Parsed:
         return known
 
 
-def _each(lines: Iterable[str], judge: Callable[[dict[str, Any]], Verdict]) -> Iterator[dict[str, object]]:
+def _each(
+    lines: Iterable[str],
+    judge: Callable[[dict[str, Any]], Verdict],
+    otherwise: Callable[[dict[str, Any]], Expectation | None],
+) -> Iterator[dict[str, object]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        name: dict[str, object] = {}
         try:
             row = json.loads(line)
-            yield judge(row).as_json()
-        except NotModelled as unknown:
-            yield {**cannot_judge(unknown).as_json(), "error": str(unknown), "line": number}
+            name = {"name": row["name"]} if "name" in row else {}
+            expectation = from_json(row["expect"]) if "expect" in row else otherwise(row)
+            yield {**name, **_answer(row, judge, expectation, number)}
         except (VmstateError, OSError) as error:
-            yield {"error": str(error), "line": number}
+            yield {**name, "error": str(error), "line": number}
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             reason = f"missing {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
-            yield {"error": f"cannot be judged: {reason}", "line": number}
+            yield {**name, "error": f"cannot be judged: {reason}", "line": number}
+
+
+def _answer(
+    row: dict[str, Any],
+    judge: Callable[[dict[str, Any]], Verdict],
+    expectation: Expectation | None,
+    number: int,
+) -> dict[str, object]:
+    """Judge a row, and compare the verdict with the expectation."""
+    error: dict[str, object] = {}
+    try:
+        verdict = judge(row)
+    except NotModelled as unknown:
+        verdict = cannot_judge(unknown)
+        error = {"error": str(unknown), "line": number}
+    return {**verdict.as_json(), **error, **compared(verdict, expectation)}
+
+
+def compared(verdict: Verdict, expectation: Expectation | None) -> dict[str, object]:
+    """Return what a JSON answer says about an expectation; nothing without one."""
+    if expectation is None:
+        return {}
+    unexpected = list(expectation.differences(Ended.of(verdict)))
+    return {"expect": expectation.as_json(), "as_expected": not unexpected, "unexpected": unexpected}

@@ -25,7 +25,7 @@ from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.rules.compat_register import negotiate_compat
-from vmstate.pseries.rules.interrupts import falls_back
+from vmstate.pseries.rules.interrupts import falls_back, requested
 from vmstate.pseries.tables.option_vectors import Ov5, bitmap_of
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.guest_drivers import start_drivers
@@ -91,6 +91,11 @@ def call_cas(instance: Instance, call: ArchitectureCall) -> Negotiated:
     instance.ended = outcome.ended
     negotiate_compat(machine, outcome.agreed_pvr)  # its error is among the outcome's messages
     if not outcome.ended and outcome.interrupts == "xive" and machine.has_xics:
+        refusal = requested(machine, "xive")
+        if refusal is not None:
+            machine.say(refusal)
+            instance.ended = True
+            return replace(outcome, ended=True)
         machine.say(*falls_back(machine, "xive"))
     for state in machine.registered(GlobalState):
         state.runstate = b"running".ljust(len(state.runstate), b"\0")

@@ -49,6 +49,8 @@ def _pipe(name: str | os.PathLike[str], stack: ExitStack) -> Pipe | None:
         if not stat.S_ISFIFO(Path(name).stat().st_mode):
             return None
         return Pipe(stack.enter_context(Path(name).open("rb")))
+    except FileNotFoundError:
+        return None  # it may be a part of a file: open_input says
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise StreamError(f"cannot read {name}: {reason}") from error

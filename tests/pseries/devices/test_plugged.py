@@ -12,7 +12,8 @@ from vmstate.pseries.devices.usb.xhci import NEC, XhciShape
 from vmstate.pseries.devices.usb.xhci import identity as controller
 from vmstate.pseries.devices.virtio.virtio_pci import Interfaces, VirtioDevice, VirtioModel, identity
 from vmstate.pseries.registration import register
-from vmstate.pseries.startup.command_line import configuration
+from vmstate.pseries.startup.build import build
+from vmstate.pseries.startup.command_line import configuration, parse
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import load, migrate, save, send
 
@@ -50,6 +51,41 @@ def test_without_a_bus_a_device_goes_to_the_newest_one():
     ]
 
 
+@pytest.mark.parametrize("address", ["1F", "0x1f", "+1f", "0000000001f"])
+def test_a_slot_is_read_as_scanf_reads_it(address):
+    assert paths(f"virtio-rng-pci,addr={address}") == ["pci@800000020000000:1f.0/virtio-rng"]
+
+
+#: As 10.0.13 and 11.1.3 refused them.
+OCCUPIED = (
+    ("igb,addr=0xf", "VF addr overflows"),
+    (
+        "igb,addr=3 sii3112,addr=0x13",
+        "PCI: slot 19 function 0 not available for sii3112, in use by igbvf,id=(null)",
+    ),
+    ("sii3112,addr=0x13 igb,addr=3", "PCI: slot 19 already occupied by sii3112"),
+    ("igb,addr=3 pci-ohci,addr=0x14.3", "PCI: single function device can't be populated in function 14.3"),
+    ("virtio-rng-pci,acpi-index=16384", "acpi-index should be less or equal to 16383"),
+    ("pci-ohci,acpi-index=5 virtio-rng-pci,acpi-index=5", "a PCI device with acpi-index = 5 already exist"),
+)
+
+
+@pytest.mark.parametrize("release", ["10.0.13", "11.1.3"])
+@pytest.mark.parametrize(("devices", "line"), OCCUPIED)
+def test_virtual_functions_and_indexes_are_taken_once(release, devices, line):
+    options = " ".join(f"-device {device}" for device in devices.split())
+    start = build(parse(f"qemu-{release} -nodefaults -machine pseries-5.2 {options}"))
+    assert start.messages[-1] == f"{options[options.rindex('-device') :]}: {line}"
+
+
+@pytest.mark.parametrize(
+    "devices", ["igb,addr=0xe", "igb,addr=3 sii3112,addr=0x15", "pci-ohci,acpi-index=16383"]
+)
+def test_functions_beside_virtual_ones_are_free(devices):
+    options = " ".join(f"-device {device}" for device in devices.split())
+    assert build(parse(f"qemu-11.1.3 -nodefaults -machine pseries-5.2 {options}")).refused is False
+
+
 def test_usb_devices_take_ports_in_order_of_the_newest_controller_or_the_one_named():
     assert paths("qemu-xhci,id=x", "pci-ohci", "usb-kbd", "usb-mouse", "usb-tablet,bus=x.0")[2:] == [
         "pci@800000020000000:01.0/1/usb-kbd",
@@ -61,7 +97,6 @@ def test_usb_devices_take_ports_in_order_of_the_newest_controller_or_the_one_nam
 @pytest.mark.parametrize(
     "devices",
     [
-        ("e1000,addr=x",),
         ("pci-ohci", "usb-kbd", "usb-kbd", "usb-kbd"),
     ],
 )

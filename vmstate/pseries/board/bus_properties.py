@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from vmstate.describe.history import History, Span
 from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
 
-#: Properties of the base class.  Help does not list them, and setting them is refused.
-DEVICE = tuple(
-    Property("device", name, "", kind, Effect.NOT_MODELLED, listed=False)
-    for name, kind in (
-        *(("realized", "bool"), ("hotpluggable", "str"), ("hotplugged", "str")),
-        *(("parent_bus", "link<bus>"), ("type", "str")),
-    )
+#: Properties of the base class.  Help does not list them.
+DEVICE = (
+    Property("device", "realized", "", "bool", Effect.NOT_MODELLED, listed=False),
+    *(
+        Property("device", name, "", kind, listed=False, read_only=True)
+        for name, kind in (
+            *(("hotpluggable", "str"), ("hotplugged", "str")),
+            *(("parent_bus", "link<bus>"), ("type", "str")),
+        )
+    ),
 )
 
 #: Some properties went with the machine types 2.8 to 4.0, in 11.0 or in 11.1.
@@ -28,9 +32,21 @@ def going(found: Property) -> tuple[Property, Property]:
     return before, not_modelled(found.owner, found.name, found.kind, span=last)
 
 
+#: A slot and a function in the syntax of scanf's %x (hw/core/qdev-properties-system.c ``set_pci_devfn``).
+_DEVFN = re.compile(
+    r"[ \t\n]*\+?(0[xX]|(0[xX])?0*(1[0-9a-fA-F]|[0-9a-fA-F]))(\.[ \t\n]*\+?(0[xX]|(0[xX])?0*[0-7]))?"
+)
+#: Some C libraries read 0x without digits as 0, others do not.
+_NO_DIGITS = re.compile(r"0[xX](?![0-9a-fA-F])")
 #: The slot and function.
 ADDR = Property(
-    "pci-device", "addr", "-1", History("int32", ("10.0", "str")), by_global=False, own_syntax=True
+    "pci-device",
+    "addr",
+    "-1",
+    History("int32", ("10.0", "str")),
+    by_global=False,
+    own_syntax=_DEVFN,
+    values=lambda value: _NO_DIGITS.search(value) is None,
 )
 MULTIFUNCTION = Property("pci-device", "multifunction", "off", "bool")
 ROMFILE = Property("pci-device", "romfile", "its own", values=lambda value: value == "")
@@ -44,6 +60,9 @@ ROMSIZE = Property(
 )
 ROMBAR = Property("pci-device", "rombar", History("1", ("10.0", "-1")), History("uint32", ("10.0", "int32")))
 
+#: A name for guests with ACPI.
+ACPI_INDEX = Property("pci-device", "acpi-index", "0", "uint32", span=Span("6.0"))
+
 EXPRESS = "only on a PCI Express bus, which a pseries lacks"
 
 PCI: tuple[Property, ...] = (
@@ -52,7 +71,7 @@ PCI: tuple[Property, ...] = (
     ROMFILE,
     ROMSIZE,
     ROMBAR,
-    *harmless("pci-device", "uint32", "a name for guests with ACPI", "acpi-index", span=Span("6.0")),
+    ACPI_INDEX,
     *harmless("pci-device", "bool", EXPRESS, "x-pcie-lnksta-dllla"),
     *going(*harmless("pci-device", "bool", EXPRESS, "x-pcie-extcap-init")),
     *harmless("pci-device", "bool", EXPRESS, "x-pcie-err-unc-mask", "x-pcie-ari-nextfn-1", span=Span("8.1")),

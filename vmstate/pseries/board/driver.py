@@ -34,7 +34,8 @@ class Driver:
     its bus.  ``behind``: the bus that it provides; ``usb_ports``: the number of that bus's ports.
     ``netdev_owner``: the class that a network card's property ``netdev`` belongs to; ``drive_owner``:
     likewise, of a disk and its ``drive``.  ``vio_name``: its name in a path on the VIO bus.  ``graphics``: it
-    replaces the default graphics card.  ``user_creatable``: ``-device`` can name it.  ``hotpluggable``: it
+    replaces the default graphics card.  ``says``, ``says_at_reset``: lines that it prints when it is made,
+    and when the machine is reset.  ``user_creatable``: ``-device`` can name it.  ``hotpluggable``: it
     can be plugged into a running machine, so QEMU does not warn of a ``-global`` without such a device.
     ``followed_globals``: more properties whose ``-global`` is modelled.  ``aliases``: its other names.
     ``module``: the module that has it, in a build with modules (``tables/builds.py``).
@@ -49,6 +50,7 @@ class Driver:
     check_first: Check | None = None
     check: Check | None = None
     says: Says | None = None
+    says_at_reset: Callable[[Machine, DeviceOption], Iterable[str]] | None = None
     properties: tuple[Property, ...] = ()
     behind: Behind | None = None
     usb_ports: Callable[[Machine, DeviceOption | None], int] | None = None

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from vmstate.describe.history import History, Span
 from vmstate.errors import NotModelled
-from vmstate.pseries.board.bus_properties import ADDR, MULTIFUNCTION
+from vmstate.pseries.board.bus_properties import ACPI_INDEX, ADDR, MULTIFUNCTION
 from vmstate.pseries.board.buses import Behind, Bus
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
@@ -17,6 +17,27 @@ PCI, FUNCTIONS = "PCI", 256
 #: The connector of a slot finds out before the bus does.
 CONNECTOR_CHECKS = History(False, ("6.0", True))
 _IN_USE = History("in use by {name}", ("7.0", "in use by {name},id={id}"))
+#: From 8.0 on every bus compares the indexes for ACPI; before, they changed nothing on a pseries.
+_ACPI_INDEX_CHECKS = Span("8.0")
+_HIGHEST_ACPI_INDEX = 0x3FFF
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualFunctions:
+    """The virtual functions that a device makes when it is plugged: ``count`` functions named ``name``.
+
+    ``first``: how far the first is from the device; ``step``: how far each is from the one before.
+    """
+
+    name: str
+    first: int
+    step: int
+    count: int
+    span: Span
+
+
+#: hw/net/igb.c ``igb_pci_realize``, hw/pci/pcie_sriov.c ``pcie_sriov_pf_init``; before, the guest made them.
+_VIRTUAL_FUNCTIONS = {"igb": VirtualFunctions("igbvf", 0x80, 2, 8, Span("10.0"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +47,7 @@ class Function:
     name: str
     option: DeviceOption | None
     several: bool
+    virtual: bool = False
 
     @property
     def id(self) -> str | None:
@@ -50,10 +72,13 @@ class PciSlots(Bus):
         if number is None:
             raise NotModelled(f"no PCI slot {address or 'free'} on {self.name}: not modelled")
         text = driver if option is None else option.text
+        self._check_connector(machine, text, number)
+        self._check_acpi_index(machine, driver, option)
         self._check_free(machine, driver, text, number)
         several = MULTIFUNCTION.flag(machine, option, driver)
         self._check_functions(text, number, several=several)
         self.taken[number] = Function(driver, option, several)
+        self._make_virtual_functions(machine, driver, text, number)
         return f"{self.path}:{number >> 3:02x}.{number & 7:x}"
 
     def release(self, option: DeviceOption) -> None:
@@ -64,19 +89,52 @@ class PciSlots(Bus):
         """Take a slot."""
         self.place(machine, driver, option)
 
-    def _check_free(self, machine: Machine, driver: str, text: str, number: int) -> None:
-        """``spapr_pci_pre_plug``, then ``do_pci_register_device``."""
+    def _check_connector(self, machine: Machine, text: str, number: int) -> None:
+        """Refuse a function with a device (``spapr_pci_pre_plug``); connectors have no virtual functions."""
+        connectors = CONNECTOR_CHECKS.at(machine.release) and machine.flags.phb_dynamic_reconfiguration
         there = self.taken.get(number)
-        if there is None:
-            return
-        if CONNECTOR_CHECKS.at(machine.release) and machine.flags.phb_dynamic_reconfiguration:
+        if connectors and there is not None and not there.virtual:
             first = self.taken.get(number & ~7)
             if first is None:
                 raise NotModelled(f"{text}: a function twice without function 0 is not modelled")
             raise Refused(f"{text}: PCI: slot {number >> 3} already occupied by {first.name}")
-        user = _IN_USE.at(machine.release).format(name=there.name, id=there.id or "(null)")
-        place = f"slot {number >> 3} function {number & 7}"
-        raise Refused(f"{text}: PCI: {place} not available for {driver}, {user}")
+
+    def _check_acpi_index(self, machine: Machine, driver: str, option: DeviceOption | None) -> None:
+        """Refuse an index that is too high, or that a device before has (``pci_qdev_realize``)."""
+        if option is None or not _ACPI_INDEX_CHECKS.covers(machine.release):
+            return
+        if any((one.driver, one.prop) == (ACPI_INDEX.owner, ACPI_INDEX.name) for one in machine.globals):
+            raise NotModelled(f"-global {ACPI_INDEX.owner}.{ACPI_INDEX.name} is not modelled")
+        index = ACPI_INDEX.number(machine, option, driver=driver) & 0xFFFFFFFF
+        if index > _HIGHEST_ACPI_INDEX:
+            raise Refused(
+                f"{option.text}: {ACPI_INDEX.name} should be less or equal to {_HIGHEST_ACPI_INDEX}"
+            )
+        on_bus = ((there.name, there.option) for there in self.taken.values())
+        others = (*on_bus, *((other.driver, other) for other in machine.earlier(option)))
+        if index and index in (ACPI_INDEX.number(machine, other, driver=name) for name, other in others):
+            raise Refused(f"{option.text}: a PCI device with {ACPI_INDEX.name} = {index} already exist")
+
+    def _check_free(self, machine: Machine, driver: str, text: str, number: int) -> None:
+        """Refuse a function with a device (``do_pci_register_device``)."""
+        there = self.taken.get(number)
+        if there is not None:
+            user = _IN_USE.at(machine.release).format(name=there.name, id=there.id or "(null)")
+            place = f"slot {number >> 3} function {number & 7}"
+            raise Refused(f"{text}: PCI: {place} not available for {driver}, {user}")
+
+    def _make_virtual_functions(self, machine: Machine, driver: str, text: str, number: int) -> None:
+        """Take the functions of the virtual functions that the device of ``number`` makes."""
+        made = _VIRTUAL_FUNCTIONS.get(driver)
+        if made is None or not made.span.covers(machine.release):
+            return
+        numbers = [number + made.first + n * made.step for n in range(made.count)]
+        if numbers[-1] >= FUNCTIONS:
+            raise Refused(f"{text}: VF addr overflows")
+        for one in numbers:
+            self._check_connector(machine, text, one)
+            self._check_free(machine, made.name, text, one)
+            self.taken[one] = Function(made.name, None, several=False, virtual=True)
 
     def _check_functions(self, text: str, number: int, *, several: bool) -> None:
         """Refuse further functions unless the first is multifunction (``pci_init_multifunction``)."""
@@ -156,7 +214,7 @@ def slot_number(address: str) -> int | None:
     """Return the device and function number of an address such as 5 or 5.1; None if it is not one."""
     slot, _, function = address.partition(".")
     try:
-        number = int(slot, 16) << 3 | int(function or "0", 16)
+        place = int(slot, 16), int(function or "0", 16)
     except ValueError:
         return None
-    return number if 0 <= number < 256 else None
+    return place[0] << 3 | place[1] if 0 <= place[0] < 32 and 0 <= place[1] < 8 else None

@@ -45,12 +45,15 @@ _NOT_A_CHOICE: History[str | None] = History(
 _SIZE = re.compile(
     r"(?P<whole>0[xX][0-9a-fA-F]+|[0-9]+)(?P<fraction>\.[0-9]+)?(?P<suffix>[bBkKmMgGtTpPeE])?", re.ASCII
 )
+_BLOCK_SIZES = frozenset({"logical_block_size", "physical_block_size"})
 #: Sizes that have 32 bits (hw/core/qdev-properties.c ``set_size32``); the others have 64.
-_SIZES_BELOW_4G = frozenset(
-    {
-        *("logical_block_size", "physical_block_size", "min_io_size", "opt_io_size", "discard_granularity"),
-        "x-max-bounce-buffer-size",
-    }
+_SIZES_BELOW_4G = _BLOCK_SIZES | {
+    *("min_io_size", "opt_io_size", "discard_granularity", "x-max-bounce-buffer-size"),
+}
+_SIZE_ABOVE_4G: History[str | None] = History(
+    None,
+    ("5.2", "Property .{name} doesn't take value {size} (maximum: 4294967295)"),
+    ("7.2", "Property {device}.{name} doesn't take value {size} (maximum: 4294967295)"),
 )
 _SIZES_EXPLAINED = """Parameter '{name}' expects a non-negative number below 2^64
 Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-
@@ -60,6 +63,15 @@ _NOT_A_SIZE: History[str | None] = History(
 )
 _SIZE_OUT_OF_RANGE: History[str | None] = History(
     None, ("5.2", "Value '{value}' is out of range for parameter '{name}'"), ("6.2", None)
+)
+_NOT_TAKEN: History[str | None] = History(
+    None, ("5.2", "Property '{driver}.{name}' doesn't take value '{value}'")
+)
+#: qom/object.c ``object_property_set`` of a property without a setter.
+_READ_ONLY: History[str | None] = History(
+    None,
+    ("5.2", "Insufficient permission to perform this operation"),
+    ("7.2", "Property '{driver}.{name}' is not writable"),
 )
 #: What may be read though it is no such number; exponents were read at first.
 _UNSURE = History(
@@ -101,7 +113,9 @@ class Property:
     that ``-device NAME,help`` prints.  ``why``: what a harmless property does.  ``span``: the
     releases that have it.  ``values``: the values that are modelled, if not all are.  ``feature``: the bit
     of a virtio feature that it offers.  ``listed``: ``-device NAME,help`` prints it.  ``by_global``: a
-    ``-global`` for it is followed.  ``own_syntax``: QEMU parses it by its own rules, not as its type.
+    ``-global`` for it is followed.  ``own_syntax``: the texts that QEMU takes by rules of the
+    property's own, which are not those of its type.
+    ``read_only``: QEMU refuses to set it.
     """
 
     owner: str
@@ -115,7 +129,8 @@ class Property:
     feature: int | None = None
     listed: bool = True
     by_global: bool = True
-    own_syntax: bool = False
+    own_syntax: re.Pattern[str] | None = None
+    read_only: bool = False
 
     def text(self, machine: Machine, option: DeviceOption | None = None, driver: str = "") -> str:
         """Return the value from -device, else -global, else the machine type, else the device's default.
@@ -158,7 +173,7 @@ class Property:
 
         Raises NotModelled for one that is not modelled, or if the property is not.
         """
-        complaint = self._complaint(value, machine.release)
+        complaint = self._complaint(value, driver, machine.release)
         if complaint is not None:
             raise Refused(*f"{text}: {complaint}".splitlines())
         if self.effect is Effect.NOT_MODELLED:
@@ -170,25 +185,29 @@ class Property:
         elif self.values is not None and not self.values(value):
             raise NotModelled(f"{text}: {self.name}={value} of {driver} is not modelled")
 
-    def _complaint(self, value: str, release: Release) -> str | None:
-        """Return how QEMU refuses a value of the wrong type, or None for one of the right type.
+    def _complaint(self, value: str, driver: str, release: Release) -> str | None:
+        """Return how QEMU refuses to set the property, or a value of the wrong type; None if it does not.
 
         Raises NotModelled where its words are not known.
         """
         kind = "" if self.own_syntax else at(self.kind, release)
-        if kind == "bool" and value not in TRUE | FALSE:
+        if self.read_only:
+            line = _READ_ONLY.at(release)
+        elif self.own_syntax is not None and not self.own_syntax.fullmatch(value):
+            line = _NOT_TAKEN.at(release)
+        elif kind == "bool" and value not in TRUE | FALSE:
             line = _NOT_A_BOOL.at(release)
         elif value not in CHOICES.get(kind, (value,)):
             line = _NOT_A_CHOICE.at(release)
         elif kind in RANGES:
             return self._range_complaint(kind, value, release)
         elif kind == "size":
-            return self._size_complaint(value, release)
+            return self._size_complaint(value, driver, release)
         else:
             return None
         if line is None:
             raise NotModelled(f"{self.name}={value}: not modelled in {release}")
-        return line.format(name=self.name, value=value)
+        return line.format(driver=driver, name=self.name, value=value)
 
     def _range_complaint(self, kind: str, value: str, release: Release) -> str | None:
         lowest, highest = RANGES[kind]
@@ -204,15 +223,20 @@ class Property:
             raise NotModelled(f"{self.name}={value}: not modelled in {release}")
         return f"Parameter '{self.name}' expects {wanted}"
 
-    def _size_complaint(self, value: str, release: Release) -> str | None:
+    def _size_complaint(self, value: str, driver: str, release: Release) -> str | None:
         found = _SIZE.fullmatch(value)
         if found is not None and (found["fraction"] is None or found["suffix"]):
             number = parse_number(found["whole"]) or 0
             size = number * 1024 ** "bkmgtpe".index((found["suffix"] or "b").lower())
             if size < 1 << (32 if self.name in _SIZES_BELOW_4G else 64):
                 return None
-            if size < 1 << 64:
+            line = _SIZE_ABOVE_4G.at(release)
+            if size < 1 << 64 and (line is None or self.name in _BLOCK_SIZES):
                 raise NotModelled(f"{self.name}={value}: its largest value is not modelled")
+            if size < 1 << 64 and line is not None:
+                # The properties of a virtio device are aliases on its proxy.
+                inner = self.owner if self.owner.startswith("virtio-") else driver
+                return line.format(device=inner, name=self.name, size=size)
         line = _NOT_A_SIZE.at(release)
         unsure = found is None and _UNSURE.at(release).fullmatch(value)
         if line is None or unsure:

@@ -74,7 +74,8 @@ def pci_inputs(devices: Iterable[Entry], memory: Iterable[RamBlock]) -> dict[int
     roms = {one.name.partition("/")[0]: one.used_length for one in memory if one.name.endswith(".rom")}
     found: dict[str, Device] = {}
     for device in devices:
-        if isinstance(device, Device) and isinstance(getattr(device, "pci", None), PciState):
+        state = getattr(device, "pci", None)
+        if state is not None and isinstance(state, PciState) and isinstance(device, Device):
             found[device.idstr.partition("/")[0]] = device
     roots = {path.partition(":")[0] for path in found}
     return {int(root.removeprefix("pci@"), 16): _on_bus(root, found, roms) for root in roots}

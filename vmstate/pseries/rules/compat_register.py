@@ -51,9 +51,17 @@ def write_register(machine: Machine, register: CompatRegister, old: int, new: in
     if machine.host is None:
         return None
     value = machine.rules.arch_compat(machine, old, new)
-    if value is None or register.write(machine.host.compat_register, value):
+    if value is None or register.write(machine.host.compat_register, value, too_new=_too_new(machine, value)):
         return None
     return KVM_REFUSES
+
+
+def _too_new(machine: Machine, value: int) -> bool:
+    """Return True for a mode newer than the host's own (the kernel's ``kvmppc_set_arch_compat``)."""
+    limit = machine.host.compat_limit if machine.host is not None else ""
+    modes = machine.compat_table
+    newest = modes.by_name(limit) if limit else None
+    return newest is not None and modes.index[value] > modes.index[newest.pvr]
 
 
 def set_compat(cpu: Processor, pvr: int, old: int | None = None) -> str | None:

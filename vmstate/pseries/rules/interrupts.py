@@ -43,8 +43,16 @@ def unavailable(machine: Machine, controller: str) -> str | None:
     return None if host.irq_xics else NO_XICS
 
 
+def requested(machine: Machine, controller: str) -> str | None:
+    """Return the line with which QEMU exits if KVM must emulate ``controller``, and cannot; else None."""
+    lacks = unavailable(machine, controller)
+    if lacks is None or machine.kernel_irqchip != "on":
+        return None
+    return f"kernel_irqchip requested but unavailable: {lacks}"
+
+
 def falls_back(machine: Machine, controller: str) -> tuple[str, ...]:
-    """Return QEMU's lines, when a guest begins to use ``controller``, if QEMU must emulate it itself."""
+    """Return QEMU's lines, when a guest begins to use ``controller``, if QEMU emulates it itself."""
     lacks = unavailable(machine, controller)
     if lacks is None:
         return ()

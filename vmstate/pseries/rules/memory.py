@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmstate.describe.history import Release, reached
+from vmstate.describe.history import History, Release, reached
 from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption, is_on, parse_size
@@ -21,6 +21,29 @@ def hash_table_shift(ram_size: int) -> int:
     It is 1/128 of the memory rounded up to a power of two, within limits.
     """
     return min(max((ram_size - 1).bit_length() - 7, _SMALLEST), _LARGEST)
+
+
+def first_shift(machine: Machine) -> int:
+    """Return the shift of the table at the start: for the maximal memory, unless it can grow (2.10 on)."""
+    fixed = machine.resize_hpt in {"default", "disabled"}
+    return hash_table_shift(machine.maxram_size if fixed else machine.ram_size)
+
+
+#: For a kernel that fails with EOPNOTSUPP, as Linux does from 5.10 on; before, the guest's host crashed.
+_NO_HASH_GUESTS = History(
+    "Failed to allocate KVM HPT of order {shift} (try smaller maxmem?): Operation not supported",
+    ("5.2", "HPT not supported in nested guests"),
+)
+
+
+def hash_table_refusal(machine: Machine, shift: int) -> str | None:
+    """Return QEMU's line if its KVM cannot make a table of this size; None if it can.
+
+    hw/ppc/spapr.c ``spapr_reallocate_hpt``, target/ppc/kvm.c ``kvmppc_reset_htab``.
+    """
+    if machine.host is None or machine.host.has_hash_guests:
+        return None
+    return _NO_HASH_GUESTS.at(machine.release).format(shift=shift)
 
 
 def real_mode_size(ram_size: int, type_limit: int, release: Release) -> int:

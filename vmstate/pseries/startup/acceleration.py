@@ -98,8 +98,24 @@ def _kvm_init(start: Startup, host: Host, place: str) -> str | None:
         if _MODULE_HINT.at(start.release):
             start.say(f"PPC KVM module is not loaded. Try modprobe kvm_{wanted}.")
         return "Invalid argument"
+    _count_vcpus(start, host)
     start.machine.run_on(Accelerator("kvm", host))
     return None
+
+
+def _count_vcpus(start: Startup, host: Host) -> None:
+    """Compare the processors of the machine with KVM's limits (``kvm_init``)."""
+    shape = start.machine.topology
+    for name, number in (("SMP", shape.cpus), ("hotpluggable", shape.max_cpus)):
+        asked = f"Number of {name} cpus requested ({number}) exceeds the"
+        if number > host.recommended_vcpus:
+            advice = f"{asked} recommended cpus supported by KVM ({host.recommended_vcpus})"
+            start.say(f"{_WARNING.at(start.release)}: {advice}")
+        if number > host.max_vcpus:
+            raise Refused(f"{asked} maximum cpus supported by KVM ({host.max_vcpus})")
+
+
+_WARNING = History("Warning", ("2.11", "warning"))
 
 
 #: True if errors of starting KVM begin with the place of the option.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from vmstate.describe.history import History
 from vmstate.pseries.machine import CompatRegister, Machine, Refused
 from vmstate.pseries.options import Global
-from vmstate.pseries.rules.memory import hash_table_shift
+from vmstate.pseries.rules.memory import first_shift
 from vmstate.pseries.startup.acceleration import select_accelerator
 from vmstate.pseries.startup.command_line import Configuration
 from vmstate.pseries.startup.device_options import (
@@ -18,6 +18,7 @@ from vmstate.pseries.startup.device_options import (
     check_network,
     create_devices,
     make_network_cards,
+    reset_devices,
 )
 from vmstate.pseries.startup.machine_and_cpu import (
     parse_cpu_early,
@@ -60,6 +61,7 @@ def _board(start: Startup) -> None:
 
 
 def _reset(start: Startup) -> None:
+    reset_devices(start)
     start.run(RESET.at(start.release))
 
 
@@ -101,15 +103,8 @@ def _settle(machine: Machine) -> None:
     machine.flags = _with_migration_globals(machine.flags, machine.globals)
     machine.compat_pvr = machine.max_compat
     machine.pcr = machine.compat_table.pcr(machine.cpu, machine.max_compat)
-    machine.htab_shift = hash_table_shift(_hash_memory(machine))
+    machine.htab_shift = first_shift(machine)
     machine.ov5 = frozenset(machine.rules.option_vector_5(machine))
-
-
-def _hash_memory(machine: Machine) -> int:
-    """Return the memory that the hash table is made for: the maximum, unless it can grow (2.10 on)."""
-    if machine.resize_hpt in {"default", "disabled"}:
-        return machine.maxram_size
-    return machine.ram_size
 
 
 def _with_migration_globals(flags: ClassFlags, defaults: Iterable[Global]) -> ClassFlags:

@@ -162,6 +162,14 @@ def _attach(machine: Machine, earlier: Sequence[DeviceOption], disk: DeviceOptio
 _IN_USE_KNOWN = History(False, ("5.2", True))
 
 
+def reset_devices(start: Startup) -> None:
+    """Say what devices say when the machine is reset."""
+    for option in start.machine.devices:
+        driver = find_driver(option.driver, start.machine)
+        if driver is not None and driver.says_at_reset is not None:
+            start.say(*driver.says_at_reset(start.machine, option))
+
+
 def check_network(start: Startup) -> None:
     """Warn of hubs without a host or a guest, then of network ends without a peer (``net_check_clients``)."""
     if start.machine.has_default_network:

@@ -1,6 +1,6 @@
 """A KVM host's decisions while the board is built and reset: processors, threads, interrupts, compat mode.
 
-hw/ppc/spapr.c, hw/ppc/spapr_irq.c, target/ppc/kvm.c; derived from QEMU's sources, never run.
+hw/ppc/spapr.c, hw/ppc/spapr_irq.c, target/ppc/kvm.c; docs/hosts.md says which of it was observed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from vmstate.describe.history import History
 from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.rules.compat_register import new_register, write_register
-from vmstate.pseries.rules.interrupts import NO_XICS, falls_back, unavailable
+from vmstate.pseries.rules.interrupts import NO_XICS, falls_back, requested
+from vmstate.pseries.rules.memory import first_shift, hash_table_refusal
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.tables.accelerators import Host
 from vmstate.pseries.tables.compat import LOGICAL_3_00
@@ -122,10 +123,36 @@ _TOO_OLD: History[tuple[str, ...]] = History(
 def activate_irqchip(start: Startup) -> None:
     """Activate a guest's first controller, the kernel's if it has one (``spapr_irq_reset``, 4.1 on)."""
     controller = "xive" if start.machine.irq == "xive" else "xics"
-    lacks = unavailable(start.machine, controller)
-    if lacks is not None and start.machine.kernel_irqchip == "on":
-        raise Refused(f"kernel_irqchip requested but unavailable: {lacks}")
+    refusal = requested(start.machine, controller)
+    if refusal is not None:
+        raise Refused(refusal)
     start.say(*falls_back(start.machine, controller))
+
+
+def make_hash_table(start: Startup) -> None:
+    """Make the hash table of a guest that does not start with radix (``spapr_setup_hpt``)."""
+    machine = start.machine
+    if machine.host is not None and not machine.rules.starts_radix(machine):
+        refusal = hash_table_refusal(machine, first_shift(machine))
+        if refusal is not None:
+            raise Refused(refusal)
+
+
+def check_page_sizes(start: Startup) -> None:
+    """Check that KVM has all page sizes of the processor up to the capability's (``kvm_check_mmu``, 3.0 on).
+
+    Observed: KVM PR has no pages of 16 MiB in segments of 4 KiB.
+    """
+    machine = start.machine
+    if machine.host is None or machine.host.flavour != "pr" or machine.cpu.family.isa < _SEVERAL_SIZES:
+        return
+    if (machine.level("hpt-max-page-size") or 0) >= _SHIFT_16M:
+        raise Refused(f"KVM doesn't support page shift {_SHIFT_16M}/12")
+
+
+#: POWER7 was the first with pages of several sizes in a segment.
+_SEVERAL_SIZES = 206
+_SHIFT_16M = 24
 
 
 def apply_compat(start: Startup) -> None:

@@ -14,6 +14,8 @@ from vmstate.pseries.startup.kvm import (
     activate_irqchip,
     apply_compat,
     check_irqchip,
+    check_page_sizes,
+    make_hash_table,
     old_apply_compat,
     set_kvm_vsmt,
     start_vcpus,
@@ -292,6 +294,7 @@ BOARD: History[tuple[Step, ...]] = History(
 #: The first reset: in 2.9 the mode was set when the processors were created.
 RESET: History[tuple[Step, ...]] = History(
     (),
-    ("2.10", (apply_capabilities, apply_compat)),
-    ("4.1", (apply_capabilities, apply_compat, activate_irqchip)),
+    ("2.10", (apply_capabilities, make_hash_table, apply_compat)),
+    ("3.0", (apply_capabilities, make_hash_table, check_page_sizes, apply_compat)),
+    ("4.1", (apply_capabilities, make_hash_table, check_page_sizes, apply_compat, activate_irqchip)),
 )

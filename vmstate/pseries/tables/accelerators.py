@@ -21,6 +21,7 @@ _CHOICES = {
     "compat_register": ("handled", "ignored", "absent"),
     "gtse_capability": ("absent", "as-posted", "redesigned"),
     "level": (0, 1, 2),
+    "compat_limit": ("", "power6", "power7", "power8", "power9", "power10", "power11"),
 }
 
 
@@ -38,8 +39,12 @@ class Host:
     that the kernel can emulate; ``xics_reconnects``: it can create XICS again after it was removed.
 
     ``compat_register``: KVM_REG_PPC_ARCH_COMPAT is handled, ignored (the ioctl succeeds and does nothing),
-    or absent (it fails).  ``lpcr_gtse``: the bit in the LPCR of this kernel, and of its guests.
+    or absent (it fails).  ``compat_limit``: the compat mode that this kernel itself runs in; its guests can
+    have no newer one.  ``lpcr_gtse``: the bit in the LPCR of this kernel, and of its guests.
     ``gtse_capability``: the form of KVM_CAP_PPC_GTSE that it has.
+
+    ``recommended_vcpus`` and ``max_vcpus``: KVM_CAP_NR_VCPUS, the number of the host's processors, and
+    KVM_CAP_MAX_VCPUS.
 
     ``page_sizes``: those of the memory behind the guest's RAM, in bytes; ``smt_modes``: the VSMT modes that
     the kernel accepts (empty: it cannot change the mode); ``smt_threads``: the mode that it starts with.
@@ -65,8 +70,11 @@ class Host:
     dawr1: bool = False
     resize_hpt: bool = False
     compat_register: str = "handled"
+    compat_limit: str = ""
     lpcr_gtse: bool = True
     gtse_capability: str = "absent"
+    recommended_vcpus: int = 1
+    max_vcpus: int = 2048
     page_sizes: tuple[int, ...] = (65536,)
     smt_threads: int = 1
     smt_modes: tuple[int, ...] = ()
@@ -78,6 +86,11 @@ class Host:
     def needs_contiguous_pages(self) -> bool:
         """True if a hash guest's pages must be backed by host pages as large (KVM HV: real page sizes)."""
         return self.flavour == "hv"
+
+    @property
+    def has_hash_guests(self) -> bool:
+        """True if a guest can have a hash table: not under KVM HV in a guest (KVM_PPC_ALLOCATE_HTAB)."""
+        return self.flavour != "hv" or self.level == 0
 
     @property
     def can_resize_hpt(self) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from vmstate.describe import Cursor, Writer
 from vmstate.describe.cursor import signed
-from vmstate.describe.diagnostics import EINVAL, LoadFailure, aborts
+from vmstate.describe.diagnostics import EINVAL, EOPNOTSUPP, LoadFailure, aborts
 from vmstate.describe.history import History, Span
 from vmstate.pseries.board.device import LiveDevice
 from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.machine import Machine
+from vmstate.pseries.rules.memory import hash_table_refusal
 
 PTE_SIZE = 16
 NO_TABLE = 0xFFFFFFFF
@@ -23,6 +24,9 @@ ASSERTION = "htab_load: Assertion `kvm_enabled()' failed."  # for entries withou
 
 #: A guest that receives a hash table does not use radix; 2.10 forgot that a destination may start with it.
 _NOT_RADIX = History(False, ("2.11", True))
+
+#: The error of a load that cannot have a table.
+_REFUSED_WITH = History(EINVAL, ("5.2", EOPNOTSUPP))
 
 _CHUNKS_FOLLOW, _NO_TABLE = bytes(4), b"\xff" * 4
 _END = bytes(8)
@@ -70,6 +74,11 @@ class Htab(LiveDevice):
 
     def _reallocate(self, cur: Cursor, shift: int) -> None:
         """Make a table of another size (spapr_reallocate_hpt); C shifts by the lower six bits only."""
+        refusal = hash_table_refusal(self.machine, shift)
+        if refusal is not None:
+            self.say(refusal)
+            code = _REFUSED_WITH.at(self.machine.release)
+            raise LoadFailure(-code, refusal, offset=cur.pos, found=shift)
         size = 1 << (shift & 63)
         if size >= MOST_MEMORY:
             raise aborts(cur, _NO_MEMORY.at(self.machine.release).format(size=size))

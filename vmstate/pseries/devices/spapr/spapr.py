@@ -36,7 +36,7 @@ from vmstate.pseries.devices.interrupts.xics import Ics
 from vmstate.pseries.devices.interrupts.xive import XiveTctx, in_kernel, set_kvm_state
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.board import PATE1_GR
-from vmstate.pseries.rules.interrupts import falls_back
+from vmstate.pseries.rules.interrupts import falls_back, requested
 from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability
 from vmstate.pseries.tables.option_vectors import BITS, Ov5
 
@@ -157,6 +157,9 @@ def activate_irqchip(spapr: Spapr) -> int:
     if wanted and not machine.has_xive and ONE_ACTIVE.covers(machine.release):
         raise machine.ends("set_active_intc: Assertion `new_intc' failed.")
     if machine.host is not None and machine.has_xics and spapr.uses_xive:
+        refusal = requested(machine, "xive")
+        if refusal is not None:
+            raise machine.ends(refusal)
         for line in falls_back(machine, "xive"):
             spapr.say(line)
     return 0

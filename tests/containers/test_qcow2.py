@@ -1,0 +1,133 @@
+"""qcow2 images: laws on images of every shape, and an image of a real QEMU."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+import vmstate
+from tests.support.qcow2_image import image
+from vmstate.cli import main
+from vmstate.containers import open_input
+from vmstate.errors import StreamError, Unsupported
+
+REAL = Path(__file__).resolve().parents[2] / "fixtures" / "containers" / "two-snapshots.qcow2.zst"
+SHAPES = st.fixed_dictionaries(
+    {
+        "bits": st.sampled_from([10, 12, 14]),
+        "version": st.just(3),
+        "extended": st.booleans(),
+        "order": st.sampled_from([3, 4, 5]),
+        "seed": st.integers(0, 3),
+    }
+) | st.fixed_dictionaries(
+    {"bits": st.sampled_from([10, 12]), "version": st.just(2), "seed": st.integers(0, 3)}
+)
+
+
+def streams(most: int) -> st.SearchStrategy[bytes]:
+    """Bytes that begin as a stream does, so that they are in no further container."""
+    return st.binary(max_size=most).map(b"QEVM".__add__)
+
+
+STATES = st.tuples(streams(9000), streams(9000))
+
+
+def taken(data: bytes, part: str) -> bytes:
+    with open_input(data, part=part) as opened:
+        assert not opened.findings
+        return bytes(opened.data)
+
+
+@given(SHAPES, STATES)
+def test_each_snapshot_has_its_own_stream(shape, states):
+    data = image(states, **shape)
+    assert (taken(data, "s0"), taken(data, "s1")) == states
+
+
+@given(SHAPES, STATES, streams(30000))
+def test_another_stream_takes_its_place_and_the_other_snapshot_stays(shape, states, new):
+    data = image(states, **shape)
+    with open_input(data, part="s1") as opened:
+        changed = b"".join(opened.rewrap(new))
+        same = b"".join(opened.rewrap(opened.data))
+    assert same == data
+    assert (taken(changed, "s0"), taken(changed, "s1")) == (states[0], new)
+
+
+@given(SHAPES, STATES, st.integers(0, 2**32))
+def test_a_damaged_image_gives_bytes_or_an_error_of_ours(shape, states, seed):
+    data = bytearray(image(states, **shape))
+    chance = random.Random(seed)
+    for _ in range(chance.randrange(1, 6)):
+        at = chance.randrange(min(len(data), 5 << shape["bits"]))
+        data[at : at + 8] = chance.randbytes(chance.choice([1, 8]))
+    try:
+        with open_input(bytes(data), part="s0") as opened:
+            assert len(opened.data) <= len(data)
+            b"".join(opened.rewrap(b"another"))
+    except StreamError:
+        pass
+
+
+def test_a_snapshot_is_chosen_by_name_unless_there_is_one():
+    two = image([b"first", b"second"])
+    with pytest.raises(Unsupported, match="2 snapshots with the state of a machine: s0, s1"):
+        open_input(two)
+    with pytest.raises(Unsupported, match="no snapshot 's2'"):
+        open_input(two, part="s2")
+    assert bytes(open_input(image([b"only"])).data) == b"only"
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "says"),
+    [
+        (32, (2).to_bytes(4, "big"), "LUKS"),
+        (72, (1 << 2).to_bytes(8, "big"), "external data file"),
+        (72, (1 << 9).to_bytes(8, "big"), "unknown incompatible features"),
+        (20, (40).to_bytes(4, "big"), "impossible size of clusters"),
+        (4, (1).to_bytes(4, "big"), "unknown version"),
+        (60, bytes(4), "without the state of a machine"),
+    ],
+)
+def test_an_image_that_cannot_be_read_is_named(at, value, says):
+    data = bytearray(image([b"only"]))
+    data[at : at + len(value)] = value
+    with pytest.raises(Unsupported, match=says):
+        open_input(bytes(data))
+
+
+@pytest.fixture
+def real(tmp_path):
+    """Return an image that QEMU 7.2.22 made: `savevm a`, `savevm b` of a paused pseries-7.2."""
+    path = tmp_path / "two.qcow2"
+    path.write_bytes(zstandard.ZstdDecompressor().decompressobj().decompress(REAL.read_bytes()))
+    return path
+
+
+def test_a_snapshot_of_a_real_qemu_is_edited_in_place(real, tmp_path):
+    out = tmp_path / "out.qcow2"
+    assert main(["edit", f"{real}@a", "cpu[0].env.nip=0x1234", "-o", str(out)]) == 0
+    with vmstate.open(f"{out}@a") as changed, vmstate.open(f"{out}@b") as other:
+        assert (changed["cpu[0].env.nip"], other["cpu[0].env.nip"]) == (0x1234, 0x100)
+    before, after = real.read_bytes(), out.read_bytes()
+    assert len(before) == len(after)
+    assert sum(one != two for one, two in zip(before, after, strict=True)) == 2
+
+
+def test_the_snapshots_of_an_image_are_listed(real, capsys):
+    assert main(["snapshots", str(real)]) == 0
+    first, second, how = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in (first, second)] == [["1", "a"], ["2", "b"]]
+    assert how == f"vmstate show '{real}@a' shows the first"
+
+
+def test_the_name_of_a_file_may_have_an_at_sign(tmp_path):
+    path = tmp_path / "odd@name"
+    path.write_bytes(image([b"only"]))
+    assert bytes(open_input(path).data) == b"only"

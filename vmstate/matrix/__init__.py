@@ -1,0 +1,3 @@
+"""Matrices: every release against every release, for many machines."""
+
+from __future__ import annotations

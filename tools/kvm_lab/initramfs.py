@@ -103,7 +103,7 @@ def entries(userland: Path, kernel: Path) -> Iterator[Entry]:
     yield from _closure(userland, programs)
     yield from _python(userland, library)
     yield from _firmware(userland)
-    yield from _modules(kernel)
+    yield from entries_of_modules(kernel)
 
 
 def _file(name: str, path: Path) -> Entry:
@@ -177,7 +177,7 @@ def _firmware(root: Path) -> Iterator[Entry]:
                 break
 
 
-def _modules(kernel: Path) -> Iterator[Entry]:
+def entries_of_modules(kernel: Path) -> Iterator[Entry]:
     """Yield the modules, numbered in the order in which they must be loaded."""
     paths = {path.name.partition(".")[0].replace("-", "_"): path for path in sorted(kernel.rglob("*.ko*"))}
     order: dict[str, bytes] = {}

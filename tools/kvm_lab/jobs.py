@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kvm_lab.kinds import Kind
+from kvm_lab.kinds import UNSAFE, Kind
 from vmstate.describe.history import Release
 from vmstate.pseries.catalogue import CATALOGUE, Binary
 from vmstate.pseries.tables.capabilities import Kind as Form
@@ -21,6 +21,10 @@ Arguments = list[str]
 _PAGE_SIZES = ("4k", "64k", "16m")
 _CONTROLLERS = ("xics", "xive", "dual")
 _IRQCHIPS = ("", ",kernel-irqchip=on", ",kernel-irqchip=off")
+
+
+def _type(arguments: Arguments) -> str:
+    return arguments[arguments.index("-machine") + 1].partition(",")[0]
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,26 @@ class Jobs:
             row = {"op": "pair", "source": source, "destination": destination}
             chosen.setdefault(str((source, destination)), row)
         return [{"id": f"{self.name}-{number:03}", **row} for number, row in enumerate(chosen.values())]
+
+    def loads(self, manifest: list[Row]) -> list[Row]:
+        """Return the loads of streams that a manifest describes, each by a machine as it was saved from."""
+        return [
+            {
+                "id": f"{self.name}-load-{row['name']}",
+                "op": "load",
+                "stream": f"{row['name']}.mig",
+                "destination": self._as_saved(row["args"]),
+            }
+            for row in manifest
+            if _type(row["args"]) in self._binary.machine_types and "-smp" not in row["args"]
+        ]
+
+    def _as_saved(self, arguments: Arguments) -> Arguments:
+        """Return a machine of this host with the type and the options that a stream was saved with."""
+        name, *options = arguments[arguments.index("-machine") + 1].split(",")
+        needed = {option.partition("=")[0] for option in UNSAFE.split(",")} | {"accel"}
+        more = [option for option in options if option.partition("=")[0] not in needed]
+        return self.machine("".join(f",{option}" for option in more), type_name=name)
 
     def _pairs(self, plain: Arguments) -> Iterator[tuple[Arguments, Arguments]]:
         alone = [*self._starts(), *self._capabilities(), *self._interrupts(), *self._shapes()]

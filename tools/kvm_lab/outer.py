@@ -23,7 +23,9 @@ def emulator(root: Path) -> list[str]:
     folders += [path for folder in folders for path in folder.glob("pulseaudio")]
     libraries = ":".join(map(str, folders))
     program = root / "usr/bin/qemu-system-ppc64"
-    return [str(loader), "--library-path", libraries, str(program), "-L", str(root / "usr/share/qemu")]
+    modules = next(iter(root.glob("usr/lib/*/qemu")), root)
+    own = ["env", f"QEMU_MODULE_DIR={modules}", str(loader), "--library-path", libraries]
+    return [*own, str(program), "-L", str(root / "usr/share/qemu")]
 
 
 def command(kind: Kind, shared: Path, kernel: Path, initramfs: Path, *, memory: str = "4G") -> list[str]:

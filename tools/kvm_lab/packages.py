@@ -26,16 +26,16 @@ class Root:
 
 
 _USERLAND = ("qemu-system-ppc", "qemu-system-data", "python3", "busybox-static")
-_STABLE, _BACKPORTS, _NEWEST = ("bookworm",), ("bookworm", "bookworm-backports"), ("sid",)
+STABLE, _BACKPORTS, _NEWEST = ("bookworm",), ("bookworm", "bookworm-backports"), ("sid",)
 #: The QEMU in the hosts, by release.
 USERLANDS = {
-    "7.2": Root(_STABLE, "ppc64el", _USERLAND),
+    "7.2": Root(STABLE, "ppc64el", _USERLAND),
     "10.0": Root(_BACKPORTS, "ppc64el", _USERLAND),
     "newest": Root(_NEWEST, "ppc64el", _USERLAND),
 }
 #: The hosts' kernels: the metapackage's dependency is the kernel itself.
 KERNELS = {
-    "6.1": Root(_STABLE, "ppc64el", ("linux-image-powerpc64le",), closed=False),
+    "6.1": Root(STABLE, "ppc64el", ("linux-image-powerpc64le",), closed=False),
     "6.12": Root(_BACKPORTS, "ppc64el", ("linux-image-powerpc64le",), closed=False),
 }
 #: The QEMU that emulates a host, for the architecture of this machine.

@@ -91,8 +91,7 @@ def entries(userland: Path, kernel: Path) -> Iterator[Entry]:
     for name in ("proc", "sys", "dev", "tmp", "x"):
         yield Entry(name, stat.S_IFDIR | 0o755)
     yield Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-    busybox = next(path for path in (userland / "bin/busybox", userland / "usr/bin/busybox") if path.exists())
-    yield _file("bin/busybox", busybox)
+    yield _file("bin/busybox", _busybox(userland))
     for applet in _APPLETS:
         yield Entry(f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox")
     python = min((userland / "usr/bin").glob("python3.?*"))
@@ -104,6 +103,21 @@ def entries(userland: Path, kernel: Path) -> Iterator[Entry]:
     yield from _python(userland, library)
     yield from _firmware(userland)
     yield from entries_of_modules(kernel)
+
+
+def guest_entries(userland: Path) -> Iterator[Entry]:
+    """Yield the files of the initramfs of a guest, which says that it has booted, and waits."""
+    yield Entry("init", stat.S_IFREG | 0o755, (_HERE / "guest-init").read_bytes())
+    for name in ("proc", "dev"):
+        yield Entry(name, stat.S_IFDIR | 0o755)
+    yield Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
+    yield _file("bin/busybox", _busybox(userland))
+    for applet in ("sh", "mount", "cat", "sleep"):
+        yield Entry(f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox")
+
+
+def _busybox(userland: Path) -> Path:
+    return next(path for path in (userland / "bin/busybox", userland / "usr/bin/busybox") if path.exists())
 
 
 def _file(name: str, path: Path) -> Entry:
@@ -199,11 +213,11 @@ def entries_of_modules(kernel: Path) -> Iterator[Entry]:
         yield Entry(f"lib/{folder}/{number:02}-{name}.ko", stat.S_IFREG | 0o644, content)
 
 
-def build(output: Path, userland: Path, kernel: Path) -> Path:
-    """Write the initramfs, unless it is there."""
+def build(output: Path, files: Iterator[Entry]) -> Path:
+    """Write an initramfs, unless it is there."""
     if not output.exists():
         part = output.with_suffix(".part")
         with part.open("wb") as file:
-            write_cpio(file, entries(userland, kernel))
+            write_cpio(file, files)
         part.rename(output)
     return output

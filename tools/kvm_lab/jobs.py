@@ -20,6 +20,15 @@ Row = dict[str, Any]
 Arguments = list[str]
 _PAGE_SIZES = ("4k", "64k", "16m")
 _CONTROLLERS = ("xics", "xive", "dual")
+_CONSOLE = "/tmp/console"
+_BOOTS = (
+    "",
+    ",ic-mode=dual,kernel-irqchip=on",
+    ",ic-mode=xics",
+    ",ic-mode=dual,kernel-irqchip=off",
+    ",max-cpu-compat=power8",
+    ",max-cpu-compat=power9",
+)
 _IRQCHIPS = ("", ",kernel-irqchip=on", ",kernel-irqchip=off")
 
 
@@ -86,6 +95,29 @@ class Jobs:
             for row in manifest
             if _type(row["args"]) in self._binary.machine_types and "-smp" not in row["args"]
         ]
+
+    def boots(self) -> list[Row]:
+        """Return the jobs in which a guest, ``guest/vmlinux`` of the host's folder, boots and is saved."""
+        found = []
+        for number, more in enumerate(_BOOTS):
+            guest = (
+                "-kernel",
+                "/x/guest/vmlinux",
+                "-initrd",
+                "/x/guest/initramfs",
+                "-append",
+                "console=hvc0",
+            )
+            machine = self.machine(more, after=(*guest, "-serial", f"file:{_CONSOLE}"))
+            row = {
+                "id": f"{self.name}-boot-{number}",
+                "op": "pair",
+                "source": machine,
+                "destination": machine,
+            }
+            row |= {"until": "BOOTED", "limit": 300, "console": _CONSOLE}
+            found.append(row | {"keep": f"{self.name}-booted-{number}.mig"})
+        return found
 
     def _as_saved(self, arguments: Arguments) -> Arguments:
         """Return a machine of this host with the type and the options that a stream was saved with."""

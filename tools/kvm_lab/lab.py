@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kvm_lab import outer
-from kvm_lab.initramfs import QEMU, build
+from kvm_lab.initramfs import QEMU, build, entries, guest_entries
 from kvm_lab.jobs import Jobs
 from kvm_lab.kinds import KINDS, UNSAFE, Kind
 from kvm_lab.packages import KERNELS, USERLANDS, MissingTool, Packages
@@ -28,6 +29,15 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a host is asked: the ``first`` question only, ``boots`` of guests, loads of ``streams`` of a folder."""
+
+    first: bool = False
+    boots: bool = False
+    streams: Path | None = None
+
+
+@dataclass(frozen=True)
 class Place:
     """The folder of one host: its jobs, what it answered, and the kind that it is."""
 
@@ -36,14 +46,18 @@ class Place:
     kind: Kind
     release: Release
 
-    def write_jobs(self, streams: Path | None, *, first: bool) -> None:
-        """Write the list of jobs, loads of ``streams`` among them."""
+    def write_jobs(self, wanted: Wanted) -> None:
+        """Write the list of jobs."""
         jobs = Jobs(self.name, self.kind, self.release)
         rows = jobs.all()
-        if streams is not None:
-            rows += jobs.loads(read(streams / "manifest.jsonl"))
+        if wanted.first:
+            rows = rows[:1]
+        if wanted.boots:
+            rows = [*rows[:1], *jobs.boots(), *rows[1:]]
+        if wanted.streams is not None:
+            rows += jobs.loads(read(wanted.streams / "manifest.jsonl"))
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(row) + "\n" for row in (rows[:1] if first else rows))
+        text = "".join(json.dumps(row) + "\n" for row in rows)
         (self.folder / "jobs.jsonl").write_text(text, "utf-8")
 
 
@@ -61,26 +75,27 @@ class Lab:
         folder = self._folder / "hosts" / f"{name}-{qemu}-{Path(kernel).name}"
         return Place(folder, name, KINDS[name], _release(userland / QEMU))
 
-    def run(self, place: Place, *, minutes: float, first: bool, streams: Path | None) -> None:
+    def run(self, place: Place, wanted: Wanted, *, minutes: float) -> None:
         """Boot the host, and let it do its jobs."""
         start = time.monotonic()
         _, qemu, kernel = place.folder.name.removeprefix(place.name).split("-", 2)
-        place.write_jobs(streams, first=first)
-        if streams is not None:
-            _unpack(streams, place.folder / "streams")
+        place.write_jobs(wanted)
+        if wanted.streams is not None:
+            _unpack(wanted.streams, place.folder / "streams")
         words = [self._emulator] if self._emulator else outer.emulator(self._packages.outer())
         root = self._kernel(kernel)
         userland = self._packages.root(f"userland-{qemu}", USERLANDS[qemu])
-        initramfs = build(self._folder / f"initramfs-{qemu}-{kernel}.cpio", userland, root)
+        initramfs = build(self._folder / f"initramfs-{qemu}-{kernel}.cpio", entries(userland, root))
         outer.write_recorder(place.folder / "recorder.zip")
         program = next(iter(sorted(root.glob("boot/vmlinux*")) or [root / "vmlinux"]))
+        if wanted.boots:
+            _guest(place.folder / "guest", program, userland)
         print(f"{place.folder}: ready after {time.monotonic() - start:.0f} s; booting", flush=True)
-        outer.run([*words, *outer.command(place.kind, place.folder, program, initramfs)], 60 * minutes)
-        print(
-            f"{place.folder}: {time.monotonic() - start:.0f} s; the host's console is console.txt", flush=True
-        )
+        arguments = outer.command(place.kind, place.folder, program, initramfs)
+        status = outer.run([*words, *arguments], 60 * minutes, place.folder / "emulator.txt")
+        print(f"{place.folder}: {time.monotonic() - start:.0f} s, status {status}", flush=True)
         if not (place.folder / "answers.txt").exists():
-            raise MissingTool("the host has not come up, or has no KVM: see console.txt")
+            raise MissingTool("the host has not come up, or has no KVM: see console.txt, emulator.txt")
 
     def _kernel(self, kernel: str) -> Path:
         """Return the root of a kernel of Debian, or a tree that was built, ``kernels/NAME`` of the lab."""
@@ -100,6 +115,14 @@ def _release(program: Path) -> Release:
     return Release.parse(found[1].decode())
 
 
+def _guest(folder: Path, kernel: Path, userland: Path) -> None:
+    """Put the kernel and the initramfs of guests where the host's QEMU reads them."""
+    folder.mkdir(exist_ok=True)
+    if not (folder / "vmlinux").exists():
+        shutil.copyfile(kernel, folder / "vmlinux")
+    build(folder / "initramfs", guest_entries(userland))
+
+
 def _unpack(streams: Path, to: Path) -> None:
     """Put uncompressed streams where the host reads them."""
     to.mkdir(parents=True, exist_ok=True)
@@ -115,7 +138,7 @@ def native(folder: Path) -> Place:
     kind = Kind("none", "host", "power8", UNSAFE)
     place = Place(folder.absolute(), folder.name, kind, binary.release)
     if not (place.folder / "jobs.jsonl").exists():
-        place.write_jobs(None, first=False)
+        place.write_jobs(Wanted())
     Recorder(place.folder, binary.path).run()
     return place
 

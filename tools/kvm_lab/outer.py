@@ -63,13 +63,19 @@ def write_recorder(path: Path) -> None:
             file.write(_TOOLS / "kvm_lab" / name, f"kvm_lab/{name}")
 
 
-def run(words: list[str], seconds: float) -> int:
-    """Run the emulator at a low priority, for some seconds at most, and return its status."""
-    process = subprocess.Popen(["nice", "-n", "5", *words], stdin=subprocess.DEVNULL)
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return -1
-    finally:
-        process.kill()
-        process.wait()
+def run(words: list[str], seconds: float, said: Path) -> int:
+    """Run the emulator at a low priority, for some seconds at most; what it says goes to a file.
+
+    Return its status, -1 if its time was over.
+    """
+    with said.open("wb") as file:
+        process = subprocess.Popen(
+            ["nice", "-n", "5", *words], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+        )
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return -1
+        finally:
+            process.kill()
+            process.wait()

@@ -6,7 +6,7 @@ again.  The answers go to ``FOLDER/results.jsonl``, those of the KVM itself to `
 A job has an ``id`` and an ``op``:
 
 - ``pair``: save the ``source``, load in the ``destination``; with ``until``, the guest runs first, until its
-  console says that, for ``seconds`` at most;
+  console says that, for ``limit`` seconds at most;
 - ``load``: load ``stream``, a file of ``FOLDER/streams``, in the ``destination``.
 
 Source and destination are arguments of QEMU after -nodefaults.  With ``keep`` a saved stream stays, as
@@ -129,7 +129,7 @@ class Recorder:
         start = time.monotonic()
         said = ""
         qemu.execute("cont")
-        while job["until"] not in said and time.monotonic() - start < job["seconds"]:
+        while job["until"] not in said and time.monotonic() - start < job["limit"]:
             qemu.sleep(2)
             qemu.execute("query-status")
             said = console.read_text("utf-8", "replace") if console.exists() else ""

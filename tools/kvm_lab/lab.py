@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a host is asked: the ``first`` question only, ``boots`` of guests, loads of ``streams`` of a folder."""
+    """What a host is asked: only the ``first`` question, ``boots`` of guests, loads of ``streams``."""
 
     first: bool = False
     boots: bool = False
@@ -49,13 +49,13 @@ class Place:
     def write_jobs(self, wanted: Wanted) -> None:
         """Write the list of jobs."""
         jobs = Jobs(self.name, self.kind, self.release)
-        rows = jobs.all()
-        if wanted.first:
-            rows = rows[:1]
+        first, *others = jobs.all()
+        rows = [first]
         if wanted.boots:
-            rows = [*rows[:1], *jobs.boots(), *rows[1:]]
+            rows += jobs.boots()
         if wanted.streams is not None:
             rows += jobs.loads(read(wanted.streams / "manifest.jsonl"))
+        rows += [] if wanted.first else others
         self.folder.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (self.folder / "jobs.jsonl").write_text(text, "utf-8")

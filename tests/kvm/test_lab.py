@@ -70,7 +70,7 @@ def test_a_stream_is_loaded_by_a_machine_as_it_was_saved_from():
 
 
 PAIR = {"id": "one", "op": "pair", "source": ["-m", "256"], "destination": ["-m", "512"]}
-LOAD = {"id": "two", "op": "load", "stream": "base.mig", "destination": ["-m", "512"]}
+LOAD = {"id": "two", "op": "load", "stream": "x86-2.12.mig", "destination": ["-m", "512"]}
 
 
 class Played(Recorder):
@@ -136,7 +136,7 @@ def test_results_become_recorded_verdicts():
             "destination": machine,
             "load": accepted,
         },
-        {"host": "p9-hv", "stream": "base", "destination": machine, "load": accepted},
+        {"host": "p9-hv", "stream": "x86-2.12", "destination": machine, "load": accepted},
     ]
 
 

@@ -30,10 +30,10 @@ def verdicts(results: Iterable[Row], host: str, release: str) -> Iterator[Row]:
         if "until" in row:
             verdict["guest"] = _guest(row["save"].get("guest", {}))
         if row["op"] == "load":
-            verdict |= {"stream": row["stream"].partition(".")[0]}
+            verdict |= {"stream": row["stream"].removesuffix(".mig")}
         else:
             if "keep" in row and "guest" in verdict and row["save"]["ok"]:
-                verdict["stream"] = row["keep"].partition(".")[0]
+                verdict["stream"] = row["keep"].removesuffix(".mig")
             verdict["source"] = {"release": release, "args": row["source"]}
             verdict["save"] = {"ok": row["save"]["ok"], "stderr": row["save"]["stderr"]}
         if "destination" in row:

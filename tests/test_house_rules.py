@@ -20,7 +20,7 @@ FLOORS = (
     *("pseries.options", "pseries.vio_bus", "pseries.tables", "pseries.machine", "pseries.rules"),
     *("pseries.changes", "pseries.catalogue", "pseries.board", "pseries.devices"),
     *("pseries.recorded_devices", "pseries.device_tree"),
-    *("pseries.cas", "pseries.registration", "pseries.startup", "pseries"),
+    *("pseries.cas", "pseries.registration", "pseries.startup", "pseries", "kvm"),
     *(
         "simulate",
         "compare",

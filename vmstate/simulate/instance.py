@@ -11,6 +11,7 @@ from vmstate.errors import NotModelled
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.negotiation import Negotiated
+from vmstate.pseries.devices.cpu.cpu import SPR_PVR, Cpu
 from vmstate.pseries.devices.host.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.host.globalstate import GlobalState
 from vmstate.pseries.devices.host.ram import PAGE_SIZE, Ram
@@ -180,6 +181,7 @@ class Instance:
             trace=machine.trace,
             rare=self.connector,
             take_over=self._take_over,
+            synchronize=self._put_registers,
         )
         try:
             ret = loader.run()
@@ -196,6 +198,12 @@ class Instance:
             trace=machine.checks() if machine.trace else [],
             aborted=Aborted in reported,
         )
+
+    def _put_registers(self) -> str | None:
+        """Return the line of a QEMU whose KVM does not take a processor's registers."""
+        rule = self.machine.rules.put_registers
+        pvrs = [cpu.spr[SPR_PVR] & 0xFFFFFFFF for cpu in self.machine.registered(Cpu)]
+        return next(filter(None, (rule(self.machine, pvr) for pvr in pvrs)), None)
 
     def _take_over(self) -> None:
         for state in self.machine.registered(GlobalState):

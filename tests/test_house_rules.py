@@ -35,6 +35,7 @@ FLOORS = (
         "front",
         "bump",
         "pages",
+        "plugin",
         "cli",
         "__main__",
     ),

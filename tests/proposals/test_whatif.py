@@ -153,11 +153,11 @@ def test_ctrl_c_ends_with_a_report_and_130(tmp_path):
     script = (
         "import sys\n"
         "from vmstate.cli import main\n"
-        "from vmstate.proposals import whatif\n"
+        "from vmstate.simulate import workers\n"
         "def interrupted(futures):\n"
         "    yield next(original(futures))\n"
         "    raise KeyboardInterrupt\n"
-        "original, whatif.as_completed = whatif.as_completed, interrupted\n"
+        "original, workers.as_completed = workers.as_completed, interrupted\n"
         "sys.exit(main(['whatif', 'cap-xics-xive', '--json', '--jobs', '2']))\n"
     )
     done = subprocess.run(

@@ -22,6 +22,7 @@ _UNKNOWN = re.compile(r"Unknown (?:savevm )?section or instance '([^']+)'")
 _PCI = re.compile(r"^(?:pci@\w+|\w{4}):\S+?/")
 _CAPABILITY = re.compile(r"\b(cap-[\w-]+)")
 _VERSION = re.compile(r"^([\w/.@:-]+): incoming version_id")
+_TOO_NEW = re.compile(r"unsupported version \d+ for '([^']+)' v\d+")
 _WARNING = "warning: "
 _EXAMPLES = 3
 _SETTINGS = 6
@@ -40,7 +41,11 @@ class Stuck:
 
 @dataclass
 class Answer:
-    """What came of a bump.  ``issues`` has everything that a policy judges."""
+    """What came of a bump.
+
+    ``issues`` has everything that a policy judges; ``elsewhere`` has what concerns only devices that none of
+    the machine types can have.
+    """
 
     old: Side
     new: Side
@@ -51,6 +56,7 @@ class Answer:
     simulations: Simulations | None = None
     stuck: list[Stuck] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
+    elsewhere: tuple[Issue, ...] = ()
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -63,7 +69,6 @@ def bump(old: Side, new: Side, question: Question, progress: Progress = lambda _
     common = tuple(m for m in new.machines if m in set(old.machines) and question.wants(m))
     comparison = compare(old.schema, new.schema)
     answer = Answer(old, new, common, comparison)
-    answer.issues += comparison.issues
     answer.issues += _gone(answer, question)
     if question.replays and any(side.program is not None for side in answer.sides):
         answer.replays = replays(old, new, question, lambda done: progress("replaying", done))
@@ -74,7 +79,24 @@ def bump(old: Side, new: Side, question: Question, progress: Progress = lambda _
         answer.simulations = simulations(old, new, question, lambda done: progress("simulating", done))
         answer.issues += _simulated(answer, answer.simulations)
         answer.stuck = list(_stuck(answer, answer.simulations))
+    concerned = [issue for issue in comparison.issues if _concerns(issue, answer)]
+    answer.elsewhere = tuple(issue for issue in comparison.issues if issue not in concerned)
+    answer.issues += concerned
     return answer
+
+
+def _concerns(issue: Issue, answer: Answer) -> bool:
+    """Return True if a machine type of both releases may have the section of an issue.
+
+    It may if it sent the section, or if a user can add such a device.  Without both facts all issues count.
+    """
+    known = [side.creatable for side in answer.sides if side.creatable is not None]
+    sent = frozenset().union(*(one.sections for one in answer.replays))
+    if not known or not sent or issue.path == "*" or issue.rule.startswith(("not-compared.", "compat.")):
+        return True
+    places = {issue.path.partition(".")[0], issue.path.partition("/")[0]}
+    places |= {label.partition("#")[0] for label in issue.within}
+    return not places.isdisjoint(sent.union(*known))
 
 
 def _gone(answer: Answer, question: Question) -> Iterator[Issue]:
@@ -102,7 +124,8 @@ def _replayed(answer: Answer) -> Iterator[Issue]:
         if not one.started:
             key = ("bump.not-started", one.way[0], Direction.FORWARD, first, "")
         else:
-            rule = "bump.stuck" if len(one.way) > 2 else "bump.rejected"
+            rule = "bump.rejected-by-record" if one.by_record else "bump.rejected"
+            rule = "bump.stuck" if len(one.way) > 2 else rule
             key = (rule, subject(one.messages), _direction(answer, one.way), first, " → ".join(one.way))
         groups.setdefault(key, []).append((one.machine, one.variant))
     for (rule, path, direction, message, way), group in groups.items():
@@ -115,7 +138,7 @@ def subject(messages: Iterable[str]) -> str:
     for line in messages:
         if line.startswith(_WARNING):
             continue
-        for pattern in (_VERSION, _UNKNOWN, _DEVICE, _CAPABILITY):
+        for pattern in (_VERSION, _TOO_NEW, _UNKNOWN, _DEVICE, _CAPABILITY):
             found = pattern.search(line)
             if found:
                 return _PCI.sub("", found[1])
@@ -134,7 +157,7 @@ def _predicted(answer: Answer) -> Iterator[Issue]:
     counts = answer.predictions
     unknown: dict[str, list[str]] = {}
     for one in answer.replays:
-        if len(one.way) != 2 or one.recorded or not one.started:
+        if len(one.way) != 2 or one.recorded or one.by_record or not one.started:
             continue
         verdict = predicted(one, answer.sides, simulator)
         label = f"{one.machine} ({one.variant})"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import runpy
 
-from vmstate.bump.sides import Side, version_key
+from vmstate.bump.sides import Side, declared_side
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.files import shipped_proposals, with_all
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
-from vmstate.pseries.schema import schema_of_release
 
 
 def drafted(file: str, old: Side) -> Side:
@@ -32,8 +31,4 @@ def drafted(file: str, old: Side) -> Side:
     catalogue: Catalogue = CATALOGUE.extended(*declared)
     if proposals:
         catalogue = with_all(catalogue, [*shipped_proposals(), *proposals]).fork(proposals[-1].name)
-    release = max(catalogue.newest)
-    binary = catalogue.binary(release)
-    schema = schema_of_release(release, catalogue)
-    machines = tuple(sorted(binary.machine_types, key=version_key))
-    return Side(file, schema, str(release), "ppc64", machines, catalogue=catalogue)
+    return declared_side(str(max(catalogue.newest)), catalogue, file)

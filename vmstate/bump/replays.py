@@ -10,12 +10,17 @@ from pathlib import Path
 
 from vmstate.bump.question import PSERIES_CPU, Question
 from vmstate.bump.sides import Side
+from vmstate.errors import StreamError
 from vmstate.judge.comparison import STALLED, without_installation
 from vmstate.qemu.capture import capture, save_stream
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QemuStalled, QmpRefused
 from vmstate.qemu.replay import RealOutcome, RealVerdict, load_stream, refused_start, replay, verdict_of
 from vmstate.qemu.session import Session
+from vmstate.records import judge
+from vmstate.savevm.verdict import Outcome
+from vmstate.schema.from_stream import schema_of_stream
+from vmstate.stream import open_stream
 
 #: Additions to ``-machine`` if a pseries machine does not start without them under TCG.
 _FALLBACKS = ("", ",cap-htm=off", ",cap-htm=off,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken")
@@ -27,7 +32,9 @@ BARE, DEVICES = "bare", "with devices"
 class Replay:
     """One migration that was run: the releases on its way, the machine, the outcome, what was printed.
 
-    ``way``: ``old → new``, or ``old → new → old``.  ``arguments``: those of every side.
+    ``recorded``: the stream is a record's; ``by_record``: the destination is one.
+    ``way``: ``old → new``, or ``old → new → old``.  ``arguments``: those of every side.  ``sections``: the
+    names of the descriptions that the source sent.
     """
 
     way: tuple[str, ...]
@@ -38,6 +45,8 @@ class Replay:
     messages: tuple[str, ...] = ()
     source_messages: tuple[str, ...] = ()
     recorded: bool = False
+    by_record: bool = False
+    sections: frozenset[str] = frozenset()
 
     @property
     def accepted(self) -> bool:
@@ -86,34 +95,59 @@ class _Machine:
 
     def run(self, machine: str, variant: str, devices: tuple[str, ...]) -> Iterator[Replay]:
         """Yield every replay of a machine type."""
-        arguments = ("-nodefaults", "-m", str(self.question.memory), *devices)
+        given = ("-nodefaults", "-m", str(self.question.memory), *devices)
         for source, destination in ((self.old, self.new), (self.new, self.old)):
+            arguments = given
             sent = self._sent(source, machine, variant, arguments)
             if isinstance(sent, Replay):
                 yield sent
+            if not isinstance(sent, tuple):
                 continue
             path, kind, messages, recorded = sent
+            if recorded:
+                arguments = source.arguments
             way = (source.name, destination.name)
             if destination.program is None:
+                yield from self._by_record(path, destination, way, kind, variant, arguments)
                 continue
             back = self.folder / "back" if source is self.old and source.program is not None else None
             verdict = self._passed_on(path, destination.command(kind, *arguments), back)
             yield Replay(
-                way, kind, variant, arguments, *_result(verdict), source_messages=messages, recorded=recorded
+                way,
+                kind,
+                variant,
+                arguments,
+                *_result(verdict),
+                source_messages=messages,
+                recorded=recorded,
+                sections=_sections(path),
             )
             if back is not None and back.exists() and verdict.outcome == RealOutcome.ACCEPT:
                 home = self._passed_on(back, source.command(kind, *arguments), None)
                 yield Replay((*way, source.name), kind, variant, arguments, *_result(home))
 
+    @staticmethod
+    def _by_record(
+        path: Path, side: Side, way: tuple[str, ...], kind: str, variant: str, arguments: tuple[str, ...]
+    ) -> Iterator[Replay]:
+        """Judge a stream by the record of a destination; it runs no hooks, so an accept says little."""
+        machine = kind.partition(",")[0]
+        if side.record is None or variant != BARE or machine not in (side.streams or {}):
+            return
+        verdict = judge(open_stream(path.read_bytes()), side.record, machine).verdict
+        if verdict.outcome in (Outcome.ACCEPT, Outcome.REJECT):
+            messages = tuple(verdict.messages)
+            yield Replay(way, kind, variant, arguments, str(verdict.outcome), messages, by_record=True)
+
     def _sent(
         self, side: Side, machine: str, variant: str, arguments: tuple[str, ...]
-    ) -> tuple[Path, str, tuple[str, ...], bool] | Replay:
-        """Return a stream of a side, the machine that sent it, and what it printed."""
+    ) -> tuple[Path, str, tuple[str, ...], bool] | Replay | None:
+        """Return a stream of a side, the machine that sent it, and what it printed; None if not recorded."""
         path = self.folder / f"from-{side.name}"
         if side.program is None:
             recorded = (side.streams or {}).get(machine) if variant == BARE else None
             if recorded is None:
-                return Replay((side.name,), machine, variant, arguments, SOURCE_REFUSED, ("not recorded",))
+                return None
             path.write_bytes(recorded)
             return path, machine, (), True
         refused: tuple[str, ...] = ()
@@ -143,6 +177,15 @@ class _Machine:
             return RealVerdict(RealOutcome.REJECT, (*refused.messages, str(refused)))
         except QemuStalled as stalled:
             return RealVerdict(RealOutcome.REJECT, (*stalled.messages, STALLED))
+
+
+def _sections(path: Path) -> frozenset[str]:
+    """Return the names of the descriptions in a stream."""
+    try:
+        schema = schema_of_stream(open_stream(path.read_bytes()), str(path))
+    except StreamError:
+        return frozenset()
+    return frozenset(one.name for one in schema.descriptions.values())
 
 
 def _result(verdict: RealVerdict) -> tuple[str, tuple[str, ...]]:

@@ -8,17 +8,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from vmstate.bump.creatable import creatable
 from vmstate.bump.question import DEVICES
 from vmstate.errors import ConfigurationError
 from vmstate.front.schemas import schema_of
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
+from vmstate.pseries.schema import schema_of_release
 from vmstate.qemu.binary import Binary, identify
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QmpRefused
 from vmstate.qemu.session import Session
+from vmstate.records.record import Record, is_record, read_record
 from vmstate.schema import Schema
 
-_VERSIONED = re.compile(r"-\d+\.\d+\Z")
+_VERSIONED = re.compile(r"(.+)-(\d+)\.(\d+)((?:-\w+)?)\Z")
 _TARGET = re.compile(r"qemu-system-([\w]+)")
 _ELF = b"\x7fELF"
 
@@ -29,7 +32,9 @@ class Side:
 
     ``release``: its number, as the simulator names it; "" if it is not known.  ``machines``: its machine
     types with a version, newest first.  ``devices``: those of DEVICES that it has, None if not known.
-    ``program``: None if it cannot be run.  ``streams``: recorded streams by machine type.
+    ``creatable``: names of descriptions of the devices that a user can add, None if not known.
+    ``program``: None if it cannot be run.  ``streams``: recorded streams by
+    machine type, and ``arguments``: the options that they were recorded with.
     """
 
     source: str
@@ -38,8 +43,11 @@ class Side:
     target: str
     machines: tuple[str, ...]
     devices: frozenset[str] | None = None
+    creatable: frozenset[str] | None = None
     program: Binary | None = None
     streams: dict[str, bytes] | None = None
+    arguments: tuple[str, ...] = ()
+    record: Record | None = None
     catalogue: Catalogue = CATALOGUE
 
     @property
@@ -59,11 +67,16 @@ class Side:
 
 
 def side_of(source: str, schema_source: str = "") -> Side:
-    """Return the side of a program (``schema_source``: where its descriptions are, if not in the file).
+    """Return the side of a program, of a record, or of a release as we declare it (``pseries@7.2``).
 
-    Raises ConfigurationError if it is none, or its descriptions cannot be read; QemuNotFound.
+    ``schema_source``: where the descriptions of a program are, if not in its file.  Raises ConfigurationError
+    if the source is neither, or its descriptions cannot be read; QemuNotFound.
     """
     path = Path(source)
+    if source.startswith("pseries@") and not path.exists():
+        return declared_side(source.partition("@")[2])
+    if is_record(path):
+        return recorded_side(source)
     if not path.is_file():
         raise ConfigurationError(f"{source}: no such program")
     program = identify(source)
@@ -79,8 +92,42 @@ def side_of(source: str, schema_source: str = "") -> Side:
         target[1] if target else (schema.target or ""),
         machines,
         devices,
+        creatable(program.path, machines[0]) if machines else None,
         program,
     )
+
+
+def declared_side(release: str, catalogue: Catalogue = CATALOGUE, source: str = "") -> Side:
+    """Return the side of a release as we declare it; it is simulated, and never run."""
+    number = catalogue.release(release)
+    names = (name for name in catalogue.binary(number).machine_types if _VERSIONED.match(name))
+    machines = tuple(sorted(names, key=version_key))
+    schema = schema_of_release(number, catalogue)
+    return Side(source or f"pseries@{release}", schema, str(number), "ppc64", machines, catalogue=catalogue)
+
+
+def recorded_side(folder: str) -> Side:
+    """Return the side of a record: its streams are replayed, and it is never run."""
+    record = read_record(folder)
+    if record.schema is None:
+        raise ConfigurationError(f"{folder}: the record has no descriptions")
+    names = sorted((name for name in record.machines if _VERSIONED.match(name)), key=version_key)
+    streams = {name: stream for name in names if (stream := record.machines[name].stream) is not None}
+    schema = replace(record.schema, machines=record.schema.machines or _compat(record))
+    given = tuple(map(str, record.head.get("arguments", ())))
+    target = record.schema.target or str(record.head.get("target", ""))
+    return Side(
+        folder, schema, record.release, target, tuple(names), streams=streams, arguments=given, record=record
+    )
+
+
+def _compat(record: Record) -> Compat:
+    found: Compat = {}
+    for name, one in record.machines.items():
+        listed = one.about.get("compat", one.about.get("compat-props"))
+        if isinstance(listed, list) and all(isinstance(row, list) and len(row) == 3 for row in listed):
+            found[name] = tuple((str(a), str(b), str(c)) for a, b, c in listed)
+    return found
 
 
 def _described_by(path: Path) -> str:
@@ -105,7 +152,7 @@ def _asked(program: Binary) -> tuple[tuple[str, ...], Compat, frozenset[str]]:
             machines = qemu.execute("query-machines")
         devices = frozenset(name for name in _named(DEVICES) if _has(qemu, name))
         qemu.finish()
-    names = [one["name"] for one in machines if _VERSIONED.search(one["name"])]
+    names = [one["name"] for one in machines if _VERSIONED.match(one["name"])]
     names.sort(key=version_key)
     compat: Compat = {}
     for one in machines:
@@ -127,8 +174,8 @@ def _has(qemu: Session, device: str) -> bool:
     return True
 
 
-def version_key(machine: str) -> tuple[str, int, int]:
+def version_key(machine: str) -> tuple[str, int, int, str]:
     """Return a key that sorts machine types by kind, newest first."""
-    kind, _, version = machine.rpartition("-")
-    major, _, minor = version.partition(".")
-    return (kind, -int(major), -int(minor))
+    found = _VERSIONED.match(machine)
+    assert found is not None
+    return (found[1], -int(found[2]), -int(found[3]), found[4])

@@ -21,9 +21,12 @@ from vmstate.errors import ConfigurationError, Severity, quantity
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "--old", metavar="PROGRAM", required=True, help="the qemu-system program to bump from"
+        "--old",
+        metavar="PROGRAM",
+        required=True,
+        help="the qemu-system program to bump from, its record, or pseries@7.2",
     )
-    parser.add_argument("--new", metavar="PROGRAM", help="the program of the new release")
+    parser.add_argument("--new", metavar="PROGRAM", help="the program of the new release, or its record")
     parser.add_argument(
         "--draft", metavar="FILE.py", help="a release that is not built yet: its DECLARATIONS, or a Proposal"
     )
@@ -93,14 +96,23 @@ def _head(answer: Answer, judged: Judged, style: Style) -> Iterator[str]:
     yield f"  old: {described(old.schema)}"
     yield f"  new: {described(new.schema)}"
     yield f"  machine types in both: {len(answer.common)}: {span(list(answer.common)) or 'none'}"
-    yield f"  descriptions: {len(answer.comparison.pairs)} sections compared"
+    text = f"  descriptions: {len(answer.comparison.pairs)} sections compared"
+    if answer.elsewhere:
+        text += (
+            f"; {quantity(len(answer.elsewhere), 'issue')} of devices that these machine types cannot have"
+        )
+    yield text
     yield from (f"  {line}" for line in (_replay_line(answer), *_simulation_lines(answer)) if line)
 
 
 def _replay_line(answer: Answer) -> str:
-    ran = [one for one in answer.replays if one.started]
+    ran = [one for one in answer.replays if one.started and not one.by_record]
+    judged = [one for one in answer.replays if one.by_record]
+    by_record = (
+        f"; by the record: {len(judged)}, {sum(j.accepted for j in judged)} not refused" if judged else ""
+    )
     if not ran:
-        return "real replays: none"
+        return f"real replays: none{by_record}"
     accepted = sum(one.accepted for one in ran)
     back = [one for one in ran if len(one.way) > 2]
     text = f"real replays: {len(ran)}, {accepted} accepted"
@@ -110,7 +122,7 @@ def _replay_line(answer: Answer) -> str:
     if counts:
         text += f"; the simulator agrees with {counts.get('agree', 0)}, differs in {counts.get('differ', 0)}"
         text += f", does not judge {counts['not judged']}" if "not judged" in counts else ""
-    return text
+    return text + by_record
 
 
 def _simulation_lines(answer: Answer) -> Iterator[str]:
@@ -163,6 +175,7 @@ def _members(answer: Answer, judged: Judged) -> dict[str, object]:
             }
             for one in answer.replays
         ],
+        "elsewhere": [{"rule": one.rule, "path": one.path} for one in answer.elsewhere],
         "predictions": dict(answer.predictions),
         "simulated": None
         if found is None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from vmstate.compatibility.layout import Item, signature
+from vmstate.compatibility.layout import Item, by_hand, signature
 from vmstate.schema import SchemaField
 
 Laid = tuple[SchemaField, tuple[Item, ...]]
 
 _CONDITION, _CHANGED, _RENAMED, _UNLIKE = 0.5, 1.0, 1.5, 6.0
-_ALONE, _SELDOM, _NAMED = 2.5, 0.5, 2.6
+_ALONE, _SELDOM, _NAMED, _UNCLEAR = 2.5, 0.5, 2.6, 4.0
 
 
 class Pair(NamedTuple):
@@ -27,8 +27,7 @@ def aligned(source: Sequence[Laid], target: Sequence[Laid], *, named: bool = Fal
     ``named``: one side is what one state sent.  Then a field that states often lack is rather on one side
     only than renamed.
     """
-    ours = [_Key(bare_name(one.name), signature(items), seldom(one)) for one, items in source]
-    theirs = [_Key(bare_name(one.name), signature(items), seldom(one)) for one, items in target]
+    ours, theirs = ([_key(laid) for laid in side] for side in (source, target))
     head = 0
     while head < min(len(ours), len(theirs)) and ours[head] == theirs[head]:
         yield Pair(source[head], target[head])
@@ -54,11 +53,20 @@ def bare_name(name: str) -> str:
 
 
 class _Key(NamedTuple):
-    """A field for the alignment; ``seldom``: some states do not send it."""
+    """A field for the alignment.
+
+    ``seldom``: some states do not send it; ``by_hand``: only code knows its bytes.
+    """
 
     name: str
     shape: tuple[object, ...]
     seldom: bool
+    by_hand: bool
+
+
+def _key(laid: Laid) -> _Key:
+    one, items = laid
+    return _Key(bare_name(one.name), signature(items), seldom(one), by_hand(items))
 
 
 def seldom(one: SchemaField) -> bool:
@@ -96,7 +104,7 @@ def _cost(one: _Key, other: _Key, *, named: bool) -> float:
         return _NAMED if named else _RENAMED
     if _bare(one.shape) == _bare(other.shape):
         return _NAMED if named else _RENAMED
-    return _UNLIKE
+    return _UNCLEAR if one.by_hand != other.by_hand else _UNLIKE
 
 
 def _bare(shape: tuple[object, ...]) -> object:

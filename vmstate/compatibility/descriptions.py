@@ -17,6 +17,7 @@ from vmstate.compatibility.layout import (
     Run,
     Side,
     Subsections,
+    by_hand,
     width_of,
     words,
 )
@@ -253,11 +254,12 @@ class Descriptions:
             own: dict[Issue, None] = {}
             if pair is not None:
                 self._pair(source, target, pair, own)
-                if any(_breaks(issue) for issue in own):
+                alone = pair.source is None or pair.target is None
+                if alone or any(_breaks(issue) for issue in own):
                     region.append(pair)
                     kept.update(own)
                     continue
-            if region and not self._together(region, found):
+            if not any(_breaks(issue) for issue in kept) or not self._together(region, found):
                 found.update(kept)
             region, kept = [], {}
             found.update(own)
@@ -268,13 +270,16 @@ class Descriptions:
             [item for laid in side if laid is not None for item in laid[1]]
             for side in ([pair.source for pair in region], [pair.target for pair in region])
         ]
-        walk = Walk(lambda _x, _y: None)
-        try:
-            walk.items(*sides)
-        except Mismatch:
-            return False
-        self._notes((note for note in walk.notes if note.rule != "field.conditional"), found)
-        return True
+        sent = [[inner for item in side for inner in _plainly((item,))] for side in sides]
+        for tried in (sides, sent):  # what has a condition is not there, or is
+            walk = Walk(lambda _x, _y: None)
+            try:
+                walk.items(*tried)
+            except Mismatch:
+                continue
+            self._notes((note for note in walk.notes if note.rule != "field.conditional"), found)
+            return True
+        return False
 
     def _opened(self, ours: list[Laid], theirs: list[Laid]) -> tuple[list[Laid], list[Laid]]:
         """Take apart a struct of one side if the other has fields of its names in its place."""
@@ -341,6 +346,10 @@ class Descriptions:
             found.update(inner)
             if any(_breaks(issue) for issue in inner):
                 return
+        if by_hand(sent) or by_hand(known):
+            message = "only code knows the bytes of one side"
+            self._add(found, "not-compared.field", path, message, _sized(x, sent), _sized(y, known))
+            return
         rule = "layout.differs"
         if len(sent) == len(known) == 1 and isinstance(sent[0], Run) and isinstance(known[0], Run):
             rule = "field.size"
@@ -414,7 +423,9 @@ class Descriptions:
         texts = (_sized(x, sides[0]), _sized(y, sides[1]))
         if _variable(x) or _variable(y) or None in known:
             if x.kind is not None and y.kind is not None and _plain(x.kind) != _plain(y.kind):
-                self._add(found, "layout.differs", path, "the types differ", *texts)
+                unclear = by_hand(sides[0]) or by_hand(sides[1])
+                rule = "not-compared.field" if unclear else "layout.differs"
+                self._add(found, rule, path, "the types differ", *texts)
             return
         if (known[0] != known[1]) and self._counts_clear(x, y):
             total = [w * (one.count or 1) for w, one in zip(known, (x, y), strict=True) if w is not None]
@@ -490,7 +501,7 @@ class Descriptions:
 def _breaks(issue: Issue) -> bool:
     return issue.rule in {
         *("field.removed", "field.added", "field.size", "array.length", "layout.differs"),
-        *("field.conditional", "condition.changed", "type.regrouped"),
+        *("field.conditional", "condition.changed", "type.regrouped", "not-compared.field"),
     }
 
 

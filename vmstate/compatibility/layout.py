@@ -268,6 +268,16 @@ def _signature(item: Item) -> tuple[object, ...]:
     return ("subsections", tuple(one.name for one in item.owner.subsections))
 
 
+def by_hand(items: Sequence[Item]) -> bool:
+    """Return True if only QEMU's code knows a part of the bytes."""
+    for item in items:
+        if isinstance(item, Blob) or (
+            isinstance(item, Many | Maybe | Pointers | Repeat) and by_hand(item.inner)
+        ):
+            return True
+    return False
+
+
 def width_of(items: Sequence[Item]) -> int | None:
     """Return the number of bytes of a layout; None if it is not fixed."""
     total = 0

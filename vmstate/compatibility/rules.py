@@ -185,6 +185,8 @@ _LINTED = (
 _BUMPED = (
     Rule("bump.rejected", _LOAD, _E, "A real QEMU rejected a stream of the other one.",
          "See the issues of the section that is named, and the remedies below."),
+    Rule("bump.rejected-by-record", _LOAD, _E, "The recorded old QEMU does not take a stream of the new one.",
+         "See the issues of the section that is named; `vmstate load --on RECORD` judges it again."),
     Rule("bump.stuck", _LOAD, _E, "A guest that came over to the new QEMU cannot go back.",
          "Restart the guest with the property that frees it, or repair the new release."),
     Rule("bump.simulated", _LOAD, _E, "The simulator predicts that the destination rejects the stream.",

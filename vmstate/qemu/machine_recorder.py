@@ -87,7 +87,11 @@ class MachineRecorder:
         self.head()
         if self.chosen is not None:
             return [self.chosen]
-        found = [name for name in sorted(self._known) if name != "none" and _matches(name, patterns)]
+        found = [
+            name
+            for name, about in sorted(self._known.items())
+            if name != "none" and (_matches(name, patterns) or _matches(about.get("alias", name), patterns))
+        ]
         if not found:
             raise ConfigurationError(f"QEMU has no machine type {' or '.join(patterns)}")
         return found

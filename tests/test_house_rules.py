@@ -16,11 +16,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     *("errors", "shipped", "junit", "describe", "containers"),
     *("stream.constants", "stream.items", "stream.wire", "stream.sections", "stream.vmdesc", "stream"),
-    *("tree", "schema", "binaries", "savevm", "expectations"),
+    *("tree", "schema", "binaries", "savevm", "expectations", "explain"),
     *("pseries.options", "pseries.vio_bus", "pseries.tables", "pseries.machine", "pseries.rules"),
     *("pseries.changes", "pseries.catalogue", "pseries.board", "pseries.devices"),
     *("pseries.recorded_devices", "pseries.device_tree"),
-    *("pseries.cas", "pseries.registration", "pseries.startup", "pseries"),
+    *("pseries.cas", "pseries.registration", "pseries.startup", "pseries", "kvm"),
     *(
         "simulate",
         "compare",

@@ -204,3 +204,59 @@ def test_what_cannot_be_judged_has_status_2(capsys):
     words = ["--machine", "pseries-10.0", "--releases", "10.0", "--jobs", "1", "--rest=-loadvm x"]
     assert main(["matrix", *words]) == 2
     assert "1 cannot be judged" in capsys.readouterr().out
+
+
+class TestBaseline:
+    WORDS = ("matrix", "--machine", "pseries-9.*", "--releases", "9.0..9.2", "--cpu", "power9", "--jobs", "1")
+
+    @pytest.fixture
+    def old(self, tmp_path, capsys):
+        main([*self.WORDS, "--json"])
+        path = tmp_path / "old.json"
+        path.write_text(capsys.readouterr().out)
+        return path
+
+    def test_the_same_matrix_has_no_changes_though_pairs_are_rejected(self, old, capsys):
+        assert main([*self.WORDS, "--baseline", str(old)]) == 0
+        assert "0 pairs have another verdict or other lines, 14 have not" in capsys.readouterr().out
+
+    def test_a_changed_verdict_is_shown_with_a_pair(self, old, capsys):
+        document = json.loads(old.read_text())
+        for verdict in document["result"]["verdicts"]:
+            if verdict["kind"] == "reject":
+                verdict["kind"] = "accept"
+        old.write_text(json.dumps(document))
+        assert main([*self.WORDS, "--baseline", str(old)]) == 1
+        out = capsys.readouterr().out
+        assert "accepted before, now rejected" in out
+        assert "vmstate migrate 'qemu-9.2.4 -machine pseries-9.0" in out
+        assert main([*self.WORDS, "--baseline", str(old), "--json"]) == 1
+        found = json.loads(capsys.readouterr().out)["result"]["baseline"]
+        assert {(change["before"], change["after"]) for change in found["changes"]} == {("accept", "reject")}
+        assert sum(change["pairs"] for change in found["changes"]) + found["same"] == 14
+
+    def test_other_lines_are_a_change(self, old, capsys):
+        old.write_text(old.read_text().replace("cpu/slb: incoming version_id", "cpu/slb: version_id"))
+        assert main([*self.WORDS, "--baseline", str(old)]) == 1
+        assert "rejected, with other lines" in capsys.readouterr().out
+
+    def test_pairs_that_the_baseline_lacks_are_counted_and_no_change(self, old, capsys):
+        words = (
+            "matrix",
+            "--machine",
+            "pseries-9.0",
+            "--releases",
+            "9.0..10.0",
+            "--cpu",
+            "power9",
+            "--jobs",
+            "1",
+        )
+        assert main([*words, "--baseline", str(old)]) == 0
+        assert "9 have not, 7 are not in the baseline" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"result": {"verdicts": [{}]}}'])
+    def test_another_file_is_refused(self, tmp_path, text, capsys):
+        (tmp_path / "old.json").write_text(text)
+        assert main([*self.WORDS, "--baseline", str(tmp_path / "old.json")]) == 2
+        assert "not what vmstate matrix --json writes" in capsys.readouterr().err

@@ -254,7 +254,7 @@ def test_every_text_can_be_read(scheme):
         colours |= dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", dark))
     pairs = [(f"on-{kind}", str(kind)) for kind in Kind if kind is not Kind.ABSENT]
     pairs += [(text, back) for text in ("ink", "dim") for back in ("back", "panel")]
-    pairs += [("ink", "mark"), ("panel", "one")]
+    pairs += [("ink", "mark"), ("panel", "one"), ("panel", "two")]
     assert {
         pair: ratio for pair in pairs if (ratio := _contrast(*(colours[one] for one in pair))) < 4.5
     } == {}

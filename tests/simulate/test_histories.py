@@ -6,6 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.histories import (
+    CORE,
+    EVERYTHING,
+    MEMORY,
+    OPTIONS,
+    RELEASES,
+    after,
+    differing,
+    machine,
+    names,
+)
 from tests.support.recorded import answer, rows, side
 from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.pseries.cas.guests import guest as named_guest
@@ -15,54 +26,6 @@ from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.events import apply_event
 from vmstate.simulate.history import events_of, migrate_history
 from vmstate.simulate.instance import Instance
-from vmstate.stream import open_stream
-
-PLAIN = "cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off"
-OPTIONS = (
-    f"-nodefaults -machine pseries-7.2,{PLAIN} -cpu power9_v2.0 -smp 1,maxcpus=4 -m 512,slots=4,maxmem=2G"
-)
-RELEASES = ("5.2.0", "7.2.22", "10.0.13", "10.2.0", "11.1.3")
-CORE = "power9_v2.0-spapr-cpu-core"
-MEMORY = "object_add memory-backend-ram,id=m1,size=256M"
-EVERYTHING = (
-    f"device_add {CORE},id=c1,core-id=1",
-    MEMORY,
-    "device_add pc-dimm,id=d1,memdev=m1",
-    "device_add virtio-rng-pci,id=r1",
-    "device_add spapr-pci-host-bridge,id=p1,index=1",
-)
-
-
-def machine(options: str = "", release: str = "10.0.13") -> tuple[Instance, object]:
-    text = OPTIONS.replace("pseries-7.2", "pseries-5.2") if release == "5.2.0" else OPTIONS
-    configuration = parse(f"qemu-{release} {text} {options}")
-    built = build(configuration).machine
-    assert built is not None
-    return Instance(built), configuration
-
-
-def after(*events: str, options: str = "", release: str = "10.0.13") -> tuple[Instance, list[str]]:
-    instance, configuration = machine(options, release)
-    return instance, [apply_event(instance, configuration, event).refusal for event in events]
-
-
-def sections(instance: Instance) -> dict[tuple[str, int], bytes]:
-    data = instance.save()
-    found = {}
-    for one in open_stream(data).sections:
-        payload = data[one.payload_start : one.payload_end]
-        found[one.idstr, one.instance_id] = found.get((one.idstr, one.instance_id), b"") + payload
-    return found
-
-
-def differing(one: Instance, other: Instance) -> set[str]:
-    left, right = sections(one), sections(other)
-    return {key[0] for key in left.keys() | right.keys() if left.get(key) != right.get(key)}
-
-
-def names(instance: Instance) -> set[tuple[str, int]]:
-    return set(sections(instance))
-
 
 # ---- recorded truth
 
@@ -238,14 +201,6 @@ def test_a_history_goes_on_where_the_machine_has_gone():
 def test_what_was_not_compared_with_qemu_cannot_be_judged(event):
     with pytest.raises(NotModelled):
         after(event, options="-device nec-usb-xhci")
-
-
-@pytest.mark.parametrize("event", [EVERYTHING[0], "device_del nosuch", "system_reset", "stop"])
-def test_what_a_guest_that_has_booted_would_answer_cannot_be_judged(event):
-    line = f"qemu-10.0.13 {OPTIONS}"
-    for events in ([event], [f"migrate {line}", event]):
-        with pytest.raises(NotModelled, match="guest that has booted"):
-            migrate_history(line, line, events, guest=named_guest("linux-6.1"))
 
 
 def test_a_guest_that_has_booted_can_go_on_to_a_third_host():

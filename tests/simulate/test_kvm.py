@@ -23,7 +23,7 @@ from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.events import apply_event
 from vmstate.simulate.guest import boot
 from vmstate.simulate.instance import Instance
-from vmstate.simulate.migration import receive, send
+from vmstate.simulate.migration import migrate, receive, send
 
 CATALOGUE = with_proposals()
 MODES = (0, LOGICAL_2_06, LOGICAL_2_07)
@@ -164,6 +164,8 @@ def started(host: Host, release: str, options: str) -> tuple[str, ...]:
 
 
 QUIET = "cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,cap-fwnmi=off"
+_CPU_FAILED = "error while loading state for instance 0x0 of device 'cpu'"
+_NOT_PUT = "Failed to put registers after init: Invalid argument"
 NESTED = Host("nested", "POWER9", 0x004E1202, level=1, radix=True, hash_v3=False, ail_mode_3=True)
 
 
@@ -207,3 +209,26 @@ def test_a_guest_that_needs_xive_of_the_kernel_ends_qemu(irqchip):
     boot(running, "linux-6.1")
     end = "kernel_irqchip requested but unavailable: IRQ_XIVE capability must be present for KVM"
     assert (running.ended, end in running.machine.printed) == ((irqchip == "on"),) * 2
+
+
+@pytest.mark.parametrize(
+    ("release", "lines"),
+    [
+        ("8.1", (_CPU_FAILED, "load of migration failed: Invalid argument")),
+        ("8.2", (_CPU_FAILED, _NOT_PUT)),
+        ("10.1", (_CPU_FAILED, _NOT_PUT)),
+        ("10.2", (_NOT_PUT,)),
+    ],
+)
+def test_a_destination_whose_kvm_takes_no_other_pvr_exits(release, lines):
+    machine = f"-nodefaults -machine pseries-7.2,{QUIET},cap-large-decr=off -m 256"
+    host = Host("p9", "POWER9", 0x004E1202, radix=True, ail_mode_3=True)
+    destination = configuration(release, shlex.split(f"{machine} -accel kvm -cpu host"), host=host)
+    verdict = migrate(f"qemu-{release} {machine} -cpu power9_v2.0", destination)
+    said = [line for line in verdict.messages if not line.startswith("warning: ")]
+    assert (verdict.outcome, tuple(said)) == (Outcome.REJECT, lines)
+
+
+def test_a_decrementer_of_32_bits_is_no_large_one():
+    host = Host("p8", "POWER8", 0x004D0200, large_decr_bits=32, resize_hpt=True, irq_xics=True)
+    assert "No large decrementer support" in started(host, "7.2", ",cap-large-decr=on")

@@ -10,11 +10,11 @@ import zstandard
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from vmstate.explain.lines import explain_line
 from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Outcome
-from vmstate.simulate.explanations import explain_line
 from vmstate.simulate.migration import SaveRefused, migrate, save
 from vmstate.stream import open_stream
 from vmstate.tree import Contents

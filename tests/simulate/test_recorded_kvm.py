@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from tests.support.booted import guest_state
 from tests.support.recorded import VERDICTS, answer, rows
 from vmstate.containers import open_input
+from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import Configuration, configuration
 from vmstate.pseries.tables.accelerators import read_host
+from vmstate.simulate.guest import boot
+from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import load, migrate
 
+#: What boots in the hosts; its streams are of stopped guests, and the LPCR is the kernel's own.
+GUEST = "linux-6.1"
+NOT_COMPARED = {"lpcr", "run_state"}
 KVM = VERDICTS.parent / "kvm"
 HOSTS = {path.stem: read_host(path) for path in sorted((KVM / "hosts").glob("*.toml"))}
 ROWS = list(rows("kvm"))
@@ -42,3 +51,22 @@ def test_streams_load_on_a_host_as_recorded_with_the_same_lines(host):
         with open_input(KVM / "streams" / f"{row['stream']}.mig.zst") as stream:
             verdict = load(stream.data, side(host, row["destination"]))
         assert (str(verdict.outcome), verdict.messages) == answer(row["load"]), row
+
+
+BOOTED = [
+    row
+    for row in map(json.loads, (KVM / "streams" / "manifest.jsonl").read_text().splitlines())
+    if row["booted_seconds"] is not None
+]
+
+
+@pytest.mark.parametrize("row", BOOTED, ids=lambda row: row["name"])
+def test_a_guest_that_booted_under_kvm_leaves_the_same_state_as_a_simulated_one(row):
+    with open_input(KVM / "streams" / f"{row['name']}.mig.zst") as stream:
+        real = vars(guest_state(bytes(stream.data)))
+    arguments = ["null" if word.startswith("file") else word for word in row["args"]]
+    instance = Instance(build(configuration(row["release"], arguments, host=HOSTS[row["host"]])).machine)
+    boot(instance, GUEST)
+    simulated = vars(guest_state(instance.save()))
+    compared = real.keys() - NOT_COMPARED
+    assert {name: simulated[name] for name in compared} == {name: real[name] for name in compared}

@@ -15,7 +15,7 @@ from vmstate.binaries.image import Flags, Image, Places
 from vmstate.binaries.infos import Infos, shifted
 from vmstate.errors import ConfigurationError
 
-_MOST_VERSION = 1 << 16
+_MOST_VERSION, _MOST_NAMELESS = 1 << 16, 100
 
 #: The hooks, in order, by their number and by which of them is ``needed``: nearly every subsection has that.
 _HOOKS = ("pre_load", "post_load", "pre_save", "post_save", "needed", "dev_unplug_pending")
@@ -64,6 +64,7 @@ def find_descriptions(
     found = _layout(image, places, layout, fields)
     known = np.zeros(image.size, np.bool_)
     known[places[_sane(image, places, found)]] = True
+    known[_nameless(image, infos, layout, found)] = True
     for place in _empty(image, layout, found):
         known[place] = True
     return found, np.flatnonzero(known)
@@ -72,15 +73,31 @@ def find_descriptions(
 def _with_fields(image: Image, infos: Infos, layout: FieldLayout, fields: int) -> Places:
     """Return the places of what has a name, and ``fields`` words later a pointer to a list of fields."""
     named = (image.points != 0) & ~image.code
-    typed = shifted(infos.shaped[image.target], layout.info)
-    untyped = shifted((image.points == 0) & (image.words == 0), layout.info)
-    nested = shifted(image.target != 0, layout.vmsd) & untyped
-    is_list = named & (typed | (nested & _is_struct(image, layout)))
-    is_list[0] = False
-    places = np.flatnonzero(named & shifted(is_list[image.target], fields))
+    places = np.flatnonzero(named & shifted(_lists(image, infos, layout)[image.target], fields))
     bools = image.raw.reshape(-1, WORD)[places + 1, :4] <= 1  # unmigratable and early_setup, or an int
     places = places[bools.all(axis=1)]
     return places[[image.text(int(address)) is not None for address in image.points[places]]]
+
+
+def _nameless(image: Image, infos: Infos, layout: FieldLayout, found: DescriptionLayout) -> Places:
+    """Return the places of descriptions that get their names at run time (hw/net/eepro100.c)."""
+    nothing = (image.points == 0) & (image.words == 0)
+    places = np.flatnonzero(nothing & shifted(_lists(image, infos, layout)[image.target], found.fields))
+    places = places[_sane(image, places, found)]
+    version = image.halves[2 * places + found.version_id]
+    minimum = image.halves[2 * places + found.minimum_version_id]
+    return places[(version > 0) & (version < _MOST_NAMELESS) & (minimum >= 0) & (minimum <= version)]
+
+
+def _lists(image: Image, infos: Infos, layout: FieldLayout) -> Flags:
+    """Return where a list of fields may begin: a name, and a type or the description of a struct."""
+    named = (image.points != 0) & ~image.code
+    typed = shifted(infos.shaped[image.target], layout.info)
+    untyped = shifted((image.points == 0) & (image.words == 0), layout.info)
+    nested = shifted(image.target != 0, layout.vmsd) & untyped
+    is_list: Flags = named & (typed | (nested & _is_struct(image, layout)))
+    is_list[0] = False
+    return is_list
 
 
 def _is_struct(image: Image, layout: FieldLayout) -> Flags:
@@ -191,7 +208,8 @@ def _empty(image: Image, layout: FieldLayout, found: DescriptionLayout) -> Itera
     for place in places.tolist():
         raw = image.bytes_at(int(image.points[place + found.fields]), layout.stride * WORD)
         has_code = any(image.code[place + word] for _, word in found.hooks)
-        certain = layout.end or has_code or image.target[place + found.subsections]
+        numbered = image.halves[2 * place + found.minimum_version_id] > 0
+        certain = layout.end or has_code or numbered or image.target[place + found.subsections]
         if certain and _is_end(image, raw, layout) and image.text(int(image.points[place])) is not None:
             yield place
 

@@ -295,6 +295,8 @@ class SymbolTable:
 
 
 def _mapped(path: Path) -> mmap.mmap:
+    if path.exists() and not path.is_file():  # a pipe would wait for ever
+        raise ConfigurationError(f"{path}: not a file")
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if not 0 < size <= MAX_FILE:

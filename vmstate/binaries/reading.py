@@ -16,6 +16,7 @@ from vmstate.binaries.infos import Infos, find_infos
 from vmstate.describe import Priority
 from vmstate.describe.infos import SCALARS
 from vmstate.schema import Description, DescriptionFacts, FieldFacts, Knows, Origin, Schema, SchemaField
+from vmstate.schema.fitting import NAMED_LATER
 from vmstate.schema.model import labelled
 
 _KNOWS = frozenset({Knows.TYPES, Knows.COUNTS, Knows.CONDITIONS, Knows.VERSIONS, Knows.UNSENT, Knows.MEMORY})
@@ -183,13 +184,13 @@ class _Reader:
     def _priority(self, place: int) -> int:
         """Return the priority in the numbers of :class:`vmstate.describe.Priority`."""
         if self.outer.priority is None:
-            return Priority.DEFAULT
+            return int(Priority.DEFAULT)
         own = int(self.image.halves[2 * place + self.outer.priority])
         shift = self.outer.pci_bus - Priority.PCI_BUS
-        return own - shift if own else Priority.DEFAULT
+        return own - shift if own else int(Priority.DEFAULT)
 
     def _text(self, place: int) -> str:
-        return self.image.text(int(self.image.points[place])) or "?"
+        return self.image.text(int(self.image.points[place])) or NAMED_LATER
 
     def _subsections(self, place: int) -> list[int]:
         listed = int(self.image.target[place + self.outer.subsections])

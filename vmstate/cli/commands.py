@@ -66,6 +66,9 @@ COMMANDS: dict[str, Subcommand] = {
     "describe": Subcommand(
         "vmstate.cli.describe", "show the descriptions in a QEMU program, read without running it"
     ),
+    "host": Subcommand(
+        "vmstate.cli.host", "show KVM hosts, or make a host file of what the KVM of this machine answers"
+    ),
     "fuzz": Subcommand(
         "vmstate.cli.fuzz", "give changed streams to a destination, to find crashes, hangs and disagreements"
     ),

@@ -100,14 +100,14 @@ def _on_record(
         judgement = judge(opened.stream, read_record(folder), machine)
         findings = (*opened.findings, *judgement.findings)
     verdict = judgement.verdict
+    wrong = unexpected(expectation, verdict)
     about = {"machine": judgement.machine, "hooks": "not run"}
-    accepted = verdict.outcome == Outcome.ACCEPT
     return Report(
         lines=_record_lines(verdict, options, expectation),
         result=lambda: {**about, **_result(verdict, options, expectation)},
         findings=findings,
-        ok=accepted if expectation is None else not unexpected(expectation, verdict),
-        unusable=verdict.outcome == Outcome.NOT_MODELLED,
+        ok=verdict.outcome == Outcome.ACCEPT if expectation is None else not wrong,
+        unusable=verdict.outcome == Outcome.NOT_MODELLED and (expectation is None or bool(wrong)),
     )
 
 

@@ -14,10 +14,11 @@ from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
 from vmstate.cli.with_option import add_with
 from vmstate.junit import junit
+from vmstate.matrix.baseline import Baseline, Change, Compared
 from vmstate.matrix.cells import Kind
 from vmstate.matrix.judging import MatrixQuestion, Ways
 from vmstate.matrix.junit import suites
-from vmstate.matrix.matrix import Cause, Grid, Matrix, make_matrix
+from vmstate.matrix.matrix import Cause, Grid, Matrix, Pair, make_matrix
 from vmstate.pages.matrix_page import matrix_page
 from vmstate.proposals.chosen_set import ChosenSet
 
@@ -37,8 +38,9 @@ _SHOWN = 12  # causes, and grids, shown without --all
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = (
-        "exit status: 0 every pair that starts on both sides is accepted; 1 some is not; 2 some cannot be "
-        "judged; 130 interrupted: the report covers what was done until then"
+        "exit status: 0 every pair that starts on both sides is accepted (with --baseline: no verdict "
+        "changed); 1 otherwise; 2 some cannot be judged; 130 interrupted: the report covers what was done "
+        "until then"
     )
     for name, what in (
         ("machine", "machine types, or patterns: 'pseries-7.2,pseries-9.*' (default: all)"),
@@ -65,6 +67,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--html", metavar="OUT.html", help="also write a page with all pairs, to look through"
     )
+    parser.add_argument(
+        "--baseline", metavar="OLD.json", help="an earlier matrix, from --json: show what changed since"
+    )
     add_with(parser)
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
     parser.add_argument("--all", action="store_true", help="show every grid and cause")
@@ -73,6 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Judge all pairs, and show them by machine."""
+    baseline = None if options.baseline is None else Baseline(Path(options.baseline))
     question = MatrixQuestion(_chosen(options), tuple(options.with_file), Ways(options.ways))
     start = time.monotonic()
     with progress("judging pairs", 1000) as tick:
@@ -85,13 +91,22 @@ def run(options: argparse.Namespace) -> Report:
             page = matrix_page(matrix, lambda done, of: tick(1000 * done // of))
         Path(options.html).write_text(page, encoding="utf-8")
     counts = matrix.counts()
+    compared = None if baseline is None else baseline.compare(matrix)
     return Report(
-        lines=_MatrixLines(matrix, options, seconds).lines(),
-        result=lambda: {**matrix.as_json(), "seconds": round(seconds, 1)},
-        ok=not _BAD & counts.keys(),
+        lines=_MatrixLines(matrix, options, seconds, compared).lines(),
+        result=lambda: _result(matrix, seconds, compared),
+        ok=not _BAD & counts.keys() if compared is None else not compared.changes,
         unusable=Kind.NOT_MODELLED in counts,
         interrupted=not matrix.complete,
     )
+
+
+def _result(matrix: Matrix, seconds: float, compared: Compared | None) -> dict[str, object]:
+    result = {**matrix.as_json(), "seconds": round(seconds, 1)}
+    if compared is not None:
+        changes = [change.as_json(matrix) for change in compared.changes]
+        result["baseline"] = {"same": compared.same, "new": compared.new, "changes": changes}
+    return result
 
 
 def _chosen(options: argparse.Namespace) -> ChosenSet:
@@ -116,8 +131,11 @@ def _values(text: str | None) -> tuple[str, ...]:
 class _MatrixLines:
     """The report for people: grids of signs, those that are alike together; then the causes."""
 
-    def __init__(self, matrix: Matrix, options: argparse.Namespace, seconds: float) -> None:
+    def __init__(
+        self, matrix: Matrix, options: argparse.Namespace, seconds: float, compared: Compared | None
+    ) -> None:
         self.matrix = matrix
+        self.compared = compared
         self.options = options
         self.seconds = seconds
         self.paint = Style.of(sys.stdout).paint
@@ -129,8 +147,30 @@ class _MatrixLines:
         if not self.matrix.complete:
             done, of = self.matrix.tasks
             yield self.paint("yellow", f"interrupted: {100 * done // of} % of the matrix was judged")
+        if self.compared is not None:
+            yield from self._changes(self.compared)
+            return
         yield from self._grids()
         yield from self._causes()
+
+    def _changes(self, compared: Compared) -> Iterator[str]:
+        changed = sum(change.pairs for change in compared.changes)
+        new = f", {compared.new:,} are not in the baseline" if compared.new else ""
+        yield f"{changed:,} pairs have another verdict or other lines, {compared.same:,} have not{new}"
+        shown = compared.changes if self.options.all else compared.changes[:_SHOWN]
+        for number, change in enumerate(shown, 1):
+            yield ""
+            yield from self._change(number, change)
+        if len(compared.changes) > len(shown):
+            yield f"… and {len(compared.changes) - len(shown)} more changes (--all)"
+
+    def _change(self, number: int, change: Change) -> Iterator[str]:
+        same = change.before == change.after
+        way = f"{_WORDS[change.before]}, with other lines" if same else _became(change)
+        colour = "yellow" if same else "red" if change.worse else "green"
+        yield self.paint(colour, f"{number}. {_pairs(change.pairs)}: {way}")
+        yield from (f"     {line}" for line in change.lines)
+        yield f"     {self._command(change.example)}"
 
     def _grids(self) -> Iterator[str]:
         groups = self.matrix.alike()
@@ -152,7 +192,7 @@ class _MatrixLines:
         names = self.matrix.judge.chosen.types
         types: dict[str, list[int]] = {}
         for grid in group:
-            types.setdefault(self.matrix.modes(grid.setting), []).append(grid.setting.type)
+            types.setdefault(self.matrix.judge.modes(grid.setting), []).append(grid.setting.type)
         modes: dict[str, list[str]] = {}
         for mode, places in types.items():
             modes.setdefault(", ".join(_ranges(places, names)), []).append(mode)
@@ -182,13 +222,23 @@ class _MatrixLines:
             yield f"… and {len(causes) - len(shown)} more causes (--all)"
 
     def _cause(self, number: int, cause: Cause) -> Iterator[str]:
-        pairs = f"{cause.pairs:,} pair{'' if cause.pairs == 1 else 's'}"
-        head = f"{number}. {pairs} {_WORDS[cause.kind]}"
+        head = f"{number}. {_pairs(cause.pairs)} {_WORDS[cause.kind]}"
         yield self.paint(_COLOURS[cause.kind], f"{head}: {cause.decided_by}" if cause.decided_by else head)
         yield from (f"     {line}" for line in cause.lines)
+        yield f"     {self._command(cause.example)}"
+
+    def _command(self, pair: Pair) -> str:
         words = ["vmstate", "migrate", *(f"--with {shlex.quote(file)}" for file in self.options.with_file)]
         words += ["--guest", shlex.quote(self.options.guest)] if self.options.guest else []
-        yield "     " + " ".join([*words, *(shlex.quote(side) for side in self.matrix.sides(cause.example))])
+        return " ".join([*words, *(shlex.quote(side) for side in self.matrix.sides(pair))])
+
+
+def _pairs(count: int) -> str:
+    return f"{count:,} pair{'' if count == 1 else 's'}"
+
+
+def _became(change: Change) -> str:
+    return f"{_WORDS[change.before]} before, now {_WORDS[change.after]}"
 
 
 def _ranges(places: list[int], names: Sequence[str]) -> Iterator[str]:

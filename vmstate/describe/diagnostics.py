@@ -283,6 +283,13 @@ class UnknownCapability(Diagnostic):
 
 
 @dataclass(frozen=True, slots=True)
+class Exited(Diagnostic):
+    """QEMU prints a line and exits with status 1, before it reports the error that it has, if any."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class Aborted(Diagnostic):
     """QEMU ends here; ``line`` is its last (a failed assertion, no memory).
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from vmstate.explain.known_bugs import known_bugs
+from vmstate.explain.lines import explained_line
 from vmstate.front.paint import Paint, plain
 from vmstate.savevm.verdict import Check, Outcome, Verdict
-from vmstate.simulate.explanations import explain_line
 from vmstate.simulate.remedies import Remedy
 
 _OUTCOMES = {
@@ -29,6 +30,10 @@ def verdict_lines(verdict: Verdict, paint: Paint = plain, *, trace: bool = False
             yield f"  {title}: {message}"
     if verdict.decided_by is not None:
         yield f"  decided by {check_line(verdict.decided_by)}"
+    for bug in known_bugs() if verdict.known_bugs else ():
+        if bug.id in verdict.known_bugs:
+            yield f"  known bug {bug.id}: {bug.title}"
+            yield f"    {bug.releases()}; fixed in {bug.fixed_in}; {bug.sources[0]}"
     if trace:
         yield from (f"    {'ok ' if check.passed else 'NO '} {check_line(check)}" for check in verdict.trace)
 
@@ -52,19 +57,22 @@ def explanation_lines(verdict: Verdict) -> Iterator[str]:
     """Yield the meaning of each line, once for each kind of line."""
     seen: set[str] = set()
     for message in (*verdict.source_messages, *verdict.messages):
-        for explanation in explain_line(message)[:1]:
+        for known in explained_line(message)[:1]:
+            explanation = known.explanation
             if explanation.rule not in seen:
                 seen.add(explanation.rule)
                 yield f"  {message}"
                 yield f"      {explanation.meaning}"
+                yield from (f"      {fact}" for fact in known.carries())
                 yield f"      printed by {explanation.place}, {explanation.releases()}"
                 yield f"      {explanation.advice}"
 
 
 def remedy_lines(found: Sequence[Remedy]) -> Iterator[str]:
-    """Yield the remedies, smallest first; each was tried in a simulated run."""
+    """Yield the remedies, the destination's first, smallest first; each was tried in a simulated run."""
     yield "changes that would make it work, each by itself:" if found else "no single change helps"
     for remedy in found:
         number = len(remedy.warnings)
         warned = f" (with {number} warning{'s' if number > 1 else ''})" if number else ""
-        yield f"  on the {remedy.side}: {remedy.change}{warned}"
+        when = "after a restart of the guest, " if remedy.restart else ""
+        yield f"  {when}on the {remedy.side}: {remedy.change}{warned}"

@@ -3,24 +3,29 @@
 A row is one question: a pair (``source``, ``destination``), a load (``stream``, ``destination``), or a
 mutant (``base``, ``edits``, ``destination``).  A machine is ``{"release": "7.2.22", "args": […]}``; its
 arguments follow ``-nodefaults``.  A pair may have ``events``, a history; one of them may be ``migrate`` with
-the command line of the next machine.  Recording adds ``save`` and ``load``, and the ``answers`` to events,
-empty if QEMU did as it was asked.
+the command line of the next machine.  With ``guest`` a guest boots first.  Recording adds ``save`` and
+``load``, and the ``answers`` to events, empty if QEMU did as it was asked; and to a ``device_del`` of memory
+what the guest did.
 """
 
 from __future__ import annotations
 
+import json
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.qemu.binary import Binary
 from vmstate.qemu.capture import capture
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QmpRefused
+from vmstate.qemu.guest_run import GuestFiles
 from vmstate.qemu.history import Leg, play
 from vmstate.qemu.replay import replay
 from vmstate.simulate.history import MIGRATE
@@ -29,14 +34,24 @@ Row = dict[str, Any]
 Streams = Callable[[str], bytes]  # the uncompressed bytes of a stream, by its name
 
 _FIRST = ("-nodefaults",)
+#: A guest takes longer: it boots, and answers.
+_WITH_GUEST = 10
 
 
 class Recorder:
     """A recorder for the QEMUs ``binaries``, by full release number; ``streams`` finds streams by name."""
 
-    def __init__(self, binaries: Mapping[str, Binary], streams: Streams, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        binaries: Mapping[str, Binary],
+        streams: Streams,
+        *,
+        guests: Mapping[str, GuestFiles] | None = None,
+        timeout: float = 60.0,
+    ) -> None:
         self._binaries = binaries
         self._streams = streams
+        self._guests = guests or {}
         self._timeout = timeout
 
     def record(self, row: Row) -> Row:
@@ -46,7 +61,7 @@ class Recorder:
         QemuStalled if a QEMU hangs.
         """
         if "events" in row:
-            return {**row, **play(self._legs(row), timeout=self._timeout).recorded()}
+            return self._histories([row])[0]
         if "source" in row:
             return self._pair(row, self._command(row, "source"))
         destination = self._command(row, "destination")
@@ -57,9 +72,29 @@ class Recorder:
         raise ConfigurationError("a row needs a source, a stream, or a base with edits")
 
     def record_all(self, rows: Sequence[Row], workers: int = 2) -> Iterator[Row]:
-        """Record all rows, in order, with ``workers`` QEMUs at a time."""
+        """Record all rows, in order, with ``workers`` QEMUs at a time.
+
+        Neighbours with the same guest and history, which differ in their destination only, are one run.
+        """
         with ThreadPoolExecutor(workers) as pool:
-            yield from pool.map(self.record, rows)
+            groups = (list(group) for _, group in groupby(rows, _run_of))
+            for recorded in pool.map(self._group, groups):
+                yield from recorded
+
+    def _group(self, rows: list[Row]) -> list[Row]:
+        return self._histories(rows) if "events" in rows[0] else [self.record(row) for row in rows]
+
+    def _histories(self, rows: list[Row]) -> list[Row]:
+        """Record histories that differ only in their destination."""
+        first = rows[0]
+        guest = named_guest(first["guest"]) if "guest" in first else None
+        there = [self._command(row, "destination") for row in rows]
+        legs, timeout = self._legs(first), self._timeout if guest is None else _WITH_GUEST * self._timeout
+        played = play(legs, there, guest=guest, files=self._guests, timeout=timeout)
+        return [
+            {**row, "events": _with_answers(row["events"], one.said), **one.recorded()}
+            for row, one in zip(rows, played, strict=True)
+        ]
 
     def _pair(self, row: Row, source: QemuCommand) -> Row:
         with tempfile.TemporaryDirectory(prefix="vmstate-") as directory:
@@ -82,7 +117,6 @@ class Recorder:
                 legs.append(({"release": program.removeprefix("qemu-"), "args": arguments}, []))
             else:
                 legs[-1][1].append(event)
-        legs.append((row["destination"], []))
         machines = ({"leg": machine} for machine, _ in legs)
         commands = (self._command(machine, "leg") for machine in machines)
         return [
@@ -104,6 +138,18 @@ class Recorder:
             raise ConfigurationError(f"QEMU {release} is not available; available: {there}")
         first = () if _FIRST[0] in arguments else _FIRST
         return QemuCommand.parse([binary.path, *first, *arguments])
+
+
+def _run_of(row: Row) -> str:
+    """Return what decides the run of a history's sources; other rows are by themselves."""
+    parts = {key: row[key] for key in ("source", "events", "guest") if key in row}
+    return json.dumps(parts if "guest" in row else row, sort_keys=True)
+
+
+def _with_answers(events: Sequence[str], said: Sequence[str]) -> list[str]:
+    """Return the events, each followed by what the guest did if that was its choice."""
+    pairs = zip_longest(events, said, fillvalue="")
+    return [" ".join((*event.split(" ")[:2], word)) if word else event for event, word in pairs]
 
 
 def edited(stream: bytes, edits: Sequence[Sequence[Any]]) -> bytes:

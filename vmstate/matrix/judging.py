@@ -159,6 +159,33 @@ class MatrixJudge:
         """The release of each program."""
         return [binary.release for binary in self._binaries]
 
+    def settings(self) -> list[Setting]:
+        """Return every combination that was asked for, by machine type."""
+        return [Setting(*task, *variation) for task in self.tasks() for variation in self._variations]
+
+    def offers(self, program: int, setting: Setting) -> bool:
+        """Return True if a release has the machine type of a setting."""
+        name = self.chosen.types[setting.type]
+        return name == "pseries" or name in self._binaries[program].machine_types
+
+    def words(self, setting: Setting) -> str:
+        """Return a setting for people: ``pseries-7.2, tcg power9, ic-mode=xive``."""
+        return ", ".join([self.chosen.types[setting.type], self.modes(setting)])
+
+    def modes(self, setting: Setting) -> str:
+        """Return the words of a setting without its machine type."""
+        chosen = self.chosen
+        words = [chosen.platforms[setting.platform].words]
+        for name, values, value in (
+            ("ic-mode", chosen.ic_modes, setting.ic_mode),
+            ("max-cpu-compat", chosen.compat_modes, setting.compat),
+        ):
+            if values[value]:
+                words.append(f"{name}={values[value]}")
+        if chosen.options[setting.option]:
+            words.append(chosen.options[setting.option])
+        return ", ".join(words)
+
     def run(self, task: Task) -> TaskResult:
         """Judge all pairs of a task."""
         self._runs.forget()
@@ -173,8 +200,7 @@ class MatrixJudge:
 
     def _start(self, program: int, setting: Setting, known: dict[str, Started]) -> Started | None:
         """Start a release; None if it does not have the machine type."""
-        name = self.chosen.types[setting.type]
-        if name != "pseries" and name not in self._binaries[program].machine_types:
+        if not self.offers(program, setting):
             return None
         text = self.command_line(program, setting)
         if text not in known:

@@ -15,7 +15,7 @@ def suites(matrix: Matrix) -> Iterator[Suite]:
     """Yield the suites; a pair of which a side does not start is skipped."""
     for grid in matrix.grids:
         cases = tuple(_case(matrix, pair) for pair in matrix.pairs(grid))
-        yield Suite(matrix.words(grid.setting), cases)
+        yield Suite(matrix.judge.words(grid.setting), cases)
 
 
 def _case(matrix: Matrix, pair: Pair) -> Case:

@@ -88,24 +88,6 @@ class Matrix:
         )
         return source, destination
 
-    def words(self, setting: Setting) -> str:
-        """Return a setting for people: ``pseries-7.2, tcg power9, ic-mode=xive``."""
-        return ", ".join([self.judge.chosen.types[setting.type], self.modes(setting)])
-
-    def modes(self, setting: Setting) -> str:
-        """Return the words of a setting without its machine type."""
-        chosen = self.judge.chosen
-        words = [chosen.platforms[setting.platform].words]
-        for name, values, value in (
-            ("ic-mode", chosen.ic_modes, setting.ic_mode),
-            ("max-cpu-compat", chosen.compat_modes, setting.compat),
-        ):
-            if values[value]:
-                words.append(f"{name}={values[value]}")
-        if chosen.options[setting.option]:
-            words.append(chosen.options[setting.option])
-        return ", ".join(words)
-
     def alike(self) -> list[list[Grid]]:
         """Return the grids in groups that have the same signs everywhere; those in which none starts last."""
         found: dict[tuple[str, ...], list[Grid]] = {}
@@ -145,7 +127,12 @@ class Matrix:
         }
 
     def _grid_json(self, grid: Grid) -> dict[str, object]:
-        chosen, setting = self.judge.chosen, grid.setting
+        cells = [[None if n == ABSENT else n for n in row] for row in grid.cells.tolist()]
+        return {**self.dimensions(grid.setting), "cells": cells}
+
+    def dimensions(self, setting: Setting) -> dict[str, str]:
+        """Return the values of a setting by their names."""
+        chosen = self.judge.chosen
         platform = chosen.platforms[setting.platform]
         return {
             "machine": chosen.types[setting.type],
@@ -154,7 +141,6 @@ class Matrix:
             "ic_mode": chosen.ic_modes[setting.ic_mode],
             "max_cpu_compat": chosen.compat_modes[setting.compat],
             "option": chosen.options[setting.option],
-            "cells": [[None if n == ABSENT else n for n in row] for row in grid.cells.tolist()],
         }
 
 

@@ -387,7 +387,8 @@ function makeHistory() {
 function showHistory() {
   const [name, about, others, rows] = DATA.devices[Number($("device").value)];
   $("device-about").textContent = `${about}${about ? "; " : ""}${counted(others, "row")} that all these releases have alike`;
-  const step = 44, left = 330, height = 22, top = 60;
+  const left = 330, height = 22, top = 60;
+  const step = Math.max(26, within(Math.floor(($("history").clientWidth - left - 20) / R), 44));
   const width = left + step * R + 10;
   const picture = svg("svg", {width, height: top + height * rows.length + 6, role: "img",
     "aria-label": `Which releases have what of ${name}`});

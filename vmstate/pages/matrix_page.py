@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from vmstate.errors import NotModelled
+from vmstate.explain.lines import explain_line
+from vmstate.explain.table import Explanation
 from vmstate.front.verdict_text import check_line
 from vmstate.matrix.cells import Cell, Kind
 from vmstate.matrix.matrix import Grid, Matrix, Pair
@@ -13,7 +15,6 @@ from vmstate.pages.device_history import device_histories
 from vmstate.pages.rendering import Texts, packed, render
 from vmstate.proposals.chosen_set import Setting
 from vmstate.pseries.startup.command_line import parse
-from vmstate.simulate.explanations import Explanation, explain_line
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import migrate
 from vmstate.simulate.remedies import remedies
@@ -142,7 +143,7 @@ class _Data:
         except NotModelled:
             return []
         lines = [f"{'ok ' if check.passed else 'NO '} {check_line(check)}" for check in verdict.trace]
-        words = f"{self.matrix.words(pair.grid.setting)}: {self._way(pair)}"
+        words = f"{self.matrix.judge.words(pair.grid.setting)}: {self._way(pair)}"
         shown = lines[-_CHECKS:]
         return [
             self.texts.number(words), len(lines) - len(shown), [self.texts.number(line) for line in shown]

@@ -79,6 +79,7 @@ class Rules:
     starts_radix: Callable[[Machine], bool]
     process_table_refusal: Callable[[Machine, int], str | None]
     pvr_after_load: Callable[[Machine, int, int], int]
+    put_registers: Callable[[Machine, int], str | None]
     htab_pass_ends: Callable[[Machine], bool]
     sends_zero_pages: Callable[[Machine], bool]
 

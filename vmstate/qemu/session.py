@@ -25,7 +25,7 @@ from vmstate.qemu.failures import QemuNotFound, QemuRefused, QemuStalled, QmpRef
 
 T = TypeVar("T")
 
-_ENDING = 5.0  # seconds that QEMU may take to end after it is asked to quit
+_ENDING = 5.0  # seconds that QEMU may take to end after it is asked to quit, or a twelfth of the timeout
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
 
 
@@ -63,6 +63,7 @@ class Session:
         self.command = command
         self._incoming = incoming
         self._timeout = timeout
+        self._ending = max(_ENDING, timeout / 12)
         self._deadline = 0.0
         self._stack = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
@@ -147,7 +148,7 @@ class Session:
         if self._process is None:
             return Ended(-signal.SIGKILL, self._messages or ())
         try:
-            returncode = self._process.wait(_ENDING)
+            returncode = self._process.wait(self._ending)
         except subprocess.TimeoutExpired:
             self._process.kill()
             returncode = self._process.wait()

@@ -45,11 +45,14 @@ class Judgement:
 
 
 class _Rejected(Exception):
-    """The first thing that QEMU refuses: the check, and what it prints."""
+    """The first thing that QEMU refuses: the check, and what it prints.
 
-    def __init__(self, check: Check, *diagnostics: Diagnostic, line: str = "") -> None:
+    ``known`` is False for bytes that are read from the wrong place: what QEMU says then depends on them.
+    """
+
+    def __init__(self, check: Check, *diagnostics: Diagnostic, line: str = "", known: bool = True) -> None:
         super().__init__(check.message)
-        self.check, self.diagnostics, self.line = check, diagnostics, line
+        self.check, self.diagnostics, self.line, self.known = check, diagnostics, line, known
 
 
 def judge(stream: Stream, record: Record, machine: str | None = None) -> Judgement:
@@ -75,7 +78,7 @@ def judge(stream: Stream, record: Record, machine: str | None = None) -> Judgeme
         findings += destination.load(stream)
     except _Rejected as refused:
         said = [refused.line] if refused.line else []
-        messages = [*said, *lines(refused.diagnostics, -EINVAL, release)]
+        messages = [*said, *lines(refused.diagnostics, -EINVAL, release)] if refused.known else []
         verdict = Verdict(Outcome.REJECT, messages, decided_by=refused.check, errno=-EINVAL)
     except NotModelled as unknown:
         place = unknown.place
@@ -210,7 +213,7 @@ class _Destination:
                     issue.rule, False, issue.message, section.idstr, section.instance_id, section.start,
                     issue.path, *compared,
                 )  # fmt: skip
-                raise _Rejected(check, r.SectionFailed(section.instance_id, section.idstr))
+                raise _Rejected(check, known=False)
             if rule.severity is not Severity.INFO:
                 yield Finding(
                     f"record.{issue.rule}", rule.severity, issue.message, replace(where, path=issue.path)

@@ -13,7 +13,7 @@ from typing import Any
 
 from vmstate.describe import Cursor, History, Plan, Release
 from vmstate.describe.cursor import signed
-from vmstate.describe.diagnostics import EINVAL, EIO, Diagnostic, HookFailed, LoadFailure, Printed
+from vmstate.describe.diagnostics import EINVAL, EIO, Diagnostic, Exited, HookFailed, LoadFailure, Printed
 from vmstate.errors import NotModelled, StreamError
 from vmstate.savevm import diagnostics as r
 from vmstate.savevm.commands import Commands
@@ -43,7 +43,9 @@ class Loader:
 
     ``entries``: the destination's registered sections, in QEMU's order.  ``configuration``: the state of the
     configuration section, if the machine type has one.  ``rare``: finds sections that are not in ``entries``
-    because few streams have them.  ``take_over``: what the destination does when all is loaded.
+    because few streams have them.  ``take_over``: what the destination does when all is loaded;
+    ``synchronize``: what it does before that with its processors, also after a section that failed; returns
+    the line with which QEMU then exits, or None.
     ``stalled``: everything was loaded, but the destination then waits for a source that does not exist.
     """
 
@@ -59,6 +61,7 @@ class Loader:
     _loading: dict[int, tuple[int, int]] = field(default_factory=dict)
     rare: Callable[[str, int], Entry | None] | None = None
     take_over: Callable[[], None] | None = None
+    synchronize: Callable[[], str | None] | None = None
     stalled: bool = False
     _by_name: dict[str, list[Entry]] = field(default_factory=dict)
 
@@ -71,16 +74,26 @@ class Loader:
     def run(self) -> int:
         """Load the whole stream (qemu_loadvm_state)."""
         ret = self._guard(self._header)
-        if ret == 0:
-            ret = self.sections()
+        if ret:
+            return ret
+        ret = self.sections()
         if ret == 0 and self.cur.short:
             ret = -EIO
             self.fail(r.TrailingError(ret), "stream")
         if ret == 0 and self.vmdescription:
             self._vmdescription()
+        ret = self._synchronize(ret)
         if ret == 0 and not self.stalled and self.take_over is not None:
             ret = self._guard(self.take_over)
         return ret
+
+    def _synchronize(self, ret: int) -> int:
+        """Give the processors' registers to the accelerator (``cpu_synchronize_all_post_init``)."""
+        line = self.synchronize() if self.synchronize is not None and not self.stalled else None
+        if line is None:
+            return ret
+        self.fail(Exited(line), "exited")
+        return ret or -EINVAL
 
     def _guard(self, step: object) -> int:
         try:

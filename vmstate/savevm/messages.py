@@ -9,6 +9,7 @@ from vmstate.describe.diagnostics import (
     TYPES_CHAINED,
     Aborted,
     Diagnostic,
+    Exited,
     FieldFailed,
     NotEqual,
     Prepend,
@@ -26,7 +27,7 @@ def lines(diagnostics: Iterable[Diagnostic], ret: int, release: Release) -> list
     printed: list[str] = []
     error = ""
     for diagnostic in diagnostics:
-        if isinstance(diagnostic, Aborted):
+        if isinstance(diagnostic, Aborted | Exited):
             return [*_split(printed), *([diagnostic.line] if diagnostic.line else [])]
         if isinstance(diagnostic, Stalled):
             return _split(printed)

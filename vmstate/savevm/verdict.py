@@ -63,7 +63,8 @@ class Verdict:
     ``messages``: the destination's stderr lines, start-up first; ``source_messages``: the source's.
     ``aborted``: the destination itself ends, by an assertion or a crash, while it starts or loads; the
     outcome is then a reject.
-    ``answers``: those to the events before the migration.
+    ``answers``: those to the events before the migration.  ``known_bugs``: the ids of known bugs of QEMU
+    whose line, section and releases these are.
     """
 
     outcome: Outcome
@@ -74,6 +75,7 @@ class Verdict:
     trace: list[Check] = field(default_factory=list)
     aborted: bool = False
     answers: list[Answer] = field(default_factory=list)
+    known_bugs: list[str] = field(default_factory=list, compare=False)
 
     def as_json(self) -> dict[str, object]:
         """Return the object that the batch commands write, one per line."""
@@ -84,6 +86,7 @@ class Verdict:
             "messages": self.messages,
             "decided_by": self.decided_by.as_json() if self.decided_by is not None else None,
             **({"answers": answers} if answers else {}),
+            **({"known_bugs": self.known_bugs} if self.known_bugs else {}),
         }
         return {**answer, "aborted": True} if self.aborted else answer
 

@@ -19,6 +19,8 @@ _NUMBERED = re.compile(r"(.*)\[(\d+)\]", re.DOTALL)
 #: What stands for an element that is a null pointer; before 10.0 the element's own type, of one byte.
 _NULL = frozenset({"nullptr", "ptr-marker"})
 _STRUCT = "struct"
+#: The name of a description in a program that sets it at run time.
+NAMED_LATER = "?"
 _DEPTH = 64
 
 
@@ -47,7 +49,7 @@ def _group(description: Description, entry: Pairs, path: str, depth: int) -> Ite
         return
     version = member(entry, "version", int, description.version_id)
     name = member(entry, "vmsd_name", str, description.name)
-    if name != description.name:
+    if description.name not in (name, NAMED_LATER):
         yield Misfit(path, f"{name} was sent, not {description.name}")
     if version > description.version_id:
         yield Misfit(
@@ -57,12 +59,19 @@ def _group(description: Description, entry: Pairs, path: str, depth: int) -> Ite
     allowed = list(description.subsections)
     for sent in _objects(entry, "subsections"):
         title = member(sent, "vmsd_name", str)
-        while allowed and allowed[0].name != title:
-            allowed.pop(0)
-        if not allowed:
-            yield Misfit(f"{path}/{title}", "the description has no such subsection, or in another place")
+        inner = f"{path}/{title}"
+        # Two may have one name (cpu/tlb6xx before 9.1): the one that fits was sent.
+        tried = [
+            (place, list(_group(one, sent, inner, depth - 1)))
+            for place, one in enumerate(allowed)
+            if one.name == title
+        ]
+        if not tried:
+            yield Misfit(inner, "the description has no such subsection, or in another place")
             return
-        yield from _group(allowed.pop(0), sent, f"{path}/{title}", depth - 1)
+        place, found = min(tried, key=lambda pair: len(pair[1]))
+        yield from found
+        del allowed[: place + 1]
 
 
 def _objects(entry: Pairs, key: str) -> list[Pairs]:

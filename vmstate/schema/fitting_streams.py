@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from vmstate.describe.from_vmdesc import member, parse_json
-from vmstate.schema.fitting import Misfit, misfits
+from vmstate.schema.fitting import NAMED_LATER, Misfit, misfits
 from vmstate.schema.model import Description, Schema
 from vmstate.stream import Stream
 from vmstate.tree.decoded import Entries
@@ -42,7 +42,10 @@ def fits(schema: Schema, stream: Stream) -> Iterator[SectionFit]:
             yield SectionFit(section.idstr, section.instance_id, section.idstr, described=False)
             continue
         name = member(entry, "vmsd_name", str)
-        tried = [(label, misfits(one, entry)) for label, one in named.get(name, ())]
+        known = named.get(name) or named.get(NAMED_LATER) or []
+        tried = [(label, misfits(one, entry)) for label, one in known]
+        if name not in named:
+            tried = [one for one in tried if not one[1]]
         best = min(tried, key=lambda pair: len(pair[1]), default=None)
         found = SectionFit(section.idstr, section.instance_id, name, described=True)
         yield found if best is None else replace(found, label=best[0], misfits=tuple(best[1]))

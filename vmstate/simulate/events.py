@@ -1,4 +1,4 @@
-"""Events of a machine before its migration, as QMP's commands: plug, unplug, reset, stop.
+"""Events of a machine before its migration, as QMP's commands: plug, unplug, reset, stop and cont; boots.
 
 hw/ppc/spapr.c ``spapr_machine_reset``; vmstate/simulate/hotplug.py has what is plugged and unplugged.
 """
@@ -9,12 +9,16 @@ from collections.abc import Callable
 
 from vmstate.describe.history import History
 from vmstate.errors import ConfigurationError, NotModelled
+from vmstate.pseries.cas.guests import guest as named_guest
+from vmstate.pseries.devices.host.globalstate import GlobalState
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.rules.compat_register import processors, set_compat_all, store_compat
 from vmstate.pseries.startup.command_line import Configuration
 from vmstate.pseries.startup.machine_init import RESET, apply_capabilities
 from vmstate.pseries.startup.startup import Startup
 from vmstate.savevm.verdict import Answer
+from vmstate.simulate.answers import answer
+from vmstate.simulate.guest import boot
 from vmstate.simulate.hotplug import Hotplug
 from vmstate.simulate.instance import Instance
 
@@ -38,6 +42,7 @@ def apply_event(instance: Instance, configuration: Configuration, event: str) ->
         known(Hotplug(instance, configuration), argument.strip())
     except Refused as refused:
         return Answer(event, refused.lines[0])
+    answer(Hotplug(instance, configuration))
     return Answer(event)
 
 
@@ -63,16 +68,56 @@ def reset(hotplug: Hotplug, _argument: str = "") -> None:
 
 
 def _system_reset(hotplug: Hotplug, argument: str) -> None:
-    """Reset a machine that has not run; registers that a guest has used keep their values."""
-    if hotplug.guest_has_booted:
-        raise NotModelled("system_reset of a guest that has booted is not modelled")
+    """Reset the machine; a guest that runs boots again.
+
+    Registers that a guest has used keep their values; they do not decide whether a stream loads.
+    """
+    instance = hotplug.instance
+    if hotplug.guest_has_booted and instance.guest is None:
+        raise NotModelled("system_reset of a guest that has booted, and is not known, is not modelled")
+    running = instance.running
     reset(hotplug, argument)
+    if running:
+        _boot_next(instance)
+
+
+def _boot(hotplug: Hotplug, text: str) -> None:
+    """Reset the machine, if a guest has run on it, and let another guest boot."""
+    hotplug.instance.boots = named_guest(text)
+    if hotplug.instance.has_run:
+        reset(hotplug)
+    _boot_next(hotplug.instance)
+
+
+def _boot_next(instance: Instance) -> None:
+    if instance.boots is None:
+        raise NotModelled(
+            "a machine that runs, and no guest is named: not modelled; name it, as --guest does"
+        )
+    if not instance.ended:
+        boot(instance, instance.boots)
 
 
 def _stop(hotplug: Hotplug, _argument: str) -> None:
-    """Stop a guest: a machine that has not run stays as it is (``vm_stop``)."""
-    if hotplug.guest_has_booted:
-        raise NotModelled("stop of a guest that has booted is not modelled")
+    """Stop the guest: a machine that has not run stays as it is (``vm_stop``)."""
+    if hotplug.instance.running:
+        _set_run_state(hotplug.instance, b"paused")
+    hotplug.instance.running = False
+
+
+def _cont(hotplug: Hotplug, _argument: str) -> None:
+    """Let the guest go on; after a reset, and at first, it boots."""
+    instance = hotplug.instance
+    if instance.guest is None:
+        _boot_next(instance)
+        return
+    instance.running = True
+    _set_run_state(instance, b"running")
+
+
+def _set_run_state(instance: Instance, name: bytes) -> None:
+    for state in instance.machine.registered(GlobalState):
+        state.runstate = name.ljust(len(state.runstate), b"\0")
 
 
 _EVENTS: dict[str, Callable[[Hotplug, str], None]] = {
@@ -80,6 +125,8 @@ _EVENTS: dict[str, Callable[[Hotplug, str], None]] = {
     "device_del": Hotplug.device_del,
     "object_add": Hotplug.object_add,
     "object_del": Hotplug.object_del,
+    "boot": _boot,
+    "cont": _cont,
     "system_reset": _system_reset,
     "stop": _stop,
     "reset": reset,

@@ -8,6 +8,7 @@ form.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 
 from vmstate.describe.history import History
@@ -53,7 +54,9 @@ def boot(instance: Instance, guest: str | Guest) -> Negotiated:
     """
     chosen = named(guest) if isinstance(guest, str) else guest
     outcome = call_cas(instance, chosen.call(platform_support(instance.machine)))
-    instance.guest, instance.negotiated, instance.ended = chosen.text, outcome, outcome.ended
+    instance.guest, instance.negotiated, instance.ended = chosen, outcome, outcome.ended
+    instance.boots, instance.running, instance.has_run = chosen, not outcome.ended, True
+    instance.booted_memory = frozenset(number for one in instance.board.modules for number in one.connectors)
     if not outcome.ended and chosen.kernel.registers:
         _run(instance.machine, outcome)
     if not outcome.ended and chosen.kernel.linux is not None:
@@ -108,22 +111,29 @@ def call_cas(instance: Instance, call: ArchitectureCall) -> Negotiated:
 
 def _run(machine: Machine, outcome: Negotiated) -> None:
     radix = outcome.mmu == "radix"
-    for cpu in machine.registered(Cpu):
-        cpu.spr[SPR_LPCR] = _lpcr(machine, outcome)
-        cpu.quiesced = False
-        cpu.common.halted = 0
+    start_processors(machine, outcome, frozenset(cpu.instance_id for cpu in machine.registered(Cpu)))
     for spapr in machine.registered(Spapr):
         spapr.patb_entry = process_table(machine.ram_size) if radix else _HASH_PROCESS_TABLE
         if _FWNMI.at(machine.release) and machine.level("fwnmi"):
             spapr.fwnmi_system_reset_addr, spapr.fwnmi_machine_check_addr = 0x1920, 0x1990
-    for areas in machine.registered(SpaprCpu):
-        area = machine.ram_size - (areas.instance_id + 2) * 0x10000
-        areas.vpa_addr = area
-        if not radix:
-            areas.slb_shadow_addr, areas.slb_shadow_size = area + 0x8000, 0x280
     if radix:
         for htab in machine.registered(Htab):
             htab.shift = 0
+
+
+def start_processors(machine: Machine, outcome: Negotiated, numbers: Container[int]) -> None:
+    """Let Linux start the processors with these numbers, and register their areas."""
+    for cpu in machine.registered(Cpu):
+        if cpu.instance_id in numbers:
+            cpu.spr[SPR_LPCR] = _lpcr(machine, outcome)
+            cpu.quiesced = False
+            cpu.common.halted = 0
+    for areas in machine.registered(SpaprCpu):
+        if areas.instance_id in numbers:
+            area = machine.ram_size - (areas.instance_id + 2) * 0x10000
+            areas.vpa_addr = area
+            if outcome.mmu != "radix":
+                areas.slb_shadow_addr, areas.slb_shadow_size = area + 0x8000, 0x280
 
 
 def _lpcr(machine: Machine, outcome: Negotiated) -> int:

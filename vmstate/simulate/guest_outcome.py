@@ -7,7 +7,6 @@ from the threads; never run on KVM.
 
 from __future__ import annotations
 
-from vmstate.pseries.cas.guests import guest
 from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.rules.client_architecture import offers_radix
@@ -81,7 +80,7 @@ def _as_booted(instance: Instance) -> str:
         return RUNS
     if booted.refused:
         return WITHOUT_CAS
-    able = guest(instance.guest).kernel.radix and offers_radix(instance.machine)
+    able = instance.guest.kernel.radix and offers_radix(instance.machine)
     return ON_HASH if able and booted.mmu == "hash" else RUNS
 
 

@@ -86,8 +86,11 @@ class _History:
             return verdict
         assert self._arrived is not None
         self.answers.append(Answer(event))
-        self.side, self.instance, self.messages = to, self._arrived, verdict.messages
+        source, self.side, self.instance = self.instance, to, self._arrived
+        self.messages = verdict.messages
         self._shown = len(self.instance.machine.printed)
+        if source is not None:
+            self.instance.take_over_guest(source)
         _resume(self.instance)
         return None
 
@@ -109,17 +112,19 @@ class _History:
             )
         received = received_from(sent, to, trace=trace)
         self._arrived = received.instance
-        if self.guest is not None and received.instance is not None:
+        if self.instance.guest is not None and received.instance is not None:
             check_decided(self.instance, received.instance, received.verdict)
         return replace(received.verdict, source_messages=self.messages, answers=self.answers)
 
 
 def _resume(instance: Instance) -> None:
-    """Set the run state that a destination started with ``-S`` has after a load.
+    """Set the run state that a destination started with ``-S`` has after a load; a guest that runs goes on.
 
     migration/migration.c ``process_incoming_migration_bh``.
     """
     machine = instance.machine
+    if instance.running:
+        return
     if not machine.flags.store_global_state:
         raise NotModelled(f"further events of a {machine.type_name} that was migrated are not modelled")
     for state in machine.registered(GlobalState):

@@ -3,18 +3,19 @@
 softmmu/qdev-monitor.c ``qdev_device_add``, ``qdev_unplug``; hw/ppc/spapr.c, spapr_pci.c and spapr_drc.c.
 
 A guest is notified of a change by an entry in its event log.  A device that it was asked to release stays
-until it does so, or until the next reset; one that it has not taken in yet goes at once.
+until it does so (vmstate/simulate/answers.py), or until the next reset; one that it has not taken in yet goes
+at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vmstate.describe import Record
 from vmstate.describe.history import History, Span
-from vmstate.errors import NotModelled
+from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.interrupts import IRQ_EPOW
@@ -38,6 +39,7 @@ from vmstate.pseries.startup.command_line import Configuration
 from vmstate.pseries.startup.cpu_cores import is_core, plug_core
 from vmstate.pseries.startup.device_options import check_id, create_device, driver_of
 from vmstate.pseries.startup.startup import Startup
+from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.simulate.instance import Instance
 
 #: The rules were checked from this release on.
@@ -63,8 +65,14 @@ _DELETED_IN_USE = History(
     "object '{}' is in use, can not be deleted",
     ("11.1", "Cannot delete host memory backend '{}' which is mapped"),
 )
-#: Under TCG an unplugged processor stayed among those that are notified of a change of memory.
-_FORGETS_PROCESSORS = Span(since="10.0")
+#: Under TCG an unplugged processor stayed among those that are notified of a change of memory; if it has run,
+#: 7.2, 10.0 and 10.2 crash at the next migration, and 11.1 does not.
+_FORGETS_PROCESSORS, _FORGETS_RUN_PROCESSORS = Span(since="10.0"), Span(since="11.1")
+#: Linux refuses to release memory by taking its connectors again (drc_unisolate_logical).
+_NOTICES_REFUSAL = Span(since="6.1")
+#: What a guest may answer when it is asked to release memory: it does, it does not, or QEMU notices that.
+MEMORY_ANSWERS = RELEASED, KEPT, REFUSED = "released", "kept", "refused"
+_REFUSED_BY_GUEST = "Device hotunplug rejected by the guest for device {}"
 
 
 @dataclass
@@ -83,14 +91,24 @@ class Hotplug:
         with _without_prefix(option):
             self._device_add(option)
 
-    def device_del(self, name: str) -> None:
-        """Unplug the device with that id, or ask the guest to release it.  Raises Refused."""
+    def device_del(self, text: str) -> None:
+        """Unplug the device with that id, or ask the guest to release it: ``ID``, ``ID released``, ….
+
+        Raises Refused; ConfigurationError if the guest's answer is not one, or of something else than memory.
+        """
+        name, _, said = text.partition(" ")
         self._check_known()
         option = next((one for one in self.instance.machine.present if one.id == name), None)
         if option is None:
             raise Refused(f"Device '{name}' not found")
+        if said and (said not in MEMORY_ANSWERS or option.driver != PC_DIMM or self.instance.guest is None):
+            words = ", ".join(MEMORY_ANSWERS)
+            raise ConfigurationError(
+                f"device_del {text}: only what a guest answers about memory can follow: {words}"
+            )
         self.instance.keep_tree()
         self._device_del(option)
+        self.instance.said[name] = said
 
     def object_add(self, text: str) -> None:
         """Create the memory of a module.  Raises Refused."""
@@ -121,14 +139,41 @@ class Hotplug:
 
     def finish_unplugs(self) -> None:
         """Release every device that the guest was asked to release, as a reset does."""
-        waiting = [
-            entry.device
-            for entry in self.instance.connectors.values()
-            if isinstance(entry.device, SpaprDrc) and entry.device.unplug_requested
-        ]
-        for drc in waiting:
+        self.release([drc for drc in self.connectors_in_use() if drc.unplug_requested])
+
+    def connectors_in_use(self) -> list[SpaprDrc]:
+        """Return the connectors that may not be at rest."""
+        found = (entry.device for entry in self.instance.connectors.values())
+        return [device for device in found if isinstance(device, SpaprDrc)]
+
+    def release(self, drcs: Iterable[SpaprDrc]) -> None:
+        """Detach the devices of connectors."""
+        for drc in drcs:
             if drc.attached and (drc.idstr, drc.instance_id) in self.instance.connectors:
                 self._release(drc)
+
+    def device_on(self, drc: SpaprDrc) -> DeviceOption:
+        """Return the device that is attached to a connector."""
+        return next(one for one in self.instance.machine.present if self._is_on(drc, one))
+
+    def fetch_log(self) -> bool:
+        """Let the guest read its event log; return False if there is nothing in it."""
+        spapr = self._spapr
+        found = bool(spapr.pending_events)
+        spapr.pending_events = []
+        return found
+
+    def refuse_release(self, option: DeviceOption) -> None:
+        """Take back the request to release a module, which the guest has refused (6.1 on)."""
+        if not _NOTICES_REFUSAL.covers(self.instance.release):
+            raise NotModelled(
+                f"QEMU {self.instance.release} and a guest that keeps {option.id}: not modelled"
+            )
+        kind, numbers = self._connectors(option)
+        for number in numbers:
+            self._drc(kind, number).unplug_requested = False
+        self.instance.leaving = [one for one in self.instance.leaving if one is not option]
+        self.instance.machine.say(_REFUSED_BY_GUEST.format(option.id))
 
     @property
     def guest_has_booted(self) -> bool:
@@ -141,8 +186,8 @@ class Hotplug:
             raise NotModelled(
                 f"hotplug on QEMU {machine.release} is not modelled, only from {KNOWN.since} on"
             )
-        if self.guest_has_booted:
-            raise NotModelled("hotplug into a guest that has booted, and would answer, is not modelled")
+        if self.guest_has_booted and self.instance.guest is None:
+            raise NotModelled("hotplug into a guest that has booted, and is not known, is not modelled")
         if not machine.tcg:
             raise NotModelled("hotplug under another accelerator than TCG is not modelled")
         if machine.flags.pre_2_10_has_unused_icps:
@@ -272,7 +317,8 @@ class Hotplug:
     def _ask_module(self, option: DeviceOption) -> None:
         """``spapr_memory_unplug_request``: before its CAS call a guest may understand it (6.0 on)."""
         kind, numbers = self._connectors(option)
-        if not _BEFORE_CAS.at(self.instance.release):
+        before_cas = not self._spapr.ov5_cas.bitmap and _BEFORE_CAS.at(self.instance.release)
+        if not self._knows_ranges and not before_cas:
             raise Refused("Memory hot unplug not supported for this guest")
         drcs = [self._drc(kind, number) for number in numbers]
         if any(one is option for one in self.instance.leaving):
@@ -280,6 +326,7 @@ class Hotplug:
         if len({drc.state for drc in drcs}) > 1:
             raise NotModelled(f"device_del {option.id}: a module that is partly in use is not modelled")
         self.instance.leaving.append(option)
+        self.instance.kept_memory.difference_update(numbers)
         for drc in drcs:
             self._request(drc)
         self._log(by_count_indexed(kind, Action.REMOVE, numbers, self.instance.logged))
@@ -322,15 +369,16 @@ class Hotplug:
     def _release(self, drc: SpaprDrc) -> None:
         """Detach a connector's device, which goes with its last connector (``spapr_drc_release``)."""
         machine = self.instance.machine
-        option = next(one for one in machine.present if self._is_on(drc, one))
+        option = self.device_on(drc)
         kind, numbers = self._connectors(option)
         drcs = [self._drc(kind, number) for number in numbers]
         for part in self._parts(drc.kind, drc.number):
             part.attached = False
-        drc.unplug_requested = False
+        drc.state, drc.unplug_requested = drc.empty_state, False
         if any(other.attached for other in drcs):
             return
-        if is_core(option.driver) and not _FORGETS_PROCESSORS.covers(machine.release):
+        forgets = _FORGETS_RUN_PROCESSORS if self.instance.has_run else _FORGETS_PROCESSORS
+        if is_core(option.driver) and not forgets.covers(machine.release):
             raise NotModelled(
                 f"QEMU {machine.release} may crash after a core was unplugged under TCG: not modelled"
             )
@@ -386,8 +434,18 @@ class Hotplug:
     def _spapr(self) -> Spapr:
         return next(self.instance.machine.registered(Spapr))
 
+    @property
+    def _knows_ranges(self) -> bool:
+        """True if the guest has negotiated hot-plug events of their own."""
+        return bool(self._spapr.ov5_cas.bitmap >> Ov5.HP_EVT & 1)
+
     def _notify(self, kind: DrcType, action: Action, numbers: Sequence[int]) -> None:
-        """Notify a guest that has not booted, so it has not negotiated ranges or an own interrupt."""
+        """Notify the guest, of ranges only if it has negotiated them (spapr_hotplug_req_event)."""
+        if kind is DrcType.LMB and self._knows_ranges:
+            self._log(
+                by_count_indexed(kind, action, range(numbers[0], numbers[-1] + 1), self.instance.logged)
+            )
+            return
         if kind is DrcType.LMB:
             self._log(by_count(kind, action, len(numbers), self.instance.logged))
             return
@@ -395,11 +453,14 @@ class Hotplug:
             self._log(by_index(kind, action, number, self.instance.logged))
 
     def _log(self, entry: Record) -> None:
-        """Append an entry, and signal it by an interrupt (``rtas_event_log_queue``)."""
+        """Append an entry, and signal it by an interrupt (``rtas_event_log_queue``).
+
+        The interrupts of a guest that has booted are not simulated.
+        """
         machine, spapr = self.instance.machine, self._spapr
         spapr.pending_events = [*spapr.pending_events, entry]
         self.instance.logged += 1
-        if machine.has_xics and not spapr.uses_xive:
+        if machine.has_xics and not spapr.uses_xive and not self.guest_has_booted:
             for sources in machine.registered(Ics):
                 sources.pulse(IRQ_EPOW)
 

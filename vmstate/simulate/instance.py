@@ -9,7 +9,9 @@ from vmstate.describe.diagnostics import Aborted, Diagnostic, Stalled
 from vmstate.describe.history import Release
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.device import Device
+from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.negotiation import Negotiated
+from vmstate.pseries.devices.cpu.cpu import SPR_PVR, Cpu
 from vmstate.pseries.devices.host.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.host.globalstate import GlobalState
 from vmstate.pseries.devices.host.ram import PAGE_SIZE, Ram
@@ -34,18 +36,28 @@ class Instance:
     """One QEMU process, with its own ``machine``.
 
     ``guest``: the guest that booted; ``linux``: its version, if its drivers run; ``negotiated``: the result
-    of its CAS call; ``ended``: QEMU has exited; ``logged``: how many events it has reported to the guest;
-    ``leaving``: memory modules that it has asked the guest to release, which a stream does not say.
+    of its CAS call; ``boots``: the guest that boots once the machine runs; ``running``: it runs, and is not
+    stopped; ``has_run``: processors have run here; ``arrived``: the guest was migrated here.
+    ``ended``: QEMU has exited; ``logged``: how many events it has reported to the guest;
+    ``leaving``: memory modules that it has asked the guest to release, which a stream does not say;
+    ``booted_memory``: the connectors of the memory modules with which the guest has booted;
+    ``kept_memory``: of those that it was asked to release, and has kept; ``said``: what the user says of its
+    answer, by the id of a module.
     """
 
     def __init__(self, built: Machine, *, trace: bool = False) -> None:
         self.machine = machine = built.boot(trace=trace)
-        self.guest: str | None = None
+        self.guest: Guest | None = None
+        self.boots: Guest | None = None
+        self.running = self.has_run = self.arrived = False
         self.linux: Release | None = None
         self.negotiated: Negotiated | None = None
         self.ended = False
         self.logged = 0
         self.leaving: list[DeviceOption] = []
+        self.booted_memory: frozenset[int] = frozenset()
+        self.kept_memory: set[int] = set()
+        self.said: dict[str, str] = {}
         self.connectors: dict[tuple[str, int], ConnectorEntry] = {}
         self._register()
         self.configuration = ConfigurationSection(machine) if machine.flags.send_configuration else None
@@ -73,6 +85,15 @@ class Instance:
         release()
         self.connectors = {key: entry for key, entry in self.connectors.items() if _is_lit(entry.device)}
         self.guest = self.linux = self.negotiated = None
+        self.running = self.arrived = False
+        self.booted_memory, self.kept_memory, self.said = frozenset(), set(), {}
+
+    def take_over_guest(self, source: Instance) -> None:
+        """Let the guest of ``source``, whose stream was loaded, go on here."""
+        self.guest, self.linux, self.negotiated = source.guest, source.linux, source.negotiated
+        self.boots, self.running = source.boots, source.running
+        self.booted_memory, self.kept_memory = source.booted_memory, set(source.kept_memory)
+        self.arrived = self.has_run = source.guest is not None
 
     def keep_tree(self) -> None:
         """Keep the guest's device tree as it is, whatever is plugged or unplugged now."""
@@ -160,6 +181,7 @@ class Instance:
             trace=machine.trace,
             rare=self.connector,
             take_over=self._take_over,
+            synchronize=self._put_registers,
         )
         try:
             ret = loader.run()
@@ -176,6 +198,12 @@ class Instance:
             trace=machine.checks() if machine.trace else [],
             aborted=Aborted in reported,
         )
+
+    def _put_registers(self) -> str | None:
+        """Return the line of a QEMU whose KVM does not take a processor's registers."""
+        rule = self.machine.rules.put_registers
+        pvrs = [cpu.spr[SPR_PVR] & 0xFFFFFFFF for cpu in self.machine.registered(Cpu)]
+        return next(filter(None, (rule(self.machine, pvr) for pvr in pvrs)), None)
 
     def _take_over(self) -> None:
         for state in self.machine.registered(GlobalState):

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from vmstate.describe import SaveFailure
+from vmstate.describe.history import Release
 from vmstate.errors import NotModelled
+from vmstate.explain.known_bugs import bugs_of_verdict
 from vmstate.pseries.board.device import LiveDevice
 from vmstate.pseries.startup.build import Start, build
 from vmstate.pseries.startup.command_line import Configuration, parse
@@ -30,6 +32,11 @@ class Sent:
     messages: list[str]
     refused: Check | None = None
     instance: Instance | None = None
+
+    @property
+    def release(self) -> Release | None:
+        """The source's release; None if it did not start."""
+        return None if self.instance is None else self.instance.machine.release
 
 
 @dataclass(frozen=True)
@@ -90,15 +97,19 @@ def take_snapshot(source: Side) -> Sent:
     return Sent(None, sent.messages, never, sent.instance)
 
 
-def receive(stream: bytes | memoryview, destination: Side, *, trace: bool = False) -> Received:
-    """Start a destination and load a stream.
+def receive(
+    stream: bytes | memoryview, destination: Side, *, trace: bool = False, source: Release | None = None
+) -> Received:
+    """Start a destination and load a stream; ``source``: the release that sent it, if it is known.
 
     Raises ConfigurationError for a command line that is not modelled.
     """
-    return received_by(stream, build(configuration(destination)), trace=trace)
+    return received_by(stream, build(configuration(destination)), trace=trace, source=source)
 
 
-def received_by(stream: bytes | memoryview, start: Start, *, trace: bool = False) -> Received:
+def received_by(
+    stream: bytes | memoryview, start: Start, *, trace: bool = False, source: Release | None = None
+) -> Received:
     """Load a stream at a destination that was started already; the machine itself is not changed."""
     printed = list(start.messages)
     if start.machine is None:
@@ -111,7 +122,15 @@ def received_by(stream: bytes | memoryview, start: Start, *, trace: bool = False
     except NotModelled as unknown:
         unknown.messages = printed + unknown.messages
         raise
-    return Received(replace(verdict, messages=printed + verdict.messages), instance)
+    bugs = _known_bugs(verdict, source, start.machine.release)
+    return Received(replace(verdict, messages=printed + verdict.messages, known_bugs=bugs), instance)
+
+
+def _known_bugs(verdict: Verdict, source: Release | None, destination: Release) -> list[str]:
+    if verdict.outcome != Outcome.REJECT:
+        return []
+    section = None if verdict.decided_by is None else verdict.decided_by.section
+    return [bug.id for bug in bugs_of_verdict(verdict.messages, section, source, destination)]
 
 
 def migrate(source: Side, destination: Side, *, trace: bool = False) -> Verdict:
@@ -130,7 +149,7 @@ def received_from(sent: Sent, destination: Side, *, trace: bool = False) -> Rece
     """Load what a source has sent.  Raises NotModelled, with the lines of both sides."""
     assert sent.stream is not None
     try:
-        return receive(sent.stream, destination, trace=trace)
+        return receive(sent.stream, destination, trace=trace, source=sent.release)
     except NotModelled as unknown:
         unknown.source_messages = sent.messages
         raise

@@ -1,7 +1,9 @@
 """Remedies for a migration: single changes on one side, each proved by another simulated run.
 
-Changes are tried smallest first: a capability, the compat limit, the interrupt mode, the processor, the
-topology and memory, the machine type, the release.
+The guest runs, so changes of the destination come first; those of the source need a restart of the guest.
+On each side the smallest come first: a capability, the compat limit, the interrupt mode, a property of one
+device, the topology and memory, the devices, the processor, the machine type, the release.  Only those are
+tried that concern the check that decided.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from vmstate.pseries.machine import Machine
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import Configuration, Option
 from vmstate.pseries.tables.capabilities import CapabilityAt, Kind
-from vmstate.savevm.verdict import Outcome, Verdict
+from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.simulate.migration import Side, configuration, migrate
 
 Judge = Callable[[Configuration, Configuration], Verdict]
@@ -25,13 +27,19 @@ ENOUGH = 6  # enough to read; more would be found quickly
 class Remedy:
     """One change on one ``side`` (``source`` or ``destination``) with which the migration is accepted.
 
-    ``warnings``: lines that the destination still prints.
+    One on the source is possible only when the guest is started again: ``restart``.  ``warnings``: lines
+    that the destination still prints.
     """
 
     side: str
     change: str
     command_line: str
     warnings: list[str]
+
+    @property
+    def restart(self) -> bool:
+        """True if the guest must be started again for it."""
+        return self.side == "source"
 
     def as_json(self) -> dict[str, object]:
         """Return the remedy as a JSON object."""
@@ -40,29 +48,37 @@ class Remedy:
             "change": self.change,
             "command_line": self.command_line,
             "warnings": self.warnings,
+            "restart": self.restart,
         }
 
 
 def remedies(
-    source: Side, destination: Side, *, enough: int = ENOUGH, judge: Judge = migrate
+    source: Side,
+    destination: Side,
+    *,
+    enough: int = ENOUGH,
+    judge: Judge = migrate,
+    verdict: Verdict | None = None,
 ) -> list[Remedy]:
-    """Return changes that make ``source`` → ``destination`` accepted, smallest first; empty if none is known.
+    """Return changes that make ``source`` → ``destination`` accepted; empty if none is known.
 
-    ``judge`` tries a change; it is not ``migrate`` where a guest has booted.
+    Those of the destination come first, and the smallest of each side.  ``judge`` tries a change; it is not
+    ``migrate`` where a guest has booted.  ``verdict``: that on the two sides as they are, if it is known.
 
     Raises ConfigurationError for command lines that are not modelled.
     """
     sides = configuration(source), configuration(destination)
+    decided = (verdict or judge(*sides)).decided_by
     found: list[Remedy] = []
     tried = {("source", sides[0].text), ("destination", sides[1].text)}
-    for side, change, changed in _candidates(*sides):
+    for side, change, changed in _candidates(*sides, decided):
         pair = (changed, sides[1]) if side == "source" else (sides[0], changed)
         if len(found) >= enough or (side, changed.text) in tried:
             continue
         tried.add((side, changed.text))
-        verdict = _try(*pair, judge)
-        if verdict is not None and verdict.outcome == Outcome.ACCEPT:
-            found.append(Remedy(side, change, changed.text, verdict.messages))
+        answer = _try(*pair, judge)
+        if answer is not None and answer.outcome == Outcome.ACCEPT:
+            found.append(Remedy(side, change, changed.text, answer.messages))
     return found
 
 
@@ -88,17 +104,47 @@ Changes = Iterator[tuple[str, Configuration]]
 
 
 def _candidates(
-    source: Configuration, destination: Configuration
+    source: Configuration, destination: Configuration, decided: Check | None
 ) -> Iterator[tuple[str, str, Configuration]]:
     sender, receiver = build(source).machine, build(destination).machine
     halves = (
         Half("destination", destination, receiver, sender, source),
         Half("source", source, sender, receiver, destination),
     )
-    for step in (_capabilities, _compat, _interrupts, _processor, _size, _machine_type, _release):
-        for half in halves:
+    steps = _concerning(decided)
+    for half in halves:
+        for step in steps:
             for change, changed in step(half):
-                yield half.side, change, changed
+                if _concerns(decided, change):
+                    yield half.side, change, changed
+
+
+def _concerning(decided: Check | None) -> tuple[Callable[[Half], Changes], ...]:
+    """Return the kinds of changes that can matter to the check that decided, smallest first."""
+    larger = (_machine_type, _release)
+    if decided is None or decided.rule in {"command-line", "aborted", "ended", "save"}:
+        return (_capabilities, _compat, _interrupts, _properties, _size, _devices, _processor, *larger)
+    section = (decided.section or "").rpartition("/")[2]
+    if decided.rule == "capability":
+        return (_capabilities, *larger)
+    if decided.rule == "machine-type":
+        return larger
+    if section == "ram":
+        return (_properties, _size, _devices, *larger)
+    if section.startswith("cpu") and decided.rule not in {"unknown-section", "footer-missing"}:
+        return (_compat, _processor, *larger)
+    if section.startswith(("xive", "spapr-xive", "ics", "icp", "cpu", "spapr_cpu")):
+        return (_size, _interrupts, _processor, *larger)
+    if decided.section is not None and section not in {"spapr", "configuration"}:
+        return (_properties, _devices, _size, _interrupts, *larger)
+    return (_capabilities, _compat, _interrupts, _properties, _size, _devices, _processor, *larger)
+
+
+def _concerns(decided: Check | None, change: str) -> bool:
+    """Return False for a capability that is not the one that decided."""
+    if decided is None or decided.rule != "capability" or not decided.path:
+        return True
+    return "cap-" not in change or decided.path in change
 
 
 def _capabilities(half: Half) -> Changes:
@@ -161,8 +207,53 @@ def _size(half: Half) -> Changes:
                 f"without -{name}",
                 replace(half.config, options=tuple(o for o in half.config.options if o.name != name)),
             )
-    devices = tuple(o for o in half.peer.options if o.name in {"device", "nodefaults", "netdev", "object"})
-    rest = tuple(o for o in half.config.options if o.name not in {"device", "nodefaults", "netdev", "object"})
+
+
+def _properties(half: Half) -> Changes:
+    """Yield, for each device that both sides have, its properties as the other side gives them."""
+    theirs = _devices_by_name(half.peer)
+    for key, option in _devices_by_name(half.config).items():
+        other = theirs.get(key)
+        if other is None or other.value == option.value:
+            continue
+        own, wanted = (dict(_parts(o.value)) for o in (option, other))
+        for name in dict.fromkeys((*wanted, *own)):
+            if own.get(name) != wanted.get(name):
+                changed = {**own, name: wanted[name]} if name in wanted else _without(own, name)
+                value = ",".join(k if v is None else f"{k}={v}" for k, v in changed.items())
+                new = Option(option.name, value, f"-{option.name} {value}")
+                options = tuple(new if o is option else o for o in half.config.options)
+                yield f"-{option.name} {value}", replace(half.config, options=options)
+
+
+def _without(properties: dict[str, str | None], name: str) -> dict[str, str | None]:
+    return {key: value for key, value in properties.items() if key != name}
+
+
+def _parts(value: str) -> Iterator[tuple[str, str | None]]:
+    for part in value.split(","):
+        key, equals, text = part.partition("=")
+        yield key, text if equals else None
+
+
+def _devices_by_name(config: Configuration) -> dict[tuple[str, str, int], Option]:
+    """Return the devices by driver and id; those of one name without an id by their order."""
+    found: dict[tuple[str, str, int], Option] = {}
+    for option in config.options:
+        if option.name == "device":
+            properties = dict(_parts(option.value))
+            driver = option.value.partition(",")[0]
+            number = 0
+            while (driver, properties.get("id") or "", number) in found:
+                number += 1
+            found[driver, properties.get("id") or "", number] = option
+    return found
+
+
+def _devices(half: Half) -> Changes:
+    names = {"device", "nodefaults", "netdev", "object"}
+    devices = tuple(o for o in half.peer.options if o.name in names)
+    rest = tuple(o for o in half.config.options if o.name not in names)
     yield "the other side's devices", replace(half.config, options=(*rest, *devices))
 
 

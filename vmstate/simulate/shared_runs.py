@@ -109,7 +109,9 @@ class SharedRuns:
             assert saved.sent.stream is not None
             received = received_by(saved.sent.stream, side.start)
             ioctls = tuple(received.instance.ioctls) if received.instance is not None else ()
-            known = self._loaded[saved.number, side.number] = Loaded(received.verdict, ioctls)
+            known = self._loaded[saved.number, side.number] = Loaded(
+                replace(received.verdict, known_bugs=[]), ioctls
+            )
         return known
 
     def forget_streams(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vmstate.describe.history import Release
+from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.cas.client_architecture import ArchitectureCall, PvrEntry
 from vmstate.pseries.tables.option_vectors import Ov5, bits_of_bytes, bytes_of_bits
 
@@ -30,6 +31,8 @@ class GuestKernel:
     ``xive``: it can ask for XIVE.  ``switches``: the words of its command line that it knows.
     ``registers``: it registers its areas (for processors and machine checks) with the machine as it boots.
     ``linux``: the version of Linux whose drivers it has; None if they are not known.
+    ``answers``: the kinds of connectors whose devices it takes in and releases without the help of programs;
+    of others it only reads that they changed.  None if that is not known.
     """
 
     name: str
@@ -41,6 +44,7 @@ class GuestKernel:
     switches: tuple[str, ...] = ()
     registers: bool = True
     linux: Release | None = None
+    answers: frozenset[DrcType] | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vmstate.errors import ConfigurationError
+from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.cas.client_architecture import PvrEntry
 from vmstate.pseries.cas.guest_kernels import Guest, GuestKernel
 from vmstate.pseries.cas.linux import LINUX_SHOWN, linux
@@ -30,6 +31,7 @@ def shipped_kernels() -> tuple[str, ...]:
 def read_kernel(path: str | Path) -> GuestKernel:
     """Read a kernel from a TOML file: ``pvrs`` as pairs of mask and PVR, ``vectors`` as hexadecimal text.
 
+    ``answers`` are names of connectors: ``["CPU", "LMB"]``.
     Raises ConfigurationError for an invalid file, naming the key.
     """
     file = Path(path)
@@ -50,6 +52,7 @@ def _kernel(name: str, declared: dict[str, Any]) -> GuestKernel:
         pvrs = tuple(PvrEntry(int(mask), int(value)) for mask, value in declared.pop("pvrs"))
         vectors = tuple(bytes.fromhex(text) for text in declared.pop("vectors"))
         switches = tuple(str(word) for word in declared.pop("switches", ()))
+        answers = _connectors(declared.pop("answers", None))
         flags: dict[str, Any] = {key: bool(value) for key, value in declared.items()}
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"kernel {name}: {error}") from None
@@ -57,7 +60,14 @@ def _kernel(name: str, declared: dict[str, Any]) -> GuestKernel:
         raise ConfigurationError(f"kernel {name}: the last of pvrs, and only that, must exceed its mask")
     if not all(1 <= len(vector) <= 256 for vector in vectors) or len(vectors) < 5:
         raise ConfigurationError(f"kernel {name}: at least five vectors are needed, of 1 to 256 bytes")
-    return GuestKernel(name, pvrs, vectors, switches=switches, **flags)
+    return GuestKernel(name, pvrs, vectors, switches=switches, answers=answers, **flags)
+
+
+def _connectors(names: list[str] | None) -> frozenset[DrcType] | None:
+    try:
+        return None if names is None else frozenset(DrcType[name] for name in names)
+    except KeyError as unknown:
+        raise ValueError(f"answers: no such connectors: {unknown.args[0]}") from None
 
 
 def kernel(name: str) -> GuestKernel:

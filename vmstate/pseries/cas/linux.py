@@ -12,6 +12,7 @@ from functools import cache
 
 from vmstate.describe.history import ALWAYS, History, Release, Span
 from vmstate.errors import ConfigurationError, DeclarationError
+from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.cas.client_architecture import PvrEntry
 from vmstate.pseries.cas.guest_kernels import GuestKernel
 from vmstate.pseries.tables.option_vectors import VECTOR_5, bytes_of_bits
@@ -107,6 +108,10 @@ _MOST_CPUS = {8: 0, 9: 0, 10: 0x08, 11: 0}  # bytes 9 to 12, a number: 2048, as 
 
 _RADIX, _RADIX_NEEDS_GTSE = Span("4.11"), Span(until="5.9")
 _XIVE = Span("4.14")
+#: What the kernel itself adds and removes (arch/powerpc/platforms/pseries/dlpar.c handle_dlpar_errorlog);
+#: slots and host bridges are left to programs.  Seen in Debian's 6.1, 6.12 and 7.2.
+_ANSWERS = frozenset({DrcType.CPU, DrcType.LMB})
+_ANSWERS_SEEN = Span("6.1", "7.3")
 _SWITCHES = (("disable_radix", _RADIX), ("xive", _XIVE), ("radix_hcall_invalidate", Span("5.9")))
 
 
@@ -139,6 +144,7 @@ def linux(version: str) -> GuestKernel:
         xive=_XIVE.covers(release),
         switches=tuple(name for name, span in _SWITCHES if span.covers(release)),
         linux=release,
+        answers=_ANSWERS if _ANSWERS_SEEN.covers(release) else None,
     )
 
 

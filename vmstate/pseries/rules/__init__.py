@@ -33,6 +33,7 @@ QEMU_RULES = Rules(
     starts_radix=board.starts_radix,
     process_table_refusal=board.process_table_refusal,
     pvr_after_load=board.pvr_after_load,
+    put_registers=board.put_registers,
     htab_pass_ends=board.htab_pass_ends,
     sends_zero_pages=board.sends_zero_pages,
 )

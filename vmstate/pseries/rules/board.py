@@ -14,6 +14,8 @@ _RADIX_FROM_RESET = History(False, ("2.10", True))
 _RADIX_NEEDS_POWER9 = History(False, (("2.10.2", "2.11.1", "2.12"), True))
 _MMU_CONFIGURED = History(False, ("2.10", True))
 _PVR_OF_THE_HOST = History(False, ("2.10", True))
+#: Before, QEMU ignored it.
+_PUT_MAY_FAIL = History(False, ("8.2", True))
 
 
 def dummy_presenters(machine: Machine) -> int:
@@ -72,6 +74,18 @@ def pvr_after_load(machine: Machine, incoming: int, own: int) -> int:
     host = machine.host
     hv = host is not None and host.flavour == "hv"
     return own if hv and _PVR_OF_THE_HOST.at(machine.release) else incoming
+
+
+def put_registers(machine: Machine, pvr: int) -> str | None:
+    """Return the line with which QEMU exits if its KVM refuses a processor's registers after a load, or None.
+
+    accel/kvm/kvm-all.c ``do_kvm_cpu_synchronize_post_init``: KVM HV takes no other PVR than the host's.  A
+    load that failed synchronizes too.
+    """
+    host = machine.host
+    if host is None or host.flavour != "hv" or not _PUT_MAY_FAIL.at(machine.release):
+        return None
+    return None if pvr == host.pvr else "Failed to put registers after init: Invalid argument"
 
 
 def htab_pass_ends(machine: Machine) -> bool:

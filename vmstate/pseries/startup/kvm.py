@@ -54,7 +54,7 @@ def set_kvm_vsmt(start: Startup, host: Host, *, given: bool) -> None:
     mode, threads, current = start.machine.topology.vsmt, start.machine.topology.threads, host.smt_threads
     if mode == current or (host.flavour == "hv" and mode in host.smt_modes):
         return
-    text = f"Failed to set KVM's VSMT mode to {mode} (errno -22)"
+    text = f"Failed to set KVM's VSMT mode to {mode}{_ERROR.at(start.release)}"
     if _VSMT_MAY_STAY.at(start.release) and current >= threads and mode % current == 0:
         start.warn(text)
         return
@@ -75,6 +75,7 @@ def set_kvm_vsmt(start: Startup, host: Host, *, given: bool) -> None:
 
 _VSMT_MAY_STAY = History(False, (("2.11.2", "2.12"), True))
 _SPACE = History(" ", (("2.11.2", "2.12"), ""))
+_ERROR = History(" (errno -22)", ("11.0", ": Invalid argument"))
 
 
 def check_irqchip(start: Startup) -> None:

@@ -59,11 +59,19 @@ class RamLoader:
         while not self._record() & EOS:
             pass
 
-    def refuse(self, line: str | None, what: str, *, ret: int = -EINVAL, found: object = None) -> LoadFailure:
+    def refuse(
+        self,
+        line: str | None,
+        what: str,
+        *,
+        ret: int = -EINVAL,
+        found: object = None,
+        expected: object = None,
+    ) -> LoadFailure:
         """Print the line and return the failure, which the caller raises."""
         if line is not None:
             self.ram.say(line)
-        return LoadFailure(ret, what, offset=self.cur.pos, found=found)
+        return LoadFailure(ret, what, offset=self.cur.pos, found=found, expected=expected)
 
     def _record(self) -> int:
         cur = self.cur
@@ -186,7 +194,7 @@ class RamLoader:
                 (TOO_LARGE, block.max_length) if block.resizeable else (MISMATCH, block.used_length)
             )
             line = words.at(self.release).format(block.name, length, limit)
-            raise self.refuse(line, "RAM block of another size", found=length)
+            raise self.refuse(line, "RAM block of another size", found=length, expected=block.used_length)
         self.ram.resize(block, length)
 
     def _skip_run(self, page: int) -> None:

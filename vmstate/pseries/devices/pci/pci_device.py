@@ -32,7 +32,10 @@ class PciConfig(Info):
             i = space.difference(data)
             if i is not None:
                 state.say(space.complaint(i, data[i]))
-                raise LoadFailure(-EINVAL, "configuration space differs", offset=at + i, found=data[i])
+                here = space.data[i]
+                raise LoadFailure(
+                    -EINVAL, "configuration space differs", offset=at + i, found=data[i], expected=here
+                )
         return data
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:

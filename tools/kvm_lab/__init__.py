@@ -1,0 +1,1 @@
+"""The parts of ``tools/kvm-lab``: real KVM of POWER hosts, on emulated processors (docs/kvm-lab.md)."""

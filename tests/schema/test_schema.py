@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -245,6 +246,13 @@ def test_a_dump_of_qemu_is_a_schema_without_types(tmp_path):
     cmos, late = schema.descriptions["mc146818rtc"].fields
     assert (cmos.kind, cmos.count, cmos.facts.size) == (None, 128, 1)
     assert (late.conditional, late.version_id) == (True, 2)
+
+
+def test_a_record_is_the_schema_of_its_program():
+    record = Path(__file__).resolve().parents[2] / "fixtures" / "records" / "qemu-system-ppc64-7.2"
+    schema = schema_of(str(record))
+    assert (schema.qemu, schema.source) == ("7.2.22", str(record))
+    assert "cpu/tm" in [one.name for one in schema.descriptions["cpu"].subsections]
 
 
 @pytest.mark.parametrize(

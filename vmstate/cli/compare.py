@@ -14,8 +14,8 @@ from vmstate.front.schemas import schema_of
 from vmstate.schema import Schema
 
 SOURCE = (
-    "the output of -dump-vmstate, a stream or its vmdesc, a schema in JSON, a release (pseries@7.2), or a "
-    "Python file of declarations (FILE.py or FILE.py@7.2)"
+    "a qemu-system program, a record, the output of -dump-vmstate, a stream or its vmdesc, a schema in JSON, "
+    "a release (pseries@7.2), or a Python file of declarations (FILE.py or FILE.py@7.2)"
 )
 
 

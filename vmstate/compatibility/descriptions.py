@@ -139,8 +139,9 @@ class Descriptions:
         for one in sent:
             name = one.name
             twins = known.get(name, [])
-            if twins and target is not None and not name.startswith(target.name):
-                texts = (name, target.name)
+            renamed = source is not None and target is not None and name.startswith(source.name)
+            if twins and renamed and not name.startswith(owner):
+                texts = (name, owner)
                 self._add(found, "subsection.prefix", name, "the name does not begin as it must", *texts)
             elif seen[name] < len(twins):
                 # A second one of the same name is a fault of one side alone, which linting reports.
@@ -346,7 +347,7 @@ class Descriptions:
             found.update(inner)
             if any(_breaks(issue) for issue in inner):
                 return
-        if by_hand(sent) or by_hand(known):
+        if by_hand(sent) or by_hand(known) or _counted_by_code(x) != _counted_by_code(y):
             message = "only code knows the bytes of one side"
             self._add(found, "not-compared.field", path, message, _sized(x, sent), _sized(y, known))
             return
@@ -554,6 +555,11 @@ def _frame(one: SchemaField) -> str:
     if one.kind == "nullptr":
         return "null"
     return "struct" if one.kind in STRUCTS or (one.kind is None and one.vmsd is not None) else "plain"
+
+
+def _counted_by_code(one: SchemaField) -> bool:
+    """Return True if a number of elements or bytes is known only to code."""
+    return "" in (one.count, one.size)
 
 
 def _variable(one: SchemaField) -> bool:

@@ -33,6 +33,10 @@ WIDTHS = {
 }
 
 
+#: Other types whose bytes are known once their size is.
+_SIZED = frozenset({"bitmap", None})
+
+
 @dataclass(frozen=True)
 class Run:
     """Elements of a fixed width in bytes; ``kind`` is None where the type is not known.
@@ -49,11 +53,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Blob:
-    """Bytes that only QEMU's code knows: their number may depend on the state."""
+    """Bytes that only QEMU's code knows; ``width``: their number, None if not known or if states differ."""
 
     path: str
     kind: str | None
     c_size: int | None = None
+    width: int | None = None
 
 
 @dataclass(frozen=True)
@@ -194,8 +199,8 @@ class Side:
             return (Run(path, None, c_size, by_c=True),) if c_size else (Blob(path, None),)
         if isinstance(width, str):
             return (Many(path, _source(owner, one, width), one.multiply, (Run(path, kind, 1),)),)
-        if width is None:
-            return (Blob(path, kind, c_size),)
+        if width is None or (kind not in BYTES and kind not in WIDTHS and kind not in _SIZED):
+            return (Blob(path, kind, c_size, width),) if width != 0 else ()
         if kind in BYTES:
             return (Run(path, kind, 1, width),) if width > 0 else ()
         return (Run(path, kind, width),) if width > 0 else ()
@@ -253,7 +258,7 @@ def _signature(item: Item) -> tuple[object, ...]:
     if isinstance(item, Run):
         return ("run", item.kind, item.width, item.count)
     if isinstance(item, Blob):
-        return ("blob", item.kind, item.c_size)
+        return ("blob", item.kind)
     if isinstance(item, Many):
         return ("many", item.multiply, signature(item.inner))
     if isinstance(item, Pointers):
@@ -271,9 +276,9 @@ def _signature(item: Item) -> tuple[object, ...]:
 def by_hand(items: Sequence[Item]) -> bool:
     """Return True if only QEMU's code knows a part of the bytes."""
     for item in items:
-        if isinstance(item, Blob) or (
-            isinstance(item, Many | Maybe | Pointers | Repeat) and by_hand(item.inner)
-        ):
+        if isinstance(item, Blob) and item.width is None:
+            return True
+        if isinstance(item, Many | Maybe | Pointers | Repeat) and by_hand(item.inner):
             return True
     return False
 
@@ -284,6 +289,8 @@ def width_of(items: Sequence[Item]) -> int | None:
     for item in items:
         if isinstance(item, Run):
             total += item.width * item.count
+        elif isinstance(item, Blob) and item.width is not None:
+            total += item.width
         elif isinstance(item, Repeat):
             inner = width_of(item.inner)
             if inner is None:

@@ -125,6 +125,10 @@ class Walk:
                 a.put(_unrolled(x, y))
             elif isinstance(y, Repeat) and not _like(y, x):
                 b.put(_unrolled(y, x))
+            elif isinstance(x, Blob) and x.width is not None and isinstance(y, Run):
+                a.put((Run(x.path, x.kind, x.width),))
+            elif isinstance(y, Blob) and y.width is not None and isinstance(x, Run):
+                b.put((Run(y.path, y.kind, y.width),))
             else:
                 self._pair(x, y)
                 a.skip()
@@ -217,7 +221,8 @@ class Walk:
         """Compare two items that are no runs."""
         if isinstance(x, Blob) and isinstance(y, Blob):
             self._names(x, y)
-            if x.kind != y.kind and x.kind is not None and y.kind is not None:
+            kinds, widths = {x.kind, y.kind} - {None}, {x.width, y.width} - {None}
+            if len(kinds) > 1 or len(widths) > 1:
                 raise Mismatch(x, y)
         elif isinstance(x, Many) and isinstance(y, Many):
             self._names(x, y)

@@ -3,6 +3,7 @@
     schema_of("qemu-7.2.json")      # the output of -dump-vmstate, a vmdesc, a schema of ours
     schema_of("qemu-system-ppc64")  # a program
     schema_of("guest.mig")          # a stream
+    schema_of("records/7.2")        # a record
     schema_of("pseries@7.2")        # our own declarations at a release
     schema_of("devices.py@7.2")     # a file with declarations
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import runpy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -133,6 +134,21 @@ def _binary(given: Given) -> Schema:
     return schema_of_binary(given.path)[0]
 
 
+def _is_record(given: Given) -> bool:
+    from vmstate.records.record import is_record
+
+    return is_record(given.path)
+
+
+def _record(given: Given) -> Schema:
+    from vmstate.records.record import read_record
+
+    schema = read_record(given.path).schema
+    if schema is None:
+        raise ConfigurationError(f"{given.text}: the record has no descriptions")
+    return replace(schema, source=given.text)
+
+
 def _schema_json(given: Given) -> Schema:
     return schema_from_json(given.path.read_bytes())
 
@@ -169,6 +185,7 @@ READERS: tuple[Reader, ...] = (
     Reader("a release (pseries@7.2)", _is_release, _release),
     Reader("a Python file of declarations", _is_python, _python),
     Reader("a qemu-system program", lambda given: given.head.startswith(b"\x7fELF"), _binary),
+    Reader("a record", _is_record, _record),
     Reader("a schema in JSON", lambda given: is_schema(given.json), _schema_json),
     Reader("a vmdesc", _is_vmdesc, _vmdesc),
     Reader("the output of -dump-vmstate", lambda given: is_dump(given.json), _dump),

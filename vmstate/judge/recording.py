@@ -24,7 +24,7 @@ from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.qemu.binary import Binary
 from vmstate.qemu.capture import capture
 from vmstate.qemu.command_line import QemuCommand
-from vmstate.qemu.failures import QemuRefused, QmpRefused
+from vmstate.qemu.failures import QemuRefused, QemuStalled, QmpRefused
 from vmstate.qemu.guest_run import GuestFiles
 from vmstate.qemu.history import Leg, play
 from vmstate.qemu.replay import replay
@@ -74,7 +74,8 @@ class Recorder:
     def record_all(self, rows: Sequence[Row], workers: int = 2) -> Iterator[Row]:
         """Record all rows, in order, with ``workers`` QEMUs at a time.
 
-        Neighbours with the same guest and history, which differ in their destination only, are one run.
+        Neighbours with the same guest and history, which differ in their destination only, are one run.  If
+        their guest does not get ready, each has ``stalled``, and no answers.
         """
         with ThreadPoolExecutor(workers) as pool:
             groups = (list(group) for _, group in groupby(rows, _run_of))
@@ -90,7 +91,12 @@ class Recorder:
         guest = named_guest(first["guest"]) if "guest" in first else None
         there = [self._command(row, "destination") for row in rows]
         legs, timeout = self._legs(first), self._timeout if guest is None else _WITH_GUEST * self._timeout
-        played = play(legs, there, guest=guest, files=self._guests, timeout=timeout)
+        try:
+            played = play(legs, there, guest=guest, files=self._guests, timeout=timeout)
+        except QemuStalled as stalled:
+            if guest is None:
+                raise
+            return [{**row, "stalled": stalled.message} for row in rows]
         return [
             {**row, "events": _with_answers(row["events"], one.said), **one.recorded()}
             for row, one in zip(rows, played, strict=True)

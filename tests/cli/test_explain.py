@@ -13,8 +13,9 @@ from vmstate.simulate.remedies import remedies
 
 FOOTER = "qemu-kvm: Missing section footer for cpu"
 LAST = "qemu-kvm: load of migration failed: Invalid argument"
-SMALL = "qemu-7.2 -nodefaults -machine pseries-7.2 -m 256 -smp 4,maxcpus=16"
-DISK = "qemu-7.2 -nodefaults -machine pseries-7.2 -m 256 -blockdev null-co,node-name=d -device virtio-blk-pci,drive=d"
+PLAIN = "qemu-7.2 -nodefaults -machine pseries-7.2 -m 256"
+SMALL = f"{PLAIN} -smp 4,maxcpus=16"
+DISK = f"{PLAIN} -blockdev null-co,node-name=d -device virtio-blk-pci,drive=d"
 
 
 def told(capsys, *words):

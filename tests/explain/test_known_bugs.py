@@ -48,7 +48,7 @@ def test_a_bug_is_named_from_its_line(line, bug):
 
 
 def test_a_bug_is_not_named_if_another_section_failed():
-    line = "qemu-kvm: get_pci_config_device: Bad config data: i=0x34 read: 84 device: 98 cmask: ff wmask: 0 w1cmask:0"
+    line = "get_pci_config_device: Bad config data: i=0x34 read: 84 device: 98 cmask: ff wmask: 0 w1cmask:0"
     rng = "qemu-kvm: error while loading state for instance 0x0 of device '0000:00:03.0/virtio-rng'"
     assert "virtio-rng-vectors" in named(line, rng)
     assert named(line, rng.replace("virtio-rng", "virtio-blk")) == []

@@ -146,10 +146,9 @@ def test_every_diagnostic_of_the_loader_is_explained():
 
 
 def test_of_chained_errors_the_original_one_comes_first():
-    line = (
-        "load of migration failed: Invalid argument: error while loading state for instance 0x0 of device "
-        "'cpu': post load hook failed for: cpu, version_id: 12, minimum_version: 12, ret: -1"
-    )
+    hook = "post load hook failed for: cpu, version_id: 12, minimum_version: 12, ret: -1"
+    section = f"error while loading state for instance 0x0 of device 'cpu': {hook}"
+    line = f"load of migration failed: Invalid argument: {section}"
     assert rules(line) == ["hook-failed", "section-failed", "load-failed"]
 
 
@@ -168,9 +167,13 @@ def test_a_thread_that_could_not_be_made_is_no_topology():
 # ---- what a line carries
 
 
+TSC = "TSC frequency mismatch between VM (2593906 kHz) and host (2394455 kHz), and TSC scaling unavailable"
+
+
 @pytest.mark.parametrize(
     ("line", "facts"),
     [
+        (f"warning: {TSC}", ["199451 kHz (83297 ppm)"]),
         (
             "Features 0x1c0010130afffa7 unsupported. Allowed features: 0x179bfffe7",
             ["RING_RESET", "GUEST_USO4", "GUEST_USO6", "HOST_USO", "property host_uso"],
@@ -195,11 +198,6 @@ def test_a_thread_that_could_not_be_made_is_no_topology():
         ),
         ('Unknown ramblock "0000:00:03.0/virtio-net-pci.rom", cannot accept migration', ["option ROM"]),
         ("Compatibility PVR 0x0f000005 not valid for CPU", ["max-cpu-compat=power9"]),
-        (
-            "warning: TSC frequency mismatch between VM (2532609 kHz) and host (2532608 kHz), and TSC scaling "
-            "unavailable",
-            ["1 kHz (0 ppm)"],
-        ),
     ],
 )
 def test_what_a_line_carries_is_decoded(line, facts):

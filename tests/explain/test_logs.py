@@ -13,7 +13,7 @@ from vmstate.explain.peeling import unwrap
 
 TIME = "2024-03-06T16:05:46.118520Z qemu-system-x86_64: "
 RNG = f"""\
-{TIME}warning: TSC frequency mismatch between VM (2892749 kHz) and host (2799999 kHz), and TSC scaling unavailable
+{TIME}warning: host doesn't support requested feature: CPUID.80000001H:ECX.svm [bit 2]
 {TIME}get_pci_config_device: Bad config data: i=0x34 read: c8 device: dc cmask: ff wmask: 0 w1cmask:0
 {TIME}Failed to load PCIDevice:config
 {TIME}Failed to load virtio-rng:virtio
@@ -34,7 +34,7 @@ def test_the_first_failure_leads_and_later_lines_are_its_consequences():
     log = explain_log([RNG])
     assert of([log.lead]) == ["pci-config"]
     assert of(log.consequences()) == ["field-failed", "field-failed", "section-failed", "load-failed"]
-    assert of(log.others()) == ["tsc-frequency"]
+    assert of(log.others()) == ["cpu-features"]
     assert log.unknown == 1
     assert "virtio-rng-vectors" in [bug.id for bug in log.bugs]
 
@@ -60,7 +60,7 @@ def test_without_a_cause_the_first_consequence_leads():
         f"2024-05-01T12:00:00.123456Z qemu-kvm: {FOOTER}",
         f"2024-05-01 12:00:00.123+0000: qemu-kvm: {FOOTER}",
         f"Nov 26 21:00:01 node1 libvirtd[123]: {CLOSED}: {FOOTER}",
-        f"error: internal error: QEMU unexpectedly closed the monitor (vm='a b'): 2024-05-01T12:00:00Z {FOOTER}",
+        f"error: internal error: QEMU unexpectedly closed the monitor (vm='a b'): {FOOTER}",
         f"error: operation failed: job 'migration out' failed: {FOOTER}",
         f"error: internal error: process exited while connecting to monitor: qemu: {FOOTER}",
         f"virError(Code=1, Domain=10, Message='{CLOSED}: {FOOTER}')",

@@ -90,7 +90,12 @@ class Format:
         for at, (_, kind, _) in enumerate(pieces[:-1]):
             after = re.escape(pieces[at + 1][0])
             if kind in _TYPES:
-                pattern += f"({_TYPES[kind]}){after}"
+                digits = _TYPES[kind]
+                if re.match(
+                    "[0-9a-fA-F]", pieces[at + 1][0]
+                ):  # "{hex}from": one digit too many is given back
+                    digits = digits.replace("++", "+")
+                pattern += f"({digits}){after}"
             elif kind == "errno":
                 pattern += "(" + "|".join(map(re.escape, ERRNO_TEXTS)) + ")" + after
             elif at + 2 == len(pieces) and not self.prefix and not self.errno:

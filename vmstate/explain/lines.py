@@ -44,9 +44,10 @@ class Explained:
 def explained(peeled: Peeled) -> Explained:
     """Explain one line, in the first of its forms that is known."""
     for text in peeled.texts:
-        known = tuple(_chain(_bare(text)))
-        if known:
-            return Explained(peeled.line, text, tuple(reversed(known)))
+        for words in dict.fromkeys((_bare(text), text)):
+            known = tuple(_chain(words))
+            if known:
+                return Explained(peeled.line, text, tuple(reversed(known)))
     return Explained(peeled.line, peeled.texts[0] if peeled.texts else "", ())
 
 

@@ -61,7 +61,14 @@ _WRAPPERS = tuple(
 )
 
 #: A program's name before its message: `qemu-system-ppc64: `, `/usr/libexec/qemu-kvm: `.
-_PROGRAM = re.compile(r"(?:^|(?<=[\s'\"=(]))(?:/[\w./+@-]{1,512}/)?(?:qemu|kvm)[\w.+-]{0,64}(?:\.exe)?: ")
+_PROGRAM = re.compile(
+    r"(?:^|(?<=[\s'\"=(])|(?=qemu-system-))(?:/[\w./+@-]{1,512}/)?(?:qemu|kvm)[\w.+-]{0,64}(?:\.exe)?: "
+)
+#: What management programs put into the middle of a line before QEMU's words.
+_MARKER = re.compile(
+    r"Message='|\bjob '[^']{1,64}' failed: |unable to execute QEMU (?:monitor )?command '[^']{1,64}': "
+    r"|(?:internal error|operation failed|operation aborted|LibvirtException|libvirtError): "
+)
 #: A command-line option before its message: `-device virtio-net-pci,netdev=n: `.
 _OPTION = re.compile(r"--?[a-zA-Z][\w-]*:? ")
 _KEYS = frozenset(
@@ -152,6 +159,9 @@ def _peeled(line: str) -> Iterator[str]:
         if text == texts[-1]:
             break
         texts.append(text)
+    marked = list(_MARKER.finditer(texts[-1], 0, LONGEST))
+    if marked:
+        texts.append(_trimmed(texts[-1][marked[-1].end() :]))
     program = _PROGRAM.search(texts[-1])
     if program is not None:
         texts.append(_trimmed(texts[-1][program.end() :]))
@@ -169,7 +179,7 @@ def _once(text: str) -> str:
 
 
 def _trimmed(text: str) -> str:
-    text = text.strip()
+    text = text.strip().removesuffix(" (Libvirt::Error)")
     for close in ("')", '"', "'"):
         if text.endswith(close) and text.count(close[0]) % 2:
             text = text[: -len(close)].rstrip()
@@ -177,9 +187,9 @@ def _trimmed(text: str) -> str:
 
 
 def _after_option(text: str) -> Iterator[str]:
-    """Yield what follows an option and its value, which may have colons of its own."""
+    """Yield what follows an option and its value; a value in JSON may have colons of its own."""
     at = text.find(": ")
-    for _ in range(_PEELS):
+    for _ in range(_PEELS if "{" in text else 1):
         if at < 0:
             return
         yield text[at + 2 :]

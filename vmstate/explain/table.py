@@ -215,7 +215,9 @@ def _with_types(text: str) -> str:
         kind = "text" if name in _TEXTS else "age" if name == "what" else "number"
         return f"{{{name}:{kind}}}"
 
-    return _PLACEHOLDER.sub(typed, text)
+    # "{vmsd} too new" alone has no other words: the name must not have blanks.
+    whole = _PLACEHOLDER.sub(typed, text)
+    return whole.replace(":text}", ":name}") if "{what:age}" in whole else whole
 
 
 def loader_kinds() -> Iterator[type[Diagnostic]]:

@@ -43,12 +43,12 @@ def test_the_recorded_folder_is_what_would_be_written(record):
 
 def test_a_file_of_a_machine_type_that_is_gone_is_removed(record, tmp_path):
     write_record(record, tmp_path)
-    fewer = replace(record, machines={"bamboo": record.machines["bamboo"]})
+    fewer = replace(record, machines={"g3beige": record.machines["g3beige"]})
     assert "machines/pseries-7.2.json" in write_record(fewer, tmp_path)
     assert sorted(path.name for path in (tmp_path / "machines").iterdir()) == [
-        "bamboo.json",
-        "bamboo.mig.zst",
-        "bamboo.qtree",
+        "g3beige.json",
+        "g3beige.mig.zst",
+        "g3beige.qtree",
     ]
 
 
@@ -67,7 +67,7 @@ def test_each_kind_of_change_is_said(record):
     said = [f"{where}: {what}" for where, what in changes(record, other)]
     for part in (
         "record: qemu: '7.2.22' before, now '7.2.99'",
-        "bamboo: is gone",
+        "g3beige: is gone",
         "new: is new",
         "pseries-7.2: values.cap-htm: ",
         "pseries-7.2: sections: ",
@@ -79,15 +79,17 @@ def test_each_kind_of_change_is_said(record):
     assert len(said) == 8
 
 
-def test_a_recorded_stream_is_taken_by_its_own_record(record):
-    found = judge(open_stream(record.machines["pseries-7.2"].stream), record)
+@pytest.mark.parametrize("name", ["g3beige", "pseries-7.2"])
+def test_a_recorded_stream_is_taken_by_its_own_record(record, name):
+    found = judge(open_stream(record.machines[name].stream), record, name)
     assert found.verdict.outcome is Outcome.ACCEPT
-    assert [f.rule for f in found.findings] == ["record.not-compared", "record.no-hooks"]
+    assert {f.rule for f in found.findings} <= {"record.not-compared", "record.no-hooks"}
 
 
 def test_two_subsections_of_one_name_are_refused_as_by_real_qemu(record):
     """The real 7.2 refuses bamboo's own stream: "Missing section footer for cpu"."""
-    verdict = judge(open_stream(record.machines["bamboo"].stream), record, "bamboo").verdict
+    bamboo = replace(read_record(FOLDER.parent / "bamboo-7.2"), schema_text=record.schema_text)
+    verdict = judge(open_stream(bamboo.machines["bamboo"].stream), bamboo, "bamboo").verdict
     assert (verdict.outcome, verdict.decided_by.section) == (Outcome.REJECT, "cpu")
     assert verdict.decided_by.path.startswith("cpu/tlb6xx.")
 
@@ -168,7 +170,7 @@ def test_a_stream_with_commands_cannot_be_judged(record):
 
 def test_a_stream_of_another_type_is_refused_only_where_it_is_told_to_load(record):
     with pytest.raises(
-        ConfigurationError, match=r"no machine type 'pseries-10\.0'; it has bamboo, pseries-7\.2"
+        ConfigurationError, match=r"no machine type 'pseries-10\.0'; it has g3beige, pseries-7\.2"
     ):
         judged("10.0-pseries-10.0", record)
     verdict = judged("10.0-pseries-10.0", record, "pseries-7.2").verdict
@@ -201,8 +203,8 @@ def test_the_command_says_that_no_hooks_were_run(tmp_path, capsys):
         ("record.json", b"no"),
         ("record.json", b'{"vmstate-record": 1, "machines": ["../../x"]}'),
         ("record.json", b'{"vmstate-record": 2, "machines": []}'),
-        ("machines/bamboo.json", b"[]"),
-        ("machines/bamboo.mig.zst", b"nothing"),
+        ("machines/g3beige.json", b"[]"),
+        ("machines/g3beige.mig.zst", b"nothing"),
         ("schema.json.zst", b"\x28\xb5\x2f\xfd"),
     ],
 )

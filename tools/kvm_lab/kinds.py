@@ -44,7 +44,11 @@ KINDS = {
     "p9-nested-mitigated": Kind(f"{_NESTED},{_SAFE}", "power9", "power8", "", cpu="POWER9"),
     "p10-nested": Kind(f"{_NESTED},{UNSAFE}", "power10", "power9", UNSAFE, cpu="POWER10"),
     "p10-nested-compat9": Kind(
-        f"{_NESTED},{UNSAFE},max-cpu-compat=power9", "power10", "power9", UNSAFE, cpu="POWER10"
+        f"{_NESTED},{UNSAFE},max-cpu-compat=power9",
+        "power10",
+        "power9",
+        f"{UNSAFE},cap-dawr1=off",
+        cpu="POWER10",
     ),
     "p8-pr": Kind(f"{_PSERIES},{UNSAFE}", "power8", "power9", _PR, cpu="POWER8", flavour="pr"),
     "p9-pr": Kind(

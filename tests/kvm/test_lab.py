@@ -14,13 +14,14 @@ import pytest
 from kvm_lab import outer, packages
 from kvm_lab.initramfs import Entry, entries_of_modules, write_cpio
 from kvm_lab.jobs import Jobs
-from kvm_lab.kinds import KINDS
+from kvm_lab.kinds import KINDS, kind_of
 from kvm_lab.packages import STABLE, MissingTool, Packages, Root
 from kvm_lab.recorder import Recorder, read
 from kvm_lab.results import Answer, compare, predicted, real, verdicts
 
 from tests.support.recorded import VERDICTS, rows
 from vmstate.pseries.catalogue import CATALOGUE
+from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import configuration
 from vmstate.pseries.tables.accelerators import read_host
 from vmstate.qemu.failures import QemuStalled
@@ -67,6 +68,15 @@ def test_a_stream_is_loaded_by_a_machine_as_it_was_saved_from():
     words = load["destination"][1].split(",")
     assert words[0] == "pseries-7.2"
     assert {"accel=kvm", "max-cpu-compat=power8", "cap-fwnmi=off"} < set(words)
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=str)
+@pytest.mark.parametrize("path", sorted((KVM / "hosts").glob("*.toml")), ids=lambda path: path.stem)
+def test_a_real_hosts_guests_go_without_what_its_kvm_lacks_and_start(path, release):
+    host = read_host(path)
+    guest = Jobs("mine", kind_of(host), release).machine()
+    start = build(configuration(release, ["-nodefaults", *guest], host=host))
+    assert start.machine is not None, start.messages
 
 
 PAIR = {"id": "one", "op": "pair", "source": ["-m", "256"], "destination": ["-m", "512"]}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vmstate.pseries.tables.accelerators import Host
+
 #: What a guest needs where neither firmware nor hypervisor says that the processor is safe.
 UNSAFE = "cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off"
 
@@ -44,7 +46,11 @@ KINDS = {
     "p9-nested-mitigated": Kind(f"{_NESTED},{_SAFE}", "power9", "power8", "", cpu="POWER9"),
     "p10-nested": Kind(f"{_NESTED},{UNSAFE}", "power10", "power9", UNSAFE, cpu="POWER10"),
     "p10-nested-compat9": Kind(
-        f"{_NESTED},{UNSAFE},max-cpu-compat=power9", "power10", "power9", UNSAFE, cpu="POWER10"
+        f"{_NESTED},{UNSAFE},max-cpu-compat=power9",
+        "power10",
+        "power9",
+        f"{UNSAFE},cap-dawr1=off",
+        cpu="POWER10",
     ),
     "p8-pr": Kind(f"{_PSERIES},{UNSAFE}", "power8", "power9", _PR, cpu="POWER8", flavour="pr"),
     "p9-pr": Kind(
@@ -57,3 +63,19 @@ KINDS = {
         "disable_radix",
     ),
 }
+
+
+def kind_of(host: Host) -> Kind:
+    """Return the kind of a real host: its guests go without what its KVM lacks."""
+    unsafe = {"cap-cfpc": host.cfpc, "cap-sbbc": host.sbbc, "cap-ibs": host.ibs}
+    lacking = {
+        "cap-ccf-assist": host.ccf_assist,
+        "cap-fwnmi": host.fwnmi,
+        "cap-ail-mode-3": host.ail_mode_3,
+        "cap-dawr1": host.dawr1,
+        "cap-large-decr": host.large_decr_bits,
+    }
+    base = [f"{name}=broken" for name, level in unsafe.items() if not level]
+    base += [f"{name}=off" for name, level in lacking.items() if not level]
+    other = "power9" if host.family == "POWER8" else "power8"
+    return Kind("", host.family.lower(), other, ",".join(base), flavour=host.flavour)

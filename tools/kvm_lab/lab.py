@@ -15,14 +15,14 @@ from typing import Any
 from kvm_lab import outer
 from kvm_lab.initramfs import QEMU, build, entries, guest_entries
 from kvm_lab.jobs import Jobs
-from kvm_lab.kinds import KINDS, UNSAFE, Kind
+from kvm_lab.kinds import KINDS, Kind, kind_of
 from kvm_lab.packages import KERNELS, USERLANDS, MissingTool, Packages
-from kvm_lab.recorder import Recorder, read
+from kvm_lab.recorder import Recorder, read, write_answers
 from kvm_lab.results import Comparison, compare, predicted, verdicts
 from vmstate.describe.history import Release
 from vmstate.kvm.answers import read_answers
 from vmstate.kvm.host_file import host_file, observed
-from vmstate.pseries.tables.accelerators import read_host
+from vmstate.pseries.tables.accelerators import Host, read_host
 from vmstate.qemu.binary import PROGRAM, identify
 
 Row = dict[str, Any]
@@ -135,12 +135,22 @@ def _unpack(streams: Path, to: Path) -> None:
 def native(folder: Path) -> Place:
     """Record on this machine, with its own QEMU and KVM."""
     binary = identify(PROGRAM)
-    kind = Kind("none", "host", "power8", UNSAFE)
-    place = Place(folder.absolute(), folder.name, kind, binary.release)
-    if not (place.folder / "jobs.jsonl").exists():
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_answers(folder)
+    place = Place(folder, folder.name, kind_of(_host(folder)), binary.release)
+    if not (folder / "jobs.jsonl").exists():
         place.write_jobs(Wanted())
-    Recorder(place.folder, binary.path).run()
+    Recorder(folder, binary.path).run()
     return place
+
+
+def _host(folder: Path) -> Host:
+    """Make the host file of a folder's answers, and return the host."""
+    answers = read_answers((folder / "answers.txt").read_text("utf-8").splitlines())
+    file = folder / "host.toml"
+    file.write_text("".join(f"{line}\n" for line in host_file(observed(answers))), "utf-8")
+    return read_host(file)
 
 
 def _verdicts(place: Place) -> Iterator[Row]:
@@ -156,8 +166,5 @@ def recorded(place: Place, output: Path) -> int:
 
 def compared(place: Place) -> Comparison:
     """Make the host file, and compare what was recorded with predictions."""
-    answers = read_answers((place.folder / "answers.txt").read_text("utf-8").splitlines())
-    file = place.folder / "host.toml"
-    file.write_text("".join(f"{line}\n" for line in host_file(observed(answers))), "utf-8")
-    host = read_host(file)
+    host = _host(place.folder)
     return compare(_verdicts(place), lambda row: predicted(row, host, place.folder / "streams"))

@@ -51,6 +51,13 @@ def read(path: Path) -> list[Row]:
     return rows
 
 
+def write_answers(folder: Path) -> None:
+    """Write down what this machine's KVM answers, unless it is there.  Raises NoKvm."""
+    answers = folder / "answers.txt"
+    if not answers.exists():
+        answers.write_text("".join(f"{line}\n" for line in probe()), "utf-8")
+
+
 class Recorder:
     """Does the jobs of a folder with one QEMU."""
 
@@ -63,9 +70,7 @@ class Recorder:
 
     def run(self) -> None:
         """Write the host's answers, unless they are there, and do all jobs."""
-        answers = self._folder / "answers.txt"
-        if not answers.exists():
-            answers.write_text("".join(f"{line}\n" for line in probe()), "utf-8")
+        write_answers(self._folder)
         for job in self._jobs():
             start = time.monotonic()
             try:

@@ -7,6 +7,8 @@ import pytest
 from vmstate.describe.history import Release
 from vmstate.explain.known_bugs import bugs_of_verdict, known_bugs
 from vmstate.explain.log import explain_log
+from vmstate.front.verdict_text import verdict_lines
+from vmstate.simulate.migration import migrate
 
 LOADED = "load of migration failed: Invalid argument"
 
@@ -63,21 +65,43 @@ def verdict(lines, section, source, destination):
     return [bug.id for bug in bugs_of_verdict(lines, section, *releases)]
 
 
-PIIX4 = ["Missing section footer for 0000:00:01.3/piix4_pm", LOADED]
+RNG = [
+    "get_pci_config_device: Bad config data: i=0x34 read: 84 device: 98 cmask: ff wmask: 0 w1cmask:0",
+    LOADED,
+]
+PLACE = "pci@800000020000000:00.0/virtio-rng"
 
 
 @pytest.mark.parametrize(
-    ("source", "destination", "bugs"),
+    ("source", "destination", "named"),
     [
-        ("6.2", "7.0", ["piix4-acpi-index"]),
-        (None, "7.0", ["piix4-acpi-index"]),
-        ("7.0", "7.0", []),
-        ("6.2", "6.1", []),
+        ("7.1", "7.2", True),
+        ("7.2", "8.1", True),
+        ("7.2.22", "8.1", False),
+        (None, "7.2", True),
+        ("7.1", "7.0", False),
+        ("9.0", "9.1", False),
     ],
 )
-def test_a_verdict_names_a_bug_if_the_releases_fit(source, destination, bugs):
-    assert verdict(PIIX4, "0000:00:01.3/piix4_pm", source, destination) == bugs
+def test_a_verdict_names_a_bug_if_the_releases_fit(source, destination, named):
+    assert ("virtio-rng-vectors" in verdict(RNG, PLACE, source, destination)) == named
 
 
 def test_a_verdict_names_no_bug_of_another_section():
-    assert verdict(PIIX4, "cpu", "6.2", "7.0") == []
+    assert verdict(RNG, PLACE.replace("rng", "blk"), "7.1", "7.2") == []
+
+
+@pytest.mark.parametrize(("release", "named"), [("7.2.0", True), ("7.2.22", False), ("10.0", False)])
+def test_a_migration_names_a_bug_only_where_no_stable_release_can_have_its_fix(release, named):
+    line = f"qemu-{release} -nodefaults -machine pseries-7.2 -m 256 -device virtio-rng-pci,vectors"
+    verdict = migrate(f"{line}=2", f"{line}=0")
+    assert verdict.outcome == "reject"
+    assert ("virtio-rng-vectors" in verdict.known_bugs) == named
+    assert ("known_bugs" in verdict.as_json()) == bool(verdict.known_bugs)
+
+
+def test_the_text_of_a_verdict_names_the_bug_with_its_source():
+    line = "qemu-7.2.0 -nodefaults -machine pseries-7.2 -m 256 -device virtio-rng-pci,vectors"
+    text = "\n".join(verdict_lines(migrate(f"{line}=2", f"{line}=0")))
+    assert "known bug virtio-rng-vectors: " in text
+    assert "https://bugzilla.redhat.com/show_bug.cgi?id=2155749" in text

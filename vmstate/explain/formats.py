@@ -97,7 +97,9 @@ class Format:
                     digits = digits.replace("++", "+")
                 pattern += f"({digits}){after}"
             elif kind == "errno":
-                pattern += "(" + "|".join(map(re.escape, ERRNO_TEXTS)) + ")" + after
+                pattern += (
+                    "(" + "|".join((*map(re.escape, ERRNO_TEXTS), "Unknown error -?[0-9]++")) + ")" + after
+                )
             elif at + 2 == len(pieces) and not self.prefix and not self.errno:
                 pattern, open_text = f"{pattern}(.*){after}", True
             elif after:

@@ -35,6 +35,7 @@ class _Row(TypedDict, total=False):
     destination: str
     either: str
     development_of: str
+    verdicts: bool
     machine_types: str
     fix: str
     fixed_in: str
@@ -50,7 +51,8 @@ class KnownBug:
     section in which it shows, ``*/virtio-net``.  ``feature_bits``: those that a line about features is
     short of.  ``source`` and ``destination``: the releases of each side with which it happens; ``either``:
     those of which one side is.
-    ``development_of``: the release before which it was found and fixed; no release has it.
+    ``verdicts``: the simulator can show
+    it.  ``development_of``: the release before which it was found and fixed; no release has it.
     """
 
     id: str
@@ -62,6 +64,7 @@ class KnownBug:
     destination: Span
     either: Span
     development_of: str
+    verdicts: bool
     machine_types: str
     fix: str
     fixed_in: str
@@ -87,9 +90,9 @@ class KnownBug:
         if self.development_of or ALWAYS == self.source == self.destination == self.either:
             return False  # not known to happen with any release
         if source is None:
-            return self.destination.covers(destination)
-        sides = self.source.covers(source) and self.destination.covers(destination)
-        return sides and (self.either.covers(source) or self.either.covers(destination))
+            return _has(self.destination, destination)
+        sides = _has(self.source, source) and _has(self.destination, destination)
+        return sides and (_has(self.either, source) or _has(self.either, destination))
 
     def releases(self) -> str:
         """Return where it happens, in words."""
@@ -125,6 +128,11 @@ class KnownBug:
         yield f"  {', '.join(self.sources)}"
 
 
+def _has(span: Span, release: Release) -> bool:
+    """Return True if a release is in the span for certain: later ones of its branch may have the fix."""
+    return span.covers(release) and (span.until is None or release.micro == 0)
+
+
 def _words(span: Span) -> str:
     since, until = str(span.since or ""), str(span.until or "")
     if since and until:
@@ -151,6 +159,7 @@ def _bug(row: _Row) -> KnownBug:
         _span(row.get("destination", "")),
         _span(row.get("either", "")),
         row.get("development_of", ""),
+        row.get("verdicts", False),
         row.get("machine_types", ""),
         row.get("fix", ""),
         row.get("fixed_in", ""),
@@ -186,11 +195,11 @@ def bugs_of_verdict(
 ) -> Iterator[KnownBug]:
     """Yield the bugs that a verdict shows: a line of theirs, their section, and their releases.
 
-    Those without a fix are not named: with them, such a line is seldom the bug.
+    Only those of machines that are simulated are named.
     """
     for bug in known_bugs():
         if (
-            bug.fix
+            bug.verdicts
             and bug.happens(source, destination)
             and bug.printed_in(messages)
             and (not bug.sections or (section is not None and bug.in_section(section)))

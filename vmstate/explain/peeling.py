@@ -66,7 +66,8 @@ _PROGRAM = re.compile(
 )
 #: What management programs put into the middle of a line before QEMU's words.
 _MARKER = re.compile(
-    r"Message='|\bjob '[^']{1,64}' failed: |unable to execute QEMU (?:monitor )?command '[^']{1,64}': "
+    r"Message='|[\"']desc[\"']: [\"']|\bjob '[^']{1,64}' failed: "
+    r"|unable to execute QEMU (?:monitor )?command '[^']{1,64}': "
     r"|(?:internal error|operation failed|operation aborted|LibvirtException|libvirtError): "
 )
 #: A command-line option before its message: `-device virtio-net-pci,netdev=n: `.
@@ -180,7 +181,7 @@ def _once(text: str) -> str:
 
 def _trimmed(text: str) -> str:
     text = text.strip().removesuffix(" (Libvirt::Error)")
-    for close in ("')", '"', "'"):
+    for close in ("')", '"}', "'}", '"', "'"):
         if text.endswith(close) and text.count(close[0]) % 2:
             text = text[: -len(close)].rstrip()
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -38,9 +39,15 @@ def run(tmp_path):
     return call
 
 
-def copied(tmp_path):
+def copied(tmp_path, *, whole=False):
+    """Return a copy of the record; ``whole``: with the machine that 7.2 cannot migrate to itself."""
     folder = tmp_path / "records" / "7.2"
     shutil.copytree(RECORD, folder)
+    if not whole:
+        for file in (folder / "machines").glob("bamboo.*"):
+            file.unlink()
+        head = json.loads((folder / "record.json").read_text())
+        (folder / "record.json").write_text(json.dumps({**head, "machines": ["pseries-7.2"]}))
     return folder
 
 
@@ -51,12 +58,20 @@ def test_a_whole_record_passes_the_hook(run, tmp_path):
 
 
 def test_a_record_with_another_ones_stream_fails_the_hook(run, tmp_path):
-    folder = copied(tmp_path)
+    folder = copied(tmp_path, whole=True)
     streams = sorted((folder / "machines").glob("*.mig.zst"))
-    streams[0].write_bytes(streams[1].read_bytes()[:-40])
-    status, said = run("check-records.sh", streams[0])
+    streams[1].write_bytes(streams[0].read_bytes())
+    status, said = run("check-records.sh", streams[1])
     assert status == 1
-    assert streams[0].name in said
+    assert streams[1].name in said
+
+
+def test_a_machine_that_its_own_release_does_not_load_fails_the_hook(run, tmp_path):
+    """7.2 sends cpu/tlb6xx twice, for two layouts: it says "Missing section footer for cpu" to itself."""
+    folder = copied(tmp_path, whole=True)
+    status, said = run("check-records.sh", folder / "machines" / "bamboo.mig.zst")
+    assert status == 1
+    assert "cpu/tlb6xx" in said
 
 
 def test_a_build_that_cannot_be_judged_is_neither_yes_nor_no(run, tmp_path):

@@ -105,9 +105,9 @@ def test_a_device_that_one_side_lacks_is_harmless_unless_a_machine_has_it():
     old, new = schema(dev(u32("a"))), schema(replace(dev(u32("a")), name="other"))
     assert set(issues(old, new)) == {"device.one-sided"}
     used = compare(old, new, [FORWARD], frozenset({"dev"})).issues
-    assert "section.unknown" in {i.rule for i in used}
+    assert "device.missing" in {i.rule for i in used}
     sent = replace(old, origin=Origin.STREAM, knows=frozenset({Knows.TYPES, Knows.SECTIONS}))
-    assert "section.unknown" in issues(sent, new)
+    assert "device.missing" in issues(sent, new)
 
 
 def test_an_obsolete_subsection_that_is_removed_is_no_error():
@@ -140,7 +140,7 @@ def test_a_renamed_description_is_a_section_that_is_not_found():
         replace(schema(one), origin=Origin.DUMP, descriptions={"card": one})
         for one in (dev(u32("a")), replace(dev(u32("a")), name="new"))
     )
-    assert "section.renamed" in issues(old, new)
+    assert "device.idstr" in issues(old, new)
 
 
 def test_unused_bytes_in_place_of_a_field_lose_its_value_one_way():
@@ -247,7 +247,7 @@ OLD = section("toy", field("a"), field("b"))
             section("toy", field("a")),
             "subsection.unknown",
         ),
-        (OLD, section("toy2", field("a"), field("b")), "section.renamed"),
+        (OLD, section("toy2", field("a"), field("b")), "device.idstr"),
         (
             section("toy", field("s", Description=inner("fd", field("x"), version=2))),
             section("toy", field("s", Description=inner("fd", field("x")))),

@@ -252,7 +252,7 @@ def _names(
     ways = (direction,)
     old, new = (source, target) if direction is Direction.FORWARD else (target, source)
     if old.name != new.name:
-        yield Issue("section.renamed", new.name, "the section has another name", old.name, new.name, ways)
+        yield Issue("device.idstr", new.name, "the section has another name", old.name, new.name, ways)
     elif dumps and labels[0] != labels[1]:
         message = "the device type has another name"
         yield Issue("device.renamed", new.name, message, labels[0], labels[1], ways)
@@ -278,7 +278,7 @@ def _one_sided(
         complete = Knows.SECTIONS in target.knows or described
         used = source.in_use or one.name in uses or label in uses
         if used and complete:
-            yield Issue("section.unknown", label, "the destination has no such section", old, new, ways)
+            yield Issue("device.missing", label, "the destination has no such section", old, new, ways)
         elif used:
             rule = "not-compared.by-hand" if one.opaque else "not-compared.description"
             yield Issue(rule, label, "nothing is known of it on the destination", old, new, ways)
@@ -289,4 +289,4 @@ def _one_sided(
             one = target.descriptions[label]
             if one.name in uses or label in uses:
                 old, new = (None, "has it") if forward else ("has it", None)
-                yield Issue("section.reset", label, "the source does not send it", old, new, ways)
+                yield Issue("device.reset", label, "the source does not send it", old, new, ways)

@@ -101,10 +101,10 @@ class Descriptions:
         self._skipped(target, version, found)
         if source.early_setup != target.early_setup:
             texts = (_setup(source), _setup(target))
-            self._add(found, "section.early", name, "only one side sends it early", *texts)
+            self._add(found, "device.early", name, "only one side sends it early", *texts)
         if source.unmigratable and not target.unmigratable:
             texts2 = ("cannot migrate", "can migrate")
-            self._add(found, "section.unmigratable", name, "the source cannot migrate", *texts2)
+            self._add(found, "device.unmigratable", name, "the source cannot migrate", *texts2)
 
     def _same_bytes(self, source: Description, target: Description) -> bool:
         if self.loose or source.opaque:

@@ -14,6 +14,7 @@ from vmstate.pseries.devices.virtio.virtio_pci import Interfaces, VirtioDevice, 
 from vmstate.pseries.registration import register
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import configuration, parse
+from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import load, migrate, save, send
 
@@ -330,3 +331,13 @@ def test_what_a_hosts_network_offers_to_a_guest_is_not_judged():
     assert migrate_guest(sides[0], sides[0], "linux-6.1").outcome == "accept"
     with pytest.raises(NotModelled, match="the host's network decides"):
         migrate_guest(*sides, "linux-6.1")
+
+
+@pytest.mark.parametrize(("release", "judged"), [("7.2.0", False), ("7.2.1", True), ("7.2.22", True)])
+def test_msix_of_virtio_rng_in_old_types_is_not_judged_in_the_release_that_had_it(release, judged):
+    line = f"qemu-{release} -nodefaults -machine pseries-7.1 -device virtio-rng-pci"
+    if judged:
+        assert migrate(line, line).outcome is Outcome.ACCEPT
+    else:
+        with pytest.raises(NotModelled, match="MSI-X"):
+            migrate(line, line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmstate.describe.history import History, Span
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Effect, Property
@@ -41,6 +42,8 @@ _LIMIT = "a limit of the running device"
 #: The lowest limit on bytes, and how a lower one is refused.
 _LEAST = History((0, "non-negative"), ("9.1", (1, "positive")))
 VECTORS = vectors(BASE, History("0", ("7.2", "4294967295")), Span("7.2"))
+#: Then old machine types had MSI-X too, which the next stable release took from them (commit bad9c5a516).
+_MSIX_IN_OLD_TYPES = Span("7.2.0", "7.2.1")
 PERIOD = Property(OWNER, "period", "65536", "uint32", Effect.HARMLESS, _LIMIT)
 MAX_BYTES = Property(OWNER, "max-bytes", str((1 << 63) - 1), "uint64", Effect.HARMLESS, _LIMIT)
 PROPERTIES = (
@@ -56,6 +59,10 @@ PROPERTIES = (
 def check(machine: Machine, option: DeviceOption) -> None:
     """``virtio_rng_device_realize``."""
     name = option.driver
+    if _MSIX_IN_OLD_TYPES.covers(machine.release) and machine.older_than("7.2"):
+        raise NotModelled(
+            f"{option.text}: its MSI-X in {machine.release} on old machine types is not modelled"
+        )
     if PERIOD.number(machine, option, driver=name) <= 0:
         raise Refused(f"{option.text}: 'period' parameter expects a positive integer")
     least, words = _LEAST.at(machine.release)

@@ -20,7 +20,7 @@ GUESTS = ("linux-6.1", "linux-6.12", "linux-7.2", "linux-6.12 disable_radix")
 COLD = "-object memory-backend-ram,id=m1,size=256M -device pc-dimm,id=d1,memdev=m1"
 ANSWERED, LEFT = EVERYTHING[:3], EVERYTHING[3:]
 #: Rows of the recording that can be judged.
-JUDGED = 136
+JUDGED = 160
 CORE_ON, MODULE_ON, CARD_ON, BRIDGE_ON = (
     ("spapr_drc", index) for index in (0x10000001, 0x80000004, 0x40000000, 0x20000001)
 )

@@ -1,10 +1,17 @@
-"""Machines that were changed while they run, and what of their streams differs."""
+"""Machines that were changed while they run: how their streams differ, and how recorded histories ended."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+from tests.support.recorded import answer, side
+from vmstate.errors import NotModelled
+from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.simulate.events import apply_event
+from vmstate.simulate.history import migrate_history
 from vmstate.simulate.instance import Instance
 from vmstate.stream import open_stream
 
@@ -53,3 +60,31 @@ def differing(one: Instance, other: Instance) -> set[str]:
 
 def names(instance: Instance) -> set[tuple[str, int]]:
     return set(sections(instance))
+
+
+def wrong(row: dict[str, Any]) -> tuple[dict[str, Any], object] | None:
+    """Return a recorded history with what is predicted instead, None if it is as recorded.
+
+    Raises NotModelled for one that cannot be judged.
+    """
+    guest = named_guest(row["guest"]) if "guest" in row else None
+    verdict = migrate_history(side(row["source"]), side(row["destination"]), row["events"], guest=guest)
+    found = [one.refusal for one in verdict.answers], verdict.source_messages
+    if found != (row["answers"], row["save"]["stderr"]):
+        return row, found
+    expected = answer(row["load"]) if row["save"]["ok"] else ("source-refused", [])
+    got = str(verdict.outcome), verdict.messages
+    return None if got == expected else (row, got)
+
+
+def judged_rows(recorded: Iterable[dict[str, Any]]) -> tuple[int, list[object]]:
+    """Return how many recorded histories can be judged, and those that are not as recorded."""
+    count, differ = 0, []
+    for row in recorded:
+        try:
+            found = wrong(row)
+        except NotModelled:
+            continue
+        count += 1
+        differ += [found] if found is not None else []
+    return count, differ

@@ -141,7 +141,7 @@ class Image:
         return found
 
     def text(self, address: int) -> str | None:
-        """Return the C string at an address; None if there is none that people can read."""
+        """Return the printable C string at an address, or None."""
         raw = self.bytes_at(address, MAX_TEXT)
         end = raw.find(b"\0")
         try:

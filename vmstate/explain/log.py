@@ -1,4 +1,4 @@
-"""Explain a log: the first failure leads, what followed is told as its consequence."""
+"""Explain a log: the first failure leads, later lines are shown as its consequences."""
 
 from __future__ import annotations
 

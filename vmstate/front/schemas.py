@@ -70,7 +70,7 @@ class Reader:
 
 
 def schema_of(text: str, readers: Iterable[Reader] | None = None) -> Schema:
-    """Return the schema of a source.  Raises ConfigurationError if it is none that is known, OSError."""
+    """Return the schema of a source.  Raises ConfigurationError if it is not one that is known, OSError."""
     given = Given(text)
     readers = READERS if readers is None else tuple(readers)
     for reader in readers:

@@ -45,6 +45,14 @@ class ConfigurationError(VmstateError):
     """A question cannot be taken as it is: names the option, file or name that the caller must change."""
 
 
+class OutputError(VmstateError):
+    """An output cannot be written: names the file and the reason.  What was there is unchanged."""
+
+
+class OutputWarning(UserWarning):
+    """An output was written, but not everything of the old file was kept: its owner, another name of it."""
+
+
 class NotModelled(ConfigurationError):
     """QEMU's next step is not modelled, so there is no verdict: neither accept nor reject.
 

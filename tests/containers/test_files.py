@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
 
 import pytest
 
-from vmstate.containers import open_input, save
+from vmstate.containers import open_input
 from vmstate.errors import StreamError
 
 READ_STDIN = (
@@ -51,42 +50,3 @@ def test_closing_leaves_views_that_are_still_in_use(tmp_path):
         array = numpy.frombuffer(opened.data, "u1")
     assert bytes(view) == b"QEVM"
     assert array[0] == ord("Q")
-
-
-def test_a_file_may_be_saved_over_the_one_it_is_read_from(tmp_path):
-    path = tmp_path / "stream"
-    path.write_bytes(b"QEVM" * 100_000)
-    path.chmod(0o640)
-    opened = open_input(path)
-    assert save(path, [b"new", opened.data]) == 400_003
-    assert path.read_bytes() == b"new" + b"QEVM" * 100_000
-    assert bytes(opened.data[:4]) == b"QEVM"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_error_on_the_way_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "stream"
-    path.write_bytes(b"old")
-
-    def chunks():
-        yield b"new"
-        raise StreamError("end of input")
-
-    with pytest.raises(StreamError, match="end of input"):
-        save(path, chunks())
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_saving_through_a_link_keeps_the_link(tmp_path):
-    (tmp_path / "link").symlink_to(tmp_path / "target")
-    save(tmp_path / "link", [b"QEVM"])
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "target").read_bytes() == b"QEVM"
-
-
-def test_saving_to_a_device_or_to_nowhere(tmp_path):
-    assert save("/dev/null", [b"QEVM"]) == 4
-    with pytest.raises(StreamError, match="cannot write"):
-        save(tmp_path / "no" / "where", [b"QEVM"])

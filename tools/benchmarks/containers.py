@@ -10,7 +10,8 @@ from pathlib import Path
 
 from measure import Row, best_child, best_of
 
-from vmstate.containers import layer, open_input, pieces, rewrap, save
+from vmstate.containers import layer, open_input, pieces, rewrap
+from vmstate.outputs import save
 
 TITLE = "Taking a stream out of its containers"
 

@@ -12,6 +12,7 @@ from vmstate.bump.question import PSERIES_CPU, Question
 from vmstate.bump.sides import Side
 from vmstate.errors import StreamError
 from vmstate.judge.comparison import STALLED, without_installation
+from vmstate.outputs import save
 from vmstate.qemu.capture import capture, save_stream
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QemuStalled, QmpRefused
@@ -148,7 +149,7 @@ class _Machine:
             recorded = (side.streams or {}).get(machine) if variant == BARE else None
             if recorded is None:
                 return None
-            path.write_bytes(recorded)
+            save(path, [recorded])
             return path, machine, (), True
         refused: tuple[str, ...] = ()
         for addition in _FALLBACKS if machine.startswith("pseries") else ("",):

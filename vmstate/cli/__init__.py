@@ -10,14 +10,18 @@ import argparse
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TextIO
 
 from vmstate import __version__
 from vmstate.cli.commands import COMMANDS
 from vmstate.cli.report import Report, Status, failure, print_report
-from vmstate.errors import VmstateError
+from vmstate.cli.terminal import visible
+from vmstate.errors import OutputWarning, VmstateError
 
+_show_other_warning = warnings.showwarning
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _NO_READER = 141  # 128 + SIGPIPE
 
@@ -25,6 +29,8 @@ _NO_READER = 141  # 128 + SIGPIPE
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (by default the process's) and return the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_closed_streams()
+    warnings.showwarning = _show_warning
     try:
         status = _main(arguments)
         sys.stdout.flush()
@@ -45,6 +51,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return Status.BUG
     return status
+
+
+def _open_closed_streams() -> None:
+    """Open the standard streams that the caller closed, so that no other file gets their numbers."""
+    for number, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # takes the lowest number that is free: this one
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show a warning about an output in one line, and others as Python does."""
+    if issubclass(category, OutputWarning):
+        print(visible(f"vmstate: warning: {message}", coloured=False), file=sys.stderr)
+    else:
+        _show_other_warning(message, category, filename, lineno, file, line)
 
 
 def _give_up_output() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vmstate.cli.report import Report
-from vmstate.containers import save
 from vmstate.errors import ConfigurationError
+from vmstate.outputs import save
 from vmstate.qemu import QemuCommand, capture
 from vmstate.stream import open_stream
 from vmstate.stream.strip import strip

@@ -14,6 +14,7 @@ from vmstate.cli.schema_text import description_lines
 from vmstate.cli.table_text import columns, not_known
 from vmstate.cli.terminal import Style
 from vmstate.errors import Finding, Place, Severity, quantity
+from vmstate.outputs import save_text
 from vmstate.schema import Description, Schema, schema_to_json
 
 
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> Report:
     schema, layouts = schema_of_binary(options.binary, modules_of(options.module))
     chosen = [pair for name in options.names for pair in _named(schema, name)]
     if options.output:
-        Path(options.output).write_text(schema_to_json(schema))
+        save_text(options.output, schema_to_json(schema))
     findings, checked = _check(schema, options.check)
     return Report(
         _lines(schema, layouts, chosen, checked),

@@ -6,13 +6,13 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
 from vmstate.compare.difference import Difference
 from vmstate.front.checks import diff
 from vmstate.front.opening import open_stream_file
+from vmstate.outputs import save_text
 from vmstate.pages.diff_page import diff_page
 
 
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> Report:
     with progress("comparing", sum(block.length for block in ram.blocks) if ram else None) as tick:
         differences = diff(left, right, options.ignore, tick)
     if options.html is not None:
-        Path(options.html).write_text(diff_page(left, right, differences), encoding="utf-8")
+        save_text(options.html, diff_page(left, right, differences))
     findings = [
         replace(finding, message=f"{given.name}: {finding.message}")
         for given in (left, right)

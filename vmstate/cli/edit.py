@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from vmstate.cli.report import Report
-from vmstate.containers import save
 from vmstate.errors import ConfigurationError
 from vmstate.front.known import known_meanings
 from vmstate.front.opening import open_stream_file
+from vmstate.outputs import save
 from vmstate.tree.changes import Changes
 from vmstate.tree.typed_changes import apply
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from vmstate.expectations import WORDS, Ended, Expectation, read
 from vmstate.front.paint import Paint, plain
 from vmstate.junit import Case, Failure, Suite, junit
+from vmstate.outputs import save
 from vmstate.savevm.verdict import Verdict
 
 
@@ -57,7 +58,7 @@ def expectation_lines(
 def write_batch_junit(path: str, suite: str, answers: Sequence[dict[str, object]]) -> None:
     """Write the answers of a batch; one that is not as expected is a failure."""
     cases = tuple(_case(number, answer) for number, answer in enumerate(answers, 1))
-    Path(path).write_bytes(junit([Suite(suite, cases)]))
+    save(path, [junit([Suite(suite, cases)])])
 
 
 def _case(number: int, answer: dict[str, object]) -> Case:

@@ -13,6 +13,7 @@ from vmstate.errors import ConfigurationError
 from vmstate.kvm.answers import read_answers
 from vmstate.kvm.host_file import host_file, observed, values
 from vmstate.kvm.probe import probe
+from vmstate.outputs import save_text
 from vmstate.pseries.tables.accelerators import Host, host_from, read_host, shipped_host, shipped_hosts
 
 
@@ -59,7 +60,7 @@ def _make(options: argparse.Namespace) -> Report:
     if options.probe:
         lines = probe()
         if options.answers is not None:
-            Path(options.answers).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+            save_text(options.answers, "".join(f"{line}\n" for line in lines))
     elif options.answers is not None:
         raise ConfigurationError("--answers: only with --probe")
     else:
@@ -69,7 +70,7 @@ def _make(options: argparse.Namespace) -> Report:
     text = list(host_file(host))
     if options.output is None:
         return Report(text, result)
-    Path(options.output).write_text("".join(f"{line}\n" for line in text), "utf-8")
+    save_text(options.output, "".join(f"{line}\n" for line in text))
     return Report([f"wrote {options.output}: {text[0].removeprefix('# ')}"], result)
 
 

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from pathlib import Path
 
 from vmstate.cli.issue_text import as_json, github_lines, junit, sarif, summary, text_lines
 from vmstate.cli.report import Report
@@ -14,6 +13,7 @@ from vmstate.cli.terminal import Style
 from vmstate.compatibility import Issue, Judged, Policy, judged, read_policy
 from vmstate.compatibility.policy import baseline_text, read_baseline
 from vmstate.errors import ConfigurationError
+from vmstate.outputs import save, save_text
 
 
 def add_issue_options(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def weighed(issues: Sequence[Issue], options: argparse.Namespace) -> Judged:
     except ValueError:
         raise ConfigurationError(f"--today: {options.today!r} is not a date such as 2027-06-30") from None
     if options.write_baseline:
-        Path(options.write_baseline).write_text(baseline_text(issues))
+        save_text(options.write_baseline, baseline_text(issues))
     return judged(issues, policy, today, baseline)
 
 
@@ -64,9 +64,9 @@ def report_of(
     ``head``: the first lines; ``more``: members of the JSON result; ``shown``: issues for people, if fewer.
     """
     if options.junit:
-        Path(options.junit).write_bytes(junit(artifact, result))
+        save(options.junit, [junit(artifact, result)])
     if options.sarif:
-        Path(options.sarif).write_text(sarif(result, artifact))
+        save_text(options.sarif, sarif(result, artifact))
     lines = github_lines(result.weighed) if options.github else _lines(result, options, head, shown or result)
     return Report(lines, {**more, "issues": as_json(result)}, ok=not result.fails)
 

@@ -19,6 +19,7 @@ from vmstate.matrix.cells import Kind
 from vmstate.matrix.judging import MatrixQuestion, Ways
 from vmstate.matrix.junit import suites
 from vmstate.matrix.matrix import Cause, Grid, Matrix, Pair, make_matrix
+from vmstate.outputs import save, save_text
 from vmstate.pages.matrix_page import matrix_page
 from vmstate.proposals.chosen_set import ChosenSet
 
@@ -85,11 +86,11 @@ def run(options: argparse.Namespace) -> Report:
         matrix = make_matrix(question, options.jobs, lambda done, of: tick(1000 * done // of))
     seconds = time.monotonic() - start
     if options.junit is not None:
-        Path(options.junit).write_bytes(junit(suites(matrix)))
+        save(options.junit, [junit(suites(matrix))])
     if options.html is not None:
         with progress("explaining", 1000) as tick:
             page = matrix_page(matrix, lambda done, of: tick(1000 * done // of))
-        Path(options.html).write_text(page, encoding="utf-8")
+        save_text(options.html, page)
     counts = matrix.counts()
     compared = None if baseline is None else baseline.compare(matrix)
     return Report(

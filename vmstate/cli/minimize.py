@@ -17,6 +17,7 @@ from vmstate.fuzz.shrinking import minimized, worst_finding
 from vmstate.fuzz.splices import applied
 from vmstate.fuzz.tally import Found
 from vmstate.fuzz.worker import Subject, Worker
+from vmstate.outputs import save, save_text
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> Report:
     finally:
         worker.close()
     if options.output is not None:
-        Path(options.output).write_text("".join(f"{one.after}\n" for one in shrunk), encoding="utf-8")
+        save_text(options.output, "".join(f"{one.after}\n" for one in shrunk))
     fine = all(one.found is not None for one in shrunk)
     return Report(_lines(shrunk), lambda: [one.as_json() for one in shrunk], ok=fine)
 
@@ -103,7 +104,7 @@ def _keep(subject: Subject, one: _Shrunk, folder: str | None, number: int) -> No
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
     stream = applied(subject.anatomy.data, one.after.splices(subject.anatomy))
-    (Path(folder) / f"{number:04}-{one.after.stream}.mig").write_bytes(stream)
+    save(Path(folder) / f"{number:04}-{one.after.stream}.mig", [stream])
 
 
 def _lines(shrunk: Sequence[_Shrunk]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from vmstate.front.checks import diff
 from vmstate.fuzz.corpus import Corpus, Replayed, replayed
 from vmstate.fuzz.targets import Real, Simulated, Target
 from vmstate.junit import Suite, junit
+from vmstate.outputs import save
 from vmstate.qemu import QemuCommand, RealOutcome, RealVerdict, identify, replay
 from vmstate.qemu.arrived import Arrived
 from vmstate.savevm.verdict import Verdict
@@ -234,7 +235,7 @@ def _corpus(options: argparse.Namespace, command: QemuCommand) -> Report:
         target.close()
     if options.junit is not None:
         suite = Suite(targets[0].name, tuple(one.as_case() for one in results))
-        Path(options.junit).write_bytes(junit([suite]))
+        save(options.junit, [junit([suite])])
     fine = all(one.fine for one in results)
     return Report(_table(results), [one.as_json() for one in results], findings, ok=fine)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
 from vmstate.errors import ConfigurationError
+from vmstate.outputs import save_text
 from vmstate.scenarios.files import read_scenario, scenario_file, shipped_scenarios
 from vmstate.scenarios.judging import Judged, run_scenario
 from vmstate.scenarios.model import Scenario
@@ -69,7 +70,7 @@ def _written(paths: Sequence[Path], results: Results) -> Iterator[str]:
         page = path.with_suffix(".md")
         text = render(*result)
         old = page.read_text(encoding="utf-8") if page.exists() else None
-        page.write_text(text, encoding="utf-8")
+        save_text(page, text)
         yield f"{page}: {'unchanged' if old == text else 'written'}"
 
 

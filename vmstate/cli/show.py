@@ -14,6 +14,7 @@ from vmstate.front.known import known_meanings
 from vmstate.front.opening import open_stream_file
 from vmstate.front.stream_file import StreamFile
 from vmstate.front.tree_text import owner_of, places_of, tree_lines
+from vmstate.outputs import save_text
 from vmstate.pages.stream_page import stream_page
 from vmstate.stream.constants import SectionType
 from vmstate.tree.as_json import node_json
@@ -64,7 +65,7 @@ def _page(given: StreamFile, options: argparse.Namespace) -> Report:
     if options.paths:
         raise ConfigurationError("--html shows the whole stream: give no PATH")
     text = stream_page(given, Path(options.stream).name if options.stream != "-" else "standard input")
-    Path(options.html).write_text(text, encoding="utf-8")
+    save_text(options.html, text)
     return Report(result={"page": options.html}, findings=given.findings)
 
 

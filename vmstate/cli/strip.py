@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from vmstate.cli.report import Report
-from vmstate.containers import save
 from vmstate.front.opening import open_stream_file
+from vmstate.outputs import save
 from vmstate.stream.strip import strip
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import progress
-from vmstate.containers import Buffer, Layer, open_input, pieces, save
+from vmstate.containers import Buffer, Layer, open_input, pieces
+from vmstate.outputs import save
 
 _SHOWN = 60
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from vmstate.cli.report import Report
-from vmstate.containers import CONTAINERS, Layer, layer, open_input, pieces, rewrap, save
+from vmstate.containers import CONTAINERS, Layer, layer, open_input, pieces, rewrap
 from vmstate.errors import Finding
+from vmstate.outputs import save
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,6 @@ from vmstate.containers.opening import MAX_LAYERS, Opened, Source, open_input, r
 from vmstate.containers.pipes import Pipe
 from vmstate.containers.protocol import Buffer, Container, Layer, pieces
 from vmstate.containers.registry import CONTAINERS, container, layer, recognise
-from vmstate.containers.saving import save
 
 __all__ = [
     "CONTAINERS",
@@ -32,5 +31,4 @@ __all__ = [
     "pieces",
     "recognise",
     "rewrap",
-    "save",
 ]

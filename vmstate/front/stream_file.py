@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import IO, Self, TypeAlias
 
-from vmstate.containers import Buffer, Layer, Opened, save
+from vmstate.containers import Buffer, Layer, Opened
 from vmstate.containers.spool import Spool
 from vmstate.errors import EncodeError, Finding, StreamError
 from vmstate.front.field_values import Value, differing, value_of
 from vmstate.front.known import KnownDeclarations, known_meanings
 from vmstate.front.stream_section import StreamSection, section_of
+from vmstate.outputs import save
 from vmstate.stream import Stream, open_stream
 from vmstate.stream.strip import strip
 from vmstate.tree import Contents

@@ -75,6 +75,7 @@ class Campaign:
             for future in running:
                 future.cancel()
             folder.save(progress)
+            folder.close()
         return progress.tally
 
     def _fill(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.plan import Plan
 from vmstate.fuzz.tally import Found, Tally
+from vmstate.outputs import save, save_text
 
-FINDINGS, STATE = "findings.jsonl", "state.json"
+FINDINGS, STATE, LOCK = "findings.jsonl", "state.json", ".lock"
 
 
 @dataclass
@@ -49,44 +51,71 @@ class Progress:
 class Folder:
     """The folder in which a campaign is kept; with ``path`` None nothing is kept.
 
-    Raises ConfigurationError if the folder holds another campaign, OSError if it cannot be written.
+    Raises ConfigurationError if the folder holds another campaign, or one is writing to it; OSError if it
+    cannot be written.
     """
 
     def __init__(self, path: Path | None, plan: Plan) -> None:
         self.path = path
+        self._lock: IO[str] | None = None
         self._plan = json.loads(json.dumps(plan.as_json()))
         if path is None:
             return
         path.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(path)
+        self._state()  # the folder of another campaign is refused before anything is written
         for base in plan.bases:
             stored = path / "streams" / f"{base.name}.mig.zst"
             stored.parent.mkdir(exist_ok=True)
-            stored.write_bytes(base.packed)
+            save(stored, [base.packed])
+
+    def close(self) -> None:
+        """Let other campaigns write to the folder."""
+        if self._lock is not None:
+            self._lock.close()
 
     def load(self) -> Progress:
         """Load the progress of the campaign so far."""
         if self.path is None or not (self.path / STATE).exists():
             return Progress()
-        state = _read_json(self.path / STATE)
-        if state.get("plan") != self._plan:
-            raise ConfigurationError(f"{self.path} is the folder of another campaign; give -o a new folder")
+        state = self._state()
         tally = Tally.from_json(state["tally"])
         for found in read_findings(self.path / FINDINGS):
             tally.found[found.key] = found
         return Progress(tally, state["done"])
 
+    def _state(self) -> dict[str, Any]:
+        assert self.path is not None
+        if not (self.path / STATE).exists():
+            return {}
+        state = _read_json(self.path / STATE)
+        if state.get("plan") != self._plan:
+            raise ConfigurationError(f"{self.path} is the folder of another campaign; give -o a new folder")
+        return state
+
     def save(self, progress: Progress) -> None:
-        """Write everything again; the old files stay until the new ones are complete."""
+        """Write everything again: findings first, so that no run counts as done whose finding is not kept."""
         if self.path is None:
             return
-        state = {"plan": self._plan, "done": progress.done, "tally": progress.tally.as_json()}
-        _replace(self.path / STATE, json.dumps(state, ensure_ascii=False, indent=1))
         counts = progress.tally.signatures
         lines = (
             json.dumps({**found.as_json(), "count": counts[found.key]}, ensure_ascii=False)
             for found in sorted(progress.tally.found.values(), key=lambda f: (str(f.kind), f.signature))
         )
-        _replace(self.path / FINDINGS, "".join(f"{line}\n" for line in lines))
+        save_text(self.path / FINDINGS, "".join(f"{line}\n" for line in lines))
+        state = {"plan": self._plan, "done": progress.done, "tally": progress.tally.as_json()}
+        save_text(self.path / STATE, json.dumps(state, ensure_ascii=False, indent=1))
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Lock the folder for as long as the returned file is open."""
+    file = (folder / LOCK).open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise ConfigurationError(f"{folder}: another campaign writes to this folder now") from None
+    return file
 
 
 def read_findings(path: Path) -> list[Found]:
@@ -105,9 +134,3 @@ def _read_json(path: Path) -> dict[str, Any]:
         return state if isinstance(state, dict) else {}
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from None
-
-
-def _replace(path: Path, text: str) -> None:
-    new = path.with_suffix(path.suffix + ".new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import zstandard
 
 from vmstate.front.checks import diff
+from vmstate.outputs import save
 
 _SHOWN = 20
 #: The clock of the host differs in each run; memory has the firmware, which is not QEMU's state.
@@ -40,14 +39,6 @@ class Golden:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file, whole or not at all, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    save(path, [data])

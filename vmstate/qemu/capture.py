@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vmstate.errors import ConfigurationError
+from vmstate.outputs import replaced
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QmpRefused
 from vmstate.qemu.session import Session
@@ -28,16 +29,12 @@ def capture(
     set by QMP.  ``timeout``: seconds, not counting ``run_seconds``.
 
     Raises QemuRefused (it did not start, or ended), QmpRefused (it does not migrate this machine, or the
-    migration failed), QemuStalled, QemuNotFound, QmpUnavailable.  ``out`` is then removed.
+    migration failed), QemuStalled, QemuNotFound, QmpUnavailable, OutputError.
+    What was at ``out`` then stays.
     """
-    target = Path(out).absolute()
     parsed = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
-    target.touch()  # an unwritable path fails here with OSError, not in the shell that QEMU starts
-    try:
+    with replaced(Path(out).absolute()) as target:
         return _capture(parsed, target, run_seconds, capabilities, parameters or {}, timeout)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
 
 
 def _capture(

@@ -18,6 +18,7 @@ from typing import Any
 
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
+from vmstate.outputs import save_text
 from vmstate.pseries.board.recordings import OTHER_MAC, packed, unpacked
 from vmstate.qemu.binary import Binary
 from vmstate.qemu.capture import save_stream
@@ -383,7 +384,7 @@ def write_recording(folder: Path, name: str, release: Release, record: Mapping[s
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     found[str(release)] = record
     lines = (f" {json.dumps(one)}: {json.dumps(found[one])}" for one in sorted(found, key=Release.parse))
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    save_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def describe_suppressed(added: dict[str, Any], newer: dict[str, Any] | None) -> None:

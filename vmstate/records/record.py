@@ -17,6 +17,7 @@ from typing import Any
 import zstandard
 
 from vmstate.errors import ConfigurationError, quantity
+from vmstate.outputs import save
 from vmstate.schema import Schema, schema_from_json, schema_to_json
 
 MEMBER, FORMAT = "vmstate-record", 1
@@ -170,7 +171,7 @@ def write_record(record: Record, folder: str | os.PathLike[str]) -> list[str]:
             continue
         changed.append(name)
         packed = path.suffix == _PACKED
-        path.write_bytes(zstandard.ZstdCompressor(level=_LEVEL).compress(contents) if packed else contents)
+        save(path, [zstandard.ZstdCompressor(level=_LEVEL).compress(contents) if packed else contents])
     return sorted(changed)
 
 

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from vmstate.cli.commands import COMMANDS
@@ -81,3 +82,29 @@ def test_the_figures_of_devices_and_properties_are_those_of_their_pages():
         f"of 7.2.22's {sum(counts)}, {counts[0]} are modelled, {counts[1]} recorded, {counts[2]} refused"
         in text
     )
+
+
+def test_advice_to_install_names_the_distribution():
+    """``vmstate`` on the public index is somebody else's: every advice says ``qemu-vmstate``."""
+    files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    files += [
+        path
+        for folder in ("vmstate", "docs", "tools")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".md", ".yml", ".toml", ".sh", ""} and path.is_file()
+    ]
+    wrong = re.compile(r"pip install [^\n`]*(?<![\w-])vmstate\b|(?<![\w.-])vmstate\[\w+\]")
+    assert [path for path in files if wrong.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_every_extra_for_users_is_explained():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == "qemu-vmstate"
+    assert project["scripts"] == {"vmstate": "vmstate.cli:main"}
+    developers = {"test", "browser", "atheris", "check"}
+    text = README.split("\n## ")[0]
+    named = {name for names in re.findall(r"\[([\w,]+)\]`", text) for name in names.split(",")}
+    assert named == set(project["optional-dependencies"]) - developers
+    packages = {re.split(r"[<>=]", one)[0] for one in project["dependencies"]}
+    assert len(packages) == 4
+    assert all(package in text for package in packages)

@@ -80,7 +80,7 @@ def test_without_pyelftools_it_says_what_to_install(binary, monkeypatch, capsys)
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "elftools", None)
     assert main(["describe", binary]) == 2
-    assert "pip install 'vmstate[describe]'" in capsys.readouterr().err
+    assert "pip install 'qemu-vmstate[describe]'" in capsys.readouterr().err
 
 
 def test_what_is_not_a_file_is_refused_at_once(tmp_path, capsys):

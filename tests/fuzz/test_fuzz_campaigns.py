@@ -158,7 +158,7 @@ def test_finished_runs_are_not_repeated():
 
 @pytest.fixture(scope="module")
 def cluster():
-    distributed = pytest.importorskip("distributed", reason="Dask is not installed (vmstate[cluster])")
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed (qemu-vmstate[cluster])")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as running:
@@ -173,7 +173,7 @@ def test_a_dask_cluster_does_what_one_process_does(device, cluster):
 
 
 def test_a_missing_scheduler_is_a_configuration_error():
-    pytest.importorskip("distributed", reason="Dask is not installed (vmstate[cluster])")
+    pytest.importorskip("distributed", reason="Dask is not installed (qemu-vmstate[cluster])")
     with pytest.raises(ConfigurationError, match="no Dask scheduler"), scheduled("tcp://127.0.0.1:9", wait=1):
         pass
 

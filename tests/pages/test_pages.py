@@ -230,7 +230,7 @@ def test_the_commands_write_pages(tmp_path, capsys):
 def test_without_jinja2_a_page_says_what_to_install(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     assert main(["show", str(corpus.path(NAME)), "--html", str(tmp_path / "out.html")]) == 2
-    assert "pip install 'vmstate[html]'" in capsys.readouterr().err
+    assert "pip install 'qemu-vmstate[html]'" in capsys.readouterr().err
     assert not (tmp_path / "out.html").exists()
 
 

@@ -146,7 +146,7 @@ def test_without_qmp_the_error_names_what_to_install():
         "import sys; sys.modules['qemu.qmp'] = None\n"
         "from vmstate.qemu import QmpUnavailable, replay\n"
         "try: replay(b'QEVM', ['true'])\n"
-        "except QmpUnavailable as error: sys.exit('vmstate[qemu]' not in str(error))\n"
+        "except QmpUnavailable as error: sys.exit('qemu-vmstate[qemu]' not in str(error))\n"
         "sys.exit(3)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

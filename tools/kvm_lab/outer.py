@@ -49,7 +49,7 @@ def write_recorder(path: Path) -> None:
     """Write the recorder and all that it imports as a zip file that Python can run from."""
     qmp = importlib.util.find_spec("qemu.qmp")
     if qmp is None or qmp.origin is None:
-        raise ModuleNotFoundError("the recorder needs the package qemu.qmp: pip install 'vmstate[qemu]'")
+        raise ModuleNotFoundError("the recorder needs the package qemu.qmp: pip install 'qemu-vmstate[qemu]'")
     package = Path(qmp.origin).parent
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name in _RECORDER:

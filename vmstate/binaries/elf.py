@@ -311,7 +311,7 @@ def _elftools(contents: mmap.mmap) -> ELFFile:
     try:
         from elftools.elf.elffile import ELFFile
     except ImportError:
-        message = "reading programs needs pyelftools: pip install 'vmstate[describe]'"
+        message = "reading programs needs pyelftools: pip install 'qemu-vmstate[describe]'"
         raise ConfigurationError(message) from None
     return ELFFile(cast("IO[bytes]", contents))  # a map has what is read of a file
 

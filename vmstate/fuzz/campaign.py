@@ -132,7 +132,7 @@ def scheduled(address: str, wait: float = 10.0) -> Iterator[tuple[Executor, int]
     try:
         from distributed import Client
     except ImportError:
-        raise ConfigurationError("--scheduler needs Dask: pip install 'vmstate[cluster]'") from None
+        raise ConfigurationError("--scheduler needs Dask: pip install 'qemu-vmstate[cluster]'") from None
     try:
         connect: Any = Client
         client = connect(address, timeout=wait)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for tests of your own descriptions, parsers and destinations (``vmstate[fuzz]``).
+"""Hypothesis strategies for your own descriptions, parsers and destinations (``qemu-vmstate[fuzz]``).
 
     from hypothesis import given
     from vmstate.fuzz.strategies import mutated, states, streams

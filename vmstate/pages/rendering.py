@@ -22,7 +22,7 @@ _STYLE = "page.css"
 
 
 class HtmlUnavailable(ConfigurationError):
-    """The package ``jinja2`` is not installed.  Install ``vmstate[html]``."""
+    """The package ``jinja2`` is not installed.  Install ``qemu-vmstate[html]``."""
 
 
 def render(name: str, title: str, data: object, **values: object) -> str:
@@ -85,7 +85,7 @@ def _environment() -> Any:
     try:
         import jinja2
     except ImportError as error:
-        raise HtmlUnavailable("a page needs the package jinja2: pip install 'vmstate[html]'") from error
+        raise HtmlUnavailable("a page needs the package jinja2: pip install 'qemu-vmstate[html]'") from error
     loader = jinja2.FunctionLoader(_text)
     return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
 

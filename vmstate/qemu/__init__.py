@@ -6,7 +6,7 @@
     capture(command, "guest.mig")
     replay("guest.mig", command).outcome        # "accept"
 
-Needs the extra ``vmstate[qemu]`` (``qemu.qmp``), which is imported only when a QEMU is started.
+Needs the extra ``qemu-vmstate[qemu]`` (``qemu.qmp``), which is imported only when a QEMU is started.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class QemuNotFound(QemuError):
 
 
 class QmpUnavailable(QemuError):
-    """The package ``qemu.qmp`` is not installed.  Install ``vmstate[qemu]``."""
+    """The package ``qemu.qmp`` is not installed.  Install ``qemu-vmstate[qemu]``."""
 
 
 class QemuRefused(QemuError):

@@ -41,7 +41,9 @@ def _qmp() -> ModuleType:
     try:
         import qemu.qmp
     except ImportError as error:
-        raise QmpUnavailable("a real QEMU needs the package qemu.qmp: pip install 'vmstate[qemu]'") from error
+        raise QmpUnavailable(
+            "a real QEMU needs the package qemu.qmp: pip install 'qemu-vmstate[qemu]'"
+        ) from error
     return qemu.qmp
 
 

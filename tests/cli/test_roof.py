@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vmstate import cli
-from vmstate.cli.commands import COMMANDS, Subcommand
+from vmstate.cli.commands import COMMANDS, Group, Subcommand
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
 from vmstate.errors import Finding, Severity, Truncated
@@ -31,7 +31,7 @@ def call(monkeypatch, capsys):
         module.configure = lambda parser: parser.add_argument("--flag", action="store_true")
         module.run = run
         monkeypatch.setitem(sys.modules, "test_command", module)
-        monkeypatch.setitem(COMMANDS, "try", Subcommand("test_command", "try something"))
+        monkeypatch.setitem(COMMANDS, "try", Subcommand("test_command", "try something", Group.READ))
         status = cli.main(["try", *arguments])
         return int(status), *capsys.readouterr()
 

@@ -6,19 +6,20 @@ modelled; 3 a bug in vmstate.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import TextIO
 
 from vmstate import __version__
 from vmstate.cli.commands import COMMANDS
+from vmstate.cli.grammar import did_you_mean
+from vmstate.cli.parsers import command_parser
 from vmstate.cli.report import Report, Status, failure, print_report
-from vmstate.cli.terminal import visible
+from vmstate.cli.terminal import set_quiet, visible
 from vmstate.errors import OutputWarning, VmstateError
 
 _show_other_warning = warnings.showwarning
@@ -91,46 +92,51 @@ def _main(arguments: list[str]) -> int:
             stream, "reconfigure"
         ):  # strings of a guest may hold characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
-    name = next((a for a in arguments if not a.startswith("-")), None)
-    arguments, after = _split(name, arguments)
+    name, words = _split(arguments)
+    if name is None:
+        return _without_command(words)
+    if name not in COMMANDS:
+        return _wrong(f"no command {name!r}", name, COMMANDS)
     try:
-        options = _parser(name).parse_args(arguments)
-    except SystemExit as end:  # --help, --version, a wrong option
+        options = command_parser(name).read(words)
+    except SystemExit as end:  # --help, a wrong option
         return end.code if isinstance(end.code, int) else Status.UNUSABLE
-    if after is not None:
-        options.qemu = after
+    set_quiet(quiet=options.quiet)
     try:
-        report: Report = import_module(COMMANDS[options.command].module).run(options)
-        print_report(options.command, report, as_json=options.json)
+        report: Report = import_module(COMMANDS[name].module).run(options)
+        print_report(name, report, as_json=options.json, quiet=options.quiet)
     except BrokenPipeError:
         raise
     except (VmstateError, OSError) as error:  # also raised by lines that are generated while they are printed
         report = failure(error)
-        print_report(options.command, report, as_json=options.json)
+        print_report(name, report, as_json=options.json, quiet=options.quiet)
     return report.status
 
 
-def _split(name: str | None, arguments: list[str]) -> tuple[list[str], list[str] | None]:
-    """Split off the command line after ``--``, for a subcommand that takes one."""
-    if name not in COMMANDS or not COMMANDS[name].before_command:
-        return arguments, None
-    at = arguments.index("--") if "--" in arguments else len(arguments)
-    return arguments[:at], arguments[at + 1 :]
+def _split(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """Return the command's name, and the other words: options before the name are the command's too."""
+    at = next((place for place, word in enumerate(arguments) if not word.startswith("-")), None)
+    if at is None:
+        return None, arguments
+    return arguments[at], [*arguments[:at], *arguments[at + 1 :]]
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    """Return the parser; only the chosen command's module is imported, to declare its arguments."""
-    parser = argparse.ArgumentParser(
-        prog="vmstate",
-        description="Read, write, check, edit and judge QEMU live-migration streams.",
-        epilog="exit status: 0 success; 1 findings, or a reject; 2 unusable input, or not modelled; "
-        "3 a bug in vmstate",
-    )
-    parser.add_argument("--version", action="version", version=f"vmstate {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    for name, command in COMMANDS.items():
-        subparser = commands.add_parser(name, help=command.summary, description=command.summary)
-        subparser.add_argument("--json", action="store_true", help="write a JSON object")
-        if name == chosen:
-            import_module(command.module).configure(subparser)
-    return parser
+def _without_command(words: list[str]) -> int:
+    """Answer ``vmstate``, ``vmstate --help`` and ``vmstate --version``."""
+    known = {"--help", "-h", "--version", "-V"}
+    unknown = next((word for word in words if word not in known), None)
+    if unknown is not None:
+        return _wrong(f"no option {unknown} without a command", unknown, known)
+    if {"--version", "-V"} & set(words):
+        print(f"vmstate {__version__}")
+        return Status.FINE
+    from vmstate.cli.overview import overview_lines
+
+    print("\n".join(overview_lines()))
+    return Status.FINE if words else Status.UNUSABLE  # a script that lost its arguments must not pass
+
+
+def _wrong(text: str, name: str, known: Iterable[str]) -> int:
+    print(f"vmstate: {text}{did_you_mean(name, known)}", file=sys.stderr)
+    print("vmstate help lists the commands, vmstate help COMMAND shows one", file=sys.stderr)
+    return Status.UNUSABLE

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from vmstate.cli.grammar import CommandParser
 from vmstate.cli.report import Report
 from vmstate.errors import ConfigurationError
 from vmstate.outputs import save
@@ -15,7 +16,7 @@ from vmstate.stream import open_stream
 from vmstate.stream.strip import strip
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: CommandParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUT", help='the file to write; "-" is the standard output'
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=60.0, metavar="N", help="seconds that QEMU may take (default: 60)"
     )
-    parser.add_argument("qemu", nargs="+", metavar="COMMAND", help="after --: the command line of QEMU")
+    parser.add_program("qemu", "the command line of QEMU")
 
 
 def run(options: argparse.Namespace) -> Report:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from vmstate.cli.grammar import CommandParser
 from vmstate.cli.report import Report
 from vmstate.errors import ConfigurationError
 from vmstate.front.known import known_meanings
@@ -37,25 +38,9 @@ class _Change(argparse.Action):
         namespace.changes = changes
 
 
-class _Output(_Change):
-    """``-o OUT`` and changes after it, which argparse would not accept otherwise."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        output, *rest = [values] if isinstance(values, str) else list(values or ())
-        namespace.output = output
-        super().__call__(parser, namespace, rest)
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: CommandParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("stream", metavar="STREAM", help='a stream; "-" is the standard input')
     parser.add_argument("changes", metavar="CHANGE", nargs="*", action=_Change, help="a change, see below")
     parser.add_argument("--set", metavar="PATH=VALUE", action=_Change, help="set a field")
@@ -64,12 +49,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        metavar=("OUT", "CHANGE"),
-        nargs="+",
-        action=_Output,
+        metavar="OUT",
         required=True,
         help='the file to write; "-" is the standard output',
     )
+    parser.keep_order("--set")
     parser.add_argument("--bare", action="store_true", help="write the bare stream, without its containers")
 
 

@@ -24,6 +24,7 @@ from vmstate.simulate.migration import load
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.usage = "%(prog)s [OPTION …] --on COMMAND STREAM\n%(prog)s [OPTION …] --batch FILE"
     parser.add_argument("stream", nargs="?", metavar="STREAM", help='a stream; "-" is the standard input')
     parser.add_argument(
         "--on",

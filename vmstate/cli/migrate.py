@@ -20,7 +20,7 @@ from vmstate.cli.expecting import (
 )
 from vmstate.cli.not_judged import not_judged
 from vmstate.cli.report import Report
-from vmstate.cli.terminal import Style
+from vmstate.cli.terminal import Style, note
 from vmstate.cli.with_option import add_with, catalogue_of
 from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.expectations import Expectation, Tally
@@ -38,8 +38,15 @@ from vmstate.simulate.remedies import Remedy, remedies
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("source", nargs="?", help="e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'")
-    parser.add_argument("destination", nargs="?", help="likewise")
+    parser.usage = (
+        "%(prog)s [OPTION …] SOURCE DESTINATION\n"
+        "%(prog)s [OPTION …] --batch FILE\n"
+        "%(prog)s [OPTION …] --libvirt SOURCE.log [DESTINATION.log]"
+    )
+    parser.add_argument(
+        "source", metavar="SOURCE", nargs="?", help="e.g. 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'"
+    )
+    parser.add_argument("destination", metavar="DESTINATION", nargs="?", help="likewise")
     add_with(parser)
     parser.add_argument(
         "--libvirt",
@@ -255,7 +262,7 @@ def batch_report(answers: Iterator[dict[str, object]], junit: str | None, suite:
                 kept.append(answer)
             yield answer
         if tally.expected or tally.unexpected:
-            print(f"{tally}", file=sys.stderr)
+            note(f"{tally}")
         if junit is not None:
             write_batch_junit(junit, suite, kept)
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from vmstate.cli.describe import modules_of
+from vmstate.cli.grammar import CommandParser
 from vmstate.cli.report import Report
 from vmstate.errors import ConfigurationError, Finding, Place, Severity, quantity
 from vmstate.qemu.command_line import QemuCommand
@@ -14,7 +15,7 @@ from vmstate.records import Record, changes, read_record, write_record
 from vmstate.schema import Schema
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: CommandParser) -> None:
     """Declare the arguments."""
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder of the record")
     parser.add_argument(
@@ -34,9 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=60.0, metavar="N", help="seconds for each start (default: 60)"
     )
-    parser.add_argument(
-        "qemu", nargs="+", metavar="COMMAND", help="after --: a QEMU, with options of its own"
-    )
+    parser.add_program("qemu", "a QEMU, with options of its own")
 
 
 def run(options: argparse.Namespace) -> Report:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vmstate.cli.expecting import add_expect, add_junit, expectation_lines, given
+from vmstate.cli.grammar import CommandParser
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
 from vmstate.compare.difference import Difference
@@ -27,7 +28,7 @@ from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.migration import load
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: CommandParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "stream", nargs="?", metavar="STREAM", help="a stream, which may be compressed or in a save image"
@@ -66,8 +67,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=60.0, metavar="N", help="seconds that QEMU may take (default: 60)"
     )
-    parser.usage = "vmstate replay [option …] (STREAM | --corpus FOLDER) -- QEMU …"
-    parser.epilog = "after --: the destination's command line"
+    parser.add_program("qemu", "the destination's command line")
+    parser.usage = "%(prog)s [OPTION …] STREAM -- COMMAND …\n%(prog)s [OPTION …] --corpus FOLDER -- COMMAND …"
 
 
 def run(options: argparse.Namespace) -> Report:

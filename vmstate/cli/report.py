@@ -75,21 +75,26 @@ def failure(error: Exception) -> Report:
     return Report(findings=(finding,), unusable=True)
 
 
-def print_report(command: str, report: Report, *, as_json: bool) -> None:
-    """Write the report to the standard output; errors of unusable input go to the standard error."""
+def print_report(command: str, report: Report, *, as_json: bool, quiet: bool = False) -> None:
+    """Write the report to the standard output; errors of unusable input go to the standard error.
+
+    ``quiet``: print no lines, and only warnings and errors of the findings; JSON has everything.
+    """
     out = sys.stderr if report.output_taken else sys.stdout
     if as_json:
         _print_json(command, report, out)
         return
     coloured = Style.of(out).coloured
-    for line in report.lines:
-        print(visible(line, coloured=coloured), file=out)
+    for line in report.lines:  # also where they are not printed: some reports are made by their lines
+        if not quiet:
+            print(visible(line, coloured=coloured), file=out)
     if report.unusable:
         sys.stdout.flush()
         out = sys.stderr
     style = Style.of(out)
     for finding in report.findings:
-        print(visible(style.finding(finding), coloured=style.coloured), file=out)
+        if not quiet or finding.severity != Severity.INFO:
+            print(visible(style.finding(finding), coloured=style.coloured), file=out)
 
 
 def _print_json(command: str, report: Report, out: TextIO) -> None:

@@ -22,6 +22,19 @@ _COLOURS = re.compile("(\x1b\\[(?:0|" + "|".join(_CODES.values()) + ")m)")
 
 PATIENCE = 1.0  # seconds before progress is worth showing
 _REFRESH = 0.1
+_quiet = False
+
+
+def set_quiet(*, quiet: bool) -> None:
+    """Switch ``--quiet`` on or off: no progress and no notes on the standard error."""
+    global _quiet  # noqa: PLW0603 - the standard error, too, is one for the whole process
+    _quiet = quiet
+
+
+def note(text: str) -> None:
+    """Print a line about the work to the standard error, unless ``--quiet`` is on."""
+    if not _quiet:
+        print(text, file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,7 @@ def progress(doing: str, total: int | None = None) -> Iterator[Callable[[int], N
 
     ``tick`` takes the amount done so far and is cheap enough for an inner loop.
     """
-    if not sys.stderr.isatty():
+    if _quiet or not sys.stderr.isatty():
         yield lambda _done: None
         return
     meter = _Meter(doing, total)

@@ -17,7 +17,6 @@ from vmstate.front.verification import verify
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("streams", metavar="STREAM", nargs="+", help='streams; "-" is the standard input')
-    parser.add_argument("--quiet", action="store_true", help="show only warnings and errors")
     parser.add_argument("--limit", type=int, metavar="BYTES", help="refuse to decompress to more than this")
 
 
@@ -37,7 +36,6 @@ def run(options: argparse.Namespace) -> Report:
         replace(finding, message=f"{result.name}: {finding.message}") if several else finding
         for result in results
         for finding in result.verified.findings
-        if not (options.quiet and finding.severity == Severity.INFO)
     ]
     return Report(
         _lines(results),

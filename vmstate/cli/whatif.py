@@ -56,7 +56,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "exit status: 0 nothing is lost; 1 some pair no longer migrates or starts, or has a new warning; "
         "130 interrupted: the report covers what was done until then"
     )
-    parser.add_argument("proposal", help="FILE.py, FILE.py:NAME, or the name of a proposal of the package")
+    parser.add_argument(
+        "proposal", metavar="PROPOSAL", help="FILE.py, FILE.py:NAME, or the name of a proposal of the package"
+    )
     parser.add_argument("--against", metavar="OTHER.py", default="", help="compare with another proposal")
     parser.add_argument(
         "--later",

@@ -1,0 +1,39 @@
+"""What ``vmstate``, ``vmstate --help`` and ``vmstate help`` print: all commands by what they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmstate.cli.commands import COMMANDS, Group
+from vmstate.cli.grammar import width
+
+_FIRST_STEPS = (
+    ("what is in a stream", "vmstate show guest.mig"),
+    ("will it arrive", "vmstate load guest.mig --on 'qemu-7.2 -machine pseries-7.2'"),
+    ("what does a message mean", "vmstate explain 'Unknown savevm section or instance'"),
+)
+
+
+def overview_lines() -> Iterator[str]:
+    """Yield the overview, in at most 80 columns."""
+    from textwrap import wrap
+
+    yield "Read, write, check, edit and judge QEMU live-migration streams."
+    yield ""
+    yield "usage: vmstate COMMAND [OPTION …] [ARGUMENT …]"
+    column = max(map(len, COMMANDS)) + 4
+    for group in Group:
+        yield ""
+        yield f"{group}:"
+        for name, command in COMMANDS.items():
+            if command.group is group:
+                first, *more = wrap(command.summary, width() - column - 1)
+                yield f"  {name:<{column - 2}}{first}"
+                yield from (" " * column + line for line in more)
+    yield ""
+    yield "first steps:"
+    for says, line in _FIRST_STEPS:
+        yield f"  {line}  # {says}" if len(line) + len(says) < 72 else f"  # {says}\n  {line}"
+    yield ""
+    yield "vmstate help COMMAND shows a command, vmstate help TOPIC explains something that concerns"
+    yield "several"

@@ -83,7 +83,7 @@ def batch(capsys, tmp_path, rows, *words, command="migrate"):
 @pytest.mark.parametrize(
     ("expects", "words", "status", "met"),
     [
-        ((None, None), (), 0, [None, None]),
+        ((None, None), (), 1, [None, None]),
         (("accept", "reject: cap-vsx"), (), 0, [True, True]),
         (("accept", "accept"), (), 1, [True, False]),
         ((None, {"outcome": "reject"}), (), 0, [None, True]),

@@ -105,6 +105,30 @@ def test_a_line_that_is_not_utf_8_is_answered_by_an_error(capsys, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"source": {"machine": "pseries"}, "destination": PLAIN}, "'source' must be text, found an object"),
+        ({"source": PLAIN, "destination": ["qemu-7.2"]}, "'destination' must be text, found a list"),
+        ({"source": PLAIN, "destinaton": PLAIN}, "the row has no 'destination'; did you mean destinaton?"),
+        ({"source": PLAIN, "destination": PLAIN, "events": "stop"}, "'events' must be a list of texts"),
+        ({"source": PLAIN, "destination": PLAIN, "guest": {}}, "'guest' must be text, found an object"),
+        ([], "a row is an object, found a list"),
+        ("{\n", "no line of JSON"),
+    ],
+)
+def test_a_row_that_cannot_be_used_says_why(capsys, tmp_path, row, said):
+    (answer,) = batch(capsys, tmp_path, "migrate", [row], status=2)
+    assert said in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("sides", "status"), [([PLAIN], 0), ([PLAIN, NO_VSX], 1), ([NO_VSX, "qemu-7.2 -loadvm x"], 2)]
+)
+def test_the_worst_row_decides_the_status(capsys, tmp_path, sides, status):
+    batch(capsys, tmp_path, "migrate", [{"source": PLAIN, "destination": to} for to in sides], status)
+
+
 def test_both_ways_are_two_verdicts(capsys):
     status, verdicts = result(capsys, "migrate", PLAIN, NO_VSX, "--both-ways")
     assert status == 1

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import runpy
-
 from vmstate.bump.sides import Side, declared_side
 from vmstate.errors import ConfigurationError
-from vmstate.proposals.files import shipped_proposals, with_all
-from vmstate.proposals.proposal import Proposal
+from vmstate.proposals.files import read_declarations, shipped_proposals, with_all
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 
 
@@ -18,16 +15,7 @@ def drafted(file: str, old: Side) -> Side:
     """
     if not old.is_pseries:
         raise ConfigurationError(f"a draft is of pseries machines; {old.source} has none")
-    try:
-        made = runpy.run_path(file)
-    except (ConfigurationError, OSError):
-        raise
-    except Exception as error:
-        raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
-    declared = list(made.get("DECLARATIONS", ()))
-    proposals = list(dict.fromkeys(value for value in made.values() if isinstance(value, Proposal)))
-    if not declared and not proposals:
-        raise ConfigurationError(f"{file}: it has neither DECLARATIONS nor a Proposal")
+    declared, proposals = read_declarations(file)
     catalogue: Catalogue = CATALOGUE.extended(*declared)
     if proposals:
         catalogue = with_all(catalogue, [*shipped_proposals(), *proposals]).fork(proposals[-1].name)

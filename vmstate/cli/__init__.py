@@ -16,11 +16,12 @@ from typing import TextIO
 
 from vmstate import __version__
 from vmstate.cli.commands import COMMANDS
-from vmstate.cli.grammar import did_you_mean
 from vmstate.cli.parsers import command_parser
 from vmstate.cli.report import Report, Status, failure, print_report
 from vmstate.cli.terminal import set_quiet, visible
 from vmstate.errors import OutputWarning, VmstateError
+from vmstate.similar_names import did_you_mean
+from vmstate.users_code import blamed, files_in_use
 
 _show_other_warning = warnings.showwarning
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -45,10 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return _INTERRUPTED
-    except Exception:  # noqa: BLE001 - any exception that gets here is a bug, and is reported as one
+    except (Exception, SystemExit):  # noqa: BLE001 - what gets here is a bug, and is reported as one
         traceback.print_exc()
+        theirs = files_in_use()
+        where = f", or in {', '.join(theirs)}; if not there," if theirs else ","
         print(
-            f"this is a bug in vmstate {__version__}, please report it with the lines above", file=sys.stderr
+            f"this is a bug in vmstate {__version__}{where} please report it with the lines above",
+            file=sys.stderr,
         )
         return Status.BUG
     return status
@@ -107,8 +111,11 @@ def _main(arguments: list[str]) -> int:
         print_report(name, report, as_json=options.json, quiet=options.quiet)
     except BrokenPipeError:
         raise
-    except (VmstateError, OSError) as error:  # also raised by lines that are generated while they are printed
-        report = failure(error)
+    except (Exception, SystemExit) as error:  # also raised by lines that are generated while they are printed
+        theirs = error if isinstance(error, VmstateError | OSError) else blamed(error)
+        if theirs is None:
+            raise
+        report = failure(theirs)
         print_report(name, report, as_json=options.json, quiet=options.quiet)
     return report.status
 

@@ -1,8 +1,8 @@
 """The grammar of all commands: options stand anywhere among arguments, and take one value or none.
 
-argparse alone gives arguments that may be absent their default as soon as an option follows, and lets an option
-with several values swallow what stands behind it.  :class:`CommandParser` therefore sorts the words first,
-options with their values before arguments, and leaves the rest (types, choices, help) to argparse.
+argparse alone gives arguments that may be absent their default as soon as an option follows, and lets an
+option with several values swallow what stands behind it.  :class:`CommandParser` therefore sorts the words
+first, options with their values before arguments, and leaves the rest (types, choices, help) to argparse.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, NoReturn
+
+from vmstate.similar_names import did_you_mean
 
 _NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
 _WIDEST = 100  # columns of a help text
@@ -221,14 +223,6 @@ def value_of(action: argparse.Action) -> str:
 def _argument(action: argparse.Action) -> str:
     name = str(action.metavar or action.dest.upper())
     return {"?": f"[{name}]", "*": f"[{name} …]", "+": f"{name} …"}.get(str(action.nargs), name)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a question with similar names, to be put after an error; nothing if there are none."""
-    from difflib import get_close_matches  # not needed where nothing is wrong
-
-    near = get_close_matches(name, list(known), 3, 0.6)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 # ---- help texts

@@ -15,6 +15,7 @@ from vmstate.kvm.host_file import host_file, observed, values
 from vmstate.kvm.probe import probe
 from vmstate.outputs import save_text
 from vmstate.pseries.tables.accelerators import Host, host_from, read_host, shipped_host, shipped_hosts
+from vmstate.similar_names import did_you_mean
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +82,8 @@ def _host(name: str) -> Host:
     if "/" in name or name.endswith(".toml"):
         return read_host(name)
     raise ConfigurationError(
-        f"no host {name!r}; there are {', '.join(shipped_hosts())}, and paths of host files"
+        f"no host {name!r}{did_you_mean(name, shipped_hosts()) or ';'} there are "
+        f"{', '.join(shipped_hosts())}, and paths of host files"
     )
 
 

@@ -48,22 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("destination", metavar="DESTINATION", nargs="?", help="likewise")
     add_with(parser)
-    parser.add_argument(
-        "--libvirt",
-        action="store_true",
-        help="source and destination are libvirt's logs of the guest (/var/log/libvirt/qemu/GUEST.log): take "
-        "the last command line of each, or that of one log for both; of a domain XML, "
-        "`virsh domxml-to-native qemu-argv` makes a command line",
-    )
-    parser.add_argument(
-        "--release",
-        metavar="A[,B]",
-        help="QEMU's release on the source, and on the destination, for programs without one in their name "
-        "(4.2+ubuntu-focal: a vendor's); a libvirt log usually has it",
-    )
-    parser.add_argument(
-        "--host", metavar="A[,B]", help="with --libvirt: the KVM host of the source, and of the destination"
-    )
+    _add_libvirt(parser)
     parser.add_argument(
         "--guest",
         metavar="KERNEL",
@@ -91,6 +76,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_expect(parser, "the migration, or of each row of a batch that does not say it")
     add_junit(parser, "the results of --batch")
+
+
+def _add_libvirt(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--libvirt",
+        action="store_true",
+        help="source and destination are libvirt's logs of the guest (/var/log/libvirt/qemu/GUEST.log): take "
+        "the last command line of each, or that of one log for both; of a domain XML, "
+        "`virsh domxml-to-native qemu-argv` makes a command line",
+    )
+    parser.add_argument(
+        "--release",
+        metavar="A[,B]",
+        help="QEMU's release on the source, and on the destination, for programs without one in their name "
+        "(4.2+ubuntu-focal: a vendor's); a libvirt log usually has it",
+    )
+    parser.add_argument(
+        "--host", metavar="A[,B]", help="with --libvirt: the KVM host of the source, and of the destination"
+    )
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -244,9 +248,9 @@ def batch_lines(path: str) -> Iterable[str]:
 def batch_report(answers: Iterator[dict[str, object]], junit: str | None, suite: str) -> Report:
     """Report each answer as a line of JSON as soon as it is known.
 
-    Without an expectation, rejects are answers, not findings.  The exit status is 2 if a line was not judged,
-    1 if an answer is not as expected.  How many were is said on the standard error.  ``junit``: the file for
-    the results as JUnit XML.
+    The exit status is 2 if a line was not judged, else 1 if one is not as expected, or not accepted where
+    nothing is expected.  How many were is said on the standard error.  ``junit``: the file for the results as
+    JUnit XML.
     """
     report = Report(ok=True)
 
@@ -256,7 +260,9 @@ def batch_report(answers: Iterator[dict[str, object]], junit: str | None, suite:
         for answer in answers:
             met = answer.get("as_expected")
             report.unusable |= "error" in answer and met is not True
-            report.ok = report.ok and met is not False
+            report.ok = report.ok and (
+                answer.get("outcome") == Outcome.ACCEPT if met is None else met is True
+            )
             tally.count(None if met is None else () if met else ("",))
             if junit is not None:
                 kept.append(answer)

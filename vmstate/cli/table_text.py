@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 
 from vmstate.cli.with_option import catalogue_of
 from vmstate.describe import Release
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.catalogue import Catalogue
+from vmstate.similar_names import similar
 
 
 def asked(options: argparse.Namespace, release: str | None) -> tuple[Catalogue, Release | None]:
@@ -27,7 +27,7 @@ def asked(options: argparse.Namespace, release: str | None) -> tuple[Catalogue, 
 def not_known(kind: str, name: str, known: Iterable[str]) -> ConfigurationError:
     """Return the error for an unknown name, with similar names."""
     names = list(known)
-    near = get_close_matches(name, names, 5, 0.6)
+    near = similar(name, names, 5)
     hint = f"similar names: {', '.join(near)}" if near else f"known names: {', '.join(names)}"
     return ConfigurationError(f"no such {kind}: {name!r}; {hint}")
 

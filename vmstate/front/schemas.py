@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,6 +24,7 @@ from vmstate.schema.as_json import is_schema, schema_from_json
 from vmstate.schema.declaration import as_description
 from vmstate.schema.from_dump import is_dump, schema_of_dump
 from vmstate.schema.model import Knows, Origin, Schema, labelled
+from vmstate.users_code import run_file
 
 _HEAD = 16
 _LARGEST_JSON = 1 << 28
@@ -105,12 +105,7 @@ def _is_python(given: Given) -> bool:
 def _python(given: Given) -> Schema:
     """Run a file, and return its descriptions: those that no other of them contains."""
     file, _, release = given.text.partition("@")
-    try:
-        made = runpy.run_path(file)
-    except (ConfigurationError, OSError):
-        raise
-    except Exception as error:
-        raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
+    made = run_file(file)
     found = list(dict.fromkeys(one for one in made.values() if isinstance(one, VMStateDescription)))
     if not found:
         raise ConfigurationError(f"{file}: it makes no VMStateDescription")

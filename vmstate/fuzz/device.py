@@ -26,6 +26,7 @@ from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
 from vmstate.stream import writer
 from vmstate.stream.constants import SectionType
+from vmstate.users_code import blamed, run_text
 
 _SECTION_ID = 1
 TIMEOUT = 1.0  # seconds that the device's own code may take
@@ -140,7 +141,7 @@ class Device:
             return Run(self.name, answer, (overflow.fault(),))
         except VmstateError as error:
             return Run(self.name, Answer("escaped", (str(error),)), (escaped(error),))
-        except Exception as error:  # noqa: BLE001 - a campaign looks for any exception of the device's own code
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a campaign looks for any exception of the device's own code
             fault = escaped(error, self._file)
             error.__traceback__ = None
             return Run(self.name, Answer("crash", (repr(error),)), (fault,))
@@ -192,17 +193,16 @@ def _since(field: Field) -> int:
 
 def opened_device(path: str, text: str, timeout: float = TIMEOUT) -> Device:
     """Open the device of a file.  Raises ConfigurationError if the file fails or lacks a name."""
-    made: dict[str, Any] = {"__name__": "device", "__file__": path}
+    made = run_text(path, text, "device")
     try:
-        exec(compile(text, path, "exec"), made)  # noqa: S102 - the user's own file, given to be run
         description, device = made["DESCRIPTION"], made["device"]
         release = Release.parse(made["RELEASE"]) if "RELEASE" in made else None
         opened = Device(description, device, made.get("use"), release, path, timeout)
         answer = opened.run(memoryview(opened.stream())).answer
     except KeyError as error:
         raise ConfigurationError(f"{path}: it does not define {error.args[0]}") from None
-    except Exception as error:
-        raise ConfigurationError(f"{path}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise blamed(error) or ConfigurationError(f"{path}: {type(error).__name__}: {error}") from error
     if answer.outcome != "accept":
         printed = "; ".join(answer.messages)
         raise ConfigurationError(f"{path}: the device rejects its own stream after reset: {printed}")

@@ -21,6 +21,7 @@ from vmstate.proposals.files import extended
 from vmstate.pseries.cas.guests import guest
 from vmstate.pseries.catalogue import Binary, Catalogue
 from vmstate.savevm.verdict import Outcome, Verdict, cannot_judge
+from vmstate.similar_names import did_you_mean
 from vmstate.simulate.shared_runs import SharedRuns, Started
 
 ABSENT = -1  # the number of a cell where a release does not have the machine type
@@ -60,9 +61,7 @@ class MatrixQuestion:
         programs = self.chosen.program_names(catalogue)
         binaries = [_binary(catalogue, program) for program in programs]
         types = _types(self.chosen.types, binaries)
-        for host in self.chosen.hosts:
-            if host != "tcg":
-                catalogue.host(host)
+        replace(self.chosen, types=types).check_names(catalogue)
         return MatrixJudge(
             self, catalogue, programs, binaries, _with_defaults(replace(self.chosen, types=types))
         )
@@ -92,7 +91,8 @@ def _types(patterns: tuple[str, ...], binaries: list[Binary]) -> tuple[str, ...]
         if pattern == "pseries":
             matching = [pattern]
         if not matching:
-            raise ConfigurationError(f"no release of this matrix has a machine type {pattern!r}")
+            hint = did_you_mean(pattern, names)
+            raise ConfigurationError(f"no release of this matrix has a machine type {pattern!r}{hint}")
         found.update(dict.fromkeys(matching))
     return tuple(name for name in ("pseries", *reversed(names)) if name in found)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,8 @@ from vmstate.errors import ConfigurationError
 from vmstate.pseries.catalogue import CATALOGUE, Binary, Catalogue
 from vmstate.pseries.startup.machine_properties import PROPERTIES
 from vmstate.pseries.tables.capabilities import CapabilityAt
+from vmstate.pseries.tables.other_cpus import is_other_cpu
+from vmstate.similar_names import did_you_mean
 
 _OPTION_SPANS = {prop.name: prop.span for prop in PROPERTIES}
 _RANGE = re.compile(r"(?P<first>\d+(?:\.\d+)*)(?:-|\.\.)(?P<last>\d+(?:\.\d+)*)")
@@ -70,6 +72,32 @@ class ChosenSet:
     options: tuple[str, ...] = ("", "cap-htm=off")
     rest: str = "-nodefaults -m 256"
     guest: str = ""
+
+    def check_names(self, catalogue: Catalogue) -> None:
+        """Raise ConfigurationError for a name that no release and no proposal has, with similar ones."""
+        binaries = [
+            one.binary(release)
+            for one in (catalogue, *(fork for _, fork in catalogue.forks))
+            for release in one.newest
+        ]
+        for host in self.hosts:
+            if host != "tcg":
+                catalogue.host(host)
+        types = {name for binary in binaries for name in binary.machine_types} | {"pseries"}
+        types |= {name for package in catalogue.packages for name in (t.name for t in package.types)}
+        _each_known("machine type", self.types, types)
+        cpus = {
+            name for binary in binaries for cpu in binary.cpus.values() for name in (cpu.name, *cpu.aliases)
+        }
+        asked = [cpu.partition(",")[0].lower() for cpu in self.cpus]
+        others = {cpu for cpu in asked for binary in binaries if is_other_cpu(cpu, binary.release)}
+        _each_known("processor", asked, cpus | others | {"", "max"})
+        modes = {mode.name for mode in catalogue.compat_modes}
+        _each_known("compatibility mode", self.compat_modes, modes | {""})
+        _each_known("interrupt mode", self.ic_modes, {"", "xics", "xive", "dual"})
+        options = {name for binary in binaries for name in binary.capability} | _OPTION_SPANS.keys()
+        words = [word.partition("=")[0] for text in self.options if text for word in text.split(",")]
+        _each_known("option of -machine", words, options)
 
     @cached_property
     def platforms(self) -> tuple[Platform, ...]:
@@ -166,6 +194,12 @@ class ChosenSet:
                 catalogue.fork(name)
             found.append(f"{catalogue.release(number)}{plus}{name}")
         return sorted(dict.fromkeys(found), key=lambda name: Release.parse(name.partition("+")[0]))
+
+
+def _each_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(f"no release has the {kind} {name!r}{did_you_mean(name, sorted(known))}")
 
 
 Pair = tuple[Setting, Setting]

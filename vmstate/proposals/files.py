@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
+from vmstate.pseries.known_devices import check_descriptions
 from vmstate.shipped import shipped
+from vmstate.users_code import run_file
 
 
 def read_proposals(path: str | Path) -> list[Proposal]:
@@ -19,16 +20,18 @@ def read_proposals(path: str | Path) -> list[Proposal]:
 
     Raises ConfigurationError for a file that fails or makes none, OSError if it cannot be read.
     """
-    try:
-        made = runpy.run_path(str(path))
-    except (ConfigurationError, OSError):
-        raise
-    except Exception as error:
-        raise ConfigurationError(f"{path}: {type(error).__name__}: {error}") from error
-    found = [value for value in made.values() if isinstance(value, Proposal)]
+    made = run_file(path)
+    found = _proposals(made, path)
     if not found:
         raise ConfigurationError(f"{path}: the file makes no Proposal")
-    return list(dict.fromkeys(found))
+    return found
+
+
+def _proposals(made: dict[str, Any], path: str | Path) -> list[Proposal]:
+    found = list(dict.fromkeys(value for value in made.values() if isinstance(value, Proposal)))
+    for one in found:
+        one.file = str(path)
+    return found
 
 
 def read_declarations(path: str | Path) -> tuple[list[Any], list[Proposal]]:
@@ -36,15 +39,15 @@ def read_declarations(path: str | Path) -> tuple[list[Any], list[Proposal]]:
 
     Raises ConfigurationError for a file that fails or makes neither, OSError if it cannot be read.
     """
+    made = run_file(path)
     try:
-        made = runpy.run_path(str(path))
         declared = list(made.get("DECLARATIONS", ()))
-        CATALOGUE.extended(*declared)
-    except (ConfigurationError, OSError):
-        raise
-    except Exception as error:
+        check_descriptions(CATALOGUE.extended(*declared), declared)
+    except DeclarationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    except Exception as error:  # such as a declaration of no known type
         raise ConfigurationError(f"{path}: {type(error).__name__}: {error}") from error
-    proposals = list(dict.fromkeys(value for value in made.values() if isinstance(value, Proposal)))
+    proposals = _proposals(made, path)
     if not declared and not proposals:
         raise ConfigurationError(f"{path}: it has neither DECLARATIONS nor a Proposal")
     return declared, proposals

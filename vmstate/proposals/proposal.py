@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from vmstate.describe import VMStateDescription
-from vmstate.errors import DeclarationError
+from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue, Declaration
 from vmstate.pseries.changes import HOOK_NAMES, RULE_NAMES, Hook, Redescribed, Rule
+from vmstate.pseries.known_devices import check_descriptions
+from vmstate.similar_names import did_you_mean
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Redescribe = Callable[[VMStateDescription], VMStateDescription]
@@ -40,6 +42,7 @@ class Proposal:
         self.says = says
         self.later = later
         self.declarations: list[Declaration] = list(declarations)
+        self.file = ""  # the file that makes it
 
     def __repr__(self) -> str:
         return f"Proposal({self.name!r}, on={self.on!r})"
@@ -56,7 +59,8 @@ class Proposal:
         """
         if function.__name__ not in RULE_NAMES:
             raise DeclarationError(
-                f"no such rule: {function.__name__!r}; there are {', '.join(sorted(RULE_NAMES))}"
+                f"no such rule: {function.__name__!r}{did_you_mean(function.__name__, RULE_NAMES) or ';'} "
+                f"there are {', '.join(sorted(RULE_NAMES))}"
             )
         self.declarations.append(Rule(function.__name__, function))
         return function
@@ -68,7 +72,8 @@ class Proposal:
         Raises DeclarationError if there is no hook of this name.
         """
         if name not in HOOK_NAMES:
-            raise DeclarationError(f"no such hook: {name!r}; there are {', '.join(sorted(HOOK_NAMES))}")
+            hint = did_you_mean(name, HOOK_NAMES) or ";"
+            raise DeclarationError(f"no such hook: {name!r}{hint} there are {', '.join(sorted(HOOK_NAMES))}")
 
         def register(function: _Function) -> _Function:
             self.declarations.append(Hook(description, name, function))
@@ -92,6 +97,12 @@ class Proposal:
     def added_to(self, catalogue: Catalogue = CATALOGUE) -> Catalogue:
         """Return ``catalogue`` with this proposal added: ``qemu-RELEASE+NAME`` can be run in it.
 
-        Raises ConfigurationError if it is based on a proposal that does not exist.
+        Raises ConfigurationError if it is based on a proposal that does not exist, or names what nothing has.
         """
-        return catalogue.with_fork(self.name, *self.declarations, base=self.base)
+        try:
+            grown = catalogue.with_fork(self.name, *self.declarations, base=self.base)
+            check_descriptions(grown.fork(self.name), self.declarations)
+        except DeclarationError as error:
+            where = self.file or f"proposal {self.name}"
+            raise ConfigurationError(f"{where}: {error}") from None
+        return grown

@@ -18,6 +18,7 @@ from vmstate.proposals.files import read_proposals, shipped_proposals, with_prop
 from vmstate.proposals.pair_judge import COLUMNS, PairJudge, Program, Rows, Task, TaskResult, VerdictChange
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
+from vmstate.similar_names import did_you_mean
 from vmstate.simulate.workers import run_tasks
 
 
@@ -31,9 +32,10 @@ def find_proposal(text: str) -> tuple[Proposal, list[Proposal]]:
     if not text.endswith(".py") and not name:
         found = [one for one in shipped_proposals() if one.name == text]
         if not found:
-            known = ", ".join(one.name for one in shipped_proposals())
+            known = [one.name for one in shipped_proposals()]
             raise ConfigurationError(
-                f"no such proposal: {text!r}; use one of {known}, or the path of a FILE.py"
+                f"no such proposal: {text!r}{did_you_mean(text, known) or ';'} there are {', '.join(known)}, "
+                "and paths of a FILE.py"
             )
         return found[0], []
     made = read_proposals(f"{path}.py" if name else text)
@@ -70,6 +72,7 @@ class Question:
         if other is not None:
             _comparable(judged, other)
         catalogue = with_proposals(CATALOGUE, *more, *others, *made)
+        self.chosen.check_names(catalogue)
         return Opened(self, catalogue, judged, other)
 
 

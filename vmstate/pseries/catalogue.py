@@ -6,6 +6,7 @@ not exist yet can be tried without a patch.  A :class:`Binary` is one release's 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -35,6 +36,7 @@ from vmstate.pseries.tables.machine_class import Difference, MachineClass, Machi
 from vmstate.pseries.tables.packages import Package
 from vmstate.pseries.tables.rhel import RHEL
 from vmstate.pseries.tables.ubuntu import UBUNTU
+from vmstate.similar_names import did_you_mean
 
 Declaration = (
     str
@@ -120,8 +122,11 @@ class Catalogue:
             return read_host(name)
         shipped = shipped_host(name)
         if shipped is None:
-            known = ", ".join((*(host.name for host in self.hosts), *shipped_hosts()))
-            raise ConfigurationError(f"no such host: {name!r}; hosts: {known}, or the path of a .toml file")
+            known: list[str] = [*(host.name for host in self.hosts), *shipped_hosts()]
+            hint = did_you_mean(name, known)
+            raise ConfigurationError(
+                f"no such host: {name!r}{hint or ';'} hosts: {', '.join(known)}, or the path of a .toml file"
+            )
         return shipped
 
     def fork(self, name: str) -> Catalogue:
@@ -135,10 +140,11 @@ class Catalogue:
         for package in self.packages:
             if package.name == name:
                 return self._packaged(package)
-        names = ", ".join(known for known, _ in self.forks) or "none"
-        packages = ", ".join(package.name for package in self.packages) or "none"
+        forks, packages = [known for known, _ in self.forks], [package.name for package in self.packages]
+        hint = did_you_mean(name, [*forks, *packages])
         raise ConfigurationError(
-            f"no such proposal or package: {name!r}; proposals known here: {names}; packages: {packages}"
+            f"no such proposal or package: {name!r}{hint or ';'} proposals known here: "
+            f"{', '.join(forks) or 'none'}; packages: {', '.join(packages) or 'none'}"
         )
 
     def _packaged(self, package: Package) -> Catalogue:
@@ -169,11 +175,14 @@ class Catalogue:
         """Return a catalogue with these declarations added; one with a known name replaces the old one.
 
         A text or Release is a release; a machine type without a base becomes the newest type, on which the
-        previous newest is based; a Difference adds to an existing machine type.
+        previous newest is based; a Difference adds to an existing machine type.  Raises DeclarationError for
+        one that names what does not exist.
         """
         catalogue = replace(self, _binaries={}, _packages={})
         for declaration in declarations:
             catalogue = _add(catalogue, declaration)
+        for declaration in declarations:
+            _check_names(catalogue, declaration)
         return catalogue
 
 
@@ -199,6 +208,27 @@ def _add(catalogue: Catalogue, thing: Declaration) -> Catalogue:
             return replace(catalogue, **changed)
 
 
+def _check_names(catalogue: Catalogue, thing: Declaration) -> None:
+    """Raise DeclarationError for a name in a declaration that nothing has, with similar names."""
+    types = [t.name for t in catalogue.machine_types]
+    if isinstance(thing, MachineType | Difference):
+        capabilities = [c.name for c in catalogue.capabilities]
+        for name in thing.caps:
+            _known(f"{thing.name}: caps", "capability", name, capabilities)
+    if isinstance(thing, MachineType) and thing.base is not None:
+        _known(f"{thing.name}: base", "machine type", thing.base, types)
+    if isinstance(thing, CpuModel):
+        families = [family.name for family in catalogue.cpu_families]
+        _known(f"{thing.name}: family", "family of processors", thing.family, families)
+
+
+def _known(where: str, kind: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        bare = name.removeprefix("cap-")
+        hint = f"; did you mean {bare}?" if bare in known else did_you_mean(name, known)
+        raise DeclarationError(f"{where}: no such {kind}: {name!r}{hint}")
+
+
 #: The lists for the other declarations, which are distinguished by their names.
 _PLACES: dict[type, str] = {
     Capability: "capabilities",
@@ -213,7 +243,9 @@ _PLACES: dict[type, str] = {
 
 def _differing(types: tuple[MachineType, ...], difference: Difference) -> tuple[MachineType, ...]:
     if all(t.name != difference.name for t in types):
-        raise DeclarationError(f"no such machine type: {difference.name}")
+        names = [t.name for t in types]
+        hint = did_you_mean(difference.name, names)
+        raise DeclarationError(f"no such machine type: {difference.name!r}{hint}")
     return tuple(t.differing(difference) if t.name == difference.name else t for t in types)
 
 
@@ -224,7 +256,8 @@ def _with(things: tuple[_Named, ...], thing: _Named) -> tuple[_Named, ...]:
     if isinstance(thing, Capability) and thing.after:
         names = [other.name for other in things]
         if thing.after not in names:
-            raise DeclarationError(f"{thing.name}: no such capability to follow: {thing.after}")
+            hint = did_you_mean(thing.after, map(str, names))
+            raise DeclarationError(f"{thing.name}: no such capability to follow: {thing.after!r}{hint}")
         place = names.index(thing.after) + 1
     return (*things[:place], thing, *things[place:])
 

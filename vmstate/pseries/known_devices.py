@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cache, cached_property
 
 from vmstate.describe import Field, VMStateDescription
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.pseries.board.device import Device, LiveDevice
 from vmstate.pseries.board.driver import plug_nothing
 from vmstate.pseries.catalogue import Catalogue
-from vmstate.pseries.changes import hooked
+from vmstate.pseries.changes import Hook, Redescribed, Subsection, hooked
 from vmstate.pseries.declarations import device_classes
 from vmstate.pseries.devices import drivers as all_drivers
 from vmstate.pseries.devices.spapr.spapr import SPAPR, spapr_description
 from vmstate.pseries.devices.virtio.virtio import VIRTIO_PCI
 from vmstate.pseries.history import Row, rows
 from vmstate.pseries.tables.capabilities import CAPABILITIES
+from vmstate.similar_names import did_you_mean, similar
 
 #: Fields that a function of QEMU's reads and writes by hand, and the description of their content.
 _BY_HAND: dict[str, VMStateDescription] = {"virtqueue_extra_state": VIRTIO_PCI}
@@ -107,6 +107,28 @@ def known_devices(catalogue: Catalogue) -> list[KnownDevice]:
     return sorted((*described, *live), key=lambda device: device.name.lower())
 
 
+def check_descriptions(catalogue: Catalogue, declarations: Iterable[object]) -> None:
+    """Raise DeclarationError if one of the declarations changes a description that no device has."""
+    wanted = [(one.to, "to") for one in declarations if isinstance(one, Subsection)]
+    wanted += [(one.description, "hook of") for one in declarations if isinstance(one, Hook)]
+    wanted += [(one.description, "description") for one in declarations if isinstance(one, Redescribed)]
+    if not wanted:
+        return
+    known: set[str] = set()
+    for kinds in device_classes().values():
+        known |= {name for kind in kinds for name in _names_in(_changed(kind.description, catalogue))}
+    for name, what in wanted:
+        if name not in known:
+            hint = did_you_mean(name, sorted(known))
+            raise DeclarationError(f"{what} {name!r}: no device has such a description{hint}")
+
+
+def _names_in(description: VMStateDescription) -> Iterator[str]:
+    yield description.name
+    for part in description.subsections:
+        yield from _names_in(part)
+
+
 def _changed(description: VMStateDescription, catalogue: Catalogue) -> VMStateDescription:
     """Return the description with everything that a catalogue adds to it and replaces in it."""
     if description is SPAPR:
@@ -174,7 +196,7 @@ def find_device(catalogue: Catalogue, name: str, section_of_driver: dict[str, st
         if wanted.endswith(f"/{known}") or known == f"spapr_{wanted.replace('-', '')}":
             return Found(device)
     names = {*by_name, *section_of_driver, *(n for d in devices for r in d.rows for n in _names(r))}
-    near = get_close_matches(name, sorted(names), 5, 0.6)
+    near = similar(name, sorted(names), 5)
     hint = f"; similar names: {', '.join(near)}" if near else "; vmstate device lists all"
     raise ConfigurationError(f"no device, section or subsection is called {name!r}{hint}")
 

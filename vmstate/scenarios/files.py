@@ -11,6 +11,7 @@ from typing import Any
 from vmstate.errors import ConfigurationError, quantity
 from vmstate.scenarios.model import Case, Ending, Expected, Scenario, Table
 from vmstate.shipped import shipped
+from vmstate.similar_names import did_you_mean
 
 _EXPECTED = {field.name for field in fields(Expected)}
 _DERIVED = {"expected", "table", "row", "column"}
@@ -39,7 +40,10 @@ def scenario_file(name: str) -> Path:
         return known[name]
     if name.endswith(".toml"):
         return Path(name)
-    raise ConfigurationError(f"no such scenario: {name!r}; known are {', '.join(known)}, and .toml files")
+    hint = did_you_mean(name, known) or ";"
+    raise ConfigurationError(
+        f"no such scenario: {name!r}{hint} known are {', '.join(known)}, and .toml files"
+    )
 
 
 def read_scenario(path: Path) -> Scenario:

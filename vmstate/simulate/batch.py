@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from vmstate.containers import open_input
-from vmstate.errors import NotModelled, VmstateError
+from vmstate.errors import ConfigurationError, NotModelled, VmstateError
 from vmstate.expectations import Ended, Expectation, beside, from_json
 from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.savevm.verdict import Verdict, cannot_judge
+from vmstate.similar_names import did_you_mean
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.history import migrate_history
 from vmstate.simulate.migration import load, migrate
+from vmstate.users_code import blamed
 
 
 def migrations(
@@ -33,11 +35,11 @@ def migrations(
     parsed = _Parsed(catalogue)
 
     def judge(row: dict[str, Any]) -> Verdict:
-        sides = parsed(row["source"]), parsed(row["destination"])
+        sides = parsed(_text(row, "source")), parsed(_text(row, "destination"))
+        guest = named_guest(_text(row, "guest")) if "guest" in row else None
         if "events" in row:
-            guest = named_guest(row["guest"]) if "guest" in row else None
-            return migrate_history(*sides, row["events"], guest=guest, catalogue=catalogue)
-        return migrate_guest(*sides, row["guest"]) if "guest" in row else migrate(*sides)
+            return migrate_history(*sides, _events(row), guest=guest, catalogue=catalogue)
+        return migrate(*sides) if guest is None else migrate_guest(*sides, guest)
 
     return _each(lines, judge, lambda _: default)
 
@@ -52,10 +54,9 @@ def loads(
     parsed = _Parsed(catalogue)
 
     def judge(row: dict[str, Any]) -> Verdict:
-        if not isinstance(row["stream"], str):
-            raise TypeError("the stream is no path")
-        with open_input(row["stream"]) as opened:
-            return load(opened.data, parsed(row["destination"]))
+        destination = parsed(_text(row, "destination"))
+        with open_input(_text(row, "stream")) as opened:
+            return load(opened.data, destination)
 
     def otherwise(row: dict[str, Any]) -> Expectation | None:
         stream = row.get("stream")
@@ -78,6 +79,29 @@ class _Parsed:
         return known
 
 
+def _text(row: dict[str, Any], key: str) -> str:
+    """Return a member of a row, which must be text.  Raises ConfigurationError."""
+    if key not in row:
+        raise ConfigurationError(f"cannot be judged: the row has no {key!r}{did_you_mean(key, row)}")
+    value = row[key]
+    if not isinstance(value, str):
+        raise ConfigurationError(f"cannot be judged: {key!r} must be text, found {_kind(value)}")
+    return value
+
+
+def _events(row: dict[str, Any]) -> list[str]:
+    value = row["events"]
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ConfigurationError(f"cannot be judged: 'events' must be a list of texts, found {_kind(value)}")
+    return value
+
+
+def _kind(value: object) -> str:
+    """Return what JSON calls a value."""
+    kinds = {dict: "an object", list: "a list", str: "text", bool: "a truth value", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
 def _each(
     lines: Iterable[str],
     judge: Callable[[dict[str, Any]], Verdict],
@@ -89,14 +113,22 @@ def _each(
         name: dict[str, object] = {}
         try:
             row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ConfigurationError(f"cannot be judged: a row is an object, found {_kind(row)}")
             name = {"name": row["name"]} if "name" in row else {}
             expectation = from_json(row["expect"]) if "expect" in row else otherwise(row)
             yield {**name, **_answer(row, judge, expectation, number)}
+        except json.JSONDecodeError as error:
+            yield {"error": f"cannot be judged: no line of JSON: {error}", "line": number}
+        except RecursionError as error:
+            yield {"error": f"cannot be judged: {error}", "line": number}
         except (VmstateError, OSError) as error:
             yield {**name, "error": str(error), "line": number}
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            reason = f"missing {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
-            yield {**name, "error": f"cannot be judged: {reason}", "line": number}
+        except (Exception, SystemExit) as error:
+            theirs = blamed(error)
+            if theirs is None:
+                raise
+            yield {**name, "error": str(theirs), "line": number}
 
 
 def _answer(

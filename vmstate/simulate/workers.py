@@ -9,6 +9,8 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from typing import Any, TypeVar
 
+from vmstate.users_code import blaming
+
 Question = TypeVar("Question")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -56,4 +58,5 @@ def _begin(begin: Callable[[Any], Callable[[Any], Any]], question: object) -> No
 
 
 def _work(tasks: Sequence[Any]) -> list[Any]:
-    return [_worker[0](task) for task in tasks]
+    with blaming():
+        return [_worker[0](task) for task in tasks]

@@ -17,6 +17,7 @@ from vmstate.pseries.cas.client_architecture import PvrEntry
 from vmstate.pseries.cas.guest_kernels import Guest, GuestKernel
 from vmstate.pseries.cas.linux import LINUX_SHOWN, linux
 from vmstate.shipped import shipped
+from vmstate.similar_names import did_you_mean
 
 _LINUX = "linux-"
 _FIELDS = {f.name for f in fields(GuestKernel)} - {"name", "linux"}
@@ -78,8 +79,11 @@ def kernel(name: str) -> GuestKernel:
         return read_kernel(_FOLDER / f"{name}.toml")
     if name.startswith(_LINUX):
         return linux(name.removeprefix(_LINUX))
-    known = ", ".join((*(_LINUX + version for version in LINUX_SHOWN), *shipped_kernels()))
-    raise ConfigurationError(f"no such kernel: {name!r}; kernels: {known}, or the path of a .toml file")
+    known = [*(_LINUX + version for version in LINUX_SHOWN), *shipped_kernels()]
+    hint = did_you_mean(name, known) or ";"
+    raise ConfigurationError(
+        f"no such kernel: {name!r}{hint} kernels: {', '.join(known)}, or the path of a .toml file"
+    )
 
 
 def guest(text: str) -> Guest:

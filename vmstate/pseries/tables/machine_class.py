@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from vmstate.describe.history import ALWAYS, Release, Span, at
 from vmstate.errors import DeclarationError
+from vmstate.similar_names import did_you_mean
 
 #: A default for a property of a device class, as QEMU's GlobalProperty: (driver, property, value).
 GlobalProperty = tuple[str, str, str]
@@ -105,7 +106,9 @@ class MachineType:
     def __post_init__(self) -> None:
         unknown = set(self.flags) - _FLAG_NAMES
         if unknown:
-            raise DeclarationError(f"{self.name}: no such class flag: {', '.join(sorted(unknown))}")
+            wrong = min(unknown)
+            hint = did_you_mean(wrong, _FLAG_NAMES)
+            raise DeclarationError(f"{self.name}: no such class flag: {wrong!r}{hint}")
 
     def differing(self, difference: Difference) -> MachineType:
         """Return the type with another difference from its base added."""

@@ -8,8 +8,11 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vmstate.containers import open_input, save
+from vmstate.containers.holes import BLOCK
 from vmstate.errors import StreamError
 
 READ_STDIN = (
@@ -90,3 +93,18 @@ def test_saving_to_a_device_or_to_nowhere(tmp_path):
     assert save("/dev/null", [b"QEVM"]) == 4
     with pytest.raises(StreamError, match="cannot write"):
         save(tmp_path / "no" / "where", [b"QEVM"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.integers(0, 3 * BLOCK).map(bytes), st.binary(max_size=40)), max_size=12))
+def test_a_file_with_holes_reads_like_what_was_written(tmp_path_factory, chunks):
+    path = tmp_path_factory.mktemp("holes") / "file"
+    assert save(path, chunks) == sum(map(len, chunks))
+    assert path.read_bytes() == b"".join(chunks)
+
+
+def test_blocks_of_zeros_take_no_room(tmp_path):
+    path = tmp_path / "file"
+    save(path, [b"head", bytes(64 << 20), b"middle", bytes(64 << 20)])
+    assert path.stat().st_size == (128 << 20) + 10
+    assert path.stat().st_blocks * 512 < 1 << 20

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from vmstate.containers.holes import Sparse
 from vmstate.containers.protocol import Buffer
 from vmstate.errors import StreamError
 
@@ -17,7 +18,7 @@ def save(path: str | os.PathLike[str], chunks: Iterable[Buffer]) -> int:
     """Write the pieces to ``path`` ("-" is standard output).  Return the number of bytes written.
 
     A regular file is replaced once the new one is complete: readers, and maps of the old one, never see half
-    a file.  Raises StreamError if that fails.  Exceptions of the pieces' iterator pass through, and leave the
+    a file, and blocks of zeros become holes.  Raises StreamError if that fails.  Exceptions of the pieces' iterator pass through, and leave the
     old file untouched.
     """
     if path == "-":
@@ -45,7 +46,9 @@ def _replace(target: Path, chunks: Iterable[Buffer]) -> int:
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:64]}.", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            size = _copy(chunks, file.write)
+            sparse = Sparse(file)
+            size = _copy(chunks, sparse.write)
+            sparse.finish()
         Path(name).chmod(mode)
         Path(name).replace(target)
     except BaseException:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vmstate.containers.protocol import Buffer
 
@@ -42,7 +43,8 @@ class Sparse:
             self._at += len(view)
 
     def _blocks(self, view: memoryview) -> None:
-        used = np.frombuffer(view, np.uint64).reshape(-1, BLOCK // 8).any(axis=1)
+        words = np.frombuffer(view, np.uint64).reshape(-1, BLOCK // 8)
+        used: NDArray[np.bool_] = np.any(words, axis=1)
         changes = np.flatnonzero(used[1:] != used[:-1]) + 1
         for start, end in pairwise([0, *changes.tolist(), len(used)]):
             if used[start]:

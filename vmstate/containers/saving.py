@@ -18,8 +18,8 @@ def save(path: str | os.PathLike[str], chunks: Iterable[Buffer]) -> int:
     """Write the pieces to ``path`` ("-" is standard output).  Return the number of bytes written.
 
     A regular file is replaced once the new one is complete: readers, and maps of the old one, never see half
-    a file, and blocks of zeros become holes.  Raises StreamError if that fails.  Exceptions of the pieces' iterator pass through, and leave the
-    old file untouched.
+    a file.  Blocks of zeros become holes.  Raises StreamError if that fails.  Exceptions of the pieces'
+    iterator pass through, and leave the old file untouched.
     """
     if path == "-":
         return _copy(chunks, sys.stdout.buffer.write)

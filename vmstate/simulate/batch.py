@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vmstate.containers import open_input
 from vmstate.errors import NotModelled, VmstateError
 from vmstate.expectations import Ended, Expectation, beside, from_json
 from vmstate.pseries.cas.guests import guest as named_guest
@@ -17,6 +16,7 @@ from vmstate.savevm.verdict import Verdict, cannot_judge
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.history import migrate_history
 from vmstate.simulate.migration import load, migrate
+from vmstate.stream.opening import open_source
 
 
 def migrations(
@@ -54,7 +54,7 @@ def loads(
     def judge(row: dict[str, Any]) -> Verdict:
         if not isinstance(row["stream"], str):
             raise TypeError("the stream is no path")
-        with open_input(row["stream"]) as opened:
+        with open_source(row["stream"]) as opened:
             return load(opened.data, parsed(row["destination"]))
 
     def otherwise(row: dict[str, Any]) -> Expectation | None:

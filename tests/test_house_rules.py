@@ -14,7 +14,17 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: Lower floors first: a module imports from its own floor and from those before it, for types too.
 #: A folder is one floor, unless parts of it are named on their own; ``docs/architecture.md`` has the picture.
 FLOORS = (
-    *("errors", "outputs", "shipped", "similar_names", "users_code", "junit", "describe", "containers"),
+    *(
+        "errors",
+        "holes",
+        "outputs",
+        "shipped",
+        "similar_names",
+        "users_code",
+        "junit",
+        "describe",
+        "containers",
+    ),
     *("stream.constants", "stream.items", "stream.wire", "stream.sections", "stream.vmdesc", "stream"),
     *("tree", "schema", "binaries", "savevm", "expectations", "explain"),
     *("pseries.options", "pseries.vio_bus", "pseries.tables", "pseries.machine", "pseries.rules"),

@@ -10,9 +10,12 @@ import sys
 import warnings
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vmstate.containers import open_input
 from vmstate.errors import OutputError, OutputWarning, StreamError
+from vmstate.holes import BLOCK
 from vmstate.outputs import replaced, save
 
 
@@ -146,3 +149,18 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
     assert "OutputError: cannot write" in failed.stderr
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.integers(0, 3 * BLOCK).map(bytes), st.binary(max_size=40)), max_size=12))
+def test_a_file_with_holes_reads_like_what_was_written(tmp_path_factory, chunks):
+    path = tmp_path_factory.mktemp("holes") / "file"
+    assert save(path, chunks) == sum(map(len, chunks))
+    assert path.read_bytes() == b"".join(chunks)
+
+
+def test_blocks_of_zeros_take_no_room(tmp_path):
+    path = tmp_path / "file"
+    save(path, [b"head", bytes(64 << 20), b"middle", bytes(64 << 20)])
+    assert path.stat().st_size == (128 << 20) + 10
+    assert path.stat().st_blocks * 512 < 1 << 20

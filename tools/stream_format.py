@@ -29,6 +29,8 @@ def wire_type(field: Any) -> str:
         return _SIZES[field.length].replace("u", "i") if field.fmtstr[-1].islower() else _SIZES[field.length]
     if isinstance(field, c.Prefixed):
         return f"{wire_type(field.lengthfield)} n, n bytes"
+    if isinstance(field, (c.Padded, c.FixedSized)):
+        return f"{field.length} bytes"
     if isinstance(field, c.Bytes):
         return f"{field.length} bytes" if isinstance(field.length, int) else "bytes"
     if isinstance(field, (c.GreedyRange, c.Array)):

@@ -32,18 +32,30 @@ class _Written(Protocol):
 def save(path: str | os.PathLike[str], chunks: Iterable[Buffer]) -> int:
     """Write the pieces to ``path`` ("-" is standard output).  Return the number of bytes written.
 
-    Raises OutputError if that fails.  Exceptions of the pieces' iterator pass through.  In both cases the old
-    file is untouched.
+    Blocks of zeros become holes.  Raises OutputError if the file cannot be written; exceptions of the pieces'
+    iterator pass through.  In both cases the old file is untouched.
     """
     if path == "-":
         return _copy(chunks, sys.stdout.buffer)
     with replaced(path) as new, _failures(path), new.open("wb") as file:
-        return _copy(chunks, file)
+        if not new.is_file():
+            return _copy(chunks, file)
+        from vmstate.holes import Sparse  # numpy, which few commands need
+
+        sparse = Sparse(file)
+        size = _copy(chunks, sparse)
+        sparse.finish()
+    return size
 
 
 def save_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text in UTF-8, as ``save`` does.  Raises OutputError."""
-    save(path, [text.encode()])
+    data = text.encode()
+    if path == "-":
+        _copy([data], sys.stdout.buffer)
+        return
+    with replaced(path) as new, _failures(path), new.open("wb") as file:
+        file.write(data)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
-from vmstate.errors import Truncated
+import vmstate
+from vmstate.describe.history import Release
+from vmstate.errors import ConfigurationError, Truncated
 from vmstate.judge.recording import Recorder
 from vmstate.qemu import (
     QemuNotFound,
@@ -15,10 +17,12 @@ from vmstate.qemu import (
     QmpRefused,
     Session,
     capture,
+    find_all,
     identify,
     replay,
 )
 from vmstate.qemu.command_line import QemuCommand
+from vmstate.stream.opening import open_source
 
 pytestmark = pytest.mark.qemu
 
@@ -179,3 +183,52 @@ def test_programs_other_than_qemu_are_not_found(tmp_path):
             identify(program)
     with pytest.raises(QemuRefused):
         capture([str(silent)], tmp_path / "stream")
+
+
+@pytest.mark.parametrize("compression", ["none", "zlib", "zstd"])
+def test_channels_are_captured_each_to_a_file(machine, tmp_path, compression):
+    folder = tmp_path / "guest.mig.d"
+    parameters = {"multifd-channels": 3, "multifd-compression": compression}
+    capture(machine, folder, capabilities=["multifd"], parameters=parameters)
+    assert sorted(one.name for one in folder.iterdir()) == [*(f"channel-00{n}" for n in range(3)), "main"]
+    with open_source(folder) as opened:
+        assert [finding.rule for finding in opened.findings] == ["multifd.joined"]
+        assert replay(opened.data, machine).outcome == "accept"
+    with pytest.raises(ConfigurationError, match="new folder"):
+        capture(machine, folder, capabilities=["multifd"])
+
+
+@pytest.mark.parametrize("more", [[], ["multifd"]])
+def test_a_mapped_ram_file_is_captured_stripped_and_loaded_with_its_holes(machine, tmp_path, more):
+    path, stripped = tmp_path / "mapped", tmp_path / "stripped"
+    newest = max(find_all(), key=lambda one: one.release)
+    machine = [newest.path, *machine[1:]]
+    if newest.release < Release.parse("9.0"):
+        with pytest.raises(QmpRefused, match="mapped-ram"):
+            capture(machine, path, capabilities=["mapped-ram", *more])
+        return
+    capture(machine, path, capabilities=["mapped-ram", *more])
+    with vmstate.open(path) as stream:
+        stream["cpu.env.gpr[5]"] = 0x1234567
+        stream.save()
+    assert replay(path, machine, capabilities=["mapped-ram"]).outcome == "accept"
+    with vmstate.open(path) as stream:
+        stream.strip()
+        stream.save(stripped)
+    assert path.stat().st_size == stripped.stat().st_size > 256 << 20
+    assert stripped.stat().st_blocks <= path.stat().st_blocks < 32 << 20 >> 9
+
+
+@pytest.mark.parametrize("capability", ["postcopy-ram", "return-path"])
+def test_what_needs_a_destination_is_refused_before_qemu_starts(tmp_path, capability):
+    with pytest.raises(ConfigurationError, match="a destination's answers"):
+        capture(["no-such-qemu"], tmp_path / "stream", capabilities=[capability])
+    with pytest.raises(ConfigurationError, match="encrypted"):
+        capture(["no-such-qemu"], tmp_path / "stream", parameters={"tls-creds": "tls0"})
+
+
+def test_a_capture_that_fails_leaves_what_was_there(tmp_path):
+    (tmp_path / "stream").write_bytes(b"old")
+    with pytest.raises(QemuNotFound):
+        capture(["no-such-qemu"], tmp_path / "stream")
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"old"]

@@ -13,6 +13,7 @@ from vmstate.errors import ConfigurationError
 from vmstate.outputs import save
 from vmstate.qemu import QemuCommand, capture
 from vmstate.stream import open_stream
+from vmstate.stream.opening import open_source
 from vmstate.stream.strip import strip
 
 
@@ -32,7 +33,14 @@ def configure(parser: CommandParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="switch on a migration capability",
+        help="switch on a migration capability; with multifd, OUT is a new folder, with a file a channel",
+    )
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a migration parameter: multifd-channels=4, multifd-compression=zstd",
     )
     parser.add_argument(
         "--timeout", type=float, default=60.0, metavar="N", help="seconds that QEMU may take (default: 60)"
@@ -50,14 +58,27 @@ def run(options: argparse.Namespace) -> Report:
     with tempfile.TemporaryDirectory(prefix="vmstate-") as directory:
         path = Path(options.output) if plain else Path(directory) / "stream"
         messages = capture(
-            command, path, options.seconds, capabilities=options.capability, timeout=options.timeout
+            command,
+            path,
+            options.seconds,
+            capabilities=options.capability,
+            parameters=dict(map(_parameter, options.parameter)),
+            timeout=options.timeout,
         )
         if not plain:
-            stream = open_stream(path)
+            stream = open_stream(open_source(path).data)
             save(options.output, strip(stream).chunks() if options.strip else [stream.data])
-        size = path.stat().st_size
+        size = sum(one.stat().st_size for one in (path.iterdir() if path.is_dir() else [path]))
     result = {"output": options.output, "captured_bytes": size, "messages": list(messages)}
     return Report(_lines(messages, size), result, ok=True, output_taken=options.output == "-")
+
+
+def _parameter(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigurationError(f"--parameter {text}: NAME=VALUE is required")
+    words: dict[str, object] = {"on": True, "true": True, "off": False, "false": False}
+    return name, words.get(value, int(value) if value.isdecimal() else value)
 
 
 def _lines(messages: tuple[str, ...], size: int) -> Iterator[str]:

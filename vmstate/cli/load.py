@@ -13,13 +13,13 @@ from vmstate.cli.not_judged import not_judged
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with, catalogue_of, command_line
-from vmstate.containers import open_input
 from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.expectations import Expectation, beside
 from vmstate.front.verdict_text import explanation_lines, verdict_lines
 from vmstate.savevm.verdict import Outcome, Verdict, cannot_judge
 from vmstate.simulate import batch
 from vmstate.simulate.migration import load
+from vmstate.stream.opening import open_source
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> Report:
     if on_record is not None:
         return _on_record(options, *on_record, expectation)
     unknown: list[NotModelled] = []
-    with open_input(options.stream) as opened:
+    with open_source(options.stream) as opened:
         destination = command_line(options.on, options)
         try:
             verdict = load(opened.data, destination, trace=options.trace)

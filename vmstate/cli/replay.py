@@ -14,7 +14,7 @@ from vmstate.cli.grammar import CommandParser
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
 from vmstate.compare.difference import Difference
-from vmstate.containers import Opened, open_input
+from vmstate.containers import Opened
 from vmstate.errors import ConfigurationError, Finding, Severity
 from vmstate.expectations import Ended, Expectation, Tally, beside
 from vmstate.front.checks import diff
@@ -26,6 +26,7 @@ from vmstate.qemu import QemuCommand, RealOutcome, RealVerdict, identify, replay
 from vmstate.qemu.arrived import Arrived
 from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.migration import load
+from vmstate.stream.opening import open_source
 
 
 def configure(parser: CommandParser) -> None:
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace) -> Report:
         expectation = beside(Path(options.stream))
     with (
         tempfile.TemporaryDirectory(prefix="vmstate-") as folder,
-        open_input(options.stream) as opened,
+        open_source(options.stream) as opened,
     ):
         arrived = Arrived(options.then, Path(folder) / "again.mig" if options.again else None)
         real = replay(

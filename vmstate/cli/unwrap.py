@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import progress
-from vmstate.containers import Buffer, Layer, open_input, pieces
+from vmstate.containers import Buffer, Layer, pieces
 from vmstate.outputs import save
+from vmstate.stream.opening import open_source
 
 _SHOWN = 60
 
@@ -26,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Show the containers; write the stream if requested."""
-    with open_input(options.file, limit=options.limit) as opened:
+    with open_source(options.file, limit=options.limit) as opened:
         size = len(opened.data)
         if options.output is not None:
             save(options.output, _with_progress(opened.data))

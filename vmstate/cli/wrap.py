@@ -8,6 +8,7 @@ from vmstate.cli.report import Report
 from vmstate.containers import CONTAINERS, Layer, layer, open_input, pieces, rewrap
 from vmstate.errors import Finding
 from vmstate.outputs import save
+from vmstate.stream.opening import open_source
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Wrap the stream and write it."""
     layers, findings = _layers(options)
-    with open_input(options.stream) as opened:
+    with open_source(options.stream) as opened:
         size = save(options.output, rewrap(layers, pieces(opened.data), len(opened.data)))
         findings += opened.findings
         result = {

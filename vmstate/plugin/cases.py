@@ -11,7 +11,6 @@ from typing import NoReturn, Self
 
 import pytest
 
-from vmstate.containers import open_input
 from vmstate.errors import VmstateError
 from vmstate.expectations import Ended, Expectation, read
 from vmstate.front.verdict_text import check_line, explanation_lines, remedy_lines, verdict_lines
@@ -20,6 +19,7 @@ from vmstate.plugin.golden import Golden
 from vmstate.pseries.startup.command_line import Configuration
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.remedies import remedies
+from vmstate.stream.opening import open_source
 
 _CHECKS = 8  # of a trace: the last ones
 
@@ -223,7 +223,7 @@ class Sent:
 
     def to(self, destination: str) -> Case:
         """Return the load of the stream by a destination."""
-        with open_input(str(self._path)) as opened:
+        with open_source(str(self._path)) as opened:
             stream = bytes(opened.data)
         question = Question(_side(self._asker, destination), stream=stream, stream_name=str(self._path))
         return Case(self._asker, question)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from vmstate.errors import ConfigurationError
 from vmstate.outputs import replaced
+from vmstate.qemu.channels import Receiver
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QmpRefused
-from vmstate.qemu.session import Session
+from vmstate.qemu.session import Ended, Session
+
+#: Capabilities with which a source waits for a destination's answers.
+_ANSWERED = ("postcopy-ram", "return-path", "postcopy-preempt", "switchover-ack", "x-colo", "rdma-pin-all")
+_TLS = "tls-creds"
 
 
 def capture(
@@ -26,46 +34,103 @@ def capture(
     """Start ``command`` paused, let the guest run for ``run_seconds``, and save its stream to ``out``.
 
     Return QEMU's lines on stderr, without the program's name.  ``capabilities`` and ``parameters`` are first
-    set by QMP.  ``timeout``: seconds, not counting ``run_seconds``.
+    set by QMP.  ``timeout``: seconds, not counting ``run_seconds``.  With ``multifd``, ``out`` is a new
+    folder with a file for each channel; with ``mapped-ram`` too, all channels write into one file.
 
     Raises QemuRefused (it did not start, or ended), QmpRefused (it does not migrate this machine, or the
-    migration failed), QemuStalled, QemuNotFound, QmpUnavailable, OutputError.
-    What was at ``out`` then stays.
+    migration failed), QemuStalled, QemuNotFound, QmpUnavailable,
+    OutputError.  What was at ``out`` then stays.  ConfigurationError for what a file cannot capture.
     """
+    parameters = parameters or {}
+    _refuse(capabilities, parameters)
     parsed = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
-    with replaced(Path(out).absolute()) as target:
-        return _capture(parsed, target, run_seconds, capabilities, parameters or {}, timeout)
+    with _whole(Path(out).absolute(), folder=_separate(capabilities)) as target:
+        with Session(parsed, timeout=timeout) as qemu:
+            _set(qemu, capabilities, parameters)
+            if run_seconds > 0:
+                qemu.execute("cont")
+                qemu.sleep(run_seconds)
+            ended = _save(qemu, target, capabilities)
+        if ended.returncode:
+            raise QemuRefused("QEMU failed after saving", ended.returncode, ended.messages)
+        return ended.messages
 
 
-def _capture(
-    command: QemuCommand,
-    target: Path,
-    run_seconds: float,
-    capabilities: Sequence[str],
-    parameters: Mapping[str, object],
-    timeout: float,
-) -> tuple[str, ...]:
-    with Session(command, timeout=timeout) as qemu:
-        qemu.enable(capabilities)
-        if parameters:
-            qemu.execute("migrate-set-parameters", **parameters)
-        if run_seconds > 0:
-            qemu.execute("cont")
-            qemu.sleep(run_seconds)
-        save_stream(qemu, target)
-        ended = qemu.finish()
-    if ended.returncode:
-        raise QemuRefused("QEMU failed after saving", ended.returncode, ended.messages)
-    return ended.messages
+def _refuse(capabilities: Sequence[str], parameters: Mapping[str, object]) -> None:
+    for name in capabilities:
+        if name in _ANSWERED:
+            raise ConfigurationError(
+                f"{name}: the source waits for a destination's answers, and a file gives none; capture "
+                "without it, or migrate to a real QEMU and copy what goes through the socket"
+            )
+    if parameters.get(_TLS):
+        raise ConfigurationError(f"{_TLS}: what QEMU sends is then encrypted, and cannot be captured")
 
 
-def save_stream(qemu: Session, target: Path) -> None:
-    """Let a running QEMU save its stream to ``target``.
+def _separate(capabilities: Sequence[str]) -> bool:
+    """Return True if the channels are captured one by one; in a mapped-ram file they write to one."""
+    return "multifd" in capabilities and "mapped-ram" not in capabilities
+
+
+def _set(qemu: Session, capabilities: Sequence[str], parameters: Mapping[str, object]) -> None:
+    qemu.enable(capabilities)
+    if parameters:
+        qemu.execute("migrate-set-parameters", **parameters)
+
+
+@contextmanager
+def _whole(target: Path, *, folder: bool) -> Iterator[Path]:
+    """Give a new file or folder, which takes the target's place when it is complete."""
+    if not folder:
+        with replaced(target) as made:
+            yield made
+        return
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigurationError(f"{target}: channels are captured to a new folder, but this exists")
+    made = Path(tempfile.mkdtemp(prefix=f".{target.name[:64]}.", dir=target.parent))
+    made.chmod(0o777 & ~_umask())
+    try:
+        yield made
+        made.replace(target.resolve())
+    except BaseException:
+        shutil.rmtree(made)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _save(qemu: Session, target: Path, capabilities: Sequence[str]) -> Ended:
+    """Save to a file, or the channels to a folder; let QEMU end."""
+    if not _separate(capabilities):
+        save_stream(qemu, target, as_file="mapped-ram" in capabilities)
+        return qemu.finish()
+    with tempfile.TemporaryDirectory(prefix="vmstate-") as directory:
+        path = Path(directory) / "channels"
+        receiver = Receiver(path, target)
+        try:
+            _migrate(qemu, f"unix:{path}")
+        finally:
+            ended = qemu.finish()
+            receiver.finish()
+    return ended
+
+
+def save_stream(qemu: Session, target: Path, *, as_file: bool = False) -> None:
+    """Let a running QEMU save its stream to ``target``.  ``as_file``: QEMU opens the file itself.
 
     Raises QmpRefused if it does not migrate this machine, or the migration fails; QemuRefused if it ends.
     """
+    quoted = _quote(target)
+    _migrate(qemu, f"file:{target}" if as_file else f"exec:cat>{quoted}")
+
+
+def _migrate(qemu: Session, uri: str) -> None:
     try:
-        qemu.execute("migrate", uri=f"exec:cat>{_quote(target)}")
+        qemu.execute("migrate", uri=uri)
     except QmpRefused as refused:
         raise QmpRefused(refused.command, refused.reason, qemu.finish().messages) from None
     _wait_until_saved(qemu)

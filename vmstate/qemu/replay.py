@@ -60,16 +60,17 @@ def replay(
 ) -> RealVerdict:
     """Start ``command``, let it load ``stream`` (a path, or the bytes), and return its verdict.
 
-    The guest does not run.  ``timeout`` is in seconds.  ``after`` is called with the QEMU that has accepted
-    the stream, to ask it something.  Raises QemuStalled, QemuNotFound, QmpUnavailable,
-    QmpRefused (this QEMU lacks a capability), OSError (no such stream) and Truncated (an empty stream).
+    The guest does not run.  With the capability ``mapped-ram``, QEMU opens the file itself.  ``timeout``
+    is in seconds.  ``after`` is called with the QEMU that has accepted the stream, to ask it something.
+    Raises QemuStalled, QemuNotFound, QmpUnavailable, QmpRefused (this QEMU lacks a capability), OSError (no
+    such stream) and Truncated (an empty stream).
     """
     parsed = command if isinstance(command, QemuCommand) else QemuCommand.parse(command)
     with _as_file(stream) as path:
         try:
             with Session(parsed, incoming=True, timeout=timeout) as qemu:
                 qemu.enable(capabilities)
-                return _load(qemu, path, after)
+                return _load(qemu, path, after, as_file="mapped-ram" in capabilities)
         except QemuRefused as refused:
             return refused_start(refused)
 
@@ -81,9 +82,11 @@ def refused_start(refused: QemuRefused) -> RealVerdict:
     return RealVerdict(outcome, refused.messages, refused.returncode)
 
 
-def _load(qemu: Session, path: Path, after: Callable[[Session], None] | None) -> RealVerdict:
+def _load(
+    qemu: Session, path: Path, after: Callable[[Session], None] | None, *, as_file: bool
+) -> RealVerdict:
     """Load the stream.  QEMU exits with status 1 if it fails (``process_incoming_migration_co``)."""
-    accepted = load_stream(qemu, path)
+    accepted = load_stream(qemu, path, as_file=as_file)
     if accepted and after is not None:
         after(qemu)
     return verdict_of(qemu, accepted=accepted)
@@ -98,10 +101,14 @@ def verdict_of(qemu: Session, *, accepted: bool) -> RealVerdict:
     return RealVerdict(RealOutcome.CRASH if crashed else RealOutcome.REJECT, ended.messages, ended.returncode)
 
 
-def load_stream(qemu: Session, path: Path) -> bool:
-    """Let a QEMU that waits for a stream load it; return True if it accepts, and goes on."""
+def load_stream(qemu: Session, path: Path, *, as_file: bool = False) -> bool:
+    """Let a QEMU that waits for a stream load it; return True if it accepts, and goes on.
+
+    ``as_file``: QEMU opens the file itself (8.2+), which it must for mapped-ram.
+    """
     try:
-        qemu.ask("migrate-incoming", uri=f"exec:cat {shlex.quote(str(path))}")
+        uri = f"file:{path}" if as_file else f"exec:cat {shlex.quote(str(path))}"
+        qemu.ask("migrate-incoming", uri=uri)
         return _wait_until_loaded(qemu)
     except (Gone, QmpRefused):
         return False

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from vmstate.containers import open_input
 from vmstate.errors import NotModelled, VmstateError
 from vmstate.proposals.files import with_proposals
 from vmstate.pseries.catalogue import Catalogue
@@ -24,6 +23,7 @@ from vmstate.simulate.guest_outcome import guest_after
 from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import receive, send, take_snapshot
 from vmstate.stream import open_stream
+from vmstate.stream.opening import open_source
 from vmstate.tree import Contents
 from vmstate.tree.changes import Changes
 from vmstate.tree.typed_changes import apply
@@ -137,7 +137,7 @@ def _run_load(case: Case) -> Found:
     path = STREAMS / f"{case.stream}.mig.zst"
     if not path.exists():
         return Found(None, error=f"streams/{path.name} does not exist")
-    with open_input(str(path)) as opened:
+    with open_source(str(path)) as opened:
         contents = _contents(bytes(opened.data))
     return _receive(Found(None), case, _apply_edits(contents, case.edits), None)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vmstate.containers import open_input
 from vmstate.errors import ConfigurationError, NotModelled, VmstateError
 from vmstate.expectations import Ended, Expectation, beside, from_json
 from vmstate.pseries.cas.guests import guest as named_guest
@@ -18,6 +17,7 @@ from vmstate.similar_names import did_you_mean
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.history import migrate_history
 from vmstate.simulate.migration import load, migrate
+from vmstate.stream.opening import open_source
 from vmstate.users_code import blamed
 
 
@@ -55,7 +55,7 @@ def loads(
 
     def judge(row: dict[str, Any]) -> Verdict:
         destination = parsed(_text(row, "destination"))
-        with open_input(_text(row, "stream")) as opened:
+        with open_source(_text(row, "stream")) as opened:
             return load(opened.data, destination)
 
     def otherwise(row: dict[str, Any]) -> Expectation | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import construct as c
 
-from vmstate.stream.constants import MAGIC, VERSION, VERSION_COMPAT, Command, SectionType
+from vmstate.stream.constants import MAGIC, MULTIFD_MAGIC, VERSION, VERSION_COMPAT, Command, SectionType
 
 
 def _mark(mark: SectionType) -> Any:
@@ -174,6 +174,40 @@ XBZRLE_PAGE = c.Struct(
 )
 
 COMPRESSED_PAGE = c.Struct("data" / c.Prefixed(c.Int32sb, c.GreedyBytes) * "zlib")
+
+MULTIFD_GREETING = c.Struct(
+    "magic" / c.Const(MULTIFD_MAGIC, c.Int32ub),
+    "version" / c.Const(1, c.Int32ub),
+    "uuid" / c.Bytes(16) * "the guest's",
+    "id" / c.Int8ub * "the channel's number, from 0",
+    "unused" / c.Padding(7 + 4 * 8),
+)
+"""MultiFDInit_t: what each multifd channel begins with."""
+
+MULTIFD_PACKET = c.Struct(
+    "magic" / c.Const(MULTIFD_MAGIC, c.Int32ub),
+    "version" / c.Const(1, c.Int32ub),
+    "flags" / c.Int32ub * "1 synchronised, 2 zlib, 4 zstd, 8 qpl, 16 uadk, 32 qatzip",
+    "pages_alloc" / c.Int32ub * "places for addresses; 0 in a packet without pages since 9.0",
+    "normal_pages" / c.Int32ub * "pages with content",
+    "next_packet_size" / c.Int32ub * "bytes of content after this packet, if it has such pages",
+    "packet_num" / c.Int64ub * "of the packets of all channels",
+    "zero_pages" / c.Int32ub * "pages of zeros (9.0+; before, they are on the main channel)",
+    "unused" / c.Padding(4 + 3 * 8),
+    "ramblock" / c.PaddedString(256, "ascii"),
+    "offset" / c.GreedyRange(c.Int64ub) * "as many as pages fit into 512 KiB: with content, then zero",
+)
+"""MultiFDPacket_t: 512 KiB of pages, or fewer."""
+
+MULTIFD_DEVICE_STATE = c.Struct(
+    "magic" / c.Const(MULTIFD_MAGIC, c.Int32ub),
+    "version" / c.Const(1, c.Int32ub),
+    "flags" / c.Const(64, c.Int32ub),
+    "idstr" / c.PaddedString(256, "ascii"),
+    "instance_id" / c.Int32ub,
+    "data" / c.Prefixed(c.Int32ub, c.GreedyBytes),
+)
+"""MultiFDPacketDeviceState_t (10.0+): a part of the state of a VFIO device."""
 
 DIRTY_BITMAP_START = c.Struct(
     "granularity" / c.Int32ub * "bytes per bit",

@@ -11,12 +11,25 @@ from typing import IO
 
 from vmstate.containers import Opened, Pipe, open_input, recognise
 from vmstate.errors import StreamError
+from vmstate.stream.multifd.folder import open_folder
 from vmstate.stream.pipe import read_chunks
 from vmstate.stream.reader import Stream, open_stream
 from vmstate.stream.resolve import Resolver
 
 _HEAD = 32
 _CHUNK = 1 << 20
+
+
+def open_source(
+    name: str | os.PathLike[str], resolver: Resolver | None = None, *, limit: int | None = None
+) -> Opened:
+    """Take a stream out of its containers, or make one of the channels in a folder; "-" is standard input.
+
+    Raises StreamError when it cannot be read, TooLarge, Unsupported.
+    """
+    if name != "-" and os.path.isdir(name):  # noqa: PTH112 - false for a name with a null byte
+        return open_folder(name, resolver, limit=limit)
+    return open_input(name, limit=limit)
 
 
 def open_wrapped(
@@ -37,7 +50,7 @@ def open_wrapped(
         if pipe is not None and recognise(pipe.head(_HEAD)) is None:
             stream = read_chunks(iter(lambda: pipe.read(_CHUNK), b""), resolver)
             return Opened(stream.data, (), (), None, stream.data), stream
-        opened = open_input(name if pipe is None else pipe, limit=limit)
+        opened = open_source(name, resolver, limit=limit) if pipe is None else open_input(pipe, limit=limit)
     return opened, open_stream(opened.data, resolver, opened.origin or 0)
 
 

@@ -95,7 +95,7 @@ class Ram:
 
     ``blocks``: the block list; ``runs``: every page record; ``counts``: page records by kind;
     ``page_size``: bytes per page, known at the latest after the first whole page;
-    ``hooks`` and ``flushes``: records that carry no page.
+    ``hooks`` and ``flushes``: records that carry no page; ``flushed_at``: the offsets of the latter.
     """
 
     bulky = True
@@ -107,6 +107,7 @@ class Ram:
         self.counts: dict[int, int] = dict.fromkeys(PageKind, 0)
         self.hooks = 0
         self.flushes = 0
+        self.flushed_at = array("Q")
         self._context = context
         self._page_size = context.page_size
         self._names: dict[bytes, int] = {}
@@ -167,6 +168,8 @@ class Ram:
             self.hooks += 1
         elif flags & _FLUSH:
             self.flushes += 1
+            if self._context.keep_pages:
+                self.flushed_at.append(at)
         else:
             raise StreamError(
                 "unknown combination of page flags", offset=at, section="ram", found=f"{flags:#x}"
@@ -178,12 +181,20 @@ class Ram:
             blocks, end = [RamBlock("", total)], at + 8
         else:
             blocks, end = read_setup(win, at + 8, total, self._context, frozenset(_LEGAL))
-        self.blocks = blocks
-        self._names = {block.raw_name: index for index, block in enumerate(blocks)}
+        self.enter_blocks(blocks)
         for block in blocks:
             if block.mapped is not None:
                 self._page_size = self._page_size or block.mapped.page_size
         return end
+
+    def enter_blocks(self, blocks: list[RamBlock]) -> None:
+        """Take a block list: the stream's own, or of another channel the main one's."""
+        self.blocks = blocks
+        self._names = {block.raw_name: index for index, block in enumerate(blocks)}
+
+    def assume_page_size(self, size: int) -> None:
+        """Take the size of a page from elsewhere, if the stream does not show it."""
+        self._page_size = self._page_size or size
 
     def _page(self, win: Window, at: int, word: int, kind: int, same: bool) -> int:
         lead = 8

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
+from heapq import merge
 from importlib.resources import files
 from typing import TypedDict
 
@@ -98,22 +99,26 @@ def _newest(points: Points | None) -> str | None:
 
 @dataclass(frozen=True)
 class Table:
-    """All explanations, in the order in which they are tried."""
+    """All explanations: the most specific format is tried first, then the loader's own, then by file."""
 
     entries: tuple[Explanation, ...]
 
     @cached_property
     def _by_head(self) -> Mapping[str, list[int]]:
+        """The entries by the beginning of their formats: the heaviest format first."""
         found: dict[str, list[int]] = defaultdict(list)
-        for at, entry in enumerate(self.entries):
-            head = entry.format.head
+        for at in sorted(range(len(self.entries)), key=self._rank):
+            head = self.entries[at].format.head
             found[head[:_HEAD] if len(head) >= _HEAD else ""].append(at)
         return found
 
+    def _rank(self, at: int) -> tuple[int, int]:
+        return -self.entries[at].format.weight, at
+
     def candidates(self, text: str) -> Iterator[Explanation]:
-        """Yield the explanations whose format could be that of the text, in order."""
-        chosen = [*self._by_head.get(text[:_HEAD], ()), *self._by_head.get("", ())]
-        yield from (self.entries[at] for at in sorted(chosen))
+        """Yield the explanations whose format could be that of the text, the most specific first."""
+        chosen = self._by_head.get(text[:_HEAD], ()), self._by_head.get("", ())
+        yield from (self.entries[at] for at in merge(*chosen, key=self._rank))
 
 
 @cache

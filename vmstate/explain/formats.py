@@ -90,7 +90,7 @@ class Format:
     @cached_property
     def longest(self) -> str:
         """The longest literal: a line without it does not match."""
-        return max((literal for literal, _, _ in self.pieces), key=len)
+        return max((literal for literal, _, _ in self.pieces), key=len).rstrip()
 
     @cached_property
     def weight(self) -> int:

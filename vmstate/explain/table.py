@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache, cached_property
 from heapq import merge
@@ -65,9 +65,12 @@ class Explanation:
     layer: str = "loader"
     role: Role = Role.CAUSE
     look_at: str = ""
+    program: str = ""  # that prints it, where it is not QEMU
 
     def releases(self) -> str:
         """Return the releases that print it, in words."""
+        if self.program:
+            return self.program
         since, until = _newest(self.span.since), _newest(self.span.until)
         if since and until:
             return f"QEMU {since} up to, not including, {until}"
@@ -133,18 +136,18 @@ def table() -> Table:
             if file.name == "loader.toml":
                 loader += _loader(data)
             else:
-                listed += _listed(data["layer"], data["cause"])
+                listed += _listed(data["layer"], data["cause"], data.get("program", ""))
     return Table((*loader, *listed))
 
 
-def _listed(layer: str, causes: list[_CauseRow]) -> Iterator[Explanation]:
+def _listed(layer: str, causes: list[_CauseRow], program: str) -> Iterator[Explanation]:
     for cause in causes:
         place = ""
         for row in cause["lines"].splitlines():
             if row.startswith("@ "):
                 place = row[2:]
             elif row.strip():
-                yield _listed_line(layer, cause, place, row)
+                yield replace(_listed_line(layer, cause, place, row), program=program)
 
 
 def _listed_line(layer: str, cause: _CauseRow, place: str, row: str) -> Explanation:

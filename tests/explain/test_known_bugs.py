@@ -42,6 +42,9 @@ def test_most_bugs_show_themselves_in_a_line():
         ("Unknown savevm section or instance 'serial' 1", "serial-twice"),
         ("error while loading state for instance 0x0 of device 'kvm-tpr-opt'", "kvm-tpr-opt"),
         ("savevm: unsupported version 1 for 'arm_gicv3_its' v0", "gicv3-its-version"),
+        ("pre-save failed: qxl", "qxl-pre-save"),
+        ("usbredirparser: unserialization must use a pristine parser", "usb-redir-pristine-parser"),
+        ("error: failed to set MSR 0x4b564d02 to 0xf3", "kvm-async-page-fault-order"),
         ("Features 0x1c0010130afffa7 unsupported. Allowed features: 0x10179bfffe7", "virtio-net-uso"),
     ],
 )

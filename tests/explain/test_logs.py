@@ -23,6 +23,7 @@ RNG = f"""\
 """
 
 FOOTER = "Missing section footer for cpu"
+ERROR = f"internal error: qemu-kvm: {FOOTER}"
 CLOSED = "internal error: qemu unexpectedly closed the monitor: 2024-05-01T12:00:00.1Z qemu-kvm"
 
 
@@ -37,6 +38,15 @@ def test_the_first_failure_leads_and_later_lines_are_its_consequences():
     assert of(log.others()) == ["cpu-features"]
     assert log.unknown == 1
     assert "virtio-rng-vectors" in [bug.id for bug in log.bugs]
+
+
+def test_libvirt_s_own_refusal_leads_where_there_is_no_line_of_qemu():
+    missing = "operation failed: guest CPU doesn't match specification: missing features: hle,rtm"
+    log = explain_log(
+        [f"error: {missing}", "error: operation failed: migration out job: unexpectedly failed"]
+    )
+    assert of([log.lead]) == ["libvirt-guest-cpu"]
+    assert of(log.consequences()) == ["libvirt-job"]
 
 
 def test_several_texts_are_one_log_in_their_order():
@@ -64,6 +74,12 @@ def test_without_a_cause_the_first_consequence_leads():
         f"error: operation failed: job 'migration out' failed: {FOOTER}",
         f"error: internal error: process exited while connecting to monitor: qemu: {FOOTER}",
         f"virError(Code=1, Domain=10, Message='{CLOSED}: {FOOTER}')",
+        f"error: unsupported configuration: {FOOTER}",
+        f"Migration: [ 98 %]error: operation failed: {FOOTER}",
+        f"`qemu-kvm: {FOOTER}`",
+        f"Nov 29 12:34:47 n1 pacemaker-execd[1005]:  notice: VM_migrate_to_0:5177:stderr [ error: {FOOTER} ]",
+        f"2021-06-01 10:00:03 ERROR: online migrate failure - VM 101 qmp command 'migrate' failed - {FOOTER}",
+        f"ERROR nova.virt.libvirt.driver [-] Live Migration failure: {ERROR}: libvirt.libvirtError: {ERROR}",
         f"(qemu) {FOOTER}",
         f"Error: {FOOTER}",
         f"\x1b[1;31mqemu-system-ppc64: {FOOTER}\x1b[0m",

@@ -32,6 +32,15 @@ _TYPES = {
 }
 
 
+def _values(kind: str, after: str) -> str:
+    """Return the pattern of a placeholder's values, with ``after`` the text that follows it."""
+    if kind == "errno":
+        return "|".join((*map(re.escape, ERRNO_TEXTS), "Unknown error -?[0-9]++"))
+    digits = _TYPES[kind]
+    # "{hex}from": one digit too many is given back.
+    return digits.replace("++", "+") if re.match("[0-9a-fA-F]", after) else digits
+
+
 def _errno_texts() -> dict[str, int]:
     return {os.strerror(number): number for number in sorted(errno.errorcode, reverse=True)}
 
@@ -81,43 +90,54 @@ class Format:
     @cached_property
     def longest(self) -> str:
         """The longest literal: a line without it does not match."""
-        return max((literal for literal, _, _ in self.pieces), key=len)
+        return max((literal for literal, _, _ in self.pieces), key=len).rstrip()
+
+    @cached_property
+    def weight(self) -> int:
+        """The number of literal characters: of two formats that match, the heavier says more."""
+        return sum(len(literal) for literal, _, _ in self.pieces)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        pattern, open_text = re.escape(self.head), False
+        pattern, group, rest = re.escape(self.head), False, True
         pieces = self.pieces
         for at, (_, kind, _) in enumerate(pieces[:-1]):
-            after = re.escape(pieces[at + 1][0])
-            if kind in _TYPES:
-                digits = _TYPES[kind]
-                if re.match(
-                    "[0-9a-fA-F]", pieces[at + 1][0]
-                ):  # "{hex}from": one digit too many is given back
-                    digits = digits.replace("++", "+")
-                pattern += f"({digits}){after}"
-            elif kind == "errno":
-                pattern += (
-                    "(" + "|".join((*map(re.escape, ERRNO_TEXTS), "Unknown error -?[0-9]++")) + ")" + after
-                )
-            elif at + 2 == len(pieces) and not self.prefix and not self.errno:
-                pattern, open_text = f"{pattern}(.*){after}", True
-            elif after:
-                any_text = r"\S*?" if kind == "name" else ".*?"
-                pattern += f"(?>({any_text}){after})"
-            else:
-                pattern, open_text = f"{pattern}(.*)", True
-        if self.prefix and not open_text:
-            pattern += "(?P<rest>.*)"
-        elif self.errno and not open_text:
-            pattern += "(?:: (?P<rest>.*))?"
-        return re.compile(pattern, re.DOTALL)
+            after = pieces[at + 1][0]
+            last = at + 2 == len(pieces)
+            if kind in _TYPES or kind == "errno":
+                pattern += f"({_values(kind, after)}){re.escape(after)}"
+                continue
+            if group:
+                pattern, group = pattern + ")", False
+            if last and not after:
+                pattern, rest = f"{pattern}(.*)", False
+            elif kind == "name":
+                pattern += rf"(?>(\S*?){re.escape(after)})"
+            else:  # up to what follows, numbers included: "0000:00:02.0/vga.vram:1f"
+                pattern, group = f"{pattern}(?>(.*?){re.escape(after)}", True
+        if self.prefix and rest:
+            return re.compile(f"{pattern}{')' * group}(?P<rest>.*)", re.DOTALL)
+        if self.errno and rest:
+            return re.compile(f"{pattern}{')' * group}(?:: (?P<rest>.*))?", re.DOTALL)
+        return re.compile(f"{pattern}\\Z{')' * group}", re.DOTALL)
+
+    @property
+    def _ends_with_text(self) -> bool:
+        return len(self.pieces) > 1 and not self.pieces[-1][0] and self._before_end.endswith(" ")
+
+    @property
+    def _before_end(self) -> str:
+        return self.pieces[-2][0]
 
     def match(self, line: str) -> Match | None:
         """Return what the line has in the format's places, or None if it is not such a line."""
         if len(line) > LONGEST or self.longest not in line:
             return None
         found = self._pattern.fullmatch(line)
+        if found is None and self._ends_with_text and line.endswith(self._before_end.rstrip()):
+            found = self._pattern.fullmatch(
+                f"{line} "
+            )  # no text at the end: the blank before it was taken off
         if found is None:
             return None
         groups = found.groupdict()

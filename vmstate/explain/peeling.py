@@ -21,7 +21,9 @@ _PEELS = 16
 
 _PREFIXES = (
     r"(?:libvirt(?:\.libvirtError|d)?|libvirtError|virsh)?:? ?"
-    r"(?:[Ee]rror|[Ii]nternal error|[Oo]peration failed|[Oo]peration aborted|Live Migration failure): +"
+    r"(?:[Ee]rror|[Ii]nternal error|[Oo]peration failed|[Oo]peration aborted|[Uu]nsupported configuration"
+    r"|Requested operation is not valid|Timed out during operation|Operation not supported"
+    r"|argument unsupported|invalid argument|Domain not found|Live Migration failure): +"
 )
 _SENTENCES = (
     r"process exited while connecting to monitor",
@@ -56,7 +58,14 @@ _WRAPPERS = tuple(
         r"libvirt: QEMU Driver error ?: ",
         rf"(?:{'|'.join(_SENTENCES)})[:']? *",
         r"\(qemu\) ",
+        # virsh's progress, and marks of prose.
+        r"Migration: \[ *\d+(?:\.\d+)? %\]",
+        r"(?:title|description) = \"+",
+        r"[`*>|]+ *",
         r"> ",
+        # pacemaker: `VM_migrate_to_0:5177:stderr [ error: … ]`
+        r"(?:notice|warning|error): (?=[^ ]+:stderr \[)",
+        r"[\w.-]{1,255}:\d+:stderr \[ ",
     )
 )
 
@@ -160,9 +169,11 @@ def _peeled(line: str) -> Iterator[str]:
         if text == texts[-1]:
             break
         texts.append(text)
-    marked = list(_MARKER.finditer(texts[-1], 0, LONGEST))
-    if marked:
-        texts.append(_trimmed(texts[-1][marked[-1].end() :]))
+    least = texts[-1]
+    markers = [*_MARKER.finditer(least, 0, LONGEST)][:_PEELS]
+    # Python logs an error twice: `text: libvirt.libvirtError: text`.
+    parts = (least[marker.end() :].partition(": libvirt.libvirtError: ")[0] for marker in reversed(markers))
+    texts.extend(map(_trimmed, parts))
     program = _PROGRAM.search(texts[-1])
     if program is not None:
         texts.append(_trimmed(texts[-1][program.end() :]))
@@ -180,9 +191,9 @@ def _once(text: str) -> str:
 
 
 def _trimmed(text: str) -> str:
-    text = text.strip().removesuffix(" (Libvirt::Error)")
-    for close in ("')", '"}', "'}", '"', "'"):
-        if text.endswith(close) and text.count(close[0]) % 2:
+    text = text.strip().removesuffix(" (Libvirt::Error)").rstrip("`*")
+    for close in (" ]", "')", '"}', "'}", '"', "'"):
+        if text.endswith(close) and (text.count(close[0]) % 2 or (close == " ]" and "[" not in text)):
             text = text[: -len(close)].rstrip()
     return text
 

@@ -11,9 +11,10 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache, cached_property
+from heapq import merge
 from importlib.resources import files
 from typing import TypedDict
 
@@ -64,9 +65,12 @@ class Explanation:
     layer: str = "loader"
     role: Role = Role.CAUSE
     look_at: str = ""
+    program: str = ""  # that prints it, where it is not QEMU
 
     def releases(self) -> str:
         """Return the releases that print it, in words."""
+        if self.program:
+            return self.program
         since, until = _newest(self.span.since), _newest(self.span.until)
         if since and until:
             return f"QEMU {since} up to, not including, {until}"
@@ -98,22 +102,26 @@ def _newest(points: Points | None) -> str | None:
 
 @dataclass(frozen=True)
 class Table:
-    """All explanations, in the order in which they are tried."""
+    """All explanations: the most specific format is tried first, then the loader's own, then by file."""
 
     entries: tuple[Explanation, ...]
 
     @cached_property
     def _by_head(self) -> Mapping[str, list[int]]:
+        """The entries by the beginning of their formats: the heaviest format first."""
         found: dict[str, list[int]] = defaultdict(list)
-        for at, entry in enumerate(self.entries):
-            head = entry.format.head
+        for at in sorted(range(len(self.entries)), key=self._rank):
+            head = self.entries[at].format.head
             found[head[:_HEAD] if len(head) >= _HEAD else ""].append(at)
         return found
 
+    def _rank(self, at: int) -> tuple[int, int]:
+        return -self.entries[at].format.weight, at
+
     def candidates(self, text: str) -> Iterator[Explanation]:
-        """Yield the explanations whose format could be that of the text, in order."""
-        chosen = [*self._by_head.get(text[:_HEAD], ()), *self._by_head.get("", ())]
-        yield from (self.entries[at] for at in sorted(chosen))
+        """Yield the explanations whose format could be that of the text, the most specific first."""
+        chosen = self._by_head.get(text[:_HEAD], ()), self._by_head.get("", ())
+        yield from (self.entries[at] for at in merge(*chosen, key=self._rank))
 
 
 @cache
@@ -128,18 +136,18 @@ def table() -> Table:
             if file.name == "loader.toml":
                 loader += _loader(data)
             else:
-                listed += _listed(data["layer"], data["cause"])
+                listed += _listed(data["layer"], data["cause"], data.get("program", ""))
     return Table((*loader, *listed))
 
 
-def _listed(layer: str, causes: list[_CauseRow]) -> Iterator[Explanation]:
+def _listed(layer: str, causes: list[_CauseRow], program: str) -> Iterator[Explanation]:
     for cause in causes:
         place = ""
         for row in cause["lines"].splitlines():
             if row.startswith("@ "):
                 place = row[2:]
             elif row.strip():
-                yield _listed_line(layer, cause, place, row)
+                yield replace(_listed_line(layer, cause, place, row), program=program)
 
 
 def _listed_line(layer: str, cause: _CauseRow, place: str, row: str) -> Explanation:

@@ -11,18 +11,16 @@ import contextlib
 import json
 import os
 import resource
-import shlex
 import signal
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from vmstate.describe.history import History, Release
+from vmstate.describe.history import History
 from vmstate.qemu.binary import identify
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuNotFound, QemuStalled
@@ -103,138 +101,46 @@ class FastReplay:
         self._file.truncate()
         self._file.write(stream)
         self._file.flush()
-        return run_on_file(self.command, Path(self._file.name), self.release, timeout=self.timeout)
+        with self._incoming() as (incoming, descriptors):
+            argv = self.command.paused("-incoming", incoming, "-qmp", "stdio")
+            try:
+                process = subprocess.Popen(
+                    argv,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    pass_fds=descriptors,
+                    start_new_session=True,  # an interrupt from the keyboard must not reach QEMU
+                )
+            except OSError as error:
+                raise QemuNotFound(f"{self.command.program} cannot be started: {error.strerror}") from error
+            return self._communicate(process)
 
+    @contextlib.contextmanager
+    def _incoming(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        if _BY_NAME.at(self.release):
+            yield f"file:{self._file.name}", ()
+            return
+        with Path(self._file.name).open("rb") as opened:
+            yield f"fd:{opened.fileno()}", (opened.fileno(),)
 
-def run_on_file(command: QemuCommand, stream: Path, release: Release, *, timeout: float) -> RunResult:
-    """Start QEMU on a stream in a regular file, and return the result.  Raises QemuNotFound."""
-    with _incoming(stream, release) as (incoming, descriptors):
-        argv = command.paused("-incoming", incoming, "-qmp", "stdio")
-        process = _start(argv, command, stderr=subprocess.PIPE, descriptors=descriptors)
-        return _communicate(process, command, timeout)
-
-
-@contextlib.contextmanager
-def _incoming(stream: Path, release: Release) -> Iterator[tuple[str, tuple[int, ...]]]:
-    if _BY_NAME.at(release):
-        yield f"file:{stream}", ()
-        return
-    with stream.open("rb") as opened:
-        yield f"fd:{opened.fileno()}", (opened.fileno(),)
-
-
-def _start(
-    argv: list[str], command: QemuCommand, *, stderr: int | IO[bytes], descriptors: tuple[int, ...] = ()
-) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            pass_fds=descriptors,
-            start_new_session=True,  # an interrupt from the keyboard must not reach QEMU
-        )
-    except OSError as error:
-        raise QemuNotFound(f"{command.program} cannot be started: {error.strerror}") from error
-
-
-def _communicate(process: subprocess.Popen[bytes], command: QemuCommand, timeout: float) -> RunResult:
-    returncode: int | None
-    try:
-        out, err = process.communicate(_COMMANDS, timeout=timeout)
-        returncode = process.returncode
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate(timeout=_ENDING)
-        returncode = None
-    except BaseException:
-        process.kill()
-        process.communicate()
-        raise
-    if returncode is not None and returncode > 128:
-        returncode = 128 - returncode  # reported by a shell in between
-    lines = err.decode("utf-8", "replace").splitlines()
-    return RunResult(returncode, tuple(map(command.plain, lines)), tuple(_statuses(out)))
-
-
-def starts(command: QemuCommand, *, timeout: float) -> bool:
-    """Return True if QEMU starts without a stream.  Raises QemuNotFound."""
-    argv = command.paused("-qmp", "stdio")
-    ran = _communicate(_start(argv, command, stderr=subprocess.PIPE), command, timeout)
-    return ran.returncode == 0
-
-
-@dataclass(frozen=True, slots=True)
-class SaveResult:
-    """The result of a save: ``reason`` is why there is no stream, "" if there is one."""
-
-    reason: str
-    messages: tuple[str, ...]
-
-
-def save_to_file(command: QemuCommand, target: Path, *, timeout: float) -> SaveResult:
-    """Start QEMU paused and let it save its stream, without polling: it says when the migration ends.
-
-    Raises QemuNotFound; QemuStalled after ``timeout`` seconds.
-    """
-    with tempfile.TemporaryFile() as stderr:
-        process = _start(command.paused("-qmp", "stdio"), command, stderr=stderr)
-        late = threading.Timer(timeout, process.kill)
-        late.start()
+    def _communicate(self, process: subprocess.Popen[bytes]) -> RunResult:
+        returncode: int | None
         try:
-            reason = _saved(process, f"exec:cat>{shlex.quote(str(target))}")
-            returncode = process.wait()
-        finally:
-            stalled = not late.is_alive()
-            late.cancel()
+            out, err = process.communicate(_COMMANDS, timeout=self.timeout)
+            returncode = process.returncode
+        except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
-        stderr.seek(0)
-        lines = tuple(map(command.plain, stderr.read().decode("utf-8", "replace").splitlines()))
-    if stalled:
-        raise QemuStalled(f"{command.program}: no stream in {timeout:g} s", lines)
-    if returncode:
-        reason = f"{command.program} ended (status {returncode})"
-    if reason:
-        target.unlink(missing_ok=True)
-    return SaveResult(reason, lines)
-
-
-def _saved(process: subprocess.Popen[bytes], uri: str) -> str:
-    """Let a QEMU save its stream and quit; return why it does not, or ""."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    events = [{"capability": "events", "state": True}]
-    commands: tuple[tuple[str, dict[str, object]], ...] = (
-        ("qmp_capabilities", {}),
-        ("migrate-set-capabilities", {"capabilities": events}),
-        ("migrate", {"uri": uri}),
-    )
-    reason = "QEMU ended"
-    try:
-        for name, given in commands:
-            process.stdin.write(json.dumps({"execute": name, "arguments": given}).encode() + b"\n")
-        process.stdin.flush()
-        for line in process.stdout:
-            answer: Any = json.loads(line)
-            if "error" in answer:
-                reason = str(answer["error"].get("desc"))
-                break
-            status = answer.get("data", {}).get("status") if answer.get("event") == "MIGRATION" else None
-            if status in ("completed", "failed", "cancelled"):
-                reason = "" if status == "completed" else f"the migration is {status}"
-                break
-        process.stdin.write(b'{"execute": "quit"}\n')
-        process.stdin.flush()
-        process.stdout.read()
-    except BrokenPipeError:
-        pass
-    return reason
+            out, err = process.communicate(timeout=_ENDING)
+            returncode = None
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        if returncode is not None and returncode > 128:
+            returncode = 128 - returncode  # reported by a shell in between
+        lines = err.decode("utf-8", "replace").splitlines()
+        return RunResult(returncode, tuple(map(self.command.plain, lines)), tuple(_statuses(out)))
 
 
 def _statuses(out: bytes) -> Iterator[str]:

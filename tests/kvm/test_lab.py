@@ -48,9 +48,9 @@ def test_each_question_is_asked_once_of_machines_that_can_be_written(name, relea
     assert found[0]["keep"] == "base.mig"
     assert found[0]["source"] == found[0]["destination"]
     for row in found:
-        for side in ("source", "destination"):
-            if side in row:
-                configuration(release, ["-nodefaults", *row[side]], host=read_host(KVM / "hosts/p9-hv.toml"))
+        for side in (row.get("source"), row.get("destination"), *row.get("destinations", ())):
+            if side is not None:
+                configuration(release, ["-nodefaults", *side], host=read_host(KVM / "hosts/p9-hv.toml"))
 
 
 def test_every_capability_and_every_machine_type_is_asked():
@@ -68,7 +68,7 @@ def test_a_stream_is_loaded_by_a_machine_as_it_was_saved_from():
     load = next(
         row for row in jobs("p8-pr", RELEASES[0]) if row.get("stream") == "x86-7.2-power9-compat8.mig"
     )
-    words = load["destination"][1].split(",")
+    words = load["destinations"][0][1].split(",")
     assert words[0] == "pseries-7.2"
     assert {"accel=kvm", "max-cpu-compat=power8", "cap-fwnmi=off"} < set(words)
 
@@ -117,6 +117,14 @@ def record(folder: Path) -> list[dict]:
 
 def write(path: Path, *lines: dict) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_guest_that_ran_is_loaded_with_other_controllers_too():
+    load = next(row for row in jobs("p9-nested", RELEASES[0]) if row.get("stream") == "p9-hv-booted-0.mig")
+    machines = [words[1] for words in load["destinations"]]
+    assert len(set(machines)) == len(machines) == 8
+    assert sum(",ic-mode=dual,kernel-irqchip=on" in words for words in machines) == 1
+    assert all(words.count("ic-mode") <= 1 for words in machines)
 
 
 def test_what_was_answered_is_not_asked_again(tmp_path, capsys):

@@ -116,10 +116,17 @@ def test_answers_that_do_not_say_which_kvm_or_where_need_to_be_completed():
     with pytest.raises(ConfigurationError, match="give the level"):
         observed(nowhere)
     assert observed(nowhere, level=2).level == 2
-    with pytest.raises(ConfigurationError, match="no VM was created"):
-        read_answers(["create-vm type 0: Invalid argument"])
+    with pytest.raises(ConfigurationError, match="no VM was asked for"):
+        read_answers(["kernel 6.1"])
     with pytest.raises(ConfigurationError, match="PVR 0x12340000"):
         a_host(0x12340000)
+
+
+def test_a_kernel_that_creates_no_vm_is_a_host_without_kvm_guests():
+    made = observed(answers(KVM / "answers" / "p9-nested-compat8.txt"))
+    assert (made.flavour, made.level, values(made)["creates_vm"]) == ("hv", 1, False)
+    assert not host_from("x", values(made)).creates_vm
+    assert values(a_host())["creates_vm"]
 
 
 def test_the_command_makes_a_host_that_a_migration_can_use(tmp_path, capsys):

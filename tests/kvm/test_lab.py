@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from kvm_lab import outer, packages
+from kvm_lab.guesses import DESTINATIONS, Guesses
 from kvm_lab.initramfs import Entry, entries_of_modules, write_cpio
 from kvm_lab.jobs import Jobs
 from kvm_lab.kinds import KINDS, kind_of
 from kvm_lab.packages import STABLE, MissingTool, Packages, Root
-from kvm_lab.recorder import Recorder, read
+from kvm_lab.recorder import Recorder, read, without_zero_pages
 from kvm_lab.results import Answer, compare, predicted, real, verdicts
 
 from tests.support.recorded import VERDICTS, rows
@@ -28,6 +29,8 @@ from vmstate.qemu.failures import QemuStalled
 
 KVM = VERDICTS.parent / "kvm"
 MANIFEST = read(KVM / "streams" / "manifest.jsonl")
+#: Hosts on which guests start.
+ABLE = [path for path in sorted((KVM / "hosts").glob("*.toml")) if read_host(path).creates_vm]
 RELEASES = [CATALOGUE.release(text) for text in ("7.2", "10.0", "11.1")]
 
 
@@ -45,9 +48,9 @@ def test_each_question_is_asked_once_of_machines_that_can_be_written(name, relea
     assert found[0]["keep"] == "base.mig"
     assert found[0]["source"] == found[0]["destination"]
     for row in found:
-        for side in ("source", "destination"):
-            if side in row:
-                configuration(release, ["-nodefaults", *row[side]], host=read_host(KVM / "hosts/p9-hv.toml"))
+        for side in (row.get("source"), row.get("destination"), *row.get("destinations", ())):
+            if side is not None:
+                configuration(release, ["-nodefaults", *side], host=read_host(KVM / "hosts/p9-hv.toml"))
 
 
 def test_every_capability_and_every_machine_type_is_asked():
@@ -65,18 +68,32 @@ def test_a_stream_is_loaded_by_a_machine_as_it_was_saved_from():
     load = next(
         row for row in jobs("p8-pr", RELEASES[0]) if row.get("stream") == "x86-7.2-power9-compat8.mig"
     )
-    words = load["destination"][1].split(",")
+    words = load["destinations"][0][1].split(",")
     assert words[0] == "pseries-7.2"
     assert {"accel=kvm", "max-cpu-compat=power8", "cap-fwnmi=off"} < set(words)
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=str)
-@pytest.mark.parametrize("path", sorted((KVM / "hosts").glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ABLE, ids=lambda path: path.stem)
 def test_a_real_hosts_guests_go_without_what_its_kvm_lacks_and_start(path, release):
     host = read_host(path)
     guest = Jobs("mine", kind_of(host), release).machine()
     start = build(configuration(release, ["-nodefaults", *guest], host=host))
     assert start.machine is not None, start.messages
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=str)
+@pytest.mark.parametrize("name", KINDS)
+def test_random_groups_are_the_same_for_a_seed_and_can_be_written(name, release):
+    found, again = (list(Guesses(7, KINDS[name], release).jobs(name, 6, MANIFEST)) for _ in range(2))
+    assert found == again
+    assert {row["op"] for row in found} == {"group"}
+    assert sum("stream" in row for row in found) == 6
+    for row in found:
+        assert len(set(map(str, row["destinations"]))) == DESTINATIONS
+        for side in (*row["destinations"], row.get("source", [])):
+            configuration(release, ["-nodefaults", *side], host=read_host(KVM / "hosts/p9-hv.toml"))
+    assert found != list(Guesses(8, KINDS[name], release).jobs(name, 6, MANIFEST))
 
 
 PAIR = {"id": "one", "op": "pair", "source": ["-m", "256"], "destination": ["-m", "512"]}
@@ -102,6 +119,14 @@ def write(path: Path, *lines: dict) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def test_a_guest_that_ran_is_loaded_with_other_controllers_too():
+    load = next(row for row in jobs("p9-nested", RELEASES[0]) if row.get("stream") == "p9-hv-booted-0.mig")
+    machines = [words[1] for words in load["destinations"]]
+    assert len(set(machines)) == len(machines) == 8
+    assert sum(",ic-mode=dual,kernel-irqchip=on" in words for words in machines) == 1
+    assert all(words.count("ic-mode") <= 1 for words in machines)
+
+
 def test_what_was_answered_is_not_asked_again(tmp_path, capsys):
     write(tmp_path / "jobs.jsonl", PAIR)
     first = record(tmp_path)
@@ -109,6 +134,42 @@ def test_what_was_answered_is_not_asked_again(tmp_path, capsys):
     assert [row["id"] for row in record(tmp_path)] == ["one", "two"]
     assert first[0]["load"]["stderr"] == ["one"]
     assert capsys.readouterr().out.startswith("one: ")
+
+
+GROUP = {"id": "g", "op": "group", "source": ["-m", "256"], "destinations": [["-m", "512"], ["-m", "1G"]]}
+
+
+def test_a_group_is_a_pair_for_each_destination_and_asks_none_again(tmp_path):
+    load = {**GROUP, "id": "h", "stream": "x86-2.12.mig"}
+    del load["source"]
+    write(tmp_path / "jobs.jsonl", PAIR, GROUP, load)
+    found = record(tmp_path)
+    assert [row["id"] for row in found] == ["one", "g-1", "h-0", "h-1"]
+    assert found[1] | {"seconds": 0} == {
+        "id": "g-1",
+        "op": "pair",
+        "source": ["-m", "256"],
+        "destination": ["-m", "1G"],
+        "load": {"verdict": "accept", "stderr": ["g-1"]},
+        "seconds": 0,
+    }
+    assert (found[2]["op"], found[2]["stream"]) == ("load", "x86-2.12.mig")
+
+
+def test_a_group_whose_source_was_refused_goes_no_further(tmp_path):
+    write(tmp_path / "jobs.jsonl", GROUP)
+    refused = {**PAIR, "id": "g-0", "save": {"ok": False, "stderr": ["no"]}}
+    write(tmp_path / "results.jsonl", refused)
+    assert record(tmp_path) == [refused]
+
+
+def test_a_stream_loses_its_pages_of_zeros_and_nothing_else():
+    def page(address: int) -> bytes:
+        return (address | 0x22).to_bytes(8, "big") + b"\0"
+
+    kept = [b"begin", b"\x5a" * 4096, page(0) * 63, (0x5028).to_bytes(8, "big"), b"end"]
+    run = b"".join(page(0x1000 * number) for number in range(100))
+    assert without_zero_pages(kept[0] + run + b"".join(kept[1:])) == b"".join(kept)
 
 
 def test_a_result_that_was_cut_short_is_asked_again(tmp_path):

@@ -19,6 +19,7 @@ from vmstate.qemu import (
     capture,
     find_all,
     identify,
+    prompt,
     replay,
 )
 from vmstate.qemu.command_line import QemuCommand
@@ -48,6 +49,36 @@ def test_a_rejection_has_qemus_lines_without_its_name(machine, saved):
     assert verdict.returncode == 1
     assert "ppc_spapr.ram: 0x10000000 " in verdict.messages[0]
     assert verdict.messages[-1].startswith("load of migration failed: Invalid argument")
+
+
+@pytest.mark.parametrize("more", [[], ["-m", "512"], ["-machine", "pseries-0.1"], ["-smp", "2"]])
+def test_a_qemu_that_is_not_polled_says_the_same(machine, saved, more):
+    command = QemuCommand.parse([*machine, *more])
+    release = identify(machine[0]).release
+    assert prompt.load(command, saved, release, timeout=60) == replay(saved, command)
+
+
+def test_a_stream_saved_without_polling_is_whole(machine, saved, tmp_path):
+    done = prompt.save(QemuCommand.parse(machine), tmp_path / "stream", timeout=60)
+    assert done == prompt.Saved("", ())
+    assert (tmp_path / "stream").stat().st_size == saved.stat().st_size
+    assert replay(tmp_path / "stream", machine).outcome == "accept"
+
+
+def test_a_save_that_is_refused_leaves_no_stream_and_says_why(machine, tmp_path):
+    shared = ["-object", "memory-backend-ram,id=m,size=1M,share=on", "-device", "ivshmem-plain,memdev=m"]
+    blocked = prompt.save(QemuCommand.parse([*machine, *shared]), tmp_path / "stream", timeout=60)
+    assert "ivshmem" in blocked.reason
+    wrong = QemuCommand.parse([*machine, "-machine", "pseries-0.1"])
+    assert "ended (status 1)" in prompt.save(wrong, tmp_path / "stream", timeout=60).reason
+    assert not (tmp_path / "stream").exists()
+    with pytest.raises(QemuNotFound):
+        prompt.save(QemuCommand.parse(["/no/such/qemu"]), tmp_path / "stream", timeout=60)
+
+
+def test_a_qemu_that_takes_too_long_is_stalled(machine, saved):
+    with pytest.raises(QemuStalled):
+        prompt.load(QemuCommand.parse(machine), saved, identify(machine[0]).release, timeout=0.01)
 
 
 @pytest.mark.parametrize("stream", [b"QEVM", b"this is no stream at all"])

@@ -29,6 +29,10 @@ _BOOTS = (
     ",max-cpu-compat=power8",
     ",max-cpu-compat=power9",
 )
+_FOR_A_GUEST = (
+    *(f",ic-mode={mode},kernel-irqchip={chip}" for mode in ("dual", "xive") for chip in ("on", "off")),
+    *(",ic-mode=xics", ",max-cpu-compat=power8", ",max-cpu-compat=power9"),
+)
 _IRQCHIPS = ("", ",kernel-irqchip=on", ",kernel-irqchip=off")
 
 
@@ -84,13 +88,19 @@ class Jobs:
         return [{"id": f"{self.name}-{number:03}", **row} for number, row in enumerate(chosen.values())]
 
     def loads(self, manifest: list[Row]) -> list[Row]:
-        """Return the loads of streams that a manifest describes, each by a machine as it was saved from."""
+        """Return the loads of streams that a manifest describes, each by a machine as it was saved from.
+
+        A guest that ran may use an interrupt controller, or a mode of the MMU, that this host does not have.
+        """
         return [
             {
                 "id": f"{self.name}-load-{row['name']}",
-                "op": "load",
+                "op": "group",
                 "stream": f"{row['name']}.mig",
-                "destination": self._as_saved(row["args"]),
+                "destinations": [
+                    self._as_saved(row["args"], more)
+                    for more in ("", *(_FOR_A_GUEST if row["booted_seconds"] is not None else ()))
+                ],
             }
             for row in manifest
             if _type(row["args"]) in self._binary.machine_types and "-smp" not in row["args"]
@@ -119,12 +129,13 @@ class Jobs:
             found.append(row | {"keep": f"{self.name}-booted-{number}.mig"})
         return found
 
-    def _as_saved(self, arguments: Arguments) -> Arguments:
-        """Return a machine of this host with the type and the options that a stream was saved with."""
+    def _as_saved(self, arguments: Arguments, more: str = "") -> Arguments:
+        """Return a machine of this host with a stream's type and options, which ``more`` replaces."""
         name, *options = arguments[arguments.index("-machine") + 1].split(",")
         needed = {option.partition("=")[0] for option in UNSAFE.split(",")} | {"accel"}
-        more = [option for option in options if option.partition("=")[0] not in needed]
-        return self.machine("".join(f",{option}" for option in more), type_name=name)
+        needed |= {option.partition("=")[0] for option in more.split(",")}
+        kept = [option for option in options if option.partition("=")[0] not in needed]
+        return self.machine("".join(f",{option}" for option in kept) + more, type_name=name)
 
     def _pairs(self, plain: Arguments) -> Iterator[tuple[Arguments, Arguments]]:
         alone = [*self._starts(), *self._capabilities(), *self._interrupts(), *self._shapes()]

@@ -44,6 +44,9 @@ KINDS = {
     "p10-hv": Kind("powernv10", "power10", "power9", UNSAFE),
     "p9-nested": Kind(f"{_NESTED},{UNSAFE}", "power9", "power8", UNSAFE, cpu="POWER9"),
     "p9-nested-mitigated": Kind(f"{_NESTED},{_SAFE}", "power9", "power8", "", cpu="POWER9"),
+    "p9-nested-compat8": Kind(
+        f"{_NESTED},{UNSAFE},max-cpu-compat=power8", "power9", "power8", UNSAFE, cpu="POWER9"
+    ),
     "p10-nested": Kind(f"{_NESTED},{UNSAFE}", "power10", "power9", UNSAFE, cpu="POWER10"),
     "p10-nested-compat9": Kind(
         f"{_NESTED},{UNSAFE},max-cpu-compat=power9",

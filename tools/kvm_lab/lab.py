@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kvm_lab import outer
+from kvm_lab.guesses import Guesses
 from kvm_lab.initramfs import QEMU, build, entries, guest_entries
 from kvm_lab.jobs import Jobs
 from kvm_lab.kinds import KINDS, Kind, kind_of
@@ -30,11 +31,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a host is asked: only the ``first`` question, ``boots`` of guests, loads of ``streams``."""
+    """What a host is asked: only the ``first`` question, ``boots`` of guests, loads of ``streams``.
+
+    With ``groups``: that many random ones, by ``seed``, in place of the list of pairs.
+    """
 
     first: bool = False
     boots: bool = False
     streams: Path | None = None
+    groups: int = 0
+    seed: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,9 +59,11 @@ class Place:
         rows = [first]
         if wanted.boots:
             rows += jobs.boots()
-        if wanted.streams is not None:
-            rows += jobs.loads(read(wanted.streams / "manifest.jsonl"))
-        rows += [] if wanted.first else others
+        manifest = [] if wanted.streams is None else read(wanted.streams / "manifest.jsonl")
+        if wanted.groups:
+            rows += Guesses(wanted.seed, self.kind, self.release).jobs(self.name, wanted.groups, manifest)
+        else:
+            rows += [*jobs.loads(manifest), *([] if wanted.first else others)]
         self.folder.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (self.folder / "jobs.jsonl").write_text(text, "utf-8")

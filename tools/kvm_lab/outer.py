@@ -32,7 +32,8 @@ def command(kind: Kind, shared: Path, kernel: Path, initramfs: Path, *, memory: 
     """Return the arguments of the emulator for a host whose shared folder is ``shared``."""
     # Without its default devices a powernv machine has no PCI host bridge.
     bus = ",bus=pcie.0" if kind.bare else ""
-    append = f"console=hvc0 panic=1 flavour={kind.flavour} {kind.append}".strip()
+    # Programs at the same addresses in every process: the emulator need not translate them anew.
+    append = f"console=hvc0 panic=1 norandmaps flavour={kind.flavour} {kind.append}".strip()
     return [
         *("-M", kind.machine),
         *(("-cpu", kind.cpu) if kind.cpu else ()),

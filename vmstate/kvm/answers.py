@@ -65,15 +65,19 @@ class Answers:
 
 
 def read_answers(lines: Iterable[str]) -> Answers:
-    """Read the lines.  Unknown lines are skipped; raises ConfigurationError if no VM was created."""
+    """Read the lines.  Unknown lines are skipped.
+
+    Raises ConfigurationError if no VM was asked for; a kernel that creates none has no ``machines``.
+    """
     answers = Answers()
+    asked = False
     machine = VirtualMachine()
     for line in (line.strip() for line in lines):
         name, _, text = line.partition(" ")
         if name in _FACTS:
             answers.facts[name] = text
         elif found := _CREATED.fullmatch(line):
-            machine = VirtualMachine()
+            machine, asked = VirtualMachine(), True
             if found[2] == "ok":
                 answers.machines[int(found[1])] = machine
         elif found := _CAPABILITY.fullmatch(line):
@@ -81,8 +85,8 @@ def read_answers(lines: Iterable[str]) -> Answers:
             which[found[2].removeprefix("KVM_CAP_")] = int(found[3])
         else:
             _read_of_machine(machine, line)
-    if not answers.machines:
-        raise ConfigurationError("not the answers of a KVM: no VM was created")
+    if not asked:
+        raise ConfigurationError("not the answers of a KVM: no VM was asked for")
     return answers
 
 

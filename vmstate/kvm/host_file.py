@@ -42,13 +42,15 @@ def observed(answers: Answers, *, flavour: str | None = None, level: int | None 
     """
     if flavour is None:
         kinds = [kind for kind, number in _TYPES.items() if number in answers.machines]
+        if not answers.machines:
+            kinds = ["hv"]  # no VM is created, of either kind
         if len(kinds) != 1:
             raise ConfigurationError("the answers do not say which kind of KVM is used; give the flavour")
         flavour = kinds[0]
     if level is None:
         level = _level(answers)
     number = _TYPES[flavour]
-    machine = answers.machines.get(number) or answers.machines[ANY]
+    machine = answers.machines.get(number) or answers.machines.get(ANY) or VirtualMachine()
     pvr = int(answers.fact("mfpvr"), 16)
     return Observed(answers, machine, flavour, level, _family(pvr))
 
@@ -215,6 +217,7 @@ KEYS = (
     Key("family", lambda host: host.family, "the PVR"),
     Key("pvr", lambda host: int(host.answers.fact("mfpvr"), 16), "/proc/cpuinfo"),
     Key("flavour", lambda host: host.flavour, "KVM_CREATE_VM"),
+    Key("creates_vm", lambda host: bool(host.answers.machines), "KVM_CREATE_VM"),
     Key("level", lambda host: host.level, "the platform in /proc/cpuinfo"),
     Key("cfpc", _cfpc, _CHAR),
     Key("sbbc", _sbbc, _CHAR),

@@ -93,10 +93,11 @@ def _kvm_init(start: Startup, host: Host, place: str) -> str | None:
         if not _REPORTED.at(start.release):
             raise Refused
         return "Invalid argument"
-    if wanted not in {"auto", host.flavour}:
+    if wanted not in {"auto", host.flavour} or not host.creates_vm:
         start.say(prefix + _NO_VM.at(start.release))
         if _MODULE_HINT.at(start.release):
-            start.say(f"PPC KVM module is not loaded. Try modprobe kvm_{wanted}.")
+            module = "kvm_pr" if wanted == "pr" else "kvm_hv"
+            start.say(f"PPC KVM module is not loaded. Try modprobe {module}.")
         return "Invalid argument"
     _count_vcpus(start, host)
     start.machine.run_on(Accelerator("kvm", host))

@@ -122,7 +122,10 @@ _TOO_OLD: History[tuple[str, ...]] = History(
 
 
 def activate_irqchip(start: Startup) -> None:
-    """Activate a guest's first controller, the kernel's if it has one (``spapr_irq_reset``, 4.1 on)."""
+    """Activate a guest's first controller, the kernel's if it has one.
+
+    At first at the reset (4.1, ``spapr_irq_reset``); then already in ``spapr_irq_init``.
+    """
     controller = "xive" if start.machine.irq == "xive" else "xics"
     refusal = requested(start.machine, controller)
     if refusal is not None:

@@ -260,7 +260,8 @@ _OLD_END = (check_slots, lay_out_board, check_rma)
 _MEMORY_FIRST = (decide_resize_hpt, old_rma, xics_only, check_memory)
 _CAPABILITIES_FIRST = (check_core_type, init_capabilities, decide_resize_hpt)
 _PRESENTERS = (connect_presenters, register_presenters)
-_VSMT_FIRST = (set_vsmt, decide_interrupts, check_memory, check_cpus, start_vcpus, *_PRESENTERS)
+_VSMT_FIRST = (set_vsmt, decide_interrupts)
+_THEN = (check_memory, check_cpus, start_vcpus, *_PRESENTERS)
 
 #: The construction of the board, step by step, by release.  Capabilities were part of the reset before 3.0.
 BOARD: History[tuple[Step, ...]] = History(
@@ -287,8 +288,12 @@ BOARD: History[tuple[Step, ...]] = History(
             *_OLD_END,
         ),
     ),
-    ("4.0", (*_CAPABILITIES_FIRST, old_rma, *_VSMT_FIRST, *_OLD_END)),
-    ("5.0", (*_CAPABILITIES_FIRST, limit_rma, *_VSMT_FIRST, check_slots, lay_out_board)),
+    ("4.0", (*_CAPABILITIES_FIRST, old_rma, *_VSMT_FIRST, *_THEN, *_OLD_END)),
+    ("4.2", (*_CAPABILITIES_FIRST, old_rma, *_VSMT_FIRST, activate_irqchip, *_THEN, *_OLD_END)),
+    (
+        "5.0",
+        (*_CAPABILITIES_FIRST, limit_rma, *_VSMT_FIRST, activate_irqchip, *_THEN, check_slots, lay_out_board),
+    ),
 )
 
 #: The first reset: in 2.9 the mode was set when the processors were created.
@@ -297,4 +302,5 @@ RESET: History[tuple[Step, ...]] = History(
     ("2.10", (apply_capabilities, make_hash_table, apply_compat)),
     ("3.0", (apply_capabilities, make_hash_table, check_page_sizes, apply_compat)),
     ("4.1", (apply_capabilities, make_hash_table, check_page_sizes, apply_compat, activate_irqchip)),
+    ("4.2", (apply_capabilities, make_hash_table, check_page_sizes, apply_compat)),
 )

@@ -30,8 +30,8 @@ class Host:
     """A KVM host as QEMU sees it: its processor, and its kernel's answers (target/ppc/kvm.c).
 
     ``family`` and ``pvr`` are its processor; ``flavour`` is ``hv``, ``pr``, or ``none`` where there is no
-    /dev/kvm.  ``level``: where this KVM runs: 0 on the machine itself, 1 in a guest of that, 2 in a guest of
-    the guest.
+    /dev/kvm; ``creates_vm`` is off where there is one, and KVM_CREATE_VM fails.  ``level``: where this KVM
+    runs: 0 on the machine itself, 1 in a guest of that, 2 in a guest of the guest.
 
     ``cfpc``, ``sbbc``, ``ibs``, ``ccf_assist``: levels of protection that the kernel reports (``ibs`` 16: not
     needed at all); a kernel without that ioctl reports 0.  Capabilities are those of ``kvm_arch_init``:
@@ -55,6 +55,7 @@ class Host:
     pvr: int
     flavour: str = "hv"
     level: int = 0
+    creates_vm: bool = True
     htm: bool = False
     cfpc: int = 0
     sbbc: int = 0

@@ -20,6 +20,7 @@ class Subcommand:
 
 COMMANDS: dict[str, Subcommand] = {
     "show": Subcommand("vmstate.cli.show", "show the tree of sections and fields, or a part of it"),
+    "find": Subcommand("vmstate.cli.find", "find sections, fields and values, each with its whole path"),
     "verify": Subcommand(
         "vmstate.cli.verify", "check streams: structure, description, declarations, rewriting"
     ),

@@ -38,6 +38,9 @@ COMMANDS: dict[str, Subcommand] = {
     "show": Subcommand(
         "vmstate.cli.show", "show the tree of sections and fields, or a part of it", Group.READ
     ),
+    "find": Subcommand(
+        "vmstate.cli.find", "find sections, fields and values, each with its whole path", Group.READ
+    ),
     "verify": Subcommand(
         "vmstate.cli.verify", "check streams: structure, description, declarations, rewriting", Group.READ
     ),

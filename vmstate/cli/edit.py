@@ -16,7 +16,8 @@ from vmstate.tree.changes import Changes
 from vmstate.tree.typed_changes import apply
 
 _EPILOG = """\
-changes: PATH=VALUE sets a field (numbers in any base, names of levels and processors, hex:… and text:…);
+changes: PATH=VALUE sets a field (numbers in any base, names of levels and processors, hex:… and text:…),
+PATH[3]=VALUE an element, PATH[*]=VALUE every element of an array, PATH=1,2,3,… all of them one by one;
 --remove PATH removes a section, subsection or footer; +PATH=VALUE adds the subsection in the path,
 with that field set and zeros elsewhere; +PATH@VERSION=BYTES adds a subsection of raw bytes.
 Changes are applied in order."""
@@ -63,13 +64,14 @@ def run(options: argparse.Namespace) -> Report:
         raise ConfigurationError("nothing to change: give PATH=VALUE, --remove PATH or --add PATH=VALUE")
     given = open_stream_file(options.stream)
     changes = Changes(given.contents, known_meanings())
-    for change in options.changes:
-        apply(changes, change)
+    values = sum(apply(changes, change) for change in options.changes)
     chunks = changes.chunks()
     size = len(changes.edit)
     written = save(options.output, chunks if options.bare else given.opened.rewrap(chunks))
-    result = {"changes": options.changes, "stream_bytes": size, "bytes": written}
+    result = {"changes": options.changes, "values": values, "stream_bytes": size, "bytes": written}
     before = len(given.stream.data)
     changed = "1 change" if len(options.changes) == 1 else f"{len(options.changes)} changes"
+    if values > len(options.changes):
+        changed += f" of {values} values"
     line = f"{changed}; {before} bytes of stream, now {size}; {written} bytes written"
     return Report([line], result, given.findings, output_taken=options.output == "-")

@@ -13,14 +13,17 @@ from vmstate.errors import ConfigurationError
 from vmstate.front.known import known_meanings
 from vmstate.front.opening import open_stream_file
 from vmstate.front.stream_file import StreamFile
-from vmstate.front.tree_text import owner_of, places_of, tree_lines
+from vmstate.front.tree_text import places_of, tree_lines
 from vmstate.outputs import save_text
 from vmstate.pages.stream_page import stream_page
 from vmstate.stream.constants import SectionType
 from vmstate.tree.as_json import node_json
+from vmstate.tree.flat import flat_lines
 from vmstate.tree.hexdump import hexdump
 from vmstate.tree.meanings import parts_of
-from vmstate.tree.paths import Place, below
+from vmstate.tree.paths import Place, below, owner_of
+
+_MOST_ELEMENTS = 64
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +33,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "paths",
         metavar="PATH",
         nargs="*",
-        help="show only this: cpu[0], cpu[0]/compat.compat_pvr, spapr.tb, …",
+        help="show only this: cpu[0], cpu[0]/compat.compat_pvr, nip, '*pvr*', …",
+    )
+    parser.add_argument(
+        "--flat",
+        action="store_true",
+        help="show one line for each field, with its whole path, as edit takes it",
+    )
+    parser.add_argument(
+        "--elements",
+        type=int,
+        default=_MOST_ELEMENTS,
+        metavar="N",
+        help=f"with --flat: show at most N elements of an array ({_MOST_ELEMENTS}); --all: all",
     )
     parser.add_argument(
         "--all", action="store_true", help="show long arrays in full, and headers and footers"
@@ -53,11 +68,12 @@ def run(options: argparse.Namespace) -> Report:
         return _page(given, options)
     places = places_of(given.contents, options.paths)
     paint = Style.of(sys.stdout).paint
-    lines = (
-        _hex(given, places, options)
-        if options.hex
-        else tree_lines(given, options.paths, full=options.all, depth=options.depth, paint=paint)
-    )
+    if options.flat:
+        lines = _flat(given, places, options)
+    elif options.hex:
+        lines = _hex(given, places, options)
+    else:
+        lines = tree_lines(given, options.paths, full=options.all, depth=options.depth, paint=paint)
     return Report(lines, lambda: _result(given, places, options), given.findings)
 
 
@@ -92,6 +108,13 @@ def _explained(given: StreamFile, places: list[Place]) -> dict[str, list[dict[st
             if parts:
                 found[inner.path] = [part.as_json() for part in parts]
     return found
+
+
+def _flat(given: StreamFile, places: list[Place], options: argparse.Namespace) -> Iterator[str]:
+    most = None if options.all else options.elements
+    for place in places:
+        owner = owner_of(given.contents, place)
+        yield from flat_lines(given.contents, place, owner, known_meanings(), most=most, full=options.all)
 
 
 def _hex(given: StreamFile, places: list[Place], options: argparse.Namespace) -> Iterator[str]:

@@ -6,6 +6,7 @@ by page after all records are applied, however it was sent.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -133,12 +134,13 @@ class Diff:
         return contents.stream.data[node.start : node.end]
 
     def _children(self, one: Node, other: Node, path: str, owner: str) -> Iterator[Difference]:
-        left = {n.name: n for n in one.children if n.kind not in _QUIET}
-        right = {n.name: n for n in other.children if n.kind not in _QUIET}
-        for name in dict.fromkeys((*left, *right)):
-            node = left.get(name) or right[name]
-            inner = joined(path, owner, node)
-            yield from self._nodes(left.get(name), right.get(name), inner, inner_owner(owner, node))
+        left, right = _by_step(one, owner), _by_step(other, owner)
+        for step, place in dict.fromkeys((*left, *right)):
+            node = left.get((step, place)) or right[step, place]
+            several = (step, 1) in left or (step, 1) in right
+            inner = f"{path}{step}#{place}" if several else f"{path}{step}"
+            sides = (left.get((step, place)), right.get((step, place)))
+            yield from self._nodes(*sides, inner, inner_owner(owner, node))
 
     def _leaf(self, one: Node, other: Node, path: str, owner: str) -> Iterator[Difference]:
         if isinstance(one.value, WireArray) and isinstance(other.value, WireArray):
@@ -209,6 +211,18 @@ class Diff:
 
 def _more(number: int, total: int) -> str:
     return f"{number} more of {total} elements {'differs' if number == 1 else 'differ'}"
+
+
+def _by_step(node: Node, owner: str) -> dict[tuple[str, int], Node]:
+    """Return what is inside a node by what its paths add, and its place among those of the same name."""
+    found: dict[tuple[str, int], Node] = {}
+    seen: Counter[str] = Counter()
+    for child in node.children:
+        if child.kind not in _QUIET:
+            step = joined("", owner, child)
+            found[step, seen[step]] = child
+            seen[step] += 1
+    return found
 
 
 def _keyed(contents: Contents) -> dict[Key, Section]:

@@ -14,7 +14,8 @@ from vmstate.tree.decoded import By
 from vmstate.tree.display import text_of_place
 from vmstate.tree.meanings import Meanings, named_elements, parts_of
 from vmstate.tree.nodes import counted, element, is_open, is_uniform
-from vmstate.tree.paths import Place, find, inner_owner, joined
+from vmstate.tree.paths import PathError, Place, find, inside, owner_of, tops
+from vmstate.tree.search import is_glob, search
 
 _SHOWN = 8
 _NAME_WIDTH = 34
@@ -35,21 +36,35 @@ def tree_lines(
 
 
 def places_of(contents: Contents, paths: Sequence[str]) -> list[Place]:
-    """Return the places that paths lead to; without paths, everything at the top of the tree."""
+    """Return the places that paths or globs lead to; without paths, everything at the top of the tree.
+
+    A text that is no path is a glob of the last parts of paths: ``nip``, ``*pvr*``.  PathError if it fits
+    nothing.
+    """
     if paths:
-        return [place for path in paths for place in find(contents, path)]
-    return [
-        Place(node.name, (node,), contents.by_start.get(node.start) if node.kind == "section" else None)
-        for node in contents.nodes
-    ]
+        return [place for path in paths for place in _meant(contents, path)]
+    return list(tops(contents))
 
 
-def owner_of(contents: Contents, place: Place) -> str:
-    """Return the name of the description that a place belongs to."""
-    owner = place.owner
-    if owner.kind == "section" and place.section is not None:
-        return contents.decoded(place.section).root.name
-    return owner.name
+def _meant(contents: Contents, text: str) -> list[Place]:
+    try:
+        return find(contents, text)
+    except PathError:
+        places = list(_outermost(search(contents, text)))
+        if places:
+            return places
+        if is_glob(text):
+            raise PathError(f"nothing in this stream fits {text!r}") from None
+        raise
+
+
+def _outermost(places: Iterator[Place]) -> Iterator[Place]:
+    """Yield places without those that are inside one before them."""
+    seen: set[int] = set()
+    for place in places:
+        if not any(id(node) in seen for node in place.chain):
+            seen.add(id(place.node))
+            yield place
 
 
 class _Text:
@@ -100,14 +115,13 @@ class _Text:
             yield f"{'  ' * depth}{part.place:<{places}}  {part.name:<{names}}  {part.meaning}"
 
     def _children(self, place: Place, owner: str, depth: int) -> Iterator[str]:
-        shown = [n for n in place.node.children if self.full or n.kind not in _QUIET]
-        elements = [n for n in shown if n.name.startswith("[")]
+        shown = [one for one in inside(place, owner) if self.full or one[0].node.kind not in _QUIET]
+        elements = [one for one, _ in shown if one.node.name.startswith("[")]
         cut = len(shown) if self.full or len(elements) <= _SHOWN else _SHOWN
-        width = min(_NAME_WIDTH, max((len(n.name) for n in shown[:cut] if not n.nodes), default=0))
-        for child in shown[:cut]:
-            path = joined(place.path, owner, child)
-            inner = Place(path, (*place.chain, child), place.section)
-            yield from self._lines(inner, inner_owner(owner, child), depth, width, child.name)
+        widths = (len(one.name) for one, _ in shown[:cut] if not one.node.nodes)
+        width = min(_NAME_WIDTH, max(widths, default=0))
+        for inner, around in shown[:cut]:
+            yield from self._lines(inner, around, depth, width, inner.name)
         if cut < len(shown):
             yield f"{'  ' * depth}{self.paint('dim', f'… {len(shown) - cut} more (--all)')}"
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from vmstate.describe import Node
 from vmstate.front.known import known_meanings
 from vmstate.front.stream_file import StreamFile
-from vmstate.front.tree_text import owner_of, places_of
+from vmstate.front.tree_text import places_of
 from vmstate.pages.rendering import Texts, render
 from vmstate.stream.constants import SectionType
 from vmstate.tree.display import text_of_place
 from vmstate.tree.meanings import parts_of
 from vmstate.tree.nodes import counted, is_open
-from vmstate.tree.paths import Place, inner_owner, joined
+from vmstate.tree.paths import Place, inside, owner_of
 
 _MOST = 512  # nodes inside another that are on the page
 _BYTES = 1 << 16  # of a part without others inside, whose bytes are on the page
@@ -81,9 +82,8 @@ class _Tree:
                 self._error(place),
             ]
         )
-        for child in children[:_MOST]:
-            inner = Place(joined(place.path, owner, child), (*place.chain, child), place.section)
-            self._add(inner, inner_owner(owner, child), number)
+        for inner, around in islice(inside(place, owner) if children else (), _MOST):
+            self._add(inner, around, number)
         if len(children) > _MOST:
             self._add_rest(children[_MOST:], place, number)
 

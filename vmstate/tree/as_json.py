@@ -45,9 +45,31 @@ def node_json(contents: Contents, node: Node, *, ram: bool = False) -> Json:
     if is_open(node):
         inner = [node_json(contents, child, ram=ram) for child in _filled(node)]
         return {**found, "fields": inner}
-    if node.kind == "pages" and not ram:
-        return {**found, "value": str(node.value), "elsewhere": True}
-    return {**found, **_leaf(node, contents.stream.data[node.start : node.end])}
+    if node.kind == "pages" and ram:
+        return {**found, **_leaf(node, contents.stream.data[node.start : node.end])}
+    return {**found, **_alone(contents, node)}
+
+
+def summary_json(contents: Contents, node: Node) -> Json:
+    """Return one node alone, without what is inside it; an array of structs has its ``count`` only."""
+    found: Json = {
+        "name": node.name,
+        "type": node.type,
+        "offset": node.start,
+        "size": node.end - node.start,
+        "kind": node.kind,
+    }
+    if node.version_id is not None:
+        found["version_id"] = node.version_id
+    if isinstance(node.value, WireRecords):
+        return {**found, "count": len(node.value)}
+    return found if is_open(node) else {**found, **_alone(contents, node)}
+
+
+def _alone(contents: Contents, node: Node) -> Json:
+    if node.kind == "pages":
+        return {"value": str(node.value), "elsewhere": True}
+    return _leaf(node, contents.stream.data[node.start : node.end])
 
 
 def _filled(node: Node) -> Iterator[Node]:

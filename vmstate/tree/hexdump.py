@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vmstate.describe import Node
 from vmstate.tree.contents import Contents
 from vmstate.tree.nodes import counted, is_open, is_uniform, marker
-from vmstate.tree.paths import Place, inner_owner, joined
+from vmstate.tree.paths import Place, inside
 
 _ROW = 16
 _ROWS = 4
@@ -26,11 +26,11 @@ def _leaves(place: Place, owner: str, full: bool) -> Iterator[tuple[str, Node]]:
             yield place.path, node
         return
     at = node.start
-    for child in node.children:
+    for inner, around in inside(place, owner):
+        child = inner.node
         if child.start > at:
             yield f"{place.path}.(marker)", marker(at, child.start)
-        inner = Place(joined(place.path, owner, child), (*place.chain, child), place.section)
-        yield from _leaves(inner, inner_owner(owner, child), full)
+        yield from _leaves(inner, around, full)
         at = max(at, child.end)
     if node.end > at:
         yield f"{place.path}.(marker)", marker(at, node.end)

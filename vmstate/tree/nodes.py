@@ -50,7 +50,7 @@ def _expandable(node: Node) -> bool:
 
 def is_uniform(node: Node) -> bool:
     """Return True if a node is a large array of uniform elements, which is not opened by default."""
-    return isinstance(node.value, WireRecords) or (node.kind == "array" and _expandable(node))
+    return isinstance(node.value, WireRecords) or (node.kind == "array" and isinstance(node, Branch))
 
 
 def leaves(node: Node, *, uniform: bool = False) -> Iterator[Node]:
@@ -98,6 +98,13 @@ def element(node: Node, index: int) -> Node | None:
             at = node.start + index * width
             return Node(f"[{index}]", "field", node.type, at, at + width, value[index])
     return found
+
+
+def count_of(node: Node) -> int | None:
+    """Return the number of an array's elements; None for anything else."""
+    if isinstance(node.value, WireArray | WireRecords | list):
+        return len(node.value)
+    return len(node.children) if node.kind == "array" and is_open(node) else None
 
 
 def _one_record(node: Node, records: WireRecords, index: int) -> Node | None:

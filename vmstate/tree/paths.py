@@ -1,28 +1,33 @@
 """Paths to things in a stream: ``cpu[0]/compat.compat_pvr``, ``spapr/cap/htm.mig.caps[0x00]``, ``ram``.
 
 A path is the section's name and instance, ``/`` and a subsection (without the section's name at its
-beginning), ``.`` and a field, ``[n]`` and an element.  Section, subsection and field names contain these
-characters themselves, so a path is never parsed: it is matched against the tree.  The last part of a field's
-name is enough (``cpu[0].gpr`` for ``env.gpr``); the only instance need not be named.
+beginning), ``.`` and a field, ``[n]`` and an element.  Where several things in one place have the same name,
+``#0``, ``#1``, … tell them apart.  Section, subsection and field names contain these characters themselves,
+so a path is never parsed: it is matched against the tree.  The last part of a field's name is enough
+(``cpu[0].gpr`` for ``env.gpr``); the only instance need not be named.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 
 from vmstate.describe import Node
 from vmstate.errors import VmstateError
 from vmstate.stream.items import Section
 from vmstate.tree.contents import Contents
-from vmstate.tree.nodes import element, is_uniform
+from vmstate.tree.keys import keys_of
+from vmstate.tree.nodes import count_of, counted, element, is_uniform
 
 _BRACKET = re.compile(r"\[(0[xX][0-9a-fA-F]+|\d+)\]")
 _ONLY = re.compile(r"^([^.\[]*)\[0\]")
 _MOST_SUGGESTED = 5
+_MOST_LOOKED_AT = 200_000
 
 
 class PathError(VmstateError, KeyError):
@@ -34,11 +39,20 @@ class PathError(VmstateError, KeyError):
 
 @dataclass(frozen=True)
 class Place:
-    """The end of a path: ``chain`` are the nodes from the top of the tree to the one that is meant."""
+    """The end of a path: ``chain`` are the nodes from the top of the tree to the one that is meant.
+
+    ``number`` tells it from others of its name in the same place.
+    """
 
     path: str
     chain: tuple[Node, ...]
     section: Section | None = None
+    number: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the node among those beside it."""
+        return self.node.name + self.number
 
     @property
     def node(self) -> Node:
@@ -64,6 +78,45 @@ def joined(path: str, owner: str, node: Node) -> str:
 def inner_owner(owner: str, node: Node) -> str:
     """Return the name of the description that a node's children belong to."""
     return node.name if node.kind == "subsection" else owner
+
+
+def told_apart(nodes: Sequence[Node], owner: str) -> list[tuple[Node, str]]:
+    """Return nodes of one place with what their paths need beside their names: "", or ``#0``, ``#1``, …."""
+    steps = [joined("", owner, node) for node in nodes]
+    several = {step for step, number in Counter(steps).items() if number > 1}
+    if not several:
+        return [(node, "") for node in nodes]
+    seen: Counter[str] = Counter()
+    found = []
+    for node, step in zip(nodes, steps, strict=True):
+        found.append((node, f"#{seen[step]}" if step in several else ""))
+        seen[step] += 1
+    return found
+
+
+def inside(place: Place, owner: str) -> Iterator[tuple[Place, str]]:
+    """Yield the places of a node's children, each with the name of the description around its own.
+
+    ``owner`` is the name of the description around the children.
+    """
+    for child, number in told_apart(place.node.children, owner):
+        path = joined(place.path, owner, child) + number
+        yield Place(path, (*place.chain, child), place.section, number), inner_owner(owner, child)
+
+
+def tops(contents: Contents) -> Iterator[Place]:
+    """Yield the places at the top of the tree, in wire order."""
+    for item, number in told_apart(contents.nodes, ""):
+        section = contents.by_start.get(item.start) if item.kind == "section" else None
+        yield Place(item.name + number, (item,), section, number)
+
+
+def owner_of(contents: Contents, place: Place) -> str:
+    """Return the name of the description that the children of a place belong to."""
+    owner = place.owner
+    if owner.kind == "section" and place.section is not None:
+        return contents.decoded(place.section).root.name
+    return owner.name
 
 
 def find(contents: Contents, text: str) -> list[Place]:
@@ -95,10 +148,8 @@ def find_below(place: Place, owner: str, rest: str) -> list[Place]:
 
 def walk(contents: Contents, *, uniform: bool = False) -> Iterator[Place]:
     """Yield every node of the tree with its path, in wire order."""
-    for item in contents.nodes:
-        section = contents.by_start.get(item.start) if item.kind == "section" else None
-        owner = contents.decoded(section).root.name if section is not None else item.name
-        yield from below(Place(item.name, (item,), section), owner, uniform=uniform)
+    for place in tops(contents):
+        yield from below(place, owner_of(contents, place), uniform=uniform)
 
 
 def below(place: Place, owner: str, *, uniform: bool = False) -> Iterator[Place]:
@@ -107,14 +158,14 @@ def below(place: Place, owner: str, *, uniform: bool = False) -> Iterator[Place]
     node = place.node
     if is_uniform(node) and not uniform:
         return
-    for child in node.children:
-        inner = Place(joined(place.path, owner, child), (*place.chain, child), place.section)
-        yield from below(inner, inner_owner(owner, child), uniform=uniform)
+    for inner, around in inside(place, owner):
+        yield from below(inner, around, uniform=uniform)
 
 
 class _Finder:
     def __init__(self, contents: Contents | None) -> None:
         self._contents = contents
+        self.place: Place | None = None
         self.reached = ""
         self.rest = ""
         self.known: list[str] = []
@@ -127,8 +178,8 @@ class _Finder:
 
     def find(self, text: str) -> list[Place]:
         found: list[Place] = []
-        for item in self.contents.nodes:
-            found += self._in_item(item, text)
+        for place in tops(self.contents):
+            found += self._in_item(place, text)
         found += self._packaged(text)
         if not found:
             found += self._foreign(text)
@@ -140,36 +191,31 @@ class _Finder:
         top = {item.start for item in self.contents.nodes}
         for section in self.contents.stream.sections:
             if section.start not in top:
-                yield from self._in_item(self.contents.node(section), text)
+                item = self.contents.node(section)
+                yield from self._in_item(Place(item.name, (item,), section), text)
 
     def _foreign(self, text: str) -> Iterator[Place]:
         """Find subsections that are not named after their section: spapr_option_vector_ov5_cas of spapr."""
         for section in self.contents.stream.sections:
             item, decoded = self.contents.node(section), self.contents.decoded(section)
             owner = decoded.root.name
-            for child in decoded.root.nodes:
+            for child, number in told_apart(decoded.root.nodes, owner):
                 if child.kind == "subsection" and _begins(text, child.name):
                     place = Place(item.name, (item,), section)
-                    yield from self._at(place, owner, child, text[len(child.name) :])
+                    yield from self._at(place, owner, (child, number), text[len(child.name) :])
 
-    def _in_item(self, item: Node, text: str) -> Iterator[Place]:
-        section = self.contents.by_start.get(item.start) if item.kind == "section" else None
-        for rest in self._after_label(item, section, text):
-            place = Place(item.name, (item,), section)
+    def _in_item(self, place: Place, text: str) -> Iterator[Place]:
+        for rest in self._after_label(place, text):
             if not rest:
                 yield place
             else:
-                owner = item.name
-                if section is not None:
-                    owner = self.contents.decoded(section).root.name
-                yield from self.inside(place, owner, rest)
+                yield from self.inside(place, owner_of(self.contents, place), rest)
 
     @staticmethod
-    def _after_label(item: Node, section: Section | None, text: str) -> list[str]:
+    def _after_label(place: Place, text: str) -> list[str]:
         """Return the rest of the path after the item's name, for each way to read that name."""
-        rests = []
-        if _begins(text, item.name):
-            rests.append(text[len(item.name) :])
+        item, section = place.node, place.section
+        rests = [text[len(name) :] for name in {place.path: 0, item.name: 0} if _begins(text, name)]
         if section is None or "#" in item.name or not _begins(text, section.idstr):
             return rests
         rest = text[len(section.idstr) :]
@@ -187,23 +233,43 @@ class _Finder:
         if bracket:
             child = element(place.node, int(bracket[1], 0))
             if child is not None:
-                yield from self._at(place, owner, child, rest[bracket.end() :])
+                yield from self._at(place, owner, (child, ""), rest[bracket.end() :])
+        elif rest.startswith("["):
+            yield from self._by_key(place, owner, rest)
         children = place.node.children if not bracket or rest[0] != "[" else place.node.nodes
+        apart = told_apart(children, owner)
         sign, tail = rest[0], rest[1:]
         for full in (True, False):
             found = False
-            for child in children:
-                for name in _names(child, owner, sign, full):
+            for child, number in apart:
+                for name in _names(child, owner, sign, number, full=full):
                     if _begins(tail, name):
-                        for one in self._at(place, owner, child, tail[len(name) :]):
+                        for one in self._at(place, owner, (child, number), tail[len(name) :]):
                             found = True
                             yield one
                         break
             if found:
                 return
 
-    def _at(self, place: Place, owner: str, child: Node, rest: str) -> Iterator[Place]:
-        inner = Place(joined(place.path, owner, child), (*place.chain, child), place.section)
+    def _by_key(self, place: Place, owner: str, rest: str) -> Iterator[Place]:
+        """Yield the places that a rest which begins with a key in brackets may lead to."""
+        keys = keys_of(place.chain[-2], place.node) if len(place.chain) > 1 else None
+        key, bracket, after = rest[1:].partition("]")
+        if keys is None or not bracket or key not in keys:
+            return
+        child = element(place.node, keys[key])
+        if child is None:
+            return
+        inner = Place(f"{place.path}[{key}]", (*place.chain, child), place.section)
+        if not after:
+            yield inner
+        else:
+            yield from self.inside(inner, owner, after)
+
+    def _at(self, place: Place, owner: str, apart: tuple[Node, str], rest: str) -> Iterator[Place]:
+        child, number = apart
+        path = joined(place.path, owner, child) + number
+        inner = Place(path, (*place.chain, child), place.section, number)
         if not rest:
             yield inner
         else:
@@ -211,34 +277,84 @@ class _Finder:
 
     def _note(self, place: Place, rest: str) -> None:
         if len(place.path) >= len(self.reached):
-            self.reached, self.rest = place.path, rest
+            self.place, self.reached, self.rest = place, place.path, rest
             self.known = [child.name for child in place.node.children[:4096]]
 
     def explain(self, text: str) -> str:
+        """Return why a path leads nowhere, with what is near."""
         if not self.reached:
-            names = list(dict.fromkeys(item.name for item in self.contents.nodes))
-            names += [label for label in self.contents.labels.values() if "#" not in label]
-            return f"nothing in this stream is called {text!r}{_suggestion(text, names)}"
+            return self._unknown_item(text)
+        section = self.place and len(self.place.chain) == 1 and self.place.section
+        if self.rest.startswith("[") and section:
+            return self._no_instance(section.idstr, self.rest)
         if self.rest.startswith("["):
-            return f"{self.reached} has no element {self.rest}"
+            return f"{self.reached} has no element {self.rest}{self._elements()}"
         wanted = self.rest.lstrip("./") or text
-        return f"no {wanted!r} in {self.reached}{_suggestion(wanted, self.known)}"
+        return f"no {wanted!r} in {self.reached}{_suggestion(wanted, self.known)}{self._elsewhere(wanted)}"
+
+    def _unknown_item(self, text: str) -> str:
+        bracket = _BRACKET.search(text)
+        idstr = text[: bracket.start()] if bracket else text
+        if bracket and any(section.idstr == idstr for section in self.contents.stream.sections):
+            return self._no_instance(idstr, bracket[0])
+        names = list(dict.fromkeys(item.name for item in self.contents.nodes))
+        names += [label for label in self.contents.labels.values() if "#" not in label]
+        near = self._elsewhere(text)
+        return f"nothing in this stream is called {text!r}{near or _suggestion(text, names)}"
+
+    def _no_instance(self, idstr: str, bracket: str) -> str:
+        same = [section for section in self.contents.stream.sections if section.idstr == idstr]
+        there = list(dict.fromkeys(str(section) for section in same))
+        verb = "there is only" if len(there) == 1 else "there are"
+        more = ", …" if len(there) > _MOST_SUGGESTED else ""
+        return f"no {idstr}{bracket}; {verb} {', '.join(there[:_MOST_SUGGESTED])}{more}"
+
+    def _elements(self) -> str:
+        """Return how many elements there are at the place that was reached."""
+        count = self.place and count_of(self.place.node)
+        if not self.place or not count:
+            return ""
+        keys = keys_of(self.place.chain[-2], self.place.node) if len(self.place.chain) > 1 else None
+        wanted = self.rest[1:].partition("]")[0]
+        if keys is not None and not wanted.isdigit():
+            return _suggestion(wanted, keys)
+        return f"; it has {counted(count, 'element')}, from [0] on"
+
+    def _elsewhere(self, wanted: str) -> str:
+        """Return where else the last part of a path leads to; nothing if it leads nowhere."""
+        if self._contents is None:
+            return ""
+        last = re.split(r"[./]", _BRACKET.sub("", wanted).rstrip("./"))[-1]
+        found = [
+            place.path
+            for place in islice(walk(self.contents), _MOST_LOOKED_AT)
+            if last and place.path.endswith((f".{last}", f"/{last}"))
+        ]
+        more = ", …" if len(found) > _MOST_SUGGESTED else ""
+        return f"; there is {', '.join(found[:_MOST_SUGGESTED])}{more}" if found else ""
 
 
 def _begins(text: str, name: str) -> bool:
     return bool(name) and text.startswith(name) and (len(text) == len(name) or text[len(name)] in "./[")
 
 
-def _names(child: Node, owner: str, sign: str, full: bool) -> Iterator[str]:
-    """Yield the names by which a path may mean a child after ``sign``."""
+def _names(child: Node, owner: str, sign: str, number: str, *, full: bool) -> Iterator[str]:
+    """Yield the names by which a path may mean a child after ``sign``.
+
+    ``number`` tells it from others of its name; without it, all of them are meant.
+    """
+    names = []
     if full:
         if child.kind == "subsection" and sign == "/":
-            yield child.name.removeprefix(owner + "/")
-        yield child.name
+            names.append(child.name.removeprefix(owner + "/"))
+        names.append(child.name)
     elif child.kind == "subsection":
-        yield child.name.rsplit("/", 1)[-1]
+        names.append(child.name.rsplit("/", 1)[-1])
     elif sign == ".":
-        yield re.split(r"[.>]", child.name)[-1]
+        names.append(re.split(r"[.>]", child.name)[-1])
+    if number:
+        yield from (name + number for name in names)
+    yield from names
 
 
 def _suggestion(wanted: str, names: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from vmstate.errors import EncodeError
 from vmstate.stream.wire import bytes_of
 from vmstate.tree.as_json import leaf_bytes
 from vmstate.tree.meanings import Meanings, words_for
-from vmstate.tree.nodes import counted, element
+from vmstate.tree.nodes import count_of, counted, element, is_open
 from vmstate.tree.paths import Place
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
@@ -40,8 +40,18 @@ def bytes_of_text(place: Place, text: str, meanings: Meanings | None = None) -> 
     if _is_number(node):
         return leaf_bytes(node.type, size, _number(place, text, meanings))
     if isinstance(node.value, WireArray):
-        return _numbers(node, text)
+        return _numbers(place, text)
     return _raw(node, size, text)
+
+
+def every_element(place: Place, text: str, meanings: Meanings | None = None) -> bytes:
+    """Return the bytes of an array all of whose elements have the value of some typed text."""
+    count = count_of(place.node) or 0
+    first = element(place.node, 0)
+    size = place.node.end - place.node.start
+    if first is None or (first.end - first.start) * count != size or is_open(first):
+        raise EncodeError(f"{place.path} is not an array of values: [*] cannot set its elements")
+    return bytes_of_text(Place(f"{place.path}[0]", (*place.chain, first)), text, meanings) * count
 
 
 def bytes_of_value(place: Place, value: Any, meanings: Meanings | None = None) -> bytes:
@@ -194,12 +204,14 @@ def number_of(text: str, what: str) -> int:
         raise EncodeError(f"{what}: {text!r} is neither a number nor a name that this field has") from None
 
 
-def _numbers(node: Node, text: str) -> bytes:
+def _numbers(place: Place, text: str) -> bytes:
+    node = place.node
     array = node.value
     assert isinstance(array, WireArray)
     values = [number_of(part.strip(), node.name) for part in text.split(",")]
-    if len(values) == 1:
-        values *= len(array)
+    if len(values) == 1 and len(array) > 1:
+        name, count = place.path, counted(len(array), "element")
+        raise EncodeError(f"{name} has {count}: {name}[*]={text} sets them all, {name}[0]={text} the first")
     if len(values) != len(array):
         raise EncodeError(f"{node.name} has {counted(len(array), 'element')}, not {len(values)}")
     return leaf_bytes(node.type, node.end - node.start, values)

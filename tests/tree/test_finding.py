@@ -1,0 +1,186 @@
+"""Things found in a stream: paths that are unique, globs, values, keys, one line a field."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support import corpus, synthetic
+from vmstate.errors import EncodeError
+from vmstate.front.known import known_meanings
+from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.stream import open_stream
+from vmstate.tree import Contents
+from vmstate.tree.flat import flat_lines
+from vmstate.tree.measuring import Measured
+from vmstate.tree.paths import PathError, find, find_one, owner_of, tops, walk
+from vmstate.tree.search import fits, search, search_value
+from vmstate.tree.typed_changes import changed
+
+NAMES = [
+    *("10.0-booted-virtio-smp2", "7.2-booted-power9-compat8", "7.2-no-vmdesc", "10.0-ppc64-pseries-postcopy"),
+    *("7.2-ppc64-pseries-postcopy-active", "10.0-ppc64-pseries-multifd", "aarch64-virt-gicv3-its-running"),
+    *("s390x-ccw-skeys-running", "x86_64-q35-many", "hppa"),
+]
+ARM = "aarch64-virt-gicv3-its-running"
+TWINS = "7.2-no-vmdesc"  # its cpu has two fields called unused
+DECLARATIONS = PseriesDeclarations()
+
+
+@cache
+def contents_of(name: str) -> Contents:
+    data = synthetic.everything() if name == "synthetic" else corpus.load(name)
+    return Contents(open_stream(data, Measured(DECLARATIONS)), DECLARATIONS)
+
+
+@cache
+def lines_of(name: str, most: int | None = 8, *, full: bool = True) -> list[str]:
+    contents = contents_of(name)
+    lines = []
+    for place in tops(contents):
+        owner = owner_of(contents, place)
+        lines += flat_lines(contents, place, owner, known_meanings(), most=most, full=full)
+    return lines
+
+
+@pytest.mark.parametrize("name", [*NAMES, "synthetic"])
+def test_no_two_things_have_the_same_path(name):
+    paths = Counter(place.path for place in walk(contents_of(name)))
+    assert [path for path, number in paths.items() if number > 1] == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), name=st.sampled_from([*NAMES, "synthetic"]))
+def test_what_a_flat_line_says_leads_to_that_thing_and_changes_nothing(data, name):
+    contents = contents_of(name)
+    line = data.draw(st.sampled_from(lines_of(name)))
+    change, _, _ = line.partition("  # ")
+    if "[…]" in change:
+        return
+    path = change if "=" not in line.partition("  # ")[0] else change.rpartition("=")[0]
+    place = find_one(contents, path)
+    assert place.path == path
+    if path != change:
+        assert changed(contents, [change], known_meanings()) == contents.stream.data
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data(), name=st.sampled_from(NAMES[:4]))
+def test_every_value_is_found_by_itself(data, name):
+    contents = contents_of(name)
+    line = data.draw(st.sampled_from(lines_of(name, full=False)))
+    change, _, _ = line.partition("  # ")
+    path, sign, value = change.rpartition("=")
+    if sign and not path.endswith("]") and "text" not in find_one(contents, path).node.type:
+        assert path in [place.path for place in search_value(contents, path, value, known_meanings())]
+
+
+def test_every_field_has_a_line():
+    name = "5.2-pseries-2.1"
+    paths = {line.partition("  # ")[0].partition("=")[0] for line in lines_of(name, None)}
+    arrays = {path[: path.index("[", path.rindex("."))] for path in paths if path.endswith("]")}
+    for place in walk(contents_of(name)):
+        node = place.node
+        if node.kind == "field" and not node.nodes and node.end > node.start:
+            assert place.path in paths or place.path in arrays
+
+
+def test_twins_are_told_apart_by_their_order_and_never_mixed_up():
+    contents = contents_of(TWINS)
+    twins = find(contents, "cpu.unused")
+    assert [place.path for place in twins] == ["cpu.unused#0", "cpu.unused#1"]
+    assert twins[0].node.start < twins[1].node.start
+    with pytest.raises(PathError, match=r"cpu\.unused#0, cpu\.unused#1"):
+        find_one(contents, "cpu.unused")
+    after = changed(contents, [f"cpu.unused#1=hex:{'01' * (twins[1].node.end - twins[1].node.start)}"])
+    assert after[: twins[1].node.start] == contents.stream.data[: twins[1].node.start]
+    assert after[twins[1].node.start] == 1
+
+
+def test_repeated_items_at_the_top_are_told_apart():
+    contents = contents_of("7.2-ppc64-pseries-postcopy-active")
+    pings = find(contents, "command PING")
+    assert [place.path for place in pings] == ["command PING#0", "command PING#1", "command PING#2"]
+    assert find_one(contents, "command PING#2.data").node.start > pings[2].node.start
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "expected"),
+    [
+        ("nip", "cpu[0].env.nip", True),
+        ("NIP", "cpu[0].env.nip", False),
+        ("sctlr_el1", "cpu.cpreg_vmstate_values[SCTLR_EL1", True),
+        ("env.n*", "cpu[0].env.nip", True),
+        ("cpu.*nip", "cpu[0].env.nip", True),
+        ("ip", "cpu[0].env.nip", False),
+        ("*ip", "cpu[0].env.nip", True),
+        ("gpr[1?]", "cpu[0].env.gpr[2]", False),
+        ("env.gpr[1?]", "cpu[0].env.gpr[12]", True),
+        ("spapr/cap/*", "spapr/cap/htm.mig.caps[0x00]", True),
+    ],
+)
+def test_a_glob_fits_a_path_or_its_last_parts(pattern, path, expected):
+    assert fits(pattern, path) is expected
+
+
+def test_elements_and_members_of_elements_are_found():
+    contents = contents_of("10.0-booted-virtio-smp2")
+    assert [p.path for p in search(contents, "irqs[3].server")] == ["ics.irqs[3].server"]
+    assert len(list(search(contents, "env.gpr[1?]"))) == 2 * 10
+
+
+def test_a_value_is_found_by_its_name_and_in_arrays():
+    contents = contents_of("10.0-booted-virtio-smp2")
+    by_name = [p.path for p in search_value(contents, "*", "power9_v2.2", known_meanings())]
+    assert by_name == ["cpu[0].env.spr[287]", "cpu[1].env.spr[287]"]
+    keyed = [p.path for p in search_value(contents, "*", "4882", known_meanings())]
+    assert keyed == ["spapr_pci.msi_devs[key=0x2000].value.first_irq"]
+
+
+def test_a_register_of_arm_is_an_element_by_its_name():
+    contents = contents_of(ARM)
+    found = [place.path for place in search(contents, "sctlr_el1")]
+    assert found == ["cpu.cpreg_vmstate_values[SCTLR_EL1]"]
+    place = find_one(contents, found[0])
+    numbers = find_one(contents, "cpu.cpreg_vmstate_indexes").node.value
+    at = (place.node.start - find_one(contents, "cpu.cpreg_vmstate_values").node.start) // 8
+    assert numbers[at] == 0x6030_0000_0013_C080  # op0 3, op1 0, CRn 1, CRm 0, op2 0
+    after = changed(contents, [f"{found[0]}=0x30d00800"])
+    assert after[place.node.start : place.node.end] == (0x30D00800).to_bytes(8, "big")
+
+
+def test_an_element_by_a_key_that_is_not_there_names_what_is_near():
+    with pytest.raises(PathError, match="SCTLR_EL1"):
+        find(contents_of(ARM), "cpu.cpreg_vmstate_values[SCTLR]")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("cpu[7]", r"no cpu\[7\]; there are cpu\[0\], cpu\[1\]"),
+        ("globalstate[1]", r"no globalstate\[1\]; there is only globalstate\[0\]"),
+        ("nip", r"there is cpu\[0\]\.env\.nip, cpu\[1\]\.env\.nip"),
+        ("spapr.compat_pvr", r"there is cpu\[0\]/compat\.compat_pvr"),
+        ("cpu[0].env.gpr[99]", "it has 32 elements"),
+    ],
+)
+def test_a_path_that_leads_nowhere_says_what_there_is(path, said):
+    with pytest.raises(PathError, match=said):
+        find(contents_of("10.0-booted-virtio-smp2"), path)
+
+
+def test_one_value_for_a_whole_array_must_be_meant():
+    contents = contents_of("7.2-booted-power9-compat8")
+    with pytest.raises(
+        EncodeError, match=r"cpu\.env\.gpr has 32 elements: cpu\.env\.gpr\[\*\]=1 sets them all"
+    ):
+        changed(contents, ["cpu.env.gpr=1"])
+    node = find_one(contents, "cpu.env.gpr").node
+    every = changed(contents, ["cpu.env.gpr[*]=1"])
+    assert every[node.start : node.end] == (1).to_bytes(8, "big") * 32
+    with pytest.raises(EncodeError):
+        changed(contents, ["cpu.env.nip[*]=1"])

@@ -30,13 +30,35 @@ def test_the_walkthrough_finds_and_shrinks_the_overflow_and_the_index_of_the_rin
     overflow = found["overflow of requests in ring"]
     assert overflow["text"].endswith("elements come for requests, which has room for 16")
 
-    assert main(["minimize", folder]) == 0
+    assert main(["minimize", folder, "--device", RING]) == 0
     shown = capsys.readouterr().out
     assert "overflow: ring: overflow of requests in ring" in shown
-    status, answer = result(capsys, "minimize", folder)
+    status, answer = result(capsys, "minimize", folder, "--device", RING)
     assert status == 0
     for one in answer["result"]:
         assert len(one["recipe"]["mutations"]) == 1, "one mutation is enough for each of the two"
+
+
+def test_a_folder_alone_starts_no_program_and_runs_no_code(capsys, tmp_path):
+    mark = tmp_path / "was-run"
+    device = tmp_path / "ring.py"
+    device.write_text(Path(RING).read_text())
+    assert main(["fuzz", "--device", str(device), "--runs", "300", "-o", str(tmp_path / "found")]) == 1
+    state = json.loads((tmp_path / "found" / "state.json").read_text())
+    state["plan"]["device"][1] = f"open({str(mark)!r}, 'w')\n" + state["plan"]["device"][1]
+    (tmp_path / "found" / "state.json").write_text(json.dumps(state))
+    capsys.readouterr()
+    assert main(["minimize", str(tmp_path / "found")]) == 2
+    assert f"if you trust the file, add --device {device}" in capsys.readouterr().err
+    assert main(["minimize", str(tmp_path / "found"), "--device", str(device)]) == 0
+    assert not mark.exists()
+
+    del state["plan"]["device"]
+    state["plan"] |= {"on": ON, "real": ["/usr/bin/touch", str(mark)]}
+    (tmp_path / "found" / "state.json").write_text(json.dumps(state))
+    assert main(["minimize", str(tmp_path / "found")]) == 2
+    assert "if you trust it, add --against /usr/bin/touch" in capsys.readouterr().err
+    assert not mark.exists()
 
 
 def test_the_fixed_device_has_no_findings(capsys, tmp_path):

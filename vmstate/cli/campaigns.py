@@ -94,6 +94,28 @@ def plan_of_folder(folder: Path) -> Plan:
         raise ConfigurationError(f"{folder}: not the folder of a campaign: {error!r}") from None
 
 
+def _agreed(plan: Plan, folder: Path, options: argparse.Namespace) -> Plan:
+    """Return a folder's plan with what the caller agrees to run: a folder alone starts no program and no code.
+
+    Raises ConfigurationError if the caller must name it again.
+    """
+    if options.device is not None or options.on is not None:
+        return plan  # replaced by the caller's own
+    if plan.device is not None:
+        raise ConfigurationError(
+            f"{folder}: its campaign ran the Python file {plan.device[0]}, and a folder's code is not run "
+            f"unasked; if you trust the file, add --device {shlex.quote(plan.device[0])}"
+        )
+    if options.against is not None:
+        return replace(plan, real=_real(options.against, plan.on))
+    if plan.real is not None:
+        raise ConfigurationError(
+            f"{folder}: its campaign asked {shlex.join(plan.real)}, and a folder's program is not started "
+            f"unasked; if you trust it, add --against {shlex.quote(plan.real[0])}"
+        )
+    return plan
+
+
 def recipes_and_plan(options: argparse.Namespace) -> tuple[list[Recipe], Plan]:
     """Read the given recipes: files, or a campaign's folder, which has its streams and destination.
 
@@ -104,7 +126,7 @@ def recipes_and_plan(options: argparse.Namespace) -> tuple[list[Recipe], Plan]:
     for name in options.recipes:
         path = Path(name)
         if name != "-" and path.is_dir():
-            plan = plan or plan_of_folder(path)
+            plan = plan or _agreed(plan_of_folder(path), path, options)
             recipes += read_recipes(str(path / FINDINGS))
         else:
             recipes += read_recipes(name)

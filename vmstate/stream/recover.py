@@ -12,7 +12,7 @@ from collections.abc import Collection, Container
 from dataclasses import dataclass
 from itertools import islice
 
-from vmstate.stream.constants import COMMAND_LENGTHS, FOOTER_SIZE, Command, SectionType
+from vmstate.stream.constants import COMMAND_LENGTHS, FOOTER_SIZE, MAGIC, Command, SectionType
 from vmstate.stream.wire import Window
 
 _SANE_VERSION = 1 << 16
@@ -22,6 +22,8 @@ _DESCRIBED = re.compile(rb"\x00\x06[\x00-\xff]{4}\{")
 _NAMED = rb"[\x01\x04]\x00[\x00-\xff]{3}[\x02-\xff][!-~][ -~]"
 _COMMANDED = rb"\x08\x00[\x01-\x0b]"
 _MOST_IDS = 64
+_MOST_SKIPPED = 256  # sections that a false end mark may hide before the next that is found
+_MAGIC = MAGIC.to_bytes(4, "big")
 _STARTS = re.compile(_NAMED)
 
 
@@ -86,6 +88,65 @@ def _plausible_vmdesc(win: Window, at: int) -> bool:
 def is_footer(win: Window, at: int, section_id: int) -> bool:
     """Return True if the footer of ``section_id`` is at ``at``."""
     return win.end - at >= FOOTER_SIZE and win.u8(at) == SectionType.FOOTER and win.u32(at + 1) == section_id
+
+
+def is_end(win: Window, at: int) -> bool:
+    """Return True if the end mark at ``at`` is followed by the stream's end, a description or a stream."""
+    if win.end - at == 1:
+        return win.complete
+    return _plausible_vmdesc(win, at + 1) or bytes(win.view[at + 1 - win.base :][:4]) == _MAGIC
+
+
+def fits(win: Window, at: int, section_id: int, known: Container[int], footers: bool | None) -> bool:
+    """Return True if a live section's payload can end at ``at``.
+
+    Its footer is there, or a damaged one: one byte of it is wrong, missing or too many; or an item, where
+    the stream's sections have no footers, as far as is known (``footers``).
+    """
+    if is_footer(win, at, section_id) or at >= win.end or win.u8(at) == SectionType.EOF:
+        return True
+    if footers and not win.complete:
+        return False  # there may be a footer: only the whole rest can say
+    after = range(at + FOOTER_SIZE - 1, at + FOOTER_SIZE + 2) if footers else ()
+    return any(plausible(win, one, known) for one in (at, *after))
+
+
+def find_continuation(
+    win: Window, at: int, known: Collection[int], newest: int, budget: Budget
+) -> int | None:
+    """Find where sections go on behind a false end mark before ``at``, or None.
+
+    Bytes after the end of a sound stream may be anything, even another stream's sections: the next section
+    must have a higher id than all before (``newest``), unless it begins within the length of a footer.
+    """
+    for near in range(at, at + FOOTER_SIZE + 1):
+        if near < win.end and win.u8(near) != SectionType.EOF and plausible(win, near, known, tail=False):
+            return near
+    if budget.left <= 0:
+        return None
+    base = win.base
+    for match in _STARTS.finditer(win.view, at - base):
+        found = base + match.start()
+        if newest < win.u32(found + 1) <= newest + _MOST_SKIPPED and plausible(win, found, known):
+            budget.spend(found - at)
+            return found
+    budget.spend(win.end - at)
+    return None
+
+
+def find_any_footer(win: Window, start: int, known: Collection[int], budget: Budget) -> int | None:
+    """Return the id of the next footer of a live section from ``start`` on that an item follows."""
+    if not known or budget.left <= 0:
+        return None
+    ids = b"|".join(re.escape(number.to_bytes(4, "big")) for number in islice(known, _MOST_IDS))
+    pattern = re.compile(re.escape(bytes([SectionType.FOOTER])) + b"(" + ids + b")", re.DOTALL)
+    for match in pattern.finditer(win.view, start - win.base):
+        found = win.base + match.start()
+        if plausible(win, found + FOOTER_SIZE, known):
+            budget.spend(found - start)
+            return int.from_bytes(match[1], "big")
+    budget.spend(win.end - start)
+    return None
 
 
 def find_footer(

@@ -31,12 +31,13 @@ from vmstate.stream.constants import (
     SectionType,
 )
 from vmstate.stream.items import CommandItem, EndOfStates, Found, Item, Opaque, Section, VmDescription
-from vmstate.stream.recover import find_item
+from vmstate.stream.recover import find_any_footer, find_continuation, find_item, fits, is_end, plausible
 from vmstate.stream.sections.handlers import LiveHandler
 from vmstate.stream.walk_state import Live, WalkState
 from vmstate.stream.wire import SectionStart, Window
 
 MAX_DEPTH = 8
+LOOK_BACK = 1 << 16  # more than any length in a record of guest memory
 _CONTINUED = {int(kind): kind for kind in (SectionType.PART, SectionType.END)}
 _FOOTER = int(SectionType.FOOTER)
 
@@ -60,6 +61,11 @@ class _Open:
     at: int
     done: bool = False
 
+    @property
+    def searched(self) -> int:
+        """Where the search for the footer of an unreadable payload begins, a little before ``at``."""
+        return max(self.payload_start, self.at - LOOK_BACK)
+
 
 class Walker:
     """A walk over a stream or the inside of a package: call :meth:`step` until it returns ``Need.NOTHING``.
@@ -78,7 +84,7 @@ class Walker:
     @property
     def low(self) -> int:
         """The offset of the first byte that a later step may still read."""
-        return self._open.at if self._open else self.at
+        return self._open.searched if self._open else self.at
 
     @property
     def bulk_start(self) -> int | None:
@@ -170,8 +176,9 @@ class Walker:
         if mark == SectionType.COMMAND:
             return self._command(win)
         if mark == SectionType.EOF:
-            self._step = self._after_end
-            return EndOfStates(self.at, self.at + 1)
+            return self._end_of_states(win)
+        if self._is_part(win):
+            return self._damaged_part(win)
         raise StreamError("unknown item", offset=self.at, found=f"{mark:#04x}")
 
     def _start_section(self, win: Window, kind: SectionType) -> Item | Need:
@@ -186,13 +193,52 @@ class Walker:
         self.state.live[start.section_id] = live
         return self._scan(win, kind, start.payload_start, live)
 
-    def _continue_section(self, win: Window, kind: SectionType) -> Item | Need:
+    def _end_of_states(self, win: Window) -> Item | Need:
+        """Take an end mark, unless sections follow: then it was put there, or another mark was damaged."""
+        if not is_end(win, self.at):
+            if not win.complete:
+                return Need.REST
+            if self._is_part(win):
+                return self._damaged_part(win)
+            more = find_continuation(win, self.at + 1, self.state.live, self.state.newest, self.state.budget)
+            if more is not None:
+                self.state.report("stream.end-mark", "an end mark, but sections follow", self.at)
+                return Opaque(self.at, more, "lost")
+        self._step = self._after_end
+        return EndOfStates(self.at, self.at + 1)
+
+    def _is_part(self, win: Window) -> bool:
+        """Return True if a part of a live section begins here, but for its mark."""
+        if not (self.state.footers and win.complete and win.end - self.at > FOOTER_SIZE):
+            return False
+        live = self.state.live.get(win.u32(self.at + 1))
+        return live is not None and live.handler is not None
+
+    def _damaged_part(self, win: Window) -> Item | Need:
+        live = self.state.live[win.u32(self.at + 1)]
+        message = f"no section begins with {win.u8(self.at):#04x}; read as a part of its live section"
+        self.state.report("section.mark", message, self.at, live.start)
+        return self._scan(win, SectionType.PART, self.at + 5, live)
+
+    def _unknown_part(self, win: Window, kind: SectionType) -> Item | Need:
+        """Read a part whose section id never started: its footer may have the right one."""
+        if not win.complete:
+            return Need.REST
         section_id = win.u32(self.at + 1)
-        live = self.state.live.get(section_id)
-        if live is None:
+        footer = find_any_footer(win, self.at + 5, self.state.live, self.state.budget)
+        if footer is None or not self.state.footers:
             raise StreamError(
                 "part of a section that never started", offset=self.at, found=f"{section_id:#x}"
             )
+        live = self.state.live[footer]
+        message = f"a part of section id {section_id:#x}, which never started; its footer has {footer:#x}"
+        self.state.report("section.id", message, self.at + 1, live.start)
+        return self._scan(win, kind, self.at + 5, live)
+
+    def _continue_section(self, win: Window, kind: SectionType) -> Item | Need:
+        live = self.state.live.get(win.u32(self.at + 1))
+        if live is None:
+            return self._unknown_part(win, kind)
         return self._scan(win, kind, self.at + 5, live)
 
     def _scan(self, win: Window, kind: SectionType, payload_start: int, live: Live) -> Item | Need:
@@ -215,6 +261,12 @@ class Walker:
             return Need.DATA
         if not open_.done:
             return self._skip(win, open_, Truncated(1, 0, offset=open_.at))
+        section_id = open_.live.start.section_id
+        if not fits(win, open_.at, section_id, self.state.live, self.state.footers):
+            if not win.complete:
+                return Need.REST
+            if search(self.state, win, open_.live.start, open_.searched)[0] is not None:
+                return self._skip(win, open_, StreamError("no section ends where this payload does"))
         return self._close(win, open_, Payload(open_.payload_start, open_.at, Found.LIVE))
 
     def _scan_on(self, win: Window, open_: _Open, handler: LiveHandler) -> None:
@@ -229,10 +281,15 @@ class Walker:
         return self._section(win, open_.start, open_.kind, open_.live.start, payload)
 
     def _skip(self, win: Window, open_: _Open, error: StreamError | None) -> Item:
-        """Skip an unknown or unreadable live payload, from ``open_.at`` to its footer or the next section."""
+        """Skip an unknown or unreadable live payload to its footer or the next section.
+
+        Its last records may have swallowed them: a length that lies.
+        """
         start, state = open_.live.start, self.state
         at = open_.at
-        end, found = search(state, win, start, at)
+        end, found = search(state, win, start, open_.searched)
+        if found != Found.FOOTER and open_.searched < at:
+            end, found = search(state, win, start, at)
         if error is not None:
             rule = "stream.truncated" if isinstance(error, Truncated) and end is None else "section.damaged"
             state.note(
@@ -243,13 +300,15 @@ class Walker:
             state.report("section.unknown", message, open_.start, start, Severity.WARNING)
         end = win.end if end is None else end
         if open_.live.handler is not None:
-            open_.live.handler.skip(at, end)
+            open_.live.handler.skip(at, max(at, end))
         return self._close(win, open_, Payload(open_.payload_start, end, found, damaged=error is not None))
 
     def _section(
         self, win: Window, at: int, kind: SectionType, start: SectionStart, payload: Payload
     ) -> Section:
         footer, end = self._footer(win, start, payload)
+        if kind in (SectionType.START, SectionType.FULL):
+            self.state.newest = max(self.state.newest, start.section_id)
         return Section(
             start=at,
             payload_start=payload.start,
@@ -274,12 +333,19 @@ class Walker:
             if read != start.section_id:
                 message = f"the footer has section id {read:#x}, its section {start.section_id:#x}"
                 state.report("footer.id", message, end + 1, start)
+                self._believe_footer(start, read)
             return read, end + FOOTER_SIZE
         if state.footers and not payload.damaged:
             state.report("footer.missing", "no footer where the section ends", end, start)
-        elif state.footers is None and not payload.damaged:
+        elif state.footers is None and not payload.damaged and plausible(win, end, state.live):
             state.footers = False
         return None, end
+
+    def _believe_footer(self, start: SectionStart, read: int) -> None:
+        """Let the parts of a live section go on under the footer's id, if its START had a wrong one."""
+        live = self.state.live.get(start.section_id)
+        if live is not None and live.start is start:
+            self.state.live.setdefault(read, live)
 
     # -- commands, and old records
 
@@ -290,6 +356,8 @@ class Walker:
         lengths = COMMAND_LENGTHS.get(number)
         if not 0 < number <= max(Command) or (lengths is not None and length not in lengths):
             message = f"command {number:#x} with {quantity(length, 'byte')}"
+            if length and not plausible(win, end, self.state.live):
+                raise StreamError(message, offset=self.at)
             self.state.report("command.unknown", message, self.at)
         if number == Command.POSTCOPY_ADVISE:
             self.state.postcopy = length == 16

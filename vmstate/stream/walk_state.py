@@ -42,7 +42,7 @@ class WalkState:
 
     ``footers``: True if the stream's sections have footers, None until the first section has ended.
     ``keep_pages``: see :class:`~vmstate.stream.sections.handlers.LiveContext`.  ``live``: the live devices by
-    section id; ``handlers``: every handler made, with its idstr.
+    section id; ``handlers``: every handler made, with its idstr.  ``newest``: the highest section id so far.
     """
 
     measure: Measure | None = None
@@ -56,6 +56,7 @@ class WalkState:
     handlers: list[tuple[str, LiveHandler]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     suppressed: int = 0
+    newest: int = -1
     budget: Budget = field(default_factory=Budget)
 
     def all_findings(self) -> list[Finding]:

@@ -95,7 +95,7 @@ def plan_of_folder(folder: Path) -> Plan:
 
 
 def _agreed(plan: Plan, folder: Path, options: argparse.Namespace) -> Plan:
-    """Return a folder's plan with what the caller agrees to run: a folder alone starts no program and no code.
+    """Return the plan with what the caller agrees to run: a folder alone starts no program and no code.
 
     Raises ConfigurationError if the caller must name it again.
     """

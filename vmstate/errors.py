@@ -7,9 +7,11 @@ A :class:`Finding` is not an error but a value: something to report about a stre
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
+
+from vmstate.dataclass import dataclass
 
 
 class VmstateError(Exception):

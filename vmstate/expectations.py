@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import ndiff
 from pathlib import Path
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError
 from vmstate.savevm.verdict import Outcome, Verdict
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from vmstate.binaries.elf import WORD
 from vmstate.binaries.field_layout import MOST_FIELDS, STRUCT, VSTRUCT, FieldLayout
 from vmstate.binaries.image import Flags, Image, Places
 from vmstate.binaries.infos import Infos, shifted
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError
 
 _MOST_VERSION, _MOST_NAMELESS = 1 << 16, 100

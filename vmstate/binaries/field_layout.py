@@ -7,13 +7,13 @@ that only this member can have.  What remains ambiguous is not understood, and a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from vmstate.binaries.image import Flags, Image, Places
 from vmstate.binaries.infos import Infos
+from vmstate.dataclass import dataclass
 from vmstate.describe.infos import SCALARS
 from vmstate.errors import ConfigurationError
 

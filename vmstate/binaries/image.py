@@ -7,13 +7,13 @@ pointers is indexing.  Index 0 is a word of nothing; so are the words between tw
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from vmstate.binaries.elf import LAST_ADDRESS, WORD, Addresses, Elf, Segment
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError
 
 Places = npt.NDArray[np.int64]

@@ -6,11 +6,10 @@ own types use is taken from the image: those types have names that nothing else 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from vmstate.binaries.image import Flags, Image, Places
+from vmstate.dataclass import dataclass
 from vmstate.describe.infos import SCALARS
 from vmstate.errors import ConfigurationError
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from vmstate.binaries import field_layout as vms
@@ -13,6 +12,7 @@ from vmstate.binaries.elf import WORD, Elf
 from vmstate.binaries.field_layout import FieldLayout, find_layout, stride_and_info
 from vmstate.binaries.image import Image
 from vmstate.binaries.infos import Infos, find_infos
+from vmstate.dataclass import dataclass
 from vmstate.describe import Priority
 from vmstate.describe.infos import SCALARS
 from vmstate.schema import Description, DescriptionFacts, FieldFacts, Knows, Origin, Schema, SchemaField

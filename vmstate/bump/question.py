@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from vmstate.dataclass import dataclass
 
 #: Devices of machines in real replays, as far as both programs have them; firmware files are left out.
 DEVICES = (

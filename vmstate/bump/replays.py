@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from vmstate.bump.question import PSERIES_CPU, Question
 from vmstate.bump.sides import Side
+from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError
 from vmstate.judge.comparison import STALLED, without_installation
 from vmstate.outputs import save

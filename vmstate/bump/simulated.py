@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from vmstate.bump.question import Question
 from vmstate.bump.replays import Replay
 from vmstate.bump.sides import Side
+from vmstate.dataclass import dataclass
 from vmstate.describe import Release
 from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.pseries.catalogue import Binary

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from vmstate.cli.releases import capability_lines
 from vmstate.cli.table_text import columns, runs_text, since_text, span_text
 from vmstate.cli.terminal import Style
+from vmstate.dataclass import dataclass
 from vmstate.describe import Release
 from vmstate.pseries.history import Change, Row, in_force
 from vmstate.pseries.known_devices import CAPABILITY, Found

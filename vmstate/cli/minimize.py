@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vmstate.cli.campaigns import add_destination, recipes_and_plan
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import progress
+from vmstate.dataclass import dataclass
 from vmstate.fuzz.recipe import Recipe
 from vmstate.fuzz.shrinking import minimized, worst_finding
 from vmstate.fuzz.splices import applied

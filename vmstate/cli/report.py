@@ -6,11 +6,12 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import Any, TextIO
 
 from vmstate.cli.terminal import Style, visible
+from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, NotModelled, Severity, StreamError, finding_of
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vmstate.cli.report import Report, failure
 from vmstate.cli.terminal import progress
 from vmstate.compare.verify import Verified
+from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, Severity, VmstateError
 from vmstate.front.opening import open_stream_file
 from vmstate.front.verification import verify

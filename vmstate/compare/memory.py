@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vmstate.compare.difference import Difference
+from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError
 from vmstate.stream import Stream
 from vmstate.stream.sections.ram import PageKind, Ram

@@ -12,7 +12,6 @@ Parts that could not be compared are findings too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from vmstate.compare.described import (
     DeclaredFindings,
@@ -23,6 +22,7 @@ from vmstate.compare.described import (
 )
 from vmstate.compare.rewriting import container_findings, framing_findings, live_findings, section_findings
 from vmstate.containers import Opened
+from vmstate.dataclass import dataclass
 from vmstate.describe import Release
 from vmstate.errors import Finding, Place, Severity
 from vmstate.stream.items import Section

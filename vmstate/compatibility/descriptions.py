@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from vmstate.compatibility.aligning import Laid, Pair, aligned, bare_name
 from vmstate.compatibility.issue import Direction, Issue, subsection_path
@@ -22,6 +21,7 @@ from vmstate.compatibility.layout import (
     words,
 )
 from vmstate.compatibility.matching import Mismatch, Note, Walk
+from vmstate.dataclass import dataclass
 from vmstate.schema import Description, Knows, Schema, SchemaField
 
 _MESSAGES = {

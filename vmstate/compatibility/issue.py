@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
+
+from vmstate.dataclass import dataclass
 
 
 class Direction(StrEnum):

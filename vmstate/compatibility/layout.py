@@ -7,8 +7,9 @@ number of elements of one fixed width; other items are what has no fixed length.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from vmstate.dataclass import dataclass
 from vmstate.schema.model import Description, Schema, SchemaField
 
 STRUCTS = frozenset({"struct", "vstruct", "tmp"})

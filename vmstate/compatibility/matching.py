@@ -7,7 +7,6 @@ The walk needs no names: it stops where one side takes the next byte for somethi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from vmstate.compatibility.layout import (
     Blob,
@@ -21,6 +20,7 @@ from vmstate.compatibility.layout import (
     Subsections,
     words,
 )
+from vmstate.dataclass import dataclass
 
 _UNROLLED = 1 << 16  # the most items that an array of structs is taken apart to
 _UNUSED = "unused_buffer"

@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,6 +29,7 @@ from typing import Any
 
 from vmstate.compatibility.issue import Direction, Issue
 from vmstate.compatibility.rules import RULES
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError, Severity
 
 IGNORE = "ignore"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import Severity
 
 

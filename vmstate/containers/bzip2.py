@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import bz2
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from vmstate.containers.compression import Family, Trailer, decompress
 from vmstate.containers.protocol import Buffer, Unwrapped, pieces
 from vmstate.containers.spool import Spool
+from vmstate.dataclass import dataclass
 
 MAGIC = b"BZh"
 _FAMILY = Family("bzip2", MAGIC, bz2.BZ2Decompressor, (OSError, ValueError))

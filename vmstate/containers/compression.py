@@ -7,11 +7,11 @@ at most that much is lost before damage.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from vmstate.containers.protocol import Buffer, damage, oddity, pieces
 from vmstate.containers.spool import Spool
+from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, quantity
 
 INPUT = 16 << 10

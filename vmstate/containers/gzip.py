@@ -10,11 +10,11 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from vmstate.containers.compression import Family, Trailer, decompress
 from vmstate.containers.protocol import Buffer, Unwrapped, pieces
 from vmstate.containers.spool import Spool
+from vmstate.dataclass import dataclass
 
 MAGIC = b"\x1f\x8b"
 _FIXED = 10  # magic, method, flags, modification time, extra flags, operating system

@@ -10,12 +10,12 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import IO
 
 from vmstate.containers.compression import Trailer
 from vmstate.containers.protocol import Buffer, Unwrapped, damage, pieces
 from vmstate.containers.spool import Spool
+from vmstate.dataclass import dataclass
 from vmstate.errors import Unsupported, quantity
 
 MAGIC = b"\x89LZO\0\r\n\x1a\n"

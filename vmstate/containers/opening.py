@@ -7,7 +7,6 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -16,6 +15,7 @@ from vmstate.containers.pipes import Pipe
 from vmstate.containers.protocol import Archive, Buffer, Layer, Unwrapped, damage, pieces
 from vmstate.containers.registry import container, recognise
 from vmstate.containers.spool import Spool
+from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, StreamError, Unsupported
 
 Source = str | os.PathLike[str] | Buffer | Pipe | IO[bytes]

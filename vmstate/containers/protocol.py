@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from vmstate.containers.spool import Spool
+from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, Place, Severity
 
 Buffer = bytes | bytearray | memoryview

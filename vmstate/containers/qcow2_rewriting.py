@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import Unsupported
 
 _COPIED = 1 << 63

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 
 from vmstate.containers.protocol import Container, Layer
+from vmstate.dataclass import dataclass
 from vmstate.errors import Unsupported
 
 

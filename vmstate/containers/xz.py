@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import lzma
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from vmstate.containers.compression import Family, Members, Trailer, decompress
 from vmstate.containers.protocol import Buffer, Unwrapped, pieces
 from vmstate.containers.spool import Spool
+from vmstate.dataclass import dataclass
 from vmstate.errors import Unsupported
 
 MAGIC = b"\xfd7zXZ\0"

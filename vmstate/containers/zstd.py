@@ -9,13 +9,13 @@ content size or checksum is written again if it was present.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 import zstandard
 
 from vmstate.containers.compression import Trailer, trailing
 from vmstate.containers.protocol import Buffer, Unwrapped, damage, pieces
 from vmstate.containers.spool import Spool
+from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, Unsupported, quantity
 
 MAGIC = b"\x28\xb5\x2f\xfd"

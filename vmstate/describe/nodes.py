@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.arrays import WireArray, WireRecords
 
 

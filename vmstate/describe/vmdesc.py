@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache, lru_cache
 from typing import Any, Protocol
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.arrays import WireRecords
 from vmstate.describe.composites import QueueInfo, TmpInfo, TreeInfo
 from vmstate.describe.cursor import Writer

@@ -15,8 +15,9 @@ import errno
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from vmstate.dataclass import dataclass
 
 #: Longer lines are of no QEMU: they are not matched.
 LONGEST = 4096

@@ -10,11 +10,11 @@ import fnmatch
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TypedDict
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, Release, Span
 from vmstate.explain.formats import Format, Match
 

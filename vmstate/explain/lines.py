@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.explain.decoding import decoded
 from vmstate.explain.formats import Match
 from vmstate.explain.peeling import Peeled, unwrap

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+from vmstate.dataclass import dataclass
 from vmstate.explain.known_bugs import KnownBug, bugs_of_lines
 from vmstate.explain.lines import Explained, explained
 from vmstate.explain.peeling import Peeled, unwrap

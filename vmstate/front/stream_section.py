@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.front.field_values import Value, value_of
 from vmstate.stream import Section

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, TypeVar
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import Section, Stream, open_stream

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError, VmstateError
 from vmstate.fuzz.folder import Folder, Progress
 from vmstate.fuzz.plan import Plan

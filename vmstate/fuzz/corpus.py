@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import VmstateError
 from vmstate.expectations import SUFFIX, Ended, Expectation, beside, recorded
 from vmstate.fuzz.anatomy import Anatomy

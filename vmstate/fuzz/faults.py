@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import PurePath
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.judge.comparison import Answer
 from vmstate.qemu.fast import signal_name
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from vmstate.dataclass import dataclass
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.faults import Kind
 from vmstate.fuzz.recipe import Recipe, Step

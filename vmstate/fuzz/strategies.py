@@ -15,12 +15,12 @@ Hypothesis shrinks failures to the fewest mutations with the simplest parameters
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Record, VMStateDescription, decode, encode
 from vmstate.describe.history import settled
 from vmstate.describe.strategies import payloads, states

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import diagnostics as of_descriptions
 from vmstate.describe.diagnostics import Diagnostic
 from vmstate.fuzz.faults import Kind

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.fuzz.faults import Fault, Kind
 from vmstate.fuzz.recipe import Recipe
 from vmstate.fuzz.splices import Splice

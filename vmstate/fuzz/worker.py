@@ -7,9 +7,10 @@ import resource
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.bounds import ResourceCheck

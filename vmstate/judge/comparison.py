@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from vmstate.dataclass import dataclass
 from vmstate.qemu.replay import RealOutcome
 from vmstate.savevm.verdict import Outcome, Verdict
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.judge.judge import Side
 from vmstate.judge.random_machines import plain_properties

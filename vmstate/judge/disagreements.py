@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError
 from vmstate.judge.comparison import Comparison
 

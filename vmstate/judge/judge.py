@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.judge.comparison import STALLED, Answer, Comparison

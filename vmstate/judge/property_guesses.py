@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release, at
 from vmstate.judge.judge import Side
 from vmstate.judge.random_machines import plain_properties

@@ -8,8 +8,8 @@ hw/intc/xics_kvm.c ``xics_kvm_has_broken_disconnect``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release, at, newest
 from vmstate.errors import ConfigurationError
 from vmstate.kvm.answers import ANY, HV, PR, Answers, VirtualMachine, positive

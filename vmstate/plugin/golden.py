@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import zstandard
 
+from vmstate.dataclass import dataclass
 from vmstate.front.checks import diff
 from vmstate.outputs import save
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vmstate.dataclass import dataclass
 from vmstate.proposals.chosen_set import Setting
 from vmstate.proposals.pair_judge import AFTER, BEFORE, COLUMNS, PairVerdict, Rows, VerdictChange
 from vmstate.proposals.shared_options import common_facts

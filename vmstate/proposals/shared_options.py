@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vmstate.dataclass import dataclass
 from vmstate.proposals.chosen_set import ChosenSet
 from vmstate.proposals.pair_judge import Program, Rows
 

@@ -6,11 +6,12 @@ A proposal's functions cannot be sent to another process, so each worker reads t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 import numpy as np
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.chosen_set import ChosenSet

@@ -8,9 +8,10 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Field, VMStateDescription
 from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.pseries.board.device import Device, LiveDevice

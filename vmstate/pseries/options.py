@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+
+from vmstate.dataclass import dataclass
 
 #: A parsed keyval option: values are texts, or dictionaries for dotted keys.
 KeyVal = dict[str, "str | KeyVal"]

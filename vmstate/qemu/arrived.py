@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from vmstate.dataclass import dataclass
 from vmstate.qemu.capture import save_stream
 from vmstate.qemu.session import Session
 

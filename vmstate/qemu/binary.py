@@ -7,10 +7,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.qemu.failures import QemuNotFound
 

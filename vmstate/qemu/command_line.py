@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError
 
 # Options that this package sets itself: waiting for a stream, starting stopped, running in the background.

@@ -15,11 +15,11 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import History
 from vmstate.qemu.binary import identify
 from vmstate.qemu.command_line import QemuCommand

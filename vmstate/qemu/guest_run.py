@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from vmstate.containers import open_input
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.connectors import TYPE_SHIFT, DrcType
 from vmstate.pseries.cas.guest_kernels import Guest

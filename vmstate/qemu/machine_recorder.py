@@ -10,13 +10,14 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.errors import ConfigurationError
 from vmstate.qemu.binary import identify

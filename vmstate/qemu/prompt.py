@@ -13,10 +13,10 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import History, Release
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuNotFound, QemuStalled

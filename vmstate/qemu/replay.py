@@ -7,10 +7,10 @@ import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import Truncated
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QmpRefused

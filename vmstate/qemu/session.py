@@ -15,11 +15,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Coroutine, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import IO, Any, Self, TypeVar
 
+from vmstate.dataclass import dataclass
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuNotFound, QemuRefused, QemuStalled, QmpRefused, QmpUnavailable
 

@@ -7,10 +7,11 @@ nothing which was compared is refused.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from vmstate.compatibility import RULES, Category, Direction, Issue, compare
+from vmstate.dataclass import dataclass
 from vmstate.describe import Release
 from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import EINVAL, Diagnostic

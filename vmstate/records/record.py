@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import zstandard
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError, quantity
 from vmstate.outputs import save
 from vmstate.schema import Schema, schema_from_json, schema_to_json

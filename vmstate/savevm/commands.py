@@ -7,10 +7,11 @@ return path or a running postcopy are refused, as QEMU refuses them when the str
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Cursor
 from vmstate.describe.diagnostics import CHAINED, EINVAL, EIO, aborts
 from vmstate.describe.history import History, Release

@@ -5,8 +5,7 @@ migration/savevm.c.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vmstate.dataclass import dataclass
 from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import CHAINED, Diagnostic, Prepend, Print, Saying, Set
 from vmstate.describe.history import History, Release

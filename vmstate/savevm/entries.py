@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Cursor, Plan, Writer
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import History, Plan, Release, Writer
 from vmstate.describe.vmdesc import DESCRIBES_CONFIGURATION, VmdescWriter
 from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import ndiff
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.pseries.meanings import meanings
 from vmstate.scenarios.model import Case, Expected, Scenario

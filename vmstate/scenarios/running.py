@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import NotModelled, VmstateError
 from vmstate.proposals.files import with_proposals
 from vmstate.pseries.catalogue import Catalogue

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.from_vmdesc import Pairs, member, sent_groups
 from vmstate.describe.vmdesc import unique_names
 from vmstate.errors import StreamError

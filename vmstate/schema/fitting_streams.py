@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.from_vmdesc import member, parse_json
 from vmstate.schema.fitting import NAMED_LATER, Misfit, misfits
 from vmstate.schema.model import Description, Schema

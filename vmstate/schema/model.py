@@ -7,9 +7,11 @@ A schema says what its source can know (:class:`Knows`): a stream's vmdesc has o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
+
+from vmstate.dataclass import dataclass
 
 DEFAULT_PRIORITY = 0
 

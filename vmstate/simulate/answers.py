@@ -6,8 +6,7 @@ wait for its events.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release, Span
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.connectors import DrcType

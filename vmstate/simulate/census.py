@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 from types import FunctionType, MethodType
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Field, Release, VMStateDescription
 from vmstate.describe.history import at
 from vmstate.errors import ConfigurationError

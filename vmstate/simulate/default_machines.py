@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Release
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.device import Device, LiveDevice

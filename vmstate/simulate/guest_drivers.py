@@ -7,8 +7,8 @@ in its ``validate``, and gives up if something is missing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.pseries.devices.virtio.indexes import VERSION_1
 from vmstate.pseries.devices.virtio.virtio_pci import VirtioDevice

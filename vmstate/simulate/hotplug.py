@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Record
 from vmstate.describe.history import History, Span
 from vmstate.errors import ConfigurationError, NotModelled

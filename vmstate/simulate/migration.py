@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import SaveFailure
 from vmstate.describe.history import Release
 from vmstate.errors import NotModelled

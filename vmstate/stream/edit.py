@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import BinaryIO, TypeAlias
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import EncodeError, Unsupported, quantity
 from vmstate.stream import writer
 from vmstate.stream.constants import Command

@@ -5,10 +5,11 @@ Offsets are absolute (byte 0 is the first of the stream).  Items hold offsets, n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TypeAlias
 
+from vmstate.dataclass import dataclass
 from vmstate.stream.constants import Command, SectionType
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Container
-from dataclasses import dataclass
 from itertools import islice
 
+from vmstate.dataclass import dataclass
 from vmstate.stream.constants import COMMAND_LENGTHS, FOOTER_SIZE, MAGIC, Command, SectionType
 from vmstate.stream.wire import Window
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, Place, Severity, StreamError, finding_of, quantity
 from vmstate.stream.items import Found
 from vmstate.stream.recover import Budget

@@ -9,9 +9,9 @@ import mmap
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError, Truncated, Unsupported
 from vmstate.stream.constants import MAGIC, MULTIFD_MAGIC, VERSION, VERSION_COMPAT, SectionType
 from vmstate.stream.items import Configuration, ConfigurationSubsection, FileHeader

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.describe.vmdesc import Style
 from vmstate.errors import StreamError, Unsupported

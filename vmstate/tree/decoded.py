@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Field, Node, VMStateDescription, Writer, decode, plan_of
 from vmstate.describe.from_vmdesc import Groups as Queued
 from vmstate.describe.from_vmdesc import from_vmdesc, parse_json

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.errors import StreamError
 from vmstate.stream.items import Section

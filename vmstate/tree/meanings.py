@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from bitstring import Bits
 
+from vmstate.dataclass import dataclass
 from vmstate.tree.paths import Place
 
 

@@ -7,8 +7,8 @@ framing), ``header``, ``footer``, ``pages`` (a run of page records) and ``opaque
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Node, WireArray, WireRecords
 
 Expand = Callable[[], "list[Node]"]

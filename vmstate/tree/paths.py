@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.errors import VmstateError
 from vmstate.stream.items import Section

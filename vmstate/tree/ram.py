@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.stream.constants import RamFlag, SectionType
 from vmstate.stream.items import Section

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 from typing import Any, Protocol
 
+from vmstate.dataclass import dataclass
 from vmstate.fuzz.anatomy import Anatomy
 
 Value = Any

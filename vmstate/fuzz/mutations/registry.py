@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from random import Random
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.mutations.domains import Chosen, Domain, Value

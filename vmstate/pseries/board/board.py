@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import TypeVar
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Span
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.bus_properties import IRQ

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from vmstate.dataclass import dataclass
 
 #: The first release that registers connectors ("spapr_drc" sections).
 SINCE = "2.10"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, Release, Span
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.bus_properties import DEVICE, OF_BUS

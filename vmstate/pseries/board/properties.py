@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, History, Release, Span, at
 from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Machine, Refused

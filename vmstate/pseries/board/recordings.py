@@ -12,11 +12,11 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError, DeclarationError, NotModelled
 from vmstate.shipped import shipped

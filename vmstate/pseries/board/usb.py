@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vmstate.dataclass import dataclass
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.buses import Behind, Bus
 from vmstate.pseries.board.device import Device

@@ -7,9 +7,9 @@ vectors less one; then each vector, after its length less one (LoPAPR B.6.2.3, h
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.tables.option_vectors import bits_of_bytes
 

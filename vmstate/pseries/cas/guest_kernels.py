@@ -6,8 +6,8 @@ Rules of Linux, arch/powerpc/kernel/prom_init.c; other kernels may be declared i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.cas.client_architecture import ArchitectureCall, PvrEntry

@@ -7,9 +7,9 @@ versions have the form of QEMU releases, so History and Span serve for them too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, History, Release, Span
 from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.pseries.board.connectors import DrcType

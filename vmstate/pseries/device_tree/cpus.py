@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import reached
 from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.device_tree.connectors import index_of, listed, write_connectors

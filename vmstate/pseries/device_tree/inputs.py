@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.connectors import Connectors

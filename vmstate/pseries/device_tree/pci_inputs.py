@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from vmstate.dataclass import dataclass
 from vmstate.pseries.board.board import RamBlock
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.config_space import (

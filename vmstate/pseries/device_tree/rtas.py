@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, History, Release, Span, reached
 from vmstate.pseries.device_tree.fdt import Node
 from vmstate.pseries.device_tree.inputs import TreeInputs

@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.errors import NotModelled
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue

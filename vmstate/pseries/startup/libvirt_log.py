@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError
 
 _RELEASE = re.compile(r"qemu version: ?([0-9]+(?:\.[0-9]+)+)")

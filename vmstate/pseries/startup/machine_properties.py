@@ -7,8 +7,8 @@ release reads them with (qapi/string-input-visitor.c to 6.0, qapi/qobject-input-
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, History, Span
 from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Refused

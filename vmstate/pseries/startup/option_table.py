@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, Release, Span
 
 #: The advice for a machine, and for a device, that is not simulated.

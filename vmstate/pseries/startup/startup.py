@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.pseries.catalogue import Binary
 from vmstate.pseries.machine import Machine

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import ConfigurationError
 from vmstate.shipped import shipped
 

@@ -7,9 +7,9 @@ is a superset of all earlier ones.  The ``apply`` functions are in capability_ap
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, History, Points, Release, Span, at
 from vmstate.pseries.tables import capability_apply as rules
 from vmstate.pseries.tables.compat import (

@@ -6,8 +6,8 @@ A rule gets the effective level, and accepts it, warns, or refuses; QEMU calls i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import History, Release
 from vmstate.pseries.tables.accelerators import Host
 from vmstate.pseries.tables.compat import LOGICAL_3_00, LOGICAL_3_10, CompatTable

@@ -6,8 +6,8 @@ Families have the values of QEMU's class (target/ppc/cpu_init.c), models their P
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, History, Release, Span, at
 
 # Bits of the PCR (Processor Compatibility Register): facilities switched off, and ISA levels.

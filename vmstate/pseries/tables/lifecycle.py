@@ -6,8 +6,7 @@ include/hw/boards.h (``MACHINE_VER_DEPRECATION``, ``MACHINE_VER_DELETION``) and,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release, reached
 from vmstate.pseries.tables.machine_class import MachineType
 

@@ -8,8 +8,9 @@ not declared; a change between two of these versions is not dated.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 
 #: The oldest version whose drivers are declared.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from functools import cached_property
 from typing import Any, Protocol
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, Release, Span, at
 from vmstate.errors import DeclarationError
 from vmstate.similar_names import did_you_mean

@@ -9,10 +9,11 @@ bits are 32 big-endian words of 64, each with its lowest bit first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 
 from bitstring import BitArray, Bits
+
+from vmstate.dataclass import dataclass
 
 #: Bits of one option vector (OV_MAXBITS), and bytes on the wire.
 BITS = 256 * 8

@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.errors import DeclarationError
 from vmstate.pseries.tables.capabilities import Capability

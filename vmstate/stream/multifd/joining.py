@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, StreamError, Unsupported, quantity
 from vmstate.stream.constants import RamFlag, SectionType
 from vmstate.stream.multifd.packets import U64, Channel, Packet, damage

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 import zstandard
 
 from vmstate.containers.spool import Spool
+from vmstate.dataclass import dataclass
 from vmstate.errors import (
     Finding,
     Place,

@@ -7,9 +7,9 @@ scans each payload in turn.  It works on any window, so one handler serves both 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError, Truncated
 from vmstate.stream.wire import SectionStart, Window
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from vmstate.dataclass import dataclass
 from vmstate.stream.sections.handlers import LiveContext, records, register
 from vmstate.stream.wire import Window
 

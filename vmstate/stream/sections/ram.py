@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import struct
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 import numpy as np
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError, Truncated
 from vmstate.stream.constants import RamFlag
 from vmstate.stream.sections.handlers import LiveContext, register

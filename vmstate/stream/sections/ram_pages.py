@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError
 from vmstate.stream.sections import xbzrle
 from vmstate.stream.sections.ram import PageKind, Ram, words_at

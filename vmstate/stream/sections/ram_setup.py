@@ -12,8 +12,7 @@ the byte of 4.0 is tried when the list does not fit without it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError, Truncated
 from vmstate.stream.sections.handlers import LiveContext
 from vmstate.stream.wire import Window, bytes_of

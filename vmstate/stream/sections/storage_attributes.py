@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError
 from vmstate.stream.sections.handlers import LiveContext, records, register
 from vmstate.stream.wire import Window

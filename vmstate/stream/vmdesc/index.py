@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from vmstate.dataclass import dataclass
 from vmstate.describe.from_vmdesc import whole_characters
 from vmstate.errors import StreamError
 from vmstate.stream.constants import PAGE_SIZES, SectionType

@@ -6,8 +6,9 @@ QEMU keeps some registers separately and copies them to the SPRs before saving (
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import (
     Bool,
     Field,

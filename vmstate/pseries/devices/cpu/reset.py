@@ -8,9 +8,9 @@ Values are those of TCG.  Families are distinguished by the newest ISA that they
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import WireArray
 from vmstate.describe.arrays import zeros
 from vmstate.describe.history import ALWAYS, History, Release, Span, reached

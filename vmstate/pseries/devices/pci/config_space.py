@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 
+from vmstate.dataclass import dataclass
 from vmstate.pseries.board.bus_properties import MULTIFUNCTION, ROMBAR, ROMFILE
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption

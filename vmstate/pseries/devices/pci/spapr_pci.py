@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import (
     Allocated,
     Field,

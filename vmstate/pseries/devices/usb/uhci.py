@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import (
     Int64,
     Record,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import (
     Bool,
     History,

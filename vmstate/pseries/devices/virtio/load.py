@@ -6,9 +6,9 @@ description that it loads checks for one (migration/qemu-file.c qemu_get_byte, m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Cursor, History, Plan
 from vmstate.describe.diagnostics import EINVAL, EPERM, FieldFailed, LoadFailure, aborts, stalls
 from vmstate.describe.history import Span

@@ -5,8 +5,7 @@ With that end they are not modelled.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, History, Span
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.driver import Check, Driver, plug_nothing

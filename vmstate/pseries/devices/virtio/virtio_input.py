@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vmstate.dataclass import dataclass
 from vmstate.describe.history import Span
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board

@@ -15,6 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: A folder is one floor, unless parts of it are named on their own; ``docs/architecture.md`` has the picture.
 FLOORS = (
     *(
+        "dataclass",
         "errors",
         "holes",
         "outputs",

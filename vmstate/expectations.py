@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import ndiff
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +98,8 @@ class Expectation:
 def _line_differences(side: str, wanted: Sequence[str] | None, found: Sequence[str]) -> Iterator[str]:
     if wanted is None or tuple(wanted) == tuple(found):
         return
+    from difflib import ndiff
+
     changes = [line.rstrip() for line in ndiff(list(wanted), list(found)) if line[0] in "+-"]
     yield f"other lines of the {side}: {'; '.join(changes)}"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 import warnings
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -47,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(file=sys.stderr)
         return _INTERRUPTED
     except (Exception, SystemExit):  # noqa: BLE001 - what gets here is a bug, and is reported as one
+        import traceback
+
         traceback.print_exc()
         theirs = files_in_use()
         where = f", or in {', '.join(theirs)}; if not there," if theirs else ","

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vmstate.expectations import WORDS, Ended, Expectation, read
 from vmstate.front.paint import Paint, plain
-from vmstate.junit import Case, Failure, Suite, junit
 from vmstate.outputs import save
 from vmstate.savevm.verdict import Verdict
+
+if TYPE_CHECKING:
+    from vmstate.junit import Case
 
 
 def add_expect(parser: argparse.ArgumentParser, of: str) -> None:
@@ -57,11 +60,15 @@ def expectation_lines(
 
 def write_batch_junit(path: str, suite: str, answers: Sequence[dict[str, object]]) -> None:
     """Write the answers of a batch; one that is not as expected is a failure."""
+    from vmstate.junit import Suite, junit
+
     cases = tuple(_case(number, answer) for number, answer in enumerate(answers, 1))
     save(path, [junit([Suite(suite, cases)])])
 
 
 def _case(number: int, answer: dict[str, object]) -> Case:
+    from vmstate.junit import Case, Failure
+
     lines: list[str] = [str(answer.get("outcome", "no verdict"))]
     for key in ("source_messages", "messages"):
         said = answer.get(key, ())

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vmstate.cli.expecting import add_expect, add_junit, expectation_lines, given, unexpected
-from vmstate.cli.migrate import batch_lines, batch_report
 from vmstate.cli.not_judged import not_judged
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
@@ -17,7 +16,6 @@ from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.expectations import Expectation, beside
 from vmstate.front.verdict_text import explanation_lines, verdict_lines
 from vmstate.savevm.verdict import Outcome, Verdict, cannot_judge
-from vmstate.simulate import batch
 from vmstate.simulate.migration import load
 from vmstate.stream.opening import open_source
 
@@ -49,6 +47,9 @@ def run(options: argparse.Namespace) -> Report:
     """Judge one stream, or each line of a batch file."""
     expectation = given(options)
     if options.batch is not None:
+        from vmstate.cli.migrate import batch_lines, batch_report
+        from vmstate.simulate import batch
+
         rows = batch_lines(options.batch)
         return batch_report(batch.loads(rows, catalogue_of(options), expectation), options.junit, "load")
     if options.stream is None or options.on is None:
@@ -82,11 +83,13 @@ def run(options: argparse.Namespace) -> Report:
 
 def _record(text: str) -> tuple[str, str | None] | None:
     """Return the folder of a record and the machine type, if that is what ``--on`` names."""
+    folder, colon, machine = text.rpartition(":")
+    if not Path(text).is_dir() and not (colon and Path(folder).is_dir()):
+        return None
     from vmstate.records import is_record
 
     if is_record(text):
         return text, None
-    folder, colon, machine = text.rpartition(":")
     return (folder, machine) if colon and is_record(folder) else None
 
 
@@ -131,7 +134,9 @@ def _lines(verdict: Verdict, options: argparse.Namespace, expectation: Expectati
 def _result(
     verdict: Verdict, options: argparse.Namespace, expectation: Expectation | None
 ) -> dict[str, object]:
-    answer = {**verdict.as_json(), **batch.compared(verdict, expectation)}
+    from vmstate.simulate.batch import compared
+
+    answer = {**verdict.as_json(), **compared(verdict, expectation)}
     if options.trace:
         answer["trace"] = [check.as_json() for check in verdict.trace]
     return answer

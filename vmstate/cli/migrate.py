@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vmstate.cli.expecting import (
     add_expect,
@@ -25,15 +26,13 @@ from vmstate.cli.with_option import add_with, catalogue_of
 from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.expectations import Expectation, Tally
 from vmstate.front.verdict_text import explanation_lines, remedy_lines, verdict_lines
-from vmstate.pseries.cas.guests import guest as named_guest
 from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.pseries.startup.libvirt_log import last_start
 from vmstate.savevm.verdict import Outcome, Verdict, cannot_judge
-from vmstate.simulate import batch
-from vmstate.simulate.guest import migrate_guest
-from vmstate.simulate.history import events_of, migrate_history
 from vmstate.simulate.migration import migrate
-from vmstate.simulate.remedies import Remedy, remedies
+
+if TYPE_CHECKING:
+    from vmstate.simulate.remedies import Remedy
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +100,8 @@ def run(options: argparse.Namespace) -> Report:
     """Judge one pair, or each line of a batch file."""
     expectation = given(options)
     if options.batch is not None:
+        from vmstate.simulate import batch
+
         rows = batch_lines(options.batch)
         return batch_report(
             batch.migrations(rows, catalogue_of(options, "+"), expectation), options.junit, "migrate"
@@ -188,16 +189,23 @@ def _judge(
 def _migrate(
     source: Configuration, destination: Configuration, options: argparse.Namespace, *, trace: bool = False
 ) -> Verdict:
+    if options.guest is None and options.events is None:
+        return migrate(source, destination, trace=trace)
+    from vmstate.pseries.cas.guests import guest as named_guest
+    from vmstate.simulate.guest import migrate_guest
+    from vmstate.simulate.history import events_of, migrate_history
+
     guest = None if options.guest is None else named_guest(options.guest)
     if options.events is not None:
         events, catalogue = events_of(options.events), source.catalogue
         return migrate_history(source, destination, events, guest=guest, catalogue=catalogue, trace=trace)
-    if guest is None:
-        return migrate(source, destination, trace=trace)
+    assert guest is not None
     return migrate_guest(source, destination, guest, trace=trace)
 
 
 def _remedies(source: Configuration, destination: Configuration, options: argparse.Namespace) -> list[Remedy]:
+    from vmstate.simulate.remedies import remedies
+
     return remedies(source, destination, judge=lambda a, b: _migrate(a, b, options))
 
 
@@ -222,9 +230,11 @@ def _lines(
 def _result(
     ways: Ways, verdicts: list[Verdict], options: argparse.Namespace, expectation: Expectation | None
 ) -> object:
+    from vmstate.simulate.batch import compared
+
     results = []
     for (source, destination), verdict in zip(ways, verdicts, strict=True):
-        one = {**verdict.as_json(), **batch.compared(verdict, expectation)}
+        one = {**verdict.as_json(), **compared(verdict, expectation)}
         if options.trace:
             one["trace"] = [check.as_json() for check in verdict.trace]
         if options.explain and verdict.outcome not in _UNHELPED:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-
 from vmstate.compare.difference import Difference
 from vmstate.compare.memory import memory_differences
 from vmstate.describe import Node, WireArray, WireRecords
@@ -167,7 +165,7 @@ class Diff:
             texts = (quantity(len(a), "element"), quantity(len(b), "element"))
             yield Difference("diff.value", path, *texts, one.start, other.start)
             return
-        places = np.flatnonzero(a.numpy() != b.numpy()).tolist()
+        places = [index for index, (mine, theirs) in enumerate(zip(a, b, strict=True)) if mine != theirs]
         for index in places[:_MOST_ELEMENTS]:
             at = index * a.width
             nodes = [
@@ -196,8 +194,8 @@ class Diff:
             yield Difference("diff.value", path, *texts, one.start, other.start)
             return
         size = a.item.size
-        rows = [np.frombuffer(side.raw, np.uint8).reshape(-1, size) for side in (a, b)]
-        places = np.flatnonzero((rows[0] != rows[1]).any(axis=1)).tolist()
+        rows = zip(a.item.iter_unpack(a.raw), b.item.iter_unpack(b.raw), strict=True)
+        places = [index for index, (mine, theirs) in enumerate(rows) if mine != theirs]
         for index in places[:_MOST_ELEMENTS]:
             for name in a.names:
                 values = (str(getattr(a[index], name)), str(getattr(b[index], name)))

@@ -7,7 +7,6 @@ the temporary file, which always disappears with the process.
 from __future__ import annotations
 
 import mmap
-import tempfile
 from typing import IO
 
 from vmstate.errors import StreamError, TooLarge
@@ -42,6 +41,8 @@ class Spool:
 
     def _to_file(self, chunk: bytes | memoryview) -> None:
         if self._file is None:
+            import tempfile  # most streams stay in memory
+
             self._file = tempfile.TemporaryFile(prefix="vmstate-", buffering=1 << 20)  # noqa: SIM115 - outlives this call
             self._file.write(self._memory)
             self._memory = bytearray()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from vmstate.explain.known_bugs import known_bugs
-from vmstate.explain.lines import explained_line
 from vmstate.front.paint import Paint, plain
 from vmstate.savevm.verdict import Check, Outcome, Verdict
-from vmstate.simulate.remedies import Remedy
+
+if TYPE_CHECKING:
+    from vmstate.simulate.remedies import Remedy
 
 _OUTCOMES = {
     Outcome.ACCEPT: "accepted",
@@ -30,12 +31,19 @@ def verdict_lines(verdict: Verdict, paint: Paint = plain, *, trace: bool = False
             yield f"  {title}: {message}"
     if verdict.decided_by is not None:
         yield f"  decided by {check_line(verdict.decided_by)}"
-    for bug in known_bugs() if verdict.known_bugs else ():
-        if bug.id in verdict.known_bugs:
-            yield f"  known bug {bug.id}: {bug.title}"
-            yield f"    {bug.releases()}; fixed in {bug.fixed_in}; {bug.sources[0]}"
+    yield from _bug_lines(verdict.known_bugs)
     if trace:
         yield from (f"    {'ok ' if check.passed else 'NO '} {check_line(check)}" for check in verdict.trace)
+
+
+def _bug_lines(ids: Sequence[str]) -> Iterator[str]:
+    if ids:
+        from vmstate.explain.known_bugs import known_bugs
+
+        for bug in known_bugs():
+            if bug.id in ids:
+                yield f"  known bug {bug.id}: {bug.title}"
+                yield f"    {bug.releases()}; fixed in {bug.fixed_in}; {bug.sources[0]}"
 
 
 def check_line(check: Check) -> str:
@@ -55,6 +63,8 @@ def check_line(check: Check) -> str:
 
 def explanation_lines(verdict: Verdict) -> Iterator[str]:
     """Yield the meaning of each line, once for each kind of line."""
+    from vmstate.explain.lines import explained_line
+
     seen: set[str] = set()
     for message in (*verdict.source_messages, *verdict.messages):
         for known in explained_line(message)[:1]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from functools import cache
 
 from vmstate.describe.history import History, Release, at
-from vmstate.pseries.devices.cpu.cpu import SPR_PVR
-from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability, Kind
 from vmstate.pseries.tables.compat import COMPAT_MODES
 from vmstate.pseries.tables.cpu_models import CPU_MODELS
+from vmstate.pseries.tables.cpus import PATE1_GR, SPR_PVR
 from vmstate.pseries.tables.option_vectors import BITS, VECTOR_5, bits_of_bitmap, vector_bit
 from vmstate.pseries.tables.releases import NEWEST
 from vmstate.tree.meanings import Flags, Meanings, Names, Part, Words

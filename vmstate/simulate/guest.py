@@ -24,9 +24,9 @@ from vmstate.pseries.devices.host.globalstate import GlobalState
 from vmstate.pseries.devices.spapr.htab import Htab
 from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.machine import Machine
-from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.rules.compat_register import negotiate_compat
 from vmstate.pseries.rules.interrupts import falls_back, requested
+from vmstate.pseries.tables.cpus import PATE1_GR
 from vmstate.pseries.tables.option_vectors import Ov5, bitmap_of
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.guest_drivers import start_drivers

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from vmstate.errors import StreamError
-from vmstate.stream import open_stream
-from vmstate.stream.sections.ram_pages import RamPages
+
+if TYPE_CHECKING:
+    from vmstate.stream.sections.ram_pages import RamPages
 
 
 class GuestMemory:
@@ -37,6 +39,9 @@ class GuestMemory:
 
     @cached_property
     def _pages(self) -> RamPages | None:
+        from vmstate.stream.reader import open_stream
+        from vmstate.stream.sections.ram_pages import RamPages
+
         try:
             stream = open_stream(self._stream)
         except StreamError:

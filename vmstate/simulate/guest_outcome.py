@@ -8,9 +8,9 @@ from the threads; never run on KVM.
 from __future__ import annotations
 
 from vmstate.pseries.devices.spapr.spapr import Spapr
-from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.rules.client_architecture import offers_radix
 from vmstate.pseries.rules.compat_register import processors
+from vmstate.pseries.tables.cpus import PATE1_GR
 from vmstate.pseries.tables.option_vectors import Ov5
 from vmstate.simulate.instance import Instance
 

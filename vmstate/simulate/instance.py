@@ -11,7 +11,7 @@ from vmstate.errors import NotModelled
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.cas.negotiation import Negotiated
-from vmstate.pseries.devices.cpu.cpu import SPR_PVR, Cpu
+from vmstate.pseries.devices.cpu.cpu import Cpu
 from vmstate.pseries.devices.host.configuration import Configuration as ConfigurationSection
 from vmstate.pseries.devices.host.globalstate import GlobalState
 from vmstate.pseries.devices.host.ram import PAGE_SIZE, Ram
@@ -24,6 +24,7 @@ from vmstate.pseries.devices.spapr.spapr_rtc import SpaprRtc
 from vmstate.pseries.machine import Change, Machine
 from vmstate.pseries.options import DeviceOption
 from vmstate.pseries.registration import build, connector, memory_blocks, plug
+from vmstate.pseries.tables.cpus import SPR_PVR
 from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines

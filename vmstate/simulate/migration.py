@@ -9,7 +9,6 @@ from vmstate.dataclass import dataclass
 from vmstate.describe import SaveFailure
 from vmstate.describe.history import Release
 from vmstate.errors import NotModelled
-from vmstate.explain.known_bugs import bugs_of_verdict
 from vmstate.pseries.board.device import LiveDevice
 from vmstate.pseries.startup.build import Start, build
 from vmstate.pseries.startup.command_line import Configuration, parse
@@ -130,6 +129,8 @@ def received_by(
 def _known_bugs(verdict: Verdict, source: Release | None, destination: Release) -> list[str]:
     if verdict.outcome != Outcome.REJECT:
         return []
+    from vmstate.explain.known_bugs import bugs_of_verdict  # patterns without number, for a reject only
+
     section = None if verdict.decided_by is None else verdict.decided_by.section
     return [bug.id for bug in bugs_of_verdict(verdict.messages, section, source, destination)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from vmstate.errors import Severity, StreamError, finding_of
@@ -26,11 +27,11 @@ def measure_payload(state: WalkState, win: Window, start: SectionStart) -> Paylo
 
     The best candidate end is one that the section's own footer follows, then one that any item follows.
     """
-    ends = _candidates(state, win, start)
-    if state.footers is not False:
-        for end, found, _ in ends:
-            if is_footer(win, end, start.section_id):
-                return Payload(start.payload_start, end, found)
+    ends = []
+    for candidate in _candidates(state, win, start):
+        ends.append(candidate)
+        if state.footers is not False and is_footer(win, candidate.end, start.section_id):
+            return Payload(start.payload_start, candidate.end, candidate.found)
     for end, found, _ in ends:
         footer = win.end - end >= FOOTER_SIZE and win.u8(end) == SectionType.FOOTER
         if plausible(win, end + (FOOTER_SIZE if footer else 0), state.live):
@@ -38,18 +39,20 @@ def measure_payload(state: WalkState, win: Window, start: SectionStart) -> Paylo
     return _search_end(state, win, start, ends)
 
 
-def _candidates(state: WalkState, win: Window, start: SectionStart) -> list[Candidate]:
-    ends = state.measure(start, win) if state.measure else []
-    ends = [each for each in ends if start.payload_start <= each.end <= win.end]
+def _candidates(state: WalkState, win: Window, start: SectionStart) -> Iterator[Candidate]:
+    """Yield the possible ends, each measured when the ones before it did not fit."""
     handler = state.handler(start, full=True)
+    for each in state.measure(start, win) if state.measure else ():
+        if start.payload_start <= each.end <= win.end:
+            yield each
     if handler is not None:
         try:
             end, done = handler.scan(win, start.payload_start)
         except StreamError as error:
             state.note(finding_of(error.within(section=start.idstr), "section.damaged", Severity.WARNING))
         else:
-            ends += [Candidate(end, Found.LIVE)] if done else []
-    return ends
+            if done:
+                yield Candidate(end, Found.LIVE)
 
 
 def search(

@@ -8,8 +8,6 @@ sections wait for the stream's end, because the description there gives their le
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Iterable
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -30,6 +28,9 @@ class Feed:
     """A stream read in pieces of any size: :meth:`feed` them, then :meth:`close` to get the stream."""
 
     def __init__(self, resolver: Resolver | None = None) -> None:
+        import hashlib  # for pipes only: both take longer to import than the rest of the reader
+        import tempfile
+
         self.state = WalkState(keep_pages=False)
         self._resolver = resolver
         self._walker = Walker(self.state)
@@ -179,6 +180,8 @@ def open_pipe(file: BinaryIO, resolver: Resolver | None = None) -> Stream:
 
 def passed_digest(stream: Stream) -> str | None:
     """Return the ``passed`` hash of this stream as if read from a pipe; None without guest memory."""
+    import hashlib
+
     hashed, any_bytes = hashlib.sha256(), False
     bulky = {
         section.section_id

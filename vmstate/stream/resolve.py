@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from vmstate.errors import StreamError
@@ -32,15 +32,15 @@ class Measures:
         self._resolver = resolver
         self._asked: dict[tuple[str, int], int] = {}
 
-    def __call__(self, start: SectionStart, win: Window) -> list[Candidate]:
-        """Return the offsets where the payload may end, each with its source.
+    def __call__(self, start: SectionStart, win: Window) -> Iterator[Candidate]:
+        """Yield the offsets where the payload may end, each with its source.
 
-        The declarations are used only where the description is not conclusive: compiling them takes time.
+        The declarations are used only where the description is not conclusive: importing them takes time.
         """
         described = self._by_description(start, win)
-        if described and described[0].sure:
-            return described
-        return [*described, *self._by_declaration(start, win)]
+        yield from described
+        if not described or not described[0].sure:
+            yield from self._by_declaration(start, win)
 
     def _by_description(self, start: SectionStart, win: Window) -> list[Candidate]:
         vmdesc = self._find(win)

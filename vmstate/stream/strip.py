@@ -7,13 +7,12 @@ refuses them with empty memory.
 
 from __future__ import annotations
 
-import numpy as np
-
 from vmstate.stream.edit import Edit, Zeros
 from vmstate.stream.reader import Stream
-from vmstate.stream.sections.ram import PageKind, Ram, words_at
+from vmstate.stream.sections.alike import words_at
+from vmstate.stream.sections.ram import PageKind, Ram
 
-_KINDS = np.uint64(PageKind.PAGE | PageKind.XBZRLE | PageKind.COMPRESSED)
+_KINDS = PageKind.PAGE | PageKind.XBZRLE | PageKind.COMPRESSED
 
 
 def strip(stream: Stream) -> Edit:
@@ -31,7 +30,10 @@ def strip(stream: Stream) -> Edit:
 
 
 def _strip_records(edit: Edit, ram: Ram) -> None:
+    import numpy as np
+
     win, runs = edit.stream.window, ram.runs
+    kinds, zero = np.uint64(_KINDS), np.uint64(PageKind.ZERO)
     for index in range(len(runs)):
         start, count, stride, lead = (
             runs.start[index],
@@ -39,7 +41,7 @@ def _strip_records(edit: Edit, ram: Ram) -> None:
             runs.stride[index],
             runs.lead[index],
         )
-        words = words_at(win, start, count, stride) & ~_KINDS | np.uint64(PageKind.ZERO)
+        words = words_at(win.view, start - win.base, count, stride) & ~kinds | zero
         win.behind(start, start + count * stride)
         records = np.zeros((count, lead + 1), np.uint8)
         records[:, :8] = words.astype(">u8").view(np.uint8).reshape(count, 8)

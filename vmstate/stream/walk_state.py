@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import field
 from typing import NamedTuple
 
@@ -25,8 +25,8 @@ class Candidate(NamedTuple):
     sure: bool = True
 
 
-Measure = Callable[[SectionStart, Window], list[Candidate]]
-"""A function that returns the possible ends of a full section's payload, the surest first."""
+Measure = Callable[[SectionStart, Window], Iterable[Candidate]]
+"""A function that yields the possible ends of a full section's payload, the surest first."""
 
 
 @dataclass

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from bitstring import Bits
-
 from vmstate.dataclass import dataclass
 from vmstate.tree.paths import Place
 
@@ -77,8 +75,8 @@ class Flags:
     def text(self, value: int) -> str | None:
         if not 0 < value < 1 << self.bits:
             return None
-        places = (self.bits - 1 - place for place in Bits(uint=value, length=self.bits).findall("0b1"))
-        return " ".join(self.names.get(place, f"bit{place}") for place in sorted(places))
+        places = (place for place in range(value.bit_length()) if value >> place & 1)
+        return " ".join(self.names.get(place, f"bit{place}") for place in places)
 
     def value(self, text: str) -> int | None:
         known = {name.lower(): place for place, name in self.names.items()}

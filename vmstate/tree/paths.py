@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
 
@@ -359,6 +358,7 @@ def _names(child: Node, owner: str, sign: str, number: str, *, full: bool) -> It
 
 def _suggestion(wanted: str, names: Iterable[str]) -> str:
     names = list(dict.fromkeys(names))
+    
     near = get_close_matches(wanted, names, _MOST_SUGGESTED, 0.4)
     near += [name for name in names if wanted in name and name not in near]
     shown = near[:_MOST_SUGGESTED] or names[:_MOST_SUGGESTED]

@@ -6,8 +6,6 @@ from vmstate.describe.history import History
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.tables.compat import LOGICAL_3_00
 
-#: PATE1_GR: the guest translates by radix trees, and has no hash table.
-PATE1_GR = 1 << 63
 MMU_REFUSED = "Process table config unsupported by the host"
 
 _RADIX_FROM_RESET = History(False, ("2.10", True))

@@ -5,7 +5,6 @@ A host is a small TOML file; those that come with the package are in ``fixtures/
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import field, fields
 from functools import cache
@@ -122,6 +121,8 @@ _SHIPPED = shipped("hosts")
 
 def read_host(path: str | Path) -> Host:
     """Read a host from a TOML file.  Raises ConfigurationError for an invalid file, naming the key."""
+    import tomllib  # for KVM only
+
     file = Path(path)
     try:
         declared = tomllib.loads(file.read_text("utf-8"))

@@ -20,6 +20,11 @@ ISA_2_07 = 1 << 3
 ISA_3_00 = 1 << 4
 ISA_3_10 = 1 << 5
 
+#: SPR 287, the processor version register (target/ppc/cpu.h).
+SPR_PVR = 287
+#: PATE1_GR: the guest translates by radix trees, and has no hash table (target/ppc/mmu-book3s-v3.h).
+PATE1_GR = 1 << 63
+
 # Parts of a server processor's PVR.
 FAMILY_MASK = 0xFFFF0000
 MAJOR_MASK = 0x00000F00

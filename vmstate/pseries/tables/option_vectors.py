@@ -8,16 +8,16 @@ bits are 32 big-endian words of 64, each with its lowest bit first.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
-
-from bitstring import BitArray, Bits
 
 from vmstate.dataclass import dataclass
 
 #: Bits of one option vector (OV_MAXBITS), and bytes on the wire.
 BITS = 256 * 8
 WIRE_BYTES = BITS // 8
+_WORDS = struct.Struct(f">{BITS // 64}Q")
 
 
 class Ov5(IntEnum):
@@ -98,14 +98,14 @@ def vector_bit(index: int) -> VectorBit:
 
 def bits_of_bytes(data: bytes) -> frozenset[int]:
     """Return the places of the bits that are set in a guest's vector (guest_byte_to_bitmap)."""
-    return frozenset(Bits.from_bytes(data).findall("0b1"))
+    return frozenset(
+        8 * byte + bit for byte, value in enumerate(data) for bit in range(8) if value & 0x80 >> bit
+    )
 
 
 def bits_of_bitmap(bitmap: int) -> Iterator[int]:
-    """Yield the places of the bits that are set in QEMU's bitmap, lowest first."""
-    length = bitmap.bit_length()
-    if length:
-        yield from sorted(length - 1 - place for place in Bits(uint=bitmap, length=length).findall("0b1"))
+    """Return the places of the bits that are set in QEMU's bitmap, lowest first."""
+    return (place for place in range(bitmap.bit_length()) if bitmap >> place & 1)
 
 
 def bytes_of_bits(bits: Iterable[int], length: int) -> bytes:
@@ -125,15 +125,10 @@ def bitmap_of(bits: Iterable[int]) -> int:
 
 def to_wire(bits: Iterable[int]) -> bytes:
     """Return the 256 bytes of a vector with these bits set (migration/vmstate-types.c put_bitmap)."""
-    vector = BitArray.from_bytes(bytes(WIRE_BYTES))
-    for bit in bits:
-        word, place = divmod(bit, 64)
-        vector.set(True, word * 64 + 63 - place)
-    return vector.tobytes()
+    bitmap = bitmap_of(bits)
+    return _WORDS.pack(*(bitmap >> 64 * word & (1 << 64) - 1 for word in range(BITS // 64)))
 
 
 def from_wire(data: bytes) -> frozenset[int]:
     """Return the bits that are set in the 256 bytes of a vector."""
-    vector = BitArray.from_bytes(data)
-    places = vector.findall("0b1")
-    return frozenset(place // 64 * 64 + 63 - place % 64 for place in places)
+    return frozenset(bits_of_bitmap(sum(word << 64 * at for at, word in enumerate(_WORDS.unpack(data)))))

@@ -12,11 +12,10 @@ from array import array
 from dataclasses import field
 from enum import IntEnum
 
-import numpy as np
-
 from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError, Truncated
 from vmstate.stream.constants import RamFlag
+from vmstate.stream.sections.alike import WORTH_NUMPY, alike
 from vmstate.stream.sections.handlers import LiveContext, register
 from vmstate.stream.sections.ram_setup import RamBlock, read_setup
 from vmstate.stream.wire import Window
@@ -114,6 +113,7 @@ class Ram:
         self._names: dict[bytes, int] = {}
         self._block = _NO_BLOCK
         self._block_end = 0
+        self._looked_at = 0
         if self.version not in (3, 4):
             raise StreamError(
                 "unknown version of the ram section",
@@ -267,25 +267,27 @@ class Ram:
         return self._long_run(win, at, flags, stride, most)
 
     def _long_run(self, win: Window, at: int, flags: int, stride: int, most: int) -> int:
-        count, step, mask = min(_SHORT_RUN, most), 32, self._mask
+        count, step = min(_SHORT_RUN, most), 32
         while count < most:
             step = min(step * 4, _LONGEST_STEP, most - count)
             here, after = at + count * stride, at + (count + step) * stride
             win.ahead(here, after)
-            words = words_at(win, here, step, stride)
+            good = alike(
+                win.view,
+                here - win.base,
+                step,
+                stride,
+                flags,
+                mask=self._mask,
+                limit=self._block_end,
+                bulk=self._looked_at > WORTH_NUMPY,
+            )
             win.behind(here, after)
-            good = (words & mask) == flags
-            good &= words < self._block_end
-            if not good.all():
-                return count + int(good.argmin())
-            count += step
+            count += good
+            self._looked_at += good
+            if good < step:
+                break
         return count
-
-
-def words_at(win: Window, at: int, count: int, stride: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """Return the 64-bit words of ``count`` records that are ``stride`` bytes apart."""
-    shape = np.ndarray((count,), ">u8", win.view, at - win.base, (stride,))
-    return shape.astype(np.uint64)
 
 
 def detect_page_size(win: Window, at: int) -> int:

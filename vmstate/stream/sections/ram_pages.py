@@ -16,7 +16,8 @@ import numpy.typing as npt
 from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError
 from vmstate.stream.sections import xbzrle
-from vmstate.stream.sections.ram import PageKind, Ram, words_at
+from vmstate.stream.sections.alike import words_at
+from vmstate.stream.sections.ram import PageKind, Ram
 from vmstate.stream.sections.ram_setup import MappedRam, RamBlock
 from vmstate.stream.wire import Window
 
@@ -65,7 +66,7 @@ class RamPages:
         runs, mask = self.ram.runs, np.uint64(~(self.page_size - 1) & 0xFFFFFFFFFFFFFFFF)
         for run in np.flatnonzero(np.asarray(runs.block) == index).tolist():
             start, count, stride = runs.start[run], runs.count[run], runs.stride[run]
-            addresses.append(words_at(self._win, start, count, stride) & mask)
+            addresses.append(words_at(self._win.view, start - self._win.base, count, stride) & mask)
             self._win.behind(start, start + count * stride)
             offsets.append(
                 np.arange(count, dtype=np.uint64) * np.uint64(stride) + np.uint64(start + runs.lead[run])

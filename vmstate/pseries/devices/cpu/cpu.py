@@ -38,7 +38,7 @@ from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.capability_levels import ANY_PAGE
 from vmstate.pseries.rules.compat_register import store_compat, write_register
 from vmstate.pseries.rules.memory import real_mode_size
-from vmstate.pseries.tables.cpus import CpuAt
+from vmstate.pseries.tables.cpus import SPR_PVR, CpuAt
 
 # Which parts are sent (target/ppc/machine.c).
 
@@ -379,7 +379,7 @@ SUBSECTIONS = (
 
 # The hooks for saving and loading (target/ppc/machine.c cpu_pre_save, cpu_post_load).
 
-SPR_DECR, SPR_SDR1, SPR_PVR, SPR_LPCR, SPR_PSSCR = 22, 25, 287, 318, 855
+SPR_DECR, SPR_SDR1, SPR_LPCR, SPR_PSSCR = 22, 25, 318, 855
 PSSCR_EC = 1 << 20
 
 #: The return value of the hook if the stream cannot continue on this processor.

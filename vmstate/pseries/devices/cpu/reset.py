@@ -14,11 +14,11 @@ from vmstate.dataclass import dataclass
 from vmstate.describe import WireArray
 from vmstate.describe.arrays import zeros
 from vmstate.describe.history import ALWAYS, History, Release, Span, reached
-from vmstate.pseries.tables.cpus import CpuAt
+from vmstate.pseries.tables.cpus import SPR_PVR, CpuAt
 
 SPRS = 1024
 GPRS = 32
-SPR_DECR, SPR_PVR, SPR_LPCR, SPR_PCR, SPR_TIR, SPR_PIR = 22, 287, 318, 338, 446, 1023
+SPR_DECR, SPR_LPCR, SPR_PCR, SPR_TIR, SPR_PIR = 22, 318, 338, 446, 1023
 ALL_ONES = (1 << 64) - 1
 ENTRY_POINT = 0x100
 

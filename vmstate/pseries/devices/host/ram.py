@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, lru_cache
 
 from vmstate.describe import Cursor, Writer
 from vmstate.pseries.board.board import RamBlock
 from vmstate.pseries.board.device import LiveDevice
 from vmstate.pseries.machine import Machine
 from vmstate.stream.constants import RamFlag
-
-if TYPE_CHECKING:
-    import numpy
 
 PAGE_BITS = 12
 PAGE_SIZE = 1 << PAGE_BITS
@@ -38,18 +34,29 @@ def in_list_order(blocks: Sequence[RamBlock]) -> list[RamBlock]:
 @lru_cache(maxsize=64)
 def zero_run(first_page: int, pages: int) -> bytes:
     """Return that many zero-page records, each in the previous record's block; shared, never copied."""
-    import numpy as np
+    begin = first_page % RUN_PAGES
+    if begin + pages > RUN_PAGES:
+        raise ValueError(f"{pages} pages from {first_page} on are not in one run")
+    # Addresses differ in three bytes; above are those of the run, below are the flags.
+    high = (first_page // RUN_PAGES << 4).to_bytes(5, "big")
+    records = bytearray(RECORD * pages)
+    for place, value in enumerate(high[:4]):
+        if value:
+            records[place::RECORD] = bytes([value]) * pages
+    for place, column in enumerate(_columns(), 4):
+        records[place::RECORD] = column[begin : begin + pages]
+    if high[4]:
+        records[4::RECORD] = records[4::RECORD].translate(bytes(value | high[4] for value in range(256)))
+    records[7::RECORD] = bytes([ZERO | CONTINUE]) * pages
+    return bytes(records)
 
-    records = np.zeros((pages, RECORD), dtype=np.uint8)
-    records[:, :8] = _addresses(first_page, pages).view(np.uint8).reshape(-1, 8)
-    return records.tobytes()
 
-
-def _addresses(first_page: int, pages: int) -> numpy.ndarray[Any, Any]:
-    import numpy as np
-
-    page = np.arange(first_page, first_page + pages, dtype=np.uint64)
-    return (page << np.uint64(PAGE_BITS) | np.uint64(ZERO | CONTINUE)).astype(">u8")
+@cache
+def _columns() -> tuple[bytes, bytes, bytes]:
+    """Return the bytes 4, 5 and 6 of the addresses of one run's pages."""
+    one_nibble, one_byte = bytes(range(0, 256, 16)), bytes(range(256))
+    many = (value.to_bytes() * 16 for value in one_byte)
+    return b"".join(v.to_bytes() * 4096 for v in range(16)), b"".join(many) * 16, one_nibble * 4096
 
 
 def runs(pages: int) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from vmstate.pseries.board.board import RamBlock
 from vmstate.pseries.devices.host.ram import CONTINUE, EOS, PAGE, PAGE_SIZE, RECORD, RUN_PAGES, ZERO, zero_run
 from vmstate.stream.constants import RamFlag
 from vmstate.stream.sections import xbzrle
+from vmstate.stream.sections.alike import alike
 
 if TYPE_CHECKING:
     from vmstate.pseries.devices.host.ram import Ram
@@ -206,8 +207,10 @@ class RamLoader:
         size = (stop - page) * RECORD
         if stop - page > WINDOW and size <= cur.end - cur.pos:
             sample = slice(cur.pos + size - RECORD, cur.pos + size)
-            run = zero_run(page, stop - page) if page == 1 or page % RUN_PAGES == 0 else b""
-            if run[-RECORD:] == cur.data[sample] and bytes(cur.data[cur.pos : cur.pos + size]) == run:
+            begin = page // RUN_PAGES * RUN_PAGES or 1
+            run = zero_run(begin, stop - begin)
+            same = run[-RECORD:] == cur.data[sample] and run.endswith(cur.data[cur.pos : cur.pos + size])
+            if same:
                 cur.pos += size
                 return
         if page == 1 and self._short_run(stop):
@@ -226,18 +229,17 @@ class RamLoader:
 
     def _skip_same_flags(self, flags: int, stride: int) -> None:
         """Skip records that begin with the same flags, at any address inside the block, in bulk."""
-        import numpy as np
-
         cur = self.cur
         assert self.ram.last is not None
         limit = self.ram.last.used_length
         window = WINDOW
         while (count := min(window, (cur.end - cur.pos) // stride)) > 0:
-            words = np.ndarray((count,), ">u8", cur.data, cur.pos, (stride,))
-            fine = (words & FLAGS == flags) & (words < limit)
+            same = alike(
+                cur.data, cur.pos, count, stride, flags, mask=FLAGS, limit=limit, bulk=count > 1 << 13
+            )
             if stride == RECORD:
-                fine &= np.ndarray((count,), "u1", cur.data, cur.pos + 8, (stride,)) == 0
-            same = count if fine.all() else int(fine.argmin())
+                fill = bytes(cur.data[cur.pos + 8 : cur.pos + same * stride : stride])
+                same -= len(fill.lstrip(b"\0"))
             cur.pos += same * stride
             if same < count:
                 return

@@ -35,9 +35,9 @@ from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.interrupts.xics import Ics
 from vmstate.pseries.devices.interrupts.xive import XiveTctx, in_kernel, set_kvm_state
 from vmstate.pseries.machine import Machine
-from vmstate.pseries.rules.board import PATE1_GR
 from vmstate.pseries.rules.interrupts import falls_back, requested
 from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability
+from vmstate.pseries.tables.cpus import PATE1_GR
 from vmstate.pseries.tables.option_vectors import BITS, Ov5
 
 # The hooks for saving and loading (hw/ppc/spapr.c, hw/ppc/spapr_caps.c).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from enum import IntEnum
 from typing import Any, TextIO
@@ -105,8 +105,37 @@ def _print_json(command: str, report: Report, out: TextIO) -> None:
         "findings": [finding.as_json() for finding in report.findings],
         "result": report.result() if callable(report.result) else report.result,
     }
-    json.dump(answer, out, default=jsonable, ensure_ascii=False, indent=None if not out.isatty() else 2)
+    if out.isatty():
+        json.dump(answer, out, default=jsonable, ensure_ascii=False, indent=2)
+    else:
+        out.writelines(_json_pieces(answer, json.JSONEncoder(default=jsonable, ensure_ascii=False)))
     print(file=out)
+
+
+def _json_pieces(value: object, encoder: json.JSONEncoder) -> Iterator[str]:
+    """Yield the JSON of a value; an iterator in it is an array whose elements are encoded one by one.
+
+    What has no iterator is encoded at once, in C; ``json.dump`` would encode all of it in Python.
+    """
+    if isinstance(value, Iterator):
+        yield "["
+        for number, element in enumerate(value):
+            yield f"{', ' if number else ''}{encoder.encode(element)}"
+        yield "]"
+    elif isinstance(value, dict) and any(map(_is_iterated, value.values())):
+        yield "{"
+        for number, (key, inner) in enumerate(value.items()):
+            yield f"{', ' if number else ''}{encoder.encode(str(key))}: "
+            yield from _json_pieces(inner, encoder)
+        yield "}"
+    else:
+        yield encoder.encode(value)
+
+
+def _is_iterated(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_is_iterated, value.values()))
+    return isinstance(value, Iterator)
 
 
 def jsonable(value: Any) -> object:

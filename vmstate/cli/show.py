@@ -15,9 +15,8 @@ from vmstate.front.opening import open_stream_file
 from vmstate.front.stream_file import StreamFile
 from vmstate.front.tree_text import places_of, tree_lines
 from vmstate.outputs import save_text
-from vmstate.pages.stream_page import stream_page
 from vmstate.stream.constants import SectionType
-from vmstate.tree.as_json import node_json
+from vmstate.tree.as_json import node_json, to_json
 from vmstate.tree.flat import flat_lines
 from vmstate.tree.hexdump import hexdump
 from vmstate.tree.meanings import parts_of
@@ -80,6 +79,8 @@ def run(options: argparse.Namespace) -> Report:
 def _page(given: StreamFile, options: argparse.Namespace) -> Report:
     if options.paths:
         raise ConfigurationError("--html shows the whole stream: give no PATH")
+    from vmstate.pages.stream_page import stream_page
+
     text = stream_page(given, Path(options.stream).name if options.stream != "-" else "standard input")
     save_text(options.html, text)
     return Report(result={"page": options.html}, findings=given.findings)
@@ -87,9 +88,9 @@ def _page(given: StreamFile, options: argparse.Namespace) -> Report:
 
 def _result(given: StreamFile, places: list[Place], options: argparse.Namespace) -> object:
     if not options.paths:
-        document = given.to_json(ram=options.ram)
-        document["explained"] = _explained(given, places)
-        return document
+        document = to_json(given.contents, ram=options.ram, lazily=True)
+        layers = [layer.as_json() for layer in given.layers]
+        return {**document, "layers": layers, "explained": _explained(given, places)}
     nodes = [
         {"path": place.path, **node_json(given.contents, place.node, ram=options.ram)} for place in places
     ]

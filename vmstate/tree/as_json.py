@@ -26,10 +26,13 @@ class JsonError(VmstateError):
     """A document is not the JSON of a stream; the message names the node."""
 
 
-def to_json(contents: Contents, *, ram: bool = False) -> Json:
-    """Return the whole stream as a document; ``ram``: with guest memory in it."""
-    nodes = [node_json(contents, node, ram=ram) for node in contents.nodes]
-    return {"stream": {"size": len(contents.stream.data), "items": nodes}}
+def to_json(contents: Contents, *, ram: bool = False, lazily: bool = False) -> Json:
+    """Return the whole stream as a document; ``ram``: with guest memory in it.
+
+    ``lazily``: the items are an iterator, which makes each when it is asked for.
+    """
+    nodes = (node_json(contents, node, ram=ram) for node in contents.nodes)
+    return {"stream": {"size": len(contents.stream.data), "items": nodes if lazily else list(nodes)}}
 
 
 def node_json(contents: Contents, node: Node, *, ram: bool = False) -> Json:
@@ -87,7 +90,7 @@ def _rows(records: WireRecords) -> Json:
     widths = [WireArray(code, b"").width for code in records.item.format.lstrip(">")]
     rows = [list(row) for row in records.item.iter_unpack(records.raw)]
     found: Json = {"columns": list(records.names), "widths": widths, "rows": rows}
-    if b"".join(_row(row, widths) for row in rows) != records.raw:
+    if "?" in records.item.format and b"".join(_row(row, widths) for row in rows) != records.raw:
         found["base64"] = base64.b64encode(records.raw).decode()
     return found
 
@@ -98,6 +101,8 @@ def _row(row: list[Any], widths: list[int]) -> bytes:
 
 def _leaf(node: Node, raw: memoryview) -> Json:
     value = _value(node)
+    if isinstance(node.value, WireArray) and node.value.code != "?" and node.value.raw == raw:
+        return {"value": value}  # numbers that were read from these very bytes
     try:
         if value is not None and leaf_bytes(node.type, len(raw), value) == raw:
             return {"value": value}

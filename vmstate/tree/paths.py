@@ -357,8 +357,9 @@ def _names(child: Node, owner: str, sign: str, number: str, *, full: bool) -> It
 
 
 def _suggestion(wanted: str, names: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only where something is wrong
+
     names = list(dict.fromkeys(names))
-    
     near = get_close_matches(wanted, names, _MOST_SUGGESTED, 0.4)
     near += [name for name in names if wanted in name and name not in near]
     shown = near[:_MOST_SUGGESTED] or names[:_MOST_SUGGESTED]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +12,14 @@ from vmstate.compare.difference import Difference
 from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError
 from vmstate.stream import Stream
-from vmstate.stream.sections.ram import PageKind, Ram
+from vmstate.stream.sections.ram import Ram
 from vmstate.stream.sections.ram_pages import RamPages
+from vmstate.stream.sections.ram_segments import I64, MADE, WHOLE, segments
 
 _SHOWN = 4
-_BATCH = 4096
+_BATCH = 1024
+_CHUNK = 1024  # pages of a long stretch that are compared at once
+_LONG = 64
 
 
 @dataclass
@@ -33,7 +35,7 @@ class _Side:
 
 def _side(stream: Stream) -> _Side | None:
     ram = stream.ram
-    return None if ram is None else _Side(stream, ram, RamPages(ram, stream.data))
+    return None if ram is None else _Side(stream, ram, RamPages(ram, stream.window))
 
 
 def memory_differences(
@@ -70,7 +72,7 @@ def _forward(tick: Callable[[int], None], before: int, at: int) -> None:
     tick(before + at)
 
 
-def _page_difference(path: str, addresses: npt.NDArray[np.uint64], page_size: int) -> Iterator[Difference]:
+def _page_difference(path: str, addresses: I64, page_size: int) -> Iterator[Difference]:
     if not len(addresses):
         return
     shown = ", ".join(f"{int(address):#x}" for address in addresses[:_SHOWN])
@@ -79,101 +81,126 @@ def _page_difference(path: str, addresses: npt.NDArray[np.uint64], page_size: in
     yield Difference("diff.ram", path, f"{len(addresses)} {pages} (of {page_size} bytes): {shown}{more}")
 
 
-def _differing_pages(
-    one: _Side, block: int, other: _Side, theirs: int, tick: Callable[[int], None]
-) -> npt.NDArray[np.uint64]:
+def _differing_pages(one: _Side, block: int, other: _Side, theirs: int, tick: Callable[[int], None]) -> I64:
     """Return the addresses of the pages that differ, in order.
 
     StreamError if a compressed or delta page cannot be decoded.
     """
-    sides = (
-        _Final(one.pages, one.stream.data, block),
-        _Final(other.pages, other.stream.data, theirs),
-    )
-    addresses = np.union1d(sides[0].address, sides[1].address)
-    found = []
-    addresses = addresses[~(sides[0].zero(addresses) & sides[1].zero(addresses))]
-    for start in range(0, len(addresses), _BATCH):
-        batch = addresses[start : start + _BATCH]
-        tick(int(batch[0]))
-        rows = [side.rows(batch) for side in sides]
-        words = [side.view(np.uint64) for side in rows]
-        found.append(batch[(words[0] != words[1]).any(axis=1)])
-    return np.concatenate(found) if found else addresses
+    sides = (_Memory(one, block), _Memory(other, theirs))
+    size = one.pages.page_size
+    cuts = np.unique(np.concatenate([side.bounds() for side in sides]))
+    begin, pages = cuts[:-1], np.diff(cuts) // size
+    parts = [_Part(*side.segments.at(begin, size)) for side in sides]
+    fills = [part.fill for part in parts]
+    constant = (fills[0] >= 0) & (fills[1] >= 0)
+    unlike = np.flatnonzero(constant & (fills[0] != fills[1]))
+    found = [_each(begin[unlike], pages[unlike], size)]
+    todo = np.flatnonzero(~constant)
+    # Long stretches of whole pages are compared where they lie, with the headers between them.
+    long = (fills[0] == WHOLE) & (fills[1] == WHOLE) & (pages >= _LONG) & (parts[0].stride == parts[1].stride)
+    for group in np.split(todo, np.flatnonzero(np.diff(long[todo])) + 1):
+        for some in group.tolist() if len(group) and long[group[0]] else [group]:
+            taken = np.atleast_1d(np.asarray(some))
+            rows = [part.taken(taken) for part in parts]
+            compare = _long_stretch if long[taken[:1]].any() else _pages
+            found += compare(sides, begin[taken], pages[taken], rows, tick)
+    return np.sort(np.concatenate(found))
 
 
-class _Final:
+def _each(begin: I64, pages: I64, size: int) -> I64:
+    """Return the addresses of all pages."""
+    nth = np.arange(int(pages.sum())) - np.repeat(np.cumsum(pages) - pages, pages)
+    found: I64 = np.repeat(begin, pages) + nth * size
+    return found
+
+
+@dataclass(frozen=True)
+class _Part:
+    """For each of some stretches of pages: data, stride and fill, as in :class:`Segments`."""
+
+    data: I64
+    stride: I64
+    fill: I64
+
+    def taken(self, places: I64) -> _Part:
+        return _Part(self.data[places], self.stride[places], self.fill[places])
+
+
+class _Memory:
     """The final content of a block's pages; pages never sent are zeros."""
 
-    def __init__(self, pages: RamPages, view: memoryview, block: int) -> None:
-        self.pages = pages
+    def __init__(self, side: _Side, block: int) -> None:
+        self.pages = side.pages
+        self.window = side.stream.window
         self.block = block
-        self._view = view
-        self.size = pages.page_size
-        self.mapped = pages.ram.blocks[block].mapped is not None
-        if self.mapped:
-            self.address = np.fromiter((a for a, _ in pages.pages(block)), np.uint64)
-            self._data, self._kind = np.zeros(0, np.uint64), np.zeros(0, np.uint16)
-            return
-        records = pages.records(block)
-        last = records.last_of_each()
-        self.address, self._data, self._kind = records.address[last], records.data[last], records.kind[last]
+        self.size = side.pages.page_size
+        self.segments = segments(side.ram, self.window, block)
+        self._bytes = np.frombuffer(self.window.view, np.uint8)
 
-    def zero(self, addresses: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-        """Return a mask of the pages that are zero by their records: not sent, or sent as zero pages."""
-        if not len(self.address):
-            return np.ones(len(addresses), np.bool_)
-        place = np.minimum(np.searchsorted(self.address, addresses), len(self.address) - 1)
-        absent: npt.NDArray[np.bool_] = self.address[place] != addresses
-        if self.mapped:
-            return absent
-        filled = np.flatnonzero(self._kind == PageKind.ZERO)
-        empty = np.zeros(len(self.address), np.bool_)
-        empty[filled] = np.frombuffer(self._view, np.uint8)[self._data[filled].astype(np.int64)] == 0
-        return absent | empty[place]
+    def bounds(self) -> I64:
+        """Return the address of each segment and the one after it."""
+        address = self.segments.address
+        return np.concatenate((address, address + self.segments.pages * self.size))
 
-    def rows(self, batch: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
-        """Return the contents of the pages at these addresses, one per row."""
-        rows = np.zeros((len(batch), self.size), np.uint8)
-        if not len(self.address):
-            return rows
-        place = np.searchsorted(self.address, batch)
-        place[place == len(self.address)] = 0
-        there = np.flatnonzero(self.address[place] == batch)
-        plain = self._plain(place[there])
-        if plain.any():
-            self._copy_runs(rows, there[plain], self._data[place[there[plain]]])
-        for row in there[~plain].tolist():
-            self._fill(rows[row], int(place[row]), int(batch[row]))
-        return rows
+    def rows(self, addresses: I64, data: I64, fill: I64) -> npt.NDArray[np.uint64]:
+        """Return the contents of pages, one a row."""
+        whole = fill == WHOLE
+        windows = np.lib.stride_tricks.sliding_window_view(self._bytes, self.size)
+        if whole.all():
+            return windows[data].view(np.uint64)
+        rows = np.empty((len(data), self.size), np.uint8)
+        rows[whole] = windows[data[whole]]
+        constant = fill >= 0
+        rows[constant] = fill[constant, None]
+        for row in np.flatnonzero(fill == MADE).tolist():
+            rows[row] = np.frombuffer(self.pages.page(self.block, int(addresses[row])), np.uint8)
+        return rows.view(np.uint64)
 
-    def _plain(self, places: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-        """Return a mask of the pages that the stream holds uncompressed."""
-        if self.mapped:
-            return np.zeros(len(places), np.bool_)
-        plain: npt.NDArray[np.bool_] = self._kind[places] == PageKind.PAGE
-        return plain
 
-    def _copy_runs(
-        self, rows: npt.NDArray[np.uint8], to: npt.NDArray[np.intp], data: npt.NDArray[np.uint64]
-    ) -> None:
-        """Copy plain pages; those that are consecutive in the stream and in memory are copied at once."""
-        offsets = data.astype(np.int64)
-        steps = np.diff(offsets)
-        cuts = np.flatnonzero((np.diff(to) != 1) | (np.append(steps[:1], steps[:-1]) != steps)) + 1
-        bounds = [0, *cuts.tolist(), len(to)]
-        for low, high in pairwise(bounds):
-            stride = int(steps[low]) if high - low > 1 else self.size
-            shape = (high - low, self.size)
-            if stride < self.size or int(offsets[high - 1]) != int(offsets[low]) + (high - low - 1) * stride:
-                for row, at in zip(to[low:high].tolist(), offsets[low:high].tolist(), strict=True):
-                    rows[row] = np.frombuffer(self._view[at : at + self.size], np.uint8)
-                continue
-            pages = np.ndarray(shape, np.uint8, self._view, int(offsets[low]), (stride, 1))
-            rows[to[low] : to[low] + high - low] = pages
+Sides = tuple[_Memory, _Memory]
 
-    def _fill(self, row: npt.NDArray[np.uint8], place: int, address: int) -> None:
-        if not self.mapped and self._kind[place] == PageKind.ZERO:
-            row[:] = self._view[int(self._data[place])]
-        else:
-            row[:] = np.frombuffer(self.pages.page(self.block, address), np.uint8)
+
+def _pages(
+    sides: Sides, begin: I64, pages: I64, parts: list[_Part], tick: Callable[[int], None]
+) -> Iterator[I64]:
+    """Yield the addresses of the pages that differ, compared page by page."""
+    size = sides[0].size
+    total = np.cumsum(pages)
+    for first in range(0, int(total[-1]) if len(total) else 0, _BATCH):
+        page = np.arange(first, min(first + _BATCH, int(total[-1])), dtype=np.int64)
+        of = np.searchsorted(total, page, "right")
+        nth: I64 = page - (total - pages)[of]
+        addresses = begin[of] + nth * size
+        tick(int(addresses[0]))
+        rows = []
+        for side, part in zip(sides, parts, strict=True):
+            data: I64 = part.data[of] + nth * part.stride[of]
+            rows.append(side.rows(addresses, data, part.fill[of]))
+            kept = data[part.fill[of] == WHOLE]
+            if len(kept):
+                side.window.behind(int(kept.min()), int(kept.max()))
+        yield addresses[(rows[0] != rows[1]).any(axis=1)]
+
+
+def _long_stretch(
+    sides: Sides, begin: I64, pages: I64, parts: list[_Part], tick: Callable[[int], None]
+) -> Iterator[I64]:
+    """Yield the addresses of the pages that differ in one stretch, at the same stride on both sides."""
+    size, stride = sides[0].size, int(parts[0].stride[0])
+    for first in range(0, int(pages[0]), _CHUNK):
+        count = min(_CHUNK, int(pages[0]) - first)
+        spans = [int(part.data[0]) + first * stride for part in parts]
+        address = begin + first * size
+        tick(int(address[0]))
+        length = (count - 1) * stride + size
+        views = []
+        for side, at in zip(sides, spans, strict=True):
+            side.window.ahead(at, at + length)
+            views.append(side.window.view[at : at + length])
+        if not bytes(views[0]).startswith(views[1]):
+            inner = [
+                _Part(np.array([at]), part.stride, part.fill) for at, part in zip(spans, parts, strict=True)
+            ]
+            yield from _pages(sides, address, np.array([count]), inner, lambda _: None)
+        for side, at in zip(sides, spans, strict=True):
+            side.window.behind(at, at + length)

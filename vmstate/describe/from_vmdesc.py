@@ -97,7 +97,8 @@ def _description(entry: Pairs, name: str, depth: int, owner: str = "") -> VMStat
             own = f"{own}[{nth}]"
         elif nth:  # null pointers split an array into entries of one name
             own = f"{own}#{nth}"
-        fields[i] = replace(field, name=own, attr=f"{owner}{own}")
+        if owner or own != field.name:
+            fields[i] = replace(field, name=own, attr=f"{owner}{own}")
     subsections = []
     for inner in _objects(entry, "subsections"):
         title = member(inner, "vmsd_name", str)

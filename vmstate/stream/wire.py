@@ -20,6 +20,7 @@ Buffer: TypeAlias = memoryview
 
 _POPULATE_READ = 22  # Linux 5.14
 _WORTH_ADVICE = 1 << 20
+_FAULT_AROUND = 1 << 16  # Linux maps so much around an access, also what was released just before it
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _HEADER = struct.Struct(">II")
@@ -33,7 +34,7 @@ class Window:
     ``mapped``: the map, if ``view`` is all of one; the kernel is then advised which pages are needed.
     """
 
-    __slots__ = ("_map", "base", "complete", "end", "view")
+    __slots__ = ("_high", "_low", "_map", "base", "complete", "end", "view")
 
     def __init__(
         self, view: memoryview, base: int = 0, complete: bool = True, mapped: mmap.mmap | None = None
@@ -43,14 +44,30 @@ class Window:
         self.complete = complete
         self.end = base + len(view)
         self._map = mapped
+        self._low = self._high = base
 
     def ahead(self, start: int, end: int) -> None:
         """Map the bytes from ``start`` to ``end``, which are read next, at once instead of page by page."""
         self._advise(_POPULATE_READ, start & -mmap.PAGESIZE, end)
 
     def behind(self, start: int, end: int) -> None:
-        """Release the bytes from ``start`` to ``end``, which were read (the page cache keeps them)."""
-        self._advise(mmap.MADV_DONTNEED, -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, end & -mmap.PAGESIZE)
+        """Release the bytes from ``start`` to ``end``, which were read (the page cache keeps them).
+
+        They are collected, with small gaps, until there are enough of them.
+        """
+        if self._map is None:
+            return
+        if not self._low <= start <= self._high + _WORTH_ADVICE:
+            self._release()
+            self._low = start
+        self._high = max(self._high, end) if start <= self._high else end
+        if self._high - self._low >= 2 * _WORTH_ADVICE:
+            self._release()
+
+    def _release(self) -> None:
+        start, end = -(-self._low // mmap.PAGESIZE) * mmap.PAGESIZE, self._high & -mmap.PAGESIZE
+        self._advise(mmap.MADV_DONTNEED, start, end)
+        self._low = max(self.base, self._high - _FAULT_AROUND)
 
     def _advise(self, advice: int, start: int, end: int) -> None:
         if self._map is not None and end - start >= _WORTH_ADVICE:

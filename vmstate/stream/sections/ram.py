@@ -46,7 +46,7 @@ _NO_BLOCK = -1
 _USUAL_SMALLEST = 1024
 _SMALLEST = 256
 _SHORT_RUN = 4
-_LONGEST_STEP = 1024  # 4 MiB of pages: not much is wasted where a run ends
+_LONGEST_STEP = 4 << 20  # bytes: not much is wasted where a run ends
 
 
 @dataclass
@@ -114,6 +114,7 @@ class Ram:
         self._block = _NO_BLOCK
         self._block_end = 0
         self._looked_at = 0
+        self._released = context.start.payload_start
         if self.version not in (3, 4):
             raise StreamError(
                 "unknown version of the ram section",
@@ -221,6 +222,9 @@ class Ram:
         else:
             self._check(word & ~self._mask, at)
         self.counts[kind] += count
+        if at - self._released > _LONGEST_STEP:  # the pages of the map, which are read by other code later
+            win.behind(self._released, at)
+            self._released = at
         if self._context.keep_pages:
             self.runs.add(kind, at, count, stride, lead, self._block)
         return at + count * stride
@@ -267,9 +271,9 @@ class Ram:
         return self._long_run(win, at, flags, stride, most)
 
     def _long_run(self, win: Window, at: int, flags: int, stride: int, most: int) -> int:
-        count, step = min(_SHORT_RUN, most), 32
+        count, step, longest = min(_SHORT_RUN, most), 32, max(_LONGEST_STEP // stride, 1024)
         while count < most:
-            step = min(step * 4, _LONGEST_STEP, most - count)
+            step = min(step * 4, longest, most - count)
             here, after = at + count * stride, at + (count + step) * stride
             win.ahead(here, after)
             good = alike(
@@ -282,7 +286,8 @@ class Ram:
                 limit=self._block_end,
                 bulk=self._looked_at > WORTH_NUMPY,
             )
-            win.behind(here, after)
+            win.behind(self._released, after)
+            self._released = after
             count += good
             self._looked_at += good
             if good < step:

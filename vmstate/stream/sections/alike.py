@@ -7,7 +7,7 @@ from some hundred thousand records on, which is what its import costs.
 from __future__ import annotations
 
 import struct
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def alike(
     return next(index for index, word in enumerate(found) if word & mask != flags or word >= limit)
 
 
-@cache
+@lru_cache(maxsize=16)
 def _words(count: int, stride: int) -> struct.Struct:
     return struct.Struct(">" + f"Q{stride - 8}x" * count)
 

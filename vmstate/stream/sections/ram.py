@@ -46,6 +46,7 @@ _NO_BLOCK = -1
 _USUAL_SMALLEST = 1024
 _SMALLEST = 256
 _SHORT_RUN = 4
+_SHORT_STEP = 1024  # records
 _LONGEST_STEP = 4 << 20  # bytes: not much is wasted where a run ends
 
 
@@ -271,8 +272,10 @@ class Ram:
         return self._long_run(win, at, flags, stride, most)
 
     def _long_run(self, win: Window, at: int, flags: int, stride: int, most: int) -> int:
-        count, step, longest = min(_SHORT_RUN, most), 32, max(_LONGEST_STEP // stride, 1024)
+        count, step = min(_SHORT_RUN, most), 32
         while count < most:
+            bulk = self._looked_at > WORTH_NUMPY
+            longest = max(_LONGEST_STEP // stride, _SHORT_STEP) if bulk else _SHORT_STEP
             step = min(step * 4, longest, most - count)
             here, after = at + count * stride, at + (count + step) * stride
             win.ahead(here, after)
@@ -284,11 +287,11 @@ class Ram:
                 flags,
                 mask=self._mask,
                 limit=self._block_end,
-                bulk=self._looked_at > WORTH_NUMPY,
+                bulk=bulk,
             )
-            win.behind(self._released, after)
-            self._released = after
             count += good
+            win.behind(self._released, at + count * stride)
+            self._released = at + count * stride
             self._looked_at += good
             if good < step:
                 break

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +21,8 @@ def run_file(path: str | Path) -> dict[str, Any]:
 
     Raises UsersCodeError if it fails or calls ``sys.exit``, ConfigurationError, OSError if it cannot be read.
     """
+    import runpy  # few commands run a file
+
     _files.add(str(path))
     with _blaming(str(path)):
         return runpy.run_path(str(path))
@@ -44,6 +44,8 @@ def files_in_use() -> list[str]:
 
 def blamed(error: BaseException) -> UsersCodeError | None:
     """Return the error of the user's file that an exception came through; None if there is none."""
+    import traceback
+
     frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename in _files]
     if isinstance(error, SyntaxError) and error.filename in _files:
         return UsersCodeError(f"{error.filename}, line {error.lineno}: {error.msg}")

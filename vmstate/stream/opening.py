@@ -11,7 +11,6 @@ from typing import IO
 
 from vmstate.containers import Opened, Pipe, open_input, recognise
 from vmstate.errors import StreamError
-from vmstate.stream.multifd.folder import open_folder
 from vmstate.stream.pipe import read_chunks
 from vmstate.stream.reader import Stream, open_stream
 from vmstate.stream.resolve import Resolver
@@ -28,6 +27,8 @@ def open_source(
     Raises StreamError when it cannot be read, TooLarge, Unsupported.
     """
     if name != "-" and os.path.isdir(name):  # noqa: PTH112 - false for a name with a null byte
+        from vmstate.stream.multifd.folder import open_folder
+
         return open_folder(name, resolver, limit=limit)
     return open_input(name, limit=limit)
 

@@ -6,9 +6,7 @@ registers QEMU adds a bit for the non-secure bank (target/arm/cpregs.h, ``CP_REG
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
-from importlib.resources import files
 
 _ARM, _ARM64 = 0x40, 0x60
 _SYSTEM_REGISTER = 0x13
@@ -18,6 +16,9 @@ _NON_SECURE = 1 << 29
 
 @cache
 def _names() -> dict[int, str]:
+    import tomllib  # streams of Arm machines only
+    from importlib.resources import files
+
     text = files("vmstate.tree").joinpath("arm_registers.toml").read_text(encoding="utf-8")
     return {number: name for name, number in tomllib.loads(text).items()}
 

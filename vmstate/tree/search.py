@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-import numpy as np
-
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.errors import EncodeError
 from vmstate.tree.contents import Contents
@@ -96,6 +94,8 @@ def _bytes(place: Place, value: str, meanings: Meanings | None) -> bytes | None:
 
 def _elements_with(place: Place, value: str, meanings: Meanings | None) -> Iterator[Place]:
     """Yield the elements of a uniform array, or their members, that have a value."""
+    import numpy as np
+
     array = place.node.value
     size = array.width if isinstance(array, WireArray) else array.item.size
     rows = np.frombuffer(array.raw, np.uint8).reshape(-1, size)

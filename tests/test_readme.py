@@ -43,7 +43,8 @@ def test_the_proposal_runs_outside_of_the_project(tmp_path):
 
 
 def test_the_table_has_every_command():
-    assert set(re.findall(r"^\| `vmstate ([\w-]+)", README, re.MULTILINE)) == set(COMMANDS)
+    first = re.findall(r"^\|(.*?)\|", README, re.MULTILINE)
+    assert {name for cell in first for name in re.findall(r"`vmstate ([\w-]+)", cell)} == set(COMMANDS)
 
 
 def test_the_readme_is_a_page():

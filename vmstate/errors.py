@@ -6,9 +6,11 @@ A :class:`Finding` is not an error but a value: something to report about a stre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
+from os import PathLike
 from typing import Any
 
 from vmstate.dataclass import dataclass
@@ -103,10 +105,11 @@ class StreamError(VmstateError):
     """The bytes are wrong.  Gives the place, the expected and the found value, and a remedy.
 
     ``place`` may be completed on the way up: a codec knows the offset, its caller the section.
-    ``ret`` is the negative errno that QEMU's loader would return.
+    ``source``: the file, where it is known.  ``ret`` is the negative errno that QEMU's loader would return.
     """
 
     ret: int = -22
+    source: str = ""
 
     def __init__(
         self,
@@ -158,6 +161,17 @@ class StreamError(VmstateError):
         return text
 
 
+@contextmanager
+def naming(source: object) -> Iterator[None]:
+    """Let errors say which file they are about, if ``source`` is a path; "-" is the standard input."""
+    try:
+        yield
+    except StreamError as error:
+        if not error.source and isinstance(source, str | PathLike):
+            error.source = "the standard input" if source == "-" else str(source)
+        raise
+
+
 class Truncated(StreamError):
     """The bytes end too early.  ``requested`` and ``available`` count bytes from the offset."""
 
@@ -201,7 +215,8 @@ class Finding:
 
     def __str__(self) -> str:
         where = str(self.place)
-        text = f"{self.severity} {self.rule}: {self.message}" + (f" ({where})" if where else "")
+        rule = "" if self.rule.startswith("error.") else f" {self.rule}"  # the name of a class helps nobody
+        text = f"{self.severity}{rule}: {self.message}" + (f" ({where})" if where else "")
         return f"{text}. {self.remedy}" if self.remedy else text
 
     def as_json(self) -> Mapping[str, object]:

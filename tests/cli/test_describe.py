@@ -89,7 +89,7 @@ def test_what_is_not_a_file_is_refused_at_once(tmp_path, capsys):
     assert main(["describe", str(pipe)]) == 2
     assert main(["describe", str(tmp_path)]) == 2
     assert main(["describe", str(tmp_path / "none")]) == 2
-    assert capsys.readouterr().err.count("error error.") == 3
+    assert capsys.readouterr().err.count("error: ") == 3
 
 
 def test_modules_are_files_or_folders_of_them(binary, tmp_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import types
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from vmstate import cli
+from vmstate.cli import terminal
 from vmstate.cli.commands import COMMANDS, Group, Subcommand
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
@@ -64,8 +66,22 @@ def test_exit_status_distinguishes_success_findings_and_unusable(call, report, s
 def test_unusable_input_is_reported_on_stderr_without_a_traceback(call, error):
     status, out, err = call(raising(error))
     assert (status, out) == (2, "")
-    assert err.startswith("error error.")
+    assert err.startswith("error: ")
+    assert "error." not in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", ["empty", "qcow", "text"])
+@pytest.mark.parametrize(
+    "words", [["show"], ["verify"], ["strip", "-o", "out"], ["diff", "text"], ["show", "--quiet"]]
+)
+def test_an_error_begins_with_the_file_that_it_is_about(tmp_path, monkeypatch, capsys, name, words):
+    monkeypatch.chdir(tmp_path)
+    for one, data in (("empty", b""), ("qcow", b"QFI\xfb\0\0\0\3"), ("text", b"some text, no stream")):
+        (tmp_path / one).write_bytes(data)
+    assert cli.main([*words, name]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: text: " if words[0] == "diff" else f"error: {name}: "), err
 
 
 def test_a_bug_is_reported_as_one_with_the_traceback(call):
@@ -200,3 +216,38 @@ def test_progress_only_on_a_terminal_and_after_a_while(capsys):
     )
     assert in_a_terminal(script.format(patience=60)) == ""
     assert in_a_terminal(script.format(patience=-1)) == "\rreading  50 %\x1b[K\r\x1b[K"
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "LINES_EVERY", -1)
+    monkeypatch.setattr(terminal, "SETTLED", -1)
+    with progress("reading", 10) as tick:
+        tick(5)
+        tick(10)
+    first, second = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"reading  50 %, \d+ s left", first)
+    assert second == "reading 100 %"
+
+
+def test_quiet_prints_neither_lines_nor_progress(call, monkeypatch):
+    monkeypatch.setattr(terminal, "LINES_EVERY", -1)
+
+    def run(options):
+        with progress("reading", 10) as tick:
+            tick(5)
+        terminal.note("by the way")
+        return Report(["text"], findings=[INFO, WARNING])
+
+    status, out, err = call(run, "--quiet")
+    assert (status, out, err) == (1, "warning some.rule: odd\n", "")
+    status, out, err = call(run)
+    assert (status, out.splitlines()[0], "by the way" in err) == (1, "text", True)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [(100, ""), (1_000_000, "1,000,000 pairs to judge on 2 processes: 17 min or more; less\n")],
+)
+def test_long_work_is_announced(capsys, pairs, said):
+    terminal.announce_pairs(pairs, 2, "less")
+    assert capsys.readouterr().err == said

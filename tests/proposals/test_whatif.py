@@ -221,3 +221,12 @@ def test_a_side_varies_in_one_option_and_sides_differ_in_one():
         assert sum(value > 0 for value in a) <= 1
         assert sum(value > 0 for value in b) <= 1
         assert sum(x != y for x, y in zip(a, b, strict=True)) <= 1
+
+
+def test_a_sample_says_so_and_how_much_there_is_comes_first():
+    chosen = ChosenSet(releases=("7.2",))
+    sizes = []
+    answer = what_if(Question("gtse-as-posted", chosen=chosen), 1, sample=True, begin=sizes.append)
+    assert answer.complete
+    assert 0 < answer.part < 1
+    assert sizes == [answer.tried]

@@ -13,9 +13,20 @@ from vmstate.bump.drafts import drafted
 from vmstate.cli.compare import described
 from vmstate.cli.issue_options import add_issue_options, report_of, weighed
 from vmstate.cli.report import Report
-from vmstate.cli.terminal import Style, progress
+from vmstate.cli.terminal import Style, note, progress
 from vmstate.compatibility import Judged
 from vmstate.errors import ConfigurationError, Severity, quantity
+
+EXAMPLES = (
+    ("two builds", "vmstate bump --old old/qemu-system-ppc64 --new new/qemu-system-ppc64"),
+    (
+        "a release that is not built yet",
+        "vmstate bump --old pseries@11.1 --draft release.py --machine pseries-11.1 --no-replays",
+    ),
+)
+
+
+_MANY = 4  # machine types that take so long that it is said before
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +76,12 @@ def run(options: argparse.Namespace) -> Report:
     )
     old = side_of(options.old, options.old_schema)
     new = side_of(options.new, options.new_schema) if options.new else drafted(options.draft, old)
+    common = [one for one in new.machines if one in set(old.machines) and question.wants(one)]
+    if question.replays and len(common) > _MANY and (old.program or new.program):
+        note(
+            f"{len(common)} machine types to start and to migrate, {question.jobs} at a time: some seconds "
+            "each; --machine chooses some, --no-replays only simulates"
+        )
     with progress("working") as tick:
         answer = bump(old, new, question, lambda _what, done: tick(done))
     judged = weighed(answer.issues, options)

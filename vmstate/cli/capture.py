@@ -16,6 +16,14 @@ from vmstate.stream import open_stream
 from vmstate.stream.opening import open_source
 from vmstate.stream.strip import strip
 
+EXAMPLES = (
+    ("the state of a machine that never ran", "vmstate capture -o guest.mig -- qemu-system-ppc64 -S -m 256"),
+    (
+        "after five seconds, without guest memory",
+        "vmstate capture --seconds 5 --strip -o guest.mig -- qemu-system-ppc64 -m 256",
+    ),
+)
+
 
 def configure(parser: CommandParser) -> None:
     """Declare the arguments."""

@@ -153,4 +153,5 @@ COMMANDS: dict[str, Subcommand] = {
         "show KVM hosts, or make a host file of what the KVM of this machine answers",
         Group.FACTS,
     ),
+    "help": Subcommand("vmstate.cli.help", "explain a command, or a topic that concerns several", Group.HELP),
 }

@@ -19,6 +19,15 @@ SOURCE = (
 )
 
 
+EXAMPLES = (
+    ("two releases as they are declared here", "vmstate compare pseries@7.2 pseries@10.0"),
+    (
+        "two programs, as a check of CI",
+        "vmstate compare old/qemu-system-x86_64 new/qemu-system-x86_64 --policy policy.toml --junit out.xml",
+    ),
+)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("old", metavar="OLD", help=SOURCE)

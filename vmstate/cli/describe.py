@@ -17,6 +17,14 @@ from vmstate.errors import Finding, Place, Severity, quantity
 from vmstate.outputs import save_text
 from vmstate.schema import Description, Schema, schema_to_json
 
+EXAMPLES = (
+    ("what a program has", "vmstate describe build/qemu-system-ppc64"),
+    (
+        "one description, checked with a stream",
+        "vmstate describe build/qemu-system-ppc64 cpu --check guest.mig",
+    ),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -30,6 +30,12 @@ from vmstate.simulate.default_machines import (
     start,
 )
 
+EXAMPLES = (
+    ("all sections", "vmstate device"),
+    ("one through the releases", "vmstate device cpu/compat --history"),
+    ("who has this field", "vmstate device cpu.env.nip"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -15,6 +15,11 @@ from vmstate.front.opening import open_stream_file
 from vmstate.outputs import save_text
 from vmstate.pages.diff_page import diff_page
 
+EXAMPLES = (
+    ("what differs, by section and field", "vmstate diff guest.mig other.mig"),
+    ("leave out the clock", "vmstate diff guest.mig other.mig --ignore timer --ignore spapr.tb"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from vmstate.cli.common_options import add_limit
 from vmstate.cli.grammar import CommandParser
 from vmstate.cli.report import Report
 from vmstate.errors import ConfigurationError
@@ -39,6 +40,16 @@ class _Change(argparse.Action):
         namespace.changes = changes
 
 
+EXAMPLES = (
+    ("set a field", "vmstate edit guest.mig 'cpu[0]/compat.compat_pvr=power9' -o edited.mig"),
+    (
+        "remove a section, and set two fields",
+        "vmstate edit guest.mig -o edited.mig --remove timer 'cpu[0].gpr[3]=1' cpu.nip=0x100",
+    ),
+    ("add a subsection", "vmstate edit guest.mig -o edited.mig '+spapr/cap/htm.mig.caps[0x00]=1'"),
+)
+
+
 def configure(parser: CommandParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
@@ -56,13 +67,14 @@ def configure(parser: CommandParser) -> None:
     )
     parser.keep_order("--set")
     parser.add_argument("--bare", action="store_true", help="write the bare stream, without its containers")
+    add_limit(parser)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Apply the changes and write the stream, in the same containers."""
     if not options.changes:
         raise ConfigurationError("nothing to change: give PATH=VALUE, --remove PATH or --add PATH=VALUE")
-    given = open_stream_file(options.stream)
+    given = open_stream_file(options.stream, limit=options.limit)
     changes = Changes(given.contents, known_meanings())
     values = sum(apply(changes, change) for change in options.changes)
     chunks = changes.chunks()

@@ -26,6 +26,14 @@ _MOST_READ = 1 << 28  # bytes of a log
 _MOST_TEXT = 400  # characters of a line that is shown
 
 
+EXAMPLES = (
+    ("a line of QEMU", "vmstate explain 'load of migration failed: Invalid argument'"),
+    ("a log: what failed first leads", "vmstate explain < guest.log"),
+    ("why a migration is refused", "vmstate explain 'qemu-7.2' 'qemu-7.2 -machine pseries-7.2,cap-vsx=off'"),
+    ("known bugs about something", "vmstate explain --bugs virtio"),
+)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     from vmstate.cli.with_option import add_with  # the simulator is imported only for a migration

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vmstate.cli.campaigns import add_destination, plan_of
 from vmstate.cli.report import Report
-from vmstate.cli.terminal import Style
+from vmstate.cli.terminal import LINES_EVERY, SETTLED, Style, duration, is_quiet, note
 from vmstate.errors import Finding, Severity
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.campaign import Campaign, Limits, local, scheduled
@@ -26,6 +26,17 @@ from vmstate.fuzz.worker import Worker
 from vmstate.judge.disagreements import read_disagreements
 
 _RUNS = 1000
+
+
+EXAMPLES = (
+    ("only read: structure and descriptions", "vmstate fuzz guest.mig --runs 50"),
+    (
+        "a simulated destination",
+        "vmstate fuzz guest.mig --runs 100 --on 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'",
+    ),
+    ("your own device", "vmstate fuzz --device ring.py --runs 500 -o found"),
+    ("which mutations there are", "vmstate fuzz --list"),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -107,11 +118,12 @@ def _listed() -> Report:
 
 
 class _Meter:
-    """The progress on the standard error: rate, findings, and each new finding."""
+    """The progress on the standard error: rate, findings, time left, and each new finding."""
 
     def __init__(self, total: int | None) -> None:
         self._total = total
         self._terminal = sys.stderr.isatty()
+        self._next = time.monotonic() + LINES_EVERY
         self._start: float | None = None
         self._before = 0
 
@@ -122,14 +134,22 @@ class _Meter:
         for found in new:
             if found.known is None:
                 self.clear()
-                print(f"new {found.kind}: {found.target}: {found.signature}", file=sys.stderr)
-        if not self._terminal:
+                note(f"new {found.kind}: {found.target}: {found.signature}")
+        now = time.monotonic()
+        if is_quiet() or (not self._terminal and now < self._next):
             return
-        seconds = time.monotonic() - self._start
+        self._next = now + LINES_EVERY
+        seconds = now - self._start
         rate = f"{(tally.runs - self._before) / seconds:,.0f}/s" if seconds > 0.5 else ""
         of = f" of {self._total:,}" if self._total else ""
         line = f"{tally.runs:,}{of} streams {rate}, {len(tally.found)} findings, {len(tally.fields)} places"
-        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
+        done = tally.runs - self._before
+        if self._total and done and seconds > SETTLED:
+            line += f", {duration(seconds * max(0, self._total - tally.runs) / done)} left"
+        if self._terminal:
+            print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         """Clear the line."""

@@ -17,6 +17,12 @@ from vmstate.outputs import save_text
 from vmstate.pseries.tables.accelerators import Host, host_from, read_host, shipped_host, shipped_hosts
 from vmstate.similar_names import did_you_mean
 
+EXAMPLES = (
+    ("all hosts", "vmstate host"),
+    ("one", "vmstate host p9-hv"),
+    ("this machine's KVM, as a file", "vmstate host --probe -o mine.toml"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

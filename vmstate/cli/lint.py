@@ -10,6 +10,11 @@ from vmstate.cli.report import Report
 from vmstate.compatibility import lint
 from vmstate.front.schemas import schema_of
 
+EXAMPLES = (
+    ("a release", "vmstate lint pseries@11.1"),
+    ("a program", "vmstate lint build/qemu-system-ppc64"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from vmstate.cli.common_options import add_limit
 from vmstate.cli.expecting import add_expect, add_junit, expectation_lines, given, unexpected
 from vmstate.cli.not_judged import not_judged
 from vmstate.cli.report import Report
@@ -18,6 +19,19 @@ from vmstate.front.verdict_text import explanation_lines, verdict_lines
 from vmstate.savevm.verdict import Outcome, Verdict, cannot_judge
 from vmstate.simulate.migration import load
 from vmstate.stream.opening import open_source
+
+EXAMPLES = (
+    (
+        "would this destination accept it",
+        "vmstate load guest.mig --on 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'",
+    ),
+    (
+        "and if not, which check decided",
+        "vmstate load guest.mig --explain --trace --on 'qemu-7.2 -nodefaults -machine pseries-7.2 -m 256'",
+    ),
+    ("a question of a test", "vmstate load guest.mig --on 'qemu-7.2 -m 512' --expect reject"),
+    ("many", "vmstate load --batch rows.jsonl"),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help='load many: one {"stream": PATH, "destination": …, "expect": …} a line; "-" is the standard '
         "input",
     )
+    add_limit(parser)
     add_expect(parser, "the load, or of each row of a batch that does not say it")
     add_junit(parser, "the results of --batch")
 
@@ -60,7 +75,7 @@ def run(options: argparse.Namespace) -> Report:
     if on_record is not None:
         return _on_record(options, *on_record, expectation)
     unknown: list[NotModelled] = []
-    with open_source(options.stream) as opened:
+    with open_source(options.stream, limit=options.limit) as opened:
         destination = command_line(options.on, options)
         try:
             verdict = load(opened.data, destination, trace=options.trace)

@@ -28,6 +28,12 @@ from vmstate.pseries.summaries import (
 _ALIAS = "pseries"
 
 
+EXAMPLES = (
+    ("all machine types", "vmstate machine"),
+    ("one, as a release has it", "vmstate machine pseries-7.2 --release 10.0"),
+)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vmstate.cli.expecting import add_junit
 from vmstate.cli.report import Report
-from vmstate.cli.terminal import Style, progress
+from vmstate.cli.terminal import Style, announce_pairs, progress
 from vmstate.cli.with_option import add_with
 from vmstate.junit import junit
 from vmstate.matrix.baseline import Baseline, Change, Compared
@@ -34,6 +34,19 @@ _COLOURS = {
 }
 _BAD = {Kind.REJECT, Kind.CRASH, Kind.STALLED}
 _SHOWN = 12  # causes, and grids, shown without --all
+
+
+EXAMPLES = (
+    ("two releases, one machine type", "vmstate matrix --releases 7.2,10.0 --machine pseries-7.2"),
+    (
+        "old types, on a page to look through",
+        "vmstate matrix --machine 'pseries-2.1*' --releases 2.9..2.12 --html matrix.html",
+    ),
+    (
+        "keep it, to compare with the next one",
+        "vmstate matrix --releases 7.2 --machine pseries-7.2 --json > old.json",
+    ),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +96,12 @@ def run(options: argparse.Namespace) -> Report:
     question = MatrixQuestion(_chosen(options), tuple(options.with_file), Ways(options.ways))
     start = time.monotonic()
     with progress("judging pairs", 1000) as tick:
-        matrix = make_matrix(question, options.jobs, lambda done, of: tick(1000 * done // of))
+        matrix = make_matrix(
+            question,
+            options.jobs,
+            lambda done, of: tick(1000 * done // of),
+            begin=lambda pairs: announce_pairs(pairs, options.jobs, "fewer --releases or --machine are less"),
+        )
     seconds = time.monotonic() - start
     if options.junit is not None:
         save(options.junit, [junit(suites(matrix))])

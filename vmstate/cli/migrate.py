@@ -34,6 +34,22 @@ from vmstate.simulate.migration import migrate
 if TYPE_CHECKING:
     from vmstate.simulate.remedies import Remedy
 
+EXAMPLES = (
+    (
+        "from one release to another, and back",
+        "vmstate migrate --both-ways 'qemu-10.0 -machine pseries-10.0' 'qemu-11.1 -machine pseries-10.0'",
+    ),
+    (
+        "of a guest that has booted Linux",
+        "vmstate migrate --guest linux-6.1 'qemu-7.2 -m 256' 'qemu-10.0 -machine pseries-7.2 -m 256'",
+    ),
+    (
+        "what would make it work",
+        "vmstate migrate --explain 'qemu-7.2' 'qemu-7.2 -machine pseries-7.2,cap-vsx=off'",
+    ),
+    ("many, with what is expected of each", "vmstate migrate --batch rows.jsonl --junit results.xml"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

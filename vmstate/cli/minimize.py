@@ -19,6 +19,8 @@ from vmstate.fuzz.tally import Found
 from vmstate.fuzz.worker import Subject, Worker
 from vmstate.outputs import save, save_text
 
+EXAMPLES = (("all that a campaign has found", "vmstate minimize found"),)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

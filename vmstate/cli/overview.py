@@ -9,8 +9,8 @@ from vmstate.cli.grammar import width
 
 _FIRST_STEPS = (
     ("what is in a stream", "vmstate show guest.mig"),
-    ("will it arrive", "vmstate load guest.mig --on 'qemu-7.2 -machine pseries-7.2'"),
-    ("what does a message mean", "vmstate explain 'Unknown savevm section or instance'"),
+    ("whether a destination accepts it", "vmstate load guest.mig --on 'qemu-7.2 -machine pseries-7.2'"),
+    ("what a message of QEMU means", "vmstate explain 'load of migration failed: Invalid argument'"),
 )
 
 
@@ -33,7 +33,7 @@ def overview_lines() -> Iterator[str]:
     yield ""
     yield "first steps:"
     for says, line in _FIRST_STEPS:
-        yield f"  {line}  # {says}" if len(line) + len(says) < 72 else f"  # {says}\n  {line}"
+        yield f"  {line}"
+        yield f"      {says}"
     yield ""
-    yield "vmstate help COMMAND shows a command, vmstate help TOPIC explains something that concerns"
-    yield "several"
+    yield "vmstate help COMMAND shows one, with examples; vmstate help lists topics, too."

@@ -14,6 +14,11 @@ from vmstate.qemu.machine_recorder import MachineRecorder
 from vmstate.records import Record, changes, read_record, write_record
 from vmstate.schema import Schema
 
+EXAMPLES = (
+    ("all machine types of a QEMU, for git", "vmstate record -o record/7.2 -- qemu-system-ppc64"),
+    ("what has changed since", "vmstate record -o record/7.2 --check -- qemu-system-ppc64"),
+)
+
 
 def configure(parser: CommandParser) -> None:
     """Declare the arguments."""

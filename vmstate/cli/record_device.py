@@ -12,6 +12,11 @@ from vmstate.pseries.board.recordings import VARIABLE
 from vmstate.qemu.binary import PROGRAM, identify
 from vmstate.qemu.device_recorder import DeviceRecorder, write_recording
 
+EXAMPLES = (
+    ("two devices", "vmstate record-device -o devices usb-tablet e1000e"),
+    ("of another QEMU", "vmstate record-device -o devices e1000e --qemu /opt/qemu/bin/qemu-system-ppc64"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -20,6 +20,11 @@ from vmstate.pseries.summaries import (
 )
 from vmstate.pseries.tables.accelerators import shipped_hosts
 
+EXAMPLES = (
+    ("all releases", "vmstate releases"),
+    ("one in full", "vmstate releases 10.0"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from vmstate.cli.common_options import add_limit
 from vmstate.cli.expecting import add_expect, add_junit, expectation_lines, given
 from vmstate.cli.grammar import CommandParser
 from vmstate.cli.report import Report
@@ -27,6 +28,21 @@ from vmstate.qemu.arrived import Arrived
 from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.migration import load
 from vmstate.stream.opening import open_source
+
+EXAMPLES = (
+    (
+        "does a real QEMU accept it",
+        "vmstate replay guest.mig -- qemu-system-ppc64 -machine pseries-7.2 -m 256",
+    ),
+    (
+        "a folder of streams, as a test",
+        "vmstate replay --corpus found --junit out.xml -- qemu-system-ppc64 -m 256",
+    ),
+    (
+        "what has arrived",
+        "vmstate replay guest.mig --again --then 'info registers' -- qemu-system-ppc64 -m 256",
+    ),
+)
 
 
 def configure(parser: CommandParser) -> None:
@@ -68,6 +84,7 @@ def configure(parser: CommandParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=60.0, metavar="N", help="seconds that QEMU may take (default: 60)"
     )
+    add_limit(parser)
     parser.add_program("qemu", "the destination's command line")
     parser.usage = "%(prog)s [OPTION …] STREAM -- COMMAND …\n%(prog)s [OPTION …] --corpus FOLDER -- COMMAND …"
 
@@ -86,7 +103,7 @@ def run(options: argparse.Namespace) -> Report:
         expectation = beside(Path(options.stream))
     with (
         tempfile.TemporaryDirectory(prefix="vmstate-") as folder,
-        open_source(options.stream) as opened,
+        open_source(options.stream, limit=options.limit) as opened,
     ):
         arrived = Arrived(options.then, Path(folder) / "again.mig" if options.again else None)
         real = replay(

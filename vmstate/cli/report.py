@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from enum import IntEnum
 from typing import Any, TextIO
 
@@ -69,6 +70,8 @@ def failure(error: Exception) -> Report:
         return report_of(error)
     if isinstance(error, StreamError):
         finding = finding_of(error, rule)
+        if not re.search(rf"(?<!\w){re.escape(error.source)}(?!\w)", finding.message):
+            finding = replace(finding, message=f"{error.source}: {finding.message}")
     elif isinstance(error, OSError) and error.filename is not None:
         finding = Finding("error.file", Severity.ERROR, f"{error.filename}: {error.strerror}")
     else:

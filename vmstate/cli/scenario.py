@@ -19,6 +19,12 @@ from vmstate.scenarios.page import render
 Results = list[tuple[Scenario, list[Judged]]]
 
 
+EXAMPLES = (
+    ("all titles", "vmstate scenario --list"),
+    ("run one, and print its page", "vmstate scenario a20-pvr-or-compat-mode --page"),
+)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from vmstate.cli.common_options import add_limit
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.errors import ConfigurationError
@@ -23,6 +24,13 @@ from vmstate.tree.meanings import parts_of
 from vmstate.tree.paths import Place, below, owner_of
 
 _MOST_ELEMENTS = 64
+
+EXAMPLES = (
+    ("all sections and fields", "vmstate show guest.mig"),
+    ("a subsection, and a field", "vmstate show guest.mig 'cpu[0]/compat' spapr.tb"),
+    ("every byte of a section, with its meaning", "vmstate show guest.mig --hex timer"),
+    ("a page with a map of the bytes", "vmstate show guest.mig --html guest.html"),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--html", metavar="OUT.html", help="write a page instead: a map of the bytes, the tree, findings"
     )
-    parser.add_argument("--limit", type=int, metavar="BYTES", help="refuse to decompress to more than this")
+    add_limit(parser)
 
 
 def run(options: argparse.Namespace) -> Report:

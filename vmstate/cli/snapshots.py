@@ -10,6 +10,8 @@ from vmstate.containers.opening import read_source
 from vmstate.containers.qcow2 import MAGIC, Snapshot, read_image
 from vmstate.errors import Unsupported
 
+EXAMPLES = (("list the snapshots: vmstate show disk.qcow2@NAME shows one", "vmstate snapshots disk.qcow2"),)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -21,6 +21,8 @@ _CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2
 _COLOURS = re.compile("(\x1b\\[(?:0|" + "|".join(_CODES.values()) + ")m)")
 
 PATIENCE = 1.0  # seconds before progress is worth showing
+LINES_EVERY = 30.0  # seconds between lines where there is no terminal
+SETTLED = 5.0  # seconds after which the rate so far says something
 _REFRESH = 0.1
 _quiet = False
 
@@ -29,6 +31,11 @@ def set_quiet(*, quiet: bool) -> None:
     """Switch ``--quiet`` on or off: no progress and no notes on the standard error."""
     global _quiet  # noqa: PLW0603 - the standard error, too, is one for the whole process
     _quiet = quiet
+
+
+def is_quiet() -> bool:
+    """Return True if ``--quiet`` is on."""
+    return _quiet
 
 
 def note(text: str) -> None:
@@ -74,19 +81,40 @@ def _escaped(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"  # as in JSON, so that a line of JSON keeps its meaning
 
 
+_SECONDS_A_PAIR = 0.002  # of one processor: an order of magnitude, which depends on the machines
+_LONG = 10.0
+
+
+def announce_pairs(pairs: int, jobs: int | None, smaller: str = "") -> None:
+    """Say before long work how much there is to do; ``smaller``: what would be less."""
+    processes = jobs or os.cpu_count() or 1
+    seconds = pairs * _SECONDS_A_PAIR / processes
+    if seconds >= _LONG:
+        on = "one process" if processes == 1 else f"{processes} processes"
+        more = f"; {smaller}" if smaller else ""
+        note(f"{pairs:,} pairs to judge on {on}: {duration(seconds)} or more{more}")
+
+
+def duration(seconds: float) -> str:
+    """Return a time in round words: ``20 s``, ``3 min``, ``2 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 @contextmanager
 def progress(doing: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show progress on the standard error if it is a terminal and the work takes more than a second.
+    """Show progress on the standard error: on a terminal, after a second; else a line now and then.
 
         with progress("reading", len(data)) as tick:
             tick(done)
 
     ``tick`` takes the amount done so far and is cheap enough for an inner loop.
     """
-    if _quiet or not sys.stderr.isatty():
+    if _quiet:
         yield lambda _done: None
         return
-    meter = _Meter(doing, total)
+    meter = _Meter(doing, total, terminal=sys.stderr.isatty())
     try:
         yield meter.tick
     finally:
@@ -94,20 +122,28 @@ def progress(doing: str, total: int | None = None) -> Iterator[Callable[[int], N
 
 
 class _Meter:
-    def __init__(self, doing: str, total: int | None) -> None:
+    def __init__(self, doing: str, total: int | None, *, terminal: bool) -> None:
         self._doing = doing
         self._total = total
-        self._next = time.monotonic() + PATIENCE
+        self._terminal = terminal
+        self._start = time.monotonic()
+        self._next = self._start + (PATIENCE if terminal else LINES_EVERY)
         self._shown = False
 
     def tick(self, done: int) -> None:
         now = time.monotonic()
         if now < self._next:
             return
-        self._next = now + _REFRESH
-        self._shown = True
         part = f" {100 * done // self._total:3} %" if self._total else f" {done:,}"
-        print(f"\r{self._doing}{part}\x1b[K", end="", file=sys.stderr, flush=True)
+        if self._total and 0 < done < self._total and now - self._start > SETTLED:
+            part += f", {duration((now - self._start) * (self._total - done) / done)} left"
+        if self._terminal:
+            self._next = now + _REFRESH
+            self._shown = True
+            print(f"\r{self._doing}{part}\x1b[K", end="", file=sys.stderr, flush=True)
+        else:
+            self._next = now + LINES_EVERY
+            print(f"{self._doing}{part}", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         if self._shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from vmstate.cli.common_options import add_limit
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import progress
 from vmstate.containers import Buffer, Layer, pieces
@@ -12,6 +13,12 @@ from vmstate.outputs import save
 from vmstate.stream.opening import open_source
 
 _SHOWN = 60
+
+
+EXAMPLES = (
+    ("what is around the stream", "vmstate unwrap guest.mig"),
+    ("take it out", "vmstate unwrap guest.mig -o bare.mig"),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT", help='write the bare stream to this file; "-" is the standard output'
     )
-    parser.add_argument("--limit", type=int, metavar="BYTES", help="refuse to decompress to more than this")
+    add_limit(parser)
 
 
 def run(options: argparse.Namespace) -> Report:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 
+from vmstate.cli.common_options import add_limit
 from vmstate.cli.report import Report, failure
 from vmstate.cli.terminal import progress
 from vmstate.compare.verify import Verified
@@ -14,11 +15,16 @@ from vmstate.errors import Finding, Severity, VmstateError
 from vmstate.front.opening import open_stream_file
 from vmstate.front.verification import verify
 
+EXAMPLES = (
+    ("check one stream, or many", "vmstate verify guest.mig other.mig"),
+    ("only the exit status", "vmstate verify --quiet guest.mig"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("streams", metavar="STREAM", nargs="+", help='streams; "-" is the standard input')
-    parser.add_argument("--limit", type=int, metavar="BYTES", help="refuse to decompress to more than this")
+    add_limit(parser)
 
 
 @dataclass(frozen=True)

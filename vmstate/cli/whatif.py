@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from vmstate.cli.report import Report
-from vmstate.cli.terminal import Style, progress
+from vmstate.cli.terminal import Style, announce_pairs, progress
 from vmstate.proposals.causes import Direction, Group, Kind, count, groups
 from vmstate.proposals.chosen_set import ChosenSet, read_set
 from vmstate.proposals.coverage import not_covered
@@ -47,7 +47,15 @@ _AGAINST = {
     Kind.OTHER_STREAM: "sends a different stream, with no other effect",
     Kind.NEW_OPTION: "does not migrate, with an option that only one of them has",
 }
+_SMALLER = "--quick judges a sample"
 _SHOWN = 12  # causes shown of each kind without --all
+
+
+EXAMPLES = (
+    ("a first look: a sample of the pairs", "vmstate whatif gtse-as-posted --quick"),
+    ("narrow the set", "vmstate whatif mine.py --releases 7.2 --types pseries-7.2 --hosts tcg"),
+    ("what differs from another patch", "vmstate whatif mine.py --against other.py --releases 7.2 --quick"),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +94,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--jobs", type=int, metavar="N", help="number of processes (default: one for each core)"
     )
     parser.add_argument(
+        "--quick", action="store_true", help="judge a sample of the set, always the same, for a first look"
+    )
+    parser.add_argument(
         "--all", action="store_true", help="show every cause, not only the largest of each kind"
     )
 
@@ -97,7 +108,13 @@ def run(options: argparse.Namespace) -> Report:
     )
     start = time.monotonic()
     with progress("judging pairs", 1000) as tick:
-        answer = what_if(question, options.jobs, lambda done, of: tick(1000 * done // of))
+        answer = what_if(
+            question,
+            options.jobs,
+            lambda done, of: tick(1000 * done // of),
+            sample=options.quick,
+            begin=lambda pairs: announce_pairs(pairs, options.jobs, "" if options.quick else _SMALLER),
+        )
     seconds = time.monotonic() - start
     found = groups(answer)
     return Report(
@@ -131,6 +148,7 @@ def _result(answer: WhatIf, found: list[Group], seconds: float) -> object:
         "changed": sum(group.pairs for group in found if group.cause.kind != Kind.OTHER_STREAM),
         "complete": answer.complete,
         "part_done": done / of if of else 1.0,
+        "sample": answer.part,
         "seconds": round(seconds, 1),
         "groups": [group.as_json() for group in found],
         "not_covered": list(not_covered(answer)),
@@ -178,6 +196,9 @@ class _WhatIfLines:
             f"{_pairs(len(self.answer.rows))} that start on both sides, of {self.answer.tried:,} tried in "
             f"{self.seconds:.0f} s; {changed:,} of them changed"
         )
+        if self.answer.part < 1:
+            part = f"{100 * self.answer.part:.2g} % of the set"
+            yield self.style.paint("yellow", f"a sample: {part}; a change in the rest is not seen")
         if not self.answer.complete:
             done, of = self.answer.tasks
             yield self.style.paint("yellow", f"interrupted: {100 * done // of} % of the set was tried")

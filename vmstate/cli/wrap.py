@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import argparse
 
+from vmstate.cli.common_options import add_limit
 from vmstate.cli.report import Report
 from vmstate.containers import CONTAINERS, Layer, layer, open_input, pieces, rewrap
 from vmstate.errors import Finding
 from vmstate.outputs import save
 from vmstate.stream.opening import open_source
+
+EXAMPLES = (
+    ("compress", "vmstate wrap guest.mig --as zstd -o guest.mig.zst"),
+    (
+        "put an edited stream back into its save image",
+        "vmstate wrap edited.mig --like guest.save -o new.save",
+    ),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUT", help='the file to write; "-" is the standard output'
     )
+    add_limit(parser)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Wrap the stream and write it."""
     layers, findings = _layers(options)
-    with open_source(options.stream) as opened:
+    with open_source(options.stream, limit=options.limit) as opened:
         size = save(options.output, rewrap(layers, pieces(opened.data), len(opened.data)))
         findings += opened.findings
         result = {

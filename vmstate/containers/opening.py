@@ -16,7 +16,7 @@ from vmstate.containers.protocol import Archive, Buffer, Layer, Unwrapped, damag
 from vmstate.containers.registry import container, recognise
 from vmstate.containers.spool import Spool
 from vmstate.dataclass import dataclass
-from vmstate.errors import Finding, StreamError, Unsupported
+from vmstate.errors import Finding, StreamError, Unsupported, naming
 
 Source = str | os.PathLike[str] | Buffer | Pipe | IO[bytes]
 
@@ -76,6 +76,11 @@ def open_input(source: Source, *, limit: int | None = None, part: str | None = N
     stream of an archive, as after ``@``.  Raises StreamError if the source cannot be read, TooLarge at the
     limit, Unsupported for data that cannot be decompressed here.
     """
+    with naming(source):
+        return _open_input(source, limit, part)
+
+
+def _open_input(source: Source, limit: int | None, part: str | None) -> Opened:
     if part is None:
         source, part = _parted(source)
     wrapped, origin = read_source(source, limit)

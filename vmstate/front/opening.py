@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import IO, Any, TypeAlias
 
 from vmstate.containers import Buffer, open_input
+from vmstate.errors import naming
 from vmstate.front.known import KnownDeclarations
 from vmstate.front.stream_file import StreamFile
 from vmstate.stream import open_stream
@@ -30,6 +31,11 @@ def open_stream_file(source: Source, *, limit: int | None = None, whole: bool = 
     Unsupported for a container that cannot be decompressed here.
     """
     _check_source(source)
+    with naming(source):
+        return _open_stream_file(source, limit, whole=whole)
+
+
+def _open_stream_file(source: Source, limit: int | None, *, whole: bool) -> StreamFile:
     resolver = Measured(KnownDeclarations())
     if isinstance(source, str | os.PathLike):
         opened, stream = open_wrapped(source, resolver, limit=limit, whole=whole)

@@ -164,6 +164,15 @@ class MatrixJudge:
         """Return every combination that was asked for, by machine type."""
         return [Setting(*task, *variation) for task in self.tasks() for variation in self._variations]
 
+    def size(self) -> int:
+        """Return the number of pairs."""
+        ways = self.question.ways
+        found = 0
+        for setting in self.settings():
+            places = [place for place in range(len(self.programs)) if self.offers(place, setting)]
+            found += sum(ways.includes(a, b) for a in places for b in places)
+        return found
+
     def offers(self, program: int, setting: Setting) -> bool:
         """Return True if a release has the machine type of a setting."""
         name = self.chosen.types[setting.type]

@@ -170,15 +170,20 @@ def _own_lines(cell: Cell) -> tuple[str, ...]:
 
 
 def make_matrix(
-    question: MatrixQuestion, jobs: int | None = None, tick: Callable[[int, int], None] | None = None
+    question: MatrixQuestion,
+    jobs: int | None = None,
+    tick: Callable[[int, int], None] | None = None,
+    begin: Callable[[int], None] | None = None,
 ) -> Matrix:
     """Judge every pair with ``jobs`` processes (default: one for each core).
 
-    ``tick`` is called with the number of tasks done, and of all.  A KeyboardInterrupt ends the work; the
-    matrix then has what was done.  Raises ConfigurationError, OSError.
+    ``begin`` is called first, with the number of pairs; ``tick`` with the number of tasks done, and of all.
+    A KeyboardInterrupt ends the work; the matrix then has what was done.  Raises ConfigurationError, OSError.
     """
     judge = question.judge()
     tasks = judge.tasks()
+    if begin is not None:
+        begin(judge.size())
     numbers: dict[Cell, int] = {}
     grids: list[Grid] = []
     results = run_tasks(_worker, question, tasks, jobs, chunk=1)

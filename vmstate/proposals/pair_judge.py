@@ -7,7 +7,7 @@ is the same and the destination does not have the proposal, no run is needed.  T
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 from typing import NamedTuple
 
@@ -121,6 +121,17 @@ class PairJudge:
         sizes = len(self.programs), len(self.chosen.types), len(self.chosen.platforms)
         return [Task(p, t, f) for p in range(sizes[0]) for t in range(sizes[1]) for f in range(sizes[2])]
 
+    def size(self, tasks: Iterable[Task]) -> int:
+        """Return the number of pairs in these tasks, of which some will not start."""
+        return sum(
+            sum(1 for _ in self.chosen.pairs(self._binaries[task.program], self._binaries[to], *task[1:]))
+            for task in tasks
+            for to in self._others(task)
+        )
+
+    def _others(self, task: Task) -> Iterable[int]:
+        return range(len(self.programs)) if task.program == 0 else (0,)
+
     def run(self, task: Task) -> TaskResult:
         """Judge the pairs of a task."""
         if len(self._started) > _KEPT:
@@ -156,10 +167,9 @@ class PairJudge:
         return one != other
 
     def _pairs(self, task: Task) -> Iterator[tuple[int, Setting, Setting]]:
-        others = range(len(self.programs)) if task.program == 0 else (0,)
         sides = self._binaries
         found: dict[Setting, list[tuple[int, Setting]]] = {}
-        for to in others:
+        for to in self._others(task):
             for source, destination in self.chosen.pairs(
                 sides[task.program], sides[to], task.type, task.platform
             ):

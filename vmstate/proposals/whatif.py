@@ -5,8 +5,9 @@ A proposal's functions cannot be sent to another process, so each worker reads t
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cached_property
 
 import numpy as np
@@ -136,7 +137,8 @@ class Opened:
 class WhatIf:
     """The result so far: a row (pair_judge.COLUMNS) for each pair, with the index of its change or -1.
 
-    ``tried`` also counts pairs of which a side never starts.  ``tasks``: the number done, and of all.
+    ``tried`` also counts pairs of which a side never starts.  ``tasks``: the number done, and of those to do.
+    ``part``: the part of the set that these are; less than 1 for a sample.
     """
 
     opened: Opened
@@ -145,23 +147,34 @@ class WhatIf:
     tried: int
     tasks: tuple[int, int]
     unmodelled: frozenset[str]
+    part: float = 1.0
 
     @property
     def complete(self) -> bool:
-        """True if the whole set was tried."""
+        """True if the whole set, or the whole sample, was tried."""
         return self.tasks[0] == self.tasks[1]
 
 
 def what_if(
-    question: Question, jobs: int | None = None, tick: Callable[[int, int], None] | None = None
+    question: Question,
+    jobs: int | None = None,
+    tick: Callable[[int, int], None] | None = None,
+    *,
+    sample: bool = False,
+    begin: Callable[[int], None] | None = None,
 ) -> WhatIf:
     """Judge the pairs of the set with ``jobs`` processes (default: one for each core).
 
-    ``tick`` is called with the number of tasks done, and of all.  A KeyboardInterrupt ends the work; the
-    result is what was done until then.  Raises ConfigurationError, OSError.
+    ``sample``: only of a part of it, always the same.  ``begin`` is called first, with the number of pairs;
+    ``tick`` with the number of tasks done, and of all.  A KeyboardInterrupt ends the work; the result is what
+    was done until then.  Raises ConfigurationError, OSError.
     """
     opened = question.opened()
-    tasks = opened.judge.tasks()
+    tasks = every = opened.judge.tasks()
+    if sample:
+        tasks = random.Random(0).sample(every, min(len(every), max(_LEAST, len(every) // _SAMPLED)))
+    if begin is not None:
+        begin(opened.judge.size(tasks))
     gathered = _Gathered()
     results = run_tasks(_worker, question, tasks, jobs)
     finished = 0
@@ -174,7 +187,12 @@ def what_if(
                 tick(finished, len(tasks))
     except KeyboardInterrupt:
         results.close()
-    return gathered.answer(opened, (finished, len(tasks)))
+    answer = gathered.answer(opened, (finished, len(tasks)))
+    return replace(answer, part=len(tasks) / len(every) if every else 1.0)
+
+
+_SAMPLED = 40  # one task of so many is in a sample
+_LEAST = 200  # tasks of a sample
 
 
 def _worker(question: Question) -> Callable[[Task], TaskResult]:

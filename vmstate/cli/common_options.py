@@ -1,0 +1,24 @@
+"""Options that several commands have, declared once, so that they mean the same everywhere."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_SIZE = re.compile(r"(\d+)([KMGT]?)(?:i?B)?", re.IGNORECASE)
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--limit``: the most bytes that a stream may have once it is decompressed."""
+    parser.add_argument(
+        "--limit", type=size, metavar="BYTES", help="refuse to decompress to more than this: 64M, 2G"
+    )
+
+
+def size(text: str) -> int:
+    """Read a number of bytes: 1000, 64K, 64M, 2G, 2GiB.  Raises ValueError."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return int(found[1]) << _UNITS[found[2].upper()]

@@ -1,7 +1,7 @@
 """Put another stream into a snapshot of a qcow2 image: into its clusters, and into new ones at the end.
 
-A cluster that other tables use too, as after `loadvm`, is left to them; the stream gets a new one.  So does it
-for a compressed one.  QEMU's docs/interop/qcow2.txt; block/qcow2-cluster.c, block/qcow2-refcount.c.
+A cluster that other tables use too, as after `loadvm`, is left to them; the stream gets a new one.  So it
+does for a compressed one.  QEMU's docs/interop/qcow2.txt; block/qcow2-cluster.c, block/qcow2-refcount.c.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vmstate
+from tests.support.qcow2_check import faults
 from tests.support.qcow2_image import image
 from vmstate.cli import main
 from vmstate.containers import open_input
-from vmstate.errors import StreamError, Unsupported
+from vmstate.containers.qcow2 import read_image
+from vmstate.errors import StreamError, Unsupported, VmstateError
 
 REAL = Path(__file__).resolve().parents[2] / "fixtures" / "containers" / "two-snapshots.qcow2.zst"
+LOADED = REAL.with_name("loaded-snapshot.qcow2.zst")
 SHAPES = st.fixed_dictionaries(
     {
         "bits": st.sampled_from([10, 12, 14]),
@@ -58,6 +62,7 @@ def test_another_stream_takes_its_place_and_the_other_snapshot_stays(shape, stat
         same = b"".join(opened.rewrap(opened.data))
     assert same == data
     assert (taken(changed, "s0"), taken(changed, "s1")) == (states[0], new)
+    assert faults(data) == faults(changed) == []
 
 
 @given(SHAPES, STATES, st.integers(0, 2**32))
@@ -131,3 +136,85 @@ def test_the_name_of_a_file_may_have_an_at_sign(tmp_path):
     path = tmp_path / "odd@name"
     path.write_bytes(image([b"only"]))
     assert bytes(open_input(path).data) == b"only"
+
+
+@pytest.mark.parametrize(("bits", "order"), [(9, 6), (9, 4), (10, 6)])
+def test_an_image_whose_refcount_table_is_full_grows(bits, order):
+    """64 entries of 64 clusters of 512 bytes are 2 MiB: a longer stream needs a larger table."""
+    states = (b"QEVM one", b"QEVM two")
+    new = b"QEVM" + random.Random(1).randbytes(5 << 20)
+    with open_input(image(states, bits=bits, order=order), part="s1") as opened:
+        changed = b"".join(opened.rewrap(new))
+    assert (taken(changed, "s0"), taken(changed, "s1")) == (states[0], new)
+    assert faults(changed) == []
+
+
+def compressed(data: bytearray, bits: int) -> None:
+    """Make the first two clusters of the first snapshot's state compressed ones, in one new cluster."""
+    found = read_image(memoryview(bytes(data)))
+    at = found.snapshots[0].l1_table_offset + 8
+    l2 = int.from_bytes(data[at : at + 8], "big") & 0x00FF_FFFF_FFFF_FE00
+    size, start = 1 << bits, len(data)
+    for index in range(2):
+        entry = int.from_bytes(data[l2 + index * 8 : l2 + index * 8 + 8], "big") & 0x00FF_FFFF_FFFF_FE00
+        packed = zlib.compressobj(9, wbits=-12)
+        raw = packed.compress(bytes(data[entry : entry + size])) + packed.flush()
+        assert len(raw) <= 512
+        data += raw.ljust(512, b"\0")
+        word = 1 << 62 | start + index * 512
+        data[l2 + index * 8 : l2 + index * 8 + 8] = word.to_bytes(8, "big")
+        _refcount(data, entry >> bits, 0)
+    data += bytes(-len(data) % size)
+    _refcount(data, start >> bits, 2)
+
+
+def _refcount(data: bytearray, number: int, count: int) -> None:
+    block = int.from_bytes(data[4096:4104], "big")
+    data[block + number * 2 : block + number * 2 + 2] = count.to_bytes(2, "big")
+
+
+def test_compressed_clusters_are_read_and_replaced_by_others():
+    state = b"QEVM" + b"compressible" * 1000
+    data = bytearray(image((state, b"QEVM other"), bits=12))
+    compressed(data, 12)
+    assert faults(bytes(data)) == []
+    with open_input(bytes(data), part="s0") as opened:
+        assert bytes(opened.data) == state
+        new = state[::-1].replace(b"MVEQ", b"") + b"more"
+        changed = b"".join(opened.rewrap(b"QEVM" + new))
+    assert taken(changed, "s0") == b"QEVM" + new
+    assert taken(changed, "s1") == b"QEVM other"
+    assert faults(changed) == []
+
+
+def test_a_state_that_the_disk_shares_after_loadvm_is_edited_in_clusters_of_its_own(tmp_path):
+    """After `loadvm`, the tables of the disk have the snapshot's state behind its end too."""
+    path, out = tmp_path / "loaded.qcow2", tmp_path / "out.qcow2"
+    path.write_bytes(zstandard.ZstdDecompressor().decompressobj().decompress(LOADED.read_bytes()))
+    assert faults(path.read_bytes()) == []
+    assert main(["edit", f"{path}@a", "cpu[0].env.nip=0x1234", "-o", str(out)]) == 0
+    assert faults(out.read_bytes()) == []
+    with vmstate.open(f"{out}@a") as changed, vmstate.open(f"{out}@b") as other:
+        assert (changed["cpu[0].env.nip"], other["cpu[0].env.nip"]) == (0x1234, 0x100)
+    assert out.stat().st_size > path.stat().st_size
+
+
+@given(STATES, streams(20000), st.data())
+def test_an_image_that_lies_is_written_or_refused(states, new, data):
+    image_ = bytearray(image(states, bits=10))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(4, len(image_) - 8) | st.integers(4, 200))
+        image_[at : at + 4] = data.draw(st.sampled_from([bytes(4), b"\xff" * 4, bytes(3) + b"\1"]))
+    try:
+        with open_input(bytes(image_), part="s0") as opened:
+            written = sum(map(len, opened.rewrap(new)))
+    except VmstateError:
+        return
+    assert written < 4 << 20
+
+
+def test_an_image_that_was_not_closed_is_not_written():
+    data = bytearray(image((b"QEVM one", b"QEVM two")))
+    data[79] |= 1
+    with open_input(bytes(data), part="s0") as opened, pytest.raises(Unsupported, match="not closed"):
+        b"".join(opened.rewrap(b"QEVM other"))

@@ -66,7 +66,7 @@ def image(
     block = (1).to_bytes((1 << order) // 8, "big") * total
     assert max(len(block), len(table)) <= size
     header = struct.pack(
-        ">4sIQIIQIIQQIIQ", b"QFI\xfb", version, 0, 0, bits, disk, 0, 1, 0, size, 1, len(states), 3 * size
+        ">4sIQIIQIIQQIIQ", b"QFI\xfb", version, 0, 0, bits, disk, 0, 0, 0, size, 1, len(states), 3 * size
     )
     if version == 3:
         header += struct.pack(">QQQII", 1 << 4 if extended else 0, 0, 0, order, 104)

@@ -26,7 +26,7 @@ class Decoder(Protocol):
     @property
     def needs_input(self) -> bool: ...
     @property
-    def unused_data(self) -> bytes: ...
+    def unused_data(self) -> bytes | None: ...
     def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
@@ -97,7 +97,7 @@ def _member(family: Family, data: memoryview, position: int, spool: Spool) -> tu
         except family.errors as error:
             return position - len(chunk), str(error) or type(error).__name__
         spool.write(content)
-    return position - len(decoder.unused_data), None
+    return position - len(decoder.unused_data or b""), None
 
 
 def _trouble(name: str, trouble: str, position: int, start: int, size: int) -> Finding:

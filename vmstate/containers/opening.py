@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from vmstate.containers.nested import Nested, find_stream, offset_of
 from vmstate.containers.pipes import Pipe
-from vmstate.containers.protocol import Archive, Buffer, Layer, Unwrapped, damage, pieces
+from vmstate.containers.protocol import Archive, Buffer, Container, Layer, Unwrapped, damage, pieces
 from vmstate.containers.registry import container, recognise
 from vmstate.containers.spool import Spool
 from vmstate.dataclass import dataclass
@@ -22,6 +23,7 @@ Source = str | os.PathLike[str] | Buffer | Pipe | IO[bytes]
 
 MAX_LAYERS = 8  # deeper nesting is an attack, not a stream
 _PIPE_CHUNK = 1 << 20
+_STREAMS = (b"QEVM", b"\x11\x22\x33\x44")  # the magics of a stream and of a multifd channel
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,10 @@ def open_input(source: Source, *, limit: int | None = None, part: str | None = N
     """Open a stream in any containers.
 
     ``source`` is a path, "-" for standard input, bytes, or a binary file; ``IMAGE@NAME`` is the snapshot of
-    that name in a qcow2 image.  Regular files are mapped; large data from a pipe or a decompressor is kept in
-    an unlinked temporary file.  ``limit`` bounds the size of each of these in bytes; ``part`` chooses the
-    stream of an archive, as after ``@``.  Raises StreamError if the source cannot be read, TooLarge at the
-    limit, Unsupported for data that cannot be decompressed here.
+    that name in a qcow2 image, ``FILE@OFFSET`` what begins there in another file.  Regular files are mapped;
+    large data from a pipe or a decompressor is kept in an unlinked temporary file.  ``limit`` bounds the size
+    of each of these in bytes; ``part`` chooses the stream of an archive, as after ``@``.  Raises StreamError
+    if the source cannot be read, TooLarge at the limit, Unsupported for what cannot be decompressed here.
     """
     with naming(source):
         return _open_input(source, limit, part)
@@ -89,24 +91,39 @@ def _open_input(source: Source, limit: int | None, part: str | None) -> Opened:
     findings: list[Finding] = []
     expected: str | None = None
     while True:
-        name = recognise(bytes(data[:32]))
-        findings += _contradiction(layers, expected, name, data)
-        if name is None:
+        found, part = _container(data, part)
+        findings += _contradiction(layers, expected, None if found is None else found.name, data)
+        if found is None:
             break
+        name = found.name
         if len(layers) == MAX_LAYERS:
             findings.append(damage(name, "nested", f"more than {MAX_LAYERS} nested containers", 0))
             break
-        found = container(name)
-        if part is not None and isinstance(found, Archive):
-            found, part = found.part(part), None
         unwrapped = found.unwrap(data, lambda: Spool(limit))
         layers.append(Layer(name, unwrapped.metadata))
         findings += unwrapped.findings
         data, expected = unwrapped.data, unwrapped.inside
         origin = _add(origin, unwrapped)
     if part is not None:
-        raise Unsupported(f"a file without snapshots has no {part!r}", remedy="qcow2 images have snapshots")
+        raise Unsupported(
+            f"a file without snapshots has no {part!r}",
+            remedy="qcow2 images have snapshots; in other files, FILE@OFFSET is what begins at that offset",
+        )
     return Opened(data, tuple(layers), tuple(findings), origin, wrapped)
+
+
+def _container(data: memoryview, part: str | None) -> tuple[Container | None, str | None]:
+    """Return the container that the data are, None for anything else, and the part left to take."""
+    name = recognise(bytes(data[:32]))
+    found = None if name is None else container(name)
+    if part is not None and isinstance(found, Archive):
+        return found.part(part), None
+    offset = None if part is None else offset_of(part)
+    if offset is not None:
+        return Nested(offset), None
+    if found is None and bytes(data[:4]) not in _STREAMS and find_stream(data) is not None:
+        return Nested(), part
+    return found, part
 
 
 def _parted(source: Source) -> tuple[Source, str | None]:

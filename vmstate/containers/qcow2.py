@@ -29,7 +29,7 @@ _MOST_SNAPSHOTS = 65536
 _MOST_L1 = (32 << 20) // 8
 _OFFSET = 0x00FF_FFFF_FFFF_FE00
 _COMPRESSED, _ZERO = 1 << 62, 1
-_CORRUPT, _DATA_FILE, _EXTENDED_L2 = 1 << 1, 1 << 2, 1 << 4
+_DIRTY, _CORRUPT, _DATA_FILE, _EXTENDED_L2 = 1, 1 << 1, 1 << 2, 1 << 4
 _KNOWN_BITS = 0x1F
 _ENCRYPTIONS = {1: "AES", 2: "LUKS"}
 _SUBCLUSTERS = 32
@@ -117,6 +117,8 @@ class Image:
     crypt_method: int
     incompatible: int
     refcount_order: int
+    l1_table_offset: int
+    l1_size: int
     refcount_table_offset: int
     refcount_table_clusters: int
     zstd: bool
@@ -182,6 +184,8 @@ def read_image(data: memoryview) -> Image:
         read.crypt_method,
         incompatible,
         order,
+        read.l1_table_offset,
+        read.l1_size,
         read.refcount_table_offset,
         read.refcount_table_clusters,
         zstd,
@@ -273,6 +277,11 @@ class Qcow2:
     def wrap(self, metadata: Qcow2Metadata, chunks: Iterable[Buffer], size: int | None) -> Iterator[bytes]:
         """Yield the image with another stream in the snapshot.  Raises Unsupported where that cannot be."""
         image, snapshot = metadata.image, metadata.snapshot
+        if image.incompatible & _DIRTY:
+            raise Unsupported(
+                "the image was not closed, and its refcounts are not up to date",
+                remedy="`qemu-img check -r all` mends them",
+            )
         into = Spool()
         for chunk in chunks:
             into.write(memoryview(chunk))
@@ -291,7 +300,9 @@ class Qcow2:
                 snapshot.l1_table_offset,
                 snapshot.l1_size,
                 image.first_state_index(snapshot),
-                mapped.plain_offsets(),
+                mapped.entries(),
+                image.l1_table_offset,
+                image.l1_size,
             )
         )
 
@@ -384,12 +395,9 @@ class _Mapped:
         last = int(allocated[-1]) + 1 if len(allocated) else 0
         return entries[:last], None if bitmaps is None else bitmaps[:last]
 
-    def plain_offsets(self) -> list[int]:
-        """Return each cluster's offset in the image.  Raises Unsupported if one is compressed or zero."""
-        odd = (self._entries & np.uint64(_COMPRESSED | _ZERO)) != 0
-        if odd.any() or not self._entries.all():
-            raise Unsupported("a state with compressed or missing clusters cannot be replaced")
-        return [int(offset) for offset in (self._entries & np.uint64(_OFFSET)).tolist()]
+    def entries(self) -> list[int]:
+        """Return the entry of each cluster in its L2 table."""
+        return [int(entry) for entry in self._entries.tolist()]
 
     def only_run(self) -> int | None:
         """Return the stream's offset in the image if its clusters follow one another; else None."""

@@ -1,15 +1,23 @@
-"""Put another stream into a snapshot of a qcow2 image: into its clusters, and into new ones at the end."""
+"""Put another stream into a snapshot of a qcow2 image: into its clusters, and into new ones at the end.
+
+A cluster that other tables use too, as after `loadvm`, is left to them; the stream gets a new one.  So it
+does for a compressed one.  QEMU's docs/interop/qcow2.txt; block/qcow2-cluster.c, block/qcow2-refcount.c.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
+from functools import cached_property
 
 from vmstate.dataclass import dataclass
 from vmstate.errors import Unsupported
 
 _COPIED = 1 << 63
 _OFFSET = 0x00FF_FFFF_FFFF_FE00
+_COMPRESSED, _ZERO = 1 << 62, 1
+_REFCOUNT_TABLE_IN_HEADER, _SECTOR = 48, 512
+_MOST_L1 = (32 << 20) // 8
 _ALL_WRITTEN = 0xFFFFFFFF
 _SIZE_IN_ENTRY, _LARGE_SIZE_IN_ENTRY, _L1_SIZE_IN_ENTRY = 32, 40, 8
 
@@ -18,8 +26,9 @@ _SIZE_IN_ENTRY, _LARGE_SIZE_IN_ENTRY, _L1_SIZE_IN_ENTRY = 32, 40, 8
 class Replacement:
     """What is replaced: ``stream`` for the state of one snapshot of ``image``.
 
-    ``entry``: the offset of the snapshot's entry; ``first``: the index in its L1 table of the state's first
-    L2 table; ``clusters``: the offsets of the state's clusters.
+    ``entry``: the offset of the snapshot's entry; ``l1``: its L1 table; ``first``: the index there of the
+    state's first L2 table; ``clusters``: the entries of the state's clusters.  ``active``: the L1 table of
+    the disk as it is now, and ``active_size`` its entries.
     """
 
     image: memoryview = field(repr=False)
@@ -35,10 +44,12 @@ class Replacement:
     l1_size: int
     first: int
     clusters: list[int]
+    active: int
+    active_size: int
 
 
 def rewritten(asked: Replacement) -> Iterator[bytes]:
-    """Yield the image with the stream in it.  Raises Unsupported for clusters that other tables share."""
+    """Yield the image with the stream in it.  Raises Unsupported for tables behind the image's end."""
     yield from _Rewriting(asked).pieces()
 
 
@@ -51,6 +62,7 @@ class _Rewriting:
         self._streamed: dict[int, int] = {}
         self._end = self._old_end = -(-len(asked.image) // self._size)
         self._l1, self._l1_size = asked.l1, asked.l1_size
+        self._refcounts, self._refcount_clusters = asked.refcount_table, asked.refcount_table_clusters
         self._place()
 
     def pieces(self) -> Iterator[bytes]:
@@ -69,18 +81,64 @@ class _Rewriting:
 
     def _place(self) -> None:
         needed = -(-len(self._asked.stream) // self._size)
-        for index, offset in enumerate(self._asked.clusters[:needed]):
-            number = offset >> self._asked.cluster_bits
-            if self._refcount(number) != 1:
-                raise Unsupported("a cluster of the state is shared with another snapshot", offset=offset)
-            self._streamed[number] = index * self._size
-            if self._asked.extended:
+        for index in range(needed):
+            entry = self._asked.clusters[index] if index < len(self._asked.clusters) else 0
+            number = self._own(entry)
+            if number is None:
+                number = self._allocate()
+                self._map(index, number)
+                self._release(entry)
+            elif self._asked.extended:
                 self._map(index, number)  # all its subclusters are written now
-        for index in range(len(self._asked.clusters), needed):
-            number = self._allocate()
             self._streamed[number] = index * self._size
-            self._map(index, number)
         self._write_sizes()
+
+    def _own(self, entry: int) -> int | None:
+        """Return the number of a cluster that only this state has; None if it must not be overwritten."""
+        number = (entry & _OFFSET) >> self._asked.cluster_bits
+        zero = entry & _ZERO and not self._asked.extended
+        if entry & _COMPRESSED or zero or not number or number in self._streamed:
+            return None
+        return number if self._refcount(number) == 1 else None
+
+    def _release(self, entry: int) -> None:
+        """Leave a cluster to the other tables that use it; a compressed one may be parts of several."""
+        bits = self._asked.cluster_bits
+        if not entry & _COMPRESSED:
+            if entry & _OFFSET:
+                self._leave((entry & _OFFSET) >> bits)
+            return
+        shift = 62 - (bits - 8)
+        at = entry & (1 << shift) - 1
+        end = (at & -_SECTOR) + ((entry >> shift & (1 << bits - 8) - 1) + 1) * _SECTOR
+        for number in range(at >> bits, (end - 1 >> bits) + 1):
+            self._leave(number)
+
+    def _leave(self, number: int) -> None:
+        count = self._refcount(number)
+        if count:
+            self._count(number, count - 1)
+        if count == 2 and number in self._active_entries:
+            where = self._active_entries[number]
+            self._put(where, (self._number(where, 8) | _COPIED).to_bytes(8, "big"))
+
+    @cached_property
+    def _active_entries(self) -> dict[int, int]:
+        """Where the disk's present tables have an entry of a cluster, of what is behind the disk's end."""
+        found: dict[int, int] = {}
+        words = 2 if self._asked.extended else 1
+        for index in range(self._asked.first, min(self._asked.active_size, _MOST_L1)):
+            where = self._asked.active + index * 8
+            l2 = self._number(where, 8) & _OFFSET
+            if not l2:
+                continue
+            found[l2 >> self._asked.cluster_bits] = where
+            table = self._bytes(l2, self._size)
+            for at in range(0, self._size, 8 * words):
+                entry = int.from_bytes(table[at : at + 8], "big")
+                if entry & _OFFSET and not entry & _COMPRESSED:
+                    found[(entry & _OFFSET) >> self._asked.cluster_bits] = l2 + at
+        return found
 
     def _write_sizes(self) -> None:
         asked, size = self._asked, len(self._asked.stream)
@@ -105,8 +163,19 @@ class _Rewriting:
         if not l2:
             l2 = self._allocate() << self._asked.cluster_bits
             self._put(where, (l2 | _COPIED).to_bytes(8, "big"))
+        elif self._refcount(l2 >> self._asked.cluster_bits) > 1:
+            l2 = self._copied(l2, where)
         entry = (number << self._asked.cluster_bits | _COPIED).to_bytes(8, "big")
         self._put(l2 + place * 8 * words, entry + (_ALL_WRITTEN.to_bytes(8, "big") if words == 2 else b""))
+
+    def _copied(self, l2: int, where: int) -> int:
+        """Give this snapshot its own copy of an L2 table that others use too; return its offset."""
+        content, number = self._bytes(l2, self._size), self._allocate()
+        new = number << self._asked.cluster_bits
+        self._put(new, content)
+        self._put(where, (new | _COPIED).to_bytes(8, "big"))
+        self._leave(l2 >> self._asked.cluster_bits)
+        return new
 
     def _grow_l1(self, size: int) -> None:
         """Make the L1 table anew at the end, with room for more entries; free the old one's clusters."""
@@ -128,13 +197,17 @@ class _Rewriting:
         number = self._end
         self._end += 1
         self._tables[number] = bytearray(self._size)
+        self._count_new(number)
+        return number
+
+    def _count_new(self, number: int) -> None:
+        """Count a new cluster as used once; make the refcount block for it if there is none."""
         if self._block_of(number) == 0:
             block, self._end = self._end, self._end + 1
             self._tables[block] = bytearray(self._size)
             self._put(self._block_entry(number), (block << self._asked.cluster_bits).to_bytes(8, "big"))
-            self._count(block, 1)
+            self._count_new(block)
         self._count(number, 1)
-        return number
 
     @property
     def _per_block(self) -> int:
@@ -142,11 +215,27 @@ class _Rewriting:
 
     def _block_entry(self, number: int) -> int:
         index = number // self._per_block
-        if index >= self._asked.refcount_table_clusters * self._size // 8:
-            raise Unsupported(
-                "the image's refcount table is full", remedy="grow the disk with `qemu-img resize` first"
-            )
-        return self._asked.refcount_table + index * 8
+        while index >= self._refcount_clusters * self._size // 8:
+            self._grow_refcount_table()
+        return self._refcounts + index * 8
+
+    def _grow_refcount_table(self) -> None:
+        """Make the refcount table anew at the end, twice as large; free the old one's clusters."""
+        bits = self._asked.cluster_bits
+        old, clusters = self._refcounts >> bits, self._refcount_clusters
+        content = self._bytes(self._refcounts, clusters * self._size)
+        numbers = range(self._end, self._end + max(2 * clusters, 1))
+        self._end = numbers.stop
+        for number in numbers:
+            self._tables[number] = bytearray(self._size)
+        self._refcounts, self._refcount_clusters = numbers[0] << bits, len(numbers)
+        self._put(self._refcounts, content)
+        place = self._refcounts.to_bytes(8, "big") + self._refcount_clusters.to_bytes(4, "big")
+        self._put(_REFCOUNT_TABLE_IN_HEADER, place)
+        for number in numbers:
+            self._count_new(number)
+        for number in range(old, old + clusters):
+            self._count(number, 0)
 
     def _block_of(self, number: int) -> int:
         return self._number(self._block_entry(number), 8) & _OFFSET

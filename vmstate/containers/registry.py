@@ -26,6 +26,8 @@ _HERE = "vmstate.containers"
 CONTAINERS: dict[str, Entry] = {
     "libvirt": Entry((b"LibvirtQemudSave", b"LibvirtQemudPart"), f"{_HERE}.libvirt"),
     "qcow2": Entry((b"QFI\xfb",), f"{_HERE}.qcow2", made=False),
+    "xen": Entry((b"Xen saved domain, xl format\n", b"LibxlFmt"), f"{_HERE}.xen", made=False),
+    "offset": Entry((), f"{_HERE}.nested", made=False),  # not recognised by its beginning, but found
     "gzip": Entry((b"\x1f\x8b",), f"{_HERE}.gzip"),
     "bzip2": Entry((b"BZh",), f"{_HERE}.bzip2"),
     "xz": Entry((b"\xfd7zXZ\0",), f"{_HERE}.xz"),
@@ -34,6 +36,7 @@ CONTAINERS: dict[str, Entry] = {
         (b"\x28\xb5\x2f\xfd", *(bytes((0x50 + i,)) + b"\x2a\x4d\x18" for i in range(16))),
         f"{_HERE}.zstd",
     ),
+    "lz4": Entry((b"\x04\x22\x4d\x18",), f"{_HERE}.lz4"),
     "lzop": Entry((b"\x89LZO\0\r\n\x1a\n",), f"{_HERE}.lzop"),
 }
 

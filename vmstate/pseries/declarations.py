@@ -17,7 +17,8 @@ from vmstate.pseries.devices import modules
 from vmstate.pseries.machine import Machine
 from vmstate.tree.declarations import Declared, StreamFacts
 
-#: The type that is assumed for a stream without a configuration section: it has everything of old types.
+#: The type that a stream without a configuration section is of, if it is a whole one: it has everything of
+#: old types.  The state of devices alone (``xen-save-devices-state``) may be of any type.
 OLDEST_TYPE = "pseries-2.1"
 
 
@@ -52,8 +53,20 @@ class PseriesDeclarations:
             return  # an old stream of some other machine
         for name in device_classes():
             if idstr == name or idstr.endswith("/" + name):
-                for declared in self._descriptions(facts.machine or OLDEST_TYPE, name):
+                for declared in self._of_types(facts.machine, name):
                     yield replace(declared, state=self._blank(declared.state, idstr, instance_id))
+
+    def _of_types(self, machine: str | None, name: str) -> Iterator[Declared]:
+        """Yield the descriptions for a machine type, or for any, each once."""
+        if machine is not None:
+            yield from self._descriptions(machine, name)
+            return
+        seen: set[int] = set()
+        for one in (OLDEST_TYPE, *(one.name for one in self.catalogue.machine_types)):
+            for declared in self._descriptions(one, name):
+                if id(declared.description) not in seen:
+                    seen.add(id(declared.description))
+                    yield declared
 
     @staticmethod
     def _blank(pattern: Device, idstr: str, instance_id: int) -> Device:

@@ -9,13 +9,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
-from vmstate.containers import Opened, Pipe, open_input, recognise
+from vmstate.containers import Opened, Pipe, open_input
 from vmstate.errors import StreamError
+from vmstate.stream.constants import MAGIC
 from vmstate.stream.pipe import read_chunks
 from vmstate.stream.reader import Stream, open_stream
 from vmstate.stream.resolve import Resolver
 
-_HEAD = 32
+_MAGIC = MAGIC.to_bytes(4, "big")
+_HEAD = len(_MAGIC)
 _CHUNK = 1 << 20
 
 
@@ -48,7 +50,7 @@ def open_wrapped(
     """
     with ExitStack() as stack:
         pipe = None if whole else _pipe(name, stack)
-        if pipe is not None and recognise(pipe.head(_HEAD)) is None:
+        if pipe is not None and pipe.head(_HEAD).startswith(_MAGIC):
             stream = read_chunks(iter(lambda: pipe.read(_CHUNK), b""), resolver)
             return Opened(stream.data, (), (), None, stream.data), stream
         opened = open_source(name, resolver, limit=limit) if pipe is None else open_input(pipe, limit=limit)

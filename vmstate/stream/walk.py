@@ -41,6 +41,7 @@ MAX_DEPTH = 8
 LOOK_BACK = 1 << 16  # more than any length in a record of guest memory
 _CONTINUED = {int(kind): kind for kind in (SectionType.PART, SectionType.END)}
 _FOOTER = int(SectionType.FOOTER)
+_STEP = 1 << 16
 
 
 class Need(Enum):
@@ -161,8 +162,13 @@ class Walker:
     def _trailing(self, win: Window) -> Item:
         if not win.complete:
             raise Truncated(1, 0, offset=self.at)
-        message = f"{quantity(win.end - self.at, 'byte')} after the end"
-        self.state.report("stream.trailing", message, self.at, severity=Severity.WARNING)
+        size = win.end - self.at
+        if _zeros(win, self.at):
+            message = f"{quantity(size, 'byte')} of zeros after the end: the rest of a volume"
+            self.state.report("stream.trailing", message, self.at, severity=Severity.INFO)
+        else:
+            message = f"{quantity(size, 'byte')} after the end"
+            self.state.report("stream.trailing", message, self.at, severity=Severity.WARNING)
         return Opaque(self.at, win.end, "trailing")
 
     # -- sections and commands
@@ -412,3 +418,9 @@ class Walker:
         state = self.state
         end = find_item(win, self.at + 1, state.live, state.budget)
         return Opaque(self.at, win.end if end is None else end, reason)
+
+
+def _zeros(win: Window, at: int) -> bool:
+    """Return True if only zeros follow, as on a volume that is larger than the stream."""
+    view = win.view[at - win.base :]
+    return not any(bytes(view[start : start + _STEP]).strip(b"\0") for start in range(0, len(view), _STEP))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
+from vmstate.containers.foreign import named
 from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError, Truncated, Unsupported
 from vmstate.stream.constants import MAGIC, MULTIFD_MAGIC, VERSION, VERSION_COMPAT, SectionType
@@ -129,11 +130,16 @@ def file_header(win: Window, at: int) -> FileHeader:
 
     StreamError when it is not a migration stream, Unsupported when it is a multifd channel beside one.
     """
+    if win.complete and not win.view:
+        raise Truncated(8, 0, offset=at, remedy="the file is empty")
     magic, version = _HEADER.unpack(win.take(at, 8))
     if magic == MULTIFD_MAGIC:
         raise Unsupported("a multifd channel: it carries pages; the stream is on the main channel", offset=at)
     if magic != MAGIC:
-        raise StreamError("not a migration stream", offset=at, expected=f"{MAGIC:#x}", found=f"{magic:#x}")
+        kind = named(win.view)
+        what = f"{kind.name}, not a migration stream" if kind else "not a migration stream"
+        remedy = kind.remedy if kind else None
+        raise StreamError(what, offset=at, expected=f"{MAGIC:#x}", found=f"{magic:#x}", remedy=remedy)
     if version not in (VERSION_COMPAT, VERSION):
         raise StreamError("unsupported stream version", offset=at + 4, expected=VERSION, found=version)
     return FileHeader(at, at + 8, version)

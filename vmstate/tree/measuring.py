@@ -32,8 +32,9 @@ class Measured:
     def measure(
         self, idstr: str, instance_id: int, version_id: int, data: memoryview, payload_start: int
     ) -> int | None:
-        """Return the payload's end by the first declaration that an item follows, else by the first."""
+        """Return the payload's end, by the first declaration before a footer, else an item, else anything."""
         first: int | None = None
+        plausible: int | None = None
         failed: StreamError | None = None
         for declared in self.declarations.candidates(self._facts_of(data), idstr, instance_id, version_id):
             try:
@@ -41,12 +42,14 @@ class Measured:
             except StreamError as error:
                 failed = error
                 continue
-            if _begins_something(data, end):
+            if _is_footer(data, end):
                 return end
+            if plausible is None and _begins_something(data, end):
+                plausible = end
             first = end if first is None else first
         if first is None and failed is not None:
             raise failed
-        return first
+        return first if plausible is None else plausible
 
     def _facts_of(self, data: memoryview) -> StreamFacts:
         """Return the facts at the beginning of the stream, read once: a resolver serves one stream."""
@@ -77,7 +80,9 @@ def _end(declared: Declared, data: memoryview, start: int, version_id: int) -> i
     return cur.pos
 
 
+def _is_footer(data: memoryview, end: int) -> bool:
+    return len(data) - end >= FOOTER_SIZE and data[end] == SectionType.FOOTER
+
+
 def _begins_something(data: memoryview, end: int) -> bool:
-    if len(data) - end >= FOOTER_SIZE and data[end] == SectionType.FOOTER:
-        return True
     return end == len(data) or data[end] in _ITEM_MARKS

@@ -23,20 +23,35 @@ from vmstate.stream.wire import Window, bytes_of
 
 _HEADER = 5
 _MAX_SIZE = 1 << 62
-_STEP = 1 << 20
+_STEP, _FINE_STEP = 1 << 20, 1 << 16
 
 
 def find_vmdesc(win: Window) -> VmDescription | None:
-    """Return the vmdescription that reaches the end of a complete window; None without one."""
-    end = win.end
+    """Return the vmdescription at the end of a complete window; None without one.
+
+    Zeros may follow it: the rest of the volume or tape that the stream was written to.
+    """
+    end = _used(win)
     if end - win.base < _HEADER + 2 or win.u8(end - 1) != ord("}"):
         return None
     last = _rfind(win, SectionType.VMDESCRIPTION, end)
     # The mark's length bytes may themselves be 0x06: try the four bytes in front of the last one too.
     for start in range(last, max(win.base - 1, last - 5), -1):
-        if _fits(win, start):
+        if _fits(win, start, end):
             return VmDescription(start, start + _HEADER, end)
     return None
+
+
+def _used(win: Window) -> int:
+    """Return the end of the bytes of a window that are not zeros."""
+    end = win.end
+    while end > win.base:
+        start = max(win.base, end - _FINE_STEP)
+        left = len(bytes(win.view[start - win.base : end - win.base]).rstrip(b"\0"))
+        if left:
+            return start + left
+        end = start
+    return end
 
 
 def _rfind(win: Window, byte: int, end: int) -> int:
@@ -50,10 +65,10 @@ def _rfind(win: Window, byte: int, end: int) -> int:
     return win.base - 1
 
 
-def _fits(win: Window, start: int) -> bool:
-    if start < win.base or win.u8(start) != SectionType.VMDESCRIPTION or win.end - start < _HEADER + 2:
+def _fits(win: Window, start: int, end: int) -> bool:
+    if start < win.base or win.u8(start) != SectionType.VMDESCRIPTION or end - start < _HEADER + 2:
         return False
-    return win.u32(start + 1) == win.end - start - _HEADER and win.u8(start + _HEADER) == ord("{")
+    return win.u32(start + 1) == end - start - _HEADER and win.u8(start + _HEADER) == ord("{")
 
 
 @dataclass(frozen=True)

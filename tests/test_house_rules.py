@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     *(
         "errors",
+        "finding_rules",
         "holes",
         "outputs",
         "shipped",

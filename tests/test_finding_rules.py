@@ -16,7 +16,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "vmstate"
 #: Calls that report a finding: where the rule stands, what is put before it, its severity if none is given.
 CALLS = {
     "Finding": (0, "", None), "finding_of": (1, "", "error"),
-    "report": (0, "", "error"), "_finding": (0, "", "error"), "damage": (1, "container.", "error"), "oddity": (1, "container.", "warning"),
+    "report": (0, "", "error"), "_finding": (0, "", "error"),
+    "damage": (1, "container.", "error"), "oddity": (1, "container.", "warning"),
     "_unreadable": (1, "container.", "error"),
 }  # fmt: skip
 CHAPTERS = {rule.partition(".")[0] for rule in FINDING_RULES}

@@ -67,10 +67,8 @@ def test_the_page_of_commands_has_the_help_of_each(monkeypatch):
 
 def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
     pytest.importorskip("mkdocs", reason="no mkdocs: install the extra docs")
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site")],
-        capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
+    build = ("-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site"))
+    done = subprocess.run([sys.executable, *build], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     pages = list((tmp_path / "site").glob("*.html"))
     assert len(pages) > len(PAGES)

@@ -17,6 +17,7 @@ FLOORS = (
     *(
         "dataclass",
         "errors",
+        "finding_rules",
         "holes",
         "outputs",
         "shipped",

@@ -6,7 +6,7 @@
 # Needs Python 3.11 or newer and package registries.  Debian's bare python3 has neither ensurepip nor
 # pip: then pip is taken from the system's pip, virtualenv, apt-get (as root), or straight from the registry
 # that pip is configured for.
-# A second run does nothing: the installed extras are recorded with the checksum of pyproject.toml.
+# A second run does nothing: the installed extras are recorded with the checksum of pyproject.toml and tools/ci.lock.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 VENV=${VMSTATE_VENV:-$ROOT/.venv}
@@ -50,6 +50,24 @@ make_venv() {
     return 1
 }
 
+# In CI, install the versions of tools/ci.lock, each with its checksum.  Return 1 where they are not used: outside of
+# CI, or if the registry (a cache of other versions, perhaps) has not got them all; 2 if a checksum is wrong.
+install_locked() {
+    local said
+    [ "${CI:-}" = true ] || return 1
+    if said=$("$VENV/bin/python" -m pip install --quiet --require-hashes -r "$ROOT/tools/ci.lock" 2>&1 </dev/null); then
+        return 0
+    fi
+    case $said in
+    *"DO NOT MATCH THE HASHES"*)
+        say "$said"
+        return 2
+        ;;
+    esac
+    say "not all versions of tools/ci.lock can be had here: installing what pyproject.toml allows"
+    return 1
+}
+
 prepare() {
     local python extras mark stamp
     extras=$(IFS=,; printf '%s' "$*")
@@ -59,9 +77,10 @@ prepare() {
         make_venv "$python" || return 1
     fi
     stamp="$VENV/.installed${extras:+-$extras}"
-    mark="$ROOT $(cksum <"$ROOT/pyproject.toml")"
+    mark="$ROOT $(cat "$ROOT/pyproject.toml" "$ROOT/tools/ci.lock" | cksum)"
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$mark" ]; then return 0; fi
     say "installing vmstate${extras:+[$extras]} into it"
+    install_locked || { [ $? = 1 ] || return 1; }
     if ! (cd "$ROOT" && "$VENV/bin/python" -m pip install --quiet -e ".${extras:+[$extras]}" </dev/null); then
         say "the installation failed (see above); it needs a package registry"
         return 1

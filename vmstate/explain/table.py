@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from functools import cache, cached_property
-from heapq import merge
 from importlib.resources import files
 from typing import TypedDict
 
@@ -27,6 +26,8 @@ from vmstate.explain.formats import Format
 from vmstate.savevm import diagnostics as of_savevm
 
 _HEAD = 5  # so many first characters choose the formats that are tried
+_WORD = re.compile(r"[A-Za-z]{4,}")  # and, of formats that begin with a placeholder, a word
+_INNER_WORD = re.compile(r"(?<=[^A-Za-z])[A-Za-z]{4,}(?=[^A-Za-z])")
 
 
 class Role(StrEnum):
@@ -108,12 +109,13 @@ class Table:
     entries: tuple[Explanation, ...]
 
     @cached_property
-    def _by_head(self) -> Mapping[str, list[int]]:
-        """The entries by the beginning of their formats: the heaviest format first."""
+    def _by_key(self) -> Mapping[str, list[int]]:
+        """The entries by the beginning of their formats, or a whole word of theirs; by neither under ""."""
         found: dict[str, list[int]] = defaultdict(list)
-        for at in sorted(range(len(self.entries)), key=self._rank):
-            head = self.entries[at].format.head
-            found[head[:_HEAD] if len(head) >= _HEAD else ""].append(at)
+        for at, entry in enumerate(self.entries):
+            head, longest = entry.format.head, entry.format.longest
+            words: list[str] = _INNER_WORD.findall(longest)
+            found[head[:_HEAD] if len(head) >= _HEAD else max(words, key=len, default="")].append(at)
         return found
 
     def _rank(self, at: int) -> tuple[int, int]:
@@ -121,8 +123,9 @@ class Table:
 
     def candidates(self, text: str) -> Iterator[Explanation]:
         """Yield the explanations whose format could be that of the text, the most specific first."""
-        chosen = self._by_head.get(text[:_HEAD], ()), self._by_head.get("", ())
-        yield from (self.entries[at] for at in merge(*chosen, key=self._rank))
+        keys = {"", text[:_HEAD], *_WORD.findall(text)}
+        chosen = (at for key in keys for at in self._by_key.get(key, ()))
+        yield from (self.entries[at] for at in sorted(chosen, key=self._rank))
 
 
 @cache

@@ -36,7 +36,7 @@ class Kind:
 _PSERIES = "pseries,cap-htm=off"
 _NESTED = f"{_PSERIES},cap-nested-hv=on"
 _SAFE = "cap-cfpc=workaround,cap-sbbc=workaround,cap-ibs=workaround,cap-ccf-assist=on"
-_PR = f"{UNSAFE},cap-fwnmi=off"
+_PR = f"{UNSAFE},cap-fwnmi=off,cap-ail-mode-3=off"
 
 KINDS = {
     "p8-hv": Kind("powernv8", "power8", "power9", UNSAFE),

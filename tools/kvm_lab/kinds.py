@@ -76,7 +76,7 @@ def kind_of(host: Host) -> Kind:
         "cap-fwnmi": host.fwnmi,
         "cap-ail-mode-3": host.ail_mode_3,
         "cap-dawr1": host.dawr1,
-        "cap-large-decr": host.large_decr_bits,
+        "cap-large-decr": host.takes_large_decr,
     }
     base = [f"{name}=broken" for name, level in unsafe.items() if not level]
     base += [f"{name}=off" for name, level in lacking.items() if not level]

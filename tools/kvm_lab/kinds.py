@@ -42,12 +42,14 @@ KINDS = {
     "p8-hv": Kind("powernv8", "power8", "power9", UNSAFE),
     "p9-hv": Kind("powernv9", "power9", "power8", UNSAFE),
     "p10-hv": Kind("powernv10", "power10", "power9", UNSAFE),
+    "p11-hv": Kind("powernv11", "power11", "power10", UNSAFE),
     "p9-nested": Kind(f"{_NESTED},{UNSAFE}", "power9", "power8", UNSAFE, cpu="POWER9"),
     "p9-nested-mitigated": Kind(f"{_NESTED},{_SAFE}", "power9", "power8", "", cpu="POWER9"),
     "p9-nested-compat8": Kind(
         f"{_NESTED},{UNSAFE},max-cpu-compat=power8", "power9", "power8", UNSAFE, cpu="POWER9"
     ),
     "p10-nested": Kind(f"{_NESTED},{UNSAFE}", "power10", "power9", UNSAFE, cpu="POWER10"),
+    "p11-nested": Kind(f"{_NESTED},{UNSAFE}", "power11", "power10", UNSAFE, cpu="POWER11"),
     "p10-nested-compat9": Kind(
         f"{_NESTED},{UNSAFE},max-cpu-compat=power9",
         "power10",

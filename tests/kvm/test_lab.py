@@ -216,7 +216,7 @@ def test_predictions_are_compared_with_every_line():
     host = read_host(KVM / "hosts" / "p9-nested.toml")
 
     def predict(row):
-        return predicted(row, host, (KVM / "streams",))
+        return predicted(row, host, KVM / "streams")
 
     agreed = compare(recorded, predict)
     assert agreed.asked == agreed.same == agreed.same_outcome > 4

@@ -172,7 +172,7 @@ def checked(fixtures: Path) -> Iterator[tuple[str, Comparison]]:
     hosts = {path.stem: read_host(path) for path in sorted((fixtures / "kvm" / "hosts").glob("*.toml"))}
     with open_input(fixtures / "verdicts" / "kvm.jsonl.zst") as file:
         rows = [json.loads(line) for line in bytes(file.data).splitlines()]
-    streams = (fixtures / "kvm" / "streams",)
+    streams = fixtures / "kvm" / "streams"
     for name in (*hosts, None):
         chosen = [row for row in rows if row["host"] == name]
         host = None if name is None else hosts[name]
@@ -189,5 +189,4 @@ def recorded(place: Place, output: Path) -> int:
 def compared(place: Place) -> Comparison:
     """Make the host file, and compare what was recorded with predictions."""
     host = _host(place.folder)
-    streams = place.folder / "streams", place.folder / "saved"
-    return compare(_verdicts(place), partial(predicted, host=host, streams=streams))
+    return compare(_verdicts(place), partial(predicted, host=host, streams=place.folder / "streams"))

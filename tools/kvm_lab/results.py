@@ -68,10 +68,10 @@ def real(verdict: Row) -> Answer:
     return Answer(_OUTCOMES.get(outcome, outcome), tuple(saved["stderr"]), tuple(loaded["stderr"]))
 
 
-def predicted(verdict: Row, host: Host | None, streams: tuple[Path, ...]) -> Answer:
+def predicted(verdict: Row, host: Host | None, streams: Path) -> Answer:
     """Return what vmstate says; its outcome is ``not modelled`` where it cannot judge.
 
-    ``streams``: the folders that may have a verdict's stream.
+    ``streams``: the folder with the streams; those of guests that ran may be in ``saved`` beside it.
     """
     try:
         destination = _side(verdict["destination"], host)
@@ -82,18 +82,19 @@ def predicted(verdict: Row, host: Host | None, streams: tuple[Path, ...]) -> Ans
             told = migrate_guest(source, destination, GUEST) if ran else migrate(source, destination)
             first = tuple(told.source_messages)
         if "stream" in verdict:  # what a real guest left, not a simulated one
-            with open_input(_stream(streams, verdict["stream"])) as stream:
+            with open_input(_stream(streams, verdict)) as stream:
                 told = load(stream.data, destination)
     except NotModelled as error:
         return Answer("not modelled", (), (str(error),))
     return Answer(str(told.outcome), first, tuple(told.messages))
 
 
-def _stream(folders: tuple[Path, ...], name: str) -> Path:
-    for folder in folders:
-        for file in folder.glob(f"{name}.mig*"):
-            return file
-    raise FileNotFoundError(f"no stream {name} in {', '.join(map(str, folders))}")
+def _stream(streams: Path, verdict: Row) -> Path:
+    saved = streams.parent / "saved"
+    folder = saved if "source" in verdict and saved.exists() else streams
+    for file in folder.glob(f"{verdict['stream']}.mig*"):
+        return file
+    raise FileNotFoundError(f"no stream {verdict['stream']} in {folder}")
 
 
 def _side(recorded: Row, host: Host | None) -> Configuration:

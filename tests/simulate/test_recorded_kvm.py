@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,21 @@ NOT_COMPARED = {"lpcr", "run_state"}
 KVM = VERDICTS.parent / "kvm"
 HOSTS = {path.stem: read_host(path) for path in sorted((KVM / "hosts").glob("*.toml"))}
 ROWS = list(rows("kvm"))
+#: One row in so many is asked here, besides those below; ``tools/kvm-lab --recorded`` asks all.
+SAMPLE = 4
+
+
+def said(row: dict[str, Any]) -> str:
+    """Return what the host's QEMUs said in the end."""
+    found = row["load"] if row.get("save", {"ok": True})["ok"] else row["save"]
+    return json.dumps(
+        [row["host"], "stream" in row, "guest" in row, found.get("verdict"), found["stderr"][-2:]]
+    )
+
+
+#: Each thing that a host says, once.
+TELLING = {said(row): number for number, row in enumerate(ROWS)}
+ASKED = [ROWS[number] for number in sorted({*TELLING.values(), *range(0, len(ROWS), SAMPLE)})]
 
 
 def side(host: str | None, recorded: dict[str, object]) -> Configuration:
@@ -31,24 +47,24 @@ def side(host: str | None, recorded: dict[str, object]) -> Configuration:
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_migrations_on_a_host_end_as_recorded_with_the_same_lines(host):
-    chosen = [row for row in ROWS if row["host"] == host and "stream" not in row and "guest" not in row]
+    chosen = [row for row in ASKED if row["host"] == host and "stream" not in row and "guest" not in row]
     assert chosen
     for row in chosen:
         verdict = migrate(side(host, row["source"]), side(host, row["destination"]))
-        said = (str(verdict.outcome), verdict.source_messages, verdict.messages)
+        ours = (str(verdict.outcome), verdict.source_messages, verdict.messages)
         if row["save"]["ok"]:
             outcome, lines = answer(row["load"])
-            assert said == (outcome, row["save"]["stderr"], lines), row
+            assert ours == (outcome, row["save"]["stderr"], lines), row
         else:
-            assert said == ("source-refused", row["save"]["stderr"], []), row
+            assert ours == ("source-refused", row["save"]["stderr"], []), row
 
 
-LOADED = dict.fromkeys(row["host"] for row in ROWS if "stream" in row)
+LOADED = dict.fromkeys(row["host"] for row in ASKED if "stream" in row)
 
 
 @pytest.mark.parametrize("host", LOADED)
 def test_streams_load_on_a_host_as_recorded_with_the_same_lines(host):
-    chosen = [row for row in ROWS if row["host"] == host and "stream" in row]
+    chosen = [row for row in ASKED if row["host"] == host and "stream" in row]
     assert chosen
     for row in chosen:
         with open_input(KVM / "streams" / f"{row['stream']}.mig.zst") as stream:

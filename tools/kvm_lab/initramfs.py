@@ -193,7 +193,8 @@ def _firmware(root: Path) -> Iterator[Entry]:
 
 def entries_of_modules(kernel: Path) -> Iterator[Entry]:
     """Yield the modules, numbered in the order in which they must be loaded."""
-    paths = {path.name.partition(".")[0].replace("-", "_"): path for path in sorted(kernel.rglob("*.ko*"))}
+    files = sorted(path for path in kernel.rglob("*.ko*") if path.name.endswith((".ko", ".ko.xz")))
+    paths = {path.name.partition(".")[0].replace("-", "_"): path for path in files}
     order: dict[str, bytes] = {}
 
     def add(name: str) -> None:

@@ -36,18 +36,20 @@ class Kind:
 _PSERIES = "pseries,cap-htm=off"
 _NESTED = f"{_PSERIES},cap-nested-hv=on"
 _SAFE = "cap-cfpc=workaround,cap-sbbc=workaround,cap-ibs=workaround,cap-ccf-assist=on"
-_PR = f"{UNSAFE},cap-fwnmi=off"
+_PR = f"{UNSAFE},cap-fwnmi=off,cap-ail-mode-3=off"
 
 KINDS = {
     "p8-hv": Kind("powernv8", "power8", "power9", UNSAFE),
     "p9-hv": Kind("powernv9", "power9", "power8", UNSAFE),
     "p10-hv": Kind("powernv10", "power10", "power9", UNSAFE),
+    "p11-hv": Kind("powernv11", "power11", "power10", UNSAFE),
     "p9-nested": Kind(f"{_NESTED},{UNSAFE}", "power9", "power8", UNSAFE, cpu="POWER9"),
     "p9-nested-mitigated": Kind(f"{_NESTED},{_SAFE}", "power9", "power8", "", cpu="POWER9"),
     "p9-nested-compat8": Kind(
         f"{_NESTED},{UNSAFE},max-cpu-compat=power8", "power9", "power8", UNSAFE, cpu="POWER9"
     ),
     "p10-nested": Kind(f"{_NESTED},{UNSAFE}", "power10", "power9", UNSAFE, cpu="POWER10"),
+    "p11-nested": Kind(f"{_NESTED},{UNSAFE}", "power11", "power10", UNSAFE, cpu="POWER11"),
     "p10-nested-compat9": Kind(
         f"{_NESTED},{UNSAFE},max-cpu-compat=power9",
         "power10",
@@ -76,7 +78,7 @@ def kind_of(host: Host) -> Kind:
         "cap-fwnmi": host.fwnmi,
         "cap-ail-mode-3": host.ail_mode_3,
         "cap-dawr1": host.dawr1,
-        "cap-large-decr": host.large_decr_bits,
+        "cap-large-decr": host.takes_large_decr,
     }
     base = [f"{name}=broken" for name, level in unsafe.items() if not level]
     base += [f"{name}=off" for name, level in lacking.items() if not level]

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from kvm_lab.kinds import KINDS, Kind, kind_of
 from kvm_lab.packages import KERNELS, USERLANDS, MissingTool, Packages
 from kvm_lab.recorder import Recorder, read, write_answers
 from kvm_lab.results import Comparison, compare, predicted, verdicts
+from vmstate.containers import open_input
 from vmstate.describe.history import Release
 from vmstate.kvm.answers import read_answers
 from vmstate.kvm.host_file import host_file, observed
@@ -165,6 +167,18 @@ def _verdicts(place: Place) -> Iterator[Row]:
     return verdicts(read(place.folder / "results.jsonl"), place.name, str(place.release))
 
 
+def checked(fixtures: Path) -> Iterator[tuple[str, Comparison]]:
+    """Compare the verdicts that come with the project with predictions, host by host."""
+    hosts = {path.stem: read_host(path) for path in sorted((fixtures / "kvm" / "hosts").glob("*.toml"))}
+    with open_input(fixtures / "verdicts" / "kvm.jsonl.zst") as file:
+        rows = [json.loads(line) for line in bytes(file.data).splitlines()]
+    streams = fixtures / "kvm" / "streams"
+    for name in (*hosts, None):
+        chosen = [row for row in rows if row["host"] == name]
+        host = None if name is None else hosts[name]
+        yield name or "TCG", compare(chosen, partial(predicted, host=host, streams=streams))
+
+
 def recorded(place: Place, output: Path) -> int:
     """Write the verdicts of a host as JSON lines; return their number."""
     rows = list(_verdicts(place))
@@ -175,4 +189,4 @@ def recorded(place: Place, output: Path) -> int:
 def compared(place: Place) -> Comparison:
     """Make the host file, and compare what was recorded with predictions."""
     host = _host(place.folder)
-    return compare(_verdicts(place), lambda row: predicted(row, host, place.folder / "streams"))
+    return compare(_verdicts(place), partial(predicted, host=host, streams=place.folder / "streams"))

@@ -68,24 +68,36 @@ def real(verdict: Row) -> Answer:
     return Answer(_OUTCOMES.get(outcome, outcome), tuple(saved["stderr"]), tuple(loaded["stderr"]))
 
 
-def predicted(verdict: Row, host: Host, streams: Path) -> Answer:
-    """Return what vmstate says; its outcome is ``not modelled`` where it cannot judge."""
+def predicted(verdict: Row, host: Host | None, streams: Path) -> Answer:
+    """Return what vmstate says; its outcome is ``not modelled`` where it cannot judge.
+
+    ``streams``: the folder with the streams; those of guests that ran may be in ``saved`` beside it.
+    """
     try:
         destination = _side(verdict["destination"], host)
+        first: tuple[str, ...] = ()
         if "source" in verdict:
             source = _side(verdict["source"], host)
             ran = "guest" in verdict
             told = migrate_guest(source, destination, GUEST) if ran else migrate(source, destination)
-        else:
-            found = next(streams.glob(f"{verdict['stream']}.mig*"))
-            with open_input(found) as stream:
+            first = tuple(told.source_messages)
+        if "stream" in verdict:  # what a real guest left, not a simulated one
+            with open_input(_stream(streams, verdict)) as stream:
                 told = load(stream.data, destination)
     except NotModelled as error:
         return Answer("not modelled", (), (str(error),))
-    return Answer(str(told.outcome), tuple(told.source_messages), tuple(told.messages))
+    return Answer(str(told.outcome), first, tuple(told.messages))
 
 
-def _side(recorded: Row, host: Host) -> Configuration:
+def _stream(streams: Path, verdict: Row) -> Path:
+    saved = streams.parent / "saved"
+    folder = saved if "source" in verdict and saved.exists() else streams
+    for file in folder.glob(f"{verdict['stream']}.mig*"):
+        return file
+    raise FileNotFoundError(f"no stream {verdict['stream']} in {folder}")
+
+
+def _side(recorded: Row, host: Host | None) -> Configuration:
     return configuration(recorded["release"], ["-nodefaults", *recorded["args"]], host=host)
 
 

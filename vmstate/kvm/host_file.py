@@ -125,12 +125,10 @@ def _ibs(host: Observed) -> int:
 
 
 def _large_decr_bits(host: Observed) -> int:
-    """The width that the device tree gives; KVM PR does not let QEMU set the bit of the LPCR."""
-    if host.flavour == "pr":
-        return 0
+    """The width that the device tree gives."""
     known = host.answers.facts.get("dec-bits")
     if known is None:  # old answers have no device tree
-        return 56 if host.family in {"POWER9", "POWER10", "POWER11"} else 0
+        return 56 if host.flavour == "hv" and host.family in {"POWER9", "POWER10", "POWER11"} else 0
     return int(known)
 
 

@@ -24,7 +24,12 @@ from vmstate.pseries.startup.machine_and_cpu import check_core_type, parse_cpu_l
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.startup.vio import lay_out_board
 from vmstate.pseries.tables.accelerators import QTEST
-from vmstate.pseries.tables.capability_apply import ACCELERATOR_RULES, Applying, CapabilityRefused
+from vmstate.pseries.tables.capability_apply import (
+    ACCELERATOR_RULES,
+    Applying,
+    CapabilityRefused,
+    large_decrementer_of_processor,
+)
 from vmstate.pseries.tables.compat import LOGICAL_2_07
 
 _MIB = 1 << 20
@@ -235,7 +240,18 @@ def check_slots(start: Startup) -> None:
 
 def apply_capabilities(start: Startup) -> None:
     """Apply every capability at its level, in index order, until one refuses (``spapr_caps_apply``)."""
-    applying = Applying(
+    applying = _applying(start)
+    for capability, level in zip(start.machine.capabilities, start.machine.effective_levels, strict=True):
+        if start.machine.accelerator is QTEST and capability.apply in ACCELERATOR_RULES:
+            continue
+        try:
+            capability.apply(applying, level)
+        except CapabilityRefused as refusal:
+            raise Refused(*refusal.lines, crashed="assertion failed" in refusal.lines[0]) from None
+
+
+def _applying(start: Startup) -> Applying:
+    return Applying(
         release=start.release,
         cpu=start.machine.cpu,
         compat=start.binary.compat,
@@ -246,13 +262,14 @@ def apply_capabilities(start: Startup) -> None:
         flags=start.machine.flags,
         levels=start.machine.levels_by_name(),
     )
-    for capability, level in zip(start.machine.capabilities, start.machine.effective_levels, strict=True):
-        if start.machine.accelerator is QTEST and capability.apply in ACCELERATOR_RULES:
-            continue
-        try:
-            capability.apply(applying, level)
-        except CapabilityRefused as refusal:
-            raise Refused(*refusal.lines, crashed="assertion failed" in refusal.lines[0]) from None
+
+
+def reset_vcpus(start: Startup) -> None:
+    """Give the processors what the capabilities say of them (``spapr_caps_cpu_apply``, 4.0 on)."""
+    try:
+        large_decrementer_of_processor(_applying(start), start.machine.level("large-decr") or 0)
+    except CapabilityRefused as refusal:
+        raise Refused(*refusal.lines) from None
 
 
 _OLD_CPUS = (parse_cpu_late, no_vsmt, check_cpus, old_thread_limit, start_vcpus)
@@ -301,6 +318,17 @@ RESET: History[tuple[Step, ...]] = History(
     (),
     ("2.10", (apply_capabilities, make_hash_table, apply_compat)),
     ("3.0", (apply_capabilities, make_hash_table, check_page_sizes, apply_compat)),
-    ("4.1", (apply_capabilities, make_hash_table, check_page_sizes, apply_compat, activate_irqchip)),
-    ("4.2", (apply_capabilities, make_hash_table, check_page_sizes, apply_compat)),
+    ("4.0", (apply_capabilities, make_hash_table, reset_vcpus, check_page_sizes, apply_compat)),
+    (
+        "4.1",
+        (
+            apply_capabilities,
+            make_hash_table,
+            reset_vcpus,
+            check_page_sizes,
+            apply_compat,
+            activate_irqchip,
+        ),
+    ),
+    ("4.2", (apply_capabilities, make_hash_table, reset_vcpus, check_page_sizes, apply_compat)),
 )

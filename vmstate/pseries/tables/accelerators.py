@@ -25,6 +25,10 @@ _CHOICES = {
 }
 
 
+#: The width before POWER9.
+_NARROW_DECR = 32
+
+
 @dataclass(frozen=True)
 class Host:
     """A KVM host as QEMU sees it: its processor, and its kernel's answers (target/ppc/kvm.c).
@@ -87,6 +91,14 @@ class Host:
     def needs_contiguous_pages(self) -> bool:
         """True if a hash guest's pages must be backed by host pages as large (KVM HV: real page sizes)."""
         return self.flavour == "hv"
+
+    @property
+    def takes_large_decr(self) -> bool:
+        """True if a guest's LPCR can have the bit of the large decrementer: not before POWER9, not under PR.
+
+        The host's device tree has the width all the same (``large_decr_bits``).
+        """
+        return self.flavour == "hv" and self.large_decr_bits > _NARROW_DECR
 
     @property
     def has_hash_guests(self) -> bool:

@@ -260,17 +260,20 @@ def large_decrementer(at: Applying, level: int) -> None:
             raise CapabilityRefused(*_TRY_POWER9.at(at.release))
         return
     bits, model = at.host.large_decr_bits, at.cpu.family.decrementer_bits
-    if (
-        not bits or bits == model == _NARROW
-    ):  # KVM does not take its bit of the LPCR (cap_large_decr_cpu_apply)
-        at.refuse("No large decrementer support", "cap-large-decr=off")
+    if not bits:
+        at.refuse(_NO_LARGE_DECR, "cap-large-decr=off")
     if bits != model:
         option = _LARGE_DECR_OPTION.at(at.release)
         at.refuse(f"KVM large decrementer size ({bits}) differs to model ({model})", option)
 
 
-#: The width before POWER9; a device tree may say it too.
-_NARROW = 32
+def large_decrementer_of_processor(at: Applying, level: int) -> None:
+    """Check that KVM takes the bit in the LPCR of a processor (``cap_large_decr_cpu_apply``)."""
+    if level and at.host is not None and not at.host.takes_large_decr:
+        at.refuse(_NO_LARGE_DECR, "cap-large-decr=off")
+
+
+_NO_LARGE_DECR = "No large decrementer support"
 #: At first the advice had an extra dash.
 _LARGE_DECR_OPTION = History("-cap-large-decr=off", ("4.2", "cap-large-decr=off"))
 

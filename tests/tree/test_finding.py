@@ -17,6 +17,7 @@ from vmstate.front.known import known_meanings
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
+from vmstate.tree.arm_registers import register_name
 from vmstate.tree.display import text_of_value
 from vmstate.tree.flat import flat_lines
 from vmstate.tree.measuring import Measured
@@ -203,3 +204,28 @@ def test_bytes_with_one_that_is_not_zero_are_not_called_zero(at):
     assert text_of_value(Node("x", "field", "buffer", 0, len(raw), raw)) == "2097152 zero bytes"
     raw[at] = 1
     assert "zero" not in text_of_value(Node("x", "field", "buffer", 0, len(raw), raw))
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (0x6030_0000_0013_C080, "SCTLR_EL1"),
+        (0x6030_0000_0013_C000, "MIDR_EL1"),
+        (0x6030_0000_0013_DE82, "TPIDR_EL0"),
+        (0x6030_0000_0013_CF90, "S3_1_C15_C2_0"),
+        (0x4020_0000_000F_0800, "SCTLR"),
+        (0x4020_0000_200F_0800, "SCTLR_NS"),
+        (0x4020_0000_200E_0004, "p14_0_c0_c0_4_NS"),
+        (0x6030_0000_0014_0000, "0x6030000000140000"),  # a firmware register of KVM
+        (0x6030_0000_0010_0000, "0x6030000000100000"),  # a core register of KVM
+        (0, "0x0"),
+    ],
+)
+def test_the_number_of_a_register_gives_its_name(number, name):
+    assert register_name(number) == name
+
+
+@given(st.sets(st.integers(0, 0xFFFF)))
+def test_no_two_system_registers_have_one_name(encodings):
+    names = {register_name(0x6030_0000_0013_0000 | encoding) for encoding in encodings}
+    assert len(names) == len(encodings)

@@ -1,13 +1,14 @@
 """Compare two streams: sections, fields, guest memory.
 
-Sections are matched by name, instance and occurrence, their contents by name.  Guest memory is compared page
+Sections are matched by name, instance and occurrence, their contents by name, elements with keys by key
+(registers, MSI devices), other elements by number.  Guest memory is compared page
 by page after all records are applied, however it was sent.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -19,8 +20,9 @@ from vmstate.stream.items import Section
 from vmstate.stream.sections.ram import Ram
 from vmstate.tree import By, Contents
 from vmstate.tree.display import text_of_place, text_of_value
+from vmstate.tree.keys import are_keys, keys_of
 from vmstate.tree.meanings import Meanings
-from vmstate.tree.nodes import is_open
+from vmstate.tree.nodes import element, is_open
 from vmstate.tree.paths import Place, inner_owner, joined, matches
 
 _MOST_ELEMENTS = 8
@@ -28,6 +30,8 @@ _QUIET = frozenset({"header", "footer"})
 
 
 Key = tuple[str, int, int]
+Keyed = tuple[Node, Mapping[str, int]]
+"""An array, and the number of each element by its key."""
 
 
 class Diff:
@@ -140,7 +144,19 @@ class Diff:
             several = (step, 1) in left or (step, 1) in right
             inner = f"{path}{step}#{place}" if several else f"{path}{step}"
             sides = (left.get((step, place)), right.get((step, place)))
-            yield from self._nodes(*sides, inner, inner_owner(owner, node))
+            if are_keys(one, node) and are_keys(other, node) and None not in sides:
+                continue  # what they are the keys of is compared by them
+            keyed = [_with_keys(around, side) for around, side in zip((one, other), sides, strict=True)]
+            if keyed[0] is not None and keyed[1] is not None:
+                yield from self._keyed(keyed[0], keyed[1], inner, owner)
+            else:
+                yield from self._nodes(*sides, inner, inner_owner(owner, node))
+
+    def _keyed(self, one: Keyed, other: Keyed, path: str, owner: str) -> Iterator[Difference]:
+        """Compare the elements of two arrays by their keys, in the order of the left one."""
+        for key in dict.fromkeys((*one[1], *other[1])):
+            sides = [element(node, keys[key]) if key in keys else None for node, keys in (one, other)]
+            yield from self._nodes(sides[0], sides[1], f"{path}[{key}]", owner)
 
     def _leaf(self, one: Node, other: Node, path: str, owner: str) -> Iterator[Difference]:
         if isinstance(one.value, WireArray) and isinstance(other.value, WireArray):
@@ -211,6 +227,11 @@ class Diff:
 
 def _more(number: int, total: int) -> str:
     return f"{number} more of {total} elements {'differs' if number == 1 else 'differ'}"
+
+
+def _with_keys(around: Node, node: Node | None) -> Keyed | None:
+    keys = None if node is None else keys_of(around, node)
+    return None if node is None or keys is None else (node, keys)
 
 
 def _by_step(node: Node, owner: str) -> dict[tuple[str, int], Node]:

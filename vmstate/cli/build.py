@@ -9,27 +9,28 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vmstate.cli.report import Report
-from vmstate.containers import Buffer, save
+from vmstate.containers import Buffer
 from vmstate.errors import ConfigurationError, EncodeError
 from vmstate.front.building import built, document_of, refers, source_of
 from vmstate.front.opening import open_stream_file
 from vmstate.front.stream_file import StreamFile
+from vmstate.outputs import save
 from vmstate.tree.as_json import Json, JsonError
 
 _EPILOG = """\
-A document of show --json gives guest memory by its offset and size in the stream that it was made from, which
-is opened again; --from names it if it is in another place.  A document of show --json --ram has everything.
+A document of show --json gives guest memory by its offset and size in the stream that it was made from;
+that is opened again, and --from names it if it has moved.  A document of show --json --ram has all."""
 
-example:
-  vmstate show guest.mig --json > guest.json
-  (change values in guest.json)
-  vmstate build guest.json -o changed.mig"""
+EXAMPLES = (
+    ("a stream as JSON, to be changed", "vmstate show guest.mig --json > guest.json"),
+    ("and back, in the same containers", "vmstate build guest.json -o changed.mig"),
+    ("its memory is in another place now", "vmstate build guest.json --from old/guest.mig -o changed.mig"),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("document", metavar="FROM.json", help='the document; "-" is the standard input')
     parser.add_argument(
         "-o", "--output", metavar="OUT", required=True, help='the file to write; "-" is the standard output'

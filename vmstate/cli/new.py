@@ -7,22 +7,21 @@ from collections.abc import Iterator
 
 from vmstate.cli.report import Report
 from vmstate.cli.with_option import add_with, command_line
-from vmstate.containers import save
+from vmstate.outputs import save
 from vmstate.simulate.migration import Sent, send
 
 _EPILOG = """\
 The machine is as it is after a reset; all pages of guest memory are zero, so neither firmware nor a guest
-runs in it.
+runs in it."""
 
-example:
-  vmstate new 'qemu-7.2 -machine pseries-7.2 -smp 2' -o fresh.mig
-  qemu-system-ppc64 -machine pseries-7.2 -smp 2 … -incoming 'exec:cat fresh.mig'"""
+EXAMPLES = (
+    ("what a fresh QEMU 7.2 would send", "vmstate new 'qemu-7.2 -machine pseries-7.2 -m 256' -o fresh.mig"),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("source", metavar="SOURCE", help="e.g. 'qemu-7.2 -machine pseries-7.2 -m 256'")
     parser.add_argument(
         "-o", "--output", metavar="OUT", required=True, help='the file to write; "-" is the standard output'

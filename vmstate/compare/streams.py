@@ -102,7 +102,8 @@ class Diff:
     def _section(self, one: Section, other: Section, label: str) -> Iterator[Difference]:
         if one.version_id != other.version_id:
             versions = (str(one.version_id), str(other.version_id))
-            yield Difference("diff.value", f"{label}.version_id", *versions, one.start, other.start)
+            numbers = (one.version_id, other.version_id)
+            yield Difference("diff.value", f"{label}.version_id", *versions, one.start, other.start, *numbers)
         if bytes(self.left.stream.payload(one)) == bytes(self.right.stream.payload(other)):
             return
         sides = (self.left.decoded(one), self.right.decoded(other))
@@ -122,9 +123,10 @@ class Diff:
     def _nodes(self, one: Node | None, other: Node | None, path: str, owner: str) -> Iterator[Difference]:
         if one is None or other is None:
             if one is not None:
-                yield Difference("diff.missing", path, _summary(one), None, one.start)
+                yield Difference("diff.missing", path, _summary(one), None, one.start, None, _number(one))
             elif other is not None:
-                yield Difference("diff.extra", path, None, _summary(other), None, other.start)
+                at = other.start
+                yield Difference("diff.extra", path, None, _summary(other), None, at, None, _number(other))
             return
         if isinstance(one.value, WireRecords) and isinstance(other.value, WireRecords):
             yield from self._records(one, other, path)
@@ -171,7 +173,7 @@ class Diff:
                 quantity(one.end - one.start, "byte"),
                 quantity(other.end - other.start, "different byte"),
             )
-        yield Difference(rule, path, *texts, one.start, other.start)
+        yield Difference(rule, path, *texts, one.start, other.start, _number(one), _number(other))
 
     def _text(self, node: Node, path: str, owner: str) -> str:
         around = Node(owner, "subsection", owner, node.start, node.end)
@@ -198,7 +200,8 @@ class Diff:
                 for n in (one, other)
             ]
             texts = (self._text(nodes[0], path, owner), self._text(nodes[1], path, owner))
-            yield Difference("diff.value", f"{path}[{index}]", *texts, nodes[0].start, nodes[1].start)
+            facts = (nodes[0].start, nodes[1].start, _number(nodes[0]), _number(nodes[1]))
+            yield Difference("diff.value", f"{path}[{index}]", *texts, *facts)
         if len(places) > _MOST_ELEMENTS:
             more = _more(len(places) - _MOST_ELEMENTS, len(a))
             yield Difference("diff.value", path, more, None, one.start, other.start)
@@ -216,10 +219,11 @@ class Diff:
         places = np.flatnonzero((rows[0] != rows[1]).any(axis=1)).tolist()
         for index in places[:_MOST_ELEMENTS]:
             for name in a.names:
-                values = (str(getattr(a[index], name)), str(getattr(b[index], name)))
+                values = (getattr(a[index], name), getattr(b[index], name))
                 if values[0] != values[1]:
+                    texts = (str(values[0]), str(values[1]))
                     at = (one.start + index * size, other.start + index * size)
-                    yield Difference("diff.value", f"{path}[{index}].{name}", *values, *at)
+                    yield Difference("diff.value", f"{path}[{index}].{name}", *texts, *at, *values)
         if len(places) > _MOST_ELEMENTS:
             more = _more(len(places) - _MOST_ELEMENTS, len(a))
             yield Difference("diff.value", path, more, None, one.start, other.start)
@@ -263,6 +267,10 @@ def _keyed(contents: Contents) -> dict[Key, Section]:
 def _without_pages(root: Node) -> Node:
     kept = [n for n in root.children if n.kind != "pages" and not n.name.startswith("(")]
     return Node(root.name, root.kind, root.type, root.start, root.end, nodes=kept)
+
+
+def _number(node: Node) -> int | None:
+    return int(node.value) if isinstance(node.value, int) and not is_open(node) else None
 
 
 def _summary(node: Node) -> str:

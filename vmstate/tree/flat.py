@@ -55,7 +55,7 @@ def _elements(
     if not found:  # elements of different sizes
         yield line_of(contents, place, meanings, most=most)
     elif found < count:
-        yield f"{place.path}[…]  # {count - found} more of {counted(count, 'element')} (--limit)"
+        yield f"{place.path}[…]  # {count - found} more of {counted(count, 'element')} (--elements)"
 
 
 def line_of(contents: Contents, place: Place, meanings: Meanings | None, *, most: int | None) -> str:

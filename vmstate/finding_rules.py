@@ -7,8 +7,8 @@ that report findings.  The rules of compared descriptions are ``vmstate.compatib
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from vmstate.dataclass import dataclass
 from vmstate.errors import Severity
 
 
@@ -50,6 +50,12 @@ CHAPTERS: Mapping[str, tuple[FindingRule, ...]] = {
             "the save image's format is unknown, or does not match its content",
         ),
         FindingRule("container.libvirt.unused", _W, "an unused word of the save image's header is not zero"),
+        FindingRule(
+            "container.xen.record",
+            _E,
+            "a Xen save file without a record of QEMU's state, or one that ends early",
+        ),
+        FindingRule("container.offset", _I, "a stream was found inside another file"),
         FindingRule("container.qcow2.corrupt", _E, "QEMU marked the qcow2 image as corrupt"),
         FindingRule(
             "container.qcow2.cluster",
@@ -80,6 +86,15 @@ CHAPTERS: Mapping[str, tuple[FindingRule, ...]] = {
             "the payload's end is a guess: no description, declaration or footer gives it",
         ),
         FindingRule("section.opaque", _W, "not compared: no description or declaration reads the payload"),
+        FindingRule("section.name", _E, "a name of bytes that no device's name has"),
+        FindingRule(
+            "section.mark",
+            _E,
+            "a part of a live section whose mark is wrong or missing; it is read as a PART",
+        ),
+        FindingRule("section.id", _E, "a part of a section that never started; its footer says which it is"),
+        FindingRule("stream.end-mark", _E, "an end mark, but sections follow: QEMU would stop here"),
+        FindingRule("footer.damaged", _E, "a footer of which a byte is wrong, missing or too many"),
         FindingRule("footer.id", _E, "the footer has the id of another section"),
         FindingRule("footer.missing", _E, "other sections have footers, but this one does not"),
         FindingRule(

@@ -58,7 +58,7 @@ def test_an_expectation_from_a_file(tmp_path, capsys):
 
 def test_the_json_has_the_expectation(capsys):
     assert status_of("migrate", PLAIN, NO_VSX, "--expect", "accept", "--json") == 1
-    result = json.loads(capsys.readouterr().out)["result"]
+    [result] = json.loads(capsys.readouterr().out)["result"]["migrations"]
     assert result["expect"] == {"outcome": "accept"}
     assert (result["as_expected"], result["unexpected"]) == (False, ["expected accept, found reject"])
 

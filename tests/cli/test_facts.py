@@ -91,13 +91,13 @@ FACTS = {
     "the default CPU of pseries-9.1 in 10.0": (
         "machine pseries-9.1 --release 10.0",
         lambda r: (r["default_cpu"], r["cpu"]["pvr"]),
-        ("power10_v2.0", "0x00801200"),
+        ("power10_v2.0", 0x00801200),
         f"{TABLES}/machine_types.py",
     ),
     "the default CPU of pseries-9.1 in 11.1": (
         "machine pseries-9.1 --release 11.1",
         lambda r: (r["default_cpu"], r["cpu"]["pvr"]),
-        ("power10_v2.0", "0x00801200"),
+        ("power10_v2.0", 0x00801200),
         f"{TABLES}/machine_types.py",
     ),
     "the default CPU of pseries-11.1": (
@@ -226,7 +226,7 @@ FACTS = {
     "power9 is another model in 8.0 and 8.1": (
         "releases 8.1",
         lambda r: [(cpu["name"], cpu["pvr"]) for cpu in r["cpus"] if "power9" in cpu["aliases"]],
-        [("power9_v2.2", "0x004e1202")],
+        [("power9_v2.2", 0x004E1202)],
         f"{TABLES}/cpu_models.py",
     ),
     "pseries-5.2 is deprecated from 9.1 on, and gone with 11.2": (
@@ -418,7 +418,7 @@ def test_machine_types_processors_and_capabilities_are_those_of_a_real_qemu(qemu
     assert {name for name, _ in listed} == {one.name for one in facts.machine_types}
     assert [name for name, default in listed if default] == [facts.default_type]
     processors = lines_of(r"^PowerPC (\S+) +PVR (\w+)$", qemu.path, "-cpu", "help")
-    assert {(cpu.name, cpu.pvr.removeprefix("0x")) for cpu in facts.cpus} <= set(processors)
+    assert {(cpu.name, f"{cpu.pvr:08x}") for cpu in facts.cpus} <= set(processors)
     models = {cpu.name for cpu in facts.cpus}
     aliases = lines_of(r"^PowerPC (\S+) +\(alias for (\S+)\)$", qemu.path, "-cpu", "help")
     shown = {(alias, cpu.name) for cpu in facts.cpus for alias in cpu.aliases}

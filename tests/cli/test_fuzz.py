@@ -35,7 +35,7 @@ def test_the_walkthrough_finds_and_shrinks_the_overflow_and_the_index_of_the_rin
     assert "overflow: ring: overflow of requests in ring" in shown
     status, answer = result(capsys, "minimize", folder, "--device", RING)
     assert status == 0
-    for one in answer["result"]:
+    for one in answer["result"]["recipes"]:
         assert len(one["recipe"]["mutations"]) == 1, "one mutation is enough for each of the two"
 
 
@@ -104,14 +104,14 @@ def test_a_recipe_runs_again(capsys, tmp_path):
     file.write_text(line + "\n")
     status, answer = result(capsys, "fuzz", "--device", RING, "--recipe", str(file))
     assert status == 1
-    (one,) = answer["result"]
+    (one,) = answer["result"]["recipes"]
     assert one["findings"][0]["signature"] == json.loads(line)["signature"]
 
 
 def test_mutations_are_listed(capsys):
     status, answer = result(capsys, "fuzz", "--list")
     assert status == 0
-    assert {"counts", "sections", "footers"} <= {one["kind"] for one in answer["result"]}
+    assert {"counts", "sections", "footers"} <= {one["kind"] for one in answer["result"]["mutations"]}
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_diff_as_json_has_both_values(run, stream, tmp_path):
     run("edit", stream, "cpu.nip=1", "-o", target)
     status, out, _ = run("diff", "--json", stream, target)
     [one] = json.loads(out)["result"]["differences"]
-    assert (status, one["path"], one["right"]) == (1, "cpu.env.nip", "1")
+    assert (status, one["path"], one["right"]) == (1, "cpu.env.nip", 1)
     assert run("diff", stream, target, "--ignore", "cpu.env.nip")[0] == 0
 
 

@@ -6,11 +6,14 @@ import pytest
 
 from tests.support import corpus
 from vmstate.compare.streams import Diff
+from vmstate.front.checks import diff
+from vmstate.front.opening import open_stream_file
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.meanings import meanings
 from vmstate.stream import open_stream
 from vmstate.stream.sections.ram import PageKind
 from vmstate.tree import Contents
+from vmstate.tree.arm_registers import register_name
 from vmstate.tree.typed_changes import changed
 
 DECLARATIONS = PseriesDeclarations()
@@ -22,8 +25,8 @@ def contents_of(data: bytes) -> Contents:
 
 
 def differences(left: bytes, right: bytes, *ignore: str) -> list[tuple[str, str]]:
-    diff = Diff(contents_of(left), contents_of(right), ignore, meanings())
-    return [(one.rule, one.path) for one in diff.differences()]
+    found = Diff(contents_of(left), contents_of(right), ignore, meanings()).differences()
+    return [(one.rule, one.path) for one in found]
 
 
 def edited(name: str, *changes: str) -> bytes:
@@ -94,3 +97,78 @@ def test_memory_is_compared_by_content_not_by_how_it_was_sent():
     other = data[:start] + whole + data[start + stride :]
     assert open_stream(other).findings == []
     assert differences(data, other) == []
+
+
+A57, MAX = "aarch64-virt-cortex-a57", "aarch64-virt-max"  # 258 and 304 registers
+
+
+def test_register_lists_of_unlike_length_are_compared_by_register():
+    found = {one.path: one for one in diff(corpus.load(A57), corpus.load(MAX))}
+    registers = {path for path in found if path.startswith("cpu.cpreg_vmstate_values[")}
+    assert "cpu.cpreg_vmstate_values[ID_AA64ISAR0_EL1]" in registers
+    assert not [path for path in found if "cpreg_vmstate_indexes" in path]
+    assert "cpu.cpreg_vmstate_values[SCTLR_EL1]" not in registers  # the same in both
+    sides = [open_stream_file(corpus.load(name)) for name in (A57, MAX)]
+    for path in registers:
+        values = [side.get(path) for side in sides]
+        assert values[0] != values[1], path
+        rule = {None: "diff.extra"}.get(values[0], {None: "diff.missing"}.get(values[1], "diff.value"))
+        assert found[path].rule == rule, path
+
+
+def test_every_register_of_either_side_is_compared():
+    """The registers that differ, and those that do not, are all there are."""
+    found = {one.path for one in diff(corpus.load(A57), corpus.load(MAX))}
+    sides = [open_stream_file(corpus.load(name)) for name in (A57, MAX)]
+    lists = [
+        dict(zip(side["cpu.cpreg_vmstate_indexes"], side["cpu.cpreg_vmstate_values"], strict=True))
+        for side in sides
+    ]
+    differ = {number for number in lists[0] | lists[1] if lists[0].get(number) != lists[1].get(number)}
+    assert {f"cpu.cpreg_vmstate_values[{register_name(number)}]" for number in differ} == {
+        path for path in found if "[" in path and "cpreg" in path
+    }
+
+
+def test_the_order_of_registers_does_not_matter_but_is_not_hidden():
+    data = corpus.load(A57)
+    with open_stream_file(data) as stream:
+        for array in ("indexes", "values"):
+            values = stream[f"cpu.cpreg_vmstate_{array}"]
+            stream[f"cpu.cpreg_vmstate_{array}"] = [values[1], values[0], *values[2:]]
+        found = diff(data, bytes(stream.data))
+    assert [(one.path, one.left) for one in found] == [("cpu", "different bytes for the same values")]
+
+
+def test_msi_devices_are_compared_by_their_keys():
+    data = corpus.load("10.0-booted-virtio-smp2")
+    with open_stream_file(data) as stream:
+        rows = stream["spapr_pci.msi_devs"]
+        assert len({row["key"] for row in rows}) == len(rows) == 6
+        for index, row in enumerate(reversed(rows)):
+            for name, value in row.items():
+                stream[f"spapr_pci.msi_devs[{index}].{name}"] = value
+        stream["spapr_pci.msi_devs[key=0x800].value.num"] = 7
+        found = diff(data, bytes(stream.data))
+    assert [one.path for one in found] == ["spapr_pci.msi_devs[key=0x800].value.num"]
+
+
+def test_connectors_are_compared_by_their_index():
+    data = corpus.load("4.1.1-hotplug-pending")
+    with open_stream_file(data) as stream:
+        connectors = [section.path for section in stream.sections if section.idstr == "spapr_drc"]
+        assert connectors
+        del stream[connectors[0]]
+        found = diff(data, bytes(stream.data))
+    assert [(one.rule, one.path) for one in found] == [("diff.missing", connectors[0])]
+
+
+def test_two_fields_of_one_name_are_both_compared():
+    data = corpus.load("7.2-no-vmdesc")
+    with open_stream_file(data) as stream:
+        size = len(stream["cpu.unused#0"])
+        stream["cpu.unused#0"] = bytes([1]) + bytes(size - 1)
+        found = diff(data, bytes(stream.data))
+        ignored = diff(data, bytes(stream.data), ["cpu.unused#0"])
+    assert [one.path for one in found] == ["cpu.unused#0"]
+    assert ignored == []

@@ -37,7 +37,9 @@ def test_json_is_that_of_the_command(capsys):
     import json
 
     main(["migrate", "--json", "--trace", *TYPES])
-    result = json.loads(capsys.readouterr().out)["result"]
+    [result] = json.loads(capsys.readouterr().out)["result"]["migrations"]
+    for side, text in zip(("source", "destination"), TYPES, strict=True):
+        assert result.pop(side).partition(" ")[2] == text.partition(" ")[2]
     verdict = vmstate.migrate(*TYPES, trace=True)
     assert json.loads(json.dumps(verdict.as_json())) == result
     assert any(not check.passed for check in verdict.trace)

@@ -141,7 +141,7 @@ def test_the_command_makes_a_host_that_a_migration_can_use(tmp_path, capsys):
 
 def test_the_command_lists_and_shows_hosts(capsys):
     assert cli.main(["host", "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out)["result"]) == set(shipped_hosts())
+    assert set(json.loads(capsys.readouterr().out)["result"]["hosts"]) == set(shipped_hosts())
     assert cli.main(["host", "p9-hv", "p8-pr"]) == 0
     assert "0x004e1202" in capsys.readouterr().out
 

@@ -73,7 +73,8 @@ def test_a_load(capsys, stream):
 @pytest.mark.usefixtures("unknown")
 @pytest.mark.parametrize("words", [("migrate",), ("explain",), ("migrate", "--explain")])
 def test_a_migration(capsys, words):
-    status, verdict = judged(capsys, *words, PLAIN, PLAIN)
+    status, result = judged(capsys, *words, PLAIN, PLAIN)
+    verdict = result["migrations"][0] if words[0] == "migrate" else result
     assert status == 2
     check(verdict)
     assert verdict["source_messages"] == [WARNING]
@@ -86,7 +87,8 @@ def test_one_way_of_two(capsys, monkeypatch):
 
     monkeypatch.setattr(GlobalState, "take_over", take_over)
     lines = [f"qemu-{release} -machine pseries-7.1 -nodefaults -m 256" for release in ("7.1", "7.2")]
-    status, (there, back) = judged(capsys, "migrate", *lines, "--both-ways")
+    status, result = judged(capsys, "migrate", *lines, "--both-ways")
+    there, back = result["migrations"]
     assert status == 2
     assert (there["outcome"], back["outcome"]) == ("accept", "not modelled")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections import Counter
 from functools import cache
 
@@ -10,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import corpus, synthetic
+from vmstate.describe import Node
 from vmstate.errors import EncodeError
 from vmstate.front.known import known_meanings
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
+from vmstate.tree.arm_registers import register_name
+from vmstate.tree.display import text_of_value
 from vmstate.tree.flat import flat_lines
 from vmstate.tree.measuring import Measured
 from vmstate.tree.paths import PathError, find, find_one, owner_of, tops, walk
@@ -184,3 +188,44 @@ def test_one_value_for_a_whole_array_must_be_meant():
     assert every[node.start : node.end] == (1).to_bytes(8, "big") * 32
     with pytest.raises(EncodeError):
         changed(contents, ["cpu.env.nip[*]=1"])
+
+
+def test_the_line_of_gigabytes_of_zeros_looks_at_the_first_of_them_only():
+    """Reading all of them took minutes for a stream that was padded to 6 GiB."""
+    with mmap.mmap(-1, 1 << 31) as zeros:
+        size = (1 << 31) - 4096
+        text = text_of_value(Node("trailing", "opaque", "bytes", 0, size, memoryview(zeros)[:size]))
+    assert text == "2147479552 bytes, the first 256 MiB zero"
+
+
+@pytest.mark.parametrize("at", [0, 4095, 4096, 1 << 20, (1 << 21) - 1])
+def test_bytes_with_one_that_is_not_zero_are_not_called_zero(at):
+    raw = bytearray(1 << 21)
+    assert text_of_value(Node("x", "field", "buffer", 0, len(raw), raw)) == "2097152 zero bytes"
+    raw[at] = 1
+    assert "zero" not in text_of_value(Node("x", "field", "buffer", 0, len(raw), raw))
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (0x6030_0000_0013_C080, "SCTLR_EL1"),
+        (0x6030_0000_0013_C000, "MIDR_EL1"),
+        (0x6030_0000_0013_DE82, "TPIDR_EL0"),
+        (0x6030_0000_0013_CF90, "S3_1_C15_C2_0"),
+        (0x4020_0000_000F_0800, "SCTLR"),
+        (0x4020_0000_200F_0800, "SCTLR_NS"),
+        (0x4020_0000_200E_0004, "p14_0_c0_c0_4_NS"),
+        (0x6030_0000_0014_0000, "0x6030000000140000"),  # a firmware register of KVM
+        (0x6030_0000_0010_0000, "0x6030000000100000"),  # a core register of KVM
+        (0, "0x0"),
+    ],
+)
+def test_the_number_of_a_register_gives_its_name(number, name):
+    assert register_name(number) == name
+
+
+@given(st.sets(st.integers(0, 0xFFFF)))
+def test_no_two_system_registers_have_one_name(encodings):
+    names = {register_name(0x6030_0000_0013_0000 | encoding) for encoding in encodings}
+    assert len(names) == len(encodings)

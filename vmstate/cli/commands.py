@@ -60,6 +60,12 @@ COMMANDS: dict[str, Subcommand] = {
     "wrap": Subcommand(
         "vmstate.cli.wrap", "compress a stream, or pack it into the containers of another file", Group.CHANGE
     ),
+    "build": Subcommand(
+        "vmstate.cli.build", "make a stream from the JSON of show --json, bit for bit", Group.CHANGE
+    ),
+    "new": Subcommand(
+        "vmstate.cli.new", "write the stream that a QEMU with some command line would send", Group.PREDICT
+    ),
     "load": Subcommand(
         "vmstate.cli.load",
         "load a stream in a simulated destination, and show what QEMU would print",

@@ -19,26 +19,26 @@ from vmstate.tree.search import is_glob, search, search_value
 _MOST = 200
 _EPILOG = """\
 A glob fits a whole path, or its last parts: * stands for any text, ? for any character.  Case counts only if
-the glob has a capital letter.  A register of Arm may be named: SCTLR_EL1.
+the glob has a capital letter.  A register of Arm may be named: SCTLR_EL1."""
 
-examples:
-  vmstate find guest.mig nip                      cpu.env.nip=0x100
-  vmstate find guest.mig '*pvr*' 'spapr/cap/*'
-  vmstate find guest.mig --value 0x4e1202         every field and array element of that value
-  vmstate find guest.mig 'cpu*' --value power8    names are values too"""
+EXAMPLES = (
+    ("a field by its name", "vmstate find guest.mig nip"),
+    ("whatever is about a PVR, and all capabilities", "vmstate find guest.mig '*pvr*' 'spapr/cap/*'"),
+    ("every field and array element of a value", "vmstate find guest.mig --value 0x4e1202"),
+    ("names are values too", "vmstate find guest.mig 'cpu*' --value power8"),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("stream", metavar="STREAM", help='a stream; "-" is the standard input')
     parser.add_argument(
         "globs", metavar="GLOB", nargs="*", help="paths to look for: nip, '*pvr*', cpu.env.n*"
     )
     parser.add_argument("--value", metavar="VALUE", help="only fields with this value, as edit takes it")
     parser.add_argument(
-        "--limit", type=int, default=_MOST, metavar="N", help=f"show at most N things ({_MOST}); 0: all"
+        "--most", type=int, default=_MOST, metavar="N", help=f"show at most N things ({_MOST}); 0: all"
     )
 
 
@@ -48,11 +48,11 @@ def run(options: argparse.Namespace) -> Report:
         raise ConfigurationError("nothing to look for: give a GLOB, or --value VALUE")
     given = open_stream_file(options.stream, whole=False)
     places = list(_found(given, options.globs or ["*"], options.value))
-    shown = list(islice(places, options.limit or None))
+    shown = list(islice(places, options.most or None))
     meanings = known_meanings()
     lines = [line_of(given.contents, place, meanings, most=64) for place in shown]
     if len(shown) < len(places):
-        lines.append(f"… {len(places) - len(shown)} more (--limit)")
+        lines.append(f"… {len(places) - len(shown)} more (--most)")
     findings = list(given.findings)
     if not places:
         findings.append(_nothing(given, options))

@@ -113,7 +113,7 @@ def _listed() -> Report:
     known = sorted(MUTATIONS.values(), key=lambda mutation: (mutation.kind, mutation.name))
     return Report(
         (f"{one.kind:12} {one.name:<{width}}  {one.about}" for one in known),
-        [{"name": one.name, "kind": one.kind, "about": one.about} for one in known],
+        {"mutations": [{"name": one.name, "kind": one.kind, "about": one.about} for one in known]},
     )
 
 
@@ -180,7 +180,7 @@ def _recipes(options: argparse.Namespace, plan: Plan) -> Report:
             )
     finally:
         worker.close()
-    return Report(lines, results, ok=fine)
+    return Report(lines, {"recipes": results}, ok=fine)
 
 
 def _report(options: argparse.Namespace, plan: Plan, tally: Tally, *, interrupted: bool) -> Report:

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> Report:
         raise ConfigurationError(f"{', '.join(wrong)}: only with --probe or --from-answers")
     hosts = [_host(name) for name in options.hosts or shipped_hosts()]
     lines = _shown(hosts) if options.hosts else _list(hosts)
-    return Report(lines, lambda: {host.name: host for host in hosts})
+    return Report(lines, lambda: {"hosts": {host.name: host for host in hosts}})
 
 
 def _make(options: argparse.Namespace) -> Report:
@@ -75,10 +75,11 @@ def _make(options: argparse.Namespace) -> Report:
     host = observed(read_answers(lines), flavour=options.flavour, level=options.level)
     result = host_from("host", values(host))  # checks it
     text = list(host_file(host))
+    answer = {"hosts": {result.name: result}}
     if options.output is None:
-        return Report(text, result)
+        return Report(text, answer)
     save_text(options.output, "".join(f"{line}\n" for line in text))
-    return Report([f"wrote {options.output}: {text[0].removeprefix('# ')}"], result)
+    return Report([f"wrote {options.output}: {text[0].removeprefix('# ')}"], answer)
 
 
 def _host(name: str) -> Host:

@@ -250,13 +250,14 @@ def _result(
 
     results = []
     for (source, destination), verdict in zip(ways, verdicts, strict=True):
-        one = {**verdict.as_json(), **compared(verdict, expectation)}
+        sides = {"source": source.text, "destination": destination.text}
+        one = {**sides, **verdict.as_json(), **compared(verdict, expectation)}
         if options.trace:
             one["trace"] = [check.as_json() for check in verdict.trace]
         if options.explain and verdict.outcome not in _UNHELPED:
             one["remedies"] = [remedy.as_json() for remedy in _remedies(source, destination, options)]
         results.append(one)
-    return results if options.both_ways else results[0]
+    return {"migrations": results}
 
 
 def batch_lines(path: str) -> Iterable[str]:
@@ -299,5 +300,5 @@ def batch_report(answers: Iterator[dict[str, object]], junit: str | None, suite:
             write_batch_junit(junit, suite, kept)
 
     report.lines = (json.dumps(answer, ensure_ascii=False) for answer in noted())
-    report.result = lambda: list(noted())
+    report.result = lambda: {"answers": list(noted())}
     return report

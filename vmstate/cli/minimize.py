@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> Report:
     if options.output is not None:
         save_text(options.output, "".join(f"{one.after}\n" for one in shrunk))
     fine = all(one.found is not None for one in shrunk)
-    return Report(_lines(shrunk), lambda: [one.as_json() for one in shrunk], ok=fine)
+    return Report(_lines(shrunk), lambda: {"recipes": [one.as_json() for one in shrunk]}, ok=fine)
 
 
 def _shrunk(worker: Worker, recipe: Recipe, tries: int) -> _Shrunk:

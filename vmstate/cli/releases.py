@@ -16,6 +16,7 @@ from vmstate.pseries.summaries import (
     CapabilitySummary,
     ReleaseSummary,
     oldest_first,
+    pvr_text,
     summarize_release,
 )
 from vmstate.pseries.tables.accelerators import shipped_hosts
@@ -62,7 +63,7 @@ def _result(catalogue: Catalogue, summaries: list[ReleaseSummary]) -> object:
                 "deprecated_types": [t.name for t in one.machine_types if t.deprecated],
                 "capabilities": [c.name for c in one.capabilities],
                 "cpus": [cpu.name for cpu in one.cpus],
-                "compat_modes": [name for name, _ in one.compat_modes],
+                "compat_modes": [mode.name for mode in one.compat_modes],
             }
             for one in summaries
         ],
@@ -110,7 +111,7 @@ def _new_capabilities(one: ReleaseSummary, before: ReleaseSummary | None) -> str
 
 
 def _modes(one: ReleaseSummary) -> str:
-    return f"{one.compat_modes[0][0]} … {one.compat_modes[-1][0]}"
+    return f"{one.compat_modes[0].name} … {one.compat_modes[-1].name}"
 
 
 def _hosts(catalogue: Catalogue) -> list[str]:
@@ -153,7 +154,7 @@ def _lines(summary: ReleaseSummary) -> Iterator[str]:
     cpus = [
         (
             cpu.name,
-            cpu.pvr,
+            pvr_text(cpu.pvr),
             cpu.family,
             f"alias {', '.join(cpu.aliases)}" if cpu.aliases else "",
             f"runs as {', '.join(cpu.modes)}" if cpu.modes else "no compat mode",
@@ -165,7 +166,7 @@ def _lines(summary: ReleaseSummary) -> Iterator[str]:
     yield ""
     modes = plural(len(summary.compat_modes), "compat mode")
     yield style.paint("bold", f"{modes}  ({FILES['compat modes']})")
-    yield from columns(summary.compat_modes, "  ")
+    yield from columns([(mode.name, pvr_text(mode.pvr)) for mode in summary.compat_modes], "  ")
 
 
 def capability_lines(summary: CapabilitySummary, order: list[str]) -> Iterator[str]:

@@ -256,7 +256,8 @@ def _corpus(options: argparse.Namespace, command: QemuCommand) -> Report:
         suite = Suite(targets[0].name, tuple(one.as_case() for one in results))
         save(options.junit, [junit([suite])])
     fine = all(one.fine for one in results)
-    return Report(_table(results), [one.as_json() for one in results], findings, ok=fine)
+    answers = {"replays": [one.as_json() for one in results]}
+    return Report(_table(results), answers, findings, ok=fine)
 
 
 def _table(results: Sequence[Replayed]) -> Iterator[str]:

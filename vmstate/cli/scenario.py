@@ -60,7 +60,9 @@ def run(options: argparse.Namespace) -> Report:
         lines = _written([path for path, _ in scenarios], results)
     else:
         lines = _table(results, Style.of(sys.stdout))
-    return Report(lines, lambda: [_as_json(*result) for result in results], ok=passed, unusable=unjudged)
+    return Report(
+        lines, lambda: {"scenarios": [_as_json(*result) for result in results]}, ok=passed, unusable=unjudged
+    )
 
 
 def _listed(scenarios: Sequence[Scenario]) -> Report:

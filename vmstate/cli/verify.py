@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> Report:
     ]
     return Report(
         _lines(results),
-        [_as_json(result) for result in results],
+        {"streams": [_as_json(result) for result in results]},
         findings,
         unusable=any(result.unusable for result in results),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from vmstate.dataclass import dataclass
 
 
@@ -11,6 +9,8 @@ from vmstate.dataclass import dataclass
 class Difference:
     """The place where two streams differ, and the content of each side there (None: nothing).
 
+    ``left`` and ``right`` are text for people; ``left_value`` and ``right_value`` are the numbers of fields
+    that hold one.
     Rules: ``diff.missing``, ``diff.extra``, ``diff.value``, ``diff.type``, ``diff.order``, ``diff.ram``.
     """
 
@@ -20,6 +20,8 @@ class Difference:
     right: str | None = None
     left_offset: int | None = None
     right_offset: int | None = None
+    left_value: int | None = None
+    right_value: int | None = None
 
     def __str__(self) -> str:
         if self.left is None or self.right is None:
@@ -31,6 +33,18 @@ class Difference:
         return f"{self.path}: {self.left} | {self.right}"
 
     def as_json(self) -> dict[str, object]:
-        """Return the difference as a JSON object, without absent members."""
-        members = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
-        return {name: value for name, value in members.items() if value is not None}
+        """Return the difference as a JSON object, without absent members.
+
+        ``left`` and ``right`` are numbers where the field holds one; ``left_text`` and ``right_text`` are
+        then what people read: ``2048 (0x800)``.
+        """
+        found: dict[str, object] = {"rule": self.rule, "path": self.path}
+        for side in ("left", "right"):
+            text, value = getattr(self, side), getattr(self, f"{side}_value")
+            if value is not None:
+                found |= {side: value, f"{side}_text": text}
+            elif text is not None:
+                found[side] = text
+            if getattr(self, f"{side}_offset") is not None:
+                found[f"{side}_offset"] = getattr(self, f"{side}_offset")
+        return found

@@ -1,13 +1,14 @@
 """Compare two streams: sections, fields, guest memory.
 
-Sections are matched by name, instance and occurrence, their contents by name.  Guest memory is compared page
+Sections are matched by name, instance and occurrence, their contents by name, elements with keys by key
+(registers, MSI devices), other elements by number.  Guest memory is compared page
 by page after all records are applied, however it was sent.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vmstate.compare.difference import Difference
 from vmstate.compare.memory import memory_differences
@@ -17,8 +18,9 @@ from vmstate.stream.items import Section
 from vmstate.stream.sections.ram import Ram
 from vmstate.tree import By, Contents
 from vmstate.tree.display import text_of_place, text_of_value
+from vmstate.tree.keys import are_keys, keys_of
 from vmstate.tree.meanings import Meanings
-from vmstate.tree.nodes import is_open
+from vmstate.tree.nodes import element, is_open
 from vmstate.tree.paths import Place, inner_owner, joined, matches
 
 _MOST_ELEMENTS = 8
@@ -26,6 +28,8 @@ _QUIET = frozenset({"header", "footer"})
 
 
 Key = tuple[str, int, int]
+Keyed = tuple[Node, Mapping[str, int]]
+"""An array, and the number of each element by its key."""
 
 
 class Diff:
@@ -96,7 +100,8 @@ class Diff:
     def _section(self, one: Section, other: Section, label: str) -> Iterator[Difference]:
         if one.version_id != other.version_id:
             versions = (str(one.version_id), str(other.version_id))
-            yield Difference("diff.value", f"{label}.version_id", *versions, one.start, other.start)
+            numbers = (one.version_id, other.version_id)
+            yield Difference("diff.value", f"{label}.version_id", *versions, one.start, other.start, *numbers)
         if bytes(self.left.stream.payload(one)) == bytes(self.right.stream.payload(other)):
             return
         sides = (self.left.decoded(one), self.right.decoded(other))
@@ -116,9 +121,10 @@ class Diff:
     def _nodes(self, one: Node | None, other: Node | None, path: str, owner: str) -> Iterator[Difference]:
         if one is None or other is None:
             if one is not None:
-                yield Difference("diff.missing", path, _summary(one), None, one.start)
+                yield Difference("diff.missing", path, _summary(one), None, one.start, None, _number(one))
             elif other is not None:
-                yield Difference("diff.extra", path, None, _summary(other), None, other.start)
+                at = other.start
+                yield Difference("diff.extra", path, None, _summary(other), None, at, None, _number(other))
             return
         if isinstance(one.value, WireRecords) and isinstance(other.value, WireRecords):
             yield from self._records(one, other, path)
@@ -138,7 +144,19 @@ class Diff:
             several = (step, 1) in left or (step, 1) in right
             inner = f"{path}{step}#{place}" if several else f"{path}{step}"
             sides = (left.get((step, place)), right.get((step, place)))
-            yield from self._nodes(*sides, inner, inner_owner(owner, node))
+            if are_keys(one, node) and are_keys(other, node) and None not in sides:
+                continue  # what they are the keys of is compared by them
+            keyed = [_with_keys(around, side) for around, side in zip((one, other), sides, strict=True)]
+            if keyed[0] is not None and keyed[1] is not None:
+                yield from self._keyed(keyed[0], keyed[1], inner, owner)
+            else:
+                yield from self._nodes(*sides, inner, inner_owner(owner, node))
+
+    def _keyed(self, one: Keyed, other: Keyed, path: str, owner: str) -> Iterator[Difference]:
+        """Compare the elements of two arrays by their keys, in the order of the left one."""
+        for key in dict.fromkeys((*one[1], *other[1])):
+            sides = [element(node, keys[key]) if key in keys else None for node, keys in (one, other)]
+            yield from self._nodes(sides[0], sides[1], f"{path}[{key}]", owner)
 
     def _leaf(self, one: Node, other: Node, path: str, owner: str) -> Iterator[Difference]:
         if isinstance(one.value, WireArray) and isinstance(other.value, WireArray):
@@ -153,7 +171,7 @@ class Diff:
                 quantity(one.end - one.start, "byte"),
                 quantity(other.end - other.start, "different byte"),
             )
-        yield Difference(rule, path, *texts, one.start, other.start)
+        yield Difference(rule, path, *texts, one.start, other.start, _number(one), _number(other))
 
     def _text(self, node: Node, path: str, owner: str) -> str:
         around = Node(owner, "subsection", owner, node.start, node.end)
@@ -180,7 +198,8 @@ class Diff:
                 for n in (one, other)
             ]
             texts = (self._text(nodes[0], path, owner), self._text(nodes[1], path, owner))
-            yield Difference("diff.value", f"{path}[{index}]", *texts, nodes[0].start, nodes[1].start)
+            facts = (nodes[0].start, nodes[1].start, _number(nodes[0]), _number(nodes[1]))
+            yield Difference("diff.value", f"{path}[{index}]", *texts, *facts)
         if len(places) > _MOST_ELEMENTS:
             more = _more(len(places) - _MOST_ELEMENTS, len(a))
             yield Difference("diff.value", path, more, None, one.start, other.start)
@@ -198,10 +217,11 @@ class Diff:
         places = [index for index, (mine, theirs) in enumerate(rows) if mine != theirs]
         for index in places[:_MOST_ELEMENTS]:
             for name in a.names:
-                values = (str(getattr(a[index], name)), str(getattr(b[index], name)))
+                values = (getattr(a[index], name), getattr(b[index], name))
                 if values[0] != values[1]:
+                    texts = (str(values[0]), str(values[1]))
                     at = (one.start + index * size, other.start + index * size)
-                    yield Difference("diff.value", f"{path}[{index}].{name}", *values, *at)
+                    yield Difference("diff.value", f"{path}[{index}].{name}", *texts, *at, *values)
         if len(places) > _MOST_ELEMENTS:
             more = _more(len(places) - _MOST_ELEMENTS, len(a))
             yield Difference("diff.value", path, more, None, one.start, other.start)
@@ -209,6 +229,11 @@ class Diff:
 
 def _more(number: int, total: int) -> str:
     return f"{number} more of {total} elements {'differs' if number == 1 else 'differ'}"
+
+
+def _with_keys(around: Node, node: Node | None) -> Keyed | None:
+    keys = None if node is None else keys_of(around, node)
+    return None if node is None or keys is None else (node, keys)
 
 
 def _by_step(node: Node, owner: str) -> dict[tuple[str, int], Node]:
@@ -240,6 +265,10 @@ def _keyed(contents: Contents) -> dict[Key, Section]:
 def _without_pages(root: Node) -> Node:
     kept = [n for n in root.children if n.kind != "pages" and not n.name.startswith("(")]
     return Node(root.name, root.kind, root.type, root.start, root.end, nodes=kept)
+
+
+def _number(node: Node) -> int | None:
+    return int(node.value) if isinstance(node.value, int) and not is_open(node) else None
 
 
 def _summary(node: Node) -> str:

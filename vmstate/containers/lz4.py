@@ -7,12 +7,12 @@ same ones; the level is not in the file: an unchanged stream is written identica
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from vmstate.containers.compression import Family, Trailer, decompress
 from vmstate.containers.protocol import Buffer, Unwrapped, pieces
 from vmstate.containers.spool import Spool
+from vmstate.dataclass import dataclass
 from vmstate.errors import Unsupported
 
 MAGIC = b"\x04\x22\x4d\x18"

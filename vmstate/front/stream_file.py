@@ -141,7 +141,7 @@ class StreamFile:
 
         ``ram``: with guest memory in it; otherwise the document refers to the stream for it.
         """
-        document = to_json(self.contents, ram=ram)
+        document = {"file": self.name, **to_json(self.contents, ram=ram)}
         document["layers"] = [layer.as_json() for layer in self.layers]
         return document
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import field
 from enum import StrEnum
 
 from vmstate.dataclass import dataclass
 from vmstate.errors import NotModelled
+
+_SHOWN_NUMBER = re.compile(r"(-?(?:0[xX][0-9a-fA-F]+|0|[1-9]\d*))(?: \(.*\))?")
 
 
 class Outcome(StrEnum):
@@ -35,14 +38,21 @@ class Check:
     local: object = None
 
     def as_json(self) -> dict[str, object]:
-        """Return the check as a JSON object; empty values are left out, numbers stay numbers."""
-        facts = {name: getattr(self, name) for name in self.__slots__ if name != "passed"}
-        plain = {
-            k: v if isinstance(v, int | str | bool) else str(v)
-            for k, v in facts.items()
-            if v not in (None, "")
-        }
-        return {**plain, "passed": self.passed}
+        """Return the check as a JSON object; empty values are left out, numbers are numbers.
+
+        A number that is shown in another way (``0x004e1202 (power9_v2.2)``) has that text beside it, as
+        ``incoming_text`` or ``local_text``.
+        """
+        facts: dict[str, object] = {}
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value in (None, "") or name == "passed":
+                continue
+            facts[name] = value if isinstance(value, int | str) else str(value)
+            number = _SHOWN_NUMBER.fullmatch(value) if isinstance(value, str) else None
+            if number is not None and name in ("incoming", "local"):
+                facts |= {name: int(number[1], 0), f"{name}_text": value}
+        return {**facts, "passed": self.passed}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,21 +10,25 @@ from functools import cache
 
 _ARM, _ARM64 = 0x40, 0x60
 _SYSTEM_REGISTER = 0x13
+_SYSTEM_COPROCESSOR = 15
 _U64 = 3
 _NON_SECURE = 1 << 29
 
 
 @cache
-def _names() -> dict[int, str]:
+def _tables() -> tuple[dict[int, str], dict[tuple[int, ...], str]]:
+    """Return the names of the system registers, and of those of coprocessor 15."""
     import tomllib  # streams of Arm machines only
     from importlib.resources import files
 
     text = files("vmstate.tree").joinpath("arm_registers.toml").read_text(encoding="utf-8")
-    return {number: name for name, number in tomllib.loads(text).items()}
+    tables = tomllib.loads(text)
+    system = {number: name for name, number in tables["system"].items()}
+    return system, {tuple(parts): name for name, parts in tables["p15"].items()}
 
 
 def register_name(number: int) -> str:
-    """Return a register's name: ``SCTLR_EL1``; ``S3_1_C15_C2_0`` or ``p15_0_c1_c0_0`` without one.
+    """Return a name: ``SCTLR_EL1``, ``TTBR0_NS``; ``S3_1_C15_C2_0`` and ``p14_0_c0_c0_4`` have none.
 
     Numbers of other kinds, such as KVM's firmware registers, stay numbers.
     """
@@ -37,7 +41,7 @@ def register_name(number: int) -> str:
 
 
 def _system_register(encoding: int) -> str:
-    known = _names().get(encoding)
+    known = _tables()[0].get(encoding)
     if known is not None:
         return known
     op0, op1 = encoding >> 14 & 3, encoding >> 11 & 7
@@ -52,4 +56,5 @@ def _coprocessor_register(number: int, *, wide: bool) -> str:
     bank = "_NS" if number & _NON_SECURE else ""
     if wide:
         return f"p{coprocessor}_{opc1}_c{crm}{bank}"
-    return f"p{coprocessor}_{opc1}_c{crn}_c{crm}_{opc2}{bank}"
+    known = _tables()[1].get((opc1, crn, crm, opc2)) if coprocessor == _SYSTEM_COPROCESSOR else None
+    return f"{known or f'p{coprocessor}_{opc1}_c{crn}_c{crm}_{opc2}'}{bank}"

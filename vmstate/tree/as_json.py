@@ -2,8 +2,9 @@
 
 Each node is ``{"name", "type", "offset", "size"}`` with either ``fields`` (the nodes inside, in wire order)
 or a ``value``; rows of uniform structs are ``columns``, ``widths`` and ``rows``.  Where a value does not
-determine the bytes (a bool of 2, a buffer), ``base64`` has them.  Guest memory is given by its offset and
-size only, unless it is asked for; such a document needs the stream it came from.
+determine the bytes (a bool of 2, a buffer), ``base64`` has them.  Guest memory, and large amounts of bytes
+that nothing describes, are given by their offset and size (``elsewhere``), unless they are asked for; such a
+document needs the stream it came from.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vmstate.tree.nodes import counted, is_open, marker
 
 Json = dict[str, Any]
 _TEXT_LIMIT = 1 << 24
+_MOST_OPAQUE = 1 << 20
 
 
 class JsonError(VmstateError):
@@ -48,7 +50,7 @@ def node_json(contents: Contents, node: Node, *, ram: bool = False) -> Json:
     if is_open(node):
         inner = [node_json(contents, child, ram=ram) for child in _filled(node)]
         return {**found, "fields": inner}
-    if node.kind == "pages" and ram:
+    if node.kind in ("pages", "opaque") and ram:
         return {**found, **_leaf(node, contents.stream.data[node.start : node.end])}
     return {**found, **_alone(contents, node)}
 
@@ -70,8 +72,11 @@ def summary_json(contents: Contents, node: Node) -> Json:
 
 
 def _alone(contents: Contents, node: Node) -> Json:
+    size = node.end - node.start
     if node.kind == "pages":
         return {"value": str(node.value), "elsewhere": True}
+    if node.kind == "opaque" and size > _MOST_OPAQUE:
+        return {"value": counted(size, "byte"), "elsewhere": True}
     return _leaf(node, contents.stream.data[node.start : node.end])
 
 
@@ -145,9 +150,11 @@ def leaf_bytes(kind: str, size: int, value: Any) -> bytes:
 
 
 def _number(value: int, size: int) -> bytes:
+    if not isinstance(value, int):
+        raise EncodeError(f"{value!r:.60} is not an integer")
     try:
         return int(value).to_bytes(size, "big", signed=value < 0)
-    except (OverflowError, TypeError, ValueError):
+    except OverflowError:
         raise EncodeError(f"{value!r} does not fit {counted(size, 'byte')}") from None
 
 
@@ -155,42 +162,98 @@ def from_json(document: Json, source: memoryview | bytes | None = None) -> bytes
     """Return the bytes of the stream that a document describes.
 
     ``source``: the stream that the document was made from, if it refers to guest memory.  Raises JsonError if
-    the document is not that of a stream, EncodeError if a value does not fit.
+    the document is not that of a stream, EncodeError if a value does not fit; the message has the path.
     """
+    return b"".join(pieces_from_json(document, source))
+
+
+def pieces_from_json(
+    document: Json, source: memoryview | bytes | None = None
+) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of the stream that a document describes, in order; see :func:`from_json`."""
     stream = document.get("stream")
     if not isinstance(stream, dict) or not isinstance(stream.get("items"), list):
         raise JsonError("the document has no stream.items")
-    parts: list[bytes] = []
-    for item in stream["items"]:
-        parts += _bytes_of_node(item, source)
-    return b"".join(parts)
+    for index, item in enumerate(stream["items"]):
+        yield from _bytes_of_node(item, source, "", f"stream.items[{index}]")
 
 
-def _bytes_of_node(node: Any, source: memoryview | bytes | None) -> Iterator[bytes]:
+def references(document: Json) -> Iterator[tuple[str, Json]]:
+    """Yield the nodes of a document that refer to the stream it was made from, each with its path."""
+    stream = document.get("stream")
+    for item in stream.get("items", ()) if isinstance(stream, dict) else ():
+        yield from _references(item, "")
+
+
+def _references(node: Any, around: str) -> Iterator[tuple[str, Json]]:
     if not isinstance(node, dict):
-        raise JsonError(f"not a node: {node!r:.60}")
+        return
+    path = _joined(around, node)
+    if node.get("elsewhere"):
+        yield path, node
+    inner = node.get("fields")
+    for child in inner if isinstance(inner, list) else ():
+        yield from _references(child, path)
+
+
+def _joined(around: str, node: Json) -> str:
+    name = str(node.get("name", "?"))
+    if not around:
+        return name
+    if node.get("kind") == "subsection":
+        return f"{around}/{name.rpartition('/')[2]}"
+    return f"{around}{name}" if name.startswith("[") else f"{around}.{name}"
+
+
+def _bytes_of_node(
+    node: Any, source: memoryview | bytes | None, around: str, place: str
+) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of one node; ``place`` is where it is in the document, if it has no name."""
+    if not isinstance(node, dict):
+        raise JsonError(f"{around or place}: not a node: {node!r:.60}")
+    path = _joined(around, node) if "name" in node else around or place
     try:
-        if "fields" in node:
-            for inner in node["fields"]:
-                yield from _bytes_of_node(inner, source)
-        elif "base64" in node:
-            yield base64.b64decode(node["base64"], validate=True)
-        elif "rows" in node:
-            for row in node["rows"]:
+        size = 0
+        for piece in _pieces(node, source, path):
+            size += len(piece)
+            yield piece
+        if size != node["size"]:
+            raise JsonError(
+                f"{path}: what is in it has {counted(size, 'byte')}, its size is {node['size']!r}"
+            )
+    except EncodeError as error:
+        raise error if error.path else error.inside(path) from None
+    except KeyError as missing:
+        raise JsonError(f"{path}: has no {missing}") from None
+    except (TypeError, ValueError) as error:
+        raise JsonError(f"{path}: {error}") from None
+
+
+def _pieces(node: Json, source: memoryview | bytes | None, path: str) -> Iterator[bytes | memoryview]:
+    if "fields" in node:
+        if not isinstance(node["fields"], list):
+            raise JsonError(f"{path}: fields is not a list")
+        for index, inner in enumerate(node["fields"]):
+            yield from _bytes_of_node(inner, source, path, f"{path}.fields[{index}]")
+    elif "base64" in node:
+        yield base64.b64decode(node["base64"], validate=True)
+    elif "rows" in node:
+        for index, row in enumerate(node["rows"]):
+            try:
                 yield _row(row, node["widths"])
-        elif node.get("elsewhere"):
-            yield _elsewhere(node, source)
-        elif node["size"]:
-            yield leaf_bytes(node["type"], node["size"], node["value"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise JsonError(f"{node.get('name')}: {error}") from None
+            except (EncodeError, ValueError, TypeError) as error:
+                raise JsonError(f"{path}[{index}]: {error}") from None
+    elif node.get("elsewhere"):
+        yield _elsewhere(node, source, path)
+    elif node["size"]:
+        yield leaf_bytes(node["type"], node["size"], node["value"])
 
 
-def _elsewhere(node: Json, source: memoryview | bytes | None) -> bytes:
+def _elsewhere(node: Json, source: memoryview | bytes | None, path: str) -> bytes | memoryview:
     if source is None:
         message = "guest memory is not in the document: give the stream it came from"
-        raise JsonError(f"{node['name']}: {message}")
-    found = bytes(source[node["offset"] : node["offset"] + node["size"]])
+        raise JsonError(f"{path}: {message}")
+    found = source[node["offset"] : node["offset"] + node["size"]]
     if len(found) != node["size"]:
-        raise JsonError(f"{node['name']}: the given stream does not have these bytes")
+        raise JsonError(f"{path}: the given stream does not have these bytes")
     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.tree.meanings import Meanings, words_for
 from vmstate.tree.nodes import counted
@@ -14,6 +16,8 @@ _SHOWN = 6
 _SHOWN_BYTES = 16
 _SMALL = 10
 _NUMBER_BYTES = 8
+_PIECE = 1 << 20
+_LOOKED_AT = 1 << 28  # more would take seconds, for a value of one line
 BIT_FIELD = "bitmap"
 
 
@@ -44,7 +48,7 @@ def text_of_value(node: Node, *, full: bool = False) -> str:
     if isinstance(value, bytes | bytearray | memoryview):
         return _bytes(bytes(value) if len(value) <= 4096 or full else value, full, node.type)
     if isinstance(value, WireRecords):
-        return f"{len(value)} × ({', '.join(value.names)})" + (", all zero" if not any(value.raw) else "")
+        return f"{len(value)} × ({', '.join(value.names)})" + (", all zero" if is_zero(value.raw) else "")
     if isinstance(value, WireArray):
         return _numbers(value, value.width, full)
     if isinstance(value, tuple):
@@ -84,7 +88,9 @@ def _bytes(value: bytes | bytearray | memoryview, full: bool, kind: str) -> str:
     if not size:
         return "no bytes"
     head = bytes(value[:4096])
-    if not any(head) and (size <= 4096 or not any(value)):
+    if not any(head) and (size <= 4096 or is_zero(memoryview(value)[:_LOOKED_AT])):
+        if size > _LOOKED_AT:
+            return f"{counted(size, 'byte')}, the first {_LOOKED_AT >> 20} MiB zero"
         return counted(size, "zero byte")
     text = head.rstrip(b"\0")
     if size <= 4096 and len(text) > 1 and all(32 <= sign < 127 for sign in text):
@@ -94,6 +100,12 @@ def _bytes(value: bytes | bytearray | memoryview, full: bool, kind: str) -> str:
     if full or size <= _SHOWN_BYTES:
         return bytes(value).hex(" ", 4)
     return f"{counted(size, 'byte')}: {head[:_SHOWN_BYTES].hex(' ', 4)} …"
+
+
+def is_zero(raw: memoryview) -> bool:
+    """Return True if all bytes are zero; they are looked at in pieces, up to the first that is not."""
+    pieces = (raw[at : at + _PIECE] for at in range(0, len(raw), _PIECE))
+    return not any(np.frombuffer(piece, np.uint8).any() for piece in pieces)
 
 
 def _numbers(values: WireArray, width: int, full: bool) -> str:

@@ -55,7 +55,7 @@ def _elements(
     if not found:  # elements of different sizes
         yield line_of(contents, place, meanings, most=most)
     elif found < count:
-        yield f"{place.path}[…]  # {count - found} more of {counted(count, 'element')} (--limit)"
+        yield f"{place.path}[…]  # {count - found} more of {counted(count, 'element')} (--elements)"
 
 
 def line_of(contents: Contents, place: Place, meanings: Meanings | None, *, most: int | None) -> str:
@@ -63,8 +63,9 @@ def line_of(contents: Contents, place: Place, meanings: Meanings | None, *, most
     node = place.node
     if is_open(node) or node.kind in ("section", "subsection") or count_of(node) is not None:
         return f"{place.path}  # {_about(place)}"
-    raw = bytes(contents.stream.data[node.start : node.end]) if node.kind != "pages" else b""
-    value = None if node.kind in ("pages", "opaque") else typed(place, raw, most)
+    value = None
+    if node.kind not in ("pages", "opaque"):
+        value = typed(place, bytes(contents.stream.data[node.start : node.end]), most)
     if value is None:
         return f"{place.path}  # {text_of_value(node) or node.type}"
     words = words_for(meanings, place) if meanings is not None and type(node.value) is int else None

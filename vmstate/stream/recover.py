@@ -103,7 +103,9 @@ def fits(win: Window, at: int, section_id: int, known: Container[int], footers: 
     Its footer is there, or a damaged one: one byte of it is wrong, missing or too many; or an item, where
     the stream's sections have no footers, as far as is known (``footers``).
     """
-    if is_footer(win, at, section_id) or at >= win.end or win.u8(at) == SectionType.EOF:
+    if is_footer(win, at, section_id):
+        return True
+    if not footers and (at >= win.end or win.u8(at) == SectionType.EOF):
         return True
     if footers and not win.complete:
         return False  # there may be a footer: only the whole rest can say

@@ -109,8 +109,13 @@ def fits(win: Window, at: int, section_id: int, known: Container[int], footers: 
         return True
     if footers and not win.complete:
         return False  # there may be a footer: only the whole rest can say
-    after = range(at + FOOTER_SIZE - 1, at + FOOTER_SIZE + 2) if footers else ()
+    after = footer_ends(at) if footers else ()
     return any(plausible(win, one, known) for one in (at, *after))
+
+
+def footer_ends(at: int) -> tuple[int, int, int]:
+    """Return where a footer at ``at`` may end of which one byte is wrong, missing or too many."""
+    return at + FOOTER_SIZE, at + FOOTER_SIZE - 1, at + FOOTER_SIZE + 1
 
 
 def find_continuation(
@@ -136,8 +141,10 @@ def find_continuation(
     return None
 
 
-def find_any_footer(win: Window, start: int, known: Collection[int], budget: Budget) -> int | None:
-    """Return the id of the next footer of a live section from ``start`` on that an item follows."""
+def find_any_footer(
+    win: Window, start: int, known: Collection[int], budget: Budget
+) -> tuple[int, int] | None:
+    """Return the place and the id of the next footer of a live section from ``start`` on, before an item."""
     if not known or budget.left <= 0:
         return None
     ids = b"|".join(re.escape(number.to_bytes(4, "big")) for number in islice(known, _MOST_IDS))
@@ -146,7 +153,7 @@ def find_any_footer(win: Window, start: int, known: Collection[int], budget: Bud
         found = win.base + match.start()
         if plausible(win, found + FOOTER_SIZE, known):
             budget.spend(found - start)
-            return int.from_bytes(match[1], "big")
+            return found, int.from_bytes(match[1], "big")
     budget.spend(win.end - start)
     return None
 

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
-from vmstate.stream import Stream, open_stream
+from vmstate.stream import Section, Stream, open_stream
 
 Key = tuple[int, str, int, bytes]
 """A section: kind, idstr, instance, payload."""
@@ -55,8 +55,11 @@ class Subject:
 
 
 def keys(stream: Stream) -> list[Key]:
-    """Return the sections of a stream, with their payloads."""
+    """Return the sections of a stream, with their payloads; a part is of the device that its START names."""
     return [
-        (int(section.kind), section.idstr, section.instance_id, bytes(stream.payload(section)))
-        for section in stream.sections
+        (int(section.kind), *_name(section), bytes(stream.payload(section))) for section in stream.sections
     ]
+
+
+def _name(section: Section) -> tuple[str, int]:
+    return ("", 0) if section.kind in (2, 3) else (section.idstr, section.instance_id)

@@ -15,7 +15,8 @@ from itertools import islice
 from vmstate.stream.constants import COMMAND_LENGTHS, FOOTER_SIZE, MAGIC, Command, SectionType
 from vmstate.stream.wire import Window
 
-_SANE_VERSION = 1 << 16
+_SANE_VERSION = 1 << 25  # some devices have a date for a version: 20061113
+_NEAR = 24  # bytes: a damaged command, or footer
 _NAME = re.compile(rb"[!-~][ -~]*")
 # These patterns must be rare in any data: each match is examined in Python.
 _DESCRIBED = re.compile(rb"\x00\x06[\x00-\xff]{4}\{")
@@ -81,8 +82,11 @@ def _plausible_command(win: Window, at: int) -> bool:
 
 
 def _plausible_vmdesc(win: Window, at: int) -> bool:
-    """Return True if a description begins at ``at``, perhaps cut short by the stream's end."""
-    return win.u8(at) == SectionType.VMDESCRIPTION and (win.end - at < 6 or win.u8(at + 5) == ord("{"))
+    """Return True if a description begins at ``at``, perhaps cut short by the stream's end, or damaged."""
+    head = bytes(win.view[at - win.base :][:8])
+    if head[0] == SectionType.VMDESCRIPTION:
+        return len(head) < 6 or b"{" in head[4:7]
+    return b'{"' in head[4:8] or b"{ " in head[4:8]
 
 
 def is_footer(win: Window, at: int, section_id: int) -> bool:
@@ -124,9 +128,9 @@ def find_continuation(
     """Find where sections go on behind a false end mark before ``at``, or None.
 
     Bytes after the end of a sound stream may be anything, even another stream's sections: the next section
-    must have a higher id than all before (``newest``), unless it begins within the length of a footer.
+    must have a higher id than all before (``newest``), unless it is near.
     """
-    for near in range(at, at + FOOTER_SIZE + 1):
+    for near in range(at, at + _NEAR):
         if near < win.end and win.u8(near) != SectionType.EOF and plausible(win, near, known, tail=False):
             return near
     if budget.left <= 0:

@@ -184,6 +184,11 @@ def find_item(win: Window, start: int, known: Collection[int], budget: Budget) -
     return _find(win, start, known, budget, _any_item(known))
 
 
+def holds_item(win: Window, start: int, end: int, known: Collection[int]) -> bool:
+    """Return True if something between ``start`` and ``end`` looks like an item."""
+    return _first(win, start, end, _any_item(known), known) is not None
+
+
 def find_start(
     win: Window, start: int, known: Collection[int], budget: Budget, lone: bool = False
 ) -> int | None:

@@ -37,6 +37,7 @@ from vmstate.stream.recover import (
     find_item,
     fits,
     footer_ends,
+    holds_item,
     is_end,
     plausible,
 )
@@ -203,6 +204,12 @@ class Walker:
         start = wire.section_start(win, self.at)
         if not start.idstr:
             raise StreamError("section without a name", offset=self.at + 5)
+        if not (start.idstr.isascii() and start.idstr.isprintable()):
+            if not win.complete:
+                return Need.REST
+            if holds_item(win, self.at + 6, start.payload_start, self.state.live):
+                raise StreamError("a section's name that holds another section", offset=self.at + 5)
+            self.state.report("section.name", "a name that no device has", self.at + 5, start)
         if kind == SectionType.FULL:
             if not win.complete:
                 return Need.REST

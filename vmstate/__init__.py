@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         EncodeError,
         Finding,
         NotModelled,
+        OutputError,
         Severity,
         StreamError,
         TooLarge,
@@ -50,6 +51,7 @@ __all__ = [
     "JsonError",
     "NotModelled",
     "Outcome",
+    "OutputError",
     "PathError",
     "Prediction",
     "Severity",
@@ -71,7 +73,7 @@ __all__ = [
 ]
 
 _ERRORS = (
-    "ConfigurationError DeclarationError EncodeError Finding NotModelled Severity StreamError "
+    "ConfigurationError DeclarationError EncodeError Finding NotModelled OutputError Severity StreamError "
     "TooLarge Truncated Unsupported VmstateError"
 )
 _MODULES = {

@@ -282,7 +282,7 @@ def test_a_stream_is_saved_to_files_that_are_open(path, tmp_path):
         assert (tmp_path / "b").read_bytes() == stream.data
         with pytest.raises(TypeError, match="binary mode"):
             stream.save(io.StringIO())
-        with pytest.raises(vmstate.StreamError, match="cannot write"):
+        with pytest.raises(vmstate.VmstateError, match="cannot write"):
             stream.save(tmp_path / "missing" / "file")
 
 
@@ -362,7 +362,7 @@ def test_what_is_no_stream_is_refused(source):
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     for source in (tmp_path / "missing", tmp_path):
-        with pytest.raises(vmstate.StreamError, match="cannot read"):
+        with pytest.raises(vmstate.StreamError, match=r"cannot read|is a folder"):
             vmstate.open(source)
 
 

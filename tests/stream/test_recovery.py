@@ -8,9 +8,11 @@ import struct
 import pytest
 
 from tests.support import corpus, synthetic
+from tests.support.damage import Subject
 from tests.support.mutations import mutate
 from tests.support.synthetic import EOS, section
 from vmstate.errors import Severity
+from vmstate.fuzz.compact import compact
 from vmstate.stream import Edit, Found, Opaque, Section, SectionType, open_stream, writer
 from vmstate.stream.pipe import read_chunks
 
@@ -384,3 +386,42 @@ def test_findings_are_counted_after_a_thousand():
 
 def test_sections_never_lose_their_type():
     assert all(isinstance(item, Section) for item in open_stream(synthetic.everything()).sections)
+
+
+# -- nothing readable is lost
+
+FOOTED = (
+    "4.1.1-booted-power9-compat8-smp2",
+    "7.2-pseries-7.2",
+    "10.0-ppc64-pseries-postcopy",
+    "11.1-booted-power10",
+    *(name for name in corpus.names() if name.startswith(("x86_64-q35-7", "s390x", "aarch64"))),
+)
+
+
+@pytest.mark.parametrize("name", FOOTED[:8])
+def test_one_damaged_byte_loses_no_other_section(name):
+    subject = Subject(name, compact(corpus.load(name)))
+    assert subject.footers
+    rng = random.Random(f"damage {name}")
+    for _ in range(25):
+        damage = subject.damage(rng)
+        damaged = damage.applied(subject.data)
+        stream = check(damaged)
+        assert subject.lost(damage, stream) == [], damage
+        piped = read_chunks([damaged[at : at + 5000] for at in range(0, len(damaged), 5000)])
+        assert [place(item) for item in piped.items] == [place(item) for item in stream.items], damage
+        assert [finding.rule for finding in piped.findings] == [finding.rule for finding in stream.findings]
+
+
+@pytest.mark.parametrize("name", FOOTED[:8])
+def test_an_end_mark_between_sections_ends_nothing(name):
+    data = compact(corpus.load(name))
+    whole = open_stream(data)
+    rng = random.Random(name)
+    for one in rng.sample(whole.sections[:-1], 5):
+        if one.depth:
+            continue  # the length of the package around it would be wrong too
+        stream = check(data[: one.end] + b"\0" + data[one.end :])
+        assert len(stream.sections) == len(whole.sections)
+        assert "stream.end-mark" in {finding.rule for finding in stream.findings}

@@ -14,9 +14,10 @@ from importlib import import_module
 from typing import TextIO
 
 from vmstate import __version__
-from vmstate.cli.commands import COMMANDS
+from vmstate.cli.commands import COMMANDS, Group
 from vmstate.cli.parsers import command_parser
 from vmstate.cli.report import Report, Status, failure, print_report
+from vmstate.cli.shrunk_files import report_shrunk_files
 from vmstate.cli.terminal import set_quiet, visible
 from vmstate.errors import OutputWarning, VmstateError
 from vmstate.similar_names import did_you_mean
@@ -107,6 +108,8 @@ def _main(arguments: list[str]) -> int:
     except SystemExit as end:  # --help, a wrong option
         return end.code if isinstance(end.code, int) else Status.UNUSABLE
     set_quiet(quiet=options.quiet)
+    if COMMANDS[name].group not in (Group.FACTS, Group.HELP):
+        report_shrunk_files(Status.UNUSABLE)
     try:
         report: Report = import_module(COMMANDS[name].module).run(options)
         print_report(name, report, as_json=options.json, quiet=options.quiet)

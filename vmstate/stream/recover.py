@@ -15,7 +15,8 @@ from vmstate.dataclass import dataclass
 from vmstate.stream.constants import COMMAND_LENGTHS, FOOTER_SIZE, MAGIC, Command, SectionType
 from vmstate.stream.wire import Window
 
-_SANE_VERSION = 1 << 16
+_SANE_VERSION = 1 << 25  # some devices have a date for a version: 20061113
+_NEAR = 24  # bytes: a damaged command, or footer
 _NAME = re.compile(rb"[!-~][ -~]*")
 # These patterns must be rare in any data: each match is examined in Python.
 _DESCRIBED = re.compile(rb"\x00\x06[\x00-\xff]{4}\{")
@@ -81,8 +82,11 @@ def _plausible_command(win: Window, at: int) -> bool:
 
 
 def _plausible_vmdesc(win: Window, at: int) -> bool:
-    """Return True if a description begins at ``at``, perhaps cut short by the stream's end."""
-    return win.u8(at) == SectionType.VMDESCRIPTION and (win.end - at < 6 or win.u8(at + 5) == ord("{"))
+    """Return True if a description begins at ``at``, perhaps cut short by the stream's end, or damaged."""
+    head = bytes(win.view[at - win.base :][:8])
+    if head[0] == SectionType.VMDESCRIPTION:
+        return len(head) < 6 or b"{" in head[4:7]
+    return b'{"' in head[4:8] or b"{ " in head[4:8]
 
 
 def is_footer(win: Window, at: int, section_id: int) -> bool:
@@ -103,12 +107,19 @@ def fits(win: Window, at: int, section_id: int, known: Container[int], footers: 
     Its footer is there, or a damaged one: one byte of it is wrong, missing or too many; or an item, where
     the stream's sections have no footers, as far as is known (``footers``).
     """
-    if is_footer(win, at, section_id) or at >= win.end or win.u8(at) == SectionType.EOF:
+    if is_footer(win, at, section_id):
+        return True
+    if not footers and (at >= win.end or win.u8(at) == SectionType.EOF):
         return True
     if footers and not win.complete:
         return False  # there may be a footer: only the whole rest can say
-    after = range(at + FOOTER_SIZE - 1, at + FOOTER_SIZE + 2) if footers else ()
+    after = footer_ends(at) if footers else ()
     return any(plausible(win, one, known) for one in (at, *after))
+
+
+def footer_ends(at: int) -> tuple[int, int, int]:
+    """Return where a footer at ``at`` may end of which one byte is wrong, missing or too many."""
+    return at + FOOTER_SIZE, at + FOOTER_SIZE - 1, at + FOOTER_SIZE + 1
 
 
 def find_continuation(
@@ -117,9 +128,9 @@ def find_continuation(
     """Find where sections go on behind a false end mark before ``at``, or None.
 
     Bytes after the end of a sound stream may be anything, even another stream's sections: the next section
-    must have a higher id than all before (``newest``), unless it begins within the length of a footer.
+    must have a higher id than all before (``newest``), unless it is near.
     """
-    for near in range(at, at + FOOTER_SIZE + 1):
+    for near in range(at, at + _NEAR):
         if near < win.end and win.u8(near) != SectionType.EOF and plausible(win, near, known, tail=False):
             return near
     if budget.left <= 0:
@@ -134,8 +145,10 @@ def find_continuation(
     return None
 
 
-def find_any_footer(win: Window, start: int, known: Collection[int], budget: Budget) -> int | None:
-    """Return the id of the next footer of a live section from ``start`` on that an item follows."""
+def find_any_footer(
+    win: Window, start: int, known: Collection[int], budget: Budget
+) -> tuple[int, int] | None:
+    """Return the place and the id of the next footer of a live section from ``start`` on, before an item."""
     if not known or budget.left <= 0:
         return None
     ids = b"|".join(re.escape(number.to_bytes(4, "big")) for number in islice(known, _MOST_IDS))
@@ -144,7 +157,7 @@ def find_any_footer(win: Window, start: int, known: Collection[int], budget: Bud
         found = win.base + match.start()
         if plausible(win, found + FOOTER_SIZE, known):
             budget.spend(found - start)
-            return int.from_bytes(match[1], "big")
+            return found, int.from_bytes(match[1], "big")
     budget.spend(win.end - start)
     return None
 
@@ -169,6 +182,11 @@ def find_footer(
 def find_item(win: Window, start: int, known: Collection[int], budget: Budget) -> int | None:
     """Find the next offset at or after ``start`` that looks like an item of any kind, or None."""
     return _find(win, start, known, budget, _any_item(known))
+
+
+def holds_item(win: Window, start: int, end: int, known: Collection[int]) -> bool:
+    """Return True if something between ``start`` and ``end`` looks like an item."""
+    return _first(win, start, end, _any_item(known), known) is not None
 
 
 def find_start(

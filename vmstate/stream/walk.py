@@ -32,7 +32,16 @@ from vmstate.stream.constants import (
     SectionType,
 )
 from vmstate.stream.items import CommandItem, EndOfStates, Found, Item, Opaque, Section, VmDescription
-from vmstate.stream.recover import find_any_footer, find_continuation, find_item, fits, is_end, plausible
+from vmstate.stream.recover import (
+    find_any_footer,
+    find_continuation,
+    find_item,
+    fits,
+    footer_ends,
+    holds_item,
+    is_end,
+    plausible,
+)
 from vmstate.stream.sections.handlers import LiveHandler
 from vmstate.stream.walk_state import Live, WalkState
 from vmstate.stream.wire import SectionStart, Window
@@ -65,8 +74,14 @@ class _Open:
 
     @property
     def searched(self) -> int:
-        """Where the search for the footer of an unreadable payload begins, a little before ``at``."""
-        return max(self.payload_start, self.at - LOOK_BACK)
+        """Where the search for the footer of an unreadable payload begins.
+
+        The record before ``at`` may have swallowed it.  A pipe does not keep guest memory that was read.
+        """
+        handler = self.live.handler
+        return (
+            max(self.payload_start, self.at - LOOK_BACK) if handler and handler.bulky else self.payload_start
+        )
 
 
 class Walker:
@@ -82,6 +97,7 @@ class Walker:
         self._open: _Open | None = None
         self._step: Callable[[Window], Item | Need] = self._item if depth else self._header
         self._v2_end = 0
+        self._resume: int | None = None
 
     @property
     def low(self) -> int:
@@ -107,6 +123,8 @@ class Walker:
         try:
             if self._open:
                 item: Item | Need = self._payload(win, self._open)
+            elif self._resume is not None:
+                item, self._resume = Opaque(self.at, self._resume, "lost"), None
             elif self.at >= win.end and win.complete and state != self._header:
                 return self._at_end(win)
             else:
@@ -184,14 +202,21 @@ class Walker:
             return self._command(win)
         if mark == SectionType.EOF:
             return self._end_of_states(win)
-        if self._is_part(win):
-            return self._damaged_part(win)
+        id_at = self._part_without_mark(win)
+        if id_at is not None:
+            return self._damaged_part(win, id_at)
         raise StreamError("unknown item", offset=self.at, found=f"{mark:#04x}")
 
     def _start_section(self, win: Window, kind: SectionType) -> Item | Need:
         start = wire.section_start(win, self.at)
         if not start.idstr:
             raise StreamError("section without a name", offset=self.at + 5)
+        if not (start.idstr.isascii() and start.idstr.isprintable()):
+            if not win.complete:
+                return Need.REST
+            if holds_item(win, self.at + 6, start.payload_start, self.state.live):
+                raise StreamError("a section's name that holds another section", offset=self.at + 5)
+            self.state.report("section.name", "a name that no device has", self.at + 5, start)
         if kind == SectionType.FULL:
             if not win.complete:
                 return Need.REST
@@ -205,8 +230,9 @@ class Walker:
         if not is_end(win, self.at):
             if not win.complete:
                 return Need.REST
-            if self._is_part(win):
-                return self._damaged_part(win)
+            id_at = self._part_without_mark(win)
+            if id_at is not None:
+                return self._damaged_part(win, id_at)
             more = find_continuation(win, self.at + 1, self.state.live, self.state.newest, self.state.budget)
             if more is not None:
                 self.state.report("stream.end-mark", "an end mark, but sections follow", self.at)
@@ -214,33 +240,38 @@ class Walker:
         self._step = self._after_end
         return EndOfStates(self.at, self.at + 1)
 
-    def _is_part(self, win: Window) -> bool:
-        """Return True if a part of a live section begins here, but for its mark."""
+    def _part_without_mark(self, win: Window) -> int | None:
+        """Return where the section id of a part begins whose mark is wrong or missing; None if it is none."""
         if not (self.state.footers and win.complete and win.end - self.at > FOOTER_SIZE):
-            return False
-        live = self.state.live.get(win.u32(self.at + 1))
-        return live is not None and live.handler is not None
+            return None
+        for id_at in (self.at + 1, self.at):
+            live = self.state.live.get(win.u32(id_at))
+            if live is not None and live.handler is not None:
+                return id_at
+        return None
 
-    def _damaged_part(self, win: Window) -> Item | Need:
-        live = self.state.live[win.u32(self.at + 1)]
+    def _damaged_part(self, win: Window, id_at: int) -> Item | Need:
+        live = self.state.live[win.u32(id_at)]
         message = f"no section begins with {win.u8(self.at):#04x}; read as a part of its live section"
         self.state.report("section.mark", message, self.at, live.start)
-        return self._scan(win, SectionType.PART, self.at + 5, live)
+        return self._scan(win, SectionType.PART, id_at + 4, live)
 
     def _unknown_part(self, win: Window, kind: SectionType) -> Item | Need:
         """Read a part whose section id never started: its footer may have the right one."""
         if not win.complete:
             return Need.REST
         section_id = win.u32(self.at + 1)
-        footer = find_any_footer(win, self.at + 5, self.state.live, self.state.budget)
-        if footer is None or not self.state.footers:
+        found = find_any_footer(win, self.at + 4, self.state.live, self.state.budget)
+        if found is None or not self.state.footers:
             raise StreamError(
                 "part of a section that never started", offset=self.at, found=f"{section_id:#x}"
             )
-        live = self.state.live[footer]
+        end, footer = found
+        start = self.state.live[footer].start
         message = f"a part of section id {section_id:#x}, which never started; its footer has {footer:#x}"
-        self.state.report("section.id", message, self.at + 1, live.start)
-        return self._scan(win, kind, self.at + 5, live)
+        self.state.report("section.id", message, self.at + 1, start)
+        payload = Payload(min(self.at + 5, end), end, Found.FOOTER, damaged=True)
+        return self._section(win, self.at, kind, start, payload)
 
     def _continue_section(self, win: Window, kind: SectionType) -> Item | Need:
         live = self.state.live.get(win.u32(self.at + 1))
@@ -336,6 +367,8 @@ class Walker:
         state, end = self.state, payload.end
         if win.end - end >= FOOTER_SIZE and win.u8(end) == _FOOTER:
             read = win.u32(end + 1)
+            if read != start.section_id and not plausible(win, end + FOOTER_SIZE, state.live):
+                return self._damaged_footer(win, start, payload)
             state.footers = True
             if read != start.section_id:
                 message = f"the footer has section id {read:#x}, its section {start.section_id:#x}"
@@ -343,9 +376,20 @@ class Walker:
                 self._believe_footer(start, read)
             return read, end + FOOTER_SIZE
         if state.footers and not payload.damaged:
-            state.report("footer.missing", "no footer where the section ends", end, start)
-        elif state.footers is None and not payload.damaged and plausible(win, end, state.live):
+            return self._damaged_footer(win, start, payload)
+        if state.footers is None and not payload.damaged and plausible(win, end, state.live):
             state.footers = False
+        return None, end
+
+    def _damaged_footer(self, win: Window, start: SectionStart, payload: Payload) -> tuple[None, int]:
+        """Find the item behind a footer of which a byte is wrong, missing or too many, to go on there."""
+        end, known = payload.end, self.state.live
+        self._resume = next((one for one in footer_ends(end) if plausible(win, one, known)), None)
+        if self._resume is None or plausible(win, end, known):
+            self._resume = None
+            self.state.report("footer.missing", "no footer where the section ends", end, start)
+        else:
+            self.state.report("footer.damaged", "a damaged footer where the section ends", end, start)
         return None, end
 
     def _believe_footer(self, start: SectionStart, read: int) -> None:

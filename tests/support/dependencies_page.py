@@ -1,4 +1,4 @@
-"""docs/dependencies.md, from pyproject.toml and the licences here; ``python -m`` with this module writes it."""
+"""docs/dependencies.md, from pyproject.toml and the licences here; run this module to write it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "<!-- Generated from pyproject.toml by `python -m tests.support.dependencies_page`. -->"
     yield ""
-    yield "vmstate is under the MIT licence, and holds no code of QEMU or of a package below: pip installs them"
+    yield "vmstate is under the MIT licence, and has no code of QEMU or of a package below; pip installs them"
     yield "beside it.  A test compares the licences with what the installed packages say of themselves."
     yield from _table("Always installed", [*names(PROJECT["dependencies"]), "tibs"])
     for extra, texts in PROJECT["optional-dependencies"].items():

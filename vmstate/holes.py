@@ -5,6 +5,7 @@ A mapped-ram stream has room for all of guest memory and is written sparsely by 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import IO
 
@@ -12,6 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 4096
+_ZEROS = bytes(1 << 20)
+
+
+def zeros(size: int) -> Iterator[memoryview]:
+    """Yield so many zeros, which :class:`Sparse` need not look at."""
+    while size > 0:
+        yield memoryview(_ZEROS)[:size]
+        size -= len(_ZEROS)
 
 
 class Sparse:
@@ -24,6 +33,9 @@ class Sparse:
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
         """Append some bytes; skip the blocks that are zero."""
         view = memoryview(chunk).cast("B")
+        if view.obj is _ZEROS and not self._at % BLOCK and not len(view) % BLOCK:
+            self._skip(len(view))
+            return
         head = min(-self._at % BLOCK, len(view))
         whole = (len(view) - head) // BLOCK * BLOCK
         self._data(view[:head])
@@ -40,6 +52,10 @@ class Sparse:
             self._file.write(view)
             self._at += len(view)
 
+    def _skip(self, size: int) -> None:
+        self._at += size
+        self._file.seek(self._at)
+
     def _blocks(self, view: memoryview) -> None:
         words = np.frombuffer(view, np.uint64).reshape(-1, BLOCK // 8)
         used: NDArray[np.bool_] = np.any(words, axis=1)
@@ -48,5 +64,4 @@ class Sparse:
             if used[start]:
                 self._data(view[start * BLOCK : end * BLOCK])
             else:
-                self._at += (end - start) * BLOCK
-                self._file.seek(self._at)
+                self._skip((end - start) * BLOCK)

@@ -15,7 +15,7 @@ from vmstate.containers import layer, open_input, rewrap
 from vmstate.errors import TooLarge, Unsupported
 
 needs_package = pytest.mark.skipif(
-    not importlib.util.find_spec("lz4"), reason="the extra vmstate[lz4] is not installed"
+    not importlib.util.find_spec("lz4"), reason="the extra qemu-vmstate[lz4] is not installed"
 )
 needs_program = pytest.mark.skipif(shutil.which("lz4") is None, reason="there is no lz4 in PATH")
 
@@ -64,7 +64,7 @@ def test_a_bomb_stops_at_the_limit():
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "lz4", None)
     monkeypatch.setitem(sys.modules, "lz4.frame", None)
-    with pytest.raises(Unsupported, match=r"vmstate\[lz4\]"):
+    with pytest.raises(Unsupported, match=r"qemu-vmstate\[lz4\]"):
         open_input(b"\x04\x22\x4d\x18" + bytes(20))
 
 

@@ -49,6 +49,9 @@ COMMANDS: dict[str, Subcommand] = {
         "compare two streams by section and field, and guest memory by page",
         Group.READ,
     ),
+    "memory": Subcommand(
+        "vmstate.cli.memory", "write guest memory to a file or an ELF core, show or search it", Group.READ
+    ),
     "snapshots": Subcommand("vmstate.cli.snapshots", "list the snapshots in a qcow2 image", Group.READ),
     "unwrap": Subcommand("vmstate.cli.unwrap", "unpack a stream from its containers", Group.READ),
     "edit": Subcommand(

@@ -1,0 +1,206 @@
+"""Guest memory of a stream as it was in the guest: by guest-physical address, or block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+
+from vmstate.containers import Buffer
+from vmstate.dataclass import dataclass
+from vmstate.errors import ConfigurationError, Unsupported, quantity
+from vmstate.front.stream_file import StreamFile
+from vmstate.holes import zeros
+from vmstate.stream.sections.ram import Ram
+from vmstate.stream.sections.ram_pages import RamPages
+from vmstate.stream.sections.ram_segments import I64, MADE, WHOLE, Segments, segments
+
+_PIECE = 1 << 20
+_MOST = 16 << 40
+_SPAPR_RAM = "ppc_spapr.ram"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A block of guest memory; ``address``: where it is in the guest, None if that is not known."""
+
+    name: str
+    index: int
+    length: int
+    address: int | None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the block as a JSON object."""
+        return {"name": self.name, "length": self.length, "address": self.address}
+
+
+class GuestMemory:
+    """The memory of a stream.  Raises Unsupported for a stream without guest memory.
+
+    The RAM of a pseries machine begins at address 0 (hw/ppc/spapr.c ``spapr_machine_init``).  Other blocks
+    have an address if the stream has it, with x-ignore-shared.
+    """
+
+    def __init__(self, opened: StreamFile) -> None:
+        ram = opened.stream.ram
+        if ram is None or not ram.blocks:
+            raise Unsupported("a stream without guest memory")
+        self._opened = opened
+        self._ram: Ram = ram
+        self._window = opened.stream.window
+        self._pages = RamPages(ram, self._window)
+        self._found: dict[int, Segments] = {}
+
+    @cached_property
+    def blocks(self) -> tuple[Placed, ...]:
+        """The blocks in stream order."""
+        pseries = (self._opened.machine or "pseries").startswith("pseries")
+        return tuple(
+            Placed(block.name, index, block.length, self._address(block.name, block.guest_address, pseries))
+            for index, block in enumerate(self._ram.blocks)
+        )
+
+    @staticmethod
+    def _address(name: str, sent: int | None, pseries: bool) -> int | None:
+        if sent is not None:
+            return sent
+        return 0 if pseries and name == _SPAPR_RAM else None
+
+    def space(self, block: str | None = None) -> list[tuple[int, Placed]]:
+        """Return the blocks that have an address, in order; or one block alone, at 0.
+
+        Raises ConfigurationError if there is none.
+        """
+        names = ", ".join(one.name for one in self.blocks)
+        if block is not None:
+            found = [(0, one) for one in self.blocks if one.name == block]
+            if not found:
+                raise ConfigurationError(f"no block {block!r}; there are {names}")
+            return found
+        found = sorted(
+            ((one.address, one) for one in self.blocks if one.address is not None), key=lambda pair: pair[0]
+        )
+        if not found:
+            raise ConfigurationError(
+                f"where this machine has its memory is not known; --block is one of {names}"
+            )
+        return found
+
+    def used(self, block: Placed) -> int:
+        """Return the number of pages with content."""
+        found = self._segments(block)
+        return int(found.pages[found.fill != 0].sum())
+
+    @property
+    def page_size(self) -> int:
+        """The bytes of a page."""
+        return self._pages.page_size
+
+    def image(self, block: str | None = None) -> Iterator[Buffer]:
+        """Yield the memory from address 0 on; what lies between blocks is zero."""
+        at = 0
+        space = self.space(block)
+        self._check(space)
+        for address, placed in space:
+            if address < at:
+                raise Unsupported(f"{placed.name} overlaps another block")
+            yield from zeros(address - at)
+            yield from self.content(placed)
+            at = address + placed.length
+
+    @staticmethod
+    def _check(space: list[tuple[int, Placed]]) -> None:
+        end = max(address + placed.length for address, placed in space)
+        if end > _MOST:
+            raise Unsupported(f"the blocks claim {quantity(end, 'byte')} of memory")
+
+    def content(self, block: Placed) -> Iterator[Buffer]:
+        """Yield the content of a block."""
+        at = 0
+        for start, piece in self._pieces(block):
+            yield from zeros(start - at)
+            yield piece
+            at = start + len(piece)
+        yield from zeros(block.length - at)
+
+    def _pieces(self, block: Placed) -> Iterator[tuple[int, Buffer]]:
+        """Yield the parts of a block that have content, each with its offset; small ones are joined."""
+        held: list[Buffer] = []
+        start = size = 0
+        for at, piece in self._runs(block):
+            if held and (at != start + size or size >= _PIECE):
+                yield start, held[0] if len(held) == 1 else b"".join(held)
+                held, size = [], 0
+            if not held:
+                start = at
+            held.append(piece)
+            size += len(piece)
+        if held:
+            yield start, b"".join(held)
+
+    def _runs(self, block: Placed) -> Iterator[tuple[int, Buffer]]:
+        """Yield the pages that have content, as many as lie alike in the stream at a time."""
+        found, size = self._segments(block), self.page_size
+        rows = zip(*(column.tolist() for column in _columns(found)), strict=True)
+        for address, pages, data, stride, fill in rows:
+            if fill == MADE:
+                for at in range(address, address + pages * size, size):
+                    yield at, self._pages.page(block.index, at)
+            elif fill:
+                step = _PIECE // size
+                for first in range(0, pages, step):
+                    count = min(step, pages - first)
+                    at = address + first * size
+                    if fill == WHOLE:
+                        yield at, self._whole(data + first * stride, count, stride)
+                    else:
+                        yield at, bytes([fill]) * (count * size)
+
+    def _whole(self, at: int, count: int, stride: int) -> Buffer:
+        """Return pages that the stream holds as they are."""
+        view, size = self._window.view, self.page_size
+        if stride == size or count == 1:
+            return view[at : at + count * size]
+        found = np.ndarray((count, size), np.uint8, view, at, (stride, 1)).tobytes()
+        self._window.behind(at, at + count * stride)
+        return found
+
+    def _segments(self, block: Placed) -> Segments:
+        if block.index not in self._found:
+            found = segments(self._ram, self._window, block.index)
+            inside = found.address < block.length  # a bitmap may have bits behind the block's end
+            self._found[block.index] = Segments(*(column[inside] for column in _columns(found)))
+        return self._found[block.index]
+
+    def read(self, address: int, size: int, block: str | None = None) -> bytes:
+        """Return what is at an address, as far as there is memory."""
+        found = bytearray()
+        for start, placed in self.space(block):
+            while start <= address < start + placed.length and len(found) < size:
+                page, within = divmod(address - start, self.page_size)
+                content = bytes(self._pages.page(placed.index, page * self.page_size))
+                part = content[within : within + size - len(found)][: start + placed.length - address]
+                found += part
+                address += len(part)
+        return bytes(found)
+
+    def find(self, wanted: bytes, block: str | None = None) -> Iterator[int]:
+        """Yield the addresses of these bytes.  Raises ConfigurationError for zeros alone."""
+        if not wanted.strip(b"\0"):
+            raise ConfigurationError("zeros are nearly everywhere: look for something else")
+        for address, placed in self.space(block):
+            tail, end = b"", 0
+            for start, piece in self._pieces(placed):
+                before = tail if start == end else b""
+                data = before + bytes(piece)
+                at = data.find(wanted)
+                while at >= 0:
+                    yield address + start - len(before) + at
+                    at = data.find(wanted, at + 1)
+                end = start + len(piece)
+                tail = data[len(data) - len(wanted) + 1 :] if len(wanted) > 1 else b""
+
+
+def _columns(found: Segments) -> tuple[I64, I64, I64, I64, I64]:
+    return found.address, found.pages, found.data, found.stride, found.fill

@@ -71,17 +71,17 @@ def test_unusable_input_is_reported_on_stderr_without_a_traceback(call, error):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("name", ["empty", "qcow", "text"])
+@pytest.mark.parametrize("name", ["empty", "qcow", "notes"])
 @pytest.mark.parametrize(
-    "words", [["show"], ["verify"], ["strip", "-o", "out"], ["diff", "text"], ["show", "--quiet"]]
+    "words", [["show"], ["verify"], ["strip", "-o", "out"], ["diff", "notes"], ["show", "--quiet"]]
 )
 def test_an_error_begins_with_the_file_that_it_is_about(tmp_path, monkeypatch, capsys, name, words):
     monkeypatch.chdir(tmp_path)
-    for one, data in (("empty", b""), ("qcow", b"QFI\xfb\0\0\0\3"), ("text", b"some text, no stream")):
+    for one, data in (("empty", b""), ("qcow", b"QFI\xfb\0\0\0\3"), ("notes", b"some text, no stream")):
         (tmp_path / one).write_bytes(data)
     assert cli.main([*words, name]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: text: " if words[0] == "diff" else f"error: {name}: "), err
+    assert err.startswith("error: notes: " if words[0] == "diff" else f"error: {name}: "), err
 
 
 def test_a_bug_is_reported_as_one_with_the_traceback(call):

@@ -15,7 +15,7 @@ from vmstate.containers import layer, open_input, rewrap
 from vmstate.errors import TooLarge, Unsupported
 
 needs_package = pytest.mark.skipif(
-    not importlib.util.find_spec("lz4"), reason="the extra vmstate[lz4] is not installed"
+    not importlib.util.find_spec("lz4"), reason="the extra qemu-vmstate[lz4] is not installed"
 )
 needs_program = pytest.mark.skipif(shutil.which("lz4") is None, reason="there is no lz4 in PATH")
 

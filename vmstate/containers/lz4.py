@@ -1,4 +1,4 @@
-"""lz4 frames (``exec:lz4``): read and written with the package lz4, of the extra ``vmstate[lz4]``.
+"""lz4 frames (``exec:lz4``): read and written with the package lz4, of the extra ``qemu-vmstate[lz4]``.
 
 The header says the size of the blocks and which checksums there are, and a frame is written again with the
 same ones; the level is not in the file: an unchanged stream is written identically only at the fastest one.
@@ -54,7 +54,7 @@ def _frames() -> Any:
     except ImportError:
         raise Unsupported(
             "lz4 data needs the package lz4, which is not installed",
-            remedy="pip install 'vmstate[lz4]', or decompress it with `lz4 -d` first",
+            remedy="pip install 'qemu-vmstate[lz4]', or decompress it with `lz4 -d` first",
         ) from None
     return lz4.frame
 

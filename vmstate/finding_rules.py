@@ -70,7 +70,11 @@ CHAPTERS: Mapping[str, tuple[FindingRule, ...]] = {
             _E,
             "bytes that cannot begin an item; reading resumed at the next bytes that can",
         ),
-        FindingRule("stream.trailing", _W, "bytes after the end"),
+        FindingRule(
+            "stream.trailing",
+            (Severity.WARNING, Severity.INFO),
+            "bytes after the end; *info* if all are zeros, as in the rest of a volume",
+        ),
         FindingRule(
             "section.damaged",
             (Severity.ERROR, Severity.WARNING),

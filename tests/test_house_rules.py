@@ -24,6 +24,7 @@ FLOORS = (
         "similar_names",
         "users_code",
         "junit",
+        "mapped_pages",
         "describe",
         "containers",
     ),

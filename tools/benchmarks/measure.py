@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +37,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of another program: wall-clock seconds and peak resident memory in MB."""
+    """One run of another program: wall-clock and processor seconds, and peak resident memory in MB."""
 
     seconds: float
     peak_mb: float
     status: int
+    cpu: float = 0.0
 
 
 def best_of(work: Callable[[], Any], repeat: int = 5, budget_s: float = 10.0) -> float:
@@ -64,13 +65,31 @@ def child(argv: Sequence[str | os.PathLike[str]], **options: Any) -> Run:
     start = time.perf_counter()
     process = subprocess.Popen(list(argv), **(quiet | options))
     _, status, usage = os.wait4(process.pid, 0)
+    cpu = usage.ru_utime + usage.ru_stime
     process.returncode = os.waitstatus_to_exitcode(status)
-    return Run(time.perf_counter() - start, usage.ru_maxrss / 1024, process.returncode)
+    return Run(time.perf_counter() - start, usage.ru_maxrss / 1024, process.returncode, cpu)
 
 
 def best_child(argv: Sequence[str | os.PathLike[str]], repeat: int = 5, **options: Any) -> Run:
     """Return the fastest of some runs of a program."""
     return min((child(argv, **options) for _ in range(max(1, repeat))), key=lambda run: run.seconds)
+
+
+def in_turn(commands: Mapping[str, Sequence[str]], repeat: int) -> dict[str, Run]:
+    """Run programs in turn, and return for each the least of its times and the most of its memory."""
+    runs: dict[str, list[Run]] = {name: [] for name in commands}
+    for _ in range(max(1, repeat)):
+        for name, argv in commands.items():
+            runs[name].append(child(argv))
+    return {
+        name: Run(
+            min(run.seconds for run in done),
+            max(run.peak_mb for run in done),
+            max(run.status for run in done),
+            min(run.cpu for run in done),
+        )
+        for name, done in runs.items()
+    }
 
 
 def amount(value: float | None, unit: str = "s") -> str:

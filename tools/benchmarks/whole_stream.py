@@ -30,7 +30,7 @@ def rows(*, smoke: bool) -> Iterator[Row]:
     for memory, random_mb in sizes:
         with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
             path = Path(folder) / "stream.mig"
-            made_by = _captured(path, memory, random_mb, Path(folder)) or _simulated(path, memory, random_mb)
+            made_by = made(path, memory, random_mb, Path(folder))
             what = f"{memory} MiB guest, {path.stat().st_size / MIB:,.0f} MiB stream of {made_by}"
             yield from _compared(path, what, repeat=1 if smoke else 5)
 
@@ -67,6 +67,12 @@ def _compared(path: Path, what: str, repeat: int) -> Iterator[Row]:
         yield Row("reading", beyond, work / 20, work, "analyze-migration.py")
         yield Row("as processes", ours.seconds, None, theirs.seconds, "analyze-migration.py")
         yield Row("peak memory", ours.peak_mb, None, theirs.peak_mb, "analyze-migration.py", "MB")
+
+
+def made(path: Path, memory: int, random_mb: int, folder: Path, *, simulated: bool = False) -> str:
+    """Make a stream, and return who made it; a real QEMU if there is one, unless ``simulated``."""
+    real = None if simulated else _captured(path, memory, random_mb, folder)
+    return real or _simulated(path, memory, random_mb)
 
 
 def _captured(path: Path, memory: int, random_mb: int, folder: Path) -> str | None:

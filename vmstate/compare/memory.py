@@ -145,11 +145,12 @@ class _Memory:
     def rows(self, addresses: I64, data: I64, fill: I64) -> npt.NDArray[np.uint64]:
         """Return the contents of pages, one a row."""
         whole = fill == WHOLE
-        windows = np.lib.stride_tricks.sliding_window_view(self._bytes, self.size)
-        if whole.all():
-            return windows[data].view(np.uint64)
         rows = np.empty((len(data), self.size), np.uint8)
-        rows[whole] = windows[data[whole]]
+        if whole.any():
+            windows = np.lib.stride_tricks.sliding_window_view(self._bytes, self.size)
+            if whole.all():
+                return windows[data].view(np.uint64)
+            rows[whole] = windows[data[whole]]
         constant = fill >= 0
         rows[constant] = fill[constant, None]
         for row in np.flatnonzero(fill == MADE).tolist():

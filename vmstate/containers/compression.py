@@ -13,6 +13,7 @@ from vmstate.containers.protocol import Buffer, damage, oddity, pieces
 from vmstate.containers.spool import Spool
 from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, quantity
+from vmstate.mapped_pages import MappedPages
 
 INPUT = 16 << 10
 OUTPUT = 16 << 10
@@ -87,10 +88,12 @@ def decompress(family: Family, data: memoryview, spool: Spool) -> Members:
 def _member(family: Family, data: memoryview, position: int, spool: Spool) -> tuple[int, str | None]:
     """Decompress one member.  Return the offset after it, and its fault: "" if it is truncated."""
     decoder = family.decoder()
+    pages = MappedPages(data)
     while not decoder.eof:
         chunk = bytes(data[position : position + INPUT]) if decoder.needs_input else b""
         if decoder.needs_input and not chunk:
             return position, ""
+        pages.behind(position, position + len(chunk))
         position += len(chunk)
         try:
             content = decoder.decompress(chunk, OUTPUT)

@@ -17,6 +17,7 @@ from vmstate.containers.protocol import Buffer, Unwrapped, damage, pieces
 from vmstate.containers.spool import Spool
 from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, Unsupported, quantity
+from vmstate.mapped_pages import MappedPages
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = tuple(bytes((0x50 + i,)) + b"\x2a\x4d\x18" for i in range(16))
@@ -106,6 +107,7 @@ class _Reader:
         self.frames = 0
         self.first: _FrameHeader | None = None
         self._spool = spool
+        self._pages = MappedPages(data)
         self._context = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
 
     def run(self) -> list[Finding]:
@@ -144,6 +146,7 @@ class _Reader:
         for start, end in _steps(self.data, self.position, header):
             self.position = start
             self._spool.write(decoder.decompress(bytes(self.data[start:end])))
+            self._pages.behind(start, end)
             self.position = end
         self.frames += 1
 

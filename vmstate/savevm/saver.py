@@ -36,6 +36,7 @@ class Saver:
 
     ``entries``: in sending order.  ``footers``, ``vmdescription``: the machine type has section footers, and
     a description at the end.  ``page_size``: the size of a target page in bytes, for that description.
+    ``described``: the description has its text, which no destination reads.
     """
 
     release: Release
@@ -45,6 +46,7 @@ class Saver:
     footers: bool
     vmdescription: bool
     page_size: int
+    described: bool = True
 
     def run(self) -> Writer:
         """Write the whole stream.  Raises SaveFailure if a hook refuses, SourceAborts if QEMU ends."""
@@ -71,7 +73,7 @@ class Saver:
             # The description is opened when the configuration is written, but closed in any case.
             raise SourceAborts("leave_container: Assertion `depth' failed.")
         if self.vmdescription:
-            text = self._vmdesc(described).encode()
+            text = self._vmdesc(described).encode() if self.described else b""
             out.put(bytes([SectionType.VMDESCRIPTION]) + len(text).to_bytes(4, "big"))
             out.put(text)
         return out
@@ -86,7 +88,7 @@ class Saver:
             plan = device.plan
             plan.save(out, device)
             self._footer(out, entry)
-            if self.vmdescription:
+            if self.vmdescription and self.described:
                 yield writer.device(plan, device.idstr, device.instance_id, device)
 
     def _start(self, out: Writer, kind: int, entry: SaveStateEntry[Described | SaveVMHandlers]) -> None:

@@ -47,15 +47,18 @@ class Received:
     instance: Instance | None = None
 
 
-def send(source: Side, before: Callable[[Instance], None] | None = None) -> Sent:
+def send(source: Side, before: Callable[[Instance], None] | None = None, *, described: bool = True) -> Sent:
     """Start a source, call ``before`` with it, and save its stream.
 
-    Raises ConfigurationError for a command line that is not modelled.
+    ``described``: with the text of the description at its end, which no destination reads.  Raises
+    ConfigurationError for a command line that is not modelled.
     """
-    return sent_by(build(configuration(source)), before)
+    return sent_by(build(configuration(source)), before, described=described)
 
 
-def sent_by(start: Start, before: Callable[[Instance], None] | None = None) -> Sent:
+def sent_by(
+    start: Start, before: Callable[[Instance], None] | None = None, *, described: bool = True
+) -> Sent:
     """Save the stream of a source that was started already; the machine itself is not changed."""
     printed = list(start.messages)
     if start.machine is None:
@@ -64,15 +67,15 @@ def sent_by(start: Start, before: Callable[[Instance], None] | None = None) -> S
     if before is not None:
         before(instance)
         printed += instance.machine.printed
-    return sent_from(instance, printed)
+    return sent_from(instance, printed, described=described)
 
 
-def sent_from(instance: Instance, printed: list[str]) -> Sent:
+def sent_from(instance: Instance, printed: list[str], *, described: bool = True) -> Sent:
     """Save the stream of a running source, which has printed these lines; a last one may be added."""
     if instance.ended:
         return Sent(None, printed, Check("ended", False, printed[-1]), instance)
     try:
-        return Sent(instance.save(), printed, None, instance)
+        return Sent(instance.save(described=described), printed, None, instance)
     except SaveFailure as failure:
         return Sent(None, printed, Check("save", False, str(failure)), instance)
     except SourceAborts as end:
@@ -141,10 +144,14 @@ def migrate(source: Side, destination: Side, *, trace: bool = False) -> Verdict:
     Raises ConfigurationError for a command line that is not modelled.
     """
     to_side = configuration(destination)
-    sent = send(source)
+    sent = send(source, described=False)
     if sent.stream is None:
         return Verdict(Outcome.SOURCE_REFUSED, source_messages=sent.messages, decided_by=sent.refused)
-    return replace(received_from(sent, to_side, trace=trace).verdict, source_messages=sent.messages)
+    received = received_from(sent, to_side, trace=trace)
+    for instance in (sent.instance, received.instance):
+        if instance is not None:
+            instance.discard()
+    return replace(received.verdict, source_messages=sent.messages)
 
 
 def received_from(sent: Sent, destination: Side, *, trace: bool = False) -> Received:
@@ -185,7 +192,10 @@ def load(stream: bytes | memoryview, destination: Side, *, trace: bool = False) 
 
     Raises ConfigurationError for a command line that is not modelled.
     """
-    return receive(stream, destination, trace=trace).verdict
+    received = receive(stream, destination, trace=trace)
+    if received.instance is not None:
+        received.instance.discard()
+    return received.verdict
 
 
 def refusal(side: str, start: Start) -> Check:

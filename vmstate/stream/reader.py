@@ -229,15 +229,7 @@ def map_whole(descriptor: int, size: int) -> Window:
     if not size:
         return Window(memoryview(b""))
     mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    return Window(memoryview(mapped), mapped=mapped)
-
-
-def _window(view: memoryview) -> Window:
-    """Return a window on bytes; over a whole read-only map, one that can release memory."""
-    mapped = view.obj
-    if isinstance(mapped, mmap.mmap) and view.readonly and len(mapped) == len(view):
-        return Window(view, mapped=mapped)
-    return Window(view)
+    return Window(memoryview(mapped))
 
 
 def open_stream(
@@ -252,7 +244,7 @@ def open_stream(
     bytes do not begin like a migration stream; any other fault becomes a finding.
     """
     if isinstance(source, (bytes, bytearray, memoryview, mmap.mmap)):
-        return read(_window(memoryview(source).cast("B")), resolver, origin)
+        return read(Window(memoryview(source).cast("B")), resolver, origin)
     stream = read(map_file(source), resolver, origin)
     stream.path = Path(source)
     return stream

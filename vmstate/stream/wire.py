@@ -5,23 +5,19 @@ They read the structures that :mod:`vmstate.stream.framing` declares, at less co
 
 from __future__ import annotations
 
-import mmap
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
 from vmstate.containers.foreign import named
 from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError, Truncated, Unsupported
+from vmstate.mapped_pages import MappedPages
 from vmstate.stream.constants import MAGIC, MULTIFD_MAGIC, VERSION, VERSION_COMPAT, SectionType
 from vmstate.stream.items import Configuration, ConfigurationSubsection, FileHeader
 
 Buffer: TypeAlias = memoryview
 
-_POPULATE_READ = 22  # Linux 5.14
-_WORTH_ADVICE = 1 << 20
-_FAULT_AROUND = 1 << 16  # Linux maps so much around an access, also what was released just before it
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _HEADER = struct.Struct(">II")
@@ -32,48 +28,19 @@ class Window:
     """The visible part of a stream: ``view`` begins at absolute offset ``base``.
 
     ``complete``: no bytes come after the view.  Over a map the window is the whole stream.
-    ``mapped``: the map, if ``view`` is all of one; the kernel is then advised which pages are needed.
+    Of a view of a whole map, the kernel is advised which pages are needed.
     """
 
-    __slots__ = ("_high", "_low", "_map", "base", "complete", "end", "view")
+    __slots__ = ("ahead", "base", "behind", "complete", "end", "view")
 
-    def __init__(
-        self, view: memoryview, base: int = 0, complete: bool = True, mapped: mmap.mmap | None = None
-    ) -> None:
+    def __init__(self, view: memoryview, base: int = 0, complete: bool = True) -> None:
         self.view = view
         self.base = base
         self.complete = complete
         self.end = base + len(view)
-        self._map = mapped
-        self._low = self._high = base
-
-    def ahead(self, start: int, end: int) -> None:
-        """Map the bytes from ``start`` to ``end``, which are read next, at once instead of page by page."""
-        self._advise(_POPULATE_READ, start & -mmap.PAGESIZE, end)
-
-    def behind(self, start: int, end: int) -> None:
-        """Release the bytes from ``start`` to ``end``, which were read (the page cache keeps them).
-
-        They are collected, with small gaps, until there are enough of them.
-        """
-        if self._map is None:
-            return
-        if not self._low <= start <= self._high + _WORTH_ADVICE:
-            self._release()
-            self._low = start
-        self._high = max(self._high, end) if start <= self._high else end
-        if self._high - self._low >= 2 * _WORTH_ADVICE:
-            self._release()
-
-    def _release(self) -> None:
-        start, end = -(-self._low // mmap.PAGESIZE) * mmap.PAGESIZE, self._high & -mmap.PAGESIZE
-        self._advise(mmap.MADV_DONTNEED, start, end)
-        self._low = max(self.base, self._high - _FAULT_AROUND)
-
-    def _advise(self, advice: int, start: int, end: int) -> None:
-        if self._map is not None and end - start >= _WORTH_ADVICE:
-            with suppress(OSError):  # unknown to older kernels; reading is then only slower
-                self._map.madvise(advice, start, end - start)
+        pages = MappedPages(view)
+        self.ahead = pages.ahead
+        self.behind = pages.behind
 
     def take(self, at: int, size: int) -> memoryview:
         """Return ``size`` bytes at ``at``; Truncated if they are not there (yet)."""

@@ -14,6 +14,7 @@ from vmstate.stream.sections.ram_setup import MAPPED_RAM_HEADER_SIZE, RamBlock
 from vmstate.tree.nodes import leaf, tiles
 
 NOT_KEPT = "(not kept)"
+_RELEASED_TOGETHER = 256
 _MARKS = {
     RamFlag.EOS: "end of section",
     RamFlag.HOOK: "hook",
@@ -50,8 +51,12 @@ def _runs(stream: Stream, ram: Ram, start: int, end: int) -> list[Node]:
     first, last = bisect_left(runs.start, start), bisect_left(runs.start, end)
     mask = ~(ram.page_size - 1)
     nodes = []
+    begin = start
     for number, index in enumerate(range(first, last)):
         at, count, block = runs.start[index], runs.count[index], runs.block[index]
+        if not number % _RELEASED_TOGETHER:
+            stream.window.behind(begin, at)
+            begin = at
         address = WORD.unpack_from(stream.data, at)[0] & mask
         kind = PageKind(runs.kind[index]).name.lower()
         name = ram.blocks[block].name if 0 <= block < len(ram.blocks) else "?"

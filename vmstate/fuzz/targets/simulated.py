@@ -34,8 +34,9 @@ class Simulated:
     def run(self, stream: memoryview) -> Run:
         """Load the stream."""
         start = time.perf_counter()
+        instance = Instance(self._machine, trace=self._traced)
         try:
-            verdict = Instance(self._machine, trace=self._traced).load(stream)
+            verdict = instance.load(stream)
         except NotModelled as unknown:
             answer = Answer(Outcome.NOT_MODELLED, (*self._startup, *unknown.messages))
             return Run(self.name, answer, seconds=time.perf_counter() - start)
@@ -44,6 +45,7 @@ class Simulated:
             error.__traceback__ = None  # its frames hold the stream
             answer = Answer("escaped", self._startup)
             return Run(self.name, answer, (fault,), seconds=time.perf_counter() - start)
+        instance.discard()
         answer = Answer.of(verdict)
         if verdict.aborted:
             answer = replace(answer, outcome=RealOutcome.CRASH)

@@ -38,6 +38,8 @@ _HOOK, _FLUSH = int(RamFlag.HOOK), int(RamFlag.MULTIFD_FLUSH)
 _ZERO, _PAGE, _XBZRLE = int(PageKind.ZERO), int(PageKind.PAGE), int(PageKind.XBZRLE)
 _PAGE_SIZES = (4096, 8192, 16384, 65536, 2048, 1024, 256)
 _PAGE_KINDS = frozenset(int(kind) for kind in PageKind)
+_ZERO_AGAIN, _PAGE_AGAIN = _ZERO | CONTINUE, _PAGE | CONTINUE
+_ORDINARY = frozenset({_ZERO_AGAIN, _PAGE_AGAIN})
 _MARKERS = frozenset({_EOS, _HOOK, _FLUSH})
 _LEGAL = _PAGE_KINDS | {kind | CONTINUE for kind in _PAGE_KINDS} | _MARKERS
 _KNOWN = _LEGAL | {_MEM_SIZE}
@@ -85,6 +87,19 @@ class Runs:
         self.stride.append(stride)
         self.lead.append(lead)
         self.block.append(block)
+
+    def add_each(self, kinds: list[int], starts: list[int], counts: list[int], block: int, page: int) -> None:
+        """Append runs of zero pages and whole pages of one block, all after a bare word."""
+        if not kinds:
+            return
+        strides = {_ZERO: 9, _PAGE: 8 + page}
+        self.add(kinds[0], starts[0], counts[0], strides[kinds[0]], 8, block)
+        self.kind.extend(kinds[1:])
+        self.start.extend(starts[1:])
+        self.count.extend(counts[1:])
+        self.stride.extend([strides[kind] for kind in kinds[1:]])
+        self.lead.extend([8] * (len(kinds) - 1))
+        self.block.extend([block] * (len(kinds) - 1))
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -145,6 +160,7 @@ class Ram:
     def scan(self, win: Window, at: int) -> tuple[int, bool]:
         """Read page records up to the end mark of this payload (ram_load_precopy)."""
         view, base, end, start = win.view, win.base, win.end, at
+        left = -1  # a record that was left by the loop over ordinary ones
         while at + 8 <= end:
             word = WORD.unpack_from(view, at - base)[0]
             flags = word & self._mask
@@ -153,6 +169,9 @@ class Ram:
                 continue
             if flags == _EOS:
                 return at + 8, True
+            if flags in _ORDINARY and at != left and self._page_size is not None and self._block != _NO_BLOCK:
+                at = left = self._ordinary(win, at)
+                continue
             try:
                 at = self._record(win, at, word, flags)
             except StreamError as error:
@@ -160,6 +179,53 @@ class Ram:
                     raise
                 break
         return at, False
+
+    def _ordinary(self, win: Window, at: int) -> int:
+        """Read zero pages and whole pages of the current block as long as few are alike; return the end.
+
+        This is the loop over memory in pieces.  What is unusual or wrong, or begins a long run, is left.
+        """
+        view, base, end, limit, mask = win.view, win.base, win.end, self._block_end, self._mask
+        page, unpack = self.page_size, WORD.unpack_from
+        kinds: list[int] = []
+        starts: list[int] = []
+        counts: list[int] = []
+        last, alike = 0, 0
+        stop = min(end, at + _LONGEST_STEP)
+        while at + 8 <= stop:
+            word = unpack(view, at - base)[0]
+            flags = word & mask
+            if flags == _ZERO_AGAIN:
+                kind, after = _ZERO, at + 9
+            elif flags == _PAGE_AGAIN:
+                kind, after = _PAGE, at + 8 + page
+            else:
+                break
+            if word >= limit or after > end:
+                break
+            if kind == last:
+                if alike == _SHORT_RUN:
+                    break
+                alike += 1
+            else:
+                if last:
+                    counts.append(alike)
+                kinds.append(kind)
+                starts.append(at)
+                last, alike = kind, 1
+            at = after
+        if last:
+            counts.append(alike)
+            self._took(win, kinds, starts, counts, at)
+        return at
+
+    def _took(self, win: Window, kinds: list[int], starts: list[int], counts: list[int], end: int) -> None:
+        for kind, count in zip(kinds, counts, strict=True):
+            self.counts[kind] += count
+        if self._context.keep_pages:
+            self.runs.add_each(kinds, starts, counts, self._block, self.page_size)
+        win.behind(self._released, end)
+        self._released = end
 
     def _record(self, win: Window, at: int, word: int, flags: int) -> int:
         kind = flags & ~CONTINUE

@@ -25,7 +25,7 @@ settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("vmstate", "fixtures", "streams", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+PARTS = ("vmstate", "fixtures", "streams", "share", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 
 def _run(*words, **more):

@@ -20,7 +20,7 @@ PROGRAM = ["qemu-system-ppc64", "-m", "256", "--json", "-o", "x"]
 def value(action):
     if action.choices is not None:
         return str(next(iter(action.choices)))
-    return {int: "7", float: "1.5"}.get(action.type, "-x y")
+    return "-x y" if action.type is None else "7"
 
 
 def spelled(draw, action):
@@ -49,7 +49,9 @@ def command_lines(draw):
         if group not in groups and (needed or draw(st.integers(0, 3)) == 0):
             chosen.append(spelled(draw, one))
             groups |= set() if group is None else {group}
-    arguments = [f"argument{number}" for number, _ in enumerate(parser.arguments())]
+    arguments = [
+        value(one) if one.choices else f"argument{number}" for number, one in enumerate(parser.arguments())
+    ]
     if arguments and parser.arguments()[-1].nargs in ("*", "+"):
         arguments += ["more", "most"][: draw(st.integers(0, 2))]
     ordered = [word for option in chosen for word in option] + arguments
@@ -91,10 +93,11 @@ def test_a_usage_does_not_call_required_what_may_be_absent(name, capsys):
             words += [group._group_actions[0].option_strings[0], value(group._group_actions[0])]
     required = [one for one in parser.arguments() if one.nargs in (None, "+")]
     program = ["--", "qemu"] if parser.program is not None else []
-    parser.read([*words, *("x" for _ in required), *program])
+    given = [value(one) if one.choices else "x" for one in required]
+    parser.read([*words, *given, *program])
     if required:
         with pytest.raises(SystemExit):
-            parser.read([*words, *("x" for _ in required[1:]), *program])
+            parser.read([*words, *given[1:], *program])
         assert str(required[-1].metavar) in capsys.readouterr().err
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STREAM = ROOT / "streams" / "7.2-max-compat-power8.mig.zst"
 EXAMPLES = [(name, says, line) for name in COMMANDS for says, line in command_parser(name).examples]
 #: What needs a real QEMU or its program, an image, a KVM, or a folder that another example makes.
-ELSEWHERE = re.compile(r"qemu-system-|qcow2|--probe|guest\.save|minimize|--scheduler")
+ELSEWHERE = re.compile(r"qemu-system-|qcow2|--probe|guest\.save|minimize|--scheduler|vmstate build")
 
 
 @pytest.fixture
@@ -47,9 +47,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_examples_and_fits_in_80_columns(name, capsys, eighty_columns):
     parser = command_parser(name)
-    assert parser.examples
-    for says, line in parser.examples:
-        assert line.startswith(f"vmstate {name}")
+    assert any(line.startswith(f"vmstate {name}") for _, line in parser.examples)
+    for says, _ in parser.examples:
         assert says[0].islower() or says[0].isupper()
         assert not says.endswith(".")
     assert main([name, "--help"]) == 0
@@ -62,8 +61,8 @@ def test_every_command_has_examples_and_fits_in_80_columns(name, capsys, eighty_
 @pytest.mark.parametrize(("name", "says", "line"), EXAMPLES, ids=[line for *_, line in EXAMPLES])
 def test_every_example_parses(name, says, line):
     words = shlex.split(line.partition(" > ")[0].partition(" < ")[0])
-    assert words[:2] == ["vmstate", name]
-    command_parser(name).read(words[2:])
+    assert words[0] == "vmstate"
+    command_parser(words[1]).read(words[2:])
 
 
 RUN = [

@@ -163,4 +163,7 @@ COMMANDS: dict[str, Subcommand] = {
         Group.FACTS,
     ),
     "help": Subcommand("vmstate.cli.help", "explain a command, or a topic that concerns several", Group.HELP),
+    "completion": Subcommand(
+        "vmstate.cli.completion", "print the completion of bash, zsh or fish", Group.HELP
+    ),
 }

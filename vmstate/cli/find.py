@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from itertools import islice
 
+from vmstate.cli.common_options import add_limit
 from vmstate.cli.report import Report
 from vmstate.errors import ConfigurationError, Finding, Severity
 from vmstate.front.known import known_meanings
@@ -40,13 +41,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--most", type=int, default=_MOST, metavar="N", help=f"show at most N things ({_MOST}); 0: all"
     )
+    add_limit(parser)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Find what the globs fit; the status is 1 if nothing does."""
     if not options.globs and options.value is None:
         raise ConfigurationError("nothing to look for: give a GLOB, or --value VALUE")
-    given = open_stream_file(options.stream, whole=False)
+    given = open_stream_file(options.stream, limit=options.limit, whole=False)
     places = list(_found(given, options.globs or ["*"], options.value))
     shown = list(islice(places, options.most or None))
     meanings = known_meanings()

@@ -37,6 +37,11 @@ def topics() -> dict[str, str]:
     return found
 
 
+def topic_text(name: str) -> str:
+    """Return the text on a topic."""
+    return (_TOPICS / f"{name}.txt").read_text(encoding="utf-8")
+
+
 def run(options: argparse.Namespace) -> Report:
     """Show the overview, a command or a topic."""
     name: str | None = options.topic
@@ -45,7 +50,7 @@ def run(options: argparse.Namespace) -> Report:
     elif name in COMMANDS:
         lines = command_parser(name).format_help().splitlines()
     elif name in topics():
-        lines = (_TOPICS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+        lines = topic_text(name).splitlines()
     else:
         hint = did_you_mean(name, [*COMMANDS, *topics()])
         raise ConfigurationError(f"no command and no topic {name!r}{hint or '; vmstate help lists them'}")

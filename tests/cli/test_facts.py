@@ -468,3 +468,31 @@ def test_levels_and_default_processors_are_those_of_a_real_qemu(qemu, machine_ty
     assert {name: names.get(value, value) for name, value in answers.items()} == {
         name: level for name, (_, level) in facts.levels.items()
     }
+
+
+def test_capabilities_are_listed_for_all_releases_and_for_one(capsys):
+    every = ask(capsys, "capability")["capabilities"]
+    assert [one["name"] for one in every] == [one.property_name for one in CATALOGUE.capabilities]
+    old = [one["name"] for one in ask(capsys, "capability --release 2.12")["capabilities"]]
+    assert old == ["cap-htm", "cap-vsx", "cap-dfp", "cap-cfpc", "cap-sbbc", "cap-ibs"]
+
+
+def test_one_capability_by_either_name(capsys):
+    one, other = (ask(capsys, f"capability {name} --release 7.2") for name in ("cap-htm", "htm"))
+    assert one == other
+    assert (one["release"], one["capability"]["subsection"]) == ("7.2.22", "spapr/cap/htm")
+    assert cli.main(["capability", "cap-dawr1", "--release", "7.2"]) == 2
+    assert "releases that do: 10.0 … 11.1" in capsys.readouterr().err
+
+
+def test_processors_are_listed_with_the_releases_that_have_them(capsys):
+    every = {one["name"]: one for one in ask(capsys, "cpu")["processors"]}
+    assert {name.lower() for r in CATALOGUE.newest for name in CATALOGUE.binary(r).cpus} == {
+        n.lower() for n in every
+    }
+    (now,) = ask(capsys, "cpu power9")["processors"]
+    (then,) = ask(capsys, "cpu power9 --release 7.2")["processors"]
+    assert (now["name"], then["name"]) == ("power9_v2.2", "power9_v2.0")
+    assert then["releases"] == ["7.2"]
+    assert cli.main(["cpu", "powr9"]) == 2
+    assert "similar names: power9" in capsys.readouterr().err

@@ -152,6 +152,12 @@ COMMANDS: dict[str, Subcommand] = {
         "show a machine type as a release has it: default CPU, levels, differences",
         Group.FACTS,
     ),
+    "capability": Subcommand(
+        "vmstate.cli.capability", "show the capabilities of pseries, or one of them in full", Group.FACTS
+    ),
+    "cpu": Subcommand(
+        "vmstate.cli.cpu", "show the processors of pseries: PVR, aliases, compat modes, releases", Group.FACTS
+    ),
     "device": Subcommand(
         "vmstate.cli.device",
         "show a device's section: its name in a stream, fields, subsections, history",

@@ -117,6 +117,19 @@ def _of_types() -> _Value:
     return _Value(("pseries", *(one.name for one in CATALOGUE.machine_types)))
 
 
+def _of_capabilities() -> _Value:
+    from vmstate.pseries.catalogue import CATALOGUE
+
+    return _Value(tuple(one.property_name for one in CATALOGUE.capabilities))
+
+
+def _of_cpus() -> _Value:
+    from vmstate.pseries.catalogue import CATALOGUE
+
+    cpus = CATALOGUE.binary(max(CATALOGUE.newest)).cpus.values()
+    return _Value(tuple(name for cpu in cpus for name in (cpu.name, *cpu.aliases)))
+
+
 def _of_hosts() -> _Value:
     from vmstate.pseries.tables.accelerators import shipped_hosts
 
@@ -141,6 +154,10 @@ _NAMES: dict[tuple[str, str], Callable[[], _Value]] = {
     ("releases", "release"): _of_releases,
     ("machine", "release"): _of_releases,
     ("device", "release"): _of_releases,
+    ("capability", "release"): _of_releases,
+    ("cpu", "release"): _of_releases,
+    ("capability", "name"): _of_capabilities,
+    ("cpu", "name"): _of_cpus,
     ("machine", "type"): _of_types,
     ("host", "hosts"): _of_hosts,
     ("scenario", "names"): _of_scenarios,

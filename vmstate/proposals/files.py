@@ -10,7 +10,6 @@ from typing import Any
 from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
-from vmstate.pseries.known_devices import check_descriptions
 from vmstate.shipped import shipped
 from vmstate.users_code import run_file
 
@@ -39,6 +38,8 @@ def read_declarations(path: str | Path) -> tuple[list[Any], list[Proposal]]:
 
     Raises ConfigurationError for a file that fails or makes neither, OSError if it cannot be read.
     """
+    from vmstate.pseries.known_devices import check_descriptions  # imports all devices
+
     made = run_file(path)
     try:
         declared = list(made.get("DECLARATIONS", ()))

@@ -10,7 +10,6 @@ from vmstate.describe import VMStateDescription
 from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue, Declaration
 from vmstate.pseries.changes import HOOK_NAMES, RULE_NAMES, Hook, Redescribed, Rule
-from vmstate.pseries.known_devices import check_descriptions
 from vmstate.similar_names import did_you_mean
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -99,6 +98,8 @@ class Proposal:
 
         Raises ConfigurationError if it is based on a proposal that does not exist, or names what nothing has.
         """
+        from vmstate.pseries.known_devices import check_descriptions  # imports all devices
+
         try:
             grown = catalogue.with_fork(self.name, *self.declarations, base=self.base)
             check_descriptions(grown.fork(self.name), self.declarations)

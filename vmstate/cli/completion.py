@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from vmstate.cli.commands import COMMANDS
 from vmstate.cli.grammar import CommandParser, value_of
 from vmstate.cli.parsers import command_parser
 from vmstate.cli.report import Report
+from vmstate.dataclass import dataclass
 
 EXAMPLES = (
     ("of bash", "vmstate completion bash > ~/.local/share/bash-completion/completions/vmstate"),

@@ -48,7 +48,7 @@ def blamed(error: BaseException) -> UsersCodeError | None:
 
     frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename in _files]
     if isinstance(error, SyntaxError) and error.filename in _files:
-        return UsersCodeError(f"{error.filename}, line {error.lineno}: {error.msg}")
+        return UsersCodeError(f"{error.filename}, line {error.lineno}: SyntaxError: {error.msg}")
     if not frames:
         return None
     last = frames[-1]

@@ -101,7 +101,7 @@ def test_a_batch_goes_on_after_it(tmp_path, capsys):
     ("text", "said"),
     [
         ("import sys\nsys.exit(0)\n", "line 2: it calls sys.exit(0)"),
-        ("x = \n", "line 1: invalid syntax"),
+        ("x = \n", "line 1: SyntaxError: invalid syntax"),
         ("from vmstate import *\n\n1 / 0\n", "line 3: ZeroDivisionError: division by zero"),
     ],
 )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.tree.meanings import Meanings, words_for
 from vmstate.tree.nodes import counted
@@ -105,7 +103,7 @@ def _bytes(value: bytes | bytearray | memoryview, full: bool, kind: str) -> str:
 def is_zero(raw: memoryview) -> bool:
     """Return True if all bytes are zero; they are looked at in pieces, up to the first that is not."""
     pieces = (raw[at : at + _PIECE] for at in range(0, len(raw), _PIECE))
-    return not any(np.frombuffer(piece, np.uint8).any() for piece in pieces)
+    return all(bytes(piece) == bytes(len(piece)) for piece in pieces)
 
 
 def _numbers(values: WireArray, width: int, full: bool) -> str:

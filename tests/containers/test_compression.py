@@ -209,3 +209,12 @@ def test_too_many_nested_containers_end_in_a_finding():
     opened = open_input(data)
     assert len(opened.layers) == 8
     assert [finding.rule for finding in opened.findings] == ["container.nested"]
+
+
+def test_a_bomb_is_refused_and_a_limit_lets_it_through(tmp_path):
+    bomb = tmp_path / "bomb.zst"
+    bomb.write_bytes(zstandard.ZstdCompressor(level=1).compress(b"QEVM" + bytes(1 << 28)))
+    with pytest.raises(TooLarge, match="decompresses to more than 268435456 bytes"):
+        open_input(bomb)
+    with open_input(bomb, limit=1 << 29) as opened:
+        assert len(opened.data) == (1 << 28) + 4

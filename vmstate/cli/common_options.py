@@ -12,7 +12,10 @@ _SIZE = re.compile(r"(\d+)([KMGT]?)(?:i?B)?", re.IGNORECASE)
 def add_limit(parser: argparse.ArgumentParser) -> None:
     """Declare ``--limit``: the most bytes that a stream may have once it is decompressed."""
     parser.add_argument(
-        "--limit", type=size, metavar="BYTES", help="refuse to decompress to more than this: 64M, 2G"
+        "--limit",
+        type=size,
+        metavar="BYTES",
+        help="refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file's size)",
     )
 
 

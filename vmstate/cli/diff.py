@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
+from vmstate.cli.common_options import add_limit
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
 from vmstate.compare.difference import Difference
@@ -33,11 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="ignore this and everything inside: timer, ram, cpu.env.gpr, spapr/cap/* (* matches any text)",
     )
     parser.add_argument("--html", metavar="OUT.html", help="also write a page with the differences")
+    add_limit(parser)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Compare two streams; the status is 1 if they differ."""
-    left, right = open_stream_file(options.left), open_stream_file(options.right)
+    left, right = (open_stream_file(one, limit=options.limit) for one in (options.left, options.right))
     ram = left.stream.ram
     with progress("comparing", sum(block.length for block in ram.blocks) if ram else None) as tick:
         differences = diff(left, right, options.ignore, tick)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from itertools import islice
 
+from vmstate.cli.common_options import add_limit
 from vmstate.cli.report import Report
 from vmstate.errors import ConfigurationError
 from vmstate.front.memory_core import LINEAR_MAP, elf_core
@@ -42,13 +43,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--find", metavar="TEXT", help="show where this text is; hex:… is bytes in hexadecimal")
     parser.add_argument("--length", metavar="N", default=str(_LENGTH), help="with --at: the number of bytes")
     parser.add_argument("--all", action="store_true", help=f"with --find: all places, not the first {_FOUND}")
+    add_limit(parser)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Do what was asked; list the blocks if nothing was."""
     if options.elf and (options.output is None or options.block is not None):
         raise ConfigurationError("--elf writes the whole memory to a file: give -o, and no --block")
-    with open_stream_file(options.stream) as opened:
+    with open_stream_file(options.stream, limit=options.limit) as opened:
         memory = GuestMemory(opened)
         if options.output is not None:
             chunks = elf_core(opened, memory) if options.elf else memory.image(options.block)

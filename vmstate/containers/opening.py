@@ -21,6 +21,9 @@ from vmstate.errors import Finding, StreamError, Unsupported, naming
 
 Source = str | os.PathLike[str] | Buffer | Pipe | IO[bytes]
 
+MOST_UNPACKED, MOST_TIMES = 1 << 28, 1000
+"""What a file may unpack to by default: bytes, and times its size.  A stripped stream shrinks to a 130th."""
+
 MAX_LAYERS = 8  # deeper nesting is an attack, not a stream
 _PIPE_CHUNK = 1 << 20
 _STREAMS = (b"QEVM", b"\x11\x22\x33\x44")  # the magics of a stream and of a multifd channel
@@ -75,7 +78,8 @@ def open_input(source: Source, *, limit: int | None = None, part: str | None = N
     ``source`` is a path, "-" for standard input, bytes, or a binary file; ``IMAGE@NAME`` is the snapshot of
     that name in a qcow2 image, ``FILE@OFFSET`` what begins there in another file.  Regular files are mapped;
     large data from a pipe or a decompressor is kept in an unlinked temporary file.  ``limit`` bounds the size
-    of each of these in bytes; ``part`` chooses the stream of an archive, as after ``@``.  Raises StreamError
+    of each of these in bytes; by default a file may unpack to 256 MiB, or a thousand times its size.
+    ``part`` chooses the stream of an archive, as after ``@``.  Raises StreamError
     if the source cannot be read, TooLarge at the limit, Unsupported for what cannot be decompressed here.
     """
     with naming(source):
@@ -87,6 +91,7 @@ def _open_input(source: Source, limit: int | None, part: str | None) -> Opened:
         source, part = _parted(source)
     wrapped, origin = read_source(source, limit)
     data = wrapped
+    room = limit if limit is not None else max(MOST_UNPACKED, MOST_TIMES * len(wrapped))
     layers: list[Layer] = []
     findings: list[Finding] = []
     expected: str | None = None
@@ -99,7 +104,7 @@ def _open_input(source: Source, limit: int | None, part: str | None) -> Opened:
         if len(layers) == MAX_LAYERS:
             findings.append(damage(name, "nested", f"more than {MAX_LAYERS} nested containers", 0))
             break
-        unwrapped = found.unwrap(data, lambda: Spool(limit))
+        unwrapped = found.unwrap(data, lambda: Spool(room))
         layers.append(Layer(name, unwrapped.metadata))
         findings += unwrapped.findings
         data, expected = unwrapped.data, unwrapped.inside

@@ -27,7 +27,9 @@ class Spool:
         """Append some bytes.  Raises TooLarge beyond the limit, StreamError when the disk is full."""
         self.size += len(chunk)
         if self._limit is not None and self.size > self._limit:
-            raise TooLarge(self._limit, remedy="raise the limit if this is not a decompression bomb")
+            raise TooLarge(
+                self._limit, remedy="raise the limit (--limit 4G) if this is not a decompression bomb"
+            )
         if self._file is None and self.size <= IN_MEMORY:
             self._memory += chunk
             return

@@ -14,7 +14,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from show' -l hex -d 'show every 
 complete -c vmstate -n '__fish_seen_subcommand_from show' -l depth -x -d 'show at most N levels of the tree'
 complete -c vmstate -n '__fish_seen_subcommand_from show' -l ram -d 'with --json: include guest memory instead of referring to it'
 complete -c vmstate -n '__fish_seen_subcommand_from show' -l html -r -F -d 'write a page instead: a map of the bytes, the tree, findings'
-complete -c vmstate -n '__fish_seen_subcommand_from show' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G'
+complete -c vmstate -n '__fish_seen_subcommand_from show' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a find -d 'find sections, fields and values, each with its whole path'
 complete -c vmstate -n '__fish_seen_subcommand_from find' -F
 complete -c vmstate -n '__fish_seen_subcommand_from find' -s h -l help -d 'show this help message and exit'
@@ -22,19 +22,20 @@ complete -c vmstate -n '__fish_seen_subcommand_from find' -l json -d 'write JSON
 complete -c vmstate -n '__fish_seen_subcommand_from find' -s q -l quiet -d 'print only warnings and errors, and no progress'
 complete -c vmstate -n '__fish_seen_subcommand_from find' -l value -x -d 'only fields with this value, as edit takes it'
 complete -c vmstate -n '__fish_seen_subcommand_from find' -l most -x -d 'show at most N things (200); 0: all'
-complete -c vmstate -n '__fish_seen_subcommand_from find' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G'
+complete -c vmstate -n '__fish_seen_subcommand_from find' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a verify -d 'check streams: structure, description, declarations, rewriting'
 complete -c vmstate -n '__fish_seen_subcommand_from verify' -F
 complete -c vmstate -n '__fish_seen_subcommand_from verify' -s h -l help -d 'show this help message and exit'
 complete -c vmstate -n '__fish_seen_subcommand_from verify' -l json -d 'write JSON, for programs'
 complete -c vmstate -n '__fish_seen_subcommand_from verify' -s q -l quiet -d 'print only warnings and errors, and no progress'
-complete -c vmstate -n '__fish_seen_subcommand_from verify' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G'
+complete -c vmstate -n '__fish_seen_subcommand_from verify' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a diff -d 'compare two streams by section and field, and guest memory by page'
 complete -c vmstate -n '__fish_seen_subcommand_from diff' -s h -l help -d 'show this help message and exit'
 complete -c vmstate -n '__fish_seen_subcommand_from diff' -l json -d 'write JSON, for programs'
 complete -c vmstate -n '__fish_seen_subcommand_from diff' -s q -l quiet -d 'print only warnings and errors, and no progress'
 complete -c vmstate -n '__fish_seen_subcommand_from diff' -l ignore -x -d 'ignore this and everything inside: timer, ram, cpu.env.gpr, spapr/cap/* (* matches any text)'
 complete -c vmstate -n '__fish_seen_subcommand_from diff' -l html -r -F -d 'also write a page with the differences'
+complete -c vmstate -n '__fish_seen_subcommand_from diff' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a memory -d 'write guest memory to a file or an ELF core, show or search it'
 complete -c vmstate -n '__fish_seen_subcommand_from memory' -F
 complete -c vmstate -n '__fish_seen_subcommand_from memory' -s h -l help -d 'show this help message and exit'
@@ -47,6 +48,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from memory' -l at -x -d 'show th
 complete -c vmstate -n '__fish_seen_subcommand_from memory' -l find -x -d 'show where this text is; hex:… is bytes in hexadecimal'
 complete -c vmstate -n '__fish_seen_subcommand_from memory' -l length -x -d 'with --at: the number of bytes'
 complete -c vmstate -n '__fish_seen_subcommand_from memory' -l all -d 'with --find: all places, not the first 20'
+complete -c vmstate -n '__fish_seen_subcommand_from memory' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a snapshots -d 'list the snapshots in a qcow2 image'
 complete -c vmstate -n '__fish_seen_subcommand_from snapshots' -F
 complete -c vmstate -n '__fish_seen_subcommand_from snapshots' -s h -l help -d 'show this help message and exit'
@@ -58,7 +60,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from unwrap' -s h -l help -d 'sho
 complete -c vmstate -n '__fish_seen_subcommand_from unwrap' -l json -d 'write JSON, for programs'
 complete -c vmstate -n '__fish_seen_subcommand_from unwrap' -s q -l quiet -d 'print only warnings and errors, and no progress'
 complete -c vmstate -n '__fish_seen_subcommand_from unwrap' -s o -l output -r -F -d 'write the bare stream to this file; "-" is the standard output'
-complete -c vmstate -n '__fish_seen_subcommand_from unwrap' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G'
+complete -c vmstate -n '__fish_seen_subcommand_from unwrap' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a edit -d 'set fields, add or remove subsections; all other bytes stay the same'
 complete -c vmstate -n '__fish_seen_subcommand_from edit' -F
 complete -c vmstate -n '__fish_seen_subcommand_from edit' -s h -l help -d 'show this help message and exit'
@@ -69,7 +71,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from edit' -l remove -x -d 'remov
 complete -c vmstate -n '__fish_seen_subcommand_from edit' -l add -x -d 'add a subsection'
 complete -c vmstate -n '__fish_seen_subcommand_from edit' -s o -l output -r -F -d 'the file to write; "-" is the standard output'
 complete -c vmstate -n '__fish_seen_subcommand_from edit' -l bare -d 'write the bare stream, without its containers'
-complete -c vmstate -n '__fish_seen_subcommand_from edit' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G'
+complete -c vmstate -n '__fish_seen_subcommand_from edit' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a strip -d 'remove guest memory from a stream'
 complete -c vmstate -n '__fish_seen_subcommand_from strip' -F
 complete -c vmstate -n '__fish_seen_subcommand_from strip' -s h -l help -d 'show this help message and exit'
@@ -77,7 +79,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from strip' -l json -d 'write JSO
 complete -c vmstate -n '__fish_seen_subcommand_from strip' -s q -l quiet -d 'print only warnings and errors, and no progress'
 complete -c vmstate -n '__fish_seen_subcommand_from strip' -s o -l output -r -F -d 'the file to write; "-" is the standard output'
 complete -c vmstate -n '__fish_seen_subcommand_from strip' -l bare -d 'write the bare stream, without its containers'
-complete -c vmstate -n '__fish_seen_subcommand_from strip' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G'
+complete -c vmstate -n '__fish_seen_subcommand_from strip' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a wrap -d 'compress a stream, or pack it into the containers of another file'
 complete -c vmstate -n '__fish_seen_subcommand_from wrap' -F
 complete -c vmstate -n '__fish_seen_subcommand_from wrap' -s h -l help -d 'show this help message and exit'
@@ -86,7 +88,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from wrap' -s q -l quiet -d 'prin
 complete -c vmstate -n '__fish_seen_subcommand_from wrap' -l as -x -a 'plain bzip2 gzip lz4 lzop xz zstd' -d 'the container to use'
 complete -c vmstate -n '__fish_seen_subcommand_from wrap' -l like -r -F -d 'use the same containers as this file, including libvirt\'s header and XML'
 complete -c vmstate -n '__fish_seen_subcommand_from wrap' -s o -l output -r -F -d 'the file to write; "-" is the standard output'
-complete -c vmstate -n '__fish_seen_subcommand_from wrap' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G'
+complete -c vmstate -n '__fish_seen_subcommand_from wrap' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a build -d 'make a stream from the JSON of show --json, bit for bit'
 complete -c vmstate -n '__fish_seen_subcommand_from build' -F
 complete -c vmstate -n '__fish_seen_subcommand_from build' -s h -l help -d 'show this help message and exit'
@@ -112,7 +114,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from load' -l with -r -F -d 'run 
 complete -c vmstate -n '__fish_seen_subcommand_from load' -l trace -d 'show every check that ran, in order'
 complete -c vmstate -n '__fish_seen_subcommand_from load' -l explain -d 'explain the lines that QEMU would print'
 complete -c vmstate -n '__fish_seen_subcommand_from load' -l batch -r -F -d 'load many: one {"stream": PATH, "destination": …, "expect": …} a line; "-" is the standard input'
-complete -c vmstate -n '__fish_seen_subcommand_from load' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G'
+complete -c vmstate -n '__fish_seen_subcommand_from load' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n '__fish_seen_subcommand_from load' -l expect -x -d 'what should come of the load, or of each row of a batch that does not say it: accept, reject, refused, source-refused, destination-refused, stalled, crash, not-modelled; with a part of a line that must be printed: \'reject: cap-htm higher level\'; @FILE: from a file.  The exit status then says whether it did (docs/expectations.md)'
 complete -c vmstate -n '__fish_seen_subcommand_from load' -l junit -r -F -d 'also write the results of --batch as JUnit XML'
 complete -c vmstate -n __fish_use_subcommand -a migrate -d 'simulate a migration between two command lines, or many'
@@ -211,7 +213,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from replay' -l again -d 'let QEM
 complete -c vmstate -n '__fish_seen_subcommand_from replay' -l ignore -x -d 'with --again: what does not count, as for vmstate diff'
 complete -c vmstate -n '__fish_seen_subcommand_from replay' -l capability -x -d 'switch on a migration capability'
 complete -c vmstate -n '__fish_seen_subcommand_from replay' -l timeout -x -d 'seconds that QEMU may take (default: 60)'
-complete -c vmstate -n '__fish_seen_subcommand_from replay' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G'
+complete -c vmstate -n '__fish_seen_subcommand_from replay' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a record -d 'record what each machine type of a real QEMU is and sends, or what changed'
 complete -c vmstate -n '__fish_seen_subcommand_from record' -F
 complete -c vmstate -n '__fish_seen_subcommand_from record' -s h -l help -d 'show this help message and exit'

@@ -98,7 +98,7 @@ def _result(given: StreamFile, places: list[Place], options: argparse.Namespace)
     if not options.paths:
         document = to_json(given.contents, ram=options.ram, lazily=True)
         layers = [layer.as_json() for layer in given.layers]
-        return {**document, "layers": layers, "explained": _explained(given, places)}
+        return {"file": given.name, **document, "layers": layers, "explained": _explained(given, places)}
     nodes = [
         {"path": place.path, **node_json(given.contents, place.node, ram=options.ram)} for place in places
     ]

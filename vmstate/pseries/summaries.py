@@ -144,6 +144,13 @@ class CompatMode:
     pvr: int
 
 
+class Pvr(int):
+    """A processor version: a number that is shown as QEMU writes it."""
+
+    def __str__(self) -> str:
+        return pvr_text(self)
+
+
 def pvr_text(pvr: int) -> str:
     """Return a processor version as QEMU writes it: ``0x004e1202``."""
     return f"{pvr:#010x}"
@@ -363,7 +370,7 @@ def changes_among(
             "deprecated": summary.deprecated or "no",
             **{f"flag {flag}": value for flag, value in summary.flags.items()},
             **{cap: levels[1] for cap, levels in summary.levels.items()},
-            "PVR of the default CPU": pvr_text(summary.cpu.pvr) if summary.cpu is not None else "unknown",
+            "PVR of the default CPU": Pvr(summary.cpu.pvr) if summary.cpu is not None else "unknown",
         }
         found.append((release, {key: value for key, value in now.items() if before.get(key) != value}))
         before = now

@@ -17,7 +17,12 @@ from vmstate.dataclass import dataclass
 
 
 class VmstateError(Exception):
-    """The base class of all errors that this package raises on purpose."""
+    """The base class of all errors that this package raises on purpose.
+
+    ``source``: the file that it is about, where it is known.
+    """
+
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,11 +110,10 @@ class StreamError(VmstateError):
     """The bytes are wrong.  Gives the place, the expected and the found value, and a remedy.
 
     ``place`` may be completed on the way up: a codec knows the offset, its caller the section.
-    ``source``: the file, where it is known.  ``ret`` is the negative errno that QEMU's loader would return.
+    ``ret`` is the negative errno that QEMU's loader would return.
     """
 
     ret: int = -22
-    source: str = ""
 
     def __init__(
         self,
@@ -166,7 +170,7 @@ def naming(source: object) -> Iterator[None]:
     """Let errors say which file they are about, if ``source`` is a path; "-" is the standard input."""
     try:
         yield
-    except StreamError as error:
+    except VmstateError as error:
         if not error.source and isinstance(source, str | PathLike):
             error.source = "the standard input" if source == "-" else str(source)
         raise

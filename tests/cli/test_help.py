@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.support.example_folder import fill
 from vmstate.cli import main
 from vmstate.cli.commands import COMMANDS, Group
 from vmstate.cli.help import topics
 from vmstate.cli.parsers import command_parser
 
 ROOT = Path(__file__).resolve().parents[2]
-STREAM = ROOT / "streams" / "7.2-max-compat-power8.mig.zst"
 EXAMPLES = [(name, says, line) for name in COMMANDS for says, line in command_parser(name).examples]
 #: What needs a real QEMU or its program, an image, a KVM, or a folder that another example makes.
 ELSEWHERE = re.compile(r"qemu-system-|qcow2|--probe|guest\.save|minimize|--scheduler|vmstate build")
@@ -30,17 +29,7 @@ def eighty_columns(monkeypatch):
 def folder(tmp_path, monkeypatch):
     """A folder with the files that examples name."""
     monkeypatch.chdir(tmp_path)
-    shutil.copy(STREAM, tmp_path / "guest.mig")
-    shutil.copy(ROOT / "streams" / "7.2-pseries-7.2.mig.zst", tmp_path / "other.mig")
-    on = "qemu-7.2 -nodefaults -machine pseries-7.2 -m 256"
-    rows = f'{{"source": "{on}", "destination": "{on}", "stream": "guest.mig", "name": "one"}}\n'
-    (tmp_path / "rows.jsonl").write_text(rows)
-    (tmp_path / "guest.log").write_text("qemu: load of migration failed: Invalid argument\n")
-    for name in ("mine", "other"):
-        text = f'from vmstate.proposals import *\nproposal = Proposal("{name}", "7.2", "a subject")\n'
-        (tmp_path / f"{name}.py").write_text(text)
-    (tmp_path / "release.py").write_text('DECLARATIONS = ("11.2.0",)\n')
-    shutil.copy(ROOT / "docs" / "examples" / "ring.py", tmp_path)
+    fill(tmp_path)
     return tmp_path
 
 

@@ -22,9 +22,8 @@ A document of show --json gives guest memory by its offset and size in the strea
 that is opened again, and --from names it if it has moved.  A document of show --json --ram has all."""
 
 EXAMPLES = (
-    ("a stream as JSON, to be changed", "vmstate show guest.mig --json > guest.json"),
-    ("and back, in the same containers", "vmstate build guest.json -o changed.mig"),
-    ("its memory is in another place now", "vmstate build guest.json --from old/guest.mig -o changed.mig"),
+    ("what show guest.mig --json > guest.json wrote", "vmstate build guest.json -o changed.mig"),
+    ("the stream it came from has moved", "vmstate build guest.json --from guest.mig -o changed.mig"),
 )
 
 

@@ -12,7 +12,7 @@ from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with
 from vmstate.describe import Release
 from vmstate.pseries.catalogue import Catalogue
-from vmstate.pseries.summaries import FILES, CpuSummary, line, pvr_text, summarize_cpu
+from vmstate.pseries.summaries import FILES, CpuSummary, line, summarize_cpu
 
 EXAMPLES = (
     ("all of all releases", "vmstate cpu"),
@@ -68,7 +68,7 @@ def _table(found: list[tuple[CpuSummary, list[str]]]) -> Iterator[str]:
     rows += [
         (
             cpu.name,
-            pvr_text(cpu.pvr),
+            str(cpu.pvr),
             cpu.family,
             ", ".join(cpu.aliases),
             ", ".join(cpu.modes) or "itself only",

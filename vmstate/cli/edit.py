@@ -9,7 +9,7 @@ from typing import Any
 from vmstate.cli.common_options import add_limit
 from vmstate.cli.grammar import CommandParser
 from vmstate.cli.report import Report
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, naming
 from vmstate.front.known import known_meanings
 from vmstate.front.opening import open_stream_file
 from vmstate.outputs import save
@@ -76,7 +76,8 @@ def run(options: argparse.Namespace) -> Report:
         raise ConfigurationError("nothing to change: give PATH=VALUE, --remove PATH or --add PATH=VALUE")
     given = open_stream_file(options.stream, limit=options.limit)
     changes = Changes(given.contents, known_meanings())
-    values = sum(apply(changes, change) for change in options.changes)
+    with naming(options.stream):
+        values = sum(apply(changes, change) for change in options.changes)
     chunks = changes.chunks()
     size = len(changes.edit)
     written = save(options.output, chunks if options.bare else given.opened.rewrap(chunks))

@@ -22,7 +22,6 @@ from vmstate.pseries.summaries import (
     changes_among,
     lifespan,
     line,
-    pvr_text,
     summarize_machine,
 )
 
@@ -152,7 +151,7 @@ class _Lines:
         if cpu is None:
             return ""
         alias = f", also {', '.join(cpu.aliases)}" if cpu.aliases else ""
-        return f"{alias}, PVR {pvr_text(cpu.pvr)}, runs as {', '.join(cpu.modes) or 'itself only'}"
+        return f"{alias}, PVR {cpu.pvr}, runs as {', '.join(cpu.modes) or 'itself only'}"
 
     def _levels(self) -> Iterator[str]:
         yield self.style.paint("bold", f"default capability levels  ({FILES['machine types']})")

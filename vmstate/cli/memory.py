@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> Report:
         elif options.at is not None:
             address = _number(options.at) & ~LINEAR_MAP
             data = memory.read(address, _number(options.length), options.block)
-            lines, result = list(_rows(address, data)), {"address": address, "bytes": data.hex()}
+            lines, result = list(_rows(address, data)), {"address": address, "hex": data.hex()}
         elif options.find is not None:
             found = list(islice(memory.find(_wanted(options.find), options.block), _limit(options)))
             lines, result = [f"{at:#x}" for at in found], {"found": found}

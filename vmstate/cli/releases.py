@@ -16,7 +16,6 @@ from vmstate.pseries.summaries import (
     CapabilitySummary,
     ReleaseSummary,
     oldest_first,
-    pvr_text,
     summarize_release,
 )
 from vmstate.pseries.tables.accelerators import shipped_hosts
@@ -154,7 +153,7 @@ def _lines(summary: ReleaseSummary) -> Iterator[str]:
     cpus = [
         (
             cpu.name,
-            pvr_text(cpu.pvr),
+            str(cpu.pvr),
             cpu.family,
             f"alias {', '.join(cpu.aliases)}" if cpu.aliases else "",
             f"runs as {', '.join(cpu.modes)}" if cpu.modes else "no compat mode",
@@ -166,7 +165,7 @@ def _lines(summary: ReleaseSummary) -> Iterator[str]:
     yield ""
     modes = plural(len(summary.compat_modes), "compat mode")
     yield style.paint("bold", f"{modes}  ({FILES['compat modes']})")
-    yield from columns([(mode.name, pvr_text(mode.pvr)) for mode in summary.compat_modes], "  ")
+    yield from columns([(mode.name, str(mode.pvr)) for mode in summary.compat_modes], "  ")
 
 
 def capability_lines(summary: CapabilitySummary, order: list[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from vmstate.cli.terminal import Style, visible
 from vmstate.dataclass import dataclass
-from vmstate.errors import Finding, NotModelled, Severity, StreamError, finding_of
+from vmstate.errors import Finding, NotModelled, Severity, StreamError, VmstateError, finding_of
 
 
 class Status(IntEnum):
@@ -70,13 +70,21 @@ def failure(error: Exception) -> Report:
         return report_of(error)
     if isinstance(error, StreamError):
         finding = finding_of(error, rule)
-        if not re.search(rf"(?<!\w){re.escape(error.source)}(?!\w)", finding.message):
-            finding = replace(finding, message=f"{error.source}: {finding.message}")
     elif isinstance(error, OSError) and error.filename is not None:
         finding = Finding("error.file", Severity.ERROR, f"{error.filename}: {error.strerror}")
     else:
         finding = Finding(rule, Severity.ERROR, str(error))
+    source = error.source if isinstance(error, VmstateError) else ""
+    if source and not _names(finding.message, source):
+        finding = replace(finding, message=f"{source}: {finding.message}")
     return Report(findings=(finding,), unusable=True)
+
+
+def _names(message: str, source: str) -> bool:
+    """Return True if a message says which file it is about; a file may be called like a word in it."""
+    if message.startswith(source):
+        return True
+    return not source.isalnum() and bool(re.search(rf"(?<!\w){re.escape(source)}(?!\w)", message))
 
 
 def print_report(command: str, report: Report, *, as_json: bool, quiet: bool = False) -> None:

@@ -69,7 +69,7 @@ def _listed(scenarios: Sequence[Scenario]) -> Report:
     width = max(len(scenario.name) for scenario in scenarios)
     return Report(
         (f"{scenario.name:<{width}}  {scenario.title}" for scenario in scenarios),
-        [{"name": one.name, "title": one.title, "cases": len(one.cases)} for one in scenarios],
+        {"scenarios": [{"name": one.name, "title": one.title, "cases": len(one.cases)} for one in scenarios]},
     )
 
 

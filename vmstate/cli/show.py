@@ -10,7 +10,7 @@ from pathlib import Path
 from vmstate.cli.common_options import add_limit
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
-from vmstate.errors import ConfigurationError
+from vmstate.errors import ConfigurationError, naming
 from vmstate.front.known import known_meanings
 from vmstate.front.opening import open_stream_file
 from vmstate.front.stream_file import StreamFile
@@ -73,7 +73,8 @@ def run(options: argparse.Namespace) -> Report:
     given = open_stream_file(options.stream, limit=options.limit, whole=options.ram or options.hex)
     if options.html is not None:
         return _page(given, options)
-    places = places_of(given.contents, options.paths)
+    with naming(options.stream):
+        places = places_of(given.contents, options.paths)
     paint = Style.of(sys.stdout).paint
     if options.flat:
         lines = _flat(given, places, options)
@@ -98,7 +99,7 @@ def _result(given: StreamFile, places: list[Place], options: argparse.Namespace)
     if not options.paths:
         document = to_json(given.contents, ram=options.ram, lazily=True)
         layers = [layer.as_json() for layer in given.layers]
-        return {**document, "layers": layers, "explained": _explained(given, places)}
+        return {"file": given.name, **document, "layers": layers, "explained": _explained(given, places)}
     nodes = [
         {"path": place.path, **node_json(given.contents, place.node, ram=options.ram)} for place in places
     ]

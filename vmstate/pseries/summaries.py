@@ -136,17 +136,19 @@ def _meets(condition: MigrateNeeded, binary: Binary, name: str) -> bool:
     return condition(machine)
 
 
+class Pvr(int):
+    """A processor version: a number that is shown as QEMU writes it."""
+
+    def __str__(self) -> str:
+        return f"{int(self):#010x}"
+
+
 @dataclass(frozen=True)
 class CompatMode:
     """A compatibility mode and its logical PVR."""
 
     name: str
-    pvr: int
-
-
-def pvr_text(pvr: int) -> str:
-    """Return a processor version as QEMU writes it: ``0x004e1202``."""
-    return f"{pvr:#010x}"
+    pvr: Pvr
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class CpuSummary:
     """A processor model as a release has it; ``modes`` are the compat modes that it can run."""
 
     name: str
-    pvr: int
+    pvr: Pvr
     family: str
     aliases: tuple[str, ...]
     deprecated: str
@@ -168,7 +170,7 @@ def summarize_cpu(binary: Binary, cpu: CpuAt) -> CpuSummary:
     if not reached(_LOWER_CASE_SINCE, binary.release):
         name = cpu.old_name
         aliases = tuple(_in_capitals(alias) for alias in aliases)
-    return CpuSummary(name, cpu.pvr, cpu.family.name, aliases, cpu.deprecated, modes)
+    return CpuSummary(name, Pvr(cpu.pvr), cpu.family.name, aliases, cpu.deprecated, modes)
 
 
 def _in_capitals(alias: str) -> str:
@@ -227,7 +229,7 @@ def summarize_release(catalogue: Catalogue, release: Release) -> ReleaseSummary:
         types,
         tuple(summarize_capability(catalogue, release, capability) for capability in known),
         tuple(summarize_cpu(binary, cpu) for cpu in binary.cpus.values()),
-        tuple(CompatMode(mode.name, mode.pvr) for mode in binary.compat.modes),
+        tuple(CompatMode(mode.name, Pvr(mode.pvr)) for mode in binary.compat.modes),
         "" if catalogue.package is None else catalogue.package.source,
     )
 
@@ -363,7 +365,7 @@ def changes_among(
             "deprecated": summary.deprecated or "no",
             **{f"flag {flag}": value for flag, value in summary.flags.items()},
             **{cap: levels[1] for cap, levels in summary.levels.items()},
-            "PVR of the default CPU": pvr_text(summary.cpu.pvr) if summary.cpu is not None else "unknown",
+            "PVR of the default CPU": summary.cpu.pvr if summary.cpu is not None else "unknown",
         }
         found.append((release, {key: value for key, value in now.items() if before.get(key) != value}))
         before = now

@@ -299,7 +299,20 @@ class _Finder:
         names = list(dict.fromkeys(item.name for item in self.contents.nodes))
         names += [label for label in self.contents.labels.values() if "#" not in label]
         near = self._elsewhere(text)
-        return f"nothing in this stream is called {text!r}{near or _suggestion(text, names)}"
+        near = near or self._alike(text) or _suggestion(text, names)
+        return f"nothing in this stream is called {text!r}{near}"
+
+    def _alike(self, text: str) -> str:
+        """Return fields whose names are nearly the text, anywhere in the stream; nothing if none is."""
+        if self._contents is None or not text.isidentifier():
+            return ""
+        from difflib import get_close_matches  # for errors only
+
+        paths: dict[str, str] = {}
+        for place in islice(walk(self.contents), _MOST_LOOKED_AT):
+            paths.setdefault(re.split(r"[./]", place.path)[-1], place.path)
+        near = get_close_matches(text, paths, _MOST_SUGGESTED, 0.6)
+        return f"; nearest: {', '.join(paths[name] for name in near)}" if near else ""
 
     def _no_instance(self, idstr: str, bracket: str) -> str:
         same = [section for section in self.contents.stream.sections if section.idstr == idstr]

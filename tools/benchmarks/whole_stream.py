@@ -69,10 +69,9 @@ def _compared(path: Path, what: str, repeat: int) -> Iterator[Row]:
         yield Row("peak memory", ours.peak_mb, None, theirs.peak_mb, "analyze-migration.py", "MB")
 
 
-def made(path: Path, memory: int, random_mb: int, folder: Path, *, simulated: bool = False) -> str:
-    """Make a stream, and return who made it; a real QEMU if there is one, unless ``simulated``."""
-    real = None if simulated else _captured(path, memory, random_mb, folder)
-    return real or _simulated(path, memory, random_mb)
+def made(path: Path, memory: int, random_mb: int, folder: Path) -> str:
+    """Make a stream, and return who made it: a real QEMU if there is one."""
+    return _captured(path, memory, random_mb, folder) or simulated(path, memory, random_mb)
 
 
 def _captured(path: Path, memory: int, random_mb: int, folder: Path) -> str | None:
@@ -94,7 +93,7 @@ def _captured(path: Path, memory: int, random_mb: int, folder: Path) -> str | No
     return f"QEMU {qemu.release}"
 
 
-def _simulated(path: Path, memory: int, random_mb: int) -> str:
+def simulated(path: Path, memory: int, random_mb: int) -> str:
     """Make the simulator's stream, with ``random_mb`` of its zero pages replaced by random ones."""
     from vmstate.simulate.migration import save
     from vmstate.stream import open_stream

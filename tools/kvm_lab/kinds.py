@@ -49,6 +49,9 @@ KINDS = {
         f"{_NESTED},{UNSAFE},max-cpu-compat=power8", "power9", "power8", UNSAFE, cpu="POWER9"
     ),
     "p10-nested": Kind(f"{_NESTED},{UNSAFE}", "power10", "power9", UNSAFE, cpu="POWER10"),
+    "p10-nested-papr": Kind(
+        f"{_PSERIES},cap-nested-papr=on,{UNSAFE}", "power10", "power9", UNSAFE, cpu="POWER10"
+    ),
     "p11-nested": Kind(f"{_NESTED},{UNSAFE}", "power11", "power10", UNSAFE, cpu="POWER11"),
     "p10-nested-compat9": Kind(
         f"{_NESTED},{UNSAFE},max-cpu-compat=power9",

@@ -126,6 +126,7 @@ def test_a_guest_that_ran_is_loaded_with_other_controllers_too():
     machines = [words[1] for words in load["destinations"]]
     assert len(set(machines)) == len(machines) == 8
     assert sum(",ic-mode=dual,kernel-irqchip=on" in words for words in machines) == 1
+    assert all(words[-2:] == ["-serial", "null"] for words in load["destinations"])  # as it was saved
     assert all(words.count("ic-mode") <= 1 for words in machines)
 
 

@@ -229,6 +229,39 @@ def test_a_destination_whose_kvm_takes_no_other_pvr_exits(release, lines):
     assert (verdict.outcome, tuple(said)) == (Outcome.REJECT, lines)
 
 
+FOUR_K = Host("p9", "POWER9", 0x004E1202, radix=True, large_decr_bits=56, ail_mode_3=True, page_sizes=(4096,))
+TOO_FAR = "Unable to create 256MiB RMA (VRMA only allows 64MiB"
+
+
+def test_a_hash_guest_on_pages_of_4_kib_cannot_reach_its_memory_untranslated():
+    pages = ",cap-hpt-max-page-size=4k"
+    hash_only = f"{pages},max-cpu-compat=power8,cap-large-decr=off"
+    assert TOO_FAR in started(FOUR_K, "7.2", f"{hash_only} -m 256")
+    assert TOO_FAR not in started(FOUR_K, "7.2", f"{pages} -m 256")
+    assert TOO_FAR not in started(replace(FOUR_K, page_sizes=(65536,)), "7.2", f"{hash_only} -m 256")
+    large = f"{hash_only},resize-hpt=disabled -m 256,maxmem=2G,slots=2"
+    assert TOO_FAR not in started(FOUR_K, "7.2", large)
+
+
+@pytest.mark.parametrize(("guest", "ends"), [("linux-6.1 disable_radix", True), ("linux-6.1", False)])
+def test_a_guest_that_chooses_a_hash_table_there_ends_qemu(guest, ends):
+    line = f"-nodefaults -m 256 -cpu host -machine pseries,accel=kvm,{QUIET},cap-hpt-max-page-size=4k"
+    running = Instance(build(configuration("7.2", shlex.split(line), host=FOUR_K)).machine)
+    boot(running, guest)
+    assert (running.ended, TOO_FAR in running.machine.printed) == (ends, ends)
+
+
+def test_a_kernel_with_pages_of_4_kib_cannot_lend_its_xive():
+    line = f"-nodefaults -cpu host -machine pseries,accel=kvm,{QUIET},cap-hpt-max-page-size=4k,ic-mode=xive"
+    host = replace(FOUR_K, xive=True)
+    start = build(configuration("7.2", shlex.split(f"{line},kernel-irqchip=on"), host=host))
+    lacks = "unavailable: XIVE: unable to set memory mapping: Invalid argument"
+    assert start.messages[-1] == f"kernel_irqchip requested but {lacks}"
+    fallen = build(configuration("7.2", shlex.split(line), host=host))
+    assert f"warning: kernel_irqchip allowed but {lacks}" in fallen.messages
+    assert fallen.machine is not None
+
+
 def test_a_decrementer_of_32_bits_is_no_large_one():
     host = Host("p8", "POWER8", 0x004D0200, large_decr_bits=32, resize_hpt=True, irq_xics=True)
     assert "No large decrementer support" in started(host, "7.2", ",cap-large-decr=on")

@@ -124,7 +124,8 @@ class Guesses:
         given = dict(option.split("=", 1) for option in options)
         known = name if name in self._binary.machine_types else self._binary.default_type
         kept = {key: value for key, value in given.items() if key != "accel"}
-        base = self._accelerated(Guess(known, "kvm", "host", self._base()))
+        console = (("-serial", "null"),) if "-serial" in arguments else ()
+        base = self._accelerated(Guess(known, "kvm", "host", self._base(), devices=console))
         return replace(base, options={**kept, **base.options})
 
     def _machine(self) -> Guess:

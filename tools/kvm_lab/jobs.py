@@ -135,7 +135,8 @@ class Jobs:
         needed = {option.partition("=")[0] for option in UNSAFE.split(",")} | {"accel"}
         needed |= {option.partition("=")[0] for option in more.split(",")}
         kept = [option for option in options if option.partition("=")[0] not in needed]
-        return self.machine("".join(f",{option}" for option in kept) + more, type_name=name)
+        console = ("-serial", "null") if "-serial" in arguments else ()
+        return self.machine("".join(f",{option}" for option in kept) + more, type_name=name, after=console)
 
     def _pairs(self, plain: Arguments) -> Iterator[tuple[Arguments, Arguments]]:
         alone = [*self._starts(), *self._capabilities(), *self._interrupts(), *self._shapes()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vmstate.pseries.tables.accelerators import Host
 
@@ -33,6 +33,7 @@ class Kind:
         return self.machine.startswith("powernv")
 
 
+_64K = 65536
 _PSERIES = "pseries,cap-htm=off"
 _NESTED = f"{_PSERIES},cap-nested-hv=on"
 _SAFE = "cap-cfpc=workaround,cap-sbbc=workaround,cap-ibs=workaround,cap-ccf-assist=on"
@@ -49,6 +50,9 @@ KINDS = {
         f"{_NESTED},{UNSAFE},max-cpu-compat=power8", "power9", "power8", UNSAFE, cpu="POWER9"
     ),
     "p10-nested": Kind(f"{_NESTED},{UNSAFE}", "power10", "power9", UNSAFE, cpu="POWER10"),
+    "p10-nested-papr": Kind(
+        f"{_PSERIES},cap-nested-papr=on,{UNSAFE}", "power10", "power9", UNSAFE, cpu="POWER10"
+    ),
     "p11-nested": Kind(f"{_NESTED},{UNSAFE}", "power11", "power10", UNSAFE, cpu="POWER11"),
     "p10-nested-compat9": Kind(
         f"{_NESTED},{UNSAFE},max-cpu-compat=power9",
@@ -83,4 +87,10 @@ def kind_of(host: Host) -> Kind:
     base = [f"{name}=broken" for name, level in unsafe.items() if not level]
     base += [f"{name}=off" for name, level in lacking.items() if not level]
     other = "power9" if host.family == "POWER8" else "power8"
-    return Kind("", host.family.lower(), other, ",".join(base), flavour=host.flavour)
+    kind = Kind("", host.family.lower(), other, ",".join(base), flavour=host.flavour)
+    return with_small_pages(kind) if host.needs_contiguous_pages and max(host.page_sizes) < _64K else kind
+
+
+def with_small_pages(kind: Kind) -> Kind:
+    """Return a kind whose kernel has pages of 4 KiB: its guests can have no larger ones."""
+    return replace(kind, base=",".join(filter(None, (kind.base, "cap-hpt-max-page-size=4k"))))

@@ -17,8 +17,8 @@ from kvm_lab import outer
 from kvm_lab.guesses import Guesses
 from kvm_lab.initramfs import QEMU, build, entries, guest_entries
 from kvm_lab.jobs import Jobs
-from kvm_lab.kinds import KINDS, Kind, kind_of
-from kvm_lab.packages import KERNELS, USERLANDS, MissingTool, Packages
+from kvm_lab.kinds import KINDS, Kind, kind_of, with_small_pages
+from kvm_lab.packages import KERNELS, SMALL_PAGES, USERLANDS, MissingTool, Packages
 from kvm_lab.recorder import Recorder, read, write_answers
 from kvm_lab.results import Comparison, compare, predicted, verdicts
 from vmstate.containers import open_input
@@ -83,7 +83,8 @@ class Lab:
         """Return the place of a host; its QEMU is fetched, to know its release."""
         userland = self._packages.root(f"userland-{qemu}", USERLANDS[qemu])
         folder = self._folder / "hosts" / f"{name}-{qemu}-{Path(kernel).name}"
-        return Place(folder, name, KINDS[name], _release(userland / QEMU))
+        kind = with_small_pages(KINDS[name]) if kernel in SMALL_PAGES else KINDS[name]
+        return Place(folder, name, kind, _release(userland / QEMU))
 
     def run(self, place: Place, wanted: Wanted, *, minutes: float) -> None:
         """Boot the host, and let it do its jobs."""

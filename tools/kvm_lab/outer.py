@@ -11,7 +11,7 @@ from kvm_lab.kinds import Kind
 
 _TOOLS = Path(__file__).resolve().parents[1]
 #: The parts of the package that the recorder imports.
-_RECORDER = ("vmstate/__init__.py", "vmstate/errors.py", "vmstate/describe", "vmstate/qemu", "vmstate/kvm")
+_RECORDER = ("vmstate", "vmstate/describe", "vmstate/qemu", "vmstate/kvm")
 
 
 def emulator(root: Path) -> list[str]:
@@ -54,8 +54,7 @@ def write_recorder(path: Path) -> None:
     package = Path(qmp.origin).parent
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name in _RECORDER:
-            source = _TOOLS.parent / name
-            for one in [source] if source.is_file() else sorted(source.glob("*.py")):
+            for one in sorted((_TOOLS.parent / name).glob("*.py")):
                 file.write(one, one.relative_to(_TOOLS.parent))
         for one in sorted(package.glob("*.py")):
             file.write(one, f"qemu/qmp/{one.name}")

@@ -38,6 +38,8 @@ KERNELS = {
     "6.1": Root(STABLE, "ppc64el", ("linux-image-powerpc64le",), closed=False),
     "6.12": Root(_BACKPORTS, "ppc64el", ("linux-image-powerpc64le",), closed=False),
 }
+#: Those whose pages have 4 KiB; the others have 64 KiB.
+SMALL_PAGES = {"6.12"}
 #: The QEMU that emulates a host, for the architecture of this machine.
 OUTER = _BACKPORTS, ("qemu-system-ppc", "qemu-system-data")
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from vmstate.errors import ConfigurationError
 from vmstate.outputs import replaced
-from vmstate.qemu.channels import Receiver
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QmpRefused
 from vmstate.qemu.session import Ended, Session
@@ -109,6 +108,9 @@ def _save(qemu: Session, target: Path, capabilities: Sequence[str]) -> Ended:
         save_stream(qemu, target, as_file="mapped-ram" in capabilities)
         return qemu.finish()
     with tempfile.TemporaryDirectory(prefix="vmstate-") as directory:
+        # Reading streams needs numpy, which a KVM host that only records may not have.
+        from vmstate.qemu.channels import Receiver
+
         path = Path(directory) / "channels"
         receiver = Receiver(path, target)
         try:

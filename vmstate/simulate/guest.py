@@ -26,6 +26,7 @@ from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.compat_register import negotiate_compat
 from vmstate.pseries.rules.interrupts import falls_back, requested
+from vmstate.pseries.rules.memory import real_mode_refusal
 from vmstate.pseries.tables.cpus import PATE1_GR
 from vmstate.pseries.tables.option_vectors import Ov5, bitmap_of
 from vmstate.savevm.verdict import Outcome, Verdict
@@ -93,6 +94,12 @@ def call_cas(instance: Instance, call: ArchitectureCall) -> Negotiated:
     machine.say(*outcome.messages)
     instance.ended = outcome.ended
     negotiate_compat(machine, outcome.agreed_pvr)  # its error is among the outcome's messages
+    if not outcome.ended and outcome.mmu != "radix" and machine.rules.starts_radix(machine):
+        refusal = real_mode_refusal(machine, outcome.htab_shift)
+        if refusal is not None:
+            machine.say(refusal)
+            instance.ended = True
+            return replace(outcome, ended=True)
     if not outcome.ended and outcome.interrupts == "xive" and machine.has_xics:
         refusal = requested(machine, "xive")
         if refusal is not None:

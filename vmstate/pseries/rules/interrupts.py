@@ -29,6 +29,7 @@ def interrupt_mode(machine: Machine, levels: Mapping[str, int]) -> str:
 
 NO_XICS = "KVM and IRQ_XICS capability must be present for in-kernel XICS"
 NO_XIVE = "IRQ_XIVE capability must be present for KVM"
+NO_XIVE_PAGES = "XIVE: unable to set memory mapping: Invalid argument"
 #: Before, the kernel's controller was created with the machine, and XIVE had none.
 _MADE_WHEN_USED = Span("4.1")
 
@@ -39,7 +40,9 @@ def unavailable(machine: Machine, controller: str) -> str | None:
     if host is None or machine.kernel_irqchip == "off" or not _MADE_WHEN_USED.covers(machine.release):
         return None
     if controller == "xive":
-        return None if host.xive else NO_XIVE
+        if not host.xive:
+            return NO_XIVE
+        return None if host.maps_xive else NO_XIVE_PAGES
     return None if host.irq_xics else NO_XICS
 
 

@@ -46,6 +46,30 @@ def hash_table_refusal(machine: Machine, shift: int) -> str | None:
     return _NO_HASH_GUESTS.at(machine.release).format(shift=shift)
 
 
+#: The pages that KVM may use for a guest in real mode, as shifts.
+_REAL_MODE_PAGES = (12, 16, 24)
+#: Before, the area was made as small as the table allows.
+_AREA_IS_CHECKED = History(False, ("5.0", True))
+_MIB = 20
+
+
+def real_mode_refusal(machine: Machine, shift: int) -> str | None:
+    """Return QEMU's line if a hash guest's real mode area is beyond the reach of its table; None if not.
+
+    hw/ppc/spapr.c ``spapr_setup_hpt``, target/ppc/kvm.c ``kvmppc_vrma_limit``: the largest page that fits in
+    one of the memory's decides.
+    """
+    if machine.host is None or not _AREA_IS_CHECKED.at(machine.release):
+        return None
+    behind = max(machine.host.page_sizes)
+    best = max((page for page in _REAL_MODE_PAGES if 1 << page <= behind), default=0)
+    limit = 1 << best + shift - 7
+    area = min(machine.ram_size, machine.flags.rma_limit or _REAL_MODE_LIMIT)
+    if area <= limit:
+        return None
+    return f"Unable to create {area >> _MIB}MiB RMA (VRMA only allows {limit >> _MIB}MiB"
+
+
 def real_mode_size(ram_size: int, type_limit: int, release: Release) -> int:
     """Return the bytes of the real mode area, which a guest reaches untranslated (``spapr_rma_size``).
 

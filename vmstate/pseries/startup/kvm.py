@@ -10,7 +10,7 @@ from vmstate.errors import NotModelled
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.rules.compat_register import new_register, write_register
 from vmstate.pseries.rules.interrupts import NO_XICS, falls_back, requested
-from vmstate.pseries.rules.memory import first_shift, hash_table_refusal
+from vmstate.pseries.rules.memory import first_shift, hash_table_refusal, real_mode_refusal
 from vmstate.pseries.startup.startup import Startup
 from vmstate.pseries.tables.accelerators import Host
 from vmstate.pseries.tables.compat import LOGICAL_3_00
@@ -137,7 +137,8 @@ def make_hash_table(start: Startup) -> None:
     """Make the hash table of a guest that does not start with radix (``spapr_setup_hpt``)."""
     machine = start.machine
     if machine.host is not None and not machine.rules.starts_radix(machine):
-        refusal = hash_table_refusal(machine, first_shift(machine))
+        shift = first_shift(machine)
+        refusal = hash_table_refusal(machine, shift) or real_mode_refusal(machine, shift)
         if refusal is not None:
             raise Refused(refusal)
 

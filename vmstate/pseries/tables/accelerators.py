@@ -25,6 +25,8 @@ _CHOICES = {
 }
 
 
+#: The pages of a kernel that was built for them.
+_SMALL_PAGE = 4096
 #: The width before POWER9.
 _NARROW_DECR = 32
 
@@ -91,6 +93,11 @@ class Host:
     def needs_contiguous_pages(self) -> bool:
         """True if a hash guest's pages must be backed by host pages as large (KVM HV: real page sizes)."""
         return self.flavour == "hv"
+
+    @property
+    def maps_xive(self) -> bool:
+        """True if QEMU can use the kernel's XIVE: it maps pages of 64 KiB (``kvmppc_xive_mmap``)."""
+        return self.xive and _SMALL_PAGE not in self.page_sizes
 
     @property
     def takes_large_decr(self) -> bool:

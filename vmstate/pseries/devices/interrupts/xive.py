@@ -134,7 +134,7 @@ _LEAST_FAVOURED, _ACKNOWLEDGED, _AGE, _PENDING_PRIORITY, _CAM_LINE = 3, 4, 6, 7,
 
 def in_kernel(machine: Machine) -> bool:
     """Return True if KVM provides the controller."""
-    return bool(machine.host is not None and machine.host.xive and machine.has_xive)
+    return bool(machine.host is not None and machine.host.maps_xive and machine.has_xive)
 
 
 def set_kvm_state(tctx: XiveTctx) -> None:

@@ -20,6 +20,7 @@ LICENCES: Mapping[str, tuple[str, str]] = {
     "hypothesis": ("MPL-2.0", "laws checked on random states and streams; strategies for tests of your own"),
     "jinja2": ("BSD-3-Clause", "`--html`: pages"),
     "mkdocs": ("BSD-2-Clause", "this documentation as a site"),
+    "jsonschema": ("MIT", "the schemas of `--json`, in the tests"),
     "lz4": ("BSD-3-Clause", "streams compressed by lz4"),
     "mypy": ("MIT", "types"),
     "numpy": ("BSD-3-Clause", "large arrays, guest memory (parts of numpy are 0BSD, MIT, Zlib, CC0-1.0)"),

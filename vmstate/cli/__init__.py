@@ -19,6 +19,7 @@ from vmstate.cli.parsers import command_parser
 from vmstate.cli.report import Report, Status, failure, print_report
 from vmstate.cli.shrunk_files import report_shrunk_files
 from vmstate.cli.terminal import set_quiet, visible
+from vmstate.cli.unreadable import unreadable
 from vmstate.errors import OutputWarning, VmstateError
 from vmstate.similar_names import did_you_mean
 from vmstate.users_code import blamed, files_in_use
@@ -116,7 +117,7 @@ def _main(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (Exception, SystemExit) as error:  # also raised by lines that are generated while they are printed
-        theirs = error if isinstance(error, VmstateError | OSError) else blamed(error)
+        theirs = error if isinstance(error, VmstateError | OSError) else unreadable(error) or blamed(error)
         if theirs is None:
             raise
         report = failure(theirs)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from vmstate.bump import Answer, Question, Side, bump, side_of
 from vmstate.bump.answer import Stuck, span
 from vmstate.bump.drafts import drafted
+from vmstate.cli.common_options import at_least_one
 from vmstate.cli.compare import described
 from vmstate.cli.issue_options import add_issue_options, report_of, weighed
 from vmstate.cli.report import Report
@@ -58,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-replays", action="store_true", help="do not run the programs' machines")
     parser.add_argument("--no-simulation", action="store_true", help="do not simulate pseries machines")
     parser.add_argument(
-        "--jobs", type=int, default=2, metavar="N", help="replays at the same time (default: 2)"
+        "--jobs", type=at_least_one, default=2, metavar="N", help="replays at the same time (default: 2)"
     )
     add_issue_options(parser)
 

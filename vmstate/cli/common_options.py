@@ -19,6 +19,22 @@ def add_limit(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def at_least_one(text: str) -> int:
+    """Read a number from 1 on.  Raises ArgumentTypeError."""
+    return _number(text, 1)
+
+
+def not_negative(text: str) -> int:
+    """Read a number from 0 on.  Raises ArgumentTypeError."""
+    return _number(text, 0)
+
+
+def _number(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} on")
+    return int(text)
+
+
 def size(text: str) -> int:
     """Read a number of bytes: 1000, 64K, 64M, 2G, 2GiB.  Raises ValueError."""
     found = _SIZE.fullmatch(text)

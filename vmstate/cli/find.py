@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from itertools import islice
 
-from vmstate.cli.common_options import add_limit
+from vmstate.cli.common_options import add_limit, not_negative
 from vmstate.cli.report import Report
 from vmstate.errors import ConfigurationError, Finding, Severity
 from vmstate.front.known import known_meanings
@@ -39,7 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--value", metavar="VALUE", help="only fields with this value, as edit takes it")
     parser.add_argument(
-        "--most", type=int, default=_MOST, metavar="N", help=f"show at most N things ({_MOST}); 0: all"
+        "--most",
+        type=not_negative,
+        default=_MOST,
+        metavar="N",
+        help=f"show at most N things ({_MOST}); 0: all",
     )
     add_limit(parser)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vmstate.cli.campaigns import add_destination, plan_of
+from vmstate.cli.common_options import at_least_one, not_negative
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import LINES_EVERY, SETTLED, Style, duration, is_quiet, note
 from vmstate.errors import Finding, Severity
@@ -47,12 +48,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("streams", nargs="*", metavar="STREAM", help="streams to change")
     add_destination(parser)
     parser.add_argument("--whole", action="store_true", help="keep all guest memory in the streams")
-    parser.add_argument("--runs", type=int, metavar="N", help=f"number of streams in all (default: {_RUNS})")
+    parser.add_argument(
+        "--runs", type=not_negative, metavar="N", help=f"number of streams in all (default: {_RUNS})"
+    )
     parser.add_argument("--seconds", type=float, metavar="S", help="end the campaign after S seconds")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="X", help="seed of the first stream (default: 0)"
     )
-    parser.add_argument("--jobs", type=int, default=1, metavar="J", help="number of processes (default: 1)")
+    parser.add_argument("--jobs", type=at_least_one, default=1, metavar="J", help="processes (default: 1)")
     parser.add_argument(
         "--only",
         action="append",

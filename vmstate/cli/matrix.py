@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from vmstate.cli.common_options import at_least_one
 from vmstate.cli.expecting import add_junit
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, announce_pairs, progress
@@ -85,7 +86,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--baseline", metavar="OLD.json", help="an earlier matrix, from --json: show what changed since"
     )
     add_with(parser)
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
+    parser.add_argument("--jobs", type=at_least_one, metavar="N", help="processes (default: one a core)")
     parser.add_argument("--all", action="store_true", help="show every grid and cause")
     add_junit(parser, "the pairs")
 

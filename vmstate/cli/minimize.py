@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vmstate.cli.campaigns import add_destination, recipes_and_plan
+from vmstate.cli.common_options import at_least_one
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import progress
 from vmstate.dataclass import dataclass
@@ -40,7 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--whole", action="store_true", help="keep all guest memory in the streams")
     add_destination(parser)
     parser.add_argument(
-        "--tries", type=int, default=500, metavar="N", help="at most N runs for each recipe (default: 500)"
+        "--tries",
+        type=at_least_one,
+        default=500,
+        metavar="N",
+        help="at most N runs a recipe (default: 500)",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the recipes to this file, one a line")
     parser.add_argument(

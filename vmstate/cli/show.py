@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from vmstate.cli.common_options import add_limit
+from vmstate.cli.common_options import add_limit, not_negative
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.errors import ConfigurationError, naming
@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--elements",
-        type=int,
+        type=not_negative,
         default=_MOST_ELEMENTS,
         metavar="N",
         help=f"with --flat: show at most N elements of an array ({_MOST_ELEMENTS}); --all: all",
@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--all", action="store_true", help="show long arrays in full, and headers and footers"
     )
     parser.add_argument("--hex", action="store_true", help="show every byte with its offset and meaning")
-    parser.add_argument("--depth", type=int, metavar="N", help="show at most N levels of the tree")
+    parser.add_argument("--depth", type=not_negative, metavar="N", help="show at most N levels of the tree")
     parser.add_argument(
         "--ram", action="store_true", help="with --json: include guest memory instead of referring to it"
     )

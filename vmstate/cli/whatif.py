@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from vmstate.cli.common_options import at_least_one
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, announce_pairs, progress
 from vmstate.proposals.causes import Direction, Group, Kind, count, groups
@@ -91,7 +92,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--with", dest="with_file", metavar="FILE", action="append", default=[],
                         help="a Python file with proposals that --releases names")  # fmt: skip
     parser.add_argument(
-        "--jobs", type=int, metavar="N", help="number of processes (default: one for each core)"
+        "--jobs", type=at_least_one, metavar="N", help="number of processes (default: one for each core)"
     )
     parser.add_argument(
         "--quick", action="store_true", help="judge a sample of the set, always the same, for a first look"

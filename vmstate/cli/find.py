@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=not_negative,
         default=_MOST,
         metavar="N",
-        help=f"show at most N things ({_MOST}); 0: all",
+        help=f"at most N things ({_MOST}); 0: all",
     )
     add_limit(parser)
 

@@ -48,9 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("streams", nargs="*", metavar="STREAM", help="streams to change")
     add_destination(parser)
     parser.add_argument("--whole", action="store_true", help="keep all guest memory in the streams")
-    parser.add_argument(
-        "--runs", type=not_negative, metavar="N", help=f"number of streams in all (default: {_RUNS})"
-    )
+    parser.add_argument("--runs", type=not_negative, metavar="N", help=f"streams in all (default: {_RUNS})")
     parser.add_argument("--seconds", type=float, metavar="S", help="end the campaign after S seconds")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="X", help="seed of the first stream (default: 0)"

@@ -21,7 +21,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from find' -s h -l help -d 'show 
 complete -c vmstate -n '__fish_seen_subcommand_from find' -l json -d 'write JSON, for programs'
 complete -c vmstate -n '__fish_seen_subcommand_from find' -s q -l quiet -d 'print only warnings and errors, and no progress'
 complete -c vmstate -n '__fish_seen_subcommand_from find' -l value -x -d 'only fields with this value, as edit takes it'
-complete -c vmstate -n '__fish_seen_subcommand_from find' -l most -x -d 'show at most N things (200); 0: all'
+complete -c vmstate -n '__fish_seen_subcommand_from find' -l most -x -d 'at most N things (200); 0: all'
 complete -c vmstate -n '__fish_seen_subcommand_from find' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a verify -d 'check streams: structure, description, declarations, rewriting'
 complete -c vmstate -n '__fish_seen_subcommand_from verify' -F
@@ -300,7 +300,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from fuzz' -l against -r -F -d 'a
 complete -c vmstate -n '__fish_seen_subcommand_from fuzz' -l device -r -F -d 'test a device of your own instead: a Python file (docs/fuzzing.md)'
 complete -c vmstate -n '__fish_seen_subcommand_from fuzz' -l timeout -x -d 'seconds that QEMU may take for each stream (default: 10)'
 complete -c vmstate -n '__fish_seen_subcommand_from fuzz' -l whole -d 'keep all guest memory in the streams'
-complete -c vmstate -n '__fish_seen_subcommand_from fuzz' -l runs -x -d 'number of streams in all (default: 1000)'
+complete -c vmstate -n '__fish_seen_subcommand_from fuzz' -l runs -x -d 'streams in all (default: 1000)'
 complete -c vmstate -n '__fish_seen_subcommand_from fuzz' -l seconds -x -d 'end the campaign after S seconds'
 complete -c vmstate -n '__fish_seen_subcommand_from fuzz' -l seed -x -d 'seed of the first stream (default: 0)'
 complete -c vmstate -n '__fish_seen_subcommand_from fuzz' -l jobs -x -d 'processes (default: 1)'

@@ -8,7 +8,7 @@ import pytest
 
 import vmstate
 from vmstate.describe.history import Release
-from vmstate.errors import ConfigurationError, Truncated
+from vmstate.errors import ConfigurationError, OutputError, Truncated
 from vmstate.judge.recording import Recorder
 from vmstate.qemu import (
     QemuNotFound,
@@ -143,10 +143,10 @@ def test_a_machine_that_cannot_migrate_says_so(machine, tmp_path):
     assert not (tmp_path / "stream").exists()
 
 
-def test_a_missing_stream_is_an_os_error(machine, tmp_path):
+def test_a_missing_stream_is_an_os_error_and_an_output_without_a_folder_names_it(machine, tmp_path):
     with pytest.raises(FileNotFoundError):
         replay(tmp_path / "nothing", machine)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OutputError, match="no/such/directory"):
         capture(machine, tmp_path / "no" / "such" / "directory")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmstate.errors import StreamError
@@ -88,6 +88,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(st.characters(max_codepoint=255)), VALUES), st.sampled_from([None, 2]))
 def test_spans_of_members_are_those_of_their_values(value, indent):
     source = json.dumps(value, ensure_ascii=False, indent=indent)
@@ -95,6 +96,7 @@ def test_spans_of_members_are_those_of_their_values(value, indent):
     assert found == value
 
 
+@settings(max_examples=40)
 @given(st.lists(VALUES), st.sampled_from([None, 2]))
 def test_spans_of_items_are_those_of_their_values(value, indent):
     source = json.dumps(value, ensure_ascii=False, indent=indent)

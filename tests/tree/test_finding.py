@@ -72,7 +72,7 @@ def test_what_a_flat_line_says_leads_to_that_thing_and_changes_nothing(data, nam
         assert changed(contents, [change], known_meanings()) == contents.stream.data
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data(), name=st.sampled_from(NAMES[:4]))
 def test_every_value_is_found_by_itself(data, name):
     contents = contents_of(name)

@@ -1,4 +1,4 @@
-"""What is expected of a migration or a load, and how what came of it differs.
+"""Expectations of a migration or a load, and how the result differs from them.
 
 An expectation is a text or a JSON value.  A text is a word, ``reject``; with a part of a line that must be
 printed, ``reject: cap-htm higher level``; or with all lines of the destination, in order, on lines of their
@@ -42,7 +42,7 @@ WORDS: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Ended:
-    """What came of it: the outcome, in words of a verdict or of a real QEMU, and the lines of each side."""
+    """A result: the outcome, in words of a verdict or of a real QEMU, and the lines of each side."""
 
     outcome: str
     messages: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What should come of it.
+    """The result that is expected.
 
     ``outcome`` is one of WORDS, or empty if any will do.  ``prints``: parts of lines, of either side.
     ``messages`` and ``source_messages``: all lines of a side, in order; None if they do not matter.

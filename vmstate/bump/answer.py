@@ -42,7 +42,7 @@ class Stuck:
 
 @dataclass
 class Answer:
-    """What came of a bump.
+    """The answer to a bump.
 
     ``issues`` has everything that a policy judges; ``elsewhere`` has what concerns only devices that none of
     the machine types can have.

@@ -26,7 +26,7 @@ PSERIES_CPU = "power9_v2.0"
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: ``machines``: patterns of types; ``replays``, ``simulate``: True to do them.
+    """A question: ``machines``: patterns of types; ``replays``, ``simulate``: True to do them.
 
     ``chain``: further releases that a guest visits, simulated.  ``jobs``: replays at the same time.
     ``memory``: MiB of guest memory.  ``timeout``: seconds for each run.

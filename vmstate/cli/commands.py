@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Group(StrEnum):
-    """What commands are for; the order is that of ``vmstate help``."""
+    """Groups of commands by purpose, in the order of ``vmstate help``."""
 
     READ = "read a stream"
     CHANGE = "change a stream"

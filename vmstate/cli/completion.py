@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> Report:
 
 @dataclass(frozen=True)
 class _Value:
-    """What a value or an argument may be: one of these words, or a file, or (neither) any text."""
+    """The values of an option or an argument: one of these words, or a file, or (neither) any text."""
 
     words: tuple[str, ...] = ()
     file: bool = False

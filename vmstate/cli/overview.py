@@ -1,4 +1,4 @@
-"""What ``vmstate``, ``vmstate --help`` and ``vmstate help`` print: all commands by what they are for."""
+"""The overview of ``vmstate``, ``vmstate --help`` and ``vmstate help``: all commands, by group."""
 
 from __future__ import annotations
 

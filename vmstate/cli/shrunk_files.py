@@ -1,4 +1,4 @@
-"""What happens when another process makes a file shorter that is mapped: an error, not a signal's silent end.
+"""Report a mapped file that another process makes shorter, in place of a signal's silent end.
 
 Reading a page of a map behind the file's new end raises SIGBUS.  Python's own handlers run too late for it,
 when the reading is done, which never is; this one runs in place of the reading, and ends the process.

@@ -1,1 +1,1 @@
-"""What QEMU's lines mean: a table of lines, wrappers around them, what they carry, known bugs."""
+"""Explain QEMU's lines: a table of lines, wrappers around them, the values in them, known bugs."""

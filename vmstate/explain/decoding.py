@@ -1,4 +1,4 @@
-"""What the values of a line mean: registers, feature bits, queue indexes, error numbers, devices."""
+"""Decode the values of a line: registers, feature bits, queue indexes, error numbers, devices."""
 
 from __future__ import annotations
 

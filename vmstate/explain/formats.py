@@ -52,7 +52,7 @@ ERRNO_TEXTS: Mapping[str, int] = _errno_texts()
 
 @dataclass(frozen=True)
 class Match:
-    """What a line has in the places of a format: values in order, and those that have names."""
+    """The values of a line in the places of a format: in order, and by name where they have names."""
 
     values: tuple[str, ...]
     named: Mapping[str, str]
@@ -136,9 +136,8 @@ class Format:
             return None
         found = self._pattern.fullmatch(line)
         if found is None and self._ends_with_text and line.endswith(self._before_end.rstrip()):
-            found = self._pattern.fullmatch(
-                f"{line} "
-            )  # no text at the end: the blank before it was taken off
+            # No text at the end: the blank before it was taken off.
+            found = self._pattern.fullmatch(f"{line} ")
         if found is None:
             return None
         groups = found.groupdict()

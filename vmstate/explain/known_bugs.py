@@ -50,9 +50,8 @@ class KnownBug:
     ``lines``: formats, one of which it prints; none if it prints nothing.  ``sections``: globs of the
     section in which it shows, ``*/virtio-net``.  ``feature_bits``: those that a line about features is
     short of.  ``source`` and ``destination``: the releases of each side with which it happens; ``either``:
-    those of which one side is.
-    ``verdicts``: the simulator can show
-    it.  ``development_of``: the release before which it was found and fixed; no release has it.
+    those of which one side is.  ``verdicts``: the simulator can show it.  ``development_of``: the release
+    before which it was found and fixed; no release has it.
     """
 
     id: str

@@ -36,7 +36,7 @@ class Explained:
 
     @property
     def role(self) -> Role | None:
-        """What the line is in a log: a cause if any of its errors is one; None if nothing is known."""
+        """The role of the line in a log: a cause if any of its errors is one; None if nothing is known."""
         roles = {known.explanation.role for known in self.known}
         return next((role for role in Role if role in roles), None)
 

@@ -31,7 +31,7 @@ _INNER_WORD = re.compile(r"(?<=[^A-Za-z])[A-Za-z]{4,}(?=[^A-Za-z])")
 
 
 class Role(StrEnum):
-    """What a line says of a failure: a cause, what came of another line's, a warning, a hint, a refusal."""
+    """The role of a line in a failure: cause, consequence of another line's, warning, hint, refusal."""
 
     CAUSE = "cause"
     CONSEQUENCE = "consequence"

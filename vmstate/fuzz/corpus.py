@@ -55,7 +55,7 @@ class Replayed:
 
     @property
     def unexpected(self) -> tuple[str, ...] | None:
-        """What is not as expected; None if nothing was expected, or it could not be run."""
+        """The differences from what was expected; None if nothing was expected, or it could not be run."""
         if self.expectation is None or not self.runs:
             return None
         answer = self.runs[0].answer

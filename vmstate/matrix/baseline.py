@@ -57,7 +57,7 @@ class Compared:
 
 
 class Baseline:
-    """An earlier matrix.  Raises ConfigurationError for a file that is none, OSError."""
+    """An earlier matrix.  Raises ConfigurationError for any other file, OSError."""
 
     def __init__(self, path: Path) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What a cell of a matrix says: a verdict, reduced to what differs between pairs, and its kind."""
+"""A cell of a matrix: a verdict, reduced to the parts that differ between pairs, and its kind."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Answered:
 
     @property
     def ended(self) -> Ended:
-        """What came of it, for real if a real QEMU was asked."""
+        """The outcome, of a real QEMU if one was asked."""
         if self.real is None:
             return Ended.of(self.simulated)
         return Ended(self.real.outcome, self.real.messages, self.real.source_messages)

@@ -1,4 +1,4 @@
-"""What arrived: answers of a QEMU that has loaded a stream, and the stream that it sends itself."""
+"""Ask a QEMU that has loaded a stream: its monitor's answers, and the stream that it sends itself."""
 
 from __future__ import annotations
 

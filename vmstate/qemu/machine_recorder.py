@@ -44,7 +44,7 @@ _LEAF = 64  # bytes: a larger value is not replaced as a whole
 
 @dataclass
 class _Start:
-    """What one start of a machine gave."""
+    """The results of one start of a machine."""
 
     lines: tuple[str, ...] = ()
     properties: list[dict[str, Any]] = field(default_factory=list)

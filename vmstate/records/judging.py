@@ -1,4 +1,4 @@
-"""Whether a QEMU of a record takes a stream: sections, instances, versions, layouts, RAM blocks.
+"""Judge a stream by the record of a QEMU: sections, instances, versions, layouts, RAM blocks.
 
 The destination is a machine as it was recorded.  Hooks are code that nothing here runs: an accept means that
 nothing which was compared is refused.

@@ -105,7 +105,7 @@ def is_record(folder: str | os.PathLike[str]) -> bool:
 
 
 def read_record(folder: str | os.PathLike[str]) -> Record:
-    """Read a record.  Raises ConfigurationError if the folder is none, OSError."""
+    """Read a record.  Raises ConfigurationError for any other folder, OSError."""
     root = Path(folder)
     if not is_record(root):
         raise ConfigurationError(f"{root} is not a record: it has no {HEAD}")

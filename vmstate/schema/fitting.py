@@ -1,4 +1,4 @@
-"""Whether what a stream's vmdesc says was sent is what a description would send.
+"""Check that a description would send the fields that a stream's vmdesc lists.
 
 Every entry must be one of the description's fields, in order, with its type and size; what is left out must
 be what a state may leave out: a conditional or newer field, an array of no elements, a subsection.

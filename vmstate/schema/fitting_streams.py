@@ -1,4 +1,4 @@
-"""Whether the sections of a stream are what the descriptions of a schema would send."""
+"""Check that the sections of a stream are those that the descriptions of a schema would send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a guest that has booted answers when devices are plugged and unplugged while it runs.
+"""The answers of a booted guest when devices are plugged and unplugged while it runs.
 
 Linux, arch/powerpc/platforms/pseries/dlpar.c and hotplug-memory.c, with nothing to do and no programs that
 wait for its events.

@@ -40,7 +40,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Saved:
-    """What a source has sent, without its instance; equal streams and lines have the same number."""
+    """The stream and lines of a source, without its instance; equal ones have the same number."""
 
     sent: Sent
     number: int
@@ -49,7 +49,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a destination has made of it."""
+    """The verdict of a destination."""
 
     verdict: Verdict
     ioctls: tuple[str, ...]

@@ -56,7 +56,7 @@ class UsbDevice(Device):
 
 @dataclass(eq=False)
 class UsbBus(Bus):
-    """The ports of a controller, which the board connects; while QEMU starts there is none.
+    """The ports of a controller, which the board connects; None while QEMU starts.
 
     ``free``: the ports that are free while QEMU starts; None if that is not known.
     """

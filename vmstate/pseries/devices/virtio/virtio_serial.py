@@ -214,7 +214,7 @@ _NAMES_CHECKED = Span("2.2")
 
 @dataclass(eq=False)
 class SerialBus(Bus):
-    """The ports of an adapter, which the board connects; while QEMU starts there is none."""
+    """The ports of an adapter, which the board connects; None while QEMU starts."""
 
     device: VirtioSerial | None = None
     taken: set[int] = field(default_factory=set)

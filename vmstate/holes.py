@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import IO
 
-import numpy as np
-from numpy.typing import NDArray
-
 BLOCK = 4096
 _ZEROS = bytes(1 << 20)
 
@@ -57,8 +54,9 @@ class Sparse:
         self._file.seek(self._at)
 
     def _blocks(self, view: memoryview) -> None:
-        words = np.frombuffer(view, np.uint64).reshape(-1, BLOCK // 8)
-        used: NDArray[np.bool_] = np.any(words, axis=1)
+        import numpy as np  # not for the small outputs of most commands
+
+        used = np.asarray(np.frombuffer(view, np.uint64).reshape(-1, BLOCK // 8).any(axis=1))
         changes = np.flatnonzero(used[1:] != used[:-1]) + 1
         for start, end in pairwise([0, *changes.tolist(), len(used)]):
             if used[start]:

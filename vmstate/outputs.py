@@ -16,9 +16,10 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from vmstate.errors import OutputError, OutputWarning
+from vmstate.holes import Sparse
 
 _SUFFIX = ".vmstate-new"
 
@@ -35,13 +36,9 @@ def save(path: str | os.PathLike[str], chunks: Iterable[Buffer]) -> int:
     Blocks of zeros become holes.  Raises OutputError if the file cannot be written; exceptions of the pieces'
     iterator pass through.  In both cases the old file is untouched.
     """
-    if path == "-":
-        return _copy(chunks, sys.stdout.buffer)
-    with replaced(path) as new, _failures(path), new.open("wb") as file:
-        if not new.is_file():
+    with _opened(path) as file:
+        if path == "-" or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return _copy(chunks, file)
-        from vmstate.holes import Sparse  # numpy, which few commands need
-
         sparse = Sparse(file)
         size = _copy(chunks, sparse)
         sparse.finish()
@@ -50,12 +47,17 @@ def save(path: str | os.PathLike[str], chunks: Iterable[Buffer]) -> int:
 
 def save_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text in UTF-8, as ``save`` does.  Raises OutputError."""
-    data = text.encode()
+    with _opened(path) as file:
+        file.write(text.encode())
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     if path == "-":
-        _copy([data], sys.stdout.buffer)
+        yield sys.stdout.buffer
         return
     with replaced(path) as new, _failures(path), new.open("wb") as file:
-        file.write(data)
+        yield file
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from vmstate.cli.releases import capability_lines
 from vmstate.cli.report import Report
-from vmstate.cli.table_text import asked, columns, not_known, since_text, span_text
+from vmstate.cli.table_text import asked, not_known, since_text, span_text, table
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with
 from vmstate.describe import Release
@@ -61,12 +61,9 @@ def _summary(catalogue: Catalogue, capability: Capability, release: Release | No
 
 
 def _table(found: list[CapabilitySummary]) -> Iterator[str]:
-    style = Style.of(sys.stdout)
     rows = [("capability", "values", "since", "subsection", "in a stream")]
     rows += [(c.name, "|".join(c.values), since_text(c.since), c.subsection, c.migrated) for c in found]
-    first, *rest = columns(rows)
-    yield style.paint("bold", first)
-    yield from rest
+    yield from table(rows, Style.of(sys.stdout).paint)
 
 
 def _one(catalogue: Catalogue, capability: Capability, release: Release | None) -> Report:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from vmstate.cli.report import Report
-from vmstate.cli.table_text import asked, columns, not_known, span_text
+from vmstate.cli.table_text import asked, not_known, span_text, table
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with
 from vmstate.describe import Release
@@ -63,7 +63,6 @@ def _found(catalogue: Catalogue, releases: list[Release]) -> list[tuple[CpuSumma
 
 
 def _table(found: list[tuple[CpuSummary, list[str]]]) -> Iterator[str]:
-    style = Style.of(sys.stdout)
     rows = [("processor", "PVR", "family", "aliases", "runs as", "releases", "deprecated")]
     rows += [
         (
@@ -77,6 +76,4 @@ def _table(found: list[tuple[CpuSummary, list[str]]]) -> Iterator[str]:
         )
         for cpu, lines in found
     ]
-    first, *rest = columns(rows)
-    yield style.paint("bold", first)
-    yield from rest
+    yield from table(rows, Style.of(sys.stdout).paint)

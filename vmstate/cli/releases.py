@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from vmstate.cli.report import Report
-from vmstate.cli.table_text import asked, columns, plural, runs_text, since_text
+from vmstate.cli.table_text import asked, columns, plural, runs_text, since_text, table
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with
 from vmstate.pseries.catalogue import Catalogue
@@ -89,9 +89,7 @@ def _table(catalogue: Catalogue, summaries: list[ReleaseSummary]) -> Iterator[st
         )
         for number, one in enumerate(summaries)
     ]
-    first, *rest = columns([head, *rows])
-    yield style.paint("bold", first)
-    yield from rest
+    yield from table([head, *rows], style.paint)
     yield ""
     if catalogue.forks:
         yield f"proposals:      {', '.join(name for name, _ in catalogue.forks)}"

@@ -17,7 +17,7 @@ from vmstate.front.stream_file import StreamFile
 from vmstate.front.tree_text import places_of, tree_lines
 from vmstate.outputs import save_text
 from vmstate.stream.constants import SectionType
-from vmstate.tree.as_json import node_json, to_json
+from vmstate.tree.as_json import node_json
 from vmstate.tree.flat import flat_lines
 from vmstate.tree.hexdump import hexdump
 from vmstate.tree.meanings import parts_of
@@ -97,9 +97,8 @@ def _page(given: StreamFile, options: argparse.Namespace) -> Report:
 
 def _result(given: StreamFile, places: list[Place], options: argparse.Namespace) -> object:
     if not options.paths:
-        document = to_json(given.contents, ram=options.ram, lazily=True)
-        layers = [layer.as_json() for layer in given.layers]
-        return {"file": given.name, **document, "layers": layers, "explained": _explained(given, places)}
+        document = given.to_json(ram=options.ram, lazily=True)
+        return {**document, "explained": _explained(given, places)}
     nodes = [
         {"path": place.path, **node_json(given.contents, place.node, ram=options.ram)} for place in places
     ]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from vmstate.cli.with_option import catalogue_of
 from vmstate.describe import Release
 from vmstate.errors import ConfigurationError
+from vmstate.front.paint import Paint
 from vmstate.pseries.catalogue import Catalogue
 from vmstate.similar_names import similar
 
@@ -38,6 +39,13 @@ def columns(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
     for row in rows:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
         yield f"{indent}{'  '.join(cells)}".rstrip()
+
+
+def table(rows: Sequence[Sequence[str]], paint: Paint) -> Iterator[str]:
+    """Yield rows in columns, the first of them, with the names of the columns, in bold."""
+    first, *rest = columns(rows)
+    yield paint("bold", first)
+    yield from rest
 
 
 def since_text(since: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from vmstate.errors import Finding, StreamError, Unsupported, naming
 Source = str | os.PathLike[str] | Buffer | Pipe | IO[bytes]
 
 MOST_UNPACKED, MOST_TIMES = 1 << 28, 1000
-"""What a file may unpack to by default: bytes, and times its size.  A stripped stream shrinks to a 130th."""
+"""The most that a file may unpack to by default: bytes, and times its size (stripped streams: 130)."""
 
 MAX_LAYERS = 8  # deeper nesting is an attack, not a stream
 _PIPE_CHUNK = 1 << 20

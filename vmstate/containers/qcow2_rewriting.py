@@ -24,7 +24,7 @@ _SIZE_IN_ENTRY, _LARGE_SIZE_IN_ENTRY, _L1_SIZE_IN_ENTRY = 32, 40, 8
 
 @dataclass(frozen=True)
 class Replacement:
-    """What is replaced: ``stream`` for the state of one snapshot of ``image``.
+    """A replacement: ``stream`` for the state of one snapshot of ``image``.
 
     ``entry``: the offset of the snapshot's entry; ``l1``: its L1 table; ``first``: the index there of the
     state's first L2 table; ``clusters``: the entries of the state's clusters.  ``active``: the L1 table of

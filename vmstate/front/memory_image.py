@@ -14,7 +14,7 @@ from vmstate.front.stream_file import StreamFile
 from vmstate.holes import zeros
 from vmstate.stream.sections.ram import Ram
 from vmstate.stream.sections.ram_pages import RamPages
-from vmstate.stream.sections.ram_segments import I64, MADE, WHOLE, Segments, segments
+from vmstate.stream.sections.ram_segments import MADE, WHOLE, Segments, segments
 
 _PIECE = 1 << 20
 _MOST = 16 << 40
@@ -142,7 +142,7 @@ class GuestMemory:
     def _runs(self, block: Placed) -> Iterator[tuple[int, Buffer]]:
         """Yield the pages that have content, as many as lie alike in the stream at a time."""
         found, size = self._segments(block), self.page_size
-        rows = zip(*(column.tolist() for column in _columns(found)), strict=True)
+        rows = zip(*(column.tolist() for column in found.columns), strict=True)
         for address, pages, data, stride, fill in rows:
             if fill == MADE:
                 for at in range(address, address + pages * size, size):
@@ -170,7 +170,7 @@ class GuestMemory:
         if block.index not in self._found:
             found = segments(self._ram, self._window, block.index)
             inside = found.address < block.length  # a bitmap may have bits behind the block's end
-            self._found[block.index] = Segments(*(column[inside] for column in _columns(found)))
+            self._found[block.index] = Segments(*(column[inside] for column in found.columns))
         return self._found[block.index]
 
     def read(self, address: int, size: int, block: str | None = None) -> bytes:
@@ -200,7 +200,3 @@ class GuestMemory:
                     at = data.find(wanted, at + 1)
                 end = start + len(piece)
                 tail = data[len(data) - len(wanted) + 1 :] if len(wanted) > 1 else b""
-
-
-def _columns(found: Segments) -> tuple[I64, I64, I64, I64, I64]:
-    return found.address, found.pages, found.data, found.stride, found.fill

@@ -136,12 +136,13 @@ class StreamFile:
 
         return "\n".join(tree_lines(self, () if path is None else (path,), full=full, depth=depth))
 
-    def to_json(self, *, ram: bool = False) -> Json:
+    def to_json(self, *, ram: bool = False, lazily: bool = False) -> Json:
         """Return the stream as a JSON document, from which :func:`vmstate.from_json` makes it again.
 
-        ``ram``: with guest memory in it; otherwise the document refers to the stream for it.
+        ``ram``: with guest memory in it; otherwise the document refers to the stream for it.  ``lazily``: its
+        items are an iterator.
         """
-        document = {"file": self.name, **to_json(self.contents, ram=ram)}
+        document = {"file": self.name, **to_json(self.contents, ram=ram, lazily=lazily)}
         document["layers"] = [layer.as_json() for layer in self.layers]
         return document
 

@@ -77,17 +77,16 @@ class Folder:
 
     def load(self) -> Progress:
         """Load the progress of the campaign so far."""
-        if self.path is None or not (self.path / STATE).exists():
-            return Progress()
         state = self._state()
+        if self.path is None or not state:
+            return Progress()
         tally = Tally.from_json(state["tally"])
         for found in read_findings(self.path / FINDINGS):
             tally.found[found.key] = found
         return Progress(tally, state["done"])
 
     def _state(self) -> dict[str, Any]:
-        assert self.path is not None
-        if not (self.path / STATE).exists():
+        if self.path is None or not (self.path / STATE).exists():
             return {}
         state = _read_json(self.path / STATE)
         if state.get("plan") != self._plan:

@@ -85,7 +85,7 @@ class ChosenSet:
             if host != "tcg":
                 catalogue.host(host)
         types = {name for binary in binaries for name in binary.machine_types} | {"pseries"}
-        types |= {name for package in catalogue.packages for name in (t.name for t in package.types)}
+        types |= {one.name for package in catalogue.packages for one in package.types}
         _each_known("machine type", self.types, types)
         cpus = {
             name for binary in binaries for cpu in binary.cpus.values() for name in (cpu.name, *cpu.aliases)

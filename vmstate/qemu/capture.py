@@ -86,20 +86,14 @@ def _whole(target: Path, *, folder: bool) -> Iterator[Path]:
         return
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigurationError(f"{target}: channels are captured to a new folder, but this exists")
-    made = Path(tempfile.mkdtemp(prefix=f".{target.name[:64]}.", dir=target.parent))
-    made.chmod(0o777 & ~_umask())
+    made = target.with_name(f".{target.name[:64]}.{os.urandom(6).hex()}")
+    made.mkdir()
     try:
         yield made
         made.replace(target.resolve())
     except BaseException:
         shutil.rmtree(made)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _save(qemu: Session, target: Path, capabilities: Sequence[str]) -> Ended:

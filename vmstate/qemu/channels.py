@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from vmstate.qemu.failures import QmpRefused
-from vmstate.stream.constants import MAGIC, MULTIFD_MAGIC
+from vmstate.stream.constants import MAGIC_BYTES, MULTIFD_MAGIC_BYTES
 from vmstate.stream.multifd.folder import CHANNEL, MAIN
 from vmstate.stream.multifd.packets import NUMBER_AT
 
@@ -65,8 +65,8 @@ def _copy(connection: socket.socket, path: Path) -> None:
 def _name(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(NUMBER_AT + 1)
-    if head[:4] == MAGIC.to_bytes(4, "big"):
+    if head[:4] == MAGIC_BYTES:
         return MAIN
-    if head[:4] == MULTIFD_MAGIC.to_bytes(4, "big") and len(head) > NUMBER_AT:
+    if head[:4] == MULTIFD_MAGIC_BYTES and len(head) > NUMBER_AT:
         return f"{CHANNEL}{head[NUMBER_AT]:03}"
     return path.name

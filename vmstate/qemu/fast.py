@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from vmstate.dataclass import dataclass
-from vmstate.describe.history import History
+from vmstate.describe.history import History, Release
 from vmstate.qemu.binary import identify
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuNotFound, QemuStalled
@@ -53,6 +53,16 @@ class RunResult:
     def undecided(self) -> bool:
         """True if QEMU quit without a verdict; before 2.12 it reports none."""
         return self.returncode == 0 and not self.completed
+
+
+@contextlib.contextmanager
+def readable(stream: Path, release: Release) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Give the URI by which a QEMU of that release reads a regular file, and descriptors for it."""
+    if _BY_NAME.at(release):
+        yield f"file:{stream}", ()
+        return
+    with stream.open("rb") as opened:
+        yield f"fd:{opened.fileno()}", (opened.fileno(),)
 
 
 class FastReplay:
@@ -101,7 +111,7 @@ class FastReplay:
         self._file.truncate()
         self._file.write(stream)
         self._file.flush()
-        with self._incoming() as (incoming, descriptors):
+        with readable(Path(self._file.name), self.release) as (incoming, descriptors):
             argv = self.command.paused("-incoming", incoming, "-qmp", "stdio")
             try:
                 process = subprocess.Popen(
@@ -115,14 +125,6 @@ class FastReplay:
             except OSError as error:
                 raise QemuNotFound(f"{self.command.program} cannot be started: {error.strerror}") from error
             return self._communicate(process)
-
-    @contextlib.contextmanager
-    def _incoming(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        if _BY_NAME.at(self.release):
-            yield f"file:{self._file.name}", ()
-            return
-        with Path(self._file.name).open("rb") as opened:
-            yield f"fd:{opened.fileno()}", (opened.fileno(),)
 
     def _communicate(self, process: subprocess.Popen[bytes]) -> RunResult:
         returncode: int | None

@@ -12,18 +12,16 @@ import shlex
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vmstate.dataclass import dataclass
-from vmstate.describe.history import History, Release
+from vmstate.describe.history import Release
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuNotFound, QemuStalled
+from vmstate.qemu.fast import readable
 from vmstate.qemu.replay import RealOutcome, RealVerdict
 
-#: True if a destination reads a file by name (migration/file.c), else by descriptor.
-_BY_NAME = History(False, ("9.0", True))
 _OVER = ("completed", "failed", "cancelled")
 
 
@@ -55,7 +53,7 @@ def load(command: QemuCommand, stream: Path, release: Release, *, timeout: float
 
     Raises QemuNotFound; QemuStalled after ``timeout`` seconds.
     """
-    with _readable(stream, release) as (uri, descriptors):
+    with readable(stream, release) as (uri, descriptors):
         said = _converse(command, ("migrate-incoming", uri), descriptors, timeout=timeout)
     if said.returncode not in (0, 1):
         outcome = RealOutcome.CRASH
@@ -67,18 +65,9 @@ def load(command: QemuCommand, stream: Path, release: Release, *, timeout: float
     return RealVerdict(outcome, said.messages, said.returncode)
 
 
-@contextlib.contextmanager
-def _readable(stream: Path, release: Release) -> Iterator[tuple[str, tuple[int, ...]]]:
-    if _BY_NAME.at(release):
-        yield f"file:{stream}", ()
-        return
-    with stream.open("rb") as opened:
-        yield f"fd:{opened.fileno()}", (opened.fileno(),)
-
-
 @dataclass(slots=True)
 class _Said:
-    """What a QEMU said: ``started``, it answered; ``reason``, why its migration was not completed."""
+    """The answers of a QEMU: ``started`` if it answered; ``reason``: why its migration was not completed."""
 
     started: bool = False
     reason: str = "QEMU ended"

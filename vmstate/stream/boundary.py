@@ -63,9 +63,9 @@ def search(
     ``intact``: the payload is undamaged, so the end mark alone may follow it.
     """
     if state.footers is not False:
-        end = find_footer(win, at, start.section_id, state.live, state.budget)
-        if end is not None:
-            return end, Found.FOOTER
+        footer = find_footer(win, at, (start.section_id,), state.live, state.budget)
+        if footer is not None:
+            return footer[0], Found.FOOTER
     lone = intact and not state.footers
     return find_start(win, at, state.live, state.budget, lone), Found.GUESS
 

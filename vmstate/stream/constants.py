@@ -9,8 +9,12 @@ from vmstate.describe import cursor
 MAGIC = 0x5145564D
 """The first four bytes: "QEVM"."""
 
+MAGIC_BYTES = MAGIC.to_bytes(4, "big")
+
 MULTIFD_MAGIC = 0x11223344
 """The magic of a multifd channel, in the place of a stream's (migration/multifd.c)."""
+
+MULTIFD_MAGIC_BYTES = MULTIFD_MAGIC.to_bytes(4, "big")
 
 VERSION_COMPAT = 2
 """File version of QEMU 0.9 to 0.10; current releases refuse it as obsolete."""

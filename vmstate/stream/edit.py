@@ -12,13 +12,13 @@ from typing import BinaryIO, TypeAlias
 
 from vmstate.dataclass import dataclass
 from vmstate.errors import EncodeError, Unsupported, quantity
+from vmstate.holes import zeros
 from vmstate.stream import writer
 from vmstate.stream.constants import Command
 from vmstate.stream.items import CommandItem, Item, Section
 from vmstate.stream.reader import Stream, flat
 
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Edit:
                 self._require_kept(at, change.start)
                 yield data[at : change.start]
             if isinstance(change.data, Zeros):
-                yield from _zeros(change.data.size)
+                yield from zeros(change.data.size)
             elif len(change.data):
                 yield change.data
             at = change.end
@@ -160,10 +160,3 @@ def _growth(change: _Change) -> int:
 
 def _place(change: _Change) -> tuple[int, bool]:
     return change.start, change.end > change.start
-
-
-def _zeros(size: int) -> Iterator[bytes]:
-    block = bytes(min(size, _CHUNK))
-    while size > 0:
-        yield block[:size]
-        size -= _CHUNK

@@ -11,13 +11,11 @@ from typing import IO
 
 from vmstate.containers import Opened, Pipe, open_input
 from vmstate.errors import StreamError
-from vmstate.stream.constants import MAGIC
+from vmstate.stream.constants import MAGIC_BYTES
 from vmstate.stream.pipe import read_chunks
 from vmstate.stream.reader import Stream, open_stream
 from vmstate.stream.resolve import Resolver
 
-_MAGIC = MAGIC.to_bytes(4, "big")
-_HEAD = len(_MAGIC)
 _CHUNK = 1 << 20
 
 
@@ -50,7 +48,7 @@ def open_wrapped(
     """
     with ExitStack() as stack:
         pipe = None if whole else _pipe(name, stack)
-        if pipe is not None and pipe.head(_HEAD).startswith(_MAGIC):
+        if pipe is not None and pipe.head(len(MAGIC_BYTES)) == MAGIC_BYTES:
             stream = read_chunks(iter(lambda: pipe.read(_CHUNK), b""), resolver)
             return Opened(stream.data, (), (), None, stream.data), stream
         opened = open_source(name, resolver, limit=limit) if pipe is None else open_input(pipe, limit=limit)

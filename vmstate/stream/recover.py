@@ -8,11 +8,11 @@ look at each byte only a few times (:class:`Budget`), so that a hostile stream c
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container
+from collections.abc import Collection, Container, Iterable
 from itertools import islice
 
 from vmstate.dataclass import dataclass
-from vmstate.stream.constants import COMMAND_LENGTHS, FOOTER_SIZE, MAGIC, Command, SectionType
+from vmstate.stream.constants import COMMAND_LENGTHS, FOOTER_SIZE, MAGIC_BYTES, Command, SectionType
 from vmstate.stream.wire import Window
 
 _SANE_VERSION = 1 << 25  # some devices have a date for a version: 20061113
@@ -24,7 +24,6 @@ _NAMED = rb"[\x01\x04]\x00[\x00-\xff]{3}[\x02-\xff][!-~][ -~]"
 _COMMANDED = rb"\x08\x00[\x01-\x0b]"
 _MOST_IDS = 64
 _MOST_SKIPPED = 256  # sections that a false end mark may hide before the next that is found
-_MAGIC = MAGIC.to_bytes(4, "big")
 _STARTS = re.compile(_NAMED)
 
 
@@ -98,7 +97,7 @@ def is_end(win: Window, at: int) -> bool:
     """Return True if the end mark at ``at`` is followed by the stream's end, a description or a stream."""
     if win.end - at == 1:
         return win.complete
-    return _plausible_vmdesc(win, at + 1) or bytes(win.view[at + 1 - win.base :][:4]) == _MAGIC
+    return _plausible_vmdesc(win, at + 1) or bytes(win.view[at + 1 - win.base :][:4]) == MAGIC_BYTES
 
 
 def fits(win: Window, at: int, section_id: int, known: Container[int], footers: bool | None) -> bool:
@@ -145,36 +144,22 @@ def find_continuation(
     return None
 
 
-def find_any_footer(
-    win: Window, start: int, known: Collection[int], budget: Budget
+def find_footer(
+    win: Window, start: int, ids: Iterable[int], known: Container[int], budget: Budget
 ) -> tuple[int, int] | None:
-    """Return the place and the id of the next footer of a live section from ``start`` on, before an item."""
-    if not known or budget.left <= 0:
+    """Find the next footer of one of these section ids from ``start`` on, before an item or the stream's end.
+
+    Return its place and its id; None if there is none.
+    """
+    wanted = b"|".join(re.escape(number.to_bytes(4, "big")) for number in islice(ids, _MOST_IDS))
+    if not wanted or budget.left <= 0:
         return None
-    ids = b"|".join(re.escape(number.to_bytes(4, "big")) for number in islice(known, _MOST_IDS))
-    pattern = re.compile(re.escape(bytes([SectionType.FOOTER])) + b"(" + ids + b")", re.DOTALL)
-    for match in pattern.finditer(win.view, start - win.base):
+    pattern = re.compile(re.escape(bytes([SectionType.FOOTER])) + b"(" + wanted + b")", re.DOTALL)
+    for match in pattern.finditer(win.view, max(0, start - win.base)):
         found = win.base + match.start()
         if plausible(win, found + FOOTER_SIZE, known):
             budget.spend(found - start)
             return found, int.from_bytes(match[1], "big")
-    budget.spend(win.end - start)
-    return None
-
-
-def find_footer(
-    win: Window, start: int, section_id: int, known: Container[int], budget: Budget
-) -> int | None:
-    """Find the next footer of ``section_id`` from ``start`` on that an item or the stream's end follows."""
-    pattern = re.compile(re.escape(bytes([SectionType.FOOTER]) + section_id.to_bytes(4, "big")))
-    at = max(0, start - win.base)
-    if budget.left <= 0:
-        return None
-    for match in pattern.finditer(win.view, at):
-        found = win.base + match.start()
-        if plausible(win, found + FOOTER_SIZE, known):
-            budget.spend(found - start)
-            return found
     budget.spend(win.end - start)
     return None
 

@@ -33,8 +33,8 @@ from vmstate.stream.constants import (
 )
 from vmstate.stream.items import CommandItem, EndOfStates, Found, Item, Opaque, Section, VmDescription
 from vmstate.stream.recover import (
-    find_any_footer,
     find_continuation,
+    find_footer,
     find_item,
     fits,
     footer_ends,
@@ -50,7 +50,6 @@ MAX_DEPTH = 8
 LOOK_BACK = 1 << 16  # more than any length in a record of guest memory
 _CONTINUED = {int(kind): kind for kind in (SectionType.PART, SectionType.END)}
 _FOOTER = int(SectionType.FOOTER)
-_STEP = 1 << 16
 
 
 class Need(Enum):
@@ -181,7 +180,7 @@ class Walker:
         if not win.complete:
             raise Truncated(1, 0, offset=self.at)
         size = win.end - self.at
-        if _zeros(win, self.at):
+        if wire.is_zero(win.take(self.at, size)):
             message = f"{quantity(size, 'byte')} of zeros after the end: the rest of a volume"
             self.state.report("stream.trailing", message, self.at, severity=Severity.INFO)
         else:
@@ -241,7 +240,7 @@ class Walker:
         return EndOfStates(self.at, self.at + 1)
 
     def _part_without_mark(self, win: Window) -> int | None:
-        """Return where the section id of a part begins whose mark is wrong or missing; None if it is none."""
+        """Return where the section id begins of a part without its mark; None for anything else."""
         if not (self.state.footers and win.complete and win.end - self.at > FOOTER_SIZE):
             return None
         for id_at in (self.at + 1, self.at):
@@ -261,7 +260,7 @@ class Walker:
         if not win.complete:
             return Need.REST
         section_id = win.u32(self.at + 1)
-        found = find_any_footer(win, self.at + 4, self.state.live, self.state.budget)
+        found = find_footer(win, self.at + 4, self.state.live, self.state.live, self.state.budget)
         if found is None or not self.state.footers:
             raise StreamError(
                 "part of a section that never started", offset=self.at, found=f"{section_id:#x}"
@@ -384,12 +383,12 @@ class Walker:
     def _damaged_footer(self, win: Window, start: SectionStart, payload: Payload) -> tuple[None, int]:
         """Find the item behind a footer of which a byte is wrong, missing or too many, to go on there."""
         end, known = payload.end, self.state.live
-        self._resume = next((one for one in footer_ends(end) if plausible(win, one, known)), None)
-        if self._resume is None or plausible(win, end, known):
-            self._resume = None
+        after = next((one for one in footer_ends(end) if plausible(win, one, known)), None)
+        if after is None or plausible(win, end, known):
             self.state.report("footer.missing", "no footer where the section ends", end, start)
         else:
             self.state.report("footer.damaged", "a damaged footer where the section ends", end, start)
+            self._resume = after
         return None, end
 
     def _believe_footer(self, start: SectionStart, read: int) -> None:
@@ -462,9 +461,3 @@ class Walker:
         state = self.state
         end = find_item(win, self.at + 1, state.live, state.budget)
         return Opaque(self.at, win.end if end is None else end, reason)
-
-
-def _zeros(win: Window, at: int) -> bool:
-    """Return True if only zeros follow, as on a volume that is larger than the stream."""
-    view = win.view[at - win.base :]
-    return not any(bytes(view[start : start + _STEP]).strip(b"\0") for start in range(0, len(view), _STEP))

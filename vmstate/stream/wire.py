@@ -18,6 +18,8 @@ from vmstate.stream.items import Configuration, ConfigurationSubsection, FileHea
 
 Buffer: TypeAlias = memoryview
 
+_PIECE = 1 << 20
+
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _HEADER = struct.Struct(">II")
@@ -200,3 +202,9 @@ def _configuration_subsections(
         end = read(win, payload, settings)
         yield ConfigurationSubsection(pos, payload, end, name, version)
         pos = end
+
+
+def is_zero(raw: memoryview) -> bool:
+    """Return True if all bytes are zero; they are looked at in pieces, up to the first that is not."""
+    pieces = (raw[at : at + _PIECE] for at in range(0, len(raw), _PIECE))
+    return all(bytes(piece) == bytes(len(piece)) for piece in pieces)

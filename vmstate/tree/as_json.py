@@ -39,8 +39,7 @@ def to_json(contents: Contents, *, ram: bool = False, lazily: bool = False) -> J
 
 def node_json(contents: Contents, node: Node, *, ram: bool = False) -> Json:
     """Return one node and everything inside it."""
-    size = node.end - node.start
-    found: Json = {"name": node.name, "type": node.type, "offset": node.start, "size": size}
+    found = _head(node)
     if node.kind in ("section", "subsection"):
         found["kind"] = node.kind
         if node.version_id is not None:
@@ -57,18 +56,17 @@ def node_json(contents: Contents, node: Node, *, ram: bool = False) -> Json:
 
 def summary_json(contents: Contents, node: Node) -> Json:
     """Return one node alone, without what is inside it; an array of structs has its ``count`` only."""
-    found: Json = {
-        "name": node.name,
-        "type": node.type,
-        "offset": node.start,
-        "size": node.end - node.start,
-        "kind": node.kind,
-    }
+    found = {**_head(node), "kind": node.kind}
     if node.version_id is not None:
         found["version_id"] = node.version_id
     if isinstance(node.value, WireRecords):
         return {**found, "count": len(node.value)}
     return found if is_open(node) else {**found, **_alone(contents, node)}
+
+
+def _head(node: Node) -> Json:
+    size = node.end - node.start
+    return {"name": node.name, "type": node.type, "offset": node.start, "size": size}
 
 
 def _alone(contents: Contents, node: Node) -> Json:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vmstate.describe import Node, WireArray, WireRecords
+from vmstate.stream.wire import is_zero
 from vmstate.tree.meanings import Meanings, words_for
 from vmstate.tree.nodes import counted
 from vmstate.tree.paths import Place
@@ -14,7 +15,6 @@ _SHOWN = 6
 _SHOWN_BYTES = 16
 _SMALL = 10
 _NUMBER_BYTES = 8
-_PIECE = 1 << 20
 _LOOKED_AT = 1 << 28  # more would take seconds, for a value of one line
 BIT_FIELD = "bitmap"
 
@@ -98,12 +98,6 @@ def _bytes(value: bytes | bytearray | memoryview, full: bool, kind: str) -> str:
     if full or size <= _SHOWN_BYTES:
         return bytes(value).hex(" ", 4)
     return f"{counted(size, 'byte')}: {head[:_SHOWN_BYTES].hex(' ', 4)} …"
-
-
-def is_zero(raw: memoryview) -> bool:
-    """Return True if all bytes are zero; they are looked at in pieces, up to the first that is not."""
-    pieces = (raw[at : at + _PIECE] for at in range(0, len(raw), _PIECE))
-    return all(bytes(piece) == bytes(len(piece)) for piece in pieces)
 
 
 def _numbers(values: WireArray, width: int, full: bool) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 
@@ -101,6 +101,11 @@ def inside(place: Place, owner: str) -> Iterator[tuple[Place, str]]:
     for child, number in told_apart(place.node.children, owner):
         path = joined(place.path, owner, child) + number
         yield Place(path, (*place.chain, child), place.section, number), inner_owner(owner, child)
+
+
+def keys_at(place: Place) -> Mapping[str, int] | None:
+    """Return the number of each element of an array by its key, in order; None if it has no keys."""
+    return keys_of(place.chain[-2], place.node) if len(place.chain) > 1 else None
 
 
 def tops(contents: Contents) -> Iterator[Place]:
@@ -252,7 +257,7 @@ class _Finder:
 
     def _by_key(self, place: Place, owner: str, rest: str) -> Iterator[Place]:
         """Yield the places that a rest which begins with a key in brackets may lead to."""
-        keys = keys_of(place.chain[-2], place.node) if len(place.chain) > 1 else None
+        keys = keys_at(place)
         key, bracket, after = rest[1:].partition("]")
         if keys is None or not bracket or key not in keys:
             return
@@ -326,7 +331,7 @@ class _Finder:
         count = self.place and count_of(self.place.node)
         if not self.place or not count:
             return ""
-        keys = keys_of(self.place.chain[-2], self.place.node) if len(self.place.chain) > 1 else None
+        keys = keys_at(self.place)
         wanted = self.rest[1:].partition("]")[0]
         if keys is not None and not wanted.isdigit():
             return _suggestion(wanted, keys)

@@ -9,10 +9,9 @@ from functools import lru_cache
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.errors import EncodeError
 from vmstate.tree.contents import Contents
-from vmstate.tree.keys import keys_of
 from vmstate.tree.meanings import Meanings, named_elements, words_for
 from vmstate.tree.nodes import count_of, element, is_open, is_uniform
-from vmstate.tree.paths import Place, inside, owner_of, tops
+from vmstate.tree.paths import Place, inside, keys_at, owner_of, tops
 from vmstate.tree.values import bytes_of_text
 
 _ELEMENTS = r"(?:\[[^\]]*\])*"  # instances and element numbers may be left out of a glob
@@ -51,7 +50,7 @@ def search(contents: Contents, pattern: str) -> Iterator[Place]:
     arrays = [pattern[: at.start()] for at in re.finditer(r"\[", pattern)]
 
     def opens(place: Place) -> bool:
-        return any(fits(array, place.path) for array in arrays) or _keyed(place)
+        return any(fits(array, place.path) for array in arrays) or keys_at(place) is not None
 
     for place in _walk(contents, opens):
         path = place.path
@@ -164,12 +163,8 @@ def elements_of(place: Place) -> Iterator[Place]:
             yield one
 
 
-def _keyed(place: Place) -> bool:
-    return len(place.chain) > 1 and keys_of(place.chain[-2], place.node) is not None
-
-
 def _keys(place: Place) -> list[str] | None:
-    keys = keys_of(place.chain[-2], place.node) if len(place.chain) > 1 else None
+    keys = keys_at(place)
     return None if keys is None else list(keys)
 
 

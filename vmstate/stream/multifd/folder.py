@@ -11,7 +11,7 @@ from pathlib import Path
 from vmstate.containers import Opened, open_input
 from vmstate.containers.spool import Spool
 from vmstate.errors import Finding, Place, Severity, StreamError, quantity
-from vmstate.stream.constants import MAGIC
+from vmstate.stream.constants import MAGIC_BYTES
 from vmstate.stream.multifd.joining import Joining, postcopy_records
 from vmstate.stream.multifd.packets import PACKET_SIZE, Channel, announced_pages, is_channel, read_channel
 from vmstate.stream.reader import Stream, open_stream
@@ -21,7 +21,6 @@ MAIN, CHANNEL = "main", "channel-"
 """The names that `vmstate capture` gives the files."""
 
 _MOST_FILES = 1 + 255 + 1
-_MAGIC = MAGIC.to_bytes(4, "big")
 _TLS = b"\x16\x03"
 
 
@@ -35,7 +34,7 @@ def open_folder(
     """
     files = _files(Path(path))
     opened = {file: open_input(file, limit=limit) for file in files}
-    mains = [file for file, one in opened.items() if bytes(one.data[:4]) == _MAGIC]
+    mains = [file for file, one in opened.items() if bytes(one.data[:4]) == MAGIC_BYTES]
     if len(mains) != 1:
         names = ", ".join(file.name for file in mains) or "none"
         raise StreamError(

@@ -29,7 +29,7 @@ from vmstate.errors import (
     Unsupported,
     finding_of,
 )
-from vmstate.stream.constants import MULTIFD_MAGIC
+from vmstate.stream.constants import MULTIFD_MAGIC, MULTIFD_MAGIC_BYTES
 
 U64: TypeAlias = npt.NDArray[np.uint64]
 
@@ -88,7 +88,7 @@ class Channel:
 
 def is_channel(data: memoryview) -> bool:
     """Return True if a file begins like a channel."""
-    return bytes(data[:4]) == MULTIFD_MAGIC.to_bytes(4, "big")
+    return bytes(data[:4]) == MULTIFD_MAGIC_BYTES
 
 
 def announced_pages(data: memoryview) -> int | None:

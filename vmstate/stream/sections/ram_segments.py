@@ -42,6 +42,11 @@ class Segments:
     stride: I64
     fill: I64
 
+    @property
+    def columns(self) -> tuple[I64, I64, I64, I64, I64]:
+        """The arrays, in the order of their declaration."""
+        return self.address, self.pages, self.data, self.stride, self.fill
+
     def at(self, begin: I64, page_size: int) -> tuple[I64, I64, I64]:
         """Return data, stride and fill of the pages at ``begin``; pages in no segment are zero."""
         if not len(self.address):
@@ -59,8 +64,12 @@ def segments(ram: Ram, win: Window, index: int) -> Segments:
         return _mapped_segments(mapped, win)
     pieces = [_cut(*piece, ram.page_size) for piece in _records(ram, win, index)]
     if not pieces:
-        return Segments(*(np.zeros(0, np.int64) for _ in range(5)))
+        return _none()
     return _last_of_each([np.concatenate(column) for column in zip(*pieces, strict=True)], ram.page_size)
+
+
+def _none() -> Segments:
+    return Segments(*(np.zeros(0, np.int64) for _ in range(5)))
 
 
 Columns: TypeAlias = tuple[I64, I64, I64, I64]
@@ -166,13 +175,10 @@ def _mapped_segments(mapped: MappedRam, win: Window) -> Segments:
     numbers = np.flatnonzero(np.unpackbits(bits, bitorder="little")).astype(np.int64)
     size = mapped.page_size
     if not len(numbers):
-        return Segments(*(np.zeros(0, np.int64) for _ in range(5)))
+        return _none()
     end = mapped.pages_offset + (int(numbers[-1]) + 1) * size
     if end > win.end:
         raise Truncated(size, max(0, win.end - end + size), offset=end - size)
     same = np.full(len(numbers), size, np.int64)
     fill = np.full(len(numbers), WHOLE, np.int64)
-    address, pages, data, stride, fill = _cut(
-        numbers * size, mapped.pages_offset + numbers * size, same, fill, size
-    )
-    return Segments(address, pages, data, stride, fill)
+    return Segments(*_cut(numbers * size, mapped.pages_offset + numbers * size, same, fill, size))

@@ -57,7 +57,7 @@ def test_no_two_things_have_the_same_path(name):
     assert [path for path, number in paths.items() if number > 1] == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data(), name=st.sampled_from([*NAMES, "synthetic"]))
 def test_what_a_flat_line_says_leads_to_that_thing_and_changes_nothing(data, name):
     contents = contents_of(name)
@@ -72,7 +72,14 @@ def test_what_a_flat_line_says_leads_to_that_thing_and_changes_nothing(data, nam
         assert changed(contents, [change], known_meanings()) == contents.stream.data
 
 
-@settings(max_examples=8, deadline=None)
+def test_a_value_in_a_long_array_of_structs_is_found():
+    path = "spapr/htab#1.chunks[0].index"
+    contents = contents_of("7.2-booted-power9-compat8")
+    found = [place.path for place in search_value(contents, "spapr/htab*", "0x3d208", known_meanings())]
+    assert path in found
+
+
+@settings(max_examples=20, deadline=None)
 @given(data=st.data(), name=st.sampled_from(NAMES[:4]))
 def test_every_value_is_found_by_itself(data, name):
     contents = contents_of(name)

@@ -18,6 +18,7 @@ _ELEMENTS = r"(?:\[[^\]]*\])*"  # instances and element numbers may be left out 
 _SIGNS = {"*": ".*", "?": ".", ".": rf"{_ELEMENTS}\.", "/": f"{_ELEMENTS}/"}
 _STEPS = r"(?:.*[./\[])?"
 _NO_VALUE = ("pages", "opaque")
+_IN_ROWS = (WireArray, WireRecords, list)  # arrays whose elements are no nodes
 
 
 def is_glob(text: str) -> bool:
@@ -66,9 +67,9 @@ def search_value(
     ``value`` is text that a change of the field would take: a number in any base, a name, ``hex:…``.
     """
     data = contents.stream.data
-    for place in _walk(contents, lambda _: False):
+    for place in _walk(contents, lambda place: not isinstance(place.node.value, _IN_ROWS)):
         node = place.node
-        if isinstance(node.value, WireArray | WireRecords):
+        if isinstance(node.value, WireArray | WireRecords):  # compared without a node for each element
             found = _elements_with(place, value, meanings)
         else:
             found = iter([place])
@@ -141,7 +142,7 @@ def _walk(contents: Contents, opens: Callable[[Place], bool]) -> Iterator[Place]
 def _below(place: Place, owner: str, opens: Callable[[Place], bool]) -> Iterator[Place]:
     yield place
     node = place.node
-    if isinstance(node.value, WireArray | WireRecords | list) and not node.nodes:
+    if isinstance(node.value, _IN_ROWS) and not node.nodes:
         if opens(place):
             for one in elements_of(place):
                 yield one
@@ -153,7 +154,7 @@ def _below(place: Place, owner: str, opens: Callable[[Place], bool]) -> Iterator
 
 def elements_of(place: Place) -> Iterator[Place]:
     """Yield the elements of an array whose elements are alike, by their keys if they have some."""
-    if not isinstance(place.node.value, WireArray | WireRecords | list):
+    if not isinstance(place.node.value, _IN_ROWS):
         yield from (one for one, _ in inside(place, ""))
         return
     keys = _keys(place)

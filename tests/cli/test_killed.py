@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
 from tests.support.killing import OLD, WRITERS, Killing, prepared, run
 
 
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    prepared(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(inputs, tmp_path):
+    """A folder of its own, with what the commands read."""
+    return Path(shutil.copytree(inputs, tmp_path / "folder"))
+
+
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_killed_command_leaves_the_old_file_or_the_whole_new_one(tmp_path, name):
-    prepared(tmp_path)
-    killing = Killing(name, tmp_path)
-    files = {path.name for path in tmp_path.iterdir()}
+def test_a_killed_command_leaves_the_old_file_or_the_whole_new_one(folder, name):
+    killing = Killing(name, folder)
+    files = {path.name for path in folder.iterdir()}
     for left in killing.kills(3):
         assert left in (OLD, killing.whole)
-    assert run(WRITERS[name], tmp_path) in (0, 1)
-    assert {path.name for path in tmp_path.iterdir()} == files, "what a killed command left is removed"
+    assert run(WRITERS[name], folder) in (0, 1)
+    assert {path.name for path in folder.iterdir()} == files, "what a killed command left is removed"
 
 
 def _small_files() -> None:
@@ -27,10 +41,9 @@ def _small_files() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(WRITERS) - {"load --junit"}))
-def test_a_command_that_meets_a_full_disk_leaves_the_old_file(tmp_path, name):
-    prepared(tmp_path)
-    (tmp_path / "OUT").write_bytes(OLD)
-    files = {path.name for path in tmp_path.iterdir()}
-    assert run(WRITERS[name], tmp_path, _small_files) == 2
-    assert (tmp_path / "OUT").read_bytes() == OLD
-    assert {path.name for path in tmp_path.iterdir()} == files
+def test_a_command_that_meets_a_full_disk_leaves_the_old_file(folder, name):
+    (folder / "OUT").write_bytes(OLD)
+    files = {path.name for path in folder.iterdir()}
+    assert run(WRITERS[name], folder, _small_files) == 2
+    assert (folder / "OUT").read_bytes() == OLD
+    assert {path.name for path in folder.iterdir()} == files

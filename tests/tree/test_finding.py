@@ -36,6 +36,7 @@ DECLARATIONS = PseriesDeclarations()
 
 
 @cache
+@cache
 def contents_of(name: str) -> Contents:
     data = synthetic.everything() if name == "synthetic" else corpus.load(name)
     return Contents(open_stream(data, Measured(DECLARATIONS)), DECLARATIONS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 
 from vmstate.describe.history import Release
 from vmstate.pseries.board.device import Device
@@ -74,41 +74,45 @@ class PseriesDeclarations:
 
     def _descriptions(self, machine: str, name: str) -> list[Declared]:
         """Return the distinct descriptions among releases; their states are patterns, never decoded into."""
+        releases_of_type = self._releases.get(machine)
+        if releases_of_type is None:
+            return []  # another machine's, or a name that a stream makes up
         key = (machine, name)
         if key not in self._known:
             grouped: dict[int, Declared] = {}
-            for release, device in self._devices(machine, name):
+            for release, device in self._devices(machine, name, releases_of_type):
                 description = device.plan.vmsd
                 before = grouped.get(id(description))
-                releases = (release, *(before.releases if before else ()))
-                grouped[id(description)] = Declared(description, before.state if before else device, releases)
-            if not grouped:
-                return []  # names that a stream makes up are not cached
+                others = before.releases if before else ()
+                grouped[id(description)] = Declared(
+                    description, before.state if before else device, (release, *others)
+                )
             self._known[key] = list(grouped.values())
         return self._known[key]
 
-    def _devices(self, machine: str, name: str) -> Iterator[tuple[Release, Device]]:
-        for release in self._releases():
+    def _devices(
+        self, machine: str, name: str, releases: Iterable[Release]
+    ) -> Iterator[tuple[Release, Device]]:
+        for release in releases:
             for kind in device_classes()[name]:
-                yield from self._device(kind, machine, release)
+                if kind.description.span.covers(release):
+                    yield release, kind.blank(self._machine(machine, release))
 
-    def _device(self, kind: type[Device], machine: str, release: Release) -> Iterator[tuple[Release, Device]]:
-        context = self._machine(machine, release)
-        if context is not None and kind.description.span.covers(release):
-            yield release, kind.blank(context)
-
-    def _machine(self, name: str, release: Release) -> Machine | None:
-        """Return a machine of which only the type is known; None if the release does not have the type."""
-        binary = self.catalogue.binary(release)
-        if name not in binary.machine_types:
-            return None
+    def _machine(self, name: str, release: Release) -> Machine:
+        """Return a machine of which only the type is known."""
         if (name, release) not in self._machines:
+            binary = self.catalogue.binary(release)
             machine = binary.machine()
             machine.become(binary.machine_class(name))
             self._machines[name, release] = machine
         return self._machines[name, release]
 
-    def _releases(self) -> list[Release]:
-        """Return the first and the newest release of each line, newest first."""
+    @cached_property
+    def _releases(self) -> dict[str, list[Release]]:
+        """Those that have a machine type, of the first and the newest release of each line, newest first."""
         lines = {release: Release(release.major, release.minor) for release in self.catalogue.newest}
-        return sorted({*lines, *lines.values()}, reverse=True)
+        found: dict[str, list[Release]] = {}
+        for release in sorted({*lines, *lines.values()}, reverse=True):
+            for name in self.catalogue.binary(release).machine_types:
+                found.setdefault(name, []).append(release)
+        return found

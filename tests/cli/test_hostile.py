@@ -1,0 +1,40 @@
+"""Hostile inputs: a small part of what ``tools/hostile`` gives to the reading commands."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+import pytest
+
+from tests.support import corpus
+from tests.support.hostile import COMMANDS, Input, Judge, Subject, drawn_input, subjects
+
+
+@pytest.fixture(scope="module")
+def among():
+    return list(subjects(corpus.VARIED, random.Random(1), each=1, kept=2))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_hostile_input_ends_a_command_within_its_bounds(tmp_path, among, seed):
+    rng, judge = random.Random(seed), Judge(tmp_path)
+    for _ in range(40):
+        given, place = drawn_input(among, rng), rng.randrange(len(COMMANDS))
+        assert judge.wrong(given, place, timed=False) == [], (given.subject.name, given.made, COMMANDS[place])
+
+
+def test_a_command_that_breaks_a_bound_is_found(tmp_path, monkeypatch):
+    def hostile_command(arguments):
+        sys.stdout.write("\x1b]0;title\x07")
+        held = bytearray(200 << 20)
+        held[::4096] = b"x" * len(held[::4096])
+        raise KeyError(arguments[0])
+
+    monkeypatch.setattr("tests.support.hostile.main", hostile_command)
+    found = Judge(tmp_path).wrong(Input(Subject("a", b"QEVM"), "blind", b"QEVM"), 0, timed=False)
+    assert [next(word for word in ("status", "control", "memory") if word in one) for one in found] == [
+        "status",
+        "control",
+        "memory",
+    ]

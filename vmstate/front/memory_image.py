@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from vmstate.stream.sections.ram_segments import MADE, WHOLE, Segments, segments
 _PIECE = 1 << 20
 _MOST = 16 << 40
 _SPAPR_RAM = "ppc_spapr.ram"
+_Pages: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class GuestMemory:
         self._window = opened.stream.window
         self._pages = RamPages(ram, self._window)
         self._found: dict[int, Segments] = {}
+        self._held: _Pages = np.empty(2 * _PIECE, np.uint8)
 
     @cached_property
     def blocks(self) -> tuple[Placed, ...]:
@@ -125,46 +128,45 @@ class GuestMemory:
         yield from zeros(block.length - at)
 
     def _pieces(self, block: Placed) -> Iterator[tuple[int, Buffer]]:
-        """Yield the parts of a block that have content, each with its offset; small ones are joined."""
-        held: list[Buffer] = []
-        start = size = 0
-        for at, piece in self._runs(block):
-            if held and (at != start + size or size >= _PIECE):
-                yield start, held[0] if len(held) == 1 else b"".join(held)
-                held, size = [], 0
-            if not held:
-                start = at
-            held.append(piece)
-            size += len(piece)
-        if held:
-            yield start, b"".join(held)
+        """Yield the parts of a block that have content, each with its offset; small ones are joined.
 
-    def _runs(self, block: Placed) -> Iterator[tuple[int, Buffer]]:
-        """Yield the pages that have content, as many as lie alike in the stream at a time."""
+        A part is overwritten when the next one is made: new memory for each would cost more than the copy.
+        """
+        held = self._held
+        start = size = 0
+        for at, pages in self._runs(block):
+            if size and (at != start + size or size + pages.size > len(held)):
+                yield start, held[:size].data
+                size = 0
+            if not size and pages.size >= _PIECE and pages.flags.c_contiguous:
+                yield at, pages.reshape(-1).data
+                continue
+            if not size:
+                start = at
+            np.copyto(held[size : size + pages.size].reshape(pages.shape), pages)
+            size += pages.size
+        if size:
+            yield start, held[:size].data
+
+    def _runs(self, block: Placed) -> Iterator[tuple[int, _Pages]]:
+        """Yield the pages that have content, a row for each, as many as lie alike in the stream at a time."""
         found, size = self._segments(block), self.page_size
+        step = _PIECE // size
         rows = zip(*(column.tolist() for column in found.columns), strict=True)
         for address, pages, data, stride, fill in rows:
             if fill == MADE:
                 for at in range(address, address + pages * size, size):
-                    yield at, self._pages.page(block.index, at)
-            elif fill:
-                step = _PIECE // size
-                for first in range(0, pages, step):
-                    count = min(step, pages - first)
-                    at = address + first * size
-                    if fill == WHOLE:
-                        yield at, self._whole(data + first * stride, count, stride)
-                    else:
-                        yield at, bytes([fill]) * (count * size)
-
-    def _whole(self, at: int, count: int, stride: int) -> Buffer:
-        """Return pages that the stream holds as they are."""
-        view, size = self._window.view, self.page_size
-        if stride == size or count == 1:
-            return view[at : at + count * size]
-        found = np.ndarray((count, size), np.uint8, view, at, (stride, 1)).tobytes()
-        self._window.behind(at, at + count * stride)
-        return found
+                    page = self._pages.page(block.index, at)
+                    yield at, np.broadcast_to(np.frombuffer(page, np.uint8), (1, size))
+                continue
+            for first in range(0, pages if fill else 0, step):
+                count, at = min(step, pages - first), address + first * size
+                if fill != WHOLE:
+                    yield at, np.broadcast_to(np.uint8(fill), (count, size))
+                    continue
+                begin = data + first * stride
+                yield at, np.ndarray((count, size), np.uint8, self._window.view, begin, (stride, 1))
+                self._window.behind(begin, begin + count * stride)
 
     def _segments(self, block: Placed) -> Segments:
         if block.index not in self._found:

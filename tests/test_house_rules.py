@@ -26,6 +26,7 @@ FLOORS = (
         "junit",
         "mapped_pages",
         "describe",
+        "handwritten",
         "containers",
     ),
     *("stream.constants", "stream.items", "stream.wire", "stream.sections", "stream.vmdesc", "stream"),

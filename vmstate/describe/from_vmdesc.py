@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,8 @@ from vmstate.describe.vmdesc import fixed_size
 from vmstate.errors import StreamError
 
 Pairs = list[tuple[str, Any]]
+Known = Callable[[str, str, str, int], "Info | None"]
+"""Returns the wire type of a field by its description's name, its own name, its type's name and its size."""
 MAX_DEPTH = 64  # nesting of structs; real streams have fewer than ten
 
 _PAIR = rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -67,24 +69,27 @@ def member(pairs: Pairs, key: str, kind: type, default: Any = None) -> Any:
     return default
 
 
-def from_vmdesc(entry: Pairs, owner: str = "") -> VMStateDescription:
+def from_vmdesc(entry: Pairs, owner: str = "", known: Known | None = None) -> VMStateDescription:
     """Return the description of an entry of ``devices``, or of the ``configuration`` object.
 
-    ``owner``: the prefix of the attributes in the section's state.  Raises StreamError if the entry is not
+    ``owner``: the prefix of the attributes in the section's state.  ``known`` knows the inside of some bytes
+    that the vmdesc does not describe.  Raises StreamError if the entry is not
     one that QEMU writes.
     """
     name = member(entry, "vmsd_name", str, member(entry, "name", str, "?"))
-    return _description(entry, name, MAX_DEPTH, owner)
+    return _description(entry, name, known, MAX_DEPTH, owner)
 
 
-def _description(entry: Pairs, name: str, depth: int, owner: str = "") -> VMStateDescription:
+def _description(
+    entry: Pairs, name: str, known: Known | None, depth: int, owner: str = ""
+) -> VMStateDescription:
     """Make a description; ``owner``: the prefix of its attributes in the section's state."""
     if depth == 0:
         raise StreamError(f"vmdescription: structs nested deeper than {MAX_DEPTH}", path=name)
     version = member(entry, "version", int, 0)
     if not -(1 << 31) <= version < 1 << 32:
         raise StreamError("vmdescription: a version of more than 32 bits", path=name, found=version)
-    fields = [_field(f, depth - 1) for f in _objects(entry, "fields")]
+    fields = [_field(f, name, known, depth - 1) for f in _objects(entry, "fields")]
     total = Counter(field.name for field in fields)
     single = {f.name for f in fields if f.vmsd is not None and f.count is None}
     seen: Counter[str] = Counter()
@@ -102,7 +107,7 @@ def _description(entry: Pairs, name: str, depth: int, owner: str = "") -> VMStat
     subsections = []
     for inner in _objects(entry, "subsections"):
         title = member(inner, "vmsd_name", str)
-        subsections.append(_description(inner, title, depth - 1, f"{owner}{title}:"))
+        subsections.append(_description(inner, title, known, depth - 1, f"{owner}{title}:"))
     return VMStateDescription(name, version, min(0, version), fields, subsections)
 
 
@@ -115,7 +120,7 @@ def _objects(entry: Pairs, key: str) -> list[_Object]:
     return items  # type: ignore[no-any-return]
 
 
-def _field(entry: Pairs, depth: int) -> Field:
+def _field(entry: Pairs, owner: str, known: Known | None, depth: int) -> Field:
     name = member(entry, "name", str)
     kind = member(entry, "type", str)
     size = member(entry, "size", int)
@@ -123,6 +128,7 @@ def _field(entry: Pairs, depth: int) -> Field:
         raise StreamError(f"vmdescription: negative size of {name}")
     keys = {k for k, _ in entry}
     count = max(0, member(entry, "array_len", int)) if "array_len" in keys else None
+    blob = None if known is None else known(owner, name, kind, size)
     if "index" in keys:
         name = f"{name}[{member(entry, 'index', int)}]"
     if count is not None and size == 0:
@@ -132,13 +138,15 @@ def _field(entry: Pairs, depth: int) -> Field:
         inner = member(entry, "struct", list)
         if not isinstance(inner, _Object):
             raise StreamError(f"vmdescription: 'struct' of {name} is not an object")
-        return _struct(name, inner, kind, size, count, depth)
+        return _struct(name, inner, kind, size, count, known, depth)
     if groups:
-        return _composite(name, kind, size, count, groups, depth)
-    return _plain(name, kind, size, count)
+        return _composite(name, kind, size, count, groups, known, depth)
+    return _plain(name, kind, size, count, blob)
 
 
-def _plain(name: str, kind: str, size: int, count: int | None) -> Field:
+def _plain(name: str, kind: str, size: int, count: int | None, blob: Info | None) -> Field:
+    if blob is not None:
+        return Field(name, blob, attr=name, size=size, count=count)
     info: Info | None = SCALARS.get(kind)
     if info is not None and info.width == size:
         return Field(name, info, attr=name, count=count)
@@ -151,10 +159,12 @@ def _plain(name: str, kind: str, size: int, count: int | None) -> Field:
     return Field(name, BUFFER if kind == BUFFER.name else Bytes(kind), attr=name, size=size, count=count)
 
 
-def _struct(name: str, inner: Pairs, kind: str, size: int, count: int | None, depth: int) -> Field:
+def _struct(
+    name: str, inner: Pairs, kind: str, size: int, count: int | None, known: Known | None, depth: int
+) -> Field:
     if not inner:
         return Field(name, NULLPTR if size == 1 else Bytes(kind), attr=name, size=size, count=count)
-    vmsd = _description(inner, member(inner, "vmsd_name", str, name), depth)
+    vmsd = _description(inner, member(inner, "vmsd_name", str, name), known, depth)
     fixed = fixed_size(plan_of(vmsd), _version(vmsd))
     if fixed is not None and fixed != size:
         # A variable array inside a compressed one is described wrongly, but its bytes are there.
@@ -177,8 +187,10 @@ def sent_groups(entry: Pairs) -> list[Pairs]:
     return groups
 
 
-def _composite(name: str, kind: str, size: int, count: int | None, groups: list[Pairs], depth: int) -> Field:
-    vmsds = [_description(g, member(g, "vmsd_name", str), depth) for g in groups]
+def _composite(
+    name: str, kind: str, size: int, count: int | None, groups: list[Pairs], known: Known | None, depth: int
+) -> Field:
+    vmsds = [_description(g, member(g, "vmsd_name", str), known, depth) for g in groups]
     if kind in {"vstruct", "tmp"} and len(vmsds) == 1:
         return Field(name, vmsd=vmsds[0], attr=name, count=count, struct_version=_version(vmsds[0]))
     if kind in {"qtailq", "qlist", "gtree"} and count is None:

@@ -16,6 +16,7 @@ from vmstate.errors import EncodeError
 
 if TYPE_CHECKING:
     from vmstate.describe.fields import Field
+    from vmstate.describe.nodes import Node
 
 NULL_MARKER = 0x30  # VMS_MARKER_PTR_NULL, the character '0'
 VALID_MARKER = 0x31  # VMS_MARKER_PTR_VALID, the character '1'
@@ -39,18 +40,29 @@ class Info:
         """Write one element.  Raises EncodeError if the value does not fit."""
         raise NotImplementedError
 
+    def inside(self, data: memoryview, start: int, end: int) -> list[Node]:
+        """Return nodes for the parts of one element, which cover all of it; none if it has no known parts."""
+        return []
+
 
 class Scalar(Info):
     """A number of fixed width; ``code`` is its :mod:`struct` format character."""
 
+    order = ">"
+
     def __init__(self, name: str, code: str) -> None:
         self.name = name
         self.code = code
-        self._item = struct.Struct(">" + code)
+        self._item = struct.Struct(self.order + code)
         self.width = self._item.size
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
         return self._item.unpack(cur.number(self._item.size))[0]
+
+    def number(self, raw: bytes | memoryview) -> int:
+        """Return the number that some bytes are."""
+        value: int = self._item.unpack(raw)[0]
+        return value
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         try:
@@ -75,6 +87,12 @@ def _local(field: Field, value: Any, offset: int) -> Any:
             -EINVAL, f"{field.name}: the destination has nothing to compare with", offset=offset
         )
     return value
+
+
+class LittleEndian(Scalar):
+    """A number in little-endian order, as registers and devices' own structures have it (``le16``)."""
+
+    order = "<"
 
 
 class Equal(Scalar):
@@ -239,6 +257,7 @@ UINT8_EQUAL, UINT16_EQUAL, UINT32_EQUAL = (Equal(f"{u.name} equal", u.code) for 
 INT32_EQUAL = Equal("int32 equal", "i")
 UINT64_EQUAL = Equal("int64 equal", "Q")  # QEMU's own slip: unsigned, but named int64
 INT32_LE = Int32PositiveLe("int32 le", "i")
+LE16, LE32, LE64 = (LittleEndian(f"le{8 * struct.calcsize('<' + code)}", code) for code in "HIQ")
 FLOAT64 = Scalar("float64", "Q")  # the bits of the number; no device has one after 5.2
 DOUBLE = Scalar("CPU_Double_U", "Q")  # upper then lower word: one 64-bit number
 TIMER = Scalar("timer", "Q")
@@ -247,6 +266,9 @@ BUFFER = Bytes("buffer")
 UNUSED = Bytes("unused_buffer")
 BYTE_ARRAY = ByteArray()
 BITMAP = Bitmap()
+
+#: Little-endian numbers by name; no vmdesc has these types, only what is inside bytes written by hand.
+LITTLE = {info.name: info for info in (LE16, LE32, LE64)}
 
 SCALARS = {
     info.name: info

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.describe.infos import SCALARS
 from vmstate.errors import EncodeError
-from vmstate.tree.nodes import counted, is_open
+from vmstate.tree.nodes import counted, is_open, taken_apart
 
 Value: TypeAlias = Any
 """An int, bool, str, bytes or None, or a list, tuple or dict of such values."""
@@ -42,6 +42,10 @@ def differing(data: memoryview, node: Node, path: str, value: Value) -> Iterator
     """
     if not is_open(node):
         if not _equal(value_of(data, node), value):
+            yield path, value
+        return
+    if taken_apart(node) and isinstance(value, bytes | bytearray | memoryview):
+        if _raw(data, node) != bytes(value):
             yield path, value
         return
     inner = {child.name: child for child in node.children if child.kind not in _AROUND}

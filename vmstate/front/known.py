@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vmstate.describe.words import Meanings
     from vmstate.pseries.startup.command_line import Configuration
     from vmstate.tree import Declarations, Declared, StreamFacts
-    from vmstate.tree.meanings import Meanings
 
 
 class KnownDeclarations:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vmstate.describe import Node
+from vmstate.describe.words import Meanings
 from vmstate.front.known import known_meanings
 from vmstate.front.paint import Paint, plain
 from vmstate.front.stream_file import StreamFile
@@ -12,7 +13,7 @@ from vmstate.stream.wire import text_of
 from vmstate.tree import Contents
 from vmstate.tree.decoded import By
 from vmstate.tree.display import text_of_place
-from vmstate.tree.meanings import Meanings, named_elements, parts_of
+from vmstate.tree.meanings import named_elements, parts_of
 from vmstate.tree.nodes import counted, element, is_open, is_uniform
 from vmstate.tree.paths import PathError, Place, find, inside, owner_of, tops
 from vmstate.tree.search import is_glob, search

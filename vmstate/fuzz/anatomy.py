@@ -17,7 +17,7 @@ from vmstate.stream.constants import SectionType
 from vmstate.stream.items import CommandItem, Configuration, EndOfStates, VmDescription
 from vmstate.tree import Contents
 from vmstate.tree.measuring import Measured
-from vmstate.tree.nodes import is_open, is_uniform
+from vmstate.tree.nodes import is_open, is_uniform, taken_apart
 
 T = TypeVar("T")
 LIVE = frozenset({"ram", "spapr/htab", "block", "dirty-bitmap"})
@@ -229,7 +229,7 @@ def _collect(part: Part, node: Node, path: str) -> None:
         if array is not None:
             part.arrays.append(array)
             part.counts += [Count(n, array) for n in numbers if n.value == array.length]
-        elif is_open(child) and not is_uniform(child):
+        elif is_open(child) and not is_uniform(child) and not taken_apart(child):
             _collect(part, child, below)
         else:
             leaf = Leaf(below, child.start, child.end, child.type, child.value)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from functools import cache
 
 from vmstate.describe.history import History, Release, at
+from vmstate.describe.words import Flags, Meanings, Names, Part, Words
+from vmstate.handwritten import names_of_values
 from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability, Kind
 from vmstate.pseries.tables.compat import COMPAT_MODES
 from vmstate.pseries.tables.cpu_models import CPU_MODELS
 from vmstate.pseries.tables.cpus import PATE1_GR, SPR_PVR
 from vmstate.pseries.tables.option_vectors import BITS, VECTOR_5, bits_of_bitmap, vector_bit
 from vmstate.pseries.tables.releases import NEWEST
-from vmstate.tree.meanings import Flags, Meanings, Names, Part, Words
 
 #: Bits of a 64-bit POWER processor's machine state register (target/ppc/cpu.h MSR_*).
 _MSR = {
@@ -138,9 +139,10 @@ def _processors() -> Words:
 
 @cache
 def meanings() -> Meanings:
-    """Return the table, by description and field."""
+    """Return the table, by description and field; with the names that any machine's devices have."""
     modes = Names({0: "raw", **{mode.pvr: mode.name for mode in COMPAT_MODES}})
     table: dict[tuple[str, str], Words] = {
+        **names_of_values(),
         ("cpu", f"env.spr[{SPR_PVR}]"): _processors(),
         ("cpu", "env.msr"): Flags(64, _MSR),
         ("cpu/compat", "compat_pvr"): modes,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vmstate.describe import Node, WireArray, WireRecords
+from vmstate.describe.infos import LITTLE
 from vmstate.errors import EncodeError, VmstateError
 from vmstate.stream.wire import bytes_of
 from vmstate.tree.contents import Contents
@@ -140,6 +141,8 @@ def leaf_bytes(kind: str, size: int, value: Any) -> bytes:
     elif kind == "bitmap":
         whole = _number(value, size)
         raw = b"".join(whole[at : at + 8] for at in range(size - 8, -1, -8))
+    elif kind in LITTLE:
+        raw = _number(value, size)[::-1]
     else:
         raw = _number(value, size)
     if len(raw) != size:

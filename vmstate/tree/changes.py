@@ -13,6 +13,7 @@ from typing import Any
 from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.describe.vmdesc import Style
+from vmstate.describe.words import Meanings
 from vmstate.errors import StreamError, Unsupported
 from vmstate.stream import writer
 from vmstate.stream.constants import SectionType
@@ -23,8 +24,7 @@ from vmstate.stream.vmdesc.edit import replace_devices
 from vmstate.stream.vmdesc.entry_edit import EntryText, configuration_text, with_configuration
 from vmstate.tree.additions import Addition, Declaring, declared_subsections, raw_addition
 from vmstate.tree.contents import Contents
-from vmstate.tree.meanings import Meanings
-from vmstate.tree.nodes import is_open
+from vmstate.tree.nodes import is_open, taken_apart
 from vmstate.tree.paths import PathError, Place, find, find_one
 from vmstate.tree.recount import common, counted_by, recount
 from vmstate.tree.values import bytes_of_value
@@ -79,7 +79,7 @@ class Changes:
         """Return the place of a field that can be set; PathError for anything else."""
         place = find_one(self.contents, path)
         node = place.node
-        if is_open(node):
+        if is_open(node) and not taken_apart(node):
             inside = ", ".join(child.name for child in node.children[:6])
             raise PathError(f"{path} is not a field; it holds {inside}")
         if node.kind in ("opaque", "pages"):

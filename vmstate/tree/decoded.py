@@ -16,6 +16,7 @@ from vmstate.describe.from_vmdesc import from_vmdesc, parse_json
 from vmstate.describe.infos import NULLPTR, Bytes
 from vmstate.describe.vmdesc import fixed_size
 from vmstate.errors import EncodeError, StreamError, Unsupported
+from vmstate.handwritten import content_of
 from vmstate.stream.constants import SectionType
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
@@ -66,7 +67,7 @@ def description_of(entry: bytes) -> VMStateDescription:
 
     Raises StreamError if it is not an entry that QEMU writes.
     """
-    return from_vmdesc(parse_json(entry))
+    return from_vmdesc(parse_json(entry), known=content_of)
 
 
 class Entries:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from vmstate.describe import Node, WireArray, WireRecords
+from vmstate.describe.words import Meanings
 from vmstate.stream.wire import is_zero
-from vmstate.tree.meanings import Meanings, words_for
+from vmstate.tree.meanings import words_for
 from vmstate.tree.nodes import counted
 from vmstate.tree.paths import Place
 

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 from vmstate.describe import WireArray, WireRecords
+from vmstate.describe.words import Meanings
 from vmstate.errors import EncodeError
 from vmstate.tree.contents import Contents
 from vmstate.tree.display import text_of_value
-from vmstate.tree.meanings import Meanings, words_for
+from vmstate.tree.meanings import words_for
 from vmstate.tree.nodes import count_of, counted, is_open, is_uniform
 from vmstate.tree.paths import Place, inside
 from vmstate.tree.search import elements_of

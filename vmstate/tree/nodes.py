@@ -48,6 +48,11 @@ def _expandable(node: Node) -> bool:
     return isinstance(node, Branch) and node.expand is not None
 
 
+def taken_apart(node: Node) -> bool:
+    """Return True if a node is bytes that QEMU writes by hand, whose parts are known: it can be set whole."""
+    return bool(node.nodes) and isinstance(node.value, bytes | memoryview)
+
+
 def is_uniform(node: Node) -> bool:
     """Return True if a node is a large array of uniform elements, which is not opened by default."""
     return isinstance(node.value, WireRecords) or (node.kind == "array" and isinstance(node, Branch))

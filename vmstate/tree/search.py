@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from vmstate.describe import Node, WireArray, WireRecords
+from vmstate.describe.words import Meanings
 from vmstate.errors import EncodeError
 from vmstate.tree.contents import Contents
-from vmstate.tree.meanings import Meanings, named_elements, words_for
+from vmstate.tree.meanings import named_elements, words_for
 from vmstate.tree.nodes import count_of, element, is_open, is_uniform
 from vmstate.tree.paths import Place, inside, keys_at, owner_of, tops
 from vmstate.tree.values import bytes_of_text

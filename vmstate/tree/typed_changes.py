@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from vmstate.describe.words import Meanings
 from vmstate.tree.changes import Changes
 from vmstate.tree.contents import Contents
-from vmstate.tree.meanings import Meanings
 from vmstate.tree.nodes import count_of
 from vmstate.tree.paths import PathError
 from vmstate.tree.values import bytes_of_text, every_element, hex_bytes, number_of

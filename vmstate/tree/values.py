@@ -11,10 +11,11 @@ from typing import Any
 from vmstate.describe import Node, WireArray
 from vmstate.describe.arrays import limits
 from vmstate.describe.infos import SCALARS
+from vmstate.describe.words import Meanings
 from vmstate.errors import EncodeError
 from vmstate.stream.wire import bytes_of
 from vmstate.tree.as_json import leaf_bytes
-from vmstate.tree.meanings import Meanings, words_for
+from vmstate.tree.meanings import words_for
 from vmstate.tree.nodes import count_of, counted, element, is_open
 from vmstate.tree.paths import Place
 

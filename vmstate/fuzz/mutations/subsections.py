@@ -15,6 +15,7 @@ from vmstate.fuzz.splices import Splice
 from vmstate.stream import writer
 from vmstate.tree.additions import declared_subsections
 from vmstate.tree.decoded import By
+from vmstate.tree.nodes import taken_apart
 
 _LONGEST = 1 << 16
 _NAME = 2  # after the mark and the name's length
@@ -166,7 +167,7 @@ def _structures(base: Anatomy, part: Part) -> Iterator[tuple[str, tuple[Node, ..
 
 def _inner(path: str, chain: tuple[Node, ...], node: Node) -> Iterator[tuple[str, tuple[Node, ...], int]]:
     for child in node.nodes:
-        if child.nodes and child.kind in {"field", "struct"}:
+        if child.nodes and child.kind in {"field", "struct"} and not taken_apart(child):
             inner = f"{path}.{child.name}"
             yield inner, (*chain, child), child.end
             yield from _inner(inner, (*chain, child), child)

@@ -1,0 +1,31 @@
+"""``msix state``: the table of vectors, and a pending bit for each (hw/pci/msix.c msix_save)."""
+
+from __future__ import annotations
+
+from vmstate.describe import Node
+from vmstate.describe.words import BitFields
+from vmstate.errors import StreamError
+from vmstate.handwritten.content import Content
+from vmstate.handwritten.layout import Layout, le32, le64, raw
+
+_ENTRY = Layout(
+    "msix entry", le64("address"), le32("data"), le32("vector_control", BitFields(32, {"masked": (0, 1)}))
+)
+MSIX_LAYOUTS = (_ENTRY,)
+
+
+def _read(data: memoryview, start: int, end: int) -> list[Node]:
+    size = end - start
+    vectors = 8 * size // (8 * _ENTRY.size + 1)
+    if not size or size != vectors * _ENTRY.size + -(-vectors // 8):
+        raise StreamError("not a table and its pending bits", offset=start)
+    table_end = start + vectors * _ENTRY.size
+    entries = [
+        _ENTRY.node(f"[{vector}]", data, start + vector * _ENTRY.size, end, "element")
+        for vector in range(vectors)
+    ]
+    table = Node("table", "array", _ENTRY.type, start, table_end, nodes=entries)
+    return [table, raw("pending_bits", end - table_end).node(data, table_end)]
+
+
+MSIX_STATE = Content("msix state", _read)

@@ -1,0 +1,66 @@
+"""What is known about bytes written by hand, found by what a vmdesc gives."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from vmstate.dataclass import dataclass
+from vmstate.describe.infos import Info
+from vmstate.describe.words import Meanings, Words
+from vmstate.handwritten.content import Content
+from vmstate.handwritten.msix import MSIX_LAYOUTS, MSIX_STATE
+from vmstate.handwritten.pci_config import PCI_CONFIG, PCI_IRQ_STATE, PCI_LAYOUTS
+
+
+@dataclass(frozen=True)
+class Known:
+    """Bytes of a known content, by the type in the vmdesc; ``owner``: the description, ``field``: the name.
+
+    Where the type says nothing (``buffer``), owner and field are needed.
+    """
+
+    content: Content
+    owner: str | None = None
+    field: str | None = None
+    size: int | None = None
+
+    def fits(self, owner: str, field: str, size: int) -> bool:
+        """Return True if a field of that name and size is meant."""
+        wanted = (self.owner, self.field, self.size)
+        return all(
+            one is None or one == found for one, found in zip(wanted, (owner, field, size), strict=True)
+        )
+
+
+#: The most specific first.
+KNOWN = (Known(PCI_CONFIG), Known(PCI_IRQ_STATE), Known(MSIX_STATE))
+#: Structs whose registers have names for their values.
+LAYOUTS = (*PCI_LAYOUTS, *MSIX_LAYOUTS)
+
+
+@cache
+def _by_type() -> dict[str, list[Known]]:
+    found: dict[str, list[Known]] = {}
+    for one in KNOWN:
+        found.setdefault(one.content.name, []).append(one)
+    return found
+
+
+def content_of(owner: str, field: str, kind: str, size: int) -> Info | None:
+    """Return the wire type of a field that QEMU writes by hand; None if its content is not known.
+
+    ``owner`` is the name of the description around the field, ``kind`` the field's type, ``size`` its size.
+    """
+    for known in _by_type().get(kind, ()):
+        if known.fits(owner, field, size):
+            return known.content
+    return None
+
+
+@cache
+def names_of_values() -> Meanings:
+    """Return the names of values in all these bytes, by the type of the struct and the field."""
+    names: dict[tuple[str, str], Words] = {}
+    for layout in LAYOUTS:
+        names.update(layout.names())
+    return names

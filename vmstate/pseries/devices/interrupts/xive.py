@@ -107,6 +107,10 @@ class SpaprXive(Device):
         """Take an interrupt from a device that was unplugged (spapr_xive_free_irq)."""
         self.eat[number].w &= ~_VALID
 
+    def is_claimed(self, number: int) -> bool:
+        """Return True if a device has this interrupt (xive_eas_is_valid)."""
+        return number < len(self.eat) and bool(self.eat[number].w & _VALID)
+
     @property
     def nr_ends(self) -> int:
         """The number of event queues.

@@ -212,6 +212,17 @@ def msix_enabled(config: bytes | memoryview) -> bool:
     return bool(at and config[at + 3] & 0x80)
 
 
+def msix_in_use(config: bytes | memoryview) -> bool:
+    """Return True if the guest has switched to MSI-X, and has not masked all of it."""
+    at = _msix_at(config)
+    return bool(at and config[at + 3] & 0xC0 == 0x80)
+
+
+def is_bus_master(config: bytes | memoryview) -> bool:
+    """Return True if the device may write to the bus."""
+    return bool(config[4] & 4)
+
+
 def _msix_at(config: bytes | memoryview) -> int:
     """Return the offset of the MSI-X capability; 0 without it."""
     return capability_at(config, MSIX_ID)

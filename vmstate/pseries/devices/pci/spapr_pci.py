@@ -20,53 +20,30 @@ from vmstate.describe import (
     Until,
     VMStateDescription,
 )
-from vmstate.describe.cursor import signed
 from vmstate.describe.history import Span
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
-from vmstate.pseries.board.interrupts import PCI_NUM_PINS, XIRQ_BASE
+from vmstate.pseries.board.interrupts import PCI_NUM_PINS
 from vmstate.pseries.board.pci_bus import FUNCTIONS, HOST_BRIDGE, PciSlots
 from vmstate.pseries.board.properties import Property, harmless, not_modelled, number_of
+from vmstate.pseries.devices.interrupts.spapr_irq import free_msi
 from vmstate.pseries.devices.pci.pci_bus import PciBus
 from vmstate.pseries.devices.pci.spapr_iommu import PHB_WINDOW_SIZE, SpaprIommu, add_window, pci_liobn
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption, parse_number
 
-# Message interrupts, as a stream brings them (spapr_pci_post_load).
-
-_FIRST_MSI = XIRQ_BASE + 0x300
-_PAGE = 4096 * 8
-_BEYOND = "spapr_irq_free: Assertion `(irq + num) <= ({} + SPAPR_XIRQ_BASE)' failed."
-#: In 10.2 the number became the same for all machine types.
-BEYOND = History(_BEYOND.format("smc->nr_xirqs"), ("10.2", _BEYOND.format("SPAPR_NR_XIRQS")))
-
 
 def msi_post_load(phb: SpaprPci, version_id: int) -> int:
-    """Put the list into the table."""
-    kept: dict[int, tuple[int, int]] = {}
+    """Put the list into the table, which stays if the section is loaded again (spapr_pci_post_load)."""
     for entry in phb.msi_devs or ():
-        before = kept.get(entry.key)
+        before = phb.msi.get(entry.key)
         if before is not None:
-            _free(phb.machine, *before)
-        kept[entry.key] = entry.first_irq, entry.num
+            free_msi(phb.machine, *before)
+        phb.msi[entry.key] = entry.first_irq, entry.num
     return 0
-
-
-def _free(machine: Machine, first: int, count: int) -> None:
-    irq = signed(first)
-    start, size = signed(irq - _FIRST_MSI), machine.nr_irqs - _FIRST_MSI + XIRQ_BASE
-    if machine.irq != "xics-legacy":
-        if start < 0:
-            raise machine.ends("bitmap_clear: Assertion `start >= 0 && nr >= 0' failed.")
-        if count and start + count > size + _PAGE:
-            raise machine.ends(None)  # bits are cleared far past the end of the map
-    if irq < XIRQ_BASE:
-        raise machine.ends("spapr_irq_free: Assertion `irq >= SPAPR_XIRQ_BASE' failed.")
-    if irq + signed(count) > machine.nr_irqs + XIRQ_BASE:
-        raise machine.ends(BEYOND.at(machine.release))
 
 
 DRIVER = "spapr-pci-host-bridge"
@@ -176,6 +153,7 @@ class SpaprPci(Device):
         self.lsi_table = [Record(irq=irq) for irq in lsi]
         self.msi_devs: Sequence[Any] = []
         self.msi_devs_num = 0
+        self.msi: dict[int, tuple[int, int]] = {}
         if old:
             self._place(index)
 

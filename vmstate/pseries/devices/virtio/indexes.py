@@ -5,16 +5,24 @@ hw/virtio/virtio.c ``virtio_load``, after all parts are loaded.
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Any
 
 from vmstate.describe import Cursor, History
 from vmstate.describe.diagnostics import EPERM, LoadFailure
 from vmstate.errors import NotModelled
+from vmstate.pseries.devices.interrupts.spapr_irq import pulse
+from vmstate.pseries.devices.pci.config_space import is_bus_master, msix_in_use
 from vmstate.pseries.devices.pci.spapr_iommu import translate
 
 VERSION_1, ACCESS_PLATFORM, RING_PACKED = 1 << 32, 1 << 33, 1 << 34
 LITTLE_ENDIAN, BIG_ENDIAN = 1, 2  # enum virtio_device_endian
 ALIGN = 4096  # of a legacy device's used ring
+DRIVER_OK = 4  # of the device's status
+NO_VECTOR = 0xFFFF
+#: Where a host bridge takes messages (include/hw/pci-host/spapr.h, hw/ppc/spapr_pci.c).
+MSI_WINDOW, MSI_WINDOW_SIZE = 1 << 42, 4096
+_ENTRY = Struct("<QII")  # of the MSI-X table: address, data, mask
 DESCRIPTOR, HEADER = 16, 4  # bytes of a descriptor, of a ring before its entries
 
 #: The effect of a driver's index that is too far from the device's.
@@ -32,7 +40,7 @@ def check_indexes(cur: Cursor, state: Any, features: int, at: int) -> None:
 
 def _check(cur: Cursor, state: Any, i: int, features: int, at: int) -> None:
     queue = state.queues[i]
-    num, last = int(queue.num), int(queue.last_avail_idx)
+    num, last = int(queue.num), int((state.packs[i] if state.has_packed else queue).last_avail_idx)
     avail, used = _rings(state, i, features)
     guest = _index(state, avail, features) if num else None
     if guest is None:
@@ -47,6 +55,7 @@ def _check(cur: Cursor, state: Any, i: int, features: int, at: int) -> None:
         if effect == "refused":
             raise LoadFailure(-EPERM, line, offset=at, path=f"vq[{i}]", found=guest, expected=last)
         if effect == "broken":
+            _notify(state, features)
             return
     done = _index(state, used, features)
     if done is None:
@@ -55,6 +64,20 @@ def _check(cur: Cursor, state: Any, i: int, features: int, at: int) -> None:
         line = f"VQ {i} size 0x{num:x} < last_avail_idx 0x{last:x} - used_idx 0x{done:x}"
         state.say(line)
         raise LoadFailure(-EPERM, line, offset=at, path=f"vq[{i}]", found=done, expected=last)
+
+
+def _notify(state: Any, features: int) -> None:
+    """Tell the driver that its device is broken, by a message interrupt (virtio_error, msix_notify).
+
+    Raises Aborts if the message, which the stream has brought, is an interrupt that no device has.
+    """
+    config, vector = bytes(state.pci.config), int(state.config_vector)
+    modern = features & VERSION_1 and state.device_status & DRIVER_OK
+    if not modern or not state.vectors or vector == NO_VECTOR or not msix_in_use(config):
+        return
+    address, data, masked = _ENTRY.unpack_from(bytes(state.msix), vector * _ENTRY.size)
+    if not masked & 1 and MSI_WINDOW <= address < MSI_WINDOW + MSI_WINDOW_SIZE and is_bus_master(config):
+        pulse(state.machine, data)
 
 
 def _rings(state: Any, i: int, features: int) -> tuple[int, int]:

@@ -107,6 +107,11 @@ def load_64_bits(device: VirtioDevice) -> None:
     device.has_64_bits = True
 
 
+def load_packed(device: VirtioDevice) -> None:
+    """Use the indexes that follow; QEMU loads them into its queues whether or not these are packed."""
+    device.has_packed = True
+
+
 def features_above_64(device: VirtioDevice) -> bool:
     """The device offers a feature above bit 63."""
     return bool(device.wide_features)
@@ -208,7 +213,12 @@ VIRTIO = VMStateDescription(
         Since("4.1", _sub("virtio/started", started, Bool("started"))),
         Since(
             "4.2",
-            _sub("virtio/packed_virtqueues", packed, Struct("vq", PACKED_QUEUE, attr="packs")[MAX_QUEUES]),
+            _sub(
+                "virtio/packed_virtqueues",
+                packed,
+                Struct("vq", PACKED_QUEUE, attr="packs")[MAX_QUEUES],
+                pre_load=load_packed,
+            ),
         ),
         Since("5.0", _sub("virtio/disabled", disabled, Bool("disabled"))),
     ],

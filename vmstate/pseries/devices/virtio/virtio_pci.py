@@ -30,8 +30,8 @@ from vmstate.pseries.devices.pci.config_space import (
     with_options,
 )
 from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, MSIX_ENTRY, PciState, table_size
-from vmstate.pseries.devices.virtio.indexes import BIG_ENDIAN, LITTLE_ENDIAN, VERSION_1
-from vmstate.pseries.devices.virtio.load import MAX_QUEUES, NO_VECTOR
+from vmstate.pseries.devices.virtio.indexes import BIG_ENDIAN, LITTLE_ENDIAN, NO_VECTOR, VERSION_1
+from vmstate.pseries.devices.virtio.load import MAX_QUEUES
 from vmstate.pseries.devices.virtio.virtio import (
     MODERN_QUEUE,
     PACKED_QUEUE,
@@ -196,6 +196,7 @@ class VirtioDevice(Device):
     of_peer = 0  # features that only the other end decides
     modern = migrate_extra = True
     has_64_bits = False
+    has_packed = False
     resized = broken = started = packed = disabled = wide_features = False
 
     def __init__(self, machine: Machine, options: VirtioOptions) -> None:

@@ -16,6 +16,7 @@ from vmstate.dataclass import dataclass
 from vmstate.describe import infos
 from vmstate.describe.history import ALWAYS, History, Points, Span
 from vmstate.describe.infos import Info
+from vmstate.describe.words import Words
 from vmstate.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Field:
     ``pointers``: the elements of an array may be None; ``marked``: each has a marker before it.
     ``multiply``: a factor on a count or size from an attribute.  ``exists`` replaces the version test.
     ``allocated``: bytes that the destination allocates for each element as it loads (VMS_ALLOC).
+    ``words``: names of its values, for people.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Field:
     hint: str | None = None
     make: Callable[[Any], Any] | None = None
     key: VMStateDescription | None = None
+    words: Words | None = None
     span: Span = ALWAYS
 
     __repr__ = shown

@@ -8,6 +8,7 @@ from typing import Any
 
 from vmstate.dataclass import dataclass
 from vmstate.describe.arrays import WireArray, WireRecords
+from vmstate.describe.words import Words
 
 
 @dataclass(slots=True)
@@ -15,7 +16,8 @@ class Node:
     """A named span of the wire, from ``start`` to ``end`` (absolute offsets).
 
     ``kind``: ``section``, ``field``, ``array``, ``struct``, ``element``, ``subsection``, ``header``.
-    ``type``: the wire type as the vmdesc names it.  ``value``: a Python value, or a view.
+    ``type``: the wire type as the vmdesc names it.  ``value``: a Python value, or a view.  ``words``: the
+    names of values that the declaration gives.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Node:
     value: Any = None
     version_id: int | None = None
     nodes: list[Node] = field(default_factory=list)
+    words: Words | None = None
 
     @property
     def children(self) -> list[Node]:

@@ -186,6 +186,7 @@ class Plan:
             kind = kind if field.count is None else "array"
             node = Node(field.name, kind, type_name(field), cur.pos, cur.pos)
             node.version_id = settled(field.vmsd.version_id) if field.vmsd is not None else None
+            node.words = field.words
             depth = tree.depth
             tree.open(node)
             try:

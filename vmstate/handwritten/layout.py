@@ -24,7 +24,7 @@ class Register:
         """Return the register at an offset."""
         raw = data[at : at + self.size]
         value = self.info.number(raw) if isinstance(self.info, Scalar) else raw
-        return Node(self.name, "field", self.info.name, at, at + self.size, value)
+        return Node(self.name, "field", self.info.name, at, at + self.size, value, words=self.words)
 
 
 def u8(name: str, words: Words | None = None) -> Register:

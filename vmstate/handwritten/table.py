@@ -34,6 +34,7 @@ class Known:
 
 #: The most specific first.
 KNOWN = (Known(PCI_CONFIG), Known(PCI_IRQ_STATE), Known(MSIX_STATE))
+VIRTIO = frozenset({"virtio", "virtio-gpu", "blob"})
 #: Structs whose registers have names for their values.
 LAYOUTS = (*PCI_LAYOUTS, *MSIX_LAYOUTS)
 
@@ -51,6 +52,10 @@ def content_of(owner: str, field: str, kind: str, size: int) -> Info | None:
 
     ``owner`` is the name of the description around the field, ``kind`` the field's type, ``size`` its size.
     """
+    if kind in VIRTIO:
+        from vmstate.handwritten.virtio.contents import content_of_virtio  # streams with such devices only
+
+        return content_of_virtio(owner, kind)
     for known in _by_type().get(kind, ()):
         if known.fits(owner, field, size):
             return known.content

@@ -21,6 +21,8 @@ def parts_of(meanings: Meanings, place: Place) -> Sequence[Part]:
 
 def words_for(meanings: Meanings, place: Place) -> Words | None:
     """Return the words for the values of a field; None if there are none."""
+    if place.node.words is not None:
+        return place.node.words
     owner = place.owner.type if place.owner.kind == "section" else place.owner.name
     node = place.node
     name = node.name

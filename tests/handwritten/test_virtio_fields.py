@@ -1,0 +1,160 @@
+"""The field ``virtio`` as fields: every byte has a name, in every bus's form and on every architecture."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+
+import pytest
+
+from tests.support import corpus
+from vmstate.describe import Node
+from vmstate.front.known import known_meanings
+from vmstate.handwritten import content_of
+from vmstate.stream import open_stream
+from vmstate.tree import Contents
+from vmstate.tree.as_json import from_json, to_json
+from vmstate.tree.display import text_of_place
+from vmstate.tree.nodes import leaves, taken_apart
+from vmstate.tree.paths import PathError, find_one, walk
+from vmstate.tree.typed_changes import changed
+
+#: PCI, conventional and Express; virtio-mmio, modern and legacy; ccw; a request in flight; booted guests.
+NAMES = (
+    *("x86_64-q35-virtio", "x86_64-q35-virtio-blk-request", "aarch64-virt-virtio-mmio", "m68k-virt"),
+    *("s390x-ccw-virtio", "s390x-ccw-2.9-old", "x86_64-microvm", "x86_64-pc-2.8-old", "riscv64-virt"),
+    *("5.2-booted-virtio", "7.2-booted-virtio-legacy", "11.1-booted-virtio-smp2"),
+)
+Q35 = "x86_64-q35-virtio"
+BOOTED = "7.2-booted-virtio"
+NET = "virtio-net.virtio"
+
+
+@cache
+def contents_of(name: str) -> Contents:
+    return Contents(open_stream(corpus.load(name)))
+
+
+def section(name: str, device: str) -> str:
+    """Return the path of the first section of a device."""
+    contents = contents_of(name)
+    return contents.labels[next(s.start for s in contents.stream.devices if s.idstr.endswith(f"/{device}"))]
+
+
+def at(name: str, device: str, path: str) -> Node:
+    return find_one(contents_of(name), f"{section(name, device)}.{path}").node
+
+
+def words(contents: Contents, path: str) -> str:
+    return text_of_place(find_one(contents, path), known_meanings())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_device_is_taken_apart_and_every_byte_of_it_has_a_name(name):
+    contents = contents_of(name)
+    found = [place.node for place in walk(contents) if place.node.type in {"virtio", "virtio-gpu"}]
+    devices = [node for node in found if node.kind != "subsection"]
+    assert devices
+    for node in devices:
+        assert taken_apart(node)
+        inside = list(leaves(node))
+        assert {one.type for one in inside}.isdisjoint({"opaque", "marker"})
+        assert (inside[0].start, inside[-1].end) == (node.start, node.end)
+        assert all(one.end == other.start for one, other in pairwise(inside))
+        assert not any(one.name == "rest" for one in inside)
+
+
+@pytest.mark.parametrize(
+    "device", ["net", "blk", "scsi", "balloon", "console", "gpu", "input", "iommu", "mem"]
+)
+def test_bytes_that_do_not_fit_exactly_stay_bytes(device):
+    contents = contents_of(Q35)
+    node = at(Q35, f"virtio-{device}", "virtio")
+    wire = content_of(f"virtio-{device}", "virtio", "virtio", node.end - node.start)
+    assert wire is not None
+    data = contents.stream.data
+    assert wire.inside(data, node.start, node.end)
+    assert wire.inside(data, node.start, node.end - 1) == []
+    assert (
+        wire.inside(memoryview(bytes(data[node.start : node.end]) + b"\0"), 0, node.end - node.start + 1)
+        == []
+    )
+
+
+def test_a_device_that_is_not_known_is_read_like_one_without_a_part_of_its_own():
+    node = at(Q35, "virtio-rng", "virtio")
+    data = contents_of(Q35).stream.data
+    for owner, device in (("virtio-other", "virtio-rng"), ("virtio-other", "virtio-net")):
+        node = at(Q35, device, "virtio")
+        wire = content_of(owner, "virtio", "virtio", node.end - node.start)
+        assert wire is not None
+        assert bool(wire.inside(data, node.start, node.end)) == (device == "virtio-rng")
+
+
+def test_features_status_and_configuration_have_names():
+    contents, path = contents_of(BOOTED), section(BOOTED, "virtio-net")
+    assert words(contents, f"{path}.virtio.status").endswith("(ACKNOWLEDGE DRIVER DRIVER_OK FEATURES_OK)")
+    features = words(contents, f"{path}.virtio/virtio/64bit_features.guest_features")
+    assert "MRG_RXBUF STATUS CTRL_VQ" in features
+    assert features.endswith("VERSION_1 RING_RESET)")
+    assert words(contents, f"{path}.virtio.config.status") == "1 (LINK_UP)"
+    assert words(contents, f"{path}.virtio.device.status") == "1 (LINK_UP)"
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "member", "kind", "value"),
+    [
+        (BOOTED, "virtio-blk", "blk_size", "le32", 512),  # virtio 1
+        ("7.2-booted-virtio-legacy", "virtio-blk", "blk_size", "le32", 512),  # a little-endian guest says so
+        ("s390x-ccw-virtio", "virtio-blk", "blk_size", "uint32", 0),  # a bus of big-endian machines
+        (Q35, "virtio-blk", "blk_size", "buffer", b"\0\0\0\0"),  # nothing says the order
+    ],
+)
+def test_the_order_of_the_configurations_numbers_is_the_guests(name, device, member, kind, value):
+    node = at(name, device, f"virtio.config.{member}")
+    assert (node.type, node.value) == (kind, value)
+
+
+def test_a_request_in_flight_has_its_addresses_and_lengths():
+    request = "virtio.device.requests[0]"
+    elem = at("x86_64-q35-virtio-blk-request", "virtio-blk", f"{request}.elem")
+    numbers = {node.name: node.value for node in elem.children if node.type in {"le32", "uint32"}}
+    assert numbers == {"ndescs": 1, "index": 0, "out_num": 1, "in_num": 2}
+    sizes = [node.find("iov_len").value for node in elem.find("in_sg").children]
+    assert sizes == [512, 1]
+    assert at("x86_64-q35-virtio-blk-request", "virtio-blk", "virtio.device.requests.end").value == 0
+
+
+def test_a_feature_is_set_by_name_and_nothing_else_changes():
+    contents, path = contents_of(BOOTED), section(BOOTED, "virtio-net")
+    field = f"{path}.virtio/virtio/64bit_features.guest_features"
+    before = contents.stream.data
+    after = changed(contents, [f"{field}=MAC STATUS VERSION_1"], known_meanings())
+    node = find_one(contents, field).node
+    assert int.from_bytes(after[node.start : node.end], "big") == 1 << 5 | 1 << 16 | 1 << 32
+    assert (after[: node.start], after[node.end :]) == (before[: node.start], before[node.end :])
+    assert words(Contents(open_stream(after)), field).endswith("(MAC STATUS VERSION_1)")
+
+
+def test_every_field_of_a_device_can_be_set():
+    contents, path = contents_of(BOOTED), section(BOOTED, "virtio-blk")
+    for field, value, raw in (
+        ("config.capacity", "0x1000", "0010000000000000"),
+        ("config.wce", "writethrough", "00"),
+        ("vq[0].last_avail_idx", "7", "0007"),
+        ("config_vector", "none", "ffff"),
+        ("pci.config.command", "memory", "0200"),
+    ):
+        node = find_one(contents, f"{path}.virtio.{field}").node
+        after = changed(contents, [f"{path}.virtio.{field}={value}"], known_meanings())
+        assert after[node.start : node.end].hex() == raw
+
+
+def test_json_of_devices_is_loaded_again():
+    contents = contents_of("s390x-ccw-virtio")
+    assert from_json(to_json(contents), contents.stream.data) == contents.stream.data
+
+
+def test_a_path_into_a_device_that_leads_nowhere_is_an_error():
+    with pytest.raises(PathError):
+        at(Q35, "virtio-net", "virtio.device.no_such_field")

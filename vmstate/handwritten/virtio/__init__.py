@@ -1,0 +1,1 @@
+"""The field ``virtio`` of every virtio device, and what some devices add, written by hand in QEMU."""

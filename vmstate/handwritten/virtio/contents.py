@@ -1,0 +1,17 @@
+"""The wire types of what virtio devices write by hand."""
+
+from __future__ import annotations
+
+from vmstate.handwritten.content import Content
+from vmstate.handwritten.virtio.blob import TYPE, virtio_of
+from vmstate.handwritten.virtio.gpu import GPU, GPU_BLOBS
+
+
+def content_of_virtio(owner: str, kind: str) -> Content | None:
+    """Return the wire type of a field by the description around it and its type; None if it is not known."""
+    if kind == TYPE:
+        return virtio_of(owner)
+    return next((one for about, one in _OTHERS if (about, one.name) == (owner, kind)), None)
+
+
+_OTHERS = (("virtio-gpu", GPU), ("virtio-gpu/blob", GPU_BLOBS))

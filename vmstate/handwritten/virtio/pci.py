@@ -1,0 +1,96 @@
+"""What virtio-pci adds: the PCI device before the rest, its state of virtio 1 at the end.
+
+hw/virtio/virtio-pci.c ``virtio_pci_save_config``, ``virtio_pci_save_queue``, ``vmstate_virtio_pci``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmstate.describe import Bool, Field, Since, Struct, UInt8, UInt16, UInt32, VMStateDescription
+from vmstate.handwritten.msix import MSIX_STATE
+from vmstate.handwritten.pci_config import CONVENTIONAL, EXPRESS, PCI_CONFIG, PCI_IRQ_STATE
+from vmstate.handwritten.virtio.common import MAX_QUEUES
+from vmstate.handwritten.virtio.names import NO_VECTOR
+
+_STATUS, _CAPABILITY_LIST, _FIRST_CAPABILITY = 6, 0x10, 0x34
+_MSIX, _MSIX_ENTRY = 0x11, 16
+
+
+def announced_vectors(config: bytes | memoryview) -> int:
+    """Return the number of vectors in the capability MSI-X of a configuration space; 0 without one."""
+    at = config[_FIRST_CAPABILITY] if config[_STATUS] & _CAPABILITY_LIST else 0
+    seen = set[int]()
+    while at and at not in seen and at < CONVENTIONAL - 4:
+        seen.add(at)
+        if config[at] == _MSIX:
+            return (int.from_bytes(config[at + 2 : at + 4], "little") & 0x7FF) + 1
+        at = config[at + 1]
+    return 0
+
+
+def table_size(vectors: int) -> int:
+    """Return the size of a table of vectors and their pending bits in bytes."""
+    return vectors * _MSIX_ENTRY + -(-vectors // 8)
+
+
+def has_vectors(state: Any, version_id: int) -> bool:
+    """The device has interrupt vectors."""
+    return bool(state.vectors)
+
+
+def no_vectors(state: Any, version_id: int) -> bool:
+    """The device has one interrupt line and no vectors."""
+    return not state.vectors
+
+
+def _pci_device(size: int) -> VMStateDescription:
+    return VMStateDescription(
+        "PCIDevice",
+        2,
+        1,
+        fields=[
+            UInt32("version_id"),
+            Field("config", PCI_CONFIG, attr="config", size=size),
+            Field("irq_state", PCI_IRQ_STATE, attr="irq_state", size=16),
+        ],
+    )
+
+
+PCI_DEVICE, PCIE_DEVICE = _pci_device(CONVENTIONAL), _pci_device(EXPRESS)
+VECTORS = (
+    Field("msix", MSIX_STATE, attr="msix", size="msix_size", exists=has_vectors),
+    UInt16("config_vector", exists=has_vectors, words=NO_VECTOR),
+)
+
+MODERN_QUEUE = VMStateDescription(
+    "virtio_pci/modern_queue_state",
+    1,
+    1,
+    fields=[
+        UInt16("num"),
+        UInt8("unused"),
+        Bool("enabled"),
+        *(
+            UInt32(f"{ring}[{half}]", attr=f"{ring}_{half}")
+            for ring in ("desc", "avail", "used")
+            for half in (0, 1)
+        ),
+    ],
+)
+FEATURES_128 = VMStateDescription(
+    "virtio_pci/modern_state/features128", 1, 1, fields=[UInt32("guest_features").part(2, 2)]
+)
+MODERN_STATE = VMStateDescription(
+    "virtio_pci/modern_state",
+    1,
+    1,
+    fields=[
+        UInt32("dfselect"),
+        UInt32("gfselect"),
+        UInt32("guest_features").part(0, 2),
+        Struct("vqs", MODERN_QUEUE, attr="modern_queues")[MAX_QUEUES],
+    ],
+    subsections=[Since("10.2", FEATURES_128)],
+)
+VIRTIO_PCI = VMStateDescription("virtio_pci", 1, 1, subsections=[MODERN_STATE])

@@ -103,18 +103,18 @@ def test_there_is_a_word_of_the_map_for_each_32_ports():
 
 
 def added(subsection: str, fill: int) -> tuple[str, dict[str, object]]:
-    return "subsection-added", {"subsection": f"{NET}.virtio.{subsection}", "fill": fill, "times": 1}
+    return "subsection-added", {"subsection": f"{NET}.virtio{subsection}", "fill": fill, "times": 1}
 
 
 def test_a_table_of_receive_side_scaling_has_a_size_that_is_checked_since_a_fix():
-    first, second, last = loaded(NEW, added("device/virtio-net-device/rss", 0)).messages
+    first, second, last = loaded(NEW, added(".device/virtio-net-device/rss", 0)).messages
     assert first == "virtio-net: saved image has invalid RSS indirections_len: 0"
     assert second.endswith("virtio-net-device/rss, version_id: 2, minimum_version: 1, ret: -22")
     assert last == f"{FAILED} '{NET}': Failed to load element of type virtio for virtio"
 
 
 def test_a_feature_above_64_counts():
-    first, last = loaded(NEW, added("virtio/virtio/128bit_features", 1)).messages
+    first, last = loaded(NEW, added("/virtio/128bit_features", 1)).messages
     offered = "0x00000000000000000000000179bf8064"
     assert first == f"Features 0x{0:032x} unsupported. Allowed features: {offered}"
     assert last == f"{FAILED} '{NET}': Failed to load element of type virtio for virtio"

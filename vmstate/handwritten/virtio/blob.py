@@ -7,7 +7,6 @@ tried, and what fits every byte is taken.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from vmstate.dataclass import dataclass
 from vmstate.describe import Field, Node, Struct, UInt32, VMStateDescription
@@ -19,7 +18,6 @@ from vmstate.handwritten.virtio.common import (
     QUEUE,
     QUEUE_COUNT,
     QUEUE_FIELDS,
-    QUEUE_WITHOUT_VECTOR,
     state_fields,
     subsections,
 )
@@ -50,16 +48,12 @@ class Transport:
     order: Order = None
 
 
-def _queues(described: VMStateDescription, **more: Any) -> Field:
-    return Struct("vq", described, attr="queues", **more)["nr_queues"]
+def _queues(described: VMStateDescription) -> tuple[Field, ...]:
+    return (Struct("vq", described, attr="queues")["nr_queues"],)
 
 
 def _on_pci(device: VMStateDescription) -> Transport:
-    queues = (
-        _queues(QUEUE, exists=pci.has_vectors),
-        _queues(QUEUE_WITHOUT_VECTOR, exists=pci.no_vectors),
-    )
-    return Transport((Struct("pci", device), *pci.VECTORS), queues, pci.VIRTIO_PCI)
+    return Transport((Struct("pci", device), *pci.VECTORS), pci.QUEUES, pci.VIRTIO_PCI)
 
 
 _NUM, *_ADDRESSES = QUEUE_FIELDS
@@ -67,15 +61,15 @@ _ALIGNED = VMStateDescription("queue", fields=[_NUM, UInt32("vring.align", attr=
 TRANSPORTS = (
     _on_pci(pci.PCI_DEVICE),
     _on_pci(pci.PCIE_DEVICE),
-    Transport((Struct("ccw", ccw.DEVICE),), (_queues(QUEUE),), order="big"),
-    Transport(mmio.REGISTERS, (_queues(_ALIGNED),), mmio.VIRTIO_MMIO),
+    Transport((Struct("ccw", ccw.DEVICE),), _queues(QUEUE), order="big"),
+    Transport(mmio.REGISTERS, _queues(_ALIGNED), mmio.VIRTIO_MMIO),
 )
 
 
 @lru_cache(maxsize=256)
 def layout(kind: str, transport: Transport, own: Own) -> VMStateDescription:
     """Return the description of a device's bytes."""
-    parts = [Field("device", Part(part), attr=f"device{i}") for i, part in enumerate(own.parts)]
+    parts = [Field("device", Part(part)) for part in own.parts]
     fields = [*transport.first, *state_fields(kind), CONFIG, QUEUE_COUNT, *transport.queues, *parts]
     after = subsections(kind, None if transport.extra is None else Part(transport.extra))
     return VMStateDescription(TYPE, 1, 1, fields=fields, subsections=after).at(NEWEST)

@@ -87,5 +87,5 @@ def subsections(kind: str, extra: Info | None) -> list[VMStateDescription]:
         Since("5.0", _sub("virtio/disabled", Bool("disabled"))),
     ]
     if extra is not None:
-        found.insert(6, _sub("virtio/extra_state", Field("extra_state", extra, attr="extra_state")))
+        found.insert(6, _sub("virtio/extra_state", Field("extra_state", extra)))
     return found

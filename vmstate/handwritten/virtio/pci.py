@@ -10,7 +10,7 @@ from typing import Any
 from vmstate.describe import Bool, Field, Since, Struct, UInt8, UInt16, UInt32, VMStateDescription
 from vmstate.handwritten.msix import MSIX_STATE
 from vmstate.handwritten.pci_config import CONVENTIONAL, EXPRESS, PCI_CONFIG, PCI_IRQ_STATE
-from vmstate.handwritten.virtio.common import MAX_QUEUES
+from vmstate.handwritten.virtio.common import MAX_QUEUES, QUEUE, QUEUE_WITHOUT_VECTOR
 from vmstate.handwritten.virtio.names import NO_VECTOR
 
 _STATUS, _CAPABILITY_LIST, _FIRST_CAPABILITY = 6, 0x10, 0x34
@@ -61,6 +61,10 @@ PCI_DEVICE, PCIE_DEVICE = _pci_device(CONVENTIONAL), _pci_device(EXPRESS)
 VECTORS = (
     Field("msix", MSIX_STATE, attr="msix", size="msix_size", exists=has_vectors),
     UInt16("config_vector", exists=has_vectors, words=NO_VECTOR),
+)
+QUEUES = (
+    Struct("vq", QUEUE, attr="queues", exists=has_vectors)["nr_queues"],
+    Struct("vq", QUEUE_WITHOUT_VECTOR, attr="queues", exists=no_vectors)["nr_queues"],
 )
 
 MODERN_QUEUE = VMStateDescription(

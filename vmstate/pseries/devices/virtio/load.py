@@ -13,11 +13,11 @@ from vmstate.describe import Cursor, History, Plan
 from vmstate.describe.diagnostics import EINVAL, EPERM, FieldFailed, LoadFailure, aborts, stalls
 from vmstate.describe.history import Span
 from vmstate.errors import NotModelled, StreamError
+from vmstate.handwritten.virtio.common import MAX_QUEUES
 from vmstate.pseries.devices.pci.config_space import INTERRUPT_PIN, msix_enabled
 from vmstate.pseries.devices.pci.pci_device import PINS
 from vmstate.pseries.devices.virtio.indexes import NO_VECTOR, check_indexes
 
-MAX_QUEUES = 1024
 SIZES_CHECKED = Span(since="11.1")  # an incoming queue may not be larger than it was made
 SKIPPING_CHECKED = Span(since=("10.0.13", "11.1"))  # skipping ends where the stream ends
 PINS_CHECKED = Span(since="6.0")  # the interrupt pin is not compared, but must be valid

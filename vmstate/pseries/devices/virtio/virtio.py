@@ -10,30 +10,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vmstate.describe import (
-    Bool,
-    Buffer,
     Cursor,
     Field,
     Plan,
     Release,
-    Since,
     Struct,
-    UInt8,
-    UInt16,
-    UInt32,
-    UInt64,
     VMStateDescription,
     Writer,
     plan_of,
-    scalar,
 )
 from vmstate.describe.diagnostics import FieldFailed
 from vmstate.describe.infos import Bytes, Info, Scalar
 from vmstate.errors import StreamError
+from vmstate.handwritten.virtio import pci
+from vmstate.handwritten.virtio.common import CONFIG, QUEUE_COUNT, state_fields, subsections
 from vmstate.pseries.devices.pci.pci_device import PCI_DEVICE
 from vmstate.pseries.devices.virtio.indexes import BIG_ENDIAN, LITTLE_ENDIAN, VERSION_1
 from vmstate.pseries.devices.virtio.load import (
-    MAX_QUEUES,
     Parts,
     check_count,
     check_selected,
@@ -46,11 +39,6 @@ if TYPE_CHECKING:
     from vmstate.pseries.devices.virtio.virtio_pci import VirtioDevice
 
 CONTENT = "virtio-device"
-
-
-def has_msix(device: VirtioDevice, version_id: int) -> bool:
-    """The device has interrupt vectors."""
-    return bool(device.vectors)
 
 
 # ---- subsections
@@ -117,56 +105,9 @@ def features_above_64(device: VirtioDevice) -> bool:
     return bool(device.wide_features)
 
 
-def _sub(name: str, needed: Any, *fields: Field, **more: Any) -> VMStateDescription:
-    return VMStateDescription(
-        name, version_id=1, minimum_version_id=1, needed=needed, fields=list(fields), **more
-    )
-
-
-QUEUE_RINGS = VMStateDescription(
-    "virtqueue_state", 1, 1, fields=[UInt64("vring.avail", attr="avail"), UInt64("vring.used", attr="used")]
-)
-QUEUE_SIZE = VMStateDescription("ringsize_state", 1, 1, fields=[UInt32("vring.num_default")])
-PACKED_QUEUE = VMStateDescription(
-    "packed_virtqueue_state",
-    1,
-    1,
-    fields=[
-        UInt16("last_avail_idx"),
-        Bool("last_avail_wrap_counter"),
-        UInt16("used_idx"),
-        Bool("used_wrap_counter"),
-        UInt32("inuse"),
-    ],
-)
-MODERN_QUEUE = VMStateDescription(
-    "virtio_pci/modern_queue_state",
-    1,
-    1,
-    fields=[
-        UInt16("num"),
-        UInt8("unused"),
-        Bool("enabled"),
-        *(
-            UInt32(f"{ring}[{half}]", attr=f"{ring}_{half}")
-            for ring in ("desc", "avail", "used")
-            for half in (0, 1)
-        ),
-    ],
-)
-FEATURES_128 = _sub(
-    "virtio_pci/modern_state/features128", features_above_64, UInt32("guest_features").part(2, 2)
-)
-MODERN_STATE = _sub(
-    "virtio_pci/modern_state",
-    modern,
-    UInt32("dfselect"),
-    UInt32("gfselect"),
-    UInt32("guest_features").part(0, 2),
-    Struct("vqs", MODERN_QUEUE, attr="modern_queues")[MAX_QUEUES],
-    subsections=[Since("10.2", FEATURES_128)],
-)
-VIRTIO_PCI = VMStateDescription("virtio_pci", 1, 1, subsections=[MODERN_STATE])
+FEATURES_128 = replace(pci.FEATURES_128, needed=features_above_64)
+MODERN_STATE = replace(pci.MODERN_STATE, needed=modern, subsections=[FEATURES_128])
+VIRTIO_PCI = replace(pci.VIRTIO_PCI, subsections=[MODERN_STATE])
 
 
 def _without_index(report: FieldFailed) -> FieldFailed:
@@ -193,48 +134,38 @@ class ExtraState(Info):
         plan_of(VIRTIO_PCI.at(state.machine.release)).save(out, state)
 
 
-VIRTIO = VMStateDescription(
-    "virtio",
-    1,
-    1,
-    subsections=[
-        _sub("virtio/device_endian", other_endian, UInt8("device_endian")),
-        Since("10.2", _sub("virtio/128bit_features", features_above_64, UInt64("guest_features_ex_1"))),
-        _sub(
-            "virtio/64bit_features",
-            features_above_32,
-            UInt64("guest_features", attr="guest_features_64"),
-            pre_load=load_64_bits,
-        ),
-        _sub("virtio/virtqueues", modern, Struct("vq", QUEUE_RINGS, attr="rings")[MAX_QUEUES]),
-        _sub("virtio/ringsize", other_ring_sizes, Struct("vq", QUEUE_SIZE, attr="sizes")[MAX_QUEUES]),
-        _sub("virtio/broken", broken, Bool("broken")),
-        _sub("virtio/extra_state", extra_state, Field("extra_state", ExtraState())),
-        Since("4.1", _sub("virtio/started", started, Bool("started"))),
-        Since(
-            "4.2",
-            _sub(
-                "virtio/packed_virtqueues",
-                packed,
-                Struct("vq", PACKED_QUEUE, attr="packs")[MAX_QUEUES],
-                pre_load=load_packed,
-            ),
-        ),
-        Since("5.0", _sub("virtio/disabled", disabled, Bool("disabled"))),
-    ],
-)
+_NEEDED = {
+    "virtio/device_endian": other_endian,
+    "virtio/128bit_features": features_above_64,
+    "virtio/64bit_features": features_above_32,
+    "virtio/virtqueues": modern,
+    "virtio/ringsize": other_ring_sizes,
+    "virtio/broken": broken,
+    "virtio/extra_state": extra_state,
+    "virtio/started": started,
+    "virtio/packed_virtqueues": packed,
+    "virtio/disabled": disabled,
+}
+_PRE_LOAD = {"virtio/64bit_features": load_64_bits, "virtio/packed_virtqueues": load_packed}
+
+
+def common(kind: str) -> VMStateDescription:
+    """Return the part that all devices send last; ``kind`` names their features."""
+    return VMStateDescription(
+        "virtio",
+        1,
+        1,
+        subsections=[
+            replace(one, needed=_NEEDED[one.name], pre_load=_PRE_LOAD.get(one.name))
+            for one in subsections(kind, ExtraState())
+        ],
+    )
+
+
+VIRTIO = common("virtio")
 
 
 # ---- the whole field
-
-_QUEUE_FIELDS = (UInt32("num"), UInt64("desc"), UInt16("last_avail_idx"))
-QUEUE = VMStateDescription("queue", fields=[*_QUEUE_FIELDS, UInt16("vector")])
-QUEUE_WITHOUT_VECTOR = VMStateDescription("queue", fields=_QUEUE_FIELDS)
-
-
-def no_msix(device: VirtioDevice, version_id: int) -> bool:
-    """The device has one interrupt line and no vectors."""
-    return not device.vectors
 
 
 class DeviceConfig(Bytes):
@@ -272,24 +203,21 @@ class QueueCount(Checked):
         return count
 
 
-VECTOR = scalar(Checked("uint16", "H", check_vector))
-SELECTED = scalar(Checked("uint16", "H", check_selected))
-QUEUES = scalar(QueueCount("uint32", "I", check_count))
+_CHECKED: dict[str, Info] = {
+    "config_vector": Checked("uint16", "H", check_vector),
+    "queue_sel": Checked("uint16", "H", check_selected),
+    "config": DeviceConfig("buffer"),
+    "queues": QueueCount("uint32", "I", check_count),
+}
+
+
+def fields_by_hand(kind: str) -> list[Field]:
+    """Return what is read before a device's own part, with the checks of ``virtio_load``."""
+    fields = [*pci.VECTORS, *state_fields(kind), CONFIG, QUEUE_COUNT, *pci.QUEUES]
+    return [replace(one, info=_CHECKED.get(one.name, one.info)) for one in fields]
+
+
 _PCI = Struct("pci", PCI_DEVICE)
-_BY_HAND = (
-    Buffer("msix", "msix_size", exists=has_msix),
-    VECTOR("config_vector", exists=has_msix),
-    UInt8("status", attr="device_status"),
-    UInt8("isr"),
-    SELECTED("queue_sel"),
-    UInt32("guest_features", attr="guest_features_low"),
-    UInt32("config_len"),
-    Field("config", DeviceConfig("buffer"), size="config_len", attr="config"),
-    QUEUES("queues", attr="nr_queues"),
-    Struct("vq", QUEUE, attr="queues", exists=has_msix)["nr_queues"],
-    Struct("vq", QUEUE_WITHOUT_VECTOR, attr="queues", exists=no_msix)["nr_queues"],
-)
-_COMMON = Struct("virtio", VIRTIO, attr=".")
 
 
 class VirtioInfo(Info):
@@ -297,10 +225,11 @@ class VirtioInfo(Info):
 
     name = "virtio"
 
-    def __init__(self, own: VMStateDescription | None, *, by_hand: bool) -> None:
+    def __init__(self, kind: str, own: VMStateDescription | None, *, by_hand: bool) -> None:
         self.own, self.by_hand = own, by_hand
         device = [] if own is None else [Struct("device", own, attr=".")]
-        self.content = VMStateDescription(CONTENT, fields=[_PCI, *_BY_HAND, *device, _COMMON])
+        shared = common(kind)
+        self.content = replace(shared, fields=[_PCI, *fields_by_hand(kind), *device])
         self._parts: dict[Release, Parts] = {}
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
@@ -308,13 +237,13 @@ class VirtioInfo(Info):
         if cur.judge:
             load(cur, state, self._parts.get(release) or self._compiled(release))
         else:
-            plan_of(self.content.at(release)).load(cur, state, 0)
+            plan_of(self.content.at(release)).load(cur, state, 1)
 
     def _compiled(self, release: Release) -> Parts:
         def plan(vmsd: VMStateDescription) -> Plan:
             return plan_of(vmsd.at(release))
 
-        queues = plan(VMStateDescription(CONTENT, fields=list(_BY_HAND)))
+        queues = plan(VMStateDescription(CONTENT, fields=fields_by_hand("virtio")))
         own = None if self.own is None else plan(self.own)
         parts = Parts(plan(PCI_DEVICE), queues, own, plan(VIRTIO), self.by_hand)
         self._parts[release] = parts
@@ -331,5 +260,5 @@ def virtio(
 
     ``by_hand``: QEMU reads and writes that part without a description (the device's ``load`` and ``save``).
     """
-    field = Field("virtio", VirtioInfo(own, by_hand=by_hand), attr="virtio")
+    field = Field("virtio", VirtioInfo(name, own, by_hand=by_hand), attr="virtio")
     return VMStateDescription(name, version_id=version_id, minimum_version_id=version_id, fields=[field])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from vmstate.describe import History, Since, UInt32, Until, VMStateDescription
+from dataclasses import replace
+
+from vmstate.describe import History
 from vmstate.describe.history import Span
 from vmstate.errors import NotModelled
+from vmstate.handwritten.virtio import balloon
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.bus_properties import going
 from vmstate.pseries.board.driver import Driver
@@ -40,34 +43,14 @@ def poison(balloon: VirtioBalloon) -> bool:
     return bool(balloon.page_poison)
 
 
-def _hint(prefix: str) -> VMStateDescription:
-    return VMStateDescription(
-        "virtio-balloon-device/free-page-report",
-        1,
-        1,
-        needed=hints,
-        fields=[UInt32(f"{prefix}_cmd_id", attr="cmd_id"), UInt32(f"{prefix}_status", attr="hint_status")],
-    )
-
-
-def _poison(name: str) -> VMStateDescription:
-    return VMStateDescription(name, 1, 1, needed=poison, fields=[UInt32("poison_val")])
-
-
-#: Before, its name was misspelt, so a destination stopped looking for subsections when it came to it.
-POISON_RENAMED = "6.2"
-
-BALLOON = VMStateDescription(
-    "virtio-balloon-device",
-    version_id=1,
-    minimum_version_id=1,
-    fields=[UInt32("num_pages"), UInt32("actual")],
-    subsections=[
-        Until("5.1", Since("4.0", _hint("free_page_report"))),
-        Since("5.1", _hint("free_page_hint")),
-        Until(POISON_RENAMED, Since("5.1", _poison("vitio-balloon-device/page-poison"))),
-        Since(POISON_RENAMED, _poison("virtio-balloon-device/page-poison")),
-    ],
+_NEEDED = {
+    "virtio-balloon-device/free-page-report": hints,
+    "vitio-balloon-device/page-poison": poison,
+    "virtio-balloon-device/page-poison": poison,
+}
+BALLOON = replace(
+    balloon.BALLOON,
+    subsections=[replace(one, needed=_NEEDED[one.name]) for one in balloon.BALLOON.subsections],
 )
 
 

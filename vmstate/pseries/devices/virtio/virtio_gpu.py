@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +9,8 @@ from vmstate.describe import (
     Cursor,
     Field,
     History,
-    Int32,
     Record,
     Since,
-    Struct,
-    UInt32,
-    UInt32Equal,
-    Until,
-    Unused,
     VMStateDescription,
     Writer,
     plan_of,
@@ -25,6 +18,7 @@ from vmstate.describe import (
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
 from vmstate.errors import EncodeError, NotModelled
+from vmstate.handwritten.virtio.gpu import BLOBS, CARD, OUTPUT_WITH_FRAME, OUTPUTS, POINT
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property, harmless, not_modelled
@@ -54,70 +48,8 @@ MOST_OUTPUTS = 16
 QUEUES = (64, 16)
 _DISPLAY = "what the monitor says, which no stream has"
 
-# ---- the device's own part: pictures of the guest, then its screens
-
-_OUTPUT = (
-    *(UInt32(name) for name in ("resource_id", "width", "height")),
-    *(Int32(name) for name in ("x", "y")),
-    UInt32("cursor.resource_id", attr="cursor_resource_id"),
-    *(UInt32(f"cursor.{name}") for name in ("hot_x", "hot_y")),
-    *(UInt32(f"cursor.pos.{name}", attr=f"cursor_{name}") for name in ("x", "y")),
-)
-_FRAME = ("format", "bytes_pp", "width", "height", "stride", "offset")
-_FRAME_FIELDS = {name: UInt32(f"fb.{name}", attr=f"fb_{name}") for name in _FRAME}
-#: One number was removed, and its place stays.
-BYTES_REMOVED = "11.1"
-OUTPUT = VMStateDescription("virtio-gpu-one-scanout", 1, fields=list(_OUTPUT))
-OUTPUT_WITH_FRAME = VMStateDescription(
-    "virtio-gpu-one-scanout",
-    1,
-    fields=[
-        *_OUTPUT,
-        _FRAME_FIELDS["format"],
-        Until(BYTES_REMOVED, _FRAME_FIELDS["bytes_pp"]),
-        Since(BYTES_REMOVED, Unused(4)),
-        *(_FRAME_FIELDS[name] for name in ("width", "height", "stride", "offset")),
-    ],
-)
-
-
-def plain(gpu: VirtioGpu, version_id: int) -> bool:
-    """The screens are sent without their frame buffers."""
-    return not gpu.with_frames
-
-
-def with_frames(gpu: VirtioGpu, version_id: int) -> bool:
-    """The property ``x-scanout-vmstate-version`` is at least 2 (1 for machine types up to 8.2)."""
-    return bool(gpu.with_frames)
-
-
-def _renamed(make: Callable[[str], Field]) -> tuple[Field, Field]:
-    """Return a field before and after it went to a common part of the device."""
-    return Until("5.0", make("")), Since("5.0", make("parent_obj."))
-
-
-def _screens(described: VMStateDescription, exists: Callable[[Any, int], bool]) -> Callable[[str], Field]:
-    def make(prefix: str) -> Field:
-        return Struct(f"{prefix}scanout", described, attr="outputs", exists=exists)["max_outputs"]
-
-    return make
-
-
-OUTPUTS = VMStateDescription(
-    "virtio-gpu-scanouts",
-    1,
-    fields=[
-        *_renamed(lambda prefix: Int32(f"{prefix}enable", attr="enable")),
-        *_renamed(lambda prefix: UInt32Equal(f"{prefix}conf.max_outputs", attr="max_outputs")),
-        *_renamed(_screens(OUTPUT, plain)),
-        *_renamed(_screens(OUTPUT_WITH_FRAME, with_frames)),
-    ],
-)
-
-
 #: The formats that virtio-gpu has, all with four bytes for each point; the largest sides that are modelled.
 _FORMATS, _MOST = frozenset((1, 2, 3, 4, 67, 68, 121, 134)), 8192
-_POINT = 4
 
 
 def _pictures(cur: Cursor, memory: int | None = None) -> frozenset[int]:
@@ -136,38 +68,20 @@ def _pictures(cur: Cursor, memory: int | None = None) -> frozenset[int]:
             address, size = int.from_bytes(cur.take(8), "big"), cur.word()
             if memory is not None and not address < address + size <= memory:
                 raise NotModelled("a picture of virtio-gpu outside of memory", offset=at)
-        cur.take(width * height * _POINT)
+        cur.take(width * height * POINT)
         found.add(number)
     return frozenset(found)
-
-
-class Pictures(Info):
-    """The pictures that a guest has made, each after its number, as bytes; a number 0 at the end."""
-
-    name = "resources"
-
-    def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> bytes:
-        start = cur.pos
-        _pictures(cur)
-        return bytes(cur.data[start : cur.pos - 4])
-
-    def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
-        out.put(value + bytes(4))
-
-
-PICTURES = Field("resources", Pictures(), attr="pictures")
 
 
 class GpuInfo(Info):
     """All of it, which QEMU reads and writes by hand (virtio_gpu_load, virtio_gpu_save)."""
 
     name = "virtio-gpu"
-    content = VMStateDescription("virtio-gpu", fields=[PICTURES, Struct("scanouts", OUTPUTS, attr=".")])
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
         release = state.machine.release
         if not cur.judge:
-            plan_of(self.content.at(release)).load(cur, state, 0)
+            plan_of(CARD.at(release)).load(cur, state, 0)
             return
         pictures = _pictures(cur, state.machine.ram_size)
         if pictures and state.host_features & ACCESS_PLATFORM:
@@ -177,7 +91,7 @@ class GpuInfo(Info):
             raise NotModelled("a screen of virtio-gpu without its picture", offset=cur.pos)
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
-        plan_of(self.content.at(state.machine.release)).save(out, state)
+        plan_of(CARD.at(state.machine.release)).save(out, state)
 
 
 class BlobInfo(Info):
@@ -186,10 +100,14 @@ class BlobInfo(Info):
     name = "blob"
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
-        raise cur.unknown("a picture in shared memory (virtio-gpu with blob=on) is not modelled")
+        if cur.judge:
+            raise cur.unknown("a picture in shared memory (virtio-gpu with blob=on) is not modelled")
+        plan_of(BLOBS).load(cur, state, 0)
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
-        raise EncodeError("a picture in shared memory is not modelled")
+        if not out.replay:
+            raise EncodeError("a picture in shared memory is not modelled")
+        plan_of(BLOBS).save(out, state)
 
 
 BLOB = Since(
@@ -220,7 +138,7 @@ class VirtioGpu(VirtioDevice):
     blob = False
     gpu = blobs = None
     enable = 0
-    pictures = b""
+    pictures: tuple[()] = ()
 
     def __init__(self, machine: Machine, options: VirtioOptions, outputs: int, *, frames: bool) -> None:
         super().__init__(machine, options)

@@ -5,20 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from vmstate.describe import (
-    Bool,
-    GTree,
-    History,
-    QList,
-    Since,
-    UInt8,
-    UInt32,
-    UInt64,
-    VMStateDescription,
-)
+from vmstate.describe import History
 from vmstate.describe.description import Priority
 from vmstate.describe.history import Span
 from vmstate.errors import NotModelled
+from vmstate.handwritten.virtio.iommu import BYPASS, IOMMU, VERSION
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property, harmless, not_modelled
@@ -42,24 +33,6 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 
-BYPASS = "7.0"  # bypassing can be configured from here on
-VERSION = History(1, (BYPASS, 2))
-
-INTERVAL = VMStateDescription("interval", 1, 1, fields=[UInt64("low"), UInt64("high")])
-MAPPING = VMStateDescription("mapping", 1, 1, fields=[UInt64("phys_addr"), UInt32("flags")])
-ENDPOINT = VMStateDescription("endpoint", 1, 1, fields=[UInt32("id")])
-DOMAIN = VMStateDescription(
-    "domain",
-    VERSION,
-    VERSION,
-    fields=[
-        UInt32("id"),
-        GTree("mappings", MAPPING, key=INTERVAL),
-        QList("endpoint_list", ENDPOINT),
-        Since(BYPASS, Bool("bypass")),
-    ],
-)
-
 
 def no_domains(iommu: VirtioIommu, version_id: int) -> int:
     """Raise Unsupported for a guest's domains, which are not checked (iommu_post_load)."""
@@ -68,23 +41,11 @@ def no_domains(iommu: VirtioIommu, version_id: int) -> int:
     return 0
 
 
-IOMMU = VMStateDescription(
-    "virtio-iommu-device",
-    VERSION,
-    VERSION,
-    post_load=no_domains,
-    fields=[
-        GTree("domains", DOMAIN, version_id=VERSION),
-        Since(BYPASS, UInt8("config.bypass", attr="bypass")),
-    ],
-)
-
-
 class VirtioIommu(VirtioDevice):
     """A device without a domain."""
 
     description = replace(
-        virtio("virtio-iommu", 1, IOMMU),
+        virtio("virtio-iommu", 1, replace(IOMMU, post_load=no_domains)),
         version_id=VERSION,
         minimum_version_id=VERSION,
         priority=Priority.IOMMU,

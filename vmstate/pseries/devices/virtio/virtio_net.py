@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
-from vmstate.describe import (
-    Bool,
-    Buffer,
-    Cursor,
-    History,
-    Since,
-    Struct,
-    Tmp,
-    UInt8,
-    UInt16,
-    UInt16Equal,
-    UInt32,
-    UInt64,
-    VMStateDescription,
-    WireArray,
-)
+from vmstate.describe import Cursor, History, WireArray
 from vmstate.describe.diagnostics import EINVAL, aborts
 from vmstate.describe.history import Span
 from vmstate.errors import NotModelled
+from vmstate.handwritten.virtio.net import MAX_VLAN, RSS, UFO, VNET, net_device
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.bus_properties import NIC, going
 from vmstate.pseries.board.driver import Driver
@@ -49,20 +35,7 @@ from vmstate.pseries.devices.virtio.virtio_pci import (
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption, is_on
 
-MAX_VLAN = 4096
-MAC_ENTRIES = 64
-RSS_KEY = 40
 NETWORK = 0x020000
-
-
-def many_queues(net: VirtioNet, version_id: int) -> bool:
-    """The device has more than one pair of queues."""
-    return bool(net.max_queue_pairs > 1)
-
-
-def offloads(net: VirtioNet, version_id: int) -> bool:
-    """The guest may choose the card's offloads (VIRTIO_NET_F_CTRL_GUEST_OFFLOADS)."""
-    return bool(net.guest_features_low >> 2 & 1)
 
 
 def rss(net: VirtioNet) -> bool:
@@ -82,39 +55,6 @@ def rss_post_load(net: VirtioNet, version_id: int) -> int:
         net.say(f"virtio-net: saved image has invalid RSS indirections_len: {net.rss_indirections_len}")
         return -EINVAL
     return 0
-
-
-NET_RSS = VMStateDescription(
-    "virtio-net-device/rss",
-    version_id=History(1, ("10.2", 2)),
-    minimum_version_id=1,
-    needed=rss,
-    post_load=rss_post_load,
-    fields=[
-        *(Bool(f"rss_data.{name}", attr=f"rss_{name}") for name in ("enabled", "redirect", "populate_hash")),
-        UInt32("rss_data.hash_types", attr="rss_hash_types"),
-        Since("10.2", UInt32("rss_data.supported_hash_types", 2, attr="rss_supported_hash_types")),
-        UInt16("rss_data.indirections_len", attr="rss_indirections_len"),
-        UInt16("rss_data.default_queue", attr="rss_default_queue"),
-        UInt8("rss_data.key", attr="rss_key")[RSS_KEY],
-        UInt16("rss_data.indirections_table", attr="rss_table")["rss_indirections_len"],
-    ],
-)
-
-
-def macs_fit(net: VirtioNet, version_id: int) -> bool:
-    """There is room for all addresses."""
-    return bool(net.macs_in_use <= MAC_ENTRIES)
-
-
-def macs_do_not_fit(net: VirtioNet, version_id: int) -> bool:
-    """There are too many addresses: they are skipped and discarded."""
-    return bool(net.macs_in_use > MAC_ENTRIES)
-
-
-def _itself(net: VirtioNet) -> Any:
-    """Return the card itself, which is the scratch state of the two checks below."""
-    return net
 
 
 def vnet_post_load(net: VirtioNet, version_id: int) -> int:
@@ -138,10 +78,6 @@ def ufo_post_load(net: VirtioNet, version_id: int) -> int:
     return 0
 
 
-NET_QUEUE = VMStateDescription("virtio-net-queue-tx_waiting", fields=[UInt32("tx_waiting")])
-NET_VNET = VMStateDescription("virtio-net-vnet", post_load=vnet_post_load, fields=[UInt32("has_vnet_hdr")])
-NET_UFO = VMStateDescription("virtio-net-ufo", post_load=ufo_post_load, fields=[UInt8("has_ufo")])
-
 #: A card without a peer cannot load its eBPF program and warns: first only if it need not hash, later always.
 NO_EBPF = History(
     None,
@@ -160,34 +96,13 @@ def net_post_load(net: VirtioNet, version_id: int) -> int:
     return 0
 
 
-NET = VMStateDescription(
-    "virtio-net-device",
-    version_id=11,
-    minimum_version_id=11,
+NET = replace(
+    net_device(
+        vnet=replace(VNET, post_load=vnet_post_load),
+        ufo=replace(UFO, post_load=ufo_post_load),
+        rss=replace(RSS, needed=rss, post_load=rss_post_load),
+    ),
     post_load=net_post_load,
-    fields=[
-        UInt8("mac")[6],
-        Struct("vqs", NET_QUEUE, attr="."),
-        UInt32("mergeable_rx_bufs"),
-        UInt16("status", attr="net_status"),
-        UInt8("promisc"),
-        UInt8("allmulti"),
-        UInt32("mac_table.in_use", attr="macs_in_use"),
-        Buffer("mac_table.macs", "macs_in_use", attr="macs", exists=macs_fit).times(6),
-        Buffer("unused", "beyond_size", attr="beyond", exists=macs_do_not_fit),
-        Buffer("vlans", MAX_VLAN >> 3),
-        Tmp(NET_VNET, _itself),
-        *(
-            UInt8(name)
-            for name in ("multi_overflow", "uni_overflow", "alluni", "nomulti", "nouni", "nobcast")
-        ),
-        Tmp(NET_UFO, _itself),
-        UInt16Equal("max_queue_pairs", exists=many_queues),
-        UInt16("curr_queue_pairs", exists=many_queues),
-        UInt32("tx_waiting", attr="tx_waiting_others")["other_queue_pairs"],
-        UInt64("curr_guest_offloads", exists=offloads),
-    ],
-    subsections=[Since("5.1", NET_RSS)],
 )
 
 #: Since a fix, also in a stable release, a reset leaves the VLAN filter open rather than closed.
@@ -295,13 +210,13 @@ VECTORS = vectors("virtio-net-pci-base", History("3", ("6.0", "4294967295")))
 RX_QUEUE_SIZE = Property(OWNER, "rx_queue_size", "256", "uint16")
 TX_QUEUE_SIZE = Property(OWNER, "tx_queue_size", "256", "uint16", Effect.HARMLESS, _VHOST, Span("2.10"))
 MQ, STATUS = feature(OWNER, "mq", 22, "off"), feature(OWNER, "status", 16)
-RSS = feature(OWNER, "rss", 60, "off", Span("5.1"))
+RECEIVE_SCALING = feature(OWNER, "rss", 60, "off", Span("5.1"))
 HASH = Property(OWNER, "hash", "off", "bool", span=Span("5.1"))  # as _HEADERS, but configuration grows
 SPEED = Property(OWNER, "speed", "-1", "int32", span=Span("2.12"))
 DUPLEX = Property(OWNER, "duplex", "", span=Span("2.12"))
 HOST_MTU = Property(OWNER, "host_mtu", "0", "uint16")
 FEATURES = (
-    *(STATUS, MQ, RSS, HASH),
+    *(STATUS, MQ, RECEIVE_SCALING, HASH),
     feature(OWNER, "ctrl_guest_offloads", 2),
     feature(OWNER, "gso", 6),
     feature(OWNER, "mrg_rxbuf", 15),
@@ -375,7 +290,7 @@ _SIZES = ((MQ, 10), (STATUS, 8))
 
 def _config_len(machine: Machine, option: DeviceOption | None) -> int:
     name = named(option, NAME)
-    if RSS.flag(machine, option, name) or HASH.flag(machine, option, name):
+    if RECEIVE_SCALING.flag(machine, option, name) or HASH.flag(machine, option, name):
         return 24
     if SPEED.number(machine, option, driver=name) >= 0 or DUPLEX.text(machine, option, name):
         return 17

@@ -11,6 +11,14 @@ from vmstate.dataclass import dataclass
 from vmstate.describe import Cursor, History, VMStateDescription, WireRecords, plan_of
 from vmstate.describe.arrays import WireArray, zeros
 from vmstate.describe.history import ALWAYS, Release, Span
+from vmstate.handwritten.virtio.common import (
+    MAX_QUEUES,
+    PACKED_QUEUE,
+    QUEUE,
+    QUEUE_RINGS,
+    QUEUE_WITHOUT_VECTOR,
+)
+from vmstate.handwritten.virtio.pci import MODERN_QUEUE
 from vmstate.pseries.board.bus_properties import EXPRESS, going
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.board.driver import Driver
@@ -31,14 +39,6 @@ from vmstate.pseries.devices.pci.config_space import (
 )
 from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, MSIX_ENTRY, PciState, table_size
 from vmstate.pseries.devices.virtio.indexes import BIG_ENDIAN, LITTLE_ENDIAN, NO_VECTOR, VERSION_1
-from vmstate.pseries.devices.virtio.load import MAX_QUEUES
-from vmstate.pseries.devices.virtio.virtio import (
-    MODERN_QUEUE,
-    PACKED_QUEUE,
-    QUEUE,
-    QUEUE_RINGS,
-    QUEUE_WITHOUT_VECTOR,
-)
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption
 

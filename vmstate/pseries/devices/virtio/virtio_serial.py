@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any
 
 from vmstate.dataclass import dataclass
@@ -11,11 +11,6 @@ from vmstate.describe import (
     Cursor,
     Field,
     Record,
-    Struct,
-    UInt8,
-    UInt16,
-    UInt32,
-    VMStateDescription,
     WireArray,
     Writer,
     scalar,
@@ -24,6 +19,7 @@ from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info, Scalar
 from vmstate.errors import NotModelled
+from vmstate.handwritten.virtio.serial import PORTS_IN_A_WORD, serial_device, words_of_map
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.buses import Behind, Bus
 from vmstate.pseries.board.driver import Driver
@@ -90,23 +86,16 @@ class ActivePorts(Scalar):
 
 
 PORT_SIZE = 10
-PORT = VMStateDescription(
-    "port",
-    fields=[UInt32("id"), UInt8("guest_connected"), UInt8("host_connected"), UInt32("elem_popped")],
-)
-
-SERIAL_PORTS = VMStateDescription(
-    "virtio-serial",
+_LAYOUT = serial_device(packed=False)
+_CHECKED = {
+    "ports_map": Field("ports_map", PortsMap(), attr="ports_map", size="map_size"),
+    "nr_active_ports": scalar(ActivePorts("uint32", "I"))("nr_active_ports"),
+}
+SERIAL_PORTS = replace(
+    _LAYOUT,
     version_id=3,
     minimum_version_id=3,
-    fields=[
-        UInt16("cols"),
-        UInt16("rows"),
-        UInt32("max_nr_ports"),
-        Field("ports_map", PortsMap(), attr="ports_map", size="map_size"),
-        scalar(ActivePorts("uint32", "I"))("nr_active_ports"),
-        Struct("ports", PORT)["nr_active_ports"],
-    ],
+    fields=[_CHECKED.get(one.name, one) for one in _LAYOUT.fields],
 )
 
 
@@ -133,11 +122,9 @@ class VirtioSerial(VirtioDevice):
     @property
     def map_size(self) -> int:
         """The bytes of the map of ports; when only decoding, by the number that the stream has."""
-        most = self._most
-        if most is None:
-            swapped = int.from_bytes(self.max_nr_ports.to_bytes(4, "little"), "big")
-            most = min(swapped, self.max_nr_ports)
-        return -(-most // PORTS_IN_A_WORD) * 4
+        if self._most is None:
+            return words_of_map(self.max_nr_ports) * 4
+        return -(-self._most // PORTS_IN_A_WORD) * 4
 
     def add_port(self, number: int, *, connected: bool) -> None:
         """Add a port; ``connected``: the host has opened it, as it does where it has a chardev."""
@@ -155,7 +142,6 @@ def _map(words: Sequence[int]) -> WireArray:
 NAME, OWNER = "virtio-serial-pci", "virtio-serial-device"
 BASE = base(NAME)
 MOST_PORTS = 511
-PORTS_IN_A_WORD = 32
 COMMUNICATION, CLASSES = 0x0780, frozenset({0x0780, 0x0380, 0x00FF})
 F_MULTIPORT = 0x2
 

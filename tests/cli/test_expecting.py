@@ -228,3 +228,10 @@ class TestWithQemu:
         result = json.loads(capsys.readouterr().out)["result"]
         assert "NIP 0000000000000100" in result["then"]["info registers"]
         assert result["again"] == {"same": True, "differences": []}
+
+
+def test_a_command_line_may_be_longer_than_any_path(tmp_path, capsys):
+    path, long = tmp_path / "guest.mig", "qemu-7.2 -machine pseries-7.2 -name " + "n" * 5000
+    assert main(["new", long, "-o", str(path)]) == 0
+    assert main(["load", str(path), "--on", long]) == 0
+    assert main(["migrate", long, long]) == 0

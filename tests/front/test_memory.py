@@ -87,7 +87,7 @@ def test_only_memory_whose_address_is_known_is_in_the_image_without_a_block():
     with pytest.raises(ConfigurationError, match=r"vga\.vram, ppc_spapr\.ram"):
         image(data, "other")
     with pytest.raises(ConfigurationError, match="not known"):
-        image(stream(b"", blocks, "pc-i440fx-9.0"))
+        image(stream(b"", ((b"pc.ram", 3 << 30),), "pc-i440fx-9.0"))
 
 
 def test_a_block_that_claims_too_much_is_refused():

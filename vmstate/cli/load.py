@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from vmstate.cli.common_options import add_limit
@@ -96,10 +97,16 @@ def run(options: argparse.Namespace) -> Report:
     )
 
 
+def _is_folder(text: str) -> bool:
+    with suppress(OSError):  # a command line may be longer than any path
+        return Path(text).is_dir()
+    return False
+
+
 def _record(text: str) -> tuple[str, str | None] | None:
     """Return the folder of a record and the machine type, if that is what ``--on`` names."""
     folder, colon, machine = text.rpartition(":")
-    if not Path(text).is_dir() and not (colon and Path(folder).is_dir()):
+    if not _is_folder(text) and not (colon and _is_folder(folder)):
         return None
     from vmstate.records import is_record
 

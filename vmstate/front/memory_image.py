@@ -16,10 +16,10 @@ from vmstate.holes import zeros
 from vmstate.stream.sections.ram import Ram
 from vmstate.stream.sections.ram_pages import RamPages
 from vmstate.stream.sections.ram_segments import MADE, WHOLE, Segments, segments
+from vmstate.stream.sections.ram_setup import RamBlock
 
 _PIECE = 1 << 20
 _MOST = 16 << 40
-_SPAPR_RAM = "ppc_spapr.ram"
 _Pages: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 
 
@@ -37,11 +37,29 @@ class Placed:
         return {"name": self.name, "length": self.length, "address": self.address}
 
 
+_MIB, _ANY = 1 << 20, 1 << 64
+#: The address of a machine's RAM, by the name of its block, as far as it is in one piece: the RAM of a PC
+#: has a hole, never below 2 GiB.  As ``info mtree -f`` of QEMU 7.2 shows it.
+_MAIN_MEMORY = {
+    "ppc_spapr.ram": (0, _ANY),
+    "pc.ram": (0, 2048 * _MIB),
+    "microvm.ram": (0, 2048 * _MIB),
+    "mach-virt.ram": (1024 * _MIB, _ANY),
+    "riscv_virt_board.ram": (2048 * _MIB, _ANY),
+    "s390.ram": (0, _ANY),
+    "m68k_virt.ram": (0, _ANY),
+    "openrisc.ram": (0, _ANY),
+    "pegasos2.ram": (0, _ANY),
+    "ppc_core99.ram": (0, _ANY),
+    "ppc_heathrow.ram": (0, _ANY),
+}
+
+
 class GuestMemory:
     """The memory of a stream.  Raises Unsupported for a stream without guest memory.
 
-    The RAM of a pseries machine begins at address 0 (hw/ppc/spapr.c ``spapr_machine_init``).  Other blocks
-    have an address if the stream has it, with x-ignore-shared.
+    The RAM of a machine has a known address if its block has the name that QEMU gives it, and no hole.
+    Other blocks have an address if the stream has it, with x-ignore-shared.
     """
 
     def __init__(self, opened: StreamFile) -> None:
@@ -58,17 +76,10 @@ class GuestMemory:
     @cached_property
     def blocks(self) -> tuple[Placed, ...]:
         """The blocks in stream order."""
-        pseries = (self._opened.machine or "pseries").startswith("pseries")
         return tuple(
-            Placed(block.name, index, block.length, self._address(block.name, block.guest_address, pseries))
+            Placed(block.name, index, block.length, _address(block))
             for index, block in enumerate(self._ram.blocks)
         )
-
-    @staticmethod
-    def _address(name: str, sent: int | None, pseries: bool) -> int | None:
-        if sent is not None:
-            return sent
-        return 0 if pseries and name == _SPAPR_RAM else None
 
     def space(self, block: str | None = None) -> list[tuple[int, Placed]]:
         """Return the blocks that have an address, in order; or one block alone, at 0.
@@ -202,3 +213,10 @@ class GuestMemory:
                     at = data.find(wanted, at + 1)
                 end = start + len(piece)
                 tail = data[len(data) - len(wanted) + 1 :] if len(wanted) > 1 else b""
+
+
+def _address(block: RamBlock) -> int | None:
+    if block.guest_address is not None:
+        return block.guest_address
+    address, most = _MAIN_MEMORY.get(block.name, (0, -1))
+    return address if block.length <= most else None

@@ -79,6 +79,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from strip' -l json -d 'write JSO
 complete -c vmstate -n '__fish_seen_subcommand_from strip' -s q -l quiet -d 'print only warnings and errors, and no progress'
 complete -c vmstate -n '__fish_seen_subcommand_from strip' -s o -l output -r -F -d 'the file to write; "-" is the standard output'
 complete -c vmstate -n '__fish_seen_subcommand_from strip' -l bare -d 'write the bare stream, without its containers'
+complete -c vmstate -n '__fish_seen_subcommand_from strip' -l keep-rings -d 'keep the pages with the guest\'s virtio queues, which devices read when they are loaded'
 complete -c vmstate -n '__fish_seen_subcommand_from strip' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a wrap -d 'compress a stream, or pack it into the containers of another file'
 complete -c vmstate -n '__fish_seen_subcommand_from wrap' -F

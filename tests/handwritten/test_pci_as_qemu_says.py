@@ -1,7 +1,7 @@
 """PCI fields are what ``query-pci`` (``info pci``) of a real QEMU says of the same stopped guest.
 
-``fixtures/pci`` has the captured streams without their memory, and the answers; also those about edited streams,
-which the same QEMU loaded.
+``fixtures/pci`` has the captured streams without their memory, and the answers; also those about edited
+streams, which the same QEMU loaded.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support import corpus
 from vmstate.compare.streams import Diff
-from vmstate.describe import Node
+from vmstate.describe import Node, WireArray
 from vmstate.front.known import known_meanings
 from vmstate.handwritten import PCI_CONFIG, content_of
 from vmstate.handwritten.table import KNOWN
@@ -46,6 +46,8 @@ def encoded(node: Node) -> bytes:
     """Write a leaf again from its value."""
     if isinstance(node.value, bytes | memoryview):
         return bytes(node.value)
+    if isinstance(node.value, WireArray):
+        return bytes(node.value.raw)
     return leaf_bytes(node.type, node.end - node.start, node.value)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from vmstate.describe import Node
-from vmstate.describe.infos import Bytes
+from vmstate.describe import Node, VMStateDescription, decode
+from vmstate.describe.infos import UINT8, Bytes
 from vmstate.errors import StreamError
 
 Read: TypeAlias = Callable[[memoryview, int, int], "list[Node]"]
@@ -39,3 +39,31 @@ def covers(nodes: Sequence[Node], start: int, end: int) -> bool:
             return False
         start = node.end
     return start == end
+
+
+def described(vmsd: VMStateDescription, version_id: int) -> Read:
+    """Return what reads the fields of a description, of one version."""
+
+    def read(data: memoryview, start: int, end: int) -> list[Node]:
+        root, _, error = decode(vmsd, data, start, version_id, end=end)
+        if error is not None:
+            raise error
+        return with_marks(data, root.nodes, start, root.end)
+
+    return read
+
+
+def with_marks(data: memoryview, nodes: list[Node], start: int, end: int) -> list[Node]:
+    """Return nodes with one for each byte between them, which says if another element follows: ``more``."""
+    found: list[Node] = []
+    for node in nodes:
+        found += [_mark(data, at) for at in range(start, node.start)]
+        if node.nodes or node.value == []:
+            node.nodes = with_marks(data, node.nodes, node.start, node.end)
+        found.append(node)
+        start = node.end
+    return found + [_mark(data, at) for at in range(start, end)]
+
+
+def _mark(data: memoryview, at: int) -> Node:
+    return Node("more", "field", UINT8.name, at, at + 1, data[at])

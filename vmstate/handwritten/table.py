@@ -8,8 +8,22 @@ from vmstate.dataclass import dataclass
 from vmstate.describe.infos import Info
 from vmstate.describe.words import Meanings, Words
 from vmstate.handwritten.content import Content
+from vmstate.handwritten.flat_tree import FLAT_TREE
 from vmstate.handwritten.msix import MSIX_LAYOUTS, MSIX_STATE
+from vmstate.handwritten.nvram import NVRAM, NVRAM_LAYOUTS
 from vmstate.handwritten.pci_config import PCI_CONFIG, PCI_IRQ_STATE, PCI_LAYOUTS
+from vmstate.handwritten.registers import (
+    NAMES_OF_NUMBERS,
+    REGISTER_LAYOUTS,
+    RTC,
+    VGA,
+    XIVE_CONTEXT,
+    XIVE_SOURCES,
+    number_type,
+)
+from vmstate.handwritten.s390 import CSS_IMAGES, NO_STORAGE_KEYS, S390_LAYOUTS, TOD_CLOCK
+from vmstate.handwritten.shpc import SHPC, SHPC_LAYOUTS
+from vmstate.handwritten.slirp import SLIRP_STATE
 
 
 @dataclass(frozen=True)
@@ -32,11 +46,33 @@ class Known:
         )
 
 
+_VGA = ("vga", "cirrus_vga")
 #: The most specific first.
-KNOWN = (Known(PCI_CONFIG), Known(PCI_IRQ_STATE), Known(MSIX_STATE))
+KNOWN = (
+    Known(PCI_CONFIG),
+    Known(PCI_IRQ_STATE),
+    Known(MSIX_STATE),
+    Known(SHPC),
+    Known(SLIRP_STATE, "slirp", "data"),
+    Known(CSS_IMAGES, "s390_css", "css"),
+    Known(TOD_CLOCK, "todclock", "data"),
+    Known(NO_STORAGE_KEYS, "s390-skeys", "data"),
+    Known(FLAT_TREE, "spapr_dtb", "fdt_blob"),
+    Known(NVRAM, "spapr_nvram", "buf"),
+    Known(NVRAM, "macio_nvram", "data"),
+    Known(RTC, "mc146818rtc", "cmos_data"),
+    Known(XIVE_SOURCES, "xive-source", "status"),
+    Known(XIVE_CONTEXT, "xive-tctx", "regs", 64),
+    *(
+        Known(content, owner, f"{prefix}{name}")
+        for name, content in VGA.items()
+        for owner in _VGA
+        for prefix in ("", "vga.")
+    ),
+)
 VIRTIO = frozenset({"virtio", "virtio-gpu", "blob"})
 #: Structs whose registers have names for their values.
-LAYOUTS = (*PCI_LAYOUTS, *MSIX_LAYOUTS)
+LAYOUTS = (*PCI_LAYOUTS, *MSIX_LAYOUTS, *SHPC_LAYOUTS, *S390_LAYOUTS, *NVRAM_LAYOUTS, *REGISTER_LAYOUTS)
 
 
 @cache
@@ -59,13 +95,13 @@ def content_of(owner: str, field: str, kind: str, size: int) -> Info | None:
     for known in _by_type().get(kind, ()):
         if known.fits(owner, field, size):
             return known.content
-    return None
+    return number_type(kind, size)
 
 
 @cache
 def names_of_values() -> Meanings:
     """Return the names of values in all these bytes, by the type of the struct and the field."""
-    names: dict[tuple[str, str], Words] = {}
+    names: dict[tuple[str, str], Words] = dict(NAMES_OF_NUMBERS)
     for layout in LAYOUTS:
         names.update(layout.names())
     return names

@@ -135,7 +135,8 @@ def _with_real_pointers(
     extent = wrong.count + size - described
     if extent <= 0:
         return None
-    whole = Field(wrong.name, Bytes("nullptr"), attr=wrong.attr, size=extent)
+    info = content_of(description.name, wrong.name, NULLPTR.name, extent) or Bytes(NULLPTR.name)
+    whole = Field(wrong.name, info, attr=wrong.attr, size=extent)
     return replace(description, fields=tuple(whole if f is wrong else f for f in description.fields))
 
 

@@ -5,13 +5,14 @@ A payload that no handler could read is one opaque node, and so are bytes betwee
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left
 from collections.abc import Callable
 from itertools import islice, takewhile
 from typing import Any
 
 from vmstate.dataclass import dataclass
-from vmstate.describe import Node
+from vmstate.describe import Node, WireRecords
 from vmstate.errors import StreamError
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
@@ -39,6 +40,7 @@ class ChunkRun:
         return self.count
 
 
+_HPTE = struct.Struct(">QQ")
 Builder = Callable[[Stream, Section, Any], "list[Node]"]
 
 
@@ -73,14 +75,16 @@ def _htab(stream: Stream, section: Section, htab: Htab) -> list[Node]:
     if last > first:
         size = chunks.data[last - 1] + chunks.n_valid[last - 1] * HPTE_SIZE - at
         nodes.append(Branch("chunks", "array", "htab chunks", at, at + size, value=ChunkRun(last - first)))
-        nodes[-1].expand = lambda: [_chunk(htab, index, index - first) for index in range(first, last)]
+        nodes[-1].expand = lambda: [
+            _chunk(stream, htab, index, index - first) for index in range(first, last)
+        ]
         at += size
     if not header and end - at >= 8:
         nodes.append(leaf("(end of chunks)", "htab chunk", at, 8, 0))
     return tiles(start, end, nodes, _unread(stream))
 
 
-def _chunk(htab: Htab, index: int, number: int) -> Node:
+def _chunk(stream: Stream, htab: Htab, index: int, number: int) -> Node:
     chunks = htab.chunks
     data, valid = chunks.data[index], chunks.n_valid[index]
     at = data - 8
@@ -90,7 +94,9 @@ def _chunk(htab: Htab, index: int, number: int) -> Node:
         leaf("n_invalid", "uint16", at + 6, 2, chunks.n_invalid[index]),
     ]
     if valid:
-        fields.append(leaf("hptes", "buffer", data, valid * HPTE_SIZE))
+        size = valid * HPTE_SIZE
+        entries = WireRecords(("pte0", "pte1"), _HPTE, stream.data[data : data + size])
+        fields.append(Node("hptes", "array", "struct", data, data + size, entries))
     return Node(f"[{number}]", "element", "htab chunk", at, data + valid * HPTE_SIZE, nodes=fields)
 
 

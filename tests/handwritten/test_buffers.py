@@ -9,12 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.handwritten.test_pci_fields import contents_of, encoded
+from tests.support import corpus
 from vmstate.describe import Node, Record, encode
 from vmstate.describe.strategies import states
 from vmstate.handwritten import content_of
 from vmstate.handwritten.content import Content
 from vmstate.handwritten.slirp import BOOTP_CLIENTS, SLIRP, SLIRP_SOCKET
 from vmstate.handwritten.table import KNOWN
+from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.stream import open_stream
+from vmstate.tree import Contents
+from vmstate.tree.measuring import Measured
 from vmstate.tree.nodes import leaves, taken_apart
 from vmstate.tree.paths import find_one, walk
 from vmstate.tree.typed_changes import changed
@@ -96,6 +101,13 @@ def test_channel_images_of_an_s390x_machine_are_elements_of_their_array():
     css = find_one(contents, "s390_css.css").node
     assert taken_apart(css)
     assert len(css.children) == 256
+
+
+def test_a_stream_without_a_vmdesc_is_taken_apart_where_it_is_declared():
+    declarations = PseriesDeclarations()
+    stream = open_stream(corpus.load("7.2-no-vmdesc"), Measured(declarations))
+    root = find_one(Contents(stream, declarations), f"{TREE}.root").node
+    assert root.find("chosen") is not None
 
 
 def test_registers_that_are_one_number_are_numbers():

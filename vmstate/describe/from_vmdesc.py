@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,13 +18,12 @@ from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
 from vmstate.describe.fields import Field
 from vmstate.describe.infos import BITMAP, BUFFER, NULLPTR, SCALARS, UINT32, UINT64, UNUSED, Bytes, Info
+from vmstate.describe.nodes import Known
 from vmstate.describe.plan import plan_of
 from vmstate.describe.vmdesc import fixed_size
 from vmstate.errors import StreamError
 
 Pairs = list[tuple[str, Any]]
-Known = Callable[[str, str, str, int], "Info | None"]
-"""Returns the wire type of a field by its description's name, its own name, its type's name and its size."""
 MAX_DEPTH = 64  # nesting of structs; real streams have fewer than ten
 
 _PAIR = rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmstate.dataclass import dataclass
 from vmstate.describe.arrays import WireArray, WireRecords
 from vmstate.describe.words import Words
+
+if TYPE_CHECKING:
+    from vmstate.describe.infos import Info
 
 
 @dataclass(slots=True)
@@ -63,11 +66,19 @@ def _records(records: WireRecords, start: int) -> Iterator[Node]:
         yield element
 
 
-class TreeBuilder:
-    """Collects nodes while a plan loads; they remain if loading fails."""
+Known = Callable[[str, str, str, int], "Info | None"]
+"""Returns the wire type of a field by its description's name, its own name, its type's name and its size."""
 
-    def __init__(self, root: Node) -> None:
+
+class TreeBuilder:
+    """Collects nodes while a plan loads; they remain if loading fails.
+
+    ``known`` knows the inside of bytes that a description has as bytes only.
+    """
+
+    def __init__(self, root: Node, known: Known | None = None) -> None:
         self.root = root
+        self.known = known
         self._open = [root]
 
     def open(self, node: Node) -> Node:
@@ -75,6 +86,16 @@ class TreeBuilder:
         self._open[-1].nodes.append(node)
         self._open.append(node)
         return node
+
+    def look_inside(self, node: Node, info: Info, owner: str, data: memoryview) -> None:
+        """Add the parts of a field that has been read; ``owner`` is the name of its description."""
+        inner = info.inside(data, node.start, node.end)
+        if not inner and self.known is not None and isinstance(node.value, bytes | memoryview):
+            better = self.known(owner, node.name, node.type, node.end - node.start)
+            inner = [] if better is None else better.inside(data, node.start, node.end)
+        if inner:
+            node.nodes += inner
+            node.kind = "struct"
 
     def close(self, end: int, value: Any = None) -> None:
         """End the innermost open node."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from vmstate.describe.cursor import SUBSECTION, Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription
-from vmstate.describe.nodes import Node, TreeBuilder
+from vmstate.describe.nodes import Known, Node, TreeBuilder
 from vmstate.describe.plan import plan_of
 from vmstate.errors import EncodeError, StreamError, Truncated
 
@@ -30,14 +30,16 @@ def decode(
     *,
     state: Any = None,
     end: int | None = None,
+    known: Known | None = None,
 ) -> DecodeResult:
     """Read the payload at ``start`` of ``data`` by a description, without hooks or comparisons.
 
     ``state``: the object to decode into, a new Record by default.  ``end``: where the payload ends at the
-    latest.  Wrong bytes raise nothing; they are the result's ``error``.
+    latest.  ``known`` knows the inside of bytes that the description does not.  Wrong bytes raise
+    nothing; they are the result's ``error``.
     """
     root = Node(vmsd.name, "section", "struct", start, start, version_id=version_id)
-    cur = Cursor(data, start, end, tree=TreeBuilder(root))
+    cur = Cursor(data, start, end, tree=TreeBuilder(root, known))
     state = Record() if state is None else state
     error = None
     try:

@@ -191,9 +191,9 @@ class Plan:
             tree.open(node)
             try:
                 node.value = self._load_one(cur, state, version_id, step)
-                if kind == "field" and field.info is not None:
-                    node.nodes += field.info.inside(cur.data, node.start, cur.pos)
-                    node.kind = "struct" if node.nodes else kind
+                if kind == "field" and field.info is not None and type(field.info) is not Scalar:
+                    node.end = cur.pos
+                    tree.look_inside(node, field.info, self.vmsd.name, cur.data)
             finally:
                 tree.unwind(depth, cur.pos)
 

@@ -161,9 +161,12 @@ def read(stream: Stream, section: Section, by: By, declared: Declared, version_i
     """Decode a section by a description, at a version of it."""
     start, end = section.payload_start, section.payload_end
     description, state = declared.description, declared.state
+    known = content_of if by is By.DECLARATION else None  # a vmdesc's types are looked up as it is read
     try:
         prepare(state, stream.data[start:end])
-        root, state, error = decode(description, stream.data, start, version_id, state=state, end=end)
+        root, state, error = decode(
+            description, stream.data, start, version_id, state=state, end=end, known=known
+        )
     except (AttributeError, LookupError, TypeError, ValueError) as why:
         # Declarations have code of their own, which may need the machine: that is not the stream's fault.
         unknown = Unsupported(f"the declaration needs more than the stream contains: {why}", offset=start)

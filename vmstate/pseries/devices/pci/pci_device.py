@@ -8,7 +8,6 @@ from vmstate.describe import (
     Cursor,
     Field,
     Int32PositiveLe,
-    Node,
     Struct,
     VMStateDescription,
     WireArray,
@@ -18,7 +17,6 @@ from vmstate.describe.arrays import zeros
 from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.describe.infos import Info
-from vmstate.handwritten import MSIX_STATE, PCI_CONFIG
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.config_space import CONVENTIONAL, EXPRESS, ConfigSpace, PciId, config_space
 
@@ -51,9 +49,6 @@ class PciConfig(Info):
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         out.put(value)
 
-    def inside(self, data: memoryview, start: int, end: int) -> list[Node]:
-        return PCI_CONFIG.inside(data, start, end)
-
 
 class PciIrqState(Info):
     """The four interrupt lines: each 0 or 1."""
@@ -83,9 +78,6 @@ class MsixState(Info):
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         out.put(value)
-
-    def inside(self, data: memoryview, start: int, end: int) -> list[Node]:
-        return MSIX_STATE.inside(data, start, end)
 
 
 def table_size(vectors: int) -> int:

@@ -118,10 +118,7 @@ class Diff:
 
     # ---- nodes
 
-    def _nodes(
-        self, one: Node | None, other: Node | None, path: str, owner: str, around: Node | None = None
-    ) -> Iterator[Difference]:
-        """Compare two nodes; ``around`` is the struct that the left one is in."""
+    def _nodes(self, one: Node | None, other: Node | None, path: str, owner: str) -> Iterator[Difference]:
         if one is None or other is None:
             if one is not None:
                 yield Difference("diff.missing", path, _summary(one), None, one.start, None, _number(one))
@@ -134,7 +131,7 @@ class Diff:
         elif (is_open(one) or is_open(other)) and taken_apart(one) == taken_apart(other):
             yield from self._children(one, other, path, owner)
         elif bytes(self._raw(self.left, one)) != bytes(self._raw(self.right, other)):
-            yield from self._leaf(one, other, path, owner, around)
+            yield from self._leaf(one, other, path, owner)
 
     @staticmethod
     def _raw(contents: Contents, node: Node) -> memoryview:
@@ -153,7 +150,7 @@ class Diff:
             if keyed[0] is not None and keyed[1] is not None:
                 yield from self._keyed(keyed[0], keyed[1], inner, owner)
             else:
-                yield from self._nodes(*sides, inner, inner_owner(owner, node), one)
+                yield from self._nodes(*sides, inner, inner_owner(owner, node))
 
     def _keyed(self, one: Keyed, other: Keyed, path: str, owner: str) -> Iterator[Difference]:
         """Compare the elements of two arrays by their keys, in the order of the left one."""
@@ -161,13 +158,11 @@ class Diff:
             sides = [element(node, keys[key]) if key in keys else None for node, keys in (one, other)]
             yield from self._nodes(sides[0], sides[1], f"{path}[{key}]", owner)
 
-    def _leaf(
-        self, one: Node, other: Node, path: str, owner: str, around: Node | None
-    ) -> Iterator[Difference]:
+    def _leaf(self, one: Node, other: Node, path: str, owner: str) -> Iterator[Difference]:
         if isinstance(one.value, WireArray) and isinstance(other.value, WireArray):
             yield from self._numbers(one, other, path, owner)
             return
-        texts = (self._text(one, path, owner, around), self._text(other, path, owner, around))
+        texts = (self._text(one, path, owner), self._text(other, path, owner))
         rule = "diff.value"
         if one.type != other.type:
             rule, texts = "diff.type", (f"{one.type} {texts[0]}", f"{other.type} {texts[1]}")
@@ -178,10 +173,9 @@ class Diff:
             )
         yield Difference(rule, path, *texts, one.start, other.start, _number(one), _number(other))
 
-    def _text(self, node: Node, path: str, owner: str, around: Node | None = None) -> str:
-        top = Node(owner, "subsection", owner, node.start, node.end)
-        chain = (top, node) if around is None else (top, around, node)
-        return text_of_place(Place(path, chain), self.meanings)
+    def _text(self, node: Node, path: str, owner: str) -> str:
+        around = Node(owner, "subsection", owner, node.start, node.end)
+        return text_of_place(Place(path, (around, node)), self.meanings)
 
     def _numbers(self, one: Node, other: Node, path: str, owner: str) -> Iterator[Difference]:
         a, b = one.value, other.value

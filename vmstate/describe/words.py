@@ -40,10 +40,7 @@ class InParts(Words, Protocol):
 
 
 Meanings: TypeAlias = Mapping[tuple[str, str], Words]
-"""Words by the name of the description (for framing, of the item) and of the field; ``*`` is any field.
-
-Inside a struct with a wire type of its own (``pci config``), by that type and the field.
-"""
+"""Words by the name of the description (for framing, of the item) and of the field; ``*`` is any field."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.describe.infos import BUFFER, LE16, LE32, LE64, UINT8, UINT16, UINT32, UINT64, Info, Scalar
@@ -68,7 +66,7 @@ def raw(name: str, size: int) -> Register:
 
 
 class Layout:
-    """A struct: ``type`` is what a tree shows as its type, and what the names of values go by."""
+    """A struct: ``type`` is what a tree shows as its type."""
 
     def __init__(self, type_: str, *registers: Register) -> None:
         self.type = type_
@@ -88,10 +86,6 @@ class Layout:
     def node(self, name: str, data: memoryview, at: int, end: int, kind: str = "struct") -> Node:
         """Return the struct at an offset."""
         return Node(name, kind, self.type, at, at + self.size, nodes=self.nodes(data, at, end))
-
-    def names(self) -> Mapping[tuple[str, str], Words]:
-        """Return the names of the registers' values, by type and register."""
-        return {(self.type, one.name): one.words for one in self.registers if one.words is not None}
 
 
 def gap(data: memoryview, origin: int, start: int, end: int) -> Node:

@@ -11,7 +11,6 @@ from vmstate.handwritten.layout import Layout, le32, le64, raw
 _ENTRY = Layout(
     "msix entry", le64("address"), le32("data"), le32("vector_control", BitFields(32, {"masked": (0, 1)}))
 )
-MSIX_LAYOUTS = (_ENTRY,)
 
 
 def _read(data: memoryview, start: int, end: int) -> list[Node]:

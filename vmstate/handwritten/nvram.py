@@ -17,7 +17,6 @@ _HEADER = Layout(
     be16("length"),
     raw("name", 12),
 )
-NVRAM_LAYOUTS = (_HEADER,)
 
 
 def _checksum(header: bytes) -> int:

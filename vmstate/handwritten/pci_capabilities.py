@@ -230,11 +230,3 @@ def extended_at(kind: int) -> Choice:
 
 def _called(name: str | None, kind: int) -> str:
     return f"capability_{kind:#04x}" if name is None else name.lower()
-
-
-CAPABILITY_LAYOUTS = (
-    *(layout for _, layout in (*FIXED.values(), *VIRTIO.values(), BRIDGE_RESERVE, *EXTENDED.values())),
-    *MSI.values(),
-    *EXPRESS.values(),
-    *(_OTHER, _OTHER_EXTENDED),
-)

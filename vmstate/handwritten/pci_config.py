@@ -11,7 +11,7 @@ from vmstate.errors import StreamError
 from vmstate.handwritten import pci_names as names
 from vmstate.handwritten.content import Content
 from vmstate.handwritten.layout import Layout, be32, le16, le32, le64, placed, raw, u8
-from vmstate.handwritten.pci_capabilities import CAPABILITY_LAYOUTS, capability_at, extended_at
+from vmstate.handwritten.pci_capabilities import capability_at, extended_at
 
 TYPE = "pci config"
 CONVENTIONAL, EXPRESS = 256, 4096
@@ -73,9 +73,7 @@ _TAIL = {
         le16("bridge_control", names.BRIDGE_CONTROL),
     ),
 }
-_BAR_REGISTERS = Layout(TYPE, *(le32(f"bar{number}", names.BAR) for number in range(6)))
 _PINS = Layout("pci irq state", *(be32(pin) for pin in ("inta", "intb", "intc", "intd")))
-PCI_LAYOUTS = (_COMMON, *_TAIL.values(), _BAR_REGISTERS, *CAPABILITY_LAYOUTS)
 
 
 def _read(data: memoryview, start: int, end: int) -> list[Node]:
@@ -107,7 +105,7 @@ def _bars(data: memoryview, at: int, count: int) -> list[Node]:
     number = 0
     while number < count:
         wide = data[at] & 7 == 4 and number + 1 < count
-        register = (le64 if wide else le32)(f"bar{number}")
+        register = (le64 if wide else le32)(f"bar{number}", names.BAR)
         found.append(register.node(data, at))
         at += register.size
         number += 2 if wide else 1

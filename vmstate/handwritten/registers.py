@@ -100,7 +100,6 @@ def _sources(data: memoryview, start: int, end: int) -> list[Node]:
 
 XIVE_CONTEXT = Content("buffer", _context)
 XIVE_SOURCES = Content("buffer", _sources)
-REGISTER_LAYOUTS = (_SEQUENCER, _GRAPHICS, _ATTRIBUTES, _CRTC, _RTC, _RING)
 
 # ---- numbers whose type has the register's name; QEMU's processors write them by functions of their own
 

@@ -14,7 +14,6 @@ _PATHS = 256
 _CLOCK = Layout("tod clock", u8("present"), u8("high"), be64("low"))
 _NO_CLOCK = Layout("tod clock", u8("present"))
 _END_OF_KEYS = Layout("storage keys", be64("flags"))
-S390_LAYOUTS = (_NULL, _PATH, _CLOCK)
 
 
 def _images(data: memoryview, start: int, end: int) -> list[Node]:

@@ -56,4 +56,3 @@ def _read(data: memoryview, start: int, end: int) -> list[Node]:
 
 
 SHPC = Content(TYPE, _read)
-SHPC_LAYOUTS = (Layout(TYPE, *_REGISTERS, *_slots(32)),)

@@ -6,23 +6,22 @@ from functools import cache
 
 from vmstate.dataclass import dataclass
 from vmstate.describe.infos import Info
-from vmstate.describe.words import Meanings, Words
+from vmstate.describe.words import Meanings
 from vmstate.handwritten.content import Content
 from vmstate.handwritten.flat_tree import FLAT_TREE
-from vmstate.handwritten.msix import MSIX_LAYOUTS, MSIX_STATE
-from vmstate.handwritten.nvram import NVRAM, NVRAM_LAYOUTS
-from vmstate.handwritten.pci_config import PCI_CONFIG, PCI_IRQ_STATE, PCI_LAYOUTS
+from vmstate.handwritten.msix import MSIX_STATE
+from vmstate.handwritten.nvram import NVRAM
+from vmstate.handwritten.pci_config import PCI_CONFIG, PCI_IRQ_STATE
 from vmstate.handwritten.registers import (
     NAMES_OF_NUMBERS,
-    REGISTER_LAYOUTS,
     RTC,
     VGA,
     XIVE_CONTEXT,
     XIVE_SOURCES,
     number_type,
 )
-from vmstate.handwritten.s390 import CSS_IMAGES, NO_STORAGE_KEYS, S390_LAYOUTS, TOD_CLOCK
-from vmstate.handwritten.shpc import SHPC, SHPC_LAYOUTS
+from vmstate.handwritten.s390 import CSS_IMAGES, NO_STORAGE_KEYS, TOD_CLOCK
+from vmstate.handwritten.shpc import SHPC
 from vmstate.handwritten.slirp import SLIRP_STATE
 
 
@@ -71,8 +70,6 @@ KNOWN = (
     ),
 )
 VIRTIO = frozenset({"virtio", "virtio-gpu", "blob"})
-#: Structs whose registers have names for their values.
-LAYOUTS = (*PCI_LAYOUTS, *MSIX_LAYOUTS, *SHPC_LAYOUTS, *S390_LAYOUTS, *NVRAM_LAYOUTS, *REGISTER_LAYOUTS)
 
 
 @cache
@@ -98,10 +95,6 @@ def content_of(owner: str, field: str, kind: str, size: int) -> Info | None:
     return number_type(kind, size)
 
 
-@cache
 def names_of_values() -> Meanings:
-    """Return the names of values in all these bytes, by the type of the struct and the field."""
-    names: dict[tuple[str, str], Words] = dict(NAMES_OF_NUMBERS)
-    for layout in LAYOUTS:
-        names.update(layout.names())
-    return names
+    """Return the names of values that no node has of its own, by the description and the field."""
+    return NAMES_OF_NUMBERS

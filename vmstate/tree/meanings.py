@@ -31,10 +31,6 @@ def words_for(meanings: Meanings, place: Place) -> Words | None:
     words = meanings.get((owner, name)) or meanings.get((owner, "*"))
     if words is not None:
         return words
-    for around in reversed(place.chain[1:-1]):
-        words = meanings.get((around.type, node.name))
-        if words is not None:
-            return words
     array = place.chain[-2] if len(place.chain) > 1 else None
     if array is not None and array.name.startswith("[") and len(place.chain) > 2:
         return meanings.get((owner, f"{place.chain[-3].name}.{node.name}"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.describe.infos import BUFFER, LE16, LE32, LE64, UINT8, UINT16, UINT32, UINT64, Info, Scalar
@@ -86,6 +88,17 @@ class Layout:
     def node(self, name: str, data: memoryview, at: int, end: int, kind: str = "struct") -> Node:
         """Return the struct at an offset."""
         return Node(name, kind, self.type, at, at + self.size, nodes=self.nodes(data, at, end))
+
+
+def at_least(layout: Layout) -> Callable[[memoryview, int, int], list[Node]]:
+    """Return what reads a layout, and bytes without a meaning after it."""
+
+    def read(data: memoryview, start: int, end: int) -> list[Node]:
+        nodes = layout.nodes(data, start, end)
+        at = nodes[-1].end
+        return [*nodes, raw("more_registers", end - at).node(data, at)] if end > at else nodes
+
+    return read
 
 
 def gap(data: memoryview, origin: int, start: int, end: int) -> Node:

@@ -8,19 +8,8 @@ from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.describe.infos import Info, Scalar
 from vmstate.describe.words import BitFields, Words
 from vmstate.errors import StreamError
-from vmstate.handwritten.content import Content, Read
-from vmstate.handwritten.layout import Layout, Register, be32, raw, u8
-
-
-def _at_least(layout: Layout) -> Read:
-    """Return what reads a layout, and bytes without a meaning after it."""
-
-    def read(data: memoryview, start: int, end: int) -> list[Node]:
-        nodes = layout.nodes(data, start, end)
-        at = nodes[-1].end
-        return [*nodes, raw("more_registers", end - at).node(data, at)] if end > at else nodes
-
-    return read
+from vmstate.handwritten.content import Content
+from vmstate.handwritten.layout import Layout, Register, at_least, be32, raw, u8
 
 
 def _named(text: str) -> tuple[Register, ...]:
@@ -58,11 +47,12 @@ def _palette(data: memoryview, start: int, end: int) -> list[Node]:
 
 
 VGA = {
-    "sr": Content("buffer", _at_least(_SEQUENCER)),
-    "gr": Content("buffer", _at_least(_GRAPHICS)),
-    "ar": Content("buffer", _at_least(_ATTRIBUTES)),
-    "cr": Content("buffer", _at_least(_CRTC)),
+    "sr": Content("buffer", at_least(_SEQUENCER)),
+    "gr": Content("buffer", at_least(_GRAPHICS)),
+    "ar": Content("buffer", at_least(_ATTRIBUTES)),
+    "cr": Content("buffer", at_least(_CRTC)),
     "palette": Content("buffer", _palette),
+    "dac_cache": Content("buffer", Layout("vga dac", *_named("red green blue")).nodes),
 }
 
 # ---- the clock of a PC (include/hw/rtc/mc146818rtc_regs.h)
@@ -76,7 +66,7 @@ _RTC = Layout(
     raw("memory", 0x32 - 14),
     u8("century"),
 )
-RTC = Content("buffer", _at_least(_RTC))
+RTC = Content("buffer", at_least(_RTC))
 
 # ---- XIVE: pending and queued bits of each source; the four rings of a thread's context (hw/intc/xive.c)
 

@@ -8,10 +8,12 @@ from vmstate.dataclass import dataclass
 from vmstate.describe.infos import Info
 from vmstate.describe.words import Meanings
 from vmstate.handwritten.content import Content
+from vmstate.handwritten.event_log import EVENT_LOG
 from vmstate.handwritten.flat_tree import FLAT_TREE
 from vmstate.handwritten.msix import MSIX_STATE
 from vmstate.handwritten.nvram import NVRAM
 from vmstate.handwritten.pci_config import PCI_CONFIG, PCI_IRQ_STATE
+from vmstate.handwritten.peripherals import AC97_MIXER, ESP, IDENTITY
 from vmstate.handwritten.registers import (
     NAMES_OF_NUMBERS,
     RTC,
@@ -57,9 +59,13 @@ KNOWN = (
     Known(TOD_CLOCK, "todclock", "data"),
     Known(NO_STORAGE_KEYS, "s390-skeys", "data"),
     Known(FLAT_TREE, "spapr_dtb", "fdt_blob"),
+    Known(EVENT_LOG, "spapr_event_log_entry", "extended_log"),
     Known(NVRAM, "spapr_nvram", "buf"),
     Known(NVRAM, "macio_nvram", "data"),
     Known(RTC, "mc146818rtc", "cmos_data"),
+    Known(AC97_MIXER, "ac97", "mixer_data"),
+    Known(IDENTITY, "ide_drive", "identify_data"),
+    *(Known(content, "esp", name) for name, content in ESP.items()),
     Known(XIVE_SOURCES, "xive-source", "status"),
     Known(XIVE_CONTEXT, "xive-tctx", "regs", 64),
     *(

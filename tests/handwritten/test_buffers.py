@@ -118,3 +118,10 @@ def test_registers_that_are_one_number_are_numbers():
 def test_entries_of_a_hash_page_table_are_records():
     entry = find_one(contents_of("2.12.1-booted-power8"), "spapr/htab#1.chunks[0].hptes[0].pte0").node
     assert (entry.type, entry.value & 1) == ("uint64", 1)  # valid
+
+
+def test_bytes_that_no_device_sends_are_not_taken_apart():
+    vectors = 2049
+    assert not is_its_bytes(content("msix", "msix", "msix state", 0), bytes(16 * vectors + -(-vectors // 8)))
+    assert not is_its_bytes(content("s390_css", "css", "nullptr", 0), b"0" * 257)
+    assert not is_its_bytes(content("slirp", "data", "buffer", 0), bytes(1 << 21))

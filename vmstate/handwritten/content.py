@@ -12,19 +12,25 @@ from vmstate.errors import StreamError
 Read: TypeAlias = Callable[[memoryview, int, int], "list[Node]"]
 """Returns the parts of the bytes from a start to an end; StreamError if they are not as declared."""
 
+MOST_BYTES = 1 << 21
+
 
 class Content(Bytes):
     """Bytes that have parts: on the wire, and in a state, they are bytes like others.
 
     ``name`` is the type in the vmdesc.  The parts must follow one another without a gap: otherwise, or if
-    ``read`` raises StreamError, there are none.
+    ``read`` raises StreamError, there are none.  Nor are there if the bytes are ``most`` or more: no device
+    sends so many, and each part takes memory.
     """
 
-    def __init__(self, name: str, read: Read) -> None:
+    def __init__(self, name: str, read: Read, most: int = MOST_BYTES) -> None:
         super().__init__(name)
         self._read = read
+        self._most = most
 
     def inside(self, data: memoryview, start: int, end: int) -> list[Node]:
+        if end - start >= self._most:
+            return []
         try:
             nodes = self._read(data, start, end)
         except StreamError:

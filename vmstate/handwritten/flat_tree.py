@@ -109,7 +109,7 @@ class _Structure:
         length = self.data[self.at : min(self.at + 256, self.end)].tobytes().find(b"\0")
         if length < 0:
             raise StreamError("a name does not end", offset=self.at)
-        name = self.data[self.at : self.at + length].tobytes().decode("latin-1") or "root"
+        name = _name(self.data[self.at : self.at + length].tobytes() or b"root", start)
         self._align(self.at + length + 1)
         node = Node(name, "struct", "fdt node", start, self.at, nodes=[self._leaf("begin", "header", start)])
         around.nodes.append(node)
@@ -126,11 +126,19 @@ class _Structure:
         self.at = start + _PROPERTY_HEAD.size
         around.nodes.append(self._leaf("property", "header", start))
         value = self.at
-        name = self.names[offset:ends].decode("latin-1")
+        name = _name(self.names[offset:ends], start)
         around.nodes.append(_value(name, self.data, value, value + size))
         self._align(value + size)
         if self.at > value + size:
             around.nodes.append(self._leaf("padding", "footer", value + size))
+
+
+def _name(raw_name: bytes, at: int) -> str:
+    """Return a name; StreamError if it has characters that no name has."""
+    name = raw_name.decode("latin-1")
+    if not (name.isascii() and name.isprintable()) or name.startswith("["):
+        raise StreamError("not a name", offset=at)
+    return name
 
 
 def _value(name: str, data: memoryview, start: int, end: int) -> Node:

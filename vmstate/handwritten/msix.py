@@ -8,6 +8,7 @@ from vmstate.errors import StreamError
 from vmstate.handwritten.content import Content
 from vmstate.handwritten.layout import Layout, le32, le64, raw
 
+_MOST_VECTORS = 2048
 _ENTRY = Layout(
     "msix entry", le64("address"), le32("data"), le32("vector_control", BitFields(32, {"masked": (0, 1)}))
 )
@@ -16,7 +17,7 @@ _ENTRY = Layout(
 def _read(data: memoryview, start: int, end: int) -> list[Node]:
     size = end - start
     vectors = 8 * size // (8 * _ENTRY.size + 1)
-    if not size or size != vectors * _ENTRY.size + -(-vectors // 8):
+    if not 0 < vectors <= _MOST_VECTORS or size != vectors * _ENTRY.size + -(-vectors // 8):
         raise StreamError("not a table and its pending bits", offset=start)
     table_end = start + vectors * _ENTRY.size
     entries = [

@@ -89,7 +89,7 @@ def _sources(data: memoryview, start: int, end: int) -> list[Node]:
 
 
 XIVE_CONTEXT = Content("buffer", _context)
-XIVE_SOURCES = Content("buffer", _sources)
+XIVE_SOURCES = Content("buffer", _sources, most=1 << 32)  # its parts are one array
 
 # ---- numbers whose type has the register's name; QEMU's processors write them by functions of their own
 

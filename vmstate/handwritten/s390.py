@@ -10,7 +10,7 @@ from vmstate.handwritten.layout import Layout, be64, u8
 
 _NULL = Layout("nullptr", u8("marker"))
 _PATH = Layout("s390_chp_info", u8("in_use"), u8("type"), u8("is_virtual"))
-_PATHS = 256
+_PATHS, _IMAGES = 256, 256
 _CLOCK = Layout("tod clock", u8("present"), u8("high"), be64("low"))
 _NO_CLOCK = Layout("tod clock", u8("present"))
 _END_OF_KEYS = Layout("storage keys", be64("flags"))
@@ -24,6 +24,8 @@ def _images(data: memoryview, start: int, end: int) -> list[Node]:
     found: list[Node] = []
     at = start
     while at < end:
+        if len(found) == _IMAGES:
+            raise StreamError("more images than there can be", offset=at)
         name = f"[{len(found)}]"
         if data[at] == NULL_MARKER:
             found.append(_NULL.node(name, data, at, end, "element"))

@@ -27,6 +27,7 @@ from vmstate.handwritten.virtio.part import Listed, exactly
 from vmstate.handwritten.virtio.state import NEWEST
 
 TYPE = "virtio-gpu"
+_MOST = 1 << 28  # bytes: pictures are large
 POINT = 4  # bytes, in all formats that QEMU has
 
 # ---- screens
@@ -144,4 +145,4 @@ def _blobs(data: memoryview, start: int, end: int) -> list[Node]:
     return found.nodes
 
 
-GPU, GPU_BLOBS = Content(TYPE, _card), Content("blob", _blobs)
+GPU, GPU_BLOBS = Content(TYPE, _card, _MOST), Content("blob", _blobs, _MOST)

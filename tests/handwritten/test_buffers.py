@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.handwritten.test_pci_fields import contents_of, encoded
 from tests.support import corpus
+from tests.support.handwritten import contents_of, encoded
 from vmstate.describe import Node, Record, encode
 from vmstate.describe.strategies import states
 from vmstate.handwritten import content_of

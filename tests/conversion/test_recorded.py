@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from vmstate.compare.verify import verify
+from vmstate.conversion.change import Notice
 from vmstate.conversion.converting import Converter
 from vmstate.conversion.destination import Destination
 from vmstate.errors import Severity
 from vmstate.pseries.startup.command_line import parse
-from vmstate.simulate.migration import save
+from vmstate.simulate.migration import receive, save
+from vmstate.tree.paths import find_one
 from vmstate.tree.typed_changes import changed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,3 +85,35 @@ def test_there_are_refusals_between_all_three_releases():
     assert len(MENDED) >= 12
     assert {("7.2", "10.0"), ("10.0", "7.2"), ("11.1", "10.0"), ("10.0", "11.1"), ("11.1", "7.2")} <= pairs
     assert all(row["before"]["outcome"] == "reject" for row in ROWS)
+
+
+def test_processors_that_run_do_not_stop_under_a_newer_machine_type():
+    """Linux with two processors: without the subsection, the second one is stopped, and the guest stalls."""
+    stream = there_of(NEW_TYPE).contents(iter([save(OLD_TYPE)]))
+    halted = changed(stream, ["cpu_common[1].halted=0"])
+    conversion = Converter(there_of(NEW_TYPE)).convert(there_of(NEW_TYPE).contents(iter([halted])))
+    assert conversion.accepted
+    for number in (0, 1):
+        assert find_one(conversion.contents, f"cpu[{number}]/rtas_stopped.env.quiesced").node.value == 0
+    unnamed = [edit for edit in conversion.steps[0].change.edits if "rtas_stopped" not in edit]
+    alone = changed(there_of(NEW_TYPE).contents(iter([halted])), unnamed)
+    received = receive(alone, NEW_TYPE)
+    assert received.verdict.outcome == "accept"
+    assert received.instance.device("cpu", 1).quiesced
+
+
+def test_a_level_that_only_the_old_machine_type_has_is_not_lost_in_silence():
+    source = "qemu-7.2 -nodefaults -machine pseries-2.12 -cpu power8 -m 256"
+    to = source.replace("pseries-2.12", "pseries-7.2,ic-mode=xics")
+    conversion = Converter(there_of(to)).convert(there_of(to).contents(iter([save(source)])))
+    edits = [edit for step in conversion.steps for edit in step.change.edits]
+    assert any(edit.startswith("+spapr/cap/hpt_maxpagesize") for edit in edits)
+    assert any(step.change.notice is Notice.GUEST for step in conversion.steps)
+
+
+OLD_TYPE = "qemu-10.0 -nodefaults -machine pseries-10.0 -cpu power10 -smp 2 -m 256"
+NEW_TYPE = "qemu-11.1 -nodefaults -machine pseries-11.1 -cpu power10 -smp 2 -m 256"
+
+
+def there_of(line):
+    return Destination(parse(line))

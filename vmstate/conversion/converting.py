@@ -115,13 +115,14 @@ class Converter:
                 contents = self._changed(conversion.contents, change)
                 found = self.destination.load(contents.stream.data)
             except NotModelled as reason:
-                unknown = unknown or reason
+                if unknown is None:
+                    unknown, conversion.unmended = reason, f"what follows is not modelled: {change.what}"
                 continue
             except (PathError, EncodeError, StreamError) as error:
                 conversion.unmended = f"{change.what}: {error}"
                 continue
-            if found.verdict.outcome == Outcome.REJECT and _key(found.verdict.decided_by) in self._seen:
-                conversion.unmended = conversion.unmended or f"{change.what}: it is refused as before"
+            if not self._further(found.verdict):
+                conversion.unmended = conversion.unmended or f"{change.what}: it gets no further"
                 continue
             others = tuple(changes[number + 1 :])
             conversion.add(Step(change, others))
@@ -129,6 +130,12 @@ class Converter:
             return found
         conversion.unknown = unknown
         return None
+
+    def _further(self, verdict: Verdict) -> bool:
+        """Return True if a load is accepted, or refused by another check than before."""
+        if verdict.outcome == Outcome.REJECT:
+            return _key(verdict.decided_by) not in self._seen
+        return verdict.outcome == Outcome.ACCEPT
 
     def _changes(self, contents: Contents, received: Received) -> tuple[Sequence[Change], str]:
         """Return the changes for the check that decided, and why there is none, or none that is allowed."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from vmstate.conversion import memory, pci, sections, values
+from vmstate.conversion import machine_types, memory, pci, sections, values
 from vmstate.conversion.problem import Fix
 
 FIXES: dict[str, Fix] = {
-    "machine-type": values.machine_type,
+    "machine-type": machine_types.machine_type,
     "capability": values.capability,
     "pvr_match": values.processor,
     "ppc_set_compat": values.compat_mode,

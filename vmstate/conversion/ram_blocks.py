@@ -16,6 +16,8 @@ from vmstate.stream.reader import Stream
 from vmstate.stream.sections.ram import CONTINUE, WORD, PageKind, Ram
 from vmstate.stream.sections.ram_setup import RamBlock
 
+_BARE = WORD.size  # the length of what is before a page's data in a record that names no block
+
 
 @dataclass(frozen=True)
 class Pages:
@@ -128,21 +130,17 @@ def _replace_records(edit: Edit, ram: Ram, index: int, new: RamBlock | None) -> 
         if new is None:
             edit.replace(start, end, b"")
             continue
-        if new.length >= ram.blocks[index].length:
-            _name(edit, start, lead, new, named=named)
-            named = True
-            continue
+        if lead == _BARE and named and new.length >= ram.blocks[index].length:
+            continue  # all of a run stay as they are
         for at in range(start, end, stride):
             if _address(stream, ram, at) >= new.length:
                 edit.replace(at, at + stride, b"")
-            else:
-                _name(edit, at, lead, new, named=named)
+            elif lead != _BARE or not named:
+                _name(edit, at, lead, new)
                 named = True
 
 
-def _name(edit: Edit, at: int, lead: int, block: RamBlock, *, named: bool) -> None:
-    """Let a record name its block, where it does or the block was not named before."""
-    if lead == 8 and named:
-        return
+def _name(edit: Edit, at: int, lead: int, block: RamBlock) -> None:
+    """Let a record name its block."""
     word = WORD.unpack_from(edit.stream.data, at)[0] & ~CONTINUE
     edit.replace(at, at + lead, WORD.pack(word) + bytes([len(block.raw_name)]) + block.raw_name)

@@ -25,6 +25,13 @@ NEVER_REMOVED = frozenset(
 XICS, XIVE = frozenset({"ics", "icp/server"}), frozenset({"spapr-xive", "xive-source", "xive-tctx"})
 #: Arrays of which an element's place says what it is, so that some can be added or cut off at the end.
 _BY_PLACE = {"spapr-xive": "endt"}
+#: What goes with a section that others depend on.
+_WORSE = {
+    "spapr_pci": "the interrupts that the guest has set up for the devices behind this bridge",
+    "spapr_iommu": "the DMA window: what the guest has mapped in it for its devices",
+    "pci_bridge": "the windows and bus numbers that the guest has set up for the devices behind this bridge",
+}
+_PCI = "pci@"
 _GONE = "to the guest the device is gone"
 _SHOWN = 4
 _WITHOUT_EFFECT: dict[int, str] = {Command.SWITCHOVER_START: "it only says that the source has stopped"}
@@ -130,15 +137,17 @@ def _renamings(problem: Problem, section: Section) -> Iterator[Change]:
         if there in sent or there[1] != section.instance_id or not there[0].endswith(f"/{tail}"):
             continue
         edit = f"{problem.label}.header.idstr={other.idstr}"
-        lost = (
-            f"the address of the device: its driver knows it at {head}, where there is nothing; the "
-            "windows that the guest has mapped stay where they are"
-        )
+        lost = f"the address of the device: its driver knows it at {head}, where there is nothing now"
+        if head.startswith(_PCI):
+            lost += "; the windows that the guest has mapped stay"
         what = f"the section {problem.label} is called {other.idstr}"
         yield Change(problem.rule, what, lost, Notice.DEVICE, (edit,))
 
 
 def _loss(contents: Contents, section: Section) -> tuple[Notice, str]:
+    special = _WORSE.get(section.idstr.rpartition("/")[2])
+    if special is not None:
+        return Notice.GUEST, special
     kind = next((kind for kind in (XICS, XIVE) if section.idstr in kind), None)
     if kind is None:
         size = section.payload_end - section.payload_start

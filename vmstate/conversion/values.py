@@ -1,4 +1,4 @@
-"""Values that a destination compares with its own: machine type, capability, PVR, compat mode, constants."""
+"""Values that a destination compares with its own: capability, PVR, compat mode, constants."""
 
 from __future__ import annotations
 
@@ -29,14 +29,6 @@ _WITHOUT = {
     "dawr1": "the second data watchpoint: it no longer stops anything",
 }
 _FAMILY = 16  # the lower half of a PVR is the revision
-
-
-def machine_type(problem: Problem) -> Iterator[Change]:
-    """Give the configuration section the destination's machine type."""
-    old, new = problem.check.incoming, problem.check.local
-    lost = f"the old type: the guest meets what {new} does otherwise, at the latest when it boots again"
-    what = f"the machine type {old} becomes {new}"
-    yield Change(problem.rule, what, lost, Notice.LATER, (f"configuration.name={new}",))
 
 
 def capability(problem: Problem) -> Iterator[Change]:

@@ -14,14 +14,18 @@ from vmstate.conversion.change import Notice
 from vmstate.conversion.converting import Converter
 from vmstate.conversion.destination import Destination
 from vmstate.errors import Severity
+from vmstate.pseries.devices.cpu.cpu import SPR_LPCR
+from vmstate.pseries.devices.cpu.reset import power_saving_exits
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.migration import receive, save
-from vmstate.tree.paths import find_one
 from vmstate.tree.typed_changes import changed
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [json.loads(line) for line in (ROOT / "fixtures/conversions/real.jsonl").read_text().splitlines()]
 MENDED = [row for row in ROWS if row["after"]["outcome"] == "accept"]
+OLD_TYPE = "qemu-10.0 -nodefaults -machine pseries-10.0 -cpu power10 -smp 2 -m 256"
+NEW_TYPE = "qemu-11.1 -nodefaults -machine pseries-11.1 -cpu power10 -smp 2 -m 256"
+EXITS = power_saving_exits(310)
 #: What only a real source sends: the simulated one is stopped before.
 ONLY_REAL = "leave out the command SWITCHOVER_START"
 
@@ -87,19 +91,23 @@ def test_there_are_refusals_between_all_three_releases():
     assert all(row["before"]["outcome"] == "reject" for row in ROWS)
 
 
-def test_processors_that_run_do_not_stop_under_a_newer_machine_type():
-    """Linux with two processors: without the subsection, the second one is stopped, and the guest stalls."""
-    stream = there_of(NEW_TYPE).contents(iter([save(OLD_TYPE)]))
-    halted = changed(stream, ["cpu_common[1].halted=0"])
-    conversion = Converter(there_of(NEW_TYPE)).convert(there_of(NEW_TYPE).contents(iter([halted])))
+@pytest.mark.parametrize(
+    ("halted", "exits", "stopped"), [(0, EXITS, 0), (1, EXITS, 0), (1, 0, 1)], ids=["runs", "idle", "waits"]
+)
+def test_a_processor_goes_on_under_a_newer_machine_type_as_it_was(halted, exits, stopped):
+    """Linux with two processors: without the subsection both are stopped, and the guest stalls."""
+    there = there_of(NEW_TYPE)
+    edits = [f"cpu_common[1].halted={halted}", f"cpu[1].spr[{SPR_LPCR}]={exits}"]
+    stream = changed(there.contents(iter([save(OLD_TYPE)])), edits)
+    conversion = Converter(there).convert(there.contents(iter([stream])))
     assert conversion.accepted
-    for number in (0, 1):
-        assert find_one(conversion.contents, f"cpu[{number}]/rtas_stopped.env.quiesced").node.value == 0
-    unnamed = [edit for edit in conversion.steps[0].change.edits if "rtas_stopped" not in edit]
-    alone = changed(there_of(NEW_TYPE).contents(iter([halted])), unnamed)
-    received = receive(alone, NEW_TYPE)
-    assert received.verdict.outcome == "accept"
-    assert received.instance.device("cpu", 1).quiesced
+    assert [step.change.notice for step in conversion.steps] == [Notice.LATER]
+    received = receive(conversion.contents.stream.data, NEW_TYPE)
+    assert received.instance.device("cpu", 1).quiesced == stopped
+    without = [edit for edit in conversion.steps[0].change.edits if "rtas_stopped" not in edit]
+    silent = receive(changed(there.contents(iter([stream])), without), NEW_TYPE)
+    assert silent.verdict.outcome == "accept"
+    assert silent.instance.device("cpu", 1).quiesced
 
 
 def test_a_level_that_only_the_old_machine_type_has_is_not_lost_in_silence():
@@ -109,10 +117,6 @@ def test_a_level_that_only_the_old_machine_type_has_is_not_lost_in_silence():
     edits = [edit for step in conversion.steps for edit in step.change.edits]
     assert any(edit.startswith("+spapr/cap/hpt_maxpagesize") for edit in edits)
     assert any(step.change.notice is Notice.GUEST for step in conversion.steps)
-
-
-OLD_TYPE = "qemu-10.0 -nodefaults -machine pseries-10.0 -cpu power10 -smp 2 -m 256"
-NEW_TYPE = "qemu-11.1 -nodefaults -machine pseries-11.1 -cpu power10 -smp 2 -m 256"
 
 
 def there_of(line):

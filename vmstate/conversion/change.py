@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 
 from vmstate.dataclass import dataclass
+from vmstate.describe.words import Meanings
 from vmstate.stream.edit import Bytes
 from vmstate.tree.changes import Changes
 from vmstate.tree.contents import Contents
-from vmstate.tree.meanings import Meanings
 from vmstate.tree.typed_changes import apply
 
 

@@ -10,12 +10,12 @@ from vmstate.conversion.destination import Destination
 from vmstate.conversion.mending import FIXES, LAST_RESORT
 from vmstate.conversion.problem import Problem
 from vmstate.dataclass import dataclass
+from vmstate.describe.words import Meanings
 from vmstate.errors import EncodeError, NotModelled, StreamError
 from vmstate.savevm.verdict import Check, Outcome, Verdict, cannot_judge
 from vmstate.simulate.migration import Received
 from vmstate.stream.sections.ram import Ram
 from vmstate.tree.contents import Contents
-from vmstate.tree.meanings import Meanings
 from vmstate.tree.paths import PathError
 
 MOST_STEPS = 64

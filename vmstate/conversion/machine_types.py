@@ -13,7 +13,8 @@ from vmstate.conversion.change import Change, Notice
 from vmstate.conversion.problem import Problem, found_at
 from vmstate.conversion.sections import NEVER_REMOVED
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.devices.cpu.cpu import SPR_LPCR, SPR_PSSCR, Cpu, stopped_by_rtas
+from vmstate.pseries.devices.cpu.cpu import SPR_LPCR, Cpu
+from vmstate.pseries.devices.cpu.reset import power_saving_exits
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.tables.capabilities import CapabilityAt
 from vmstate.simulate.remedies import level_text, with_property
@@ -97,16 +98,17 @@ def _subsections(contents: Contents, start: int) -> set[str]:
 
 
 def _stopped(problem: Problem, label: str) -> str | None:
-    """Return the edit that says of a processor whether the guest had stopped it, as QEMU guesses it."""
-    paths = (
-        f"{label.replace('cpu', 'cpu_common')}.halted",
-        f"{label}.spr[{SPR_PSSCR}]",
-        f"{label}.spr[{SPR_LPCR}]",
-    )
+    """Return the edit that says of a processor whether it waits for the guest to start it by RTAS.
+
+    Such a one is halted, with the exits from power saving off: a reset and stop-self switch them off,
+    start-cpu on (hw/ppc/spapr_cpu_core.c, spapr_rtas.c).  One that is idle is halted too.
+    """
+    paths = (f"{label.replace('cpu', 'cpu_common')}.halted", f"{label}.spr[{SPR_LPCR}]")
     places = [found_at(problem.contents, path)[:1] for path in paths]
     values = [place.node.value for found in places for place in found]
     isa = next((cpu.model.family.isa for cpu in problem.instance.machine.registered(Cpu)), None)
     if isa is None or len(values) != len(paths) or not all(isinstance(value, int) for value in values):
         return None
-    halted, psscr, lpcr = values
-    return f"+{label}/rtas_stopped.env.quiesced={int(stopped_by_rtas(bool(halted), psscr, lpcr, isa))}"
+    halted, lpcr = values
+    stopped = bool(halted) and not lpcr & power_saving_exits(isa)
+    return f"+{label}/rtas_stopped.env.quiesced={int(stopped)}"

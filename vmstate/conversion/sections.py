@@ -31,6 +31,8 @@ _WORSE = {
     "spapr_iommu": "the DMA window: what the guest has mapped in it for its devices",
     "pci_bridge": "the windows and bus numbers that the guest has set up for the devices behind this bridge",
 }
+#: Subsections whose fields are zero at a destination that does not know them.
+_ZERO_WITHOUT = frozenset({"cpu/bhrb", "cpu/rtas_stopped"})
 _PCI = "pci@"
 _GONE = "to the guest the device is gone"
 _SHOWN = 4
@@ -246,7 +248,8 @@ def _loss_of_subsection(stream: Stream, place: Place) -> tuple[Notice, str]:
             f"level {level} of a capability that the guest may use and that is not known there",
         )
     if not any(any(stream.data[one.start : one.end]) for one in values):
-        return Notice.NOTHING, "nothing: all of its fields are zero"
+        known = place.node.name in _ZERO_WITHOUT
+        return Notice.NOTHING if known else Notice.LATER, "nothing: all of its fields are zero"
     notice = Notice.GUEST if place.chain[0].type in NEVER_REMOVED else Notice.DEVICE
     return (
         notice,

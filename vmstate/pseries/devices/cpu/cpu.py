@@ -456,13 +456,12 @@ def _set_compat(cpu: Cpu) -> int:
 
 
 def _was_stopped(cpu: Cpu) -> bool:
-    halted = bool(cpu.common.halted)
-    return halted and stopped_by_rtas(halted, cpu.spr[SPR_PSSCR], cpu.spr[SPR_LPCR], cpu.model.family.isa)
-
-
-def stopped_by_rtas(halted: bool, psscr: int, lpcr: int, isa: int) -> bool:
-    """Return True if the guest had stopped a processor through RTAS, as guessed from an older stream."""
-    return halted and bool(psscr & PSSCR_EC and lpcr & power_saving_exits(isa))
+    """Return True if the guest had stopped this processor through RTAS, as guessed from an older stream."""
+    if not cpu.common.halted:
+        return False
+    return bool(
+        cpu.spr[SPR_PSSCR] & PSSCR_EC and cpu.spr[SPR_LPCR] & power_saving_exits(cpu.model.family.isa)
+    )
 
 
 # The section, and a processor after reset.

@@ -95,19 +95,30 @@ def test_there_are_refusals_between_all_three_releases():
     ("halted", "exits", "stopped"), [(0, EXITS, 0), (1, EXITS, 0), (1, 0, 1)], ids=["runs", "idle", "waits"]
 )
 def test_a_processor_goes_on_under_a_newer_machine_type_as_it_was(halted, exits, stopped):
-    """Linux with two processors: without the subsection both are stopped, and the guest stalls."""
+    """Linux with two processors: without the subsection the second is stopped, and the guest stalls."""
     there = there_of(NEW_TYPE)
     edits = [f"cpu_common[1].halted={halted}", f"cpu[1].spr[{SPR_LPCR}]={exits}"]
     stream = changed(there.contents(iter([save(OLD_TYPE)])), edits)
     conversion = Converter(there).convert(there.contents(iter([stream])))
     assert conversion.accepted
-    assert [step.change.notice for step in conversion.steps] == [Notice.LATER]
     received = receive(conversion.contents.stream.data, NEW_TYPE)
     assert received.instance.device("cpu", 1).quiesced == stopped
-    without = [edit for edit in conversion.steps[0].change.edits if "rtas_stopped" not in edit]
-    silent = receive(changed(there.contents(iter([stream])), without), NEW_TYPE)
+    silent = receive(changed(there.contents(iter([stream])), conversion.steps[0].change.edits), NEW_TYPE)
     assert silent.verdict.outcome == "accept"
     assert silent.instance.device("cpu", 1).quiesced
+
+
+def test_an_idle_first_processor_is_not_taken_for_a_stopped_one():
+    """As Linux has it: a real 11.1.3 accepts an idle pseries-10.0 of 10.0.13, which then never answers."""
+    same_type = NEW_TYPE.replace("pseries-11.1", "pseries-10.0")
+    there = there_of(same_type)
+    idle = changed(there.contents(iter([save(OLD_TYPE)])), ["cpu_common[0].halted=1"])
+    assert receive(idle, same_type).instance.device("cpu", 0).quiesced
+    conversion = Converter(there, at_most=Notice.NOTHING).convert(there.contents(iter([idle])))
+    assert [step.change.rule for step in conversion.steps] == ["stopped-processor"]
+    received = receive(conversion.contents.stream.data, same_type)
+    assert received.verdict.outcome == "accept"
+    assert not received.instance.device("cpu", 0).quiesced
 
 
 def test_a_level_that_only_the_old_machine_type_has_is_not_lost_in_silence():

@@ -164,8 +164,10 @@ class _Real:
 
 def _lines(conversion: Conversion, real: _Real, written: int | None) -> Iterator[str]:
     style = Style.of(sys.stdout)
-    if conversion.before is conversion.after and conversion.accepted:
+    if not conversion.steps and conversion.accepted:
         yield style.paint("green", "accepted as it is")
+    elif conversion.before.outcome == "accept":
+        yield "as it is: accept, but the guest would stall"
     else:
         yield f"as it is: {_last(conversion)}"
     for number, step in enumerate(conversion.ranked(), 1):

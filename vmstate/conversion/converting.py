@@ -9,6 +9,7 @@ from vmstate.conversion.change import Change, Notice
 from vmstate.conversion.destination import Destination
 from vmstate.conversion.mending import FIXES, LAST_RESORT
 from vmstate.conversion.problem import Problem
+from vmstate.conversion.silent import STOPPED, silent_checks
 from vmstate.dataclass import dataclass
 from vmstate.describe.words import Meanings
 from vmstate.errors import EncodeError, NotModelled, StreamError
@@ -96,9 +97,12 @@ class Converter:
             verdict = cannot_judge(unknown)
             return Conversion(contents, verdict, verdict, unknown=unknown)
         conversion = Conversion(contents, received.verdict, received.verdict)
-        while received.verdict.outcome == Outcome.REJECT and len(conversion.steps) < MOST_STEPS:
-            self._seen.add(_key(received.verdict.decided_by))
-            further = self._step(conversion, received)
+        for _ in range(MOST_STEPS):
+            check = _check(received, conversion.contents)
+            if check is None:
+                break
+            self._seen.add(_key(check))
+            further = self._step(conversion, received, check)
             if further is None:
                 break
             received = further
@@ -106,9 +110,9 @@ class Converter:
             conversion.unmended = _ENDS.get(received.verdict.outcome, "")
         return conversion
 
-    def _step(self, conversion: Conversion, received: Received) -> Received | None:
+    def _step(self, conversion: Conversion, received: Received, check: Check) -> Received | None:
         """Make the first change that gets further; None, and the reason in ``conversion``, if none does."""
-        changes, conversion.unmended = self._changes(conversion.contents, received)
+        changes, conversion.unmended = self._changes(conversion.contents, received, check)
         unknown: NotModelled | None = None
         for number, change in enumerate(changes):
             try:
@@ -121,7 +125,7 @@ class Converter:
             except (PathError, EncodeError, StreamError) as error:
                 conversion.unmended = f"{change.what}: {error}"
                 continue
-            if not self._further(found.verdict):
+            if not self._further(found, contents):
                 conversion.unmended = conversion.unmended or f"{change.what}: it gets no further"
                 continue
             others = tuple(changes[number + 1 :])
@@ -131,17 +135,17 @@ class Converter:
         conversion.unknown = unknown
         return None
 
-    def _further(self, verdict: Verdict) -> bool:
+    def _further(self, received: Received, contents: Contents) -> bool:
         """Return True if a load is accepted, or refused by another check than before."""
-        if verdict.outcome == Outcome.REJECT:
-            return _key(verdict.decided_by) not in self._seen
-        return verdict.outcome == Outcome.ACCEPT
+        if received.verdict.outcome not in (Outcome.ACCEPT, Outcome.REJECT):
+            return False
+        check = _check(received, contents)
+        return check is None or _key(check) not in self._seen
 
-    def _changes(self, contents: Contents, received: Received) -> tuple[Sequence[Change], str]:
-        """Return the changes for the check that decided, and why there is none, or none that is allowed."""
-        check = received.verdict.decided_by
-        if check is None or received.instance is None:
-            return (), "no check decided"
+    def _changes(self, contents: Contents, received: Received, check: Check) -> tuple[Sequence[Change], str]:
+        """Return the changes for a check, and why there is none, or none that is allowed."""
+        if received.instance is None:
+            return (), "the destination does not start"
         problem = Problem(check, contents, self.destination, received.instance)
         reason = "" if check.rule in FIXES else f"no change is known for {check.rule}"
         changes: list[Change] = []
@@ -149,7 +153,7 @@ class Converter:
             changes += FIXES.get(check.rule, LAST_RESORT)(problem)
         except StreamError as error:
             reason = error.message
-        if check.rule != "unknown-section":
+        if check.rule not in ("unknown-section", STOPPED):
             changes += LAST_RESORT(problem)
         changes = list({change.what: change for change in changes}.values())
         allowed = sorted((one for one in changes if one.notice <= self.at_most), key=lambda one: one.notice)
@@ -170,7 +174,12 @@ def _is_mapped(contents: Contents) -> bool:
     return ram is not None and any(block.mapped is not None for block in ram.blocks)
 
 
-def _key(check: Check | None) -> tuple[object, ...]:
-    if check is None:
-        return ()
+def _check(received: Received, contents: Contents) -> Check | None:
+    """Return the check that refused a stream, or one that the destination should have made."""
+    if received.verdict.outcome == Outcome.ACCEPT and received.instance is not None:
+        return next(silent_checks(contents, received.instance), None)
+    return received.verdict.decided_by if received.verdict.outcome == Outcome.REJECT else None
+
+
+def _key(check: Check) -> tuple[object, ...]:
     return (check.rule, check.section, check.instance, check.path, check.incoming, check.local, check.message)

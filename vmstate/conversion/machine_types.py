@@ -12,16 +12,15 @@ from dataclasses import replace
 from vmstate.conversion.change import Change, Notice
 from vmstate.conversion.problem import Problem, found_at
 from vmstate.conversion.sections import NEVER_REMOVED
+from vmstate.conversion.silent import MARK
 from vmstate.errors import ConfigurationError
-from vmstate.pseries.devices.cpu.cpu import SPR_LPCR, Cpu
-from vmstate.pseries.devices.cpu.reset import power_saving_exits
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.tables.capabilities import CapabilityAt
 from vmstate.simulate.remedies import level_text, with_property
 from vmstate.stream.constants import SectionType
 from vmstate.tree.contents import Contents
 
-CAPABILITY, STOPPED = "spapr/cap/", "cpu/rtas_stopped"
+CAPABILITY = "spapr/cap/"
 
 
 def machine_type(problem: Problem) -> Iterator[Change]:
@@ -37,13 +36,7 @@ def machine_type(problem: Problem) -> Iterator[Change]:
     for one, level in _higher(problem, levels or {}):
         edits.append(f"+spapr/{one.subsection.removeprefix('spapr/')}.mig.caps[0x{one.index:02X}]={level}")
         what += f", {one.property_name} is {level_text(one, level)} as there"
-    missing = list(_missing(problem))
-    for label, name in missing:
-        edit = _stopped(problem, label) if name == STOPPED else None
-        if edit is not None:
-            edits.append(edit)
-            what += f", {edit[1:]}"
-            continue
+    for label, name in _missing(problem):
         worst = label.partition("[")[0] in NEVER_REMOVED
         notice = max(notice, Notice.GUEST if worst else Notice.DEVICE)
         lost += f"; {name} of {label}, which {old} does not send, is as after a reset"
@@ -88,27 +81,10 @@ def _missing(problem: Problem) -> Iterator[tuple[str, str]]:
             continue
         sent = _subsections(problem.contents, section.start)
         for name in sorted(_subsections(own, there.start) - sent):
-            if not name.startswith(CAPABILITY):
+            if not name.startswith(CAPABILITY) and not name.endswith(f"/{MARK}"):
                 yield f"{section.idstr}[{section.instance_id}]", name
 
 
 def _subsections(contents: Contents, start: int) -> set[str]:
     node = contents.node(contents.by_start[start])
     return {one.name for one in node.children if one.kind == "subsection"}
-
-
-def _stopped(problem: Problem, label: str) -> str | None:
-    """Return the edit that says of a processor whether it waits for the guest to start it by RTAS.
-
-    Such a one is halted, with the exits from power saving off: a reset and stop-self switch them off,
-    start-cpu on (hw/ppc/spapr_cpu_core.c, spapr_rtas.c).  One that is idle is halted too.
-    """
-    paths = (f"{label.replace('cpu', 'cpu_common')}.halted", f"{label}.spr[{SPR_LPCR}]")
-    places = [found_at(problem.contents, path)[:1] for path in paths]
-    values = [place.node.value for found in places for place in found]
-    isa = next((cpu.model.family.isa for cpu in problem.instance.machine.registered(Cpu)), None)
-    if isa is None or len(values) != len(paths) or not all(isinstance(value, int) for value in values):
-        return None
-    halted, lpcr = values
-    stopped = bool(halted) and not lpcr & power_saving_exits(isa)
-    return f"+{label}/rtas_stopped.env.quiesced={int(stopped)}"

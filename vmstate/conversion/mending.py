@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmstate.conversion import machine_types, memory, pci, sections, values
+from vmstate.conversion import machine_types, memory, pci, sections, silent, values
 from vmstate.conversion.problem import Fix
 
 FIXES: dict[str, Fix] = {
@@ -20,8 +20,9 @@ FIXES: dict[str, Fix] = {
     "too-new": sections.description_version,
     "too-old": sections.description_version,
     "live-state-failed": memory.block,
+    silent.STOPPED: silent.processor,
 }
-"""By the rule of the deciding check (:class:`vmstate.savevm.verdict.Check`)."""
+"""By the rule of the deciding check (:class:`vmstate.savevm.verdict.Check`), or of a silent one."""
 
 LAST_RESORT: Fix = sections.reset
 """The fix for any rule: it comes after those of the table."""

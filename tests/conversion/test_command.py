@@ -137,3 +137,12 @@ def test_a_real_qemu_loads_the_stream_before_and_after(new, capsys):
     assert load(Path("out.mig").read_bytes(), OLD).outcome == "accept"
     assert main(["convert", new, "--to", NEW, "--against", program]) == 2
     assert "--against is QEMU 7.2.22, --to is QEMU 10.0.13" in capsys.readouterr().err
+
+
+def test_the_document_has_every_guest_that_went_on():
+    rows = [
+        json.loads(line) for line in (ROOT / "fixtures/conversions/guests.jsonl").read_text().splitlines()
+    ]
+    table = DOCUMENT.partition("| from | to |")[2].partition("\n\n")[0]
+    assert table.count("| yes") == len(rows)
+    assert all(row["answers"] and row["after"] == "accept" for row in rows)

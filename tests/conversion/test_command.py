@@ -104,6 +104,16 @@ def test_a_processor_that_the_destination_lacks_is_not_left_out(tmp_path, capsys
     assert "may not be left out: no guest goes on without it" in capsys.readouterr().out
 
 
+def test_other_ports_and_vectors_of_a_device_are_mended_by_its_reset(tmp_path, capsys):
+    """The check has lists of values here, not numbers."""
+    ports = "-m 256 -device virtio-serial-pci,max_ports=1"
+    (tmp_path / "in.mig").write_bytes(save(command("pseries-4.0", rest=ports)))
+    to = command("pseries-4.0", rest=f"{ports},vectors=1")
+    assert main(["convert", str(tmp_path / "in.mig"), "--to", to, "--json"]) == 0
+    changes = json.loads(capsys.readouterr().out)["result"]["changes"]
+    assert [change["what"].partition(" pci@")[0] for change in changes] == ["leave out the section"]
+
+
 def test_a_destination_that_is_not_modelled_is_not_guessed(new, capsys):
     assert main(["convert", new, "--to", f"{OLD} -loadvm x", "-o", "out.mig"]) == 2
     assert "not modelled" in capsys.readouterr().err

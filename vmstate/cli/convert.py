@@ -179,9 +179,9 @@ def _lines(conversion: Conversion, real: _Real, written: int | None) -> Iterator
         yield style.paint(
             "green", f"accepted with {'this change' if count == 1 else f'these {count} changes'}"
         )
-    elif conversion.unknown is not None:
+    if conversion.unknown is not None:
         yield style.paint("red", f"cannot judge: {conversion.unmended or 'the load is not modelled'}")
-    elif not conversion.accepted:
+    elif conversion.unmended:
         yield style.paint("red", f"no change of the stream mends this: {conversion.unmended}")
         yield from (f"  destination: {line}" for line in conversion.after.messages)
     yield from real.lines()

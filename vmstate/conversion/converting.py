@@ -182,4 +182,5 @@ def _check(received: Received, contents: Contents) -> Check | None:
 
 
 def _key(check: Check) -> tuple[object, ...]:
-    return (check.rule, check.section, check.instance, check.path, check.incoming, check.local, check.message)
+    values = str(check.incoming), str(check.local)
+    return (check.rule, check.section, check.instance, check.path, *values, check.message)

@@ -8,6 +8,7 @@ from functools import cached_property
 from vmstate.conversion.change import Change
 from vmstate.conversion.destination import Destination
 from vmstate.dataclass import dataclass
+from vmstate.errors import Unsupported
 from vmstate.savevm.verdict import Check
 from vmstate.simulate.instance import Instance
 from vmstate.stream.items import Section
@@ -77,7 +78,7 @@ class Problem:
 def _number(check: Check, side: str) -> int:
     value = check.as_json().get(side)
     if not isinstance(value, int):
-        raise TypeError(f"{check.rule} has no number for {side}: {value!r}")
+        raise Unsupported(f"{check.rule} has no number for {side}: {value!r}")
     return value
 
 

@@ -37,6 +37,7 @@ FLOORS = (
     *("pseries.cas", "pseries.registration", "pseries.startup", "pseries", "kvm"),
     *(
         "simulate",
+        "conversion",
         "compare",
         "compatibility",
         "records",

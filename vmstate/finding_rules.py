@@ -168,6 +168,7 @@ CHAPTERS: Mapping[str, tuple[FindingRule, ...]] = {
     ),
     "commands": (
         FindingRule("find.nothing", _W, "`find`: nothing fits"),
+        FindingRule("convert.real", _E, "`convert --against`: the real QEMU refuses the changed stream"),
         FindingRule("describe.differs", _E, "`describe`: a stream does not fit the program's descriptions"),
         FindingRule("record.changed", _E, "`record --check`: the program differs from its record"),
         FindingRule("record.no-hooks", _I, "`load --on RECORD`: checks in C code are not known"),

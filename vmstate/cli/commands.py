@@ -66,6 +66,11 @@ COMMANDS: dict[str, Subcommand] = {
     "build": Subcommand(
         "vmstate.cli.build", "make a stream from the JSON of show --json, bit for bit", Group.CHANGE
     ),
+    "convert": Subcommand(
+        "vmstate.cli.convert",
+        "change a stream so that a destination accepts it, and say what is lost with it",
+        Group.CHANGE,
+    ),
     "new": Subcommand(
         "vmstate.cli.new", "write the stream that a QEMU with some command line would send", Group.PREDICT
     ),

@@ -112,6 +112,13 @@ class Changes:
             self._entries[index] = EntryText(new.entry)
         return True
 
+    def replace_payload(self, section: Section, payload: bytes, entry: bytes | None) -> None:
+        """Give a section another payload; ``entry``: its description in the vmdesc from now on."""
+        self._replace_differing(section, payload)
+        index = self.contents.entries.index.get(section.start)
+        if index is not None:
+            self._entries[index] = None if entry is None else EntryText(entry)
+
     def _replace_differing(self, section: Section, payload: bytes) -> None:
         """Replace the part of a payload between its first and last difference."""
         old = bytes(self.contents.stream.payload(section))

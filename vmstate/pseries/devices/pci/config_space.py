@@ -121,6 +121,11 @@ class ConfigSpace:
         wrong = int.from_bytes(incoming, "big") & mask ^ kept
         return len(self.data) - 1 - (wrong.bit_length() - 1) // 8 if wrong else None
 
+    def fitted(self, incoming: bytes | memoryview) -> bytes:
+        """Return ``incoming`` with every bit that must match as it is here."""
+        mask, kept = self._kept
+        return (int.from_bytes(incoming, "big") & ~mask | kept).to_bytes(len(self.data), "big")
+
     def first_checked(self, other: ConfigSpace) -> int | None:
         """Return the first byte with a bit that must match here and that a guest may write in ``other``."""
         mask, _ = self._kept

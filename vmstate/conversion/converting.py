@@ -1,0 +1,186 @@
+"""The conversion of a stream: load it, mend what the check that decided refuses, load it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import field
+
+from vmstate.conversion.change import Change, Notice
+from vmstate.conversion.destination import Destination
+from vmstate.conversion.mending import FIXES, LAST_RESORT
+from vmstate.conversion.problem import Problem
+from vmstate.conversion.silent import STOPPED, silent_checks
+from vmstate.dataclass import dataclass
+from vmstate.describe.words import Meanings
+from vmstate.errors import EncodeError, NotModelled, StreamError
+from vmstate.savevm.verdict import Check, Outcome, Verdict, cannot_judge
+from vmstate.simulate.migration import Received
+from vmstate.stream.sections.ram import Ram
+from vmstate.tree.contents import Contents
+from vmstate.tree.paths import PathError
+
+MOST_STEPS = 64
+_ENDS = {
+    Outcome.DESTINATION_REFUSED: "the destination does not start",
+    Outcome.STALLED: "it is loaded, but the destination waits for ever",
+    Outcome.REJECT: f"it is still refused after {MOST_STEPS} changes",
+}
+
+
+@dataclass
+class Step:
+    """A change that was made, and others that might do in its place."""
+
+    change: Change
+    others: tuple[Change, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the change, with the others, as a JSON object."""
+        return {**self.change.as_json(), "others": [other.as_json() for other in self.others]}
+
+
+@dataclass
+class Conversion:
+    """The changes of a stream, in the order in which they were made, and the verdicts before and after.
+
+    ``unmended``: why no change of the stream mends what is left; ``unknown``: what is not modelled.
+    """
+
+    contents: Contents
+    before: Verdict
+    after: Verdict
+    steps: list[Step] = field(default_factory=list)
+    unmended: str = ""
+    unknown: NotModelled | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """True if the destination accepts the stream as it is now."""
+        return self.after.outcome == Outcome.ACCEPT
+
+    def add(self, step: Step) -> None:
+        """Note a change; earlier ones in a section that is left out now have left no byte."""
+        if step.change.removes:
+            self.steps = [one for one in self.steps if one.change.section != step.change.section]
+        self.steps.append(step)
+
+    def ranked(self) -> list[Step]:
+        """Return the steps by what the guest notices, the worst first."""
+        return sorted(self.steps, key=lambda step: -step.change.notice)
+
+    def as_json(self) -> dict[str, object]:
+        """Return verdicts and changes as a JSON object; the changes in the order in which they were made."""
+        return {
+            "before": self.before.as_json(),
+            "after": self.after.as_json(),
+            "changes": [step.as_json() for step in self.steps],
+            "unmended": self.unmended or None,
+        }
+
+
+class Converter:
+    """Converts one stream for one destination; ``at_most``: the worst that the guest may notice."""
+
+    def __init__(
+        self, destination: Destination, meanings: Meanings | None = None, at_most: Notice = Notice.GUEST
+    ) -> None:
+        self.destination = destination
+        self.meanings = meanings
+        self.at_most = at_most
+        self._seen: set[tuple[object, ...]] = set()
+
+    def convert(self, contents: Contents) -> Conversion:
+        """Change the stream until it is accepted, or nothing mends what is left."""
+        try:
+            received = self.destination.load(contents.stream.data)
+        except NotModelled as unknown:
+            verdict = cannot_judge(unknown)
+            return Conversion(contents, verdict, verdict, unknown=unknown)
+        conversion = Conversion(contents, received.verdict, received.verdict)
+        for _ in range(MOST_STEPS):
+            check = _check(received, conversion.contents)
+            if check is None:
+                break
+            self._seen.add(_key(check))
+            further = self._step(conversion, received, check)
+            if further is None:
+                break
+            received = further
+        if not conversion.unmended:
+            conversion.unmended = _ENDS.get(received.verdict.outcome, "")
+        return conversion
+
+    def _step(self, conversion: Conversion, received: Received, check: Check) -> Received | None:
+        """Make the first change that gets further; None, and the reason in ``conversion``, if none does."""
+        changes, conversion.unmended = self._changes(conversion.contents, received, check)
+        unknown: NotModelled | None = None
+        for number, change in enumerate(changes):
+            try:
+                contents = self._changed(conversion.contents, change)
+                found = self.destination.load(contents.stream.data)
+            except NotModelled as reason:
+                if unknown is None:
+                    unknown, conversion.unmended = reason, f"what follows is not modelled: {change.what}"
+                continue
+            except (PathError, EncodeError, StreamError) as error:
+                conversion.unmended = f"{change.what}: {error}"
+                continue
+            if not self._further(found, contents):
+                conversion.unmended = conversion.unmended or f"{change.what}: it gets no further"
+                continue
+            others = tuple(changes[number + 1 :])
+            conversion.add(Step(change, others))
+            conversion.contents, conversion.after, conversion.unmended = contents, found.verdict, ""
+            return found
+        conversion.unknown = unknown
+        return None
+
+    def _further(self, received: Received, contents: Contents) -> bool:
+        """Return True if a load is accepted, or refused by another check than before."""
+        if received.verdict.outcome not in (Outcome.ACCEPT, Outcome.REJECT):
+            return False
+        check = _check(received, contents)
+        return check is None or _key(check) not in self._seen
+
+    def _changes(self, contents: Contents, received: Received, check: Check) -> tuple[Sequence[Change], str]:
+        """Return the changes for a check, and why there is none, or none that is allowed."""
+        if received.instance is None:
+            return (), "the destination does not start"
+        problem = Problem(check, contents, self.destination, received.instance)
+        reason = "" if check.rule in FIXES else f"no change is known for {check.rule}"
+        changes: list[Change] = []
+        try:
+            changes += FIXES.get(check.rule, LAST_RESORT)(problem)
+        except StreamError as error:
+            reason = error.message
+        if check.rule not in ("unknown-section", STOPPED):
+            changes += LAST_RESORT(problem)
+        changes = list({change.what: change for change in changes}.values())
+        allowed = sorted((one for one in changes if one.notice <= self.at_most), key=lambda one: one.notice)
+        if changes and not allowed:
+            least = min(changes, key=lambda one: one.notice)
+            reason = f"{least.what}: {least.notice.means}, which is more than --at-most {self.at_most.word}"
+        return allowed, reason
+
+    def _changed(self, contents: Contents, change: Change) -> Contents:
+        changed = self.destination.contents(iter(change.applied(contents, self.meanings)))
+        if _is_mapped(contents) and len(changed.stream.data) != len(contents.stream.data):
+            raise StreamError("mapped-ram: nothing in front of the pages may become longer or shorter")
+        return changed
+
+
+def _is_mapped(contents: Contents) -> bool:
+    ram = contents.stream.live(Ram)
+    return ram is not None and any(block.mapped is not None for block in ram.blocks)
+
+
+def _check(received: Received, contents: Contents) -> Check | None:
+    """Return the check that refused a stream, or one that the destination should have made."""
+    if received.verdict.outcome == Outcome.ACCEPT and received.instance is not None:
+        return next(silent_checks(contents, received.instance), None)
+    return received.verdict.decided_by if received.verdict.outcome == Outcome.REJECT else None
+
+
+def _key(check: Check) -> tuple[object, ...]:
+    values = str(check.incoming), str(check.local)
+    return (check.rule, check.section, check.instance, check.path, *values, check.message)

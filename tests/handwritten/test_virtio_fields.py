@@ -21,7 +21,13 @@ from vmstate.tree.typed_changes import changed
 
 #: PCI, conventional and Express; virtio-mmio, modern and legacy; ccw; a request in flight; booted guests.
 NAMES = (
-    *("x86_64-q35-virtio", "x86_64-q35-virtio-blk-request", "aarch64-virt-virtio-mmio", "m68k-virt"),
+    *(
+        "x86_64-q35-virtio",
+        "x86_64-q35-virtio-blk-request",
+        "x86_64-q35-virtio-scsi-request",
+        "aarch64-virt-virtio-mmio",
+        "m68k-virt",
+    ),
     *("s390x-ccw-virtio", "s390x-ccw-2.9-old", "x86_64-microvm", "x86_64-pc-2.8-old", "riscv64-virt"),
     *("5.2-booted-virtio", "7.2-booted-virtio-legacy", "11.1-booted-virtio-smp2"),
 )
@@ -52,7 +58,8 @@ def words(contents: Contents, path: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_device_is_taken_apart_and_every_byte_of_it_has_a_name(name):
     contents = contents_of(name)
-    found = [place.node for place in walk(contents) if place.node.type in {"virtio", "virtio-gpu"}]
+    types = {"virtio", "virtio-gpu", "scsi-requests"}
+    found = [p.node for p in walk(contents) if p.node.type in types and p.node.end - p.node.start > 1]
     devices = [node for node in found if node.kind != "subsection"]
     assert devices
     for node in devices:
@@ -123,6 +130,14 @@ def test_a_request_in_flight_has_its_addresses_and_lengths():
     sizes = [node.find("iov_len").value for node in elem.find("in_sg").children]
     assert sizes == [512, 1]
     assert at("x86_64-q35-virtio-blk-request", "virtio-blk", "virtio.device.requests.end").value == 0
+
+
+def test_a_scsi_request_in_flight_has_its_command_and_its_place_on_the_disk():
+    request = at("x86_64-q35-virtio-scsi-request", "scsi-disk", "qdev.requests[0]")
+    found = {node.name: node.value for node in request.children}
+    assert (found["more"], bytes(found["command"])[0], found["queue"]) == (1, 0x28, 0)
+    assert (found["sector"], found["sector_count"], found["buflen"]) == (0, 1, 0)
+    assert [node.value for node in request.find("elem").find("in_sg").children[1].children] == [0, 512]
 
 
 def test_a_feature_is_set_by_name_and_nothing_else_changes():

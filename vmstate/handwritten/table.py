@@ -75,7 +75,7 @@ KNOWN = (
         for prefix in ("", "vga.")
     ),
 )
-VIRTIO = frozenset({"virtio", "virtio-gpu", "blob"})
+VIRTIO = frozenset({"virtio", "virtio-gpu", "blob", "scsi-requests"})
 
 
 @cache
@@ -91,7 +91,7 @@ def content_of(owner: str, field: str, kind: str, size: int) -> Info | None:
 
     ``owner`` is the name of the description around the field, ``kind`` the field's type, ``size`` its size.
     """
-    if kind in VIRTIO:
+    if kind in VIRTIO and size > 1:
         from vmstate.handwritten.virtio.contents import content_of_virtio  # streams with such devices only
 
         return content_of_virtio(owner, kind)

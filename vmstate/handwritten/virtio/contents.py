@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmstate.handwritten.content import Content
 from vmstate.handwritten.virtio.blob import TYPE, virtio_of
 from vmstate.handwritten.virtio.gpu import GPU, GPU_BLOBS
+from vmstate.handwritten.virtio.scsi import SCSI_REQUESTS
 
 
 def content_of_virtio(owner: str, kind: str) -> Content | None:
@@ -14,4 +15,4 @@ def content_of_virtio(owner: str, kind: str) -> Content | None:
     return next((one for about, one in _OTHERS if (about, one.name) == (owner, kind)), None)
 
 
-_OTHERS = (("virtio-gpu", GPU), ("virtio-gpu/blob", GPU_BLOBS))
+_OTHERS = (("virtio-gpu", GPU), ("virtio-gpu/blob", GPU_BLOBS), ("SCSIDevice", SCSI_REQUESTS))

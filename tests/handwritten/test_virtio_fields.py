@@ -11,10 +11,13 @@ from tests.support import corpus
 from vmstate.describe import Node
 from vmstate.front.known import known_meanings
 from vmstate.handwritten import content_of
+from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.simulate.migration import save
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 from vmstate.tree.as_json import from_json, to_json
 from vmstate.tree.display import text_of_place
+from vmstate.tree.measuring import Measured
 from vmstate.tree.nodes import leaves, taken_apart
 from vmstate.tree.paths import PathError, find_one, walk
 from vmstate.tree.typed_changes import changed
@@ -31,6 +34,8 @@ NAMES = (
     *("s390x-ccw-virtio", "s390x-ccw-2.9-old", "x86_64-microvm", "x86_64-pc-2.8-old", "riscv64-virt"),
     *("5.2-booted-virtio", "7.2-booted-virtio-legacy", "11.1-booted-virtio-smp2"),
 )
+PHB = "pci@800000020000000"
+DECLARATIONS = PseriesDeclarations()
 Q35 = "x86_64-q35-virtio"
 BOOTED = "7.2-booted-virtio"
 NET = "virtio-net.virtio"
@@ -120,6 +125,13 @@ def test_features_status_and_configuration_have_names():
 def test_the_order_of_the_configurations_numbers_is_the_guests(name, device, member, kind, value):
     node = at(name, device, f"virtio.config.{member}")
     assert (node.type, node.value) == (kind, value)
+
+
+def test_a_stream_without_descriptions_has_the_configuration_in_the_order_of_pseries_guests():
+    stream = save("qemu-7.2 -nodefaults -machine pseries-2.1 -device virtio-balloon-pci")
+    contents = Contents(open_stream(stream, Measured(DECLARATIONS)), DECLARATIONS)
+    node = find_one(contents, f"{PHB}:00.0/virtio-balloon.virtio.config.num_pages").node
+    assert (node.type, node.value) == ("uint32", 0)
 
 
 def test_a_request_in_flight_has_its_addresses_and_lengths():

@@ -7,6 +7,7 @@ tried, and what fits every byte is taken.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from vmstate.dataclass import dataclass
 from vmstate.describe import Field, Node, Struct, UInt32, VMStateDescription
@@ -29,7 +30,6 @@ from vmstate.handwritten.virtio.state import (
     LITTLE_ENDIAN,
     NEWEST,
     VERSION_1,
-    VirtioState,
 )
 
 TYPE = "virtio"
@@ -89,31 +89,25 @@ def _fit(device: DeviceType, transport: Transport, data: memoryview, start: int,
         state = own.state()
         root = exactly(layout(device.kind, transport, own), state, data, start, end)
         if root is not None:
-            _open_configuration(device, transport, state, root, data)
+            open_configuration(device.kind, transport.order, state, root, data)
             return root.nodes
     return []
 
 
-def _open_configuration(
-    device: DeviceType, transport: Transport, state: VirtioState, root: Node, data: memoryview
-) -> None:
-    """Add the members of the configuration to its node."""
-    node = root.find(CONFIG.name)
-    if node is not None and node.end > node.start:
-        node.kind, node.type = "struct", type_of(device.kind)
-        node.nodes = members_at(device.kind, _order(transport, state), data, node.start, node.end)
+def open_configuration(kind: str, order: Order, state: Any, root: Node, data: memoryview) -> None:
+    """Add the members of the configuration to its node.
 
-
-def _order(transport: Transport, state: VirtioState) -> Order:
-    """Return the order of the numbers in the configuration, as the guest reads them.
-
-    Virtio 1 decides, else the subsection for a guest of another order than its machine's.
+    Virtio 1 decides the order of their numbers, else the subsection for a guest of another order than its
+    machine's, which is ``order``.
     """
     if state.guest_features_64 & VERSION_1:
-        return "little"
-    if state.device_endian is not None:
-        return _ORDERS.get(state.device_endian)
-    return transport.order
+        order = "little"
+    elif state.device_endian is not None:
+        order = _ORDERS.get(state.device_endian)
+    node = root.find(CONFIG.name)
+    if node is not None and node.end > node.start:
+        node.kind, node.type = "struct", type_of(kind)
+        node.nodes = members_at(kind, order, data, node.start, node.end)
 
 
 @lru_cache(maxsize=64)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from tests.support import corpus
-from vmstate.describe import Node
+from vmstate.describe import Cursor, Node, Record, VMStateDescription, Writer, plan_of
 from vmstate.front.known import known_meanings
 from vmstate.handwritten import content_of
+from vmstate.handwritten.content import covers
+from vmstate.handwritten.virtio.blob import TRANSPORTS, layout
+from vmstate.handwritten.virtio.devices import DEVICES
+from vmstate.handwritten.virtio.elements import Request
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.simulate.migration import save
 from vmstate.stream import open_stream
@@ -37,6 +43,7 @@ NAMES = (
 PHB = "pci@800000020000000"
 DECLARATIONS = PseriesDeclarations()
 Q35 = "x86_64-q35-virtio"
+SIZES = (("addr", 8), ("sg", 16))
 BOOTED = "7.2-booted-virtio"
 NET = "virtio-net.virtio"
 
@@ -150,6 +157,56 @@ def test_a_scsi_request_in_flight_has_its_command_and_its_place_on_the_disk():
     assert (found["more"], bytes(found["command"])[0], found["queue"]) == (1, 0x28, 0)
     assert (found["sector"], found["sector_count"], found["buflen"]) == (0, 1, 0)
     assert [node.value for node in request.find("elem").find("in_sg").children[1].children] == [0, 512]
+
+
+def written(described: VMStateDescription, state: Any) -> bytes:
+    out = Writer(replay=True)
+    plan_of(described).save(out, state)
+    return out.join()
+
+
+def rewritten(device: str, form: int, change: Callable[[Any], None]) -> Node:
+    """Return a device's bytes taken apart again, after a change of its state that was written."""
+    node = at(Q35, device, "virtio")
+    described, data = layout(device, TRANSPORTS[0], DEVICES[device].forms[form]), contents_of(Q35).stream.data
+    state = DEVICES[device].forms[form].state()
+    plan_of(described).load(Cursor(data, node.start, node.end), state, 1)
+    assert written(described, state) == data[node.start : node.end]
+    change(state)
+    raw = memoryview(written(described, state))
+    wire = content_of(device, "virtio", "virtio", len(raw))
+    assert wire is not None
+    return Node("virtio", "struct", "virtio", 0, len(raw), nodes=wire.inside(raw, 0, len(raw)))
+
+
+def request() -> Request:
+    unused = {f"{way}_{name}_unused": bytes(size * 1023) for way in ("in", "out") for name, size in SIZES}
+    one = {way: [Record(iov_base=0, iov_len=512)] for way in ("in_sg", "out_sg")}
+    numbers = {"index": 7, "in_num": 1, "out_num": 1, "in_addr": [0x1000], "out_addr": [0x2000]}
+    return Request(**numbers, **one, **unused, padding=bytes(4))
+
+
+def test_a_port_with_a_request_that_is_answered_in_part():
+    def throttle(state: Any) -> None:
+        port = state.ports[0]
+        port.elem_popped, port.iov_idx, port.iov_offset, port.elem = 1, 0, 100, request()
+
+    node = rewritten("virtio-console", 0, throttle)
+    port = node.find("device").find("ports").children[0]
+    assert port.find("iov_offset").value == 100
+    assert port.find("elem").find("out_addr").value == [0x2000]
+
+
+def test_a_domain_of_an_iommu_with_its_mappings_and_endpoints():
+    def attach(state: Any) -> None:
+        mapping = (Record(low=0, high=0xFFF), Record(phys_addr=0x10000, flags=3))
+        state.domains = [(5, Record(id=5, mappings=[mapping], endpoint_list=[Record(id=8)], bypass=False))]
+
+    node = rewritten("virtio-iommu", 0, attach)
+    domain = node.find("device").find("domains").children[1]
+    values = {inner.name: inner.value for inner in leaves(domain) if isinstance(inner.value, int)}
+    assert values == {"id": 8, "low": 0, "high": 0xFFF, "phys_addr": 0x10000, "flags": 3, "bypass": False}
+    assert covers(node.nodes, 0, node.end)
 
 
 def test_a_feature_is_set_by_name_and_nothing_else_changes():

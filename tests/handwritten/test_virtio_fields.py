@@ -126,7 +126,15 @@ def test_features_status_and_configuration_have_names():
         (BOOTED, "virtio-blk", "blk_size", "le32", 512),  # virtio 1
         ("7.2-booted-virtio-legacy", "virtio-blk", "blk_size", "le32", 512),  # a little-endian guest says so
         ("s390x-ccw-virtio", "virtio-blk", "blk_size", "uint32", 0),  # a bus of big-endian machines
-        (Q35, "virtio-blk", "blk_size", "buffer", b"\0\0\0\0"),  # nothing says the order
+        (Q35, "virtio-blk", "blk_size", "le32", 0),  # the machine's
+        ("aarch64-virt-virtio-mmio", "virtio-blk", "blk_size", "le32", 0),
+        (
+            "m68k-virt",
+            "virtio-blk",
+            "blk_size",
+            "buffer",
+            b"\0\0\0\0",
+        ),  # several targets have a machine "virt"
     ],
 )
 def test_the_order_of_the_configurations_numbers_is_the_guests(name, device, member, kind, value):

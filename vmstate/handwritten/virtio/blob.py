@@ -75,21 +75,23 @@ def layout(kind: str, transport: Transport, own: Own) -> VMStateDescription:
     return VMStateDescription(TYPE, 1, 1, fields=fields, subsections=after).at(NEWEST)
 
 
-def _read(device: DeviceType, data: memoryview, start: int, end: int) -> list[Node]:
+def _read(device: DeviceType, order: Order, data: memoryview, start: int, end: int) -> list[Node]:
     """Return the parts of a device's bytes; StreamError unless one bus, and no other, fits them."""
-    found = [fit for transport in TRANSPORTS if (fit := _fit(device, transport, data, start, end))]
+    found = [fit for transport in TRANSPORTS if (fit := _fit(device, transport, order, data, start, end))]
     if len(found) != 1:
         raise StreamError(f"{len(found)} buses fit", offset=start)
     return found[0]
 
 
-def _fit(device: DeviceType, transport: Transport, data: memoryview, start: int, end: int) -> list[Node]:
+def _fit(
+    device: DeviceType, transport: Transport, order: Order, data: memoryview, start: int, end: int
+) -> list[Node]:
     """Return the parts of the bytes of a device on a bus; none if they do not fit."""
     for own in device.forms:
         state = own.state()
         root = exactly(layout(device.kind, transport, own), state, data, start, end)
         if root is not None:
-            open_configuration(device.kind, transport.order, state, root, data)
+            open_configuration(device.kind, transport.order or order, state, root, data)
             return root.nodes
     return []
 
@@ -111,7 +113,7 @@ def open_configuration(kind: str, order: Order, state: Any, root: Node, data: me
 
 
 @lru_cache(maxsize=64)
-def virtio_of(owner: str) -> Content:
-    """Return the wire type of the field, by the name of the description around it."""
+def virtio_of(owner: str, order: Order = None) -> Content:
+    """Return the wire type of the field by the description around it; ``order`` is the machine's."""
     device = DEVICES.get(owner, OTHER)
-    return Content(TYPE, lambda data, start, end: _read(device, data, start, end))
+    return Content(TYPE, lambda data, start, end: _read(device, order, data, start, end))

@@ -32,6 +32,7 @@ def folder(tmp_path, monkeypatch):
     for name in ("cortex-a57", "max"):
         shutil.copy(corpus.path(f"aarch64-virt-{name}"), tmp_path / f"{name}.mig")
     shutil.copy(corpus.path("x86_64-q35"), tmp_path / "q35.mig")
+    shutil.copy(corpus.path("7.2-booted-virtio"), tmp_path / "booted.mig")
     monkeypatch.chdir(tmp_path)
 
 
@@ -56,4 +57,4 @@ def test_what_is_refused_is_refused_in_these_words(capsys):
 
 
 def test_the_document_has_examples():
-    assert len(SHOWN) == 5
+    assert len(SHOWN) == 6

@@ -16,7 +16,7 @@ from tests.support import corpus
 from vmstate import open as open_file
 from vmstate.describe import Node
 from vmstate.front.known import known_meanings
-from vmstate.handwritten.virtio.names import STATUS
+from vmstate.handwritten.virtio.names import STATUS, features
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 from vmstate.tree.paths import find_one
@@ -72,8 +72,8 @@ def after(names: list[str], mark: str) -> set[str]:
 
 
 def agrees(device: Facts, node: Node) -> None:
-    features = node.find("virtio/64bit_features")
-    used = (features if features is not None else node).find("guest_features")
+    wide = node.find("virtio/64bit_features")
+    used = (node if wide is None else wide).find("guest_features")
     assert used is not None
     assert used.words is not None
     found = names(used.words.text(used.value))
@@ -111,21 +111,22 @@ def test_the_fields_of_a_stream_are_what_qemu_says_of_the_same_guest(name):
         agrees(device, node_of(contents, device))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if recorded(name)["edits"]])
+@pytest.mark.parametrize("name", NAMES)
 def test_an_edited_field_is_loaded_and_seen_by_a_real_qemu(name):
     contents = contents_of(name)
     before = {device["name"]: device for device in recorded(name)["devices"]}
+    seen = 0
     for edit in recorded(name)["edits"]:
         edited = Contents(open_stream(changed(contents, [edit["change"]], known_meanings())))
         if edit["verdict"] == "completed":
             assert edit["stderr"] == []
             agrees(edit["device"], node_of(edited, edit["device"]))
-    seen = [edit for edit in recorded(name)["edits"] if edit.get("device", {}) not in before.values()]
-    assert len(seen) >= 6
+            seen += edit["device"] != before[edit["device"]["name"]]
+    assert seen >= 4
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if recorded(name)["edits"]])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_feature_that_the_device_does_not_offer_is_refused_by_a_real_qemu(name):
     refused = next(edit for edit in recorded(name)["edits"] if edit["verdict"] == "failed")
-    assert "ZONED" in refused["change"]
-    assert refused["stderr"][0].startswith("Features 0x100020044 unsupported. Allowed features: ")
+    asked = features("virtio-blk", 0, 64).value(refused["change"].partition("=")[2])
+    assert refused["stderr"][0].startswith(f"Features {asked:#x} unsupported. Allowed features: ")

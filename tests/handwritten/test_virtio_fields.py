@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from tests.support import corpus
-from vmstate.describe import Node
+from vmstate.describe import Cursor, Node, Record, VMStateDescription, Writer, plan_of
 from vmstate.front.known import known_meanings
 from vmstate.handwritten import content_of
+from vmstate.handwritten.content import covers
+from vmstate.handwritten.virtio.blob import TRANSPORTS, layout
+from vmstate.handwritten.virtio.devices import DEVICES
+from vmstate.handwritten.virtio.elements import Request
+from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.simulate.migration import save
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 from vmstate.tree.as_json import from_json, to_json
 from vmstate.tree.display import text_of_place
+from vmstate.tree.measuring import Measured
 from vmstate.tree.nodes import leaves, taken_apart
 from vmstate.tree.paths import PathError, find_one, walk
 from vmstate.tree.typed_changes import changed
 
 #: PCI, conventional and Express; virtio-mmio, modern and legacy; ccw; a request in flight; booted guests.
 NAMES = (
-    *("x86_64-q35-virtio", "x86_64-q35-virtio-blk-request", "aarch64-virt-virtio-mmio", "m68k-virt"),
+    *(
+        "x86_64-q35-virtio",
+        "x86_64-q35-virtio-blk-request",
+        "x86_64-q35-virtio-scsi-request",
+        "aarch64-virt-virtio-mmio",
+        "m68k-virt",
+    ),
     *("s390x-ccw-virtio", "s390x-ccw-2.9-old", "x86_64-microvm", "x86_64-pc-2.8-old", "riscv64-virt"),
     *("5.2-booted-virtio", "7.2-booted-virtio-legacy", "11.1-booted-virtio-smp2"),
 )
+PHB = "pci@800000020000000"
+DECLARATIONS = PseriesDeclarations()
 Q35 = "x86_64-q35-virtio"
+SIZES = (("addr", 8), ("sg", 16))
 BOOTED = "7.2-booted-virtio"
 NET = "virtio-net.virtio"
 
@@ -52,7 +70,8 @@ def words(contents: Contents, path: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_device_is_taken_apart_and_every_byte_of_it_has_a_name(name):
     contents = contents_of(name)
-    found = [place.node for place in walk(contents) if place.node.type in {"virtio", "virtio-gpu"}]
+    types = {"virtio", "virtio-gpu", "scsi-requests"}
+    found = [p.node for p in walk(contents) if p.node.type in types and p.node.end - p.node.start > 1]
     devices = [node for node in found if node.kind != "subsection"]
     assert devices
     for node in devices:
@@ -107,12 +126,27 @@ def test_features_status_and_configuration_have_names():
         (BOOTED, "virtio-blk", "blk_size", "le32", 512),  # virtio 1
         ("7.2-booted-virtio-legacy", "virtio-blk", "blk_size", "le32", 512),  # a little-endian guest says so
         ("s390x-ccw-virtio", "virtio-blk", "blk_size", "uint32", 0),  # a bus of big-endian machines
-        (Q35, "virtio-blk", "blk_size", "buffer", b"\0\0\0\0"),  # nothing says the order
+        (Q35, "virtio-blk", "blk_size", "le32", 0),  # the machine's
+        ("aarch64-virt-virtio-mmio", "virtio-blk", "blk_size", "le32", 0),
+        (
+            "m68k-virt",
+            "virtio-blk",
+            "blk_size",
+            "buffer",
+            b"\0\0\0\0",
+        ),  # several targets have a machine "virt"
     ],
 )
 def test_the_order_of_the_configurations_numbers_is_the_guests(name, device, member, kind, value):
     node = at(name, device, f"virtio.config.{member}")
     assert (node.type, node.value) == (kind, value)
+
+
+def test_a_stream_without_descriptions_has_the_configuration_in_the_order_of_pseries_guests():
+    stream = save("qemu-7.2 -nodefaults -machine pseries-2.1 -device virtio-balloon-pci")
+    contents = Contents(open_stream(stream, Measured(DECLARATIONS)), DECLARATIONS)
+    node = find_one(contents, f"{PHB}:00.0/virtio-balloon.virtio.config.num_pages").node
+    assert (node.type, node.value) == ("uint32", 0)
 
 
 def test_a_request_in_flight_has_its_addresses_and_lengths():
@@ -123,6 +157,64 @@ def test_a_request_in_flight_has_its_addresses_and_lengths():
     sizes = [node.find("iov_len").value for node in elem.find("in_sg").children]
     assert sizes == [512, 1]
     assert at("x86_64-q35-virtio-blk-request", "virtio-blk", "virtio.device.requests.end").value == 0
+
+
+def test_a_scsi_request_in_flight_has_its_command_and_its_place_on_the_disk():
+    request = at("x86_64-q35-virtio-scsi-request", "scsi-disk", "qdev.requests[0]")
+    found = {node.name: node.value for node in request.children}
+    assert (found["more"], bytes(found["command"])[0], found["queue"]) == (1, 0x28, 0)
+    assert (found["sector"], found["sector_count"], found["buflen"]) == (0, 1, 0)
+    assert [node.value for node in request.find("elem").find("in_sg").children[1].children] == [0, 512]
+
+
+def written(described: VMStateDescription, state: Any) -> bytes:
+    out = Writer(replay=True)
+    plan_of(described).save(out, state)
+    return out.join()
+
+
+def rewritten(device: str, form: int, change: Callable[[Any], None]) -> Node:
+    """Return a device's bytes taken apart again, after a change of its state that was written."""
+    node = at(Q35, device, "virtio")
+    described, data = layout(device, TRANSPORTS[0], DEVICES[device].forms[form]), contents_of(Q35).stream.data
+    state = DEVICES[device].forms[form].state()
+    plan_of(described).load(Cursor(data, node.start, node.end), state, 1)
+    assert written(described, state) == data[node.start : node.end]
+    change(state)
+    raw = memoryview(written(described, state))
+    wire = content_of(device, "virtio", "virtio", len(raw))
+    assert wire is not None
+    return Node("virtio", "struct", "virtio", 0, len(raw), nodes=wire.inside(raw, 0, len(raw)))
+
+
+def request() -> Request:
+    unused = {f"{way}_{name}_unused": bytes(size * 1023) for way in ("in", "out") for name, size in SIZES}
+    one = {way: [Record(iov_base=0, iov_len=512)] for way in ("in_sg", "out_sg")}
+    numbers = {"index": 7, "in_num": 1, "out_num": 1, "in_addr": [0x1000], "out_addr": [0x2000]}
+    return Request(**numbers, **one, **unused, padding=bytes(4))
+
+
+def test_a_port_with_a_request_that_is_answered_in_part():
+    def throttle(state: Any) -> None:
+        port = state.ports[0]
+        port.elem_popped, port.iov_idx, port.iov_offset, port.elem = 1, 0, 100, request()
+
+    node = rewritten("virtio-console", 0, throttle)
+    port = node.find("device").find("ports").children[0]
+    assert port.find("iov_offset").value == 100
+    assert port.find("elem").find("out_addr").value == [0x2000]
+
+
+def test_a_domain_of_an_iommu_with_its_mappings_and_endpoints():
+    def attach(state: Any) -> None:
+        mapping = (Record(low=0, high=0xFFF), Record(phys_addr=0x10000, flags=3))
+        state.domains = [(5, Record(id=5, mappings=[mapping], endpoint_list=[Record(id=8)], bypass=False))]
+
+    node = rewritten("virtio-iommu", 0, attach)
+    domain = node.find("device").find("domains").children[1]
+    values = {inner.name: inner.value for inner in leaves(domain) if isinstance(inner.value, int)}
+    assert values == {"id": 8, "low": 0, "high": 0xFFF, "phys_addr": 0x10000, "flags": 3, "bypass": False}
+    assert covers(node.nodes, 0, node.end)
 
 
 def test_a_feature_is_set_by_name_and_nothing_else_changes():

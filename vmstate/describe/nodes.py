@@ -105,6 +105,11 @@ class TreeBuilder:
             node.value = value
 
     @property
+    def innermost(self) -> Node:
+        """The node that was opened last."""
+        return self._open[-1]
+
+    @property
     def depth(self) -> int:
         """The number of open nodes."""
         return len(self._open)

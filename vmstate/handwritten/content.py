@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from vmstate.describe import Node, VMStateDescription, decode
 from vmstate.describe.infos import UINT8, Bytes
 from vmstate.errors import StreamError
+
+ByteOrder: TypeAlias = Literal["little", "big"]
+"""The order of numbers that a guest reads."""
 
 Read: TypeAlias = Callable[[memoryview, int, int], "list[Node]"]
 """Returns the parts of the bytes from a start to an end; StreamError if they are not as declared."""

@@ -7,7 +7,7 @@ from functools import cache
 from vmstate.dataclass import dataclass
 from vmstate.describe.infos import Info
 from vmstate.describe.words import Meanings
-from vmstate.handwritten.content import Content
+from vmstate.handwritten.content import ByteOrder, Content
 from vmstate.handwritten.event_log import EVENT_LOG
 from vmstate.handwritten.flat_tree import FLAT_TREE
 from vmstate.handwritten.msix import MSIX_STATE
@@ -75,7 +75,7 @@ KNOWN = (
         for prefix in ("", "vga.")
     ),
 )
-VIRTIO = frozenset({"virtio", "virtio-gpu", "blob"})
+VIRTIO = frozenset({"virtio", "virtio-gpu", "blob", "scsi-requests"})
 
 
 @cache
@@ -86,15 +86,16 @@ def _by_type() -> dict[str, list[Known]]:
     return found
 
 
-def content_of(owner: str, field: str, kind: str, size: int) -> Info | None:
+def content_of(owner: str, field: str, kind: str, size: int, order: ByteOrder | None = None) -> Info | None:
     """Return the wire type of a field that QEMU writes by hand; None if its content is not known.
 
-    ``owner`` is the name of the description around the field, ``kind`` the field's type, ``size`` its size.
+    ``owner`` is the name of the description around the field, ``kind`` the field's type, ``size`` its size,
+    ``order`` that of the numbers of the machine's guests, if it is known.
     """
-    if kind in VIRTIO:
+    if kind in VIRTIO and size > 1:
         from vmstate.handwritten.virtio.contents import content_of_virtio  # streams with such devices only
 
-        return content_of_virtio(owner, kind)
+        return content_of_virtio(owner, kind, order)
     for known in _by_type().get(kind, ()):
         if known.fits(owner, field, size):
             return known.content

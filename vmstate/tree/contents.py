@@ -6,8 +6,10 @@ from collections import Counter
 from functools import cached_property
 
 from vmstate.describe import Node
+from vmstate.handwritten import ByteOrder
 from vmstate.stream.items import Item, Section
 from vmstate.stream.reader import Stream, flat
+from vmstate.tree.byte_order import order_of
 from vmstate.tree.declarations import Declarations, StreamFacts
 from vmstate.tree.decoded import (
     By,
@@ -43,6 +45,11 @@ class Contents:
         self.declarations = declarations
         self.facts = facts_of(stream)
         self._decoded: dict[int, Decoded] = {}
+
+    @cached_property
+    def order(self) -> ByteOrder | None:
+        """The byte order of the machine's guests, if its type tells it."""
+        return order_of(self.facts)
 
     @cached_property
     def entries(self) -> Entries:
@@ -120,7 +127,7 @@ class Contents:
     def _decode(self, section: Section) -> Decoded:
         if is_device(section):
             entry = self.entries.text_of(section)
-            by_entry = None if entry is None else by_vmdesc(self.stream, section, entry)
+            by_entry = None if entry is None else by_vmdesc(self.stream, section, entry, self.order)
             if by_entry is not None and by_entry.whole:
                 return by_entry
             declared = self.declared(section)

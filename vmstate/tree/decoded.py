@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from vmstate.dataclass import dataclass
@@ -16,7 +16,7 @@ from vmstate.describe.from_vmdesc import from_vmdesc, parse_json
 from vmstate.describe.infos import NULLPTR, Bytes
 from vmstate.describe.vmdesc import fixed_size
 from vmstate.errors import EncodeError, StreamError, Unsupported
-from vmstate.handwritten import content_of
+from vmstate.handwritten import ByteOrder, content_of
 from vmstate.stream.constants import SectionType
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
@@ -62,12 +62,13 @@ class Decoded:
 
 
 @lru_cache(maxsize=_DESCRIPTIONS_KEPT)
-def description_of(entry: bytes) -> VMStateDescription:
+def description_of(entry: bytes, order: ByteOrder | None = None) -> VMStateDescription:
     """Return the description of a device's entry in a vmdesc (its JSON text), compiled once per text.
 
-    Raises StreamError if it is not an entry that QEMU writes.
+    ``order``: the byte order of the machine's guests, if it is known.  Raises StreamError if it is not an
+    entry that QEMU writes.
     """
-    return from_vmdesc(parse_json(entry), known=content_of)
+    return from_vmdesc(parse_json(entry), known=partial(content_of, order=order))
 
 
 class Entries:
@@ -100,10 +101,10 @@ class Entries:
         return self.text[start:end]
 
 
-def by_vmdesc(stream: Stream, section: Section, entry: bytes) -> Decoded:
+def by_vmdesc(stream: Stream, section: Section, entry: bytes, order: ByteOrder | None = None) -> Decoded:
     """Decode a section by its entry in the vmdesc."""
     try:
-        description = description_of(entry)
+        description = description_of(entry, order)
     except StreamError as error:
         error.within(offset=section.payload_start, section=section.idstr, instance=section.instance_id)
         return opaque(section, error)

@@ -58,6 +58,9 @@ def text_of_value(node: Node, *, full: bool = False) -> str:
 
 
 def _elements(values: Sequence[Any]) -> str:
+    if values and all(type(value) is int for value in values[: _SHOWN + 1]):
+        more = f", … ({len(values)})" if len(values) > _SHOWN else ""
+        return ", ".join(map(_short, values[:_SHOWN])) + more
     raw = [bytes(v) for v in values[: _SHOWN + 1] if isinstance(v, bytes | bytearray | memoryview)]
     if not raw or len(raw) != min(len(values), _SHOWN + 1) or len(raw[0]) > _SHOWN_BYTES:
         return counted(len(values), "element")

@@ -74,6 +74,8 @@ def bytes_of_value(place: Place, value: Any, meanings: Meanings | None = None) -
         return _bytes_of_elements(place, value, meanings)
     if isinstance(node.value, tuple) and not isinstance(value, bytes | bytearray | memoryview):
         return _bytes_of_tuple(place, node.value, value)
+    if not size and value is None:  # an array of structs without elements
+        return b""
     return _bytes_of_buffer(place.path, size, value)
 
 

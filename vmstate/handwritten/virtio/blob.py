@@ -7,6 +7,7 @@ tried, and what fits every byte is taken.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from vmstate.dataclass import dataclass
 from vmstate.describe import Field, Node, Struct, UInt32, VMStateDescription
@@ -29,7 +30,6 @@ from vmstate.handwritten.virtio.state import (
     LITTLE_ENDIAN,
     NEWEST,
     VERSION_1,
-    VirtioState,
 )
 
 TYPE = "virtio"
@@ -75,49 +75,45 @@ def layout(kind: str, transport: Transport, own: Own) -> VMStateDescription:
     return VMStateDescription(TYPE, 1, 1, fields=fields, subsections=after).at(NEWEST)
 
 
-def _read(device: DeviceType, data: memoryview, start: int, end: int) -> list[Node]:
+def _read(device: DeviceType, order: Order, data: memoryview, start: int, end: int) -> list[Node]:
     """Return the parts of a device's bytes; StreamError unless one bus, and no other, fits them."""
-    found = [fit for transport in TRANSPORTS if (fit := _fit(device, transport, data, start, end))]
+    found = [fit for transport in TRANSPORTS if (fit := _fit(device, transport, order, data, start, end))]
     if len(found) != 1:
         raise StreamError(f"{len(found)} buses fit", offset=start)
     return found[0]
 
 
-def _fit(device: DeviceType, transport: Transport, data: memoryview, start: int, end: int) -> list[Node]:
+def _fit(
+    device: DeviceType, transport: Transport, order: Order, data: memoryview, start: int, end: int
+) -> list[Node]:
     """Return the parts of the bytes of a device on a bus; none if they do not fit."""
     for own in device.forms:
         state = own.state()
         root = exactly(layout(device.kind, transport, own), state, data, start, end)
         if root is not None:
-            _open_configuration(device, transport, state, root, data)
+            open_configuration(device.kind, transport.order or order, state, root, data)
             return root.nodes
     return []
 
 
-def _open_configuration(
-    device: DeviceType, transport: Transport, state: VirtioState, root: Node, data: memoryview
-) -> None:
-    """Add the members of the configuration to its node."""
-    node = root.find(CONFIG.name)
-    if node is not None and node.end > node.start:
-        node.kind, node.type = "struct", type_of(device.kind)
-        node.nodes = members_at(device.kind, _order(transport, state), data, node.start, node.end)
+def open_configuration(kind: str, order: Order, state: Any, root: Node, data: memoryview) -> None:
+    """Add the members of the configuration to its node.
 
-
-def _order(transport: Transport, state: VirtioState) -> Order:
-    """Return the order of the numbers in the configuration, as the guest reads them.
-
-    Virtio 1 decides, else the subsection for a guest of another order than its machine's.
+    Virtio 1 decides the order of their numbers, else the subsection for a guest of another order than its
+    machine's, which is ``order``.
     """
     if state.guest_features_64 & VERSION_1:
-        return "little"
-    if state.device_endian is not None:
-        return _ORDERS.get(state.device_endian)
-    return transport.order
+        order = "little"
+    elif state.device_endian is not None:
+        order = _ORDERS.get(state.device_endian)
+    node = root.find(CONFIG.name)
+    if node is not None and node.end > node.start:
+        node.kind, node.type = "struct", type_of(kind)
+        node.nodes = members_at(kind, order, data, node.start, node.end)
 
 
 @lru_cache(maxsize=64)
-def virtio_of(owner: str) -> Content:
-    """Return the wire type of the field, by the name of the description around it."""
+def virtio_of(owner: str, order: Order = None) -> Content:
+    """Return the wire type of the field by the description around it; ``order`` is the machine's."""
     device = DEVICES.get(owner, OTHER)
-    return Content(TYPE, lambda data, start, end: _read(device, data, start, end))
+    return Content(TYPE, lambda data, start, end: _read(device, order, data, start, end))

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.describe.infos import LE16, LE32, LE64, UINT8, UINT16, UINT32, UINT64
 from vmstate.describe.words import Flags, Names, Words
+from vmstate.handwritten.content import ByteOrder
 from vmstate.handwritten.layout import Register, raw
 from vmstate.handwritten.virtio.names import NET_STATUS
 
-Order: TypeAlias = Literal["little", "big"] | None
+Order: TypeAlias = ByteOrder | None
 """The order of a configuration's numbers; None if nothing says it: then they stay bytes."""
 
 _INFOS = {

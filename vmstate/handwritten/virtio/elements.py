@@ -21,6 +21,7 @@ from vmstate.describe import (
     scalar,
 )
 from vmstate.describe.infos import LE32, LE64, Info
+from vmstate.errors import StreamError
 
 MOST_SEGMENTS = 1024  # VIRTQUEUE_MAX_SIZE
 _ADDRESS, _SEGMENT = 8, 16
@@ -30,20 +31,39 @@ SEGMENT = VMStateDescription("iovec", fields=[_Le64("iov_base"), _Le64("iov_len"
 
 
 class Request(Record):
-    """The addresses and lengths of one request; the rest of the four arrays is not used."""
+    """The addresses and lengths of one request; the rest of the four arrays is not used.
+
+    Raises StreamError for more segments than the arrays have.
+    """
 
     in_num: int
     out_num: int
 
     @property
+    def in_used(self) -> int:
+        """Segments that the device writes."""
+        return _within(self.in_num)
+
+    @property
+    def out_used(self) -> int:
+        """Segments that the device reads."""
+        return _within(self.out_num)
+
+    @property
     def in_free(self) -> int:
-        """Unused segments that the device would write."""
+        """Unused segments of those that the device would write."""
         return MOST_SEGMENTS - self.in_num
 
     @property
     def out_free(self) -> int:
-        """Unused segments that the device would read."""
+        """Unused segments of those that the device would read."""
         return MOST_SEGMENTS - self.out_num
+
+
+def _within(number: int) -> int:
+    if number > MOST_SEGMENTS:
+        raise StreamError("a request has too many segments", expected=MOST_SEGMENTS, found=number)
+    return number
 
 
 def _halves(name: str, make: Callable[[str], Field], size: int) -> tuple[Field, ...]:
@@ -52,7 +72,7 @@ def _halves(name: str, make: Callable[[str], Field], size: int) -> tuple[Field, 
         one
         for way in ("in", "out")
         for one in (
-            make(f"{way}_{name}")[f"{way}_num"],
+            make(f"{way}_{name}")[f"{way}_used"],
             Buffer(f"{way}_{name}_unused", f"{way}_free").times(size),
         )
     )

@@ -23,6 +23,7 @@ from vmstate.describe.diagnostics import FieldFailed
 from vmstate.describe.infos import Bytes, Info, Scalar
 from vmstate.errors import StreamError
 from vmstate.handwritten.virtio import pci
+from vmstate.handwritten.virtio.blob import open_configuration
 from vmstate.handwritten.virtio.common import CONFIG, QUEUE_COUNT, state_fields, subsections
 from vmstate.pseries.devices.pci.pci_device import PCI_DEVICE
 from vmstate.pseries.devices.virtio.indexes import BIG_ENDIAN, LITTLE_ENDIAN, VERSION_1
@@ -227,6 +228,7 @@ class VirtioInfo(Info):
 
     def __init__(self, kind: str, own: VMStateDescription | None, *, by_hand: bool) -> None:
         self.own, self.by_hand = own, by_hand
+        self.kind = kind
         device = [] if own is None else [Struct("device", own, attr=".")]
         shared = common(kind)
         self.content = replace(shared, fields=[_PCI, *fields_by_hand(kind), *device])
@@ -238,6 +240,8 @@ class VirtioInfo(Info):
             load(cur, state, self._parts.get(release) or self._compiled(release))
         else:
             plan_of(self.content.at(release)).load(cur, state, 1)
+            if cur.tree is not None:
+                open_configuration(self.kind, "big", state, cur.tree.innermost, cur.data)
 
     def _compiled(self, release: Release) -> Parts:
         def plan(vmsd: VMStateDescription) -> Plan:

@@ -192,6 +192,7 @@ class VirtioDevice(Device):
     model: VirtioModel
     _vectors: int | None = None
     device_endian = BIG_ENDIAN
+    guest_features_64 = 0
     host_features = 0
     of_peer = 0  # features that only the other end decides
     modern = migrate_extra = True

@@ -67,7 +67,7 @@ _INSTANCE = re.compile(rb'(\{ ?"name" ?: "[^"\\]*", "instance_id" ?: )(?:0|-?[1-
 
 
 def description_of(entry: bytes) -> VMStateDescription:
-    """Return the description of a device's entry in a vmdesc (its JSON text), compiled once for all instances.
+    """Return the description of a device's entry in a vmdesc (its JSON text); all instances have one.
 
     Raises StreamError if it is not an entry that QEMU writes.
     """

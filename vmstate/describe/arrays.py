@@ -5,12 +5,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
 
 from vmstate.errors import EncodeError
 
 if TYPE_CHECKING:
     import numpy
+
+
+_AT_ONCE = 4096  # numbers that are converted together
 
 
 @cache
@@ -96,7 +100,14 @@ class WireArray(Sequence[Any]):
             raise EncodeError(f"element {index} = {value!r} does not fit {self.type_name}: {why}") from None
 
     def __iter__(self) -> Iterator[Any]:
-        return (value for (value,) in self._item.iter_unpack(self.raw))
+        size = self._item.size * _AT_ONCE
+        if len(self.raw) <= size:
+            return self._values(self.raw)
+        pieces = (self.raw[at : at + size] for at in range(0, len(self.raw), size))
+        return chain.from_iterable(map(self._values, pieces))
+
+    def _values(self, raw: memoryview) -> Iterator[Any]:
+        return iter(struct.unpack(f">{len(raw) // self._item.size}{self.code}", raw))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, WireArray) and other.code == self.code:

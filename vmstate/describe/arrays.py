@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
 
@@ -37,6 +37,11 @@ def _item(code: str) -> struct.Struct:
     return struct.Struct(">" + code)
 
 
+@lru_cache(maxsize=32)
+def _repeated(code: str, count: int, value: int) -> bytes:
+    return _item(code).pack(value) * count
+
+
 class WireArray(Sequence[Any]):
     """A view of big-endian numbers of one width; ``code`` is a format character of :mod:`struct`.
 
@@ -54,8 +59,7 @@ class WireArray(Sequence[Any]):
     @classmethod
     def filled(cls, code: str, count: int, value: int = 0) -> WireArray:
         """Return an array of ``count`` elements with the same value."""
-        item = _item(code)
-        return cls(code, item.pack(value) * count if value else zeros(item.size * count))
+        return cls(code, _repeated(code, count, value) if value else zeros(_item(code).size * count))
 
     @property
     def width(self) -> int:

@@ -1,6 +1,6 @@
 """Every test: hypothesis without limits of wall-clock time, and in CI with the same examples every time.
 
-``site`` is a folder with nothing but the package, installed from its wheel.
+``site`` is a folder with nothing but the package, installed from its wheel; ``dask_cluster`` has two workers.
 """
 
 from __future__ import annotations
@@ -53,3 +53,13 @@ def site(tmp_path_factory):
     done = _run(*pip, "install", "--no-deps", "--no-index", "--target", str(folder / "site"), str(wheel))
     assert done.returncode == 0, done.stderr
     return folder / "site"
+
+
+@pytest.fixture(scope="session")
+def dask_cluster():
+    """A Dask cluster of two processes on this machine."""
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed (qemu-vmstate[cluster])")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as running:
+        yield running

@@ -23,6 +23,7 @@ FLOORS = (
         "shipped",
         "similar_names",
         "users_code",
+        "workers",
         "junit",
         "mapped_pages",
         "describe",

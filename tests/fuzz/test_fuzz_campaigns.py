@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from vmstate.errors import ConfigurationError
-from vmstate.fuzz.campaign import Campaign, Limits, WorkerLost, local, scheduled
+from vmstate.fuzz.campaign import Campaign, Limits
 from vmstate.fuzz.device import opened_device
 from vmstate.fuzz.folder import Progress, read_findings
 from vmstate.fuzz.plan import Base, Plan
@@ -24,6 +24,7 @@ from vmstate.fuzz.summary import agreement_lines, agreements, checks, coverage, 
 from vmstate.fuzz.tally import Tally
 from vmstate.fuzz.worker import Batch, Worker, run_batch
 from vmstate.simulate.migration import save
+from vmstate.workers import WorkerLost, local, scheduled
 
 COMMAND = "qemu-7.2 -nodefaults -machine pseries-7.2 -m 256"
 
@@ -95,8 +96,8 @@ def test_the_same_seeds_give_the_same_counts_in_batches_of_any_size(device):
 
 def test_processes_of_an_executor_do_what_one_does(device):
     alone = Campaign(device, Limits(runs=2000)).run(Here())
-    with local(2) as executor:
-        many = Campaign(device, Limits(runs=2000)).run(executor, 2)
+    with local(2) as pool:
+        many = Campaign(device, Limits(runs=2000)).run(pool.executor, 2)
     assert counted(many) == counted(alone)
 
 
@@ -139,10 +140,10 @@ def test_a_campaign_ends_after_its_seconds(device):
 
 def test_a_worker_that_dies_is_reported_and_nothing_is_lost(device, tmp_path):
     campaign = Campaign(device, Limits(runs=5000), tmp_path)
-    with local(1) as executor:
-        executor.submit(os._exit, 1)
+    with local(1) as pool:
+        pool.executor.submit(os._exit, 1)
         with pytest.raises(WorkerLost):
-            campaign.run(executor)
+            campaign.run(pool.executor)
     assert (tmp_path / "state.json").exists()
 
 
@@ -156,26 +157,11 @@ def test_finished_runs_are_not_repeated():
     assert [next(endless) for _ in range(4)] == [(15, 10), (25, 5), (40, 10), (50, 10)]
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    distributed = pytest.importorskip("distributed", reason="Dask is not installed (qemu-vmstate[cluster])")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as running:
-        yield running.scheduler_address
-
-
-def test_a_dask_cluster_does_what_one_process_does(device, cluster):
-    with scheduled(cluster) as (executor, workers):
-        assert workers == 2
-        spread = Campaign(device, Limits(runs=3000)).run(executor, workers)
+def test_a_dask_cluster_does_what_one_process_does(device, dask_cluster):
+    with scheduled(dask_cluster.scheduler_address) as pool:
+        assert pool.workers == 2
+        spread = Campaign(device, Limits(runs=3000)).run(pool.executor, pool.workers)
     assert counted(spread) == counted(Campaign(device, Limits(runs=3000)).run(Here()))
-
-
-def test_a_missing_scheduler_is_a_configuration_error():
-    pytest.importorskip("distributed", reason="Dask is not installed (qemu-vmstate[cluster])")
-    with pytest.raises(ConfigurationError, match="no Dask scheduler"), scheduled("tcp://127.0.0.1:9", wait=1):
-        pass
 
 
 def test_coverage_has_places_checks_and_mutations(device):

@@ -18,6 +18,7 @@ from vmstate.proposals.chosen_set import ChosenSet
 from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Outcome, Verdict
 from vmstate.simulate.migration import migrate
+from vmstate.workers import Workers
 
 PLAIN = ChosenSet(cpus=("",), hosts=("tcg",), ic_modes=("",), compat_modes=("",), options=("",))
 WIDE = ChosenSet(
@@ -38,7 +39,7 @@ def chosen(**values):
 
 @pytest.fixture(scope="module")
 def wide():
-    return make_matrix(MatrixQuestion(WIDE), 1)
+    return make_matrix(MatrixQuestion(WIDE), Workers(1))
 
 
 def test_verdicts_are_those_of_migrate(wide):
@@ -89,12 +90,14 @@ def test_many_processes_give_the_same_matrix():
     question = MatrixQuestion(
         chosen(releases=("5.0..7.2",), types=("pseries-4.*",), cpus=("power9", "power8"))
     )
-    assert make_matrix(question, 1).as_json() == make_matrix(question, 2).as_json()
+    assert make_matrix(question, Workers(1)).as_json() == make_matrix(question, Workers(2)).as_json()
 
 
 @pytest.mark.parametrize("ways", list(Ways))
 def test_ways(ways):
-    matrix = make_matrix(MatrixQuestion(chosen(releases=("9.1..10.0",), types=("pseries-9.1",)), (), ways), 1)
+    matrix = make_matrix(
+        MatrixQuestion(chosen(releases=("9.1..10.0",), types=("pseries-9.1",)), (), ways), Workers(1)
+    )
     (grid,) = matrix.grids
     places = {(pair.source, pair.destination) for pair in matrix.pairs(grid)}
     wanted = {
@@ -109,7 +112,7 @@ def test_an_option_stands_where_a_release_has_it():
     question = MatrixQuestion(
         chosen(releases=("3.1", "4.0"), types=("pseries-3.0",), ic_modes=("xics",), options=("cap-htm=off",))
     )
-    matrix = make_matrix(question, 1)
+    matrix = make_matrix(question, Workers(1))
     (grid,) = matrix.grids
     sides = {pair.source: matrix.sides(pair)[0] for pair in matrix.pairs(grid)}
     assert sides[0] == "qemu-3.1.1.1 -machine pseries-3.0,cap-htm=off -nodefaults -m 256"
@@ -120,7 +123,7 @@ def test_a_vendors_package_and_a_proposal_are_releases():
     question = MatrixQuestion(
         chosen(releases=("4.2+ubuntu-focal", "7.2+cap-xics-xive", "7.2"), types=("pseries-4.2",))
     )
-    matrix = make_matrix(question, 1)
+    matrix = make_matrix(question, Workers(1))
     assert matrix.programs == ["4.2.1+ubuntu-focal", "7.2.22+cap-xics-xive", "7.2.22"]
     assert not {Kind.NOT_MODELLED, Kind.ABSENT} & matrix.counts().keys()
 
@@ -135,15 +138,15 @@ def test_a_guest_boots_on_every_source():
             options=("cap-htm=off",),
         )
     )
-    matrix = make_matrix(question, 1)
+    matrix = make_matrix(question, Workers(1))
     assert matrix.counts() == {Kind.ACCEPT: 1}
 
 
 def test_names_that_no_release_has_are_refused():
     with pytest.raises(ConfigurationError, match=r"has a machine type 'pseries-1\.\*'"):
-        make_matrix(MatrixQuestion(chosen(types=("pseries-1.*",))), 1)
+        make_matrix(MatrixQuestion(chosen(types=("pseries-1.*",))), Workers(1))
     with pytest.raises(ConfigurationError, match="no such host"):
-        make_matrix(MatrixQuestion(chosen(hosts=("no-such-host",))), 1)
+        make_matrix(MatrixQuestion(chosen(hosts=("no-such-host",))), Workers(1))
 
 
 def test_a_line_of_the_load_is_a_warning_and_one_of_the_start_is_not():

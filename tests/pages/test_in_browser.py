@@ -20,6 +20,7 @@ from vmstate.pages.diff_page import diff_page
 from vmstate.pages.matrix_page import _Data, matrix_page
 from vmstate.pages.rendering import render
 from vmstate.pages.stream_page import stream_page
+from vmstate.workers import Workers
 
 QUESTION = MatrixQuestion(
     ChosenSet(
@@ -43,7 +44,7 @@ def driver():
 
 @pytest.fixture(scope="module")
 def matrix():
-    return make_matrix(QUESTION, 1)
+    return make_matrix(QUESTION, Workers(1))
 
 
 @pytest.fixture(scope="module")

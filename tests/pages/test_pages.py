@@ -31,6 +31,7 @@ from vmstate.pages.diff_page import diff_page
 from vmstate.pages.matrix_page import matrix_page
 from vmstate.pages.rendering import as_json, packed, render
 from vmstate.pages.stream_page import stream_page
+from vmstate.workers import Workers
 
 NAME = "7.2-pseries-7.2"
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=hacked=1>&amp;\u2028"
@@ -73,7 +74,7 @@ class Parsed(HTMLParser):
 
 @pytest.fixture(scope="module")
 def matrix():
-    return make_matrix(QUESTION, 1)
+    return make_matrix(QUESTION, Workers(1))
 
 
 @pytest.fixture(scope="module")

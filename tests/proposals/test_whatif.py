@@ -20,6 +20,7 @@ from vmstate.proposals.whatif import Question, what_if
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.migration import migrate
+from vmstate.workers import Workers
 
 SMALL = ChosenSet(
     releases=("4.1", "4.2", "5.0"), types=("pseries-4.0", "pseries-4.1"), hosts=("tcg", "p9-hv"), cpus=("",)
@@ -61,7 +62,7 @@ def test_verdicts_are_those_of_migrate(name, guest):
 
 @pytest.fixture(scope="module")
 def xics_xive():
-    return groups(what_if(Question("cap-xics-xive", chosen=SMALL), jobs=1))
+    return groups(what_if(Question("cap-xics-xive", chosen=SMALL), workers=Workers(1)))
 
 
 def test_the_messages_of_the_thread_appear_in_its_modes(xics_xive):
@@ -97,13 +98,13 @@ def test_new_options_are_separate(xics_xive):
 
 
 def test_jobs_do_not_change_the_answer(xics_xive):
-    assert groups(what_if(Question("cap-xics-xive", chosen=SMALL), jobs=2)) == xics_xive
+    assert groups(what_if(Question("cap-xics-xive", chosen=SMALL), workers=Workers(2))) == xics_xive
 
 
 def test_a_proposal_that_changes_nothing_changes_nothing(tmp_path):
     file = tmp_path / "nothing.py"
     file.write_text('from vmstate.proposals import Proposal\np = Proposal("nothing", "4.2", "nothing")\n')
-    answer = what_if(Question(str(file), chosen=SMALL), jobs=1)
+    answer = what_if(Question(str(file), chosen=SMALL), workers=Workers(1))
     assert len(answer.rows)
     assert groups(answer) == []
     assert main(["whatif", str(file), "--releases", "4.2", "--types", "pseries-4.1", "--jobs", "1"]) == 0
@@ -112,7 +113,10 @@ def test_a_proposal_that_changes_nothing_changes_nothing(tmp_path):
 def test_two_proposals_in_both_directions():
     one, other = "htm-hack-in-defaults", "htm-hack-after-defaults"
     chosen = ChosenSet(releases=("2.11", "2.12"), types=("pseries-2.11",), hosts=("tcg",), cpus=("",))
-    ways = [groups(what_if(Question(a, b, chosen=chosen), jobs=1)) for a, b in ((one, other), (other, one))]
+    ways = [
+        groups(what_if(Question(a, b, chosen=chosen), workers=Workers(1)))
+        for a, b in ((one, other), (other, one))
+    ]
     broken, fixed = (
         sum(group.pairs for group in found if group.cause.kind == kind)
         for found, kind in zip(ways, (Kind.NO_LONGER_MIGRATES, Kind.FIXED), strict=True)
@@ -122,7 +126,7 @@ def test_two_proposals_in_both_directions():
 
 def test_the_hack_in_the_defaults_is_rejected_by_2_12_with_the_line_of_the_thread():
     chosen = ChosenSet(releases=("2.12",), types=("pseries-2.11",), hosts=("tcg",), cpus=("",))
-    found = groups(what_if(Question("htm-hack-in-defaults", chosen=chosen), jobs=1))
+    found = groups(what_if(Question("htm-hack-in-defaults", chosen=chosen), workers=Workers(1)))
     line = "cap-htm higher level (1) in incoming stream than on destination (0)"
     causes = [
         (group.cause.kind, group.cause.direction) for group in found if ("destination", line) in group.new
@@ -143,7 +147,7 @@ def test_an_interrupted_result_has_the_finished_part():
         if done >= 5:
             raise KeyboardInterrupt
 
-    answer = what_if(Question("cap-xics-xive", chosen=SMALL), jobs=1, tick=stop)
+    answer = what_if(Question("cap-xics-xive", chosen=SMALL), workers=Workers(1), tick=stop)
     assert answer.tasks[0] == 5
     assert not answer.complete
 
@@ -226,7 +230,7 @@ def test_a_side_varies_in_one_option_and_sides_differ_in_one():
 def test_a_sample_says_so_and_how_much_there_is_comes_first():
     chosen = ChosenSet(releases=("7.2",))
     sizes = []
-    answer = what_if(Question("gtse-as-posted", chosen=chosen), 1, sample=True, begin=sizes.append)
+    answer = what_if(Question("gtse-as-posted", chosen=chosen), Workers(1), sample=True, begin=sizes.append)
     assert answer.complete
     assert 0 < answer.part < 1
     assert sizes == [answer.tried]

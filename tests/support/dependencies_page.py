@@ -16,7 +16,7 @@ LICENCES: Mapping[str, tuple[str, str]] = {
     "atheris": ("Apache-2.0", "fuzzing vmstate itself, guided by coverage"),
     "bitstring": ("MIT", "fields of single bits"),
     "construct": ("MIT", "the declarations of wire formats"),
-    "distributed": ("BSD-3-Clause", "`fuzz --scheduler`: a campaign on several hosts"),
+    "distributed": ("BSD-3-Clause", "`--scheduler`: batches and campaigns on several hosts"),
     "hypothesis": ("MPL-2.0", "laws checked on random states and streams; strategies for tests of your own"),
     "jinja2": ("BSD-3-Clause", "`--html`: pages"),
     "mkdocs": ("BSD-2-Clause", "this documentation as a site"),

@@ -6,7 +6,7 @@ analyze-migration.py of QEMU at PATH, are run in turn with ours; each figure is 
 
 from __future__ import annotations
 
-import compileall
+import json
 import multiprocessing
 import os
 import random
@@ -19,27 +19,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import zstandard
+from _earlier import ROOT, trees
 from measure import Row, Run, in_turn
 from whole_stream import MACHINE, made, simulated
 
 TITLE = "Commands: processor time, peak memory"
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = 4096
 MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from vmstate.cli import main; sys.exit(main())"
-PAIRS = """
-import sys; sys.path.insert(0, sys.argv.pop(1))
-from vmstate.simulate.migration import migrate
-for _ in range(int(sys.argv[1])):
-    migrate("qemu-7.2 -nodefaults -m 256", "qemu-10.0 -nodefaults -machine pseries-7.2 -m 256")
-"""
 
 
 @dataclass(frozen=True)
 class Case:
     """A command, with the program that it is compared with and how much more it may take than that.
 
-    ``peak``: the megabytes that it may need.  ``script``: what is run with the words.
+    ``part``: how much of the time before it may take; ``most``: the seconds.  ``peak``: the megabytes that it
+    may need.  ``through``: a file that comes through a pipe.
     """
 
     what: str
@@ -48,33 +43,33 @@ class Case:
     times: float | None = None
     peak: float | None = None
     repeat: int = 5
-    script: str = MAIN
+    part: float | None = None
+    most: float | None = None
+    through: str | None = None
 
 
 def rows(*, smoke: bool) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
         folder = Path(name)
-        trees = {"": ROOT}
-        revision = os.environ.get("VMSTATE_BENCH_BEFORE")
-        if revision:
-            trees[revision] = _checkout(revision, folder / "before")
+        known = trees(folder)
         for case in _cases(folder, smoke=smoke):
-            yield from _measured(case, trees, 1 if smoke else case.repeat)
+            yield from _measured(case, known, 1 if smoke else case.repeat)
 
 
 def _measured(case: Case, trees: dict[str, Path], repeat: int) -> Iterator[Row]:
     commands: dict[str, Sequence[str]] = {
-        name: [sys.executable, "-c", case.script, str(tree), *case.words] for name, tree in trees.items()
+        name: [sys.executable, "-c", MAIN, str(tree), *case.words] for name, tree in trees.items()
     }
     if case.other:
         commands["other"] = case.other
-    runs = in_turn(commands, repeat)
+    runs = in_turn(commands, repeat, case.through)
     ours = runs[""]
     for name in trees:
         before: Run | None = runs[name] if name else None
         if before is not None or len(trees) == 1:
             said = f"at {name}" if name else ""
-            yield Row(case.what, ours.cpu, None, before and before.cpu, said)
+            limit = case.part * before.cpu if case.part and before else case.most
+            yield Row(case.what, ours.cpu, limit, before and before.cpu, said)
             yield Row("… peak memory", ours.peak_mb, case.peak, before and before.peak_mb, said, "MB")
     if case.other:
         other = runs["other"].cpu
@@ -93,8 +88,12 @@ def _cases(folder: Path, *, smoke: bool) -> Iterator[Case]:
     on = "qemu-7.2 -nodefaults -m 256"
     yield Case("`load`", ("load", small, "--on", on))
     yield Case("`migrate`", ("migrate", on, on))
-    many = "2" if smoke else "300"
-    yield Case(f"{many} predicted pairs", (many,), script=PAIRS)
+    rows_of_batch, number = _batch(folder, smoke=smoke)
+    yield Case(f"`migrate --batch`, {number} rows", ("migrate", "--batch", rows_of_batch), part=0.5, repeat=2)
+    many, number = _many_sections(folder, 20 if smoke else 10_000)
+    for command in ("verify", "show"):
+        most = None if smoke else 0.15e-3 * number
+        yield Case(f"`{command}` of {number:,} sections", (command, many), most=most, repeat=2)
     yield from _large(folder, peer, smoke=smoke)
 
 
@@ -112,7 +111,10 @@ def _large(folder: Path, peer: str | None, *, smoke: bool) -> Iterator[Case]:
     yield Case(f"`strip` of {size}", ("strip", big, "-o", os.devnull), ("cat", big), None, 150)
     if zstd := shutil.which("zstd"):
         subprocess.run([zstd, "-q", big, "-o", packed], check=True)
-        yield Case(f"`show` of {size} as .zst", ("show", packed), (zstd, "-qdc", packed), 1.5, 150, 3)
+        unpacked = (zstd, "-qdc", packed)
+        yield Case(f"`show` of {size} as .zst", ("show", packed), unpacked, 1.5, 150, 3)
+        piped = Case(f"`show` of {size} through a pipe", ("show", "-"), unpacked, 1.5, 150, 3, through=big)
+        yield piped
     for used in (copy, packed):
         Path(used).unlink(missing_ok=True)
     zero = str(folder / "zero")
@@ -141,6 +143,53 @@ def _small(folder: Path) -> str:
     return str(folder / "small")
 
 
+def _batch(folder: Path, *, smoke: bool) -> tuple[str, int]:
+    """Write rows of a batch: machines of several types, each to the same number of others."""
+    types = ("6.2", "7.2") if smoke else ("2.12", "4.2", "6.2", "7.2", "8.2", "9.2")
+    sides = [
+        f"qemu-{program} {rest} -machine pseries-{kind} -m 256"
+        for kind in types
+        for program in ("10.0", "11.1")
+        for rest in ("", "-nodefaults", "-nodefaults -smp 2")
+    ]
+    sides = sides[:3] if smoke else sides
+    rows_of_batch = [
+        json.dumps({"source": one, "destination": other}) for one in sides for other in sides[::3]
+    ]
+    (folder / "rows").write_text("\n".join(rows_of_batch))
+    return str(folder / "rows"), len(rows_of_batch)
+
+
+def _many_sections(folder: Path, number: int) -> tuple[str, int]:
+    """Make a stream in which sections of five devices come again and again, all of them described."""
+    from vmstate.simulate.migration import save
+    from vmstate.stream import open_stream
+
+    data = save("qemu-7.2 -nodefaults -m 256")
+    stream = open_stream(data)
+    assert stream.description is not None
+    text = stream.description.text_start
+    described = json.loads(data[text:])
+    sections = {section.idstr: section for section in stream.sections}
+    entries = {entry["name"]: entry for entry in described["devices"]}
+    names = ("icp/server", "xive-tctx", "spapr_cpu", "cpu_common", "spapr/rtc")
+    made, more = [], []
+    for each in range(number):
+        name, instance = names[each % 5], each // 5 + 1
+        one = bytearray(data[sections[name].start : sections[name].end])
+        one[1:5] = one[-4:] = (1000 + each).to_bytes(4, "big")
+        one[6 + len(name) : 10 + len(name)] = instance.to_bytes(4, "big")
+        made.append(bytes(one))
+        more.append({**entries[name], "instance_id": instance})
+    described["devices"][-1:-1] = more
+    at = sections["globalstate"].start
+    new = json.dumps(described).encode()
+    size = len(new).to_bytes(4, "big")
+    whole = [data[:at], *made, data[at : text - 4], size, new]
+    (folder / "many").write_bytes(b"".join(whole))
+    return str(folder / "many"), number + len(sections)
+
+
 def _x86(folder: Path) -> str:
     packed = (ROOT / "streams" / "x86_64-q35.mig.zst").read_bytes()
     (folder / "x86").write_bytes(zstandard.ZstdDecompressor().decompress(packed, 1 << 30))
@@ -162,14 +211,3 @@ def _in_pieces(path: Path, number: int) -> None:
             whole = (page * PAGE | 0x28).to_bytes(8, "big") + noise.randbytes(64) * (PAGE // 64)
             file.write(whole if page % 2 else (page * PAGE | 0x22).to_bytes(8, "big") + b"\0")
         file.write(data[first + 9 * number :])
-
-
-def _checkout(revision: str, folder: Path) -> Path:
-    """Put the package of a revision into a folder, compiled: neither side compiles while it is measured."""
-    folder.mkdir()
-    archive = ["git", "-C", str(ROOT), "archive", revision, "vmstate", "fixtures"]
-    with subprocess.Popen(archive, stdout=subprocess.PIPE) as made_by:
-        subprocess.run(["tar", "-x", "-C", str(folder)], stdin=made_by.stdout, check=True)
-    for tree in (folder, ROOT):
-        compileall.compile_dir(tree / "vmstate", quiet=2)
-    return folder

@@ -75,12 +75,19 @@ def best_child(argv: Sequence[str | os.PathLike[str]], repeat: int = 5, **option
     return min((child(argv, **options) for _ in range(max(1, repeat))), key=lambda run: run.seconds)
 
 
-def in_turn(commands: Mapping[str, Sequence[str]], repeat: int) -> dict[str, Run]:
-    """Run programs in turn, and return for each the least of its times and the most of its memory."""
+def in_turn(commands: Mapping[str, Sequence[str]], repeat: int, through: str | None = None) -> dict[str, Run]:
+    """Run programs in turn, and return for each the least of its times and the most of its memory.
+
+    ``through``: a file that they get through a pipe.
+    """
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for _ in range(max(1, repeat)):
         for name, argv in commands.items():
-            runs[name].append(child(argv))
+            if through is None:
+                runs[name].append(child(argv))
+                continue
+            with subprocess.Popen(["cat", through], stdout=subprocess.PIPE) as cat:
+                runs[name].append(child(argv, stdin=cat.stdout))
     return {
         name: Run(
             min(run.seconds for run in done),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vmstate.workers import Workers
 
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _SIZE = re.compile(r"(\d+)([KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -17,6 +21,28 @@ def add_limit(parser: argparse.ArgumentParser) -> None:
         metavar="BYTES",
         help="refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file's size)",
     )
+
+
+def add_workers(parser: argparse.ArgumentParser, jobs: int | None) -> None:
+    """Declare ``--jobs`` and ``--scheduler``; ``jobs``: the default, None for one a core."""
+    default = "one for each core" if jobs is None else str(jobs)
+    parser.add_argument(
+        "--jobs",
+        type=at_least_one,
+        default=jobs,
+        metavar="N",
+        help=f"number of processes (default: {default})",
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="run on the Dask cluster at this address: tcp://HOST:8786"
+    )
+
+
+def workers_of(options: argparse.Namespace) -> Workers:
+    """Return the workers that ``--jobs`` and ``--scheduler`` name."""
+    from vmstate.workers import Workers  # imports multiprocessing
+
+    return Workers(options.jobs, options.scheduler)
 
 
 def at_least_one(text: str) -> int:

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from vmstate.cli.campaigns import add_destination, plan_of
-from vmstate.cli.common_options import at_least_one, not_negative
+from vmstate.cli.common_options import add_workers, not_negative, workers_of
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import LINES_EVERY, SETTLED, Style, duration, is_quiet, note
 from vmstate.errors import Finding, Severity
 from vmstate.fuzz.anatomy import Anatomy
-from vmstate.fuzz.campaign import Campaign, Limits, local, scheduled
+from vmstate.fuzz.campaign import Campaign, Limits
 from vmstate.fuzz.faults import Kind
 from vmstate.fuzz.mutations import MUTATIONS
 from vmstate.fuzz.plan import Base, Plan
@@ -23,7 +23,7 @@ from vmstate.fuzz.recipe import read_recipes
 from vmstate.fuzz.regions import Regions
 from vmstate.fuzz.summary import agreement_lines, agreements, coverage, coverage_lines, finding_lines
 from vmstate.fuzz.tally import Found, Tally
-from vmstate.fuzz.worker import Worker
+from vmstate.fuzz.worker import Worker, run_batch
 from vmstate.judge.disagreements import read_disagreements
 
 _RUNS = 1000
@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="X", help="seed of the first stream (default: 0)"
     )
-    parser.add_argument("--jobs", type=at_least_one, default=1, metavar="J", help="processes (default: 1)")
+    add_workers(parser, 1)
     parser.add_argument(
         "--only",
         action="append",
@@ -69,7 +69,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help='run the recipes of this file instead, one a line; "-" is the standard input',
     )
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster at this address")
     parser.add_argument(
         "--known", metavar="FILE", help="known disagreements with their reasons (a TOML file)"
     )
@@ -99,12 +98,8 @@ def run(options: argparse.Namespace) -> Report:
     meter = _Meter(runs)
     folder = None if options.output is None else Path(options.output)
     campaign = Campaign(plan, Limits(runs, options.seconds), folder, known, meter.show)
-    if options.scheduler is not None:
-        with scheduled(options.scheduler) as (executor, workers):
-            tally = campaign.run(executor, workers)
-    else:
-        with local(options.jobs) as executor:
-            tally = campaign.run(executor, options.jobs)
+    with workers_of(options).pool(run_batch.__module__) as pool:
+        tally = campaign.run(pool.executor, pool.workers)
     meter.clear()
     return _report(options, plan, tally, interrupted=campaign.interrupted)
 

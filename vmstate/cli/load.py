@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from vmstate.cli.common_options import add_limit
+from vmstate.cli.common_options import add_limit, add_workers
 from vmstate.cli.expecting import add_expect, add_junit, expectation_lines, given, unexpected
 from vmstate.cli.not_judged import not_judged
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
-from vmstate.cli.with_option import add_with, catalogue_of, command_line
+from vmstate.cli.with_option import add_with, command_line
 from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.expectations import Expectation, beside
 from vmstate.front.verdict_text import explanation_lines, verdict_lines
@@ -55,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "input",
     )
     add_limit(parser)
+    add_workers(parser, 1)
     add_expect(parser, "the load, or of each row of a batch that does not say it")
     add_junit(parser, "the results of --batch")
 
@@ -63,11 +64,9 @@ def run(options: argparse.Namespace) -> Report:
     """Judge one stream, or each line of a batch file."""
     expectation = given(options)
     if options.batch is not None:
-        from vmstate.cli.migrate import batch_lines, batch_report
-        from vmstate.simulate import batch
+        from vmstate.cli.batches import judge_batch
 
-        rows = batch_lines(options.batch)
-        return batch_report(batch.loads(rows, catalogue_of(options), expectation), options.junit, "load")
+        return judge_batch(options, "load")
     if options.stream is None or options.on is None:
         raise ConfigurationError("a stream and --on 'COMMAND LINE' are required (or --batch FILE)")
     if expectation is None and options.stream != "-":

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vmstate.cli.common_options import at_least_one
+from vmstate.cli.common_options import add_workers, workers_of
 from vmstate.cli.expecting import add_junit
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, announce_pairs, progress
@@ -86,7 +86,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--baseline", metavar="OLD.json", help="an earlier matrix, from --json: show what changed since"
     )
     add_with(parser)
-    parser.add_argument("--jobs", type=at_least_one, metavar="N", help="processes (default: one a core)")
+    add_workers(parser, None)
     parser.add_argument("--all", action="store_true", help="show every grid and cause")
     add_junit(parser, "the pairs")
 
@@ -95,13 +95,16 @@ def run(options: argparse.Namespace) -> Report:
     """Judge all pairs, and show them by machine."""
     baseline = None if options.baseline is None else Baseline(Path(options.baseline))
     question = MatrixQuestion(_chosen(options), tuple(options.with_file), Ways(options.ways))
+    workers = workers_of(options)
     start = time.monotonic()
     with progress("judging pairs", 1000) as tick:
         matrix = make_matrix(
             question,
-            options.jobs,
+            workers,
             lambda done, of: tick(1000 * done // of),
-            begin=lambda pairs: announce_pairs(pairs, options.jobs, "fewer --releases or --machine are less"),
+            begin=lambda pairs: announce_pairs(
+                pairs, workers.processes, "fewer --releases or --machine are less"
+            ),
         )
     seconds = time.monotonic() - start
     if options.junit is not None:

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import io
-import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmstate.cli.expecting import (
-    add_expect,
-    add_junit,
-    expectation_lines,
-    given,
-    unexpected,
-    write_batch_junit,
-)
+from vmstate.cli.common_options import add_workers
+from vmstate.cli.expecting import add_expect, add_junit, expectation_lines, given, unexpected
 from vmstate.cli.not_judged import not_judged
 from vmstate.cli.report import Report
-from vmstate.cli.terminal import Style, note
+from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with, catalogue_of
 from vmstate.errors import ConfigurationError, NotModelled
-from vmstate.expectations import Expectation, Tally
+from vmstate.expectations import Expectation
 from vmstate.front.verdict_text import explanation_lines, remedy_lines, verdict_lines
 from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.pseries.startup.libvirt_log import last_start
@@ -89,6 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help='judge many: one {"source": …, "destination": …, "guest": …, "events": […], "expect": …} a '
         'line; "-" is the standard input',
     )
+    add_workers(parser, 1)
     add_expect(parser, "the migration, or of each row of a batch that does not say it")
     add_junit(parser, "the results of --batch")
 
@@ -116,12 +109,9 @@ def run(options: argparse.Namespace) -> Report:
     """Judge one pair, or each line of a batch file."""
     expectation = given(options)
     if options.batch is not None:
-        from vmstate.simulate import batch
+        from vmstate.cli.batches import judge_batch
 
-        rows = batch_lines(options.batch)
-        return batch_report(
-            batch.migrations(rows, catalogue_of(options, "+"), expectation), options.junit, "migrate"
-        )
+        return judge_batch(options, "migrate")
     sides = _logged_sides(options) if options.libvirt else _given_sides(options)
     ways = [(sides[0], sides[1]), (sides[1], sides[0])][: 2 if options.both_ways else 1]
     unknown: list[NotModelled] = []
@@ -258,47 +248,3 @@ def _result(
             one["remedies"] = [remedy.as_json() for remedy in _remedies(source, destination, options)]
         results.append(one)
     return {"migrations": results}
-
-
-def batch_lines(path: str) -> Iterable[str]:
-    """Return the lines of a batch file, read lazily.  Raises OSError if it does not exist.
-
-    Bytes that are not UTF-8 become escapes that JSON does not have, so such a line is answered by an error.
-    """
-    if path == "-":
-        if isinstance(sys.stdin, io.TextIOWrapper):
-            sys.stdin.reconfigure(encoding="utf-8", errors="backslashreplace")
-        return sys.stdin
-    return open(path, encoding="utf-8", errors="backslashreplace")  # noqa: PTH123 - read lazily, to its end
-
-
-def batch_report(answers: Iterator[dict[str, object]], junit: str | None, suite: str) -> Report:
-    """Report each answer as a line of JSON as soon as it is known.
-
-    The exit status is 2 if a line was not judged, else 1 if one is not as expected, or not accepted where
-    nothing is expected.  How many were is said on the standard error.  ``junit``: the file for the results as
-    JUnit XML.
-    """
-    report = Report(ok=True)
-
-    def noted() -> Iterator[dict[str, object]]:
-        kept: list[dict[str, object]] = []
-        tally = Tally()
-        for answer in answers:
-            met = answer.get("as_expected")
-            report.unusable |= "error" in answer and met is not True
-            report.ok = report.ok and (
-                answer.get("outcome") == Outcome.ACCEPT if met is None else met is True
-            )
-            tally.count(None if met is None else () if met else ("",))
-            if junit is not None:
-                kept.append(answer)
-            yield answer
-        if tally.expected or tally.unexpected:
-            note(f"{tally}")
-        if junit is not None:
-            write_batch_junit(junit, suite, kept)
-
-    report.lines = (json.dumps(answer, ensure_ascii=False) for answer in noted())
-    report.result = lambda: {"answers": list(noted())}
-    return report

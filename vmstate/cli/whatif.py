@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from vmstate.cli.common_options import at_least_one
+from vmstate.cli.common_options import add_workers, workers_of
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, announce_pairs, progress
 from vmstate.proposals.causes import Direction, Group, Kind, count, groups
@@ -91,9 +91,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--with", dest="with_file", metavar="FILE", action="append", default=[],
                         help="a Python file with proposals that --releases names")  # fmt: skip
-    parser.add_argument(
-        "--jobs", type=at_least_one, metavar="N", help="number of processes (default: one for each core)"
-    )
+    add_workers(parser, None)
     parser.add_argument(
         "--quick", action="store_true", help="judge a sample of the set, always the same, for a first look"
     )
@@ -107,14 +105,15 @@ def run(options: argparse.Namespace) -> Report:
     question = Question(
         options.proposal, options.against, options.later, _chosen(options), tuple(options.with_file)
     )
+    workers = workers_of(options)
     start = time.monotonic()
     with progress("judging pairs", 1000) as tick:
         answer = what_if(
             question,
-            options.jobs,
+            workers,
             lambda done, of: tick(1000 * done // of),
             sample=options.quick,
-            begin=lambda pairs: announce_pairs(pairs, options.jobs, "" if options.quick else _SMALLER),
+            begin=lambda pairs: announce_pairs(pairs, workers.processes, "" if options.quick else _SMALLER),
         )
     seconds = time.monotonic() - start
     found = groups(answer)

@@ -7,10 +7,12 @@ Rules: ``vmdesc.missing``, ``vmdesc.extra``, ``vmdesc.order``, ``vmdesc.unreadab
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import field, replace
+from functools import lru_cache
 from typing import Any
 
+from vmstate.dataclass import dataclass
 from vmstate.describe import Release, decode, plan_of
 from vmstate.describe.vmdesc import VmdescWriter
 from vmstate.errors import (
@@ -26,10 +28,12 @@ from vmstate.errors import (
 from vmstate.stream.items import Section
 from vmstate.stream.vmdesc.entry_edit import configuration_text
 from vmstate.tree import Contents, Decoded
-from vmstate.tree.decoded import By, all_declared, description_of
+from vmstate.tree.declarations import Declared
+from vmstate.tree.decoded import By, description_of, read
 
 _MOST_DIFFERENCES = 5
 _PARALLEL_DEPTH = 64
+_WRITERS_KEPT = 256
 
 
 def entry_findings(contents: Contents) -> Iterator[Finding]:
@@ -106,6 +110,32 @@ def could_not_compare(section: Section, error: StreamError | None) -> Finding:
     return Finding("section.opaque", Severity.WARNING, message, _place(section))
 
 
+@dataclass
+class _Compared:
+    """An entry compared with some declarations: those tried, the releases that agree, else the best text."""
+
+    tried: int = 0
+    agreeing: set[Release] = field(default_factory=set)
+    best: str | None = None
+    failed: StreamError | None = None
+    _agreement: int = -1
+
+    def note(self, text: str, entry: bytes) -> None:
+        """Keep a text that differs, if it agrees longer than the others."""
+        agreement = _agreement(text.encode(), entry)
+        if agreement > self._agreement:
+            self.best, self._agreement = text, agreement
+
+
+@lru_cache(maxsize=_WRITERS_KEPT)
+def _writers(releases: tuple[Release, ...]) -> tuple[tuple[VmdescWriter, tuple[Release, ...]], ...]:
+    """Return the writers of some releases, each with those that write so."""
+    found: dict[VmdescWriter, list[Release]] = {}
+    for release in releases:
+        found.setdefault(replace(VmdescWriter.at(release), replay=True), []).append(release)
+    return tuple((writer, tuple(those)) for writer, those in found.items())
+
+
 class DeclaredFindings:
     """A comparison of our declarations with the vmdesc: a single release must have described every device.
 
@@ -121,40 +151,49 @@ class DeclaredFindings:
 
     def section(self, section: Section, entry: bytes) -> Iterator[Finding]:
         """Compare one section's entry with the text of our declarations for it."""
-        contents = self.contents
-        if contents.declarations is None:
+        declarations, facts = self.contents.declarations, self.contents.facts
+        if declarations is None:
             return
-        best: tuple[int, str] | None = None
-        failed: StreamError | None = None
-        found: set[Release] = set()
-        tried = 0
-        candidates = all_declared(contents.stream, section, contents.declarations, contents.facts)
-        for decoded in candidates:
-            tried += 1
-            failed = decoded.error or failed
-            for text, releases in self._texts(decoded, entry):
-                if text.encode() == entry:
-                    found.update(releases)
-                elif best is None or _agreement(text.encode(), entry) > best[0]:
-                    best = (_agreement(text.encode(), entry), text)
-        if not tried:
+        key = (section.idstr, section.instance_id, section.version_id)
+        # Most agree with a release that all sections before agree with: then no other matters.
+        likely = self.releases or frozenset()
+        every = declarations.candidates(facts, *key)
+        compared = self._compared(
+            section, entry, (one for one in every if not likely.isdisjoint(one.releases))
+        )
+        if not compared.agreeing:
+            compared = self._compared(section, entry, declarations.candidates(facts, *key))
+        if not compared.tried:
             name = section.idstr.rsplit("/", 1)[-1] if "@" in section.idstr else section.idstr
             self.unknown.setdefault(name, section.start)
-        elif found:
+        elif compared.agreeing:
             self.agreed += 1
+            found = compared.agreeing
             self.releases = frozenset(found if self.releases is None else self.releases & found)
         else:
-            yield from self._differs(section, entry, None if best is None else best[1], failed)
+            yield from self._differs(section, entry, compared)
+
+    def _compared(self, section: Section, entry: bytes, candidates: Iterable[Declared]) -> _Compared:
+        found = _Compared()
+        for declared in candidates:
+            decoded = read(
+                self.contents.stream, section, By.DECLARATION, declared, section.version_id, nodes=False
+            )
+            found.tried += 1
+            found.failed = decoded.error or found.failed
+            for text, releases in self._texts(decoded, entry):
+                if text.encode() == entry:
+                    found.agreeing.update(releases)
+                else:
+                    found.note(text, entry)
+        return found
 
     def _texts(self, decoded: Decoded, entry: bytes) -> Iterator[tuple[str, tuple[Release, ...]]]:
         declared, section = decoded.declared, decoded.section
         if declared is None or decoded.error is not None or decoded.description is None:
             return
-        writers: dict[VmdescWriter, list[Release]] = {}
-        for release in declared.releases:
-            writers.setdefault(replace(VmdescWriter.at(release), replay=True), []).append(release)
         ids = (section.idstr, section.instance_id)
-        for writer, releases in writers.items():
+        for writer, releases in _writers(declared.releases):
             try:
                 if b'"vmsd_name"' not in entry:
                     text = writer.undescribed(*ids, section.payload_end - section.payload_start)
@@ -162,12 +201,10 @@ class DeclaredFindings:
                     text = writer.device(plan_of(decoded.description), *ids, decoded.state)
             except (VmstateError, AttributeError, LookupError, TypeError, ValueError):
                 continue
-            yield text, tuple(releases)
+            yield text, releases
 
-    def _differs(
-        self, section: Section, entry: bytes, best: str | None, failed: StreamError | None
-    ) -> Iterator[Finding]:
-        place = _place(section)
+    def _differs(self, section: Section, entry: bytes, compared: _Compared) -> Iterator[Finding]:
+        place, best, failed = _place(section), compared.best, compared.failed
         if best is None and (failed is None or isinstance(failed, Unsupported)):
             message = f"not compared: {failed.message if failed else 'the declaration cannot be described'}"
             yield Finding("declared.unknown", Severity.INFO, message, place)

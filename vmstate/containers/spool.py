@@ -12,6 +12,7 @@ from typing import IO
 from vmstate.errors import StreamError, TooLarge
 
 IN_MEMORY = 16 << 20  # device state is a few MB: most streams without guest memory never touch the disk
+_BUFFER = 1 << 16  # larger pieces go to the file at once
 
 
 class Spool:
@@ -45,7 +46,7 @@ class Spool:
         if self._file is None:
             import tempfile  # most streams stay in memory
 
-            self._file = tempfile.TemporaryFile(prefix="vmstate-", buffering=1 << 20)  # noqa: SIM115 - outlives this call
+            self._file = tempfile.TemporaryFile(prefix="vmstate-", buffering=_BUFFER)  # noqa: SIM115 - outlives this call
             self._file.write(self._memory)
             self._memory = bytearray()
         self._file.write(chunk)

@@ -145,7 +145,7 @@ class _Reader:
         decoder = self._context.decompressobj()
         for start, end in _steps(self.data, self.position, header):
             self.position = start
-            self._spool.write(decoder.decompress(bytes(self.data[start:end])))
+            self._spool.write(decoder.decompress(self.data[start:end]))
             self._pages.behind(start, end)
             self.position = end
         self.frames += 1

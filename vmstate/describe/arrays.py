@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
 
 from vmstate.errors import EncodeError
 
 if TYPE_CHECKING:
     import numpy
+
+
+_AT_ONCE = 4096  # numbers that are converted together
 
 
 @cache
@@ -33,6 +37,11 @@ def _item(code: str) -> struct.Struct:
     return struct.Struct(">" + code)
 
 
+@lru_cache(maxsize=32)
+def _repeated(code: str, count: int, value: int) -> bytes:
+    return _item(code).pack(value) * count
+
+
 class WireArray(Sequence[Any]):
     """A view of big-endian numbers of one width; ``code`` is a format character of :mod:`struct`.
 
@@ -50,8 +59,7 @@ class WireArray(Sequence[Any]):
     @classmethod
     def filled(cls, code: str, count: int, value: int = 0) -> WireArray:
         """Return an array of ``count`` elements with the same value."""
-        item = _item(code)
-        return cls(code, item.pack(value) * count if value else zeros(item.size * count))
+        return cls(code, _repeated(code, count, value) if value else zeros(_item(code).size * count))
 
     @property
     def width(self) -> int:
@@ -96,7 +104,14 @@ class WireArray(Sequence[Any]):
             raise EncodeError(f"element {index} = {value!r} does not fit {self.type_name}: {why}") from None
 
     def __iter__(self) -> Iterator[Any]:
-        return (value for (value,) in self._item.iter_unpack(self.raw))
+        size = self._item.size * _AT_ONCE
+        if len(self.raw) <= size:
+            return self._values(self.raw)
+        pieces = (self.raw[at : at + size] for at in range(0, len(self.raw), size))
+        return chain.from_iterable(map(self._values, pieces))
+
+    def _values(self, raw: memoryview) -> Iterator[Any]:
+        return iter(struct.unpack(f">{len(raw) // self._item.size}{self.code}", raw))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, WireArray) and other.code == self.code:

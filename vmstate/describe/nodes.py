@@ -44,7 +44,10 @@ class Node:
         """Yield this node and all inside it, depth first, in wire order; uniform arrays are not opened."""
         yield self
         for child in self.nodes:
-            yield from child.walk()
+            if child.nodes:
+                yield from child.walk()
+            else:
+                yield child
 
     def find(self, name: str) -> Node | None:
         """Return the first child of that name; None without one."""

@@ -212,6 +212,10 @@ class Plan:
             name = bytes(cur.data[pos + 2 : pos + 2 + length])
             if not name.startswith(prefix):
                 return
+            plan = self.subsections.get(name)
+            if plan is not None:
+                self._load_subsection(cur, state, plan, plan.vmsd.name, pos + 2 + length)
+                continue
             shown = name.split(b"\0", 1)[0].decode("utf-8", "replace")
             plan = self.subsections.get(name.split(b"\0", 1)[0])
             if plan is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from vmstate.describe.history import settled
 from vmstate.describe.infos import NULLPTR, Bytes, Group, Info, Scalar
 from vmstate.errors import DeclarationError, EncodeError, StreamError
 
+_COPIED = 64
 EMPTY_ELEMENTS = 1 << 16  # no real stream has more elements than this that take no bytes
 
 
@@ -286,13 +288,31 @@ class Groups(Step):
 
 
 class Elements(Step):
-    """An array of elements that are read one by one: pointers, composites, ``equal`` numbers."""
+    """An array of elements that are read one by one: pointers, composites, ``equal`` numbers.
+
+    Buffers that are all there are cut out of the stream, and written, at once.
+    """
+
+    def __init__(self, field: Field) -> None:
+        super().__init__(field)
+        self.buffers = type(field.info) is Bytes and not field.pointers and not field.marked
 
     def load(self, cur: Cursor, state: Any) -> list[Any]:
         field = self.field
         size = size_of(field, state)
         before = old(field, state)
         count = count_of(field, state)
+        whole = count * size
+        if self.buffers and not field.start and 0 < whole <= cur.end - cur.pos:
+            raw = cur.take(whole)
+            made: list[Any] = (
+                [value for (value,) in _buffer(size).iter_unpack(raw)]  # copies of few bytes are made sooner
+                if size <= _COPIED
+                else [raw[at : at + size] for at in range(0, whole, size)]
+            )
+            if before is not None:
+                made += before[count:]
+            return list(store(field, state, made))
         known = before is not None and len(before) >= field.start + count
         values: list[Any] = list(before) if known else [None] * field.start
         for here in range(field.start, field.start + count):
@@ -314,11 +334,29 @@ class Elements(Step):
         field = self.field
         values = fetch(field, state)
         size = size_of(field, state)
+        if self.buffers and size and values is not None:
+            raw = _joined(values[field.start : field.start + count_of(field, state)], size)
+            if len(raw) == size * count_of(field, state):
+                out.put(raw)
+                return
         for i in range(count_of(field, state)):
             value = zeros(size) if values is None else values[field.start + i]
             null = mark(out, field, value)
             if not (null and field.marked):
                 (NULLPTR if null else _info(field)).put(out, field, state, size, value)
+
+
+@lru_cache
+def _buffer(size: int) -> struct.Struct:
+    return struct.Struct(f"{size}s")
+
+
+def _joined(values: Sequence[Any], size: int) -> bytes:
+    """Return buffers of one size as one; no bytes if one of them is something else."""
+    try:
+        return b"".join(values) if all(len(value) == size for value in values) else b""
+    except TypeError:
+        return b""
 
 
 def mark(out: Writer, field: Field, value: Any) -> bool:

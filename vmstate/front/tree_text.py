@@ -119,7 +119,7 @@ class _Text:
         shown = [one for one in inside(place, owner) if self.full or one[0].node.kind not in _QUIET]
         elements = [one for one, _ in shown if one.node.name.startswith("[")]
         cut = len(shown) if self.full or len(elements) <= _SHOWN else _SHOWN
-        widths = (len(one.name) for one, _ in shown[:cut] if not one.node.nodes)
+        widths = (len(one.name) for one, _ in shown[:cut] if _is_short(one.node))
         width = min(_NAME_WIDTH, max(widths, default=0))
         for inner, around in shown[:cut]:
             yield from self._lines(inner, around, depth, width, inner.name)
@@ -175,6 +175,11 @@ class _Text:
             if decoded.error is not None:
                 facts.append(self.paint("red", decoded.error.message))
         return self.paint("dim", "  " + ", ".join(facts))
+
+
+def _is_short(node: Node) -> bool:
+    """Return True if a node has one line, which is aligned with others."""
+    return not node.nodes and node.type != "section header"
 
 
 def _type(node: Node) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import resource
-import signal
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -177,18 +177,19 @@ def _with_place(fault: Fault, simulated: Run | None, steps: Sequence[Mutation]) 
 
 
 _workers: dict[str, Worker] = {}
-
-
-def prepare() -> None:
-    """Prepare a process for a campaign: it ignores interrupts, and crashes leave no core files."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    no_core_files()
+_one_at_a_time = threading.Lock()  # a Dask worker may have several threads
 
 
 def run_batch(plan: Plan, known: tuple[Disagreement, ...], batch: Batch) -> Tally:
     """Run a batch in this process, which keeps the plan's worker for the next batch."""
+    with _one_at_a_time:
+        return _worker(plan, known).batch(batch)
+
+
+def _worker(plan: Plan, known: tuple[Disagreement, ...]) -> Worker:
     worker = _workers.get(plan.key)
     if worker is None:
+        no_core_files()
         for old in _workers.values():
             old.close()
         _workers.clear()
@@ -196,4 +197,4 @@ def run_batch(plan: Plan, known: tuple[Disagreement, ...], batch: Batch) -> Tall
         gc.collect()
         gc.freeze()  # these objects stay: the collector need not visit them again
         gc.set_threshold(_GARBAGE)
-    return worker.batch(batch)
+    return worker

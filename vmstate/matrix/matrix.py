@@ -13,7 +13,7 @@ from vmstate.matrix.cells import Cell, Decision, Kind
 from vmstate.matrix.judging import ABSENT, Cells, MatrixJudge, MatrixQuestion, Task, TaskResult
 from vmstate.proposals.chosen_set import Setting
 from vmstate.savevm.verdict import Outcome
-from vmstate.simulate.workers import run_tasks
+from vmstate.workers import HERE, Workers
 
 
 @dataclass(frozen=True)
@@ -171,14 +171,15 @@ def _own_lines(cell: Cell) -> tuple[str, ...]:
 
 def make_matrix(
     question: MatrixQuestion,
-    jobs: int | None = None,
+    workers: Workers = HERE,
     tick: Callable[[int, int], None] | None = None,
     begin: Callable[[int], None] | None = None,
 ) -> Matrix:
-    """Judge every pair with ``jobs`` processes (default: one for each core).
+    """Judge every pair; by default with one process for each core.
 
     ``begin`` is called first, with the number of pairs; ``tick`` with the number of tasks done, and of all.
-    A KeyboardInterrupt ends the work; the matrix then has what was done.  Raises ConfigurationError, OSError.
+    A KeyboardInterrupt ends the work; the matrix then has what was done.  Raises ConfigurationError,
+    OSError, WorkerLost.
     """
     judge = question.judge()
     tasks = judge.tasks()
@@ -186,7 +187,7 @@ def make_matrix(
         begin(judge.size())
     numbers: dict[Cell, int] = {}
     grids: list[Grid] = []
-    results = run_tasks(_worker, question, tasks, jobs, chunk=1)
+    results = workers.shuffled(_worker, question, tasks, chunk=1)
     finished = 0
     try:
         for chunk in results:

@@ -21,7 +21,7 @@ from vmstate.proposals.pair_judge import COLUMNS, PairJudge, Program, Rows, Task
 from vmstate.proposals.proposal import Proposal
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.similar_names import did_you_mean
-from vmstate.simulate.workers import run_tasks
+from vmstate.workers import HERE, Workers
 
 
 def find_proposal(text: str) -> tuple[Proposal, list[Proposal]]:
@@ -157,17 +157,17 @@ class WhatIf:
 
 def what_if(
     question: Question,
-    jobs: int | None = None,
+    workers: Workers = HERE,
     tick: Callable[[int, int], None] | None = None,
     *,
     sample: bool = False,
     begin: Callable[[int], None] | None = None,
 ) -> WhatIf:
-    """Judge the pairs of the set with ``jobs`` processes (default: one for each core).
+    """Judge the pairs of the set; by default with one process for each core.
 
     ``sample``: only of a part of it, always the same.  ``begin`` is called first, with the number of pairs;
     ``tick`` with the number of tasks done, and of all.  A KeyboardInterrupt ends the work; the result is what
-    was done until then.  Raises ConfigurationError, OSError.
+    was done until then.  Raises ConfigurationError, OSError, WorkerLost.
     """
     opened = question.opened()
     tasks = every = opened.judge.tasks()
@@ -176,7 +176,7 @@ def what_if(
     if begin is not None:
         begin(opened.judge.size(tasks))
     gathered = _Gathered()
-    results = run_tasks(_worker, question, tasks, jobs)
+    results = workers.shuffled(_worker, question, tasks)
     finished = 0
     try:
         for chunk in results:

@@ -7,8 +7,7 @@ machine type is a candidate, newest first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 from vmstate.describe.history import Release
 from vmstate.pseries.board.device import Device
@@ -37,6 +36,12 @@ def device_classes() -> dict[str, list[type[Device]]]:
     return found
 
 
+@lru_cache
+def _names_of(idstr: str) -> tuple[str, ...]:
+    """Return the descriptions' names that a section's name may stand for."""
+    return tuple(name for name in device_classes() if idstr == name or idstr.endswith("/" + name))
+
+
 class PseriesDeclarations:
     """The declarations of a catalogue's releases, by the names of sections."""
 
@@ -51,10 +56,10 @@ class PseriesDeclarations:
         """Yield the descriptions that such a section may have, each with a new blank state."""
         if facts.machine is None and facts.idstrs and "spapr" not in facts.idstrs:
             return  # an old stream of some other machine
-        for name in device_classes():
-            if idstr == name or idstr.endswith("/" + name):
-                for declared in self._of_types(facts.machine, name):
-                    yield replace(declared, state=self._blank(declared.state, idstr, instance_id))
+        for name in _names_of(idstr):
+            for declared in self._of_types(facts.machine, name):
+                state = type(declared.state).blank(declared.state.machine, idstr, instance_id)
+                yield Declared(declared.description, state, declared.releases)
 
     def _of_types(self, machine: str | None, name: str) -> Iterator[Declared]:
         """Yield the descriptions for a machine type, or for any, each once."""
@@ -67,10 +72,6 @@ class PseriesDeclarations:
                 if id(declared.description) not in seen:
                     seen.add(id(declared.description))
                     yield declared
-
-    @staticmethod
-    def _blank(pattern: Device, idstr: str, instance_id: int) -> Device:
-        return type(pattern).blank(pattern.machine, idstr, instance_id)
 
     def _descriptions(self, machine: str, name: str) -> list[Declared]:
         """Return the distinct descriptions among releases; their states are patterns, never decoded into."""

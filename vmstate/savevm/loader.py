@@ -65,6 +65,8 @@ class Loader:
     synchronize: Callable[[], str | None] | None = None
     stalled: bool = False
     _by_name: dict[str, list[Entry]] = field(default_factory=dict)
+    _by_id: dict[str, dict[int, Entry]] = field(default_factory=dict)
+    _parts: dict[int, Entry] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for entry in self.entries:
@@ -187,12 +189,22 @@ class Loader:
 
     def find(self, idstr: str, instance_id: int) -> Entry | None:
         """Find an entry by name and instance or alias, or by the name that old releases used (find_se)."""
+        known = self._by_id.get(idstr)
+        if known is None:
+            known = self._by_id[idstr] = self._ids_of(idstr)
+        entry = known.get(instance_id)
+        if entry is None and self.rare is not None:
+            return self.rare(idstr, instance_id)
+        return entry
+
+    def _ids_of(self, idstr: str) -> dict[int, Entry]:
+        """Return the entries of a name by instance and by alias; the first one of each."""
+        found: dict[int, Entry] = {}
         for entry in self._by_name.get(idstr, ()):
             own = entry.instance_id if entry.idstr == idstr else (entry.compat or ("", -1))[1]
-            alias = NO_ALIAS if entry.alias_id is None else entry.alias_id
-            if instance_id in (own & 0xFFFFFFFF, alias):
-                return entry
-        return self.rare(idstr, instance_id) if self.rare is not None else None
+            found.setdefault(own & 0xFFFFFFFF, entry)
+            found.setdefault(NO_ALIAS if entry.alias_id is None else entry.alias_id, entry)
+        return found
 
     def _start_full(self) -> None:
         cur = self.cur
@@ -202,6 +214,7 @@ class Loader:
         if entry is None or version > entry.version_id:
             raise self._unfit(entry, start, idstr, instance_id, version)
         self._loading[id(entry)] = (section_id, version)
+        self._parts.clear()
         try:
             self._load(entry, version)
         except StreamError as error:
@@ -253,8 +266,12 @@ class Loader:
 
     def _loaded_as(self, section_id: int) -> Entry | None:
         """Return the first entry whose section started with that id; it is 0 before a section starts."""
+        known = self._parts.get(section_id)
+        if known is not None:
+            return known
         for entry in self.entries:
             if self._loading.get(id(entry), (0, 0))[0] == section_id:
+                self._parts[section_id] = entry
                 return entry
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,53 +16,88 @@ from vmstate.savevm.verdict import Verdict, cannot_judge
 from vmstate.similar_names import did_you_mean
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.history import migrate_history
-from vmstate.simulate.migration import load, migrate
+from vmstate.simulate.migration import Sources, load
 from vmstate.stream.opening import open_source
 from vmstate.users_code import blamed
 
+Answer = dict[str, object]
+Line = tuple[int, str]  # the number of a line, and its text
 
-def migrations(
-    lines: Iterable[str], catalogue: Catalogue = CATALOGUE, default: Expectation | None = None
-) -> Iterator[dict[str, object]]:
-    """Judge migrations, one per line: ``{"source": …, "destination": …}``.
 
-    ``guest`` in a line is the guest that has booted on the source, ``events`` a list of what happened then;
-    ``expect`` is what should come of it (:mod:`vmstate.expectations`), by default ``default``.  The answer
-    then says ``as_expected``; ``name`` of a line is repeated.
+class _Rows:
+    """Answers lines, one at a time: None for an empty one.
+
     A line that cannot be judged is answered by an object with ``error``; its outcome is ``not modelled`` if
-    that is the reason.
+    that is the reason.  ``expect`` in a line is what should come of it (:mod:`vmstate.expectations`), by
+    default ``default``; the answer then says ``as_expected``.  ``name`` of a line is repeated.
     """
-    parsed = _Parsed(catalogue)
 
-    def judge(row: dict[str, Any]) -> Verdict:
-        sides = parsed(_text(row, "source")), parsed(_text(row, "destination"))
+    def __init__(self, catalogue: Catalogue = CATALOGUE, default: Expectation | None = None) -> None:
+        self._parsed = _Parsed(catalogue)
+        self._catalogue = catalogue
+        self._default = default
+        self._sources = Sources()
+
+    def __call__(self, numbered: Line) -> Answer | None:
+        number, line = numbered
+        if not line.strip():
+            return None
+        name: Answer = {}
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ConfigurationError(f"cannot be judged: a row is an object, found {_kind(row)}")
+            name = {"name": row["name"]} if "name" in row else {}
+            expectation = from_json(row["expect"]) if "expect" in row else self._otherwise(row)
+            return {**name, **_answer(row, self._judge, expectation, number)}
+        except json.JSONDecodeError as error:
+            return {"error": f"cannot be judged: no line of JSON: {error}", "line": number}
+        except RecursionError as error:
+            return {"error": f"cannot be judged: {error}", "line": number}
+        except (VmstateError, OSError) as error:
+            return {**name, "error": str(error), "line": number}
+        except (Exception, SystemExit) as error:
+            theirs = blamed(error)
+            if theirs is None:
+                raise
+            return {**name, "error": str(theirs), "line": number}
+
+    def _judge(self, row: dict[str, Any]) -> Verdict:
+        raise NotImplementedError
+
+    def _otherwise(self, _row: dict[str, Any]) -> Expectation | None:
+        """Return the expectation of a row that does not say it."""
+        return self._default
+
+
+class Migrations(_Rows):
+    """Judges migrations: ``{"source": …, "destination": …}``.
+
+    ``guest`` in a line is the guest that has booted on the source, ``events`` a list of what happened then.
+    """
+
+    def _judge(self, row: dict[str, Any]) -> Verdict:
+        sides = self._parsed(_text(row, "source")), self._parsed(_text(row, "destination"))
         guest = named_guest(_text(row, "guest")) if "guest" in row else None
         if "events" in row:
-            return migrate_history(*sides, _events(row), guest=guest, catalogue=catalogue)
-        return migrate(*sides) if guest is None else migrate_guest(*sides, guest)
-
-    return _each(lines, judge, lambda _: default)
+            return migrate_history(*sides, _events(row), guest=guest, catalogue=self._catalogue)
+        return self._sources.migrate(*sides) if guest is None else migrate_guest(*sides, guest)
 
 
-def loads(
-    lines: Iterable[str], catalogue: Catalogue = CATALOGUE, default: Expectation | None = None
-) -> Iterator[dict[str, object]]:
-    """Judge loads, one per line: ``{"stream": PATH, "destination": …}``, with ``expect`` as above.
+class Loads(_Rows):
+    """Judges loads: ``{"stream": PATH, "destination": …}``; streams may be wrapped or compressed.
 
-    A file beside the stream may have the expectation too.  Streams may be wrapped or compressed.
+    A file beside the stream may have the expectation too.
     """
-    parsed = _Parsed(catalogue)
 
-    def judge(row: dict[str, Any]) -> Verdict:
-        destination = parsed(_text(row, "destination"))
+    def _judge(self, row: dict[str, Any]) -> Verdict:
+        destination = self._parsed(_text(row, "destination"))
         with open_source(_text(row, "stream")) as opened:
             return load(opened.data, destination)
 
-    def otherwise(row: dict[str, Any]) -> Expectation | None:
+    def _otherwise(self, row: dict[str, Any]) -> Expectation | None:
         stream = row.get("stream")
-        return (beside(Path(stream)) if isinstance(stream, str) else None) or default
-
-    return _each(lines, judge, otherwise)
+        return (beside(Path(stream)) if isinstance(stream, str) else None) or self._default
 
 
 class _Parsed:
@@ -102,43 +137,14 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), "a number")
 
 
-def _each(
-    lines: Iterable[str],
-    judge: Callable[[dict[str, Any]], Verdict],
-    otherwise: Callable[[dict[str, Any]], Expectation | None],
-) -> Iterator[dict[str, object]]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        name: dict[str, object] = {}
-        try:
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ConfigurationError(f"cannot be judged: a row is an object, found {_kind(row)}")
-            name = {"name": row["name"]} if "name" in row else {}
-            expectation = from_json(row["expect"]) if "expect" in row else otherwise(row)
-            yield {**name, **_answer(row, judge, expectation, number)}
-        except json.JSONDecodeError as error:
-            yield {"error": f"cannot be judged: no line of JSON: {error}", "line": number}
-        except RecursionError as error:
-            yield {"error": f"cannot be judged: {error}", "line": number}
-        except (VmstateError, OSError) as error:
-            yield {**name, "error": str(error), "line": number}
-        except (Exception, SystemExit) as error:
-            theirs = blamed(error)
-            if theirs is None:
-                raise
-            yield {**name, "error": str(theirs), "line": number}
-
-
 def _answer(
     row: dict[str, Any],
     judge: Callable[[dict[str, Any]], Verdict],
     expectation: Expectation | None,
     number: int,
-) -> dict[str, object]:
+) -> Answer:
     """Judge a row, and compare the verdict with the expectation."""
-    error: dict[str, object] = {}
+    error: Answer = {}
     try:
         verdict = judge(row)
     except NotModelled as unknown:
@@ -147,7 +153,7 @@ def _answer(
     return {**verdict.as_json(), **error, **compared(verdict, expectation)}
 
 
-def compared(verdict: Verdict, expectation: Expectation | None) -> dict[str, object]:
+def compared(verdict: Verdict, expectation: Expectation | None) -> Answer:
     """Return what a JSON answer says about an expectation; nothing without one."""
     if expectation is None:
         return {}

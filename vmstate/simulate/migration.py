@@ -18,6 +18,8 @@ from vmstate.simulate.instance import Instance
 
 Side = str | Configuration
 
+_KEPT = 1 << 25  # bytes of streams: those of a few usual machines
+
 
 def configuration(side: Side) -> Configuration:
     """Return a side's Configuration, parsed if it is text.  Raises ConfigurationError."""
@@ -26,17 +28,16 @@ def configuration(side: Side) -> Configuration:
 
 @dataclass(frozen=True)
 class Sent:
-    """The result of a source: its stream, or None and the check that failed; and its messages."""
+    """The result of a source: its stream, or None and the check that failed; and its messages.
+
+    ``release``: that of the source, if it started.
+    """
 
     stream: bytes | None
     messages: list[str]
     refused: Check | None = None
     instance: Instance | None = None
-
-    @property
-    def release(self) -> Release | None:
-        """The source's release; None if it did not start."""
-        return None if self.instance is None else self.instance.machine.release
+    release: Release | None = None
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,18 @@ def sent_by(
 
 def sent_from(instance: Instance, printed: list[str], *, described: bool = True) -> Sent:
     """Save the stream of a running source, which has printed these lines; a last one may be added."""
+    stream, refused = None, None
     if instance.ended:
-        return Sent(None, printed, Check("ended", False, printed[-1]), instance)
-    try:
-        return Sent(instance.save(described=described), printed, None, instance)
-    except SaveFailure as failure:
-        return Sent(None, printed, Check("save", False, str(failure)), instance)
-    except SourceAborts as end:
-        printed.append(end.line)
-        return Sent(None, printed, Check("aborted", False, f"QEMU aborts: {end.line}"), instance)
+        refused = Check("ended", False, printed[-1])
+    else:
+        try:
+            stream = instance.save(described=described)
+        except SaveFailure as failure:
+            refused = Check("save", False, str(failure))
+        except SourceAborts as end:
+            printed.append(end.line)
+            refused = Check("aborted", False, f"QEMU aborts: {end.line}")
+    return Sent(stream, printed, refused, instance, instance.release)
 
 
 def take_snapshot(source: Side) -> Sent:
@@ -97,7 +101,7 @@ def take_snapshot(source: Side) -> Sent:
     if not endless:
         return sent
     never = Check("save", False, f"savevm never ends: {', '.join(endless)} is never done")
-    return Sent(None, sent.messages, never, sent.instance)
+    return replace(sent, stream=None, refused=never)
 
 
 def receive(
@@ -143,15 +147,38 @@ def migrate(source: Side, destination: Side, *, trace: bool = False) -> Verdict:
 
     Raises ConfigurationError for a command line that is not modelled.
     """
-    to_side = configuration(destination)
-    sent = send(source, described=False)
-    if sent.stream is None:
-        return Verdict(Outcome.SOURCE_REFUSED, source_messages=sent.messages, decided_by=sent.refused)
-    received = received_from(sent, to_side, trace=trace)
-    for instance in (sent.instance, received.instance):
-        if instance is not None:
-            instance.discard()
-    return replace(received.verdict, source_messages=sent.messages)
+    return Sources().migrate(source, destination, trace=trace)
+
+
+class Sources:
+    """Migrations of which many may have the same source: what the last ones have sent is kept."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[Configuration, Sent]] = {}
+
+    def migrate(self, source: Side, destination: Side, *, trace: bool = False) -> Verdict:
+        """Migrate as the function :func:`migrate` does; a Configuration that comes again is not run again."""
+        to_side = configuration(destination)
+        sent = self._sent(configuration(source))
+        messages = list(sent.messages)
+        if sent.stream is None:
+            return Verdict(Outcome.SOURCE_REFUSED, source_messages=messages, decided_by=sent.refused)
+        received = received_from(sent, to_side, trace=trace)
+        if received.instance is not None:
+            received.instance.discard()
+        return replace(received.verdict, source_messages=messages)
+
+    def _sent(self, source: Configuration) -> Sent:
+        known = self._kept.pop(id(source), None)
+        if known is None:
+            sent = send(source, described=False)
+            if sent.instance is not None:
+                sent.instance.discard()
+            known = source, replace(sent, instance=None)
+        self._kept[id(source)] = known
+        while sum(len(sent.stream or b"") for _, sent in self._kept.values()) > _KEPT:
+            del self._kept[next(iter(self._kept))]
+        return known[1]
 
 
 def received_from(sent: Sent, destination: Side, *, trace: bool = False) -> Received:

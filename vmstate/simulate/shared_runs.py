@@ -87,7 +87,7 @@ class SharedRuns:
             assert side.start is not None
             sent = sent_by(side.start, self._boot)
             ioctls = tuple(sent.instance.ioctls) if sent.instance is not None else ()
-            sent = replace(sent, instance=None)
+            sent = replace(sent, instance=None, release=None)
             number = self._number_across(sent, ioctls) if self._across else self._number(side, sent, ioctls)
             known = self._saved[side.number] = Saved(sent, number, ioctls)
         return known

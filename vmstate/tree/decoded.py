@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,13 +62,22 @@ class Decoded:
         return self.error is None and self.by is not By.NOTHING
 
 
-@lru_cache(maxsize=_DESCRIPTIONS_KEPT)
+#: What leads to the instance id at the head of an entry, and the id.
+_INSTANCE = re.compile(rb'(\{ ?"name" ?: "[^"\\]*", "instance_id" ?: )(?:0|-?[1-9][0-9]*)(?=,)')
+
+
 def description_of(entry: bytes, order: ByteOrder | None = None) -> VMStateDescription:
-    """Return the description of a device's entry in a vmdesc (its JSON text), compiled once per text.
+    """Return the description of a device's entry in a vmdesc (its JSON text); all instances have one.
 
     ``order``: the byte order of the machine's guests, if it is known.  Raises StreamError if it is not an
     entry that QEMU writes.
     """
+    head = _INSTANCE.match(entry)
+    return _description_of(entry if head is None else head[1] + b"0" + entry[head.end() :], order)
+
+
+@lru_cache(maxsize=_DESCRIPTIONS_KEPT)
+def _description_of(entry: bytes, order: ByteOrder | None) -> VMStateDescription:
     return from_vmdesc(parse_json(entry), known=partial(content_of, order=order))
 
 
@@ -158,15 +168,24 @@ def size_of_fields(description: VMStateDescription) -> int | None:
     return total
 
 
-def read(stream: Stream, section: Section, by: By, declared: Declared, version_id: int) -> Decoded:
-    """Decode a section by a description, at a version of it."""
+def read(
+    stream: Stream, section: Section, by: By, declared: Declared, version_id: int, *, nodes: bool = True
+) -> Decoded:
+    """Decode a section by a description, at a version of it; ``nodes``: with the nodes inside the root."""
     start, end = section.payload_start, section.payload_end
     description, state = declared.description, declared.state
     known = content_of if by is By.DECLARATION else None  # a vmdesc's types are looked up as it is read
     try:
         prepare(state, stream.data[start:end])
         root, state, error = decode(
-            description, stream.data, start, version_id, state=state, end=end, known=known
+            description,
+            stream.data,
+            start,
+            version_id,
+            state=state,
+            end=end,
+            known=known,
+            nodes=nodes,
         )
     except (AttributeError, LookupError, TypeError, ValueError) as why:
         # Declarations have code of their own, which may need the machine: that is not the stream's fault.

@@ -140,6 +140,17 @@ def _vmdescription(item: VmDescription) -> Node:
 
 def section_header(stream: Stream, section: Section) -> Node:
     """Return the node of a section's header."""
+    return Branch(
+        "header",
+        "header",
+        "section header",
+        section.start,
+        section.payload_start,
+        expand=lambda: _header_fields(stream, section),
+    )
+
+
+def _header_fields(stream: Stream, section: Section) -> list[Node]:
     at = section.start
     if stream.header.version == VERSION_COMPAT:
         fields = _ids(section, at)
@@ -152,7 +163,7 @@ def section_header(stream: Stream, section: Section) -> Node:
         ]
         if section.kind in (SectionType.START, SectionType.FULL):
             fields += _ids(section, at + 5)
-    return Node("header", "header", "section header", at, section.payload_start, nodes=fields)
+    return fields
 
 
 def _ids(section: Section, at: int) -> list[Node]:

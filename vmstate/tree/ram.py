@@ -22,7 +22,11 @@ _MARKS = {
 }
 
 
-@dataclass(frozen=True)
+_KINDS = {int(kind): kind.name.lower() for kind in PageKind}
+_TYPES = {name: f"{name} pages" for name in _KINDS.values()}  # one text for all nodes of a kind
+
+
+@dataclass(slots=True)
 class PageRun:
     """A run of page records: kind, block, number of pages, and the address of the first (in the block)."""
 
@@ -50,6 +54,7 @@ def _runs(stream: Stream, ram: Ram, start: int, end: int) -> list[Node]:
     runs = ram.runs
     first, last = bisect_left(runs.start, start), bisect_left(runs.start, end)
     mask = ~(ram.page_size - 1)
+    data = stream.data
     nodes = []
     begin = start
     for number, index in enumerate(range(first, last)):
@@ -57,12 +62,12 @@ def _runs(stream: Stream, ram: Ram, start: int, end: int) -> list[Node]:
         if not number % _RELEASED_TOGETHER:
             stream.window.behind(begin, at)
             begin = at
-        address = WORD.unpack_from(stream.data, at)[0] & mask
-        kind = PageKind(runs.kind[index]).name.lower()
+        address = WORD.unpack_from(data, at)[0] & mask
+        kind = _KINDS[runs.kind[index]]
         name = ram.blocks[block].name if 0 <= block < len(ram.blocks) else "?"
         value = PageRun("whole" if kind == "page" else kind, name, count, address)
         nodes.append(
-            Node(f"pages[{number}]", "pages", f"{kind} pages", at, at + count * runs.stride[index], value)
+            Node(f"pages[{number}]", "pages", _TYPES[kind], at, at + count * runs.stride[index], value)
         )
     return nodes
 
@@ -111,7 +116,8 @@ def _named_gaps(stream: Stream, nodes: list[Node], start: int, end: int) -> list
     filled: list[Node] = []
     at = start
     for node in [*nodes, Node("", "", "", end, end)]:
-        filled += _gap(stream, at, node.start)
+        if node.start != at:
+            filled += _gap(stream, at, node.start)
         at = node.end
         if node.name:
             filled.append(node)

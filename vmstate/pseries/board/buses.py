@@ -73,10 +73,13 @@ class Buses:
         self.vio = Bus(VIO_BUS, VIO_BUS_NAME)
         self.root = Bus("System", "main-system-bus", inner=[self.vio])
         self._numbered: Counter[str] = Counter()
+        self._found: dict[str, Bus | None] = {}
 
     def find(self, kind: str) -> Bus | None:
         """Return the bus of that type for a device without ``bus=``; None if there is none."""
-        return next((bus for bus in self.root.below() if bus.kind == kind), None)
+        if kind not in self._found:
+            self._found[kind] = next((bus for bus in self.root.below() if bus.kind == kind), None)
+        return self._found[kind]
 
     def named(self, name: str) -> Bus | None:
         """Return the bus of that name; of several, the one that QEMU finds first."""
@@ -84,6 +87,7 @@ class Buses:
 
     def remove(self, option: DeviceOption) -> None:
         """Free the address of an unplugged device, and remove the buses behind it."""
+        self._found.clear()
         for bus in list(self.root.below()):
             bus.release(option)
             bus.inner = [inner for inner in bus.inner if inner.provider is not option]
@@ -99,6 +103,7 @@ class Buses:
             return None
         own = path if on is self.vio else ""  # spapr_vio_busdev_realize makes it the id
         bus = None
+        self._found.clear()
         for number in range(behind.count):
             bus = behind.make(behind.kind, self._name(behind, option, number, own), path)
             bus.provider = option

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 
 from vmstate.dataclass import dataclass
 from vmstate.describe import (
@@ -210,8 +210,9 @@ class Xhci(UsbController):
         self.msix = MsixTable(shape.interrupters if shape.msix else 0)
         self.numports = shape.slow_ports + shape.fast_ports
         self.numslots, self.numintrs = shape.slots, shape.interrupters
-        self.ports = WireRecords(*_layout(PORT), PORT_EMPTY.to_bytes(4, "big") * self.numports)
-        self.slots = WireRecords(*_layout(SLOT), zeros(self.numslots * 2))
+        of_ports, of_slots = _layouts()
+        self.ports = WireRecords(*of_ports, PORT_EMPTY.to_bytes(4, "big") * self.numports)
+        self.slots = WireRecords(*of_slots, zeros(self.numslots * 2))
         self.intr = [_idle_interrupter() for _ in range(self.numintrs)]
         self.usbcmd = self.dnctrl = self.config = 0
         self.usbsts = HALTED
@@ -223,6 +224,11 @@ class Xhci(UsbController):
     def occupy(self, number: int) -> None:
         """Record that a slow device is in a port of the bus, which is one USB 2 port and one USB 3 port."""
         self.ports[self.first + number - 1].portsc = PORT_TAKEN
+
+
+@cache
+def _layouts() -> tuple[tuple[tuple[str, ...], struct.Struct], ...]:
+    return _layout(PORT), _layout(SLOT)
 
 
 def _layout(vmsd: VMStateDescription) -> tuple[tuple[str, ...], struct.Struct]:

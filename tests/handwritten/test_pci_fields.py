@@ -115,6 +115,17 @@ def test_a_base_address_of_64_bits_takes_the_place_of_two():
     assert nodes["bar2"].type == "le32"
 
 
+def test_entries_of_an_enhanced_allocation_are_as_long_as_they_say():
+    space = bytearray(SEED[:256])
+    space[0x41] = 0
+    space[0x40:0x60] = bytes.fromhex(
+        "14000200 82000080 00000010 fcff0f00 01000000 81010080 00000020 00000000"
+    )
+    found = {node.name: node for node in PCI_CONFIG.inside(memoryview(bytes(space)), 0, 256)}
+    names = [node.name for node in found["ea"].nodes]
+    assert names[4:] == ["entry0", "entry0_base", "entry0_max_offset", "entry1", "entry1_base"]
+
+
 def test_vectors_are_elements_of_the_msix_table():
     contents = contents_of("7.2-peripherals")
     table = next(node for node in opened(contents) if node.type == "msix state").find("table")

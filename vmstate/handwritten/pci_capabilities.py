@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from vmstate.describe.words import BitFields
 from vmstate.handwritten import pci_names as names
 from vmstate.handwritten.layout import Layout, Register, le16, le32, le64, raw, u8
 
 Choice = tuple[str, Layout]
 
 RED_HAT_VIRTIO, RED_HAT = 0x1AF4, 0x1B36
-_VENDOR_SPECIFIC, _MSI, _EXPRESS, _PCIX = 0x09, 0x05, 0x10, 0x07
+_VENDOR_SPECIFIC, _MSI, _EXPRESS, _ENHANCED = 0x09, 0x05, 0x10, 0x14
 _MSI_64BIT, _MSI_MASKABLE = 0x80, 0x100
+_HEADER_TYPE, _BRIDGE = 0x0E, 1
 _HEADER = (u8("cap_id", names.CAP_IDS), u8("next"))
 _EXT_HEADER = (le16("cap_id", names.EXT_CAP_IDS), le16("version_next", names.EXT_CAP_NEXT))
 
@@ -37,6 +39,7 @@ FIXED: dict[int, Choice] = {
     0x02: ("agp", _capability("agp", u8("version"), u8("rfu"), le32("status"), le32("command"))),
     0x03: ("vpd", _capability("vpd", le16("address"), le32("data"))),
     0x04: ("slotid", _capability("slotid", u8("expansion_slot"), u8("chassis"))),
+    0x07: ("pcix", _capability("pcix", le16("command"), le32("status"))),
     0x0C: ("shpc", _capability("shpc", u8("dword_select"), u8("pending"), le32("dword_data"))),
     0x0D: ("ssvid", _capability("ssvid", le16("reserved"), le16("vendor_id"), le16("device_id"))),
     0x11: (
@@ -207,9 +210,40 @@ def capability_at(config: memoryview, at: int, vendor: int) -> Choice:
         return "msi", MSI[bool(control & _MSI_64BIT), bool(control & _MSI_MASKABLE)]
     if kind == _EXPRESS:
         return "express", EXPRESS.get(control & 0xF, _OTHER)
+    if kind == _ENHANCED:
+        return "ea", _enhanced(config, at)
     if kind == _VENDOR_SPECIFIC:
         return _vendor_specific(config[at + 2 : at + 4].tobytes(), vendor)
     return FIXED.get(kind) or (_called(names.CAP_IDS.text(kind), kind), _OTHER)
+
+
+_EA_HEADER = BitFields(
+    32,
+    {
+        "more_words": (0, 3),
+        "bei": (4, 4),
+        "primary": (8, 8),
+        "secondary": (16, 8),
+        "writable": (30, 1),
+        "enable": (31, 1),
+    },
+)
+_EA_WORDS = ("base", "max_offset", "word3", "word4", "word5", "word6", "word7")
+
+
+def _enhanced(config: memoryview, at: int) -> Layout:
+    """Return the layout of an enhanced allocation: each entry says how many words follow its header."""
+    found = [u8("entries"), u8("reserved")]
+    place = at + 4
+    if config[_HEADER_TYPE] & 0x7F == _BRIDGE:
+        found.append(le32("fixed_buses"))
+        place += 4
+    for number in range(config[at + 2] & 0x3F):
+        words = config[place] & 7 if place < len(config) else 0
+        found.append(le32(f"entry{number}", _EA_HEADER))
+        found += [le32(f"entry{number}_{name}") for name in _EA_WORDS[:words]]
+        place += 4 + 4 * words
+    return _capability("ea", *found)
 
 
 def _vendor_specific(facts: bytes, vendor: int) -> Choice:

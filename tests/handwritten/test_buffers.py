@@ -12,6 +12,7 @@ from tests.support import corpus
 from tests.support.handwritten import contents_of, encoded
 from vmstate.describe import Node, Record, encode
 from vmstate.describe.strategies import states
+from vmstate.front.known import known_meanings
 from vmstate.handwritten import content_of
 from vmstate.handwritten.content import Content
 from vmstate.handwritten.slirp import BOOTP_CLIENTS, SLIRP, SLIRP_SOCKET
@@ -120,3 +121,18 @@ def test_bytes_that_no_device_sends_are_not_taken_apart():
     assert not is_its_bytes(content("msix", "msix", "msix state", 0), bytes(16 * vectors + -(-vectors // 8)))
     assert not is_its_bytes(content("s390_css", "css", "nullptr", 0), b"0" * 257)
     assert not is_its_bytes(content("slirp", "data", "buffer", 0), bytes(1 << 21))
+
+
+def test_chunks_of_dirty_bitmaps_have_the_fields_that_their_flags_say():
+    contents = contents_of("x86_64-q35-dirty-bitmaps")
+    chunk = find_one(contents, "dirty-bitmap.chunks[0]")
+    named = {node.name: node.value for node in chunk.node.children}
+    assert named == {
+        "flags": 0x1C,
+        "node": "drv",
+        "bitmap": "bitmap1",
+        "granularity": 65536,
+        "start_flags": 1,
+    }
+    after = changed(contents, [f"{chunk.path}.start_flags=enabled persistent"], known_meanings())
+    assert after[chunk.node.end - 1] == 3

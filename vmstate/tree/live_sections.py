@@ -8,17 +8,19 @@ from __future__ import annotations
 import struct
 from bisect import bisect_left
 from collections.abc import Callable
+from enum import IntFlag
 from itertools import islice, takewhile
 from typing import Any
 
 from vmstate.dataclass import dataclass
 from vmstate.describe import Node, WireRecords
+from vmstate.describe.words import Flags
 from vmstate.errors import StreamError
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
 from vmstate.stream.sections.block import BLOCK_SIZE, EOS, BlockMigration
 from vmstate.stream.sections.block import ZERO_BLOCK as ZERO_DISK_BLOCK
-from vmstate.stream.sections.dirty_bitmap import BitmapChunk, DirtyBitmaps
+from vmstate.stream.sections.dirty_bitmap import BitmapChunk, BitmapFlag, DirtyBitmaps
 from vmstate.stream.sections.htab import HPTE_SIZE, NO_TABLE, Htab
 from vmstate.stream.sections.ram import Ram
 from vmstate.stream.sections.storage_attributes import StorageAttributes, StorageKeys, TodClock
@@ -128,27 +130,47 @@ def _words(stream: Stream) -> Callable[[int, int], Node]:
     return name
 
 
-def _bitmaps(_stream: Stream, section: Section, handler: DirtyBitmaps) -> list[Node]:
+def _bitmaps(stream: Stream, section: Section, handler: DirtyBitmaps) -> list[Node]:
     start, end = section.payload_start, section.payload_end
     first = bisect_left(handler.chunks, start, key=lambda chunk: chunk.start)
-    inside = list(takewhile(lambda chunk: chunk.start < end, islice(handler.chunks, first, None)))
-    nodes = []
-    for number, chunk in enumerate(inside):
-        end_of_chunk = inside[number + 1].start if number + 1 < len(inside) else end
-        nodes.append(_bitmap(f"chunks[{number}]", chunk, end_of_chunk))
+    inside = takewhile(lambda chunk: chunk.start < end, islice(handler.chunks, first, None))
+    win = Window(stream.data[:end])
+    nodes = [_bitmap(f"chunks[{number}]", win, chunk) for number, chunk in enumerate(inside)]
     return tiles(start, end, nodes, lambda a, b: leaf("(end of chunks)", "uint8", a, b - a))
 
 
-def _bitmap(name: str, chunk: BitmapChunk, end: int) -> Node:
-    size = chunk.data_end - chunk.data
-    text = f"{int(chunk.flags):#04x} {chunk.node}/{chunk.bitmap}"
-    if not size:
-        return Node(name, "chunk", "dirty bitmap chunk", chunk.start, end, text)
-    fields = [
-        leaf("head", "text", chunk.start, chunk.data - chunk.start, text),
-        leaf("bits", "buffer", chunk.data, size),
-    ]
-    return Node(name, "struct", "dirty bitmap chunk", chunk.start, max(end, chunk.data_end), nodes=fields)
+def _bitmap(name: str, win: Window, chunk: BitmapChunk) -> Node:
+    """Return a chunk with its fields: flags, the names that are new, and what the flags say follows."""
+    at, flags = chunk.start, chunk.flags
+    fields = [leaf("flags", "uint8", at, 1, chunk.number)]
+    fields[0].words = Flags(8, _names(BitmapFlag))
+    at += 1
+    for flag, part in ((BitmapFlag.DEVICE_NAME, "node"), (BitmapFlag.BITMAP_NAME, "bitmap")):
+        if flags & flag:
+            text, after = win.name(at)
+            fields.append(leaf(part, "counted text", at, after - at, text))
+            at = after
+    if flags & BitmapFlag.START:
+        fields += [
+            leaf("granularity", "uint32", at, 4, chunk.granularity),
+            leaf("start_flags", "uint8", at + 4, 1, chunk.start_flags),
+        ]
+        fields[-1].words = Flags(8, {0: "enabled", 1: "persistent"})
+    elif flags & BitmapFlag.BITS:
+        fields += [
+            leaf("sector", "uint64", at, 8, chunk.sector),
+            leaf("sectors", "uint32", at + 8, 4, chunk.sectors),
+        ]
+        if not flags & BitmapFlag.ZEROES:
+            bits = chunk.data_end - chunk.data
+            fields.append(leaf("size", "uint64", at + 12, 8, bits))
+            fields.append(leaf("bits", "buffer", chunk.data, bits))
+    return Node(name, "struct", "dirty bitmap chunk", chunk.start, fields[-1].end, nodes=fields)
+
+
+def _names(flags: type[IntFlag]) -> dict[int, str]:
+    """Return the name of each flag by the place of its bit."""
+    return {flag.value.bit_length() - 1: str(flag.name).lower() for flag in flags}
 
 
 def _disk_blocks(stream: Stream, section: Section, _handler: BlockMigration) -> list[Node]:

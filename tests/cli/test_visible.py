@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmstate.cli.report import Report, print_report
 from vmstate.cli.terminal import Style, visible
 
 
@@ -38,3 +40,13 @@ def test_a_line_cannot_forge_another():
 def test_a_line_of_json_keeps_its_meaning(text):
     line = json.dumps({"name": text}, ensure_ascii=False)
     assert json.loads(visible(line, coloured=False)) == {"name": text}
+
+
+def test_json_on_a_terminal_has_no_control_character(monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr(out, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout", out)
+    print_report("show", Report([], {"name": "a\x7f\x9b\udcff"}, ()), as_json=True)
+    assert out.getvalue().isascii()
+    assert "\x7f" not in out.getvalue()
+    assert json.loads(out.getvalue())["result"] == {"name": "a\x7f\x9b\udcff"}

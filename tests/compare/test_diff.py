@@ -172,3 +172,12 @@ def test_two_fields_of_one_name_are_both_compared():
         ignored = diff(data, bytes(stream.data), ["cpu.unused#0"])
     assert [one.path for one in found] == ["cpu.unused#0"]
     assert ignored == []
+
+
+def test_arrays_whose_elements_have_other_names_are_one_difference():
+    """Two devices have one key, so that no key tells the elements apart."""
+    twins = edited("10.0-booted-virtio-smp2", "spapr_pci.msi_devs[key=0x800].key=0")
+    changed = edited("10.0-booted-virtio-smp2", "spapr_pci.msi_devs[key=0x800].key=0x1000")
+    renamed = changed.replace(b'"value.first_irq"', b'"value.FIRST_irq"', 1)
+    paths = [path for _, path in differences(twins, renamed)]
+    assert "spapr_pci.msi_devs" in paths

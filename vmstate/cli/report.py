@@ -117,7 +117,7 @@ def _print_json(command: str, report: Report, out: TextIO) -> None:
         "result": report.result() if callable(report.result) else report.result,
     }
     if out.isatty():
-        json.dump(answer, out, default=jsonable, ensure_ascii=False, indent=2)
+        json.dump(answer, out, default=jsonable, indent=2)  # in ASCII: a terminal obeys U+007F to U+009F
     else:
         out.writelines(_json_pieces(answer, json.JSONEncoder(default=jsonable, ensure_ascii=False)))
     print(file=out)

@@ -208,7 +208,7 @@ class Diff:
         a, b = one.value, other.value
         if a == b:
             return
-        if len(a) != len(b) or a.item.format != b.item.format:
+        if len(a) != len(b) or (a.names, a.item.format) != (b.names, b.item.format):
             texts = (text_of_value(one), text_of_value(other))
             yield Difference("diff.value", path, *texts, one.start, other.start)
             return

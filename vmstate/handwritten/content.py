@@ -22,8 +22,8 @@ class Content(Bytes):
     """Bytes that have parts: on the wire, and in a state, they are bytes like others.
 
     ``name`` is the type in the vmdesc.  The parts must follow one another without a gap: otherwise, or if
-    ``read`` raises StreamError, there are none.  Nor are there if the bytes are ``most`` or more: no device
-    sends so many, and each part takes memory.
+    ``read`` raises StreamError, there are none.  ``read`` gets one byte at least, and fewer than ``most``: no
+    device sends more, and each part takes memory.
     """
 
     def __init__(self, name: str, read: Read, most: int = MOST_BYTES) -> None:
@@ -32,7 +32,7 @@ class Content(Bytes):
         self._most = most
 
     def inside(self, data: memoryview, start: int, end: int) -> list[Node]:
-        if end - start >= self._most:
+        if not 0 < end - start < self._most:
             return []
         try:
             nodes = self._read(data, start, end)

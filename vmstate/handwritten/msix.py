@@ -9,15 +9,34 @@ from vmstate.handwritten.content import Content
 from vmstate.handwritten.layout import Layout, le32, le64, raw
 
 _MOST_VECTORS = 2048
+_STATUS, _CAPABILITY_LIST, _FIRST_CAPABILITY = 6, 0x10, 0x34
+_ID, _LAST_CAPABILITY = 0x11, 252
 _ENTRY = Layout(
     "msix entry", le64("address"), le32("data"), le32("vector_control", BitFields(32, {"masked": (0, 1)}))
 )
 
 
+def announced_vectors(config: bytes | memoryview) -> int:
+    """Return the number of vectors in the capability of a configuration space; 0 without one."""
+    at = config[_FIRST_CAPABILITY] if config[_STATUS] & _CAPABILITY_LIST else 0
+    seen = set[int]()
+    while at and at not in seen and at < _LAST_CAPABILITY:
+        seen.add(at)
+        if config[at] == _ID:
+            return (int.from_bytes(config[at + 2 : at + 4], "little") & _MOST_VECTORS - 1) + 1
+        at = config[at + 1]
+    return 0
+
+
+def table_size(vectors: int) -> int:
+    """Return the size of a table and its pending bits in bytes."""
+    return vectors * _ENTRY.size + -(-vectors // 8)
+
+
 def _read(data: memoryview, start: int, end: int) -> list[Node]:
     size = end - start
     vectors = 8 * size // (8 * _ENTRY.size + 1)
-    if not 0 < vectors <= _MOST_VECTORS or size != vectors * _ENTRY.size + -(-vectors // 8):
+    if not 0 < vectors <= _MOST_VECTORS or size != table_size(vectors):
         raise StreamError("not a table and its pending bits", offset=start)
     table_end = start + vectors * _ENTRY.size
     entries = [

@@ -6,8 +6,9 @@ import pytest
 
 from tests.support.sections import PSERIES, device_class, machine
 from vmstate.errors import ConfigurationError, NotModelled
+from vmstate.handwritten.msix import announced_vectors
 from vmstate.pseries.declarations import device_classes
-from vmstate.pseries.devices.pci.config_space import announced_vectors, config_space
+from vmstate.pseries.devices.pci.config_space import config_space
 from vmstate.pseries.devices.usb.xhci import NEC, XhciShape
 from vmstate.pseries.devices.usb.xhci import identity as controller
 from vmstate.pseries.devices.virtio.virtio_pci import Interfaces, VirtioDevice, VirtioModel, identity

@@ -22,7 +22,7 @@ from vmstate.handwritten.virtio.common import (
     state_fields,
     subsections,
 )
-from vmstate.handwritten.virtio.config_spaces import Order, members_at, type_of
+from vmstate.handwritten.virtio.config_spaces import Order, members_at
 from vmstate.handwritten.virtio.devices import DEVICES, DeviceType, Own
 from vmstate.handwritten.virtio.part import Part, exactly
 from vmstate.handwritten.virtio.state import (
@@ -108,7 +108,7 @@ def open_configuration(kind: str, order: Order, state: Any, root: Node, data: me
         order = _ORDERS.get(state.device_endian)
     node = root.find(CONFIG.name)
     if node is not None and node.end > node.start:
-        node.kind, node.type = "struct", type_of(kind)
+        node.kind = "struct"
         node.nodes = members_at(kind, order, data, node.start, node.end)
 
 

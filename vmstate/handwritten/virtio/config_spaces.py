@@ -192,11 +192,6 @@ CONFIGURATIONS: dict[str, tuple[Member, ...]] = {
 _REST = {"virtio-9p": "tag", "virtio-input": "u"}
 
 
-def type_of(kind: str) -> str:
-    """Return the type of the struct: what a tree shows, and what the names of values go by."""
-    return f"{kind} config"
-
-
 def members_at(kind: str, order: Order, data: memoryview, start: int, end: int) -> list[Node]:
     """Return the members of a configuration, as many as it has, and the bytes behind them."""
     return list(_nodes(kind, order, data, start, end))

@@ -13,26 +13,6 @@ from vmstate.handwritten.pci_config import CONVENTIONAL, EXPRESS, PCI_CONFIG, PC
 from vmstate.handwritten.virtio.common import MAX_QUEUES, QUEUE, QUEUE_WITHOUT_VECTOR
 from vmstate.handwritten.virtio.names import NO_VECTOR
 
-_STATUS, _CAPABILITY_LIST, _FIRST_CAPABILITY = 6, 0x10, 0x34
-_MSIX, _MSIX_ENTRY = 0x11, 16
-
-
-def announced_vectors(config: bytes | memoryview) -> int:
-    """Return the number of vectors in the capability MSI-X of a configuration space; 0 without one."""
-    at = config[_FIRST_CAPABILITY] if config[_STATUS] & _CAPABILITY_LIST else 0
-    seen = set[int]()
-    while at and at not in seen and at < CONVENTIONAL - 4:
-        seen.add(at)
-        if config[at] == _MSIX:
-            return (int.from_bytes(config[at + 2 : at + 4], "little") & 0x7FF) + 1
-        at = config[at + 1]
-    return 0
-
-
-def table_size(vectors: int) -> int:
-    """Return the size of a table of vectors and their pending bits in bytes."""
-    return vectors * _MSIX_ENTRY + -(-vectors // 8)
-
 
 def has_vectors(state: Any, version_id: int) -> bool:
     """The device has interrupt vectors."""

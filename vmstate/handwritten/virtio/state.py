@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmstate.describe import Record
-from vmstate.handwritten.virtio.pci import announced_vectors, table_size
+from vmstate.handwritten.msix import announced_vectors, table_size
 
 VERSION_1 = 1 << 32
 #: Later than any release: descriptions are as the newest one has them.

@@ -205,12 +205,6 @@ def config_space(device: PciId) -> ConfigSpace:
     return ConfigSpace(*(bytes(part) for part in (space.data, space.checked, space.writable, space.cleared)))
 
 
-def announced_vectors(config: bytes | memoryview) -> int:
-    """Return the number of MSI-X vectors that a configuration space announces; 0 without the capability."""
-    at = _msix_at(config)
-    return (int.from_bytes(config[at + 2 : at + 4], "little") & 0x7FF) + 1 if at else 0
-
-
 def msix_enabled(config: bytes | memoryview) -> bool:
     """Return True if the guest has switched to MSI-X."""
     at = _msix_at(config)

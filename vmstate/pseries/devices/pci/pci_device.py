@@ -17,6 +17,7 @@ from vmstate.describe.arrays import zeros
 from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.describe.infos import Info
+from vmstate.handwritten.msix import table_size
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.config_space import CONVENTIONAL, EXPRESS, ConfigSpace, PciId, config_space
 
@@ -78,11 +79,6 @@ class MsixState(Info):
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
         out.put(value)
-
-
-def table_size(vectors: int) -> int:
-    """Return the size of the table and the pending bits in bytes."""
-    return vectors * MSIX_ENTRY + -(-vectors // 8)
 
 
 def always(pci: PciState, version_id: int) -> bool:

@@ -11,6 +11,7 @@ from vmstate.dataclass import dataclass
 from vmstate.describe import Cursor, History, VMStateDescription, WireRecords, plan_of
 from vmstate.describe.arrays import WireArray, zeros
 from vmstate.describe.history import ALWAYS, Release, Span
+from vmstate.handwritten.msix import announced_vectors, table_size
 from vmstate.handwritten.virtio.common import (
     MAX_QUEUES,
     PACKED_QUEUE,
@@ -33,11 +34,10 @@ from vmstate.pseries.devices.pci.config_space import (
     Bar,
     Capability,
     PciId,
-    announced_vectors,
     msix,
     with_options,
 )
-from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, MSIX_ENTRY, PciState, table_size
+from vmstate.pseries.devices.pci.pci_device import MASKED_ENTRY, MSIX_ENTRY, PciState
 from vmstate.pseries.devices.virtio.indexes import BIG_ENDIAN, LITTLE_ENDIAN, NO_VECTOR, VERSION_1
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import DeviceOption

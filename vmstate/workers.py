@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -32,6 +32,7 @@ Result = TypeVar("Result")
 Begin = Callable[[Question], Callable[[Task], Result]]
 
 _CHUNK = 8  # tasks that a worker takes at a time: a few tenths of a second
+_OF_SERVER = ("PYTHONPATH", "PYTHONSAFEPATH")  # variables that its server has of its own
 _AHEAD = 4  # chunks for each worker that are read before their turn
 
 
@@ -160,7 +161,8 @@ def local(jobs: int, module: str = __name__) -> Iterator[Pool]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", module])
     _start_server()
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_no_interrupts) as executor:
+    ours = {name: os.environ.get(name) for name in _OF_SERVER}
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(ours,)) as executor:
         try:
             yield Pool(executor, jobs)
         finally:
@@ -169,22 +171,26 @@ def local(jobs: int, module: str = __name__) -> Iterator[Pool]:
 
 def _start_server() -> None:
     """Start the server of this process, unless it runs: it imports what we do, and nothing of this folder."""
-    own = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
+    before = {name: os.environ.get(name) for name in _OF_SERVER}
+    os.environ.update(zip(_OF_SERVER, (os.pathsep.join(filter(None, sys.path)), "1"), strict=True))
     try:
         forkserver.ensure_running()
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _restore(before)
 
 
-def _no_interrupts() -> None:
-    """Ignore Ctrl-C in this process: the parent still needs the running tasks."""
+def _restore(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _begin(variables: Mapping[str, str | None]) -> None:
+    """Ignore Ctrl-C in this process, as the parent needs the running tasks; take the parent's variables."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _restore(variables)
 
 
 @contextlib.contextmanager

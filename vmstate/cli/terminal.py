@@ -85,9 +85,13 @@ _SECONDS_A_PAIR = 0.002  # of one processor: an order of magnitude, which depend
 _LONG = 10.0
 
 
-def announce_pairs(pairs: int, jobs: int | None, smaller: str = "") -> None:
-    """Say before long work how much there is to do; ``smaller``: what would be less."""
-    processes = jobs or os.cpu_count() or 1
+def announce_pairs(pairs: int, processes: int | None, smaller: str = "") -> None:
+    """Say before long work how much there is to do; nothing if it is a cluster's, of which nothing is known.
+
+    ``smaller``: what would be less.
+    """
+    if processes is None:
+        return
     seconds = pairs * _SECONDS_A_PAIR / processes
     if seconds >= _LONG:
         on = "one process" if processes == 1 else f"{processes} processes"

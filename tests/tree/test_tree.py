@@ -171,3 +171,12 @@ def test_a_damaged_stream_still_is_a_tree_of_all_its_bytes(data):
             assert leaf.start == at
             at = leaf.end
     assert at == len(raw)
+
+
+def test_a_second_list_of_memory_blocks_that_is_cut_off_is_read_as_far_as_it_goes():
+    """The blocks are known from the first one, so they were looked for behind the stream's end."""
+    data = corpus.load("7.2-pseries-7.2")
+    ram = next(section for section in open_stream(data).sections if section.idstr == "ram")
+    cut = data[: ram.end] + data[ram.start : ram.payload_start + 1]
+    last = Contents(open_stream(cut)).nodes[-1]
+    assert last.children[-1].end == len(cut)

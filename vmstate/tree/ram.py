@@ -74,6 +74,8 @@ def _runs(stream: Stream, ram: Ram, start: int, end: int) -> list[Node]:
 
 def _setup(stream: Stream, ram: Ram, start: int, limit: int) -> list[Node]:
     """Return the nodes of the block list: its length in bytes, then the blocks."""
+    if start + WORD.size > limit:
+        return []
     nodes = [leaf("total_and_flag", "uint64", start, 8, WORD.unpack_from(stream.data, start)[0])]
     if ram.version < 4:
         return nodes

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
+from tests.support import corpus
 from vmstate.describe.history import Release
 from vmstate.explain.known_bugs import bugs_of_verdict, known_bugs
 from vmstate.explain.log import explain_log
 from vmstate.front.verdict_text import verdict_lines
-from vmstate.simulate.migration import migrate
+from vmstate.savevm.verdict import Outcome
+from vmstate.simulate.migration import load, migrate
 
 LOADED = "load of migration failed: Invalid argument"
 
@@ -108,3 +112,12 @@ def test_the_text_of_a_verdict_names_the_bug_with_its_source():
     text = "\n".join(verdict_lines(migrate(f"{line}=2", f"{line}=0")))
     assert "known bug virtio-rng-vectors: " in text
     assert "https://bugzilla.redhat.com/show_bug.cgi?id=2155749" in text
+
+
+@pytest.mark.parametrize(("release", "bugs"), [("11.1", ["idle-processor-stopped"]), ("10.0", [])])
+def test_an_accepted_guest_whose_idle_processor_is_stopped_is_named(release, bugs):
+    """An idle Linux 6.1 that a real 10.0.13 had saved did not answer again at a real 11.1.3."""
+    name = "10.0-booted-power11-as-power10"
+    line = shlex.join([f"qemu-{release}", *corpus.manifest()[name]["args"]])
+    verdict = load(corpus.load(name), line)
+    assert (verdict.outcome, verdict.known_bugs) == (Outcome.ACCEPT, bugs)

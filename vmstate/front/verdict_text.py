@@ -43,7 +43,8 @@ def _bug_lines(ids: Sequence[str]) -> Iterator[str]:
         for bug in known_bugs():
             if bug.id in ids:
                 yield f"  known bug {bug.id}: {bug.title}"
-                yield f"    {bug.releases()}; fixed in {bug.fixed_in}; {bug.sources[0]}"
+                fix = f"fixed in {bug.fixed_in}" if bug.fixed_in else bug.workaround.rstrip(".")
+                yield f"    {bug.releases()}; {fix}; {bug.sources[0]}"
 
 
 def check_line(check: Check) -> str:

@@ -10,6 +10,8 @@ from vmstate.describe import SaveFailure
 from vmstate.describe.history import Release
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.device import LiveDevice
+from vmstate.pseries.devices.cpu.cpu import Cpu
+from vmstate.pseries.machine import Machine
 from vmstate.pseries.startup.build import Start, build
 from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.savevm.saver import SourceAborts
@@ -129,17 +131,19 @@ def received_by(
     except NotModelled as unknown:
         unknown.messages = printed + unknown.messages
         raise
-    bugs = _known_bugs(verdict, source, start.machine.release)
+    bugs = _known_bugs(verdict, source, instance.machine)
     return Received(replace(verdict, messages=printed + verdict.messages, known_bugs=bugs), instance)
 
 
-def _known_bugs(verdict: Verdict, source: Release | None, destination: Release) -> list[str]:
+def _known_bugs(verdict: Verdict, source: Release | None, machine: Machine) -> list[str]:
+    if verdict.outcome == Outcome.ACCEPT and any(cpu.guessed_stopped for cpu in machine.registered(Cpu)):
+        return ["idle-processor-stopped"]
     if verdict.outcome != Outcome.REJECT:
         return []
     from vmstate.explain.known_bugs import bugs_of_verdict  # patterns without number, for a reject only
 
     section = None if verdict.decided_by is None else verdict.decided_by.section
-    return [bug.id for bug in bugs_of_verdict(verdict.messages, section, source, destination)]
+    return [bug.id for bug in bugs_of_verdict(verdict.messages, section, source, machine.release)]
 
 
 def migrate(source: Side, destination: Side, *, trace: bool = False) -> Verdict:

@@ -427,7 +427,7 @@ def cpu_post_load(cpu: Cpu, version_id: int) -> int:
         cpu.spr[SPR_PVR] = machine.rules.pvr_after_load(machine, cpu.spr[SPR_PVR], cpu.model.pvr)
     release = machine.release
     if reached(RTAS_STOPPED_SINCE, release) and not cpu.machine.flags.rtas_stopped_state:
-        cpu.quiesced = _was_stopped(cpu)
+        cpu.quiesced = cpu.guessed_stopped = _was_stopped(cpu)
     return 0
 
 
@@ -456,7 +456,11 @@ def _set_compat(cpu: Cpu) -> int:
 
 
 def _was_stopped(cpu: Cpu) -> bool:
-    """Return True if the guest had stopped this processor through RTAS, as guessed from an older stream."""
+    """Return True if QEMU takes this processor for one that the guest has stopped, or not yet started.
+
+    It is wrong: a processor that waits has the exits from power saving off (spapr_cpu_core.c
+    spapr_reset_vcpu, spapr_rtas.c rtas_stop_self), one that is idle has them on.
+    """
     if not cpu.common.halted:
         return False
     return bool(
@@ -534,6 +538,7 @@ class Cpu(Device):
     bhrb = WireArray.filled("Q", 32)
     nb_tlb = 0
     quiesced = False
+    guessed_stopped = False
     overrun = False  # a stream has overwritten pointers after the registers (cpu/tm)
 
     def __init__(self, machine: Machine, common: CpuCommon) -> None:

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Sequence
 
 from vmstate.dataclass import dataclass
 from vmstate.describe import History, Plan, Release, Writer
+from vmstate.describe.history import Span
 from vmstate.describe.vmdesc import DESCRIBES_CONFIGURATION, VmdescWriter
 from vmstate.savevm.entries import Described, SaveStateEntry, SaveVMHandlers
-from vmstate.stream.constants import MAGIC, VERSION, SectionType
+from vmstate.stream.constants import MAGIC, VERSION, Command, SectionType
+from vmstate.stream.writer import command
 
 #: The description was made, even where it is suppressed (until a55090db2a).
 DESCRIBES_ALWAYS = History(True, ("10.0", False))
+SWITCHOVER_START = Span(since="10.0")
 
 
 class SourceAborts(Exception):
@@ -36,7 +39,8 @@ class Saver:
 
     ``entries``: in sending order.  ``footers``, ``vmdescription``: the machine type has section footers, and
     a description at the end.  ``page_size``: the size of a target page in bytes, for that description.
-    ``described``: the description has its text, which no destination reads.
+    ``described``: the description has its text, which no destination reads.  ``switchover_start``: the type
+    sends a command when the guest has stopped (migration_switchover_start).
     """
 
     release: Release
@@ -47,6 +51,7 @@ class Saver:
     vmdescription: bool
     page_size: int
     described: bool = True
+    switchover_start: bool = False
 
     def run(self) -> Writer:
         """Write the whole stream.  Raises SaveFailure if a hook refuses, SourceAborts if QEMU ends."""
@@ -62,6 +67,8 @@ class Saver:
             device.setup(out)
             self._footer(out, entry)
         for kind in (SectionType.PART, SectionType.END):
+            if kind == SectionType.END and self.switchover_start and SWITCHOVER_START.covers(self.release):
+                out.put(command(Command.SWITCHOVER_START))
             for entry, device in live:
                 out.put(_SECTION.pack(kind, entry.section_id))
                 (device.iterate if kind == SectionType.PART else device.complete)(out)

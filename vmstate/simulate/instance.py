@@ -173,6 +173,7 @@ class Instance:
             vmdescription=not machine.suppress_vmdesc,
             page_size=PAGE_SIZE,
             described=described,
+            switchover_start=machine.flags.send_switchover_start,
         )
         return saver.run().join()
 

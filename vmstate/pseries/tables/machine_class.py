@@ -43,6 +43,7 @@ class ClassFlags:
     send_configuration: bool = True
     send_section_footer: bool = True
     store_global_state: bool = True
+    send_switchover_start: bool = True
     irq: str = "dual"
     nr_xirqs: int = 0x1000
     legacy_irq_allocation: bool = False

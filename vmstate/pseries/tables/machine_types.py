@@ -25,7 +25,11 @@ MACHINE_TYPES: tuple[MachineType, ...] = (
     MachineType("pseries-10.1", "pseries-10.2", Span("10.1")),
     MachineType("pseries-10.0", "pseries-10.1", Span("10.0"), {"rtas_stopped_state": False}),
     MachineType(
-        "pseries-9.2", "pseries-10.0", Span("9.2"), compat=_of_all_forms("virtio-balloon-pci", "vectors", "0")
+        "pseries-9.2",
+        "pseries-10.0",
+        Span("9.2"),
+        {"send_switchover_start": False},
+        compat=_of_all_forms("virtio-balloon-pci", "vectors", "0"),
     ),
     MachineType("pseries-9.1", "pseries-9.2", Span("9.1")),
     MachineType("pseries-9.0", "pseries-9.1", Span("9.0")),

@@ -24,14 +24,14 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.migration import load, migrate, save
-def least(work, times, many=1):
+def least(work, times, many=1, units=1):
     best = float("inf")
     for _ in range(times):
         start = time.process_time()
         for _ in range(many):
             work()
         best = min(best, (time.process_time() - start) / many)
-    print(best)
+    print(best / units)
 """
 PAIR = """
 one, other = parse({0!r}), parse({1!r})
@@ -51,7 +51,7 @@ release, _, machine = name.partition("-")
 base = Base.read("{1}/streams/" + name + ".mig.zst")
 plan = Plan((base,), on="qemu-" + release + " -nodefaults -machine " + machine + " -m 256")
 run_batch(plan, (), Batch(0, {2}))
-least(lambda: run_batch(plan, (), Batch({2}, {2})), 3)
+least(lambda: run_batch(plan, (), Batch({2}, {2})), 3, units={2})
 """
 SECTION = """
 from vmstate.describe import Cursor, Record, plan_of

@@ -110,6 +110,8 @@ class _Text:
     def _parts(self, place: Place, depth: int) -> Iterator[str]:
         """Yield a value part by part, if its parts are known."""
         parts = parts_of(self.meanings, place) if depth <= self.depth else ()
+        if not parts:
+            return
         places = max((len(part.place) for part in parts), default=0)
         names = max((len(part.name) for part in parts), default=0)
         for part in parts:

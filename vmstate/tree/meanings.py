@@ -21,19 +21,21 @@ def parts_of(meanings: Meanings, place: Place) -> Sequence[Part]:
 
 def words_for(meanings: Meanings, place: Place) -> Words | None:
     """Return the words for the values of a field; None if there are none."""
-    if place.node.words is not None:
-        return place.node.words
-    owner = place.owner.type if place.owner.kind == "section" else place.owner.name
-    node = place.node
+    chain = place.chain
+    node = chain[-1]
+    if node.words is not None:
+        return node.words
+    around = place.owner
+    owner = around.type if around.kind == "section" else around.name
     name = node.name
-    if name.startswith("[") and len(place.chain) > 1:
-        name = place.chain[-2].name + name
+    array = chain[-2] if len(chain) > 1 else None
+    if array is not None and name.startswith("["):
+        name = array.name + name
     words = meanings.get((owner, name)) or meanings.get((owner, "*"))
     if words is not None:
         return words
-    array = place.chain[-2] if len(place.chain) > 1 else None
-    if array is not None and array.name.startswith("[") and len(place.chain) > 2:
-        return meanings.get((owner, f"{place.chain[-3].name}.{node.name}"))
+    if array is not None and len(chain) > 2 and array.name.startswith("["):
+        return meanings.get((owner, f"{chain[-3].name}.{node.name}"))
     return None
 
 

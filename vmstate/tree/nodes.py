@@ -41,7 +41,7 @@ def leaf(name: str, kind: str, start: int, size: int, value: object = None) -> N
 
 def is_open(node: Node) -> bool:
     """Return True if a node has others inside; those of uniform arrays are not made for it."""
-    return bool(node.nodes) or isinstance(node.value, WireRecords) or _expandable(node)
+    return bool(node.nodes) or type(node.value) is WireRecords or _expandable(node)
 
 
 def _expandable(node: Node) -> bool:

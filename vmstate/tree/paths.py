@@ -29,6 +29,9 @@ _MOST_SUGGESTED = 5
 _MOST_LOOKED_AT = 200_000
 
 
+_OWNERS = frozenset(("section", "subsection", "item"))
+
+
 class PathError(VmstateError, KeyError):
     """A path leads nowhere, or to several things; the message suggests the nearest names."""
 
@@ -61,8 +64,10 @@ class Place:
     @property
     def owner(self) -> Node:
         """The innermost section or subsection around the node, or the node itself."""
-        kinds = ("section", "subsection", "item")
-        return next((n for n in reversed(self.chain) if n.kind in kinds), self.chain[0])
+        for node in reversed(self.chain):
+            if node.kind in _OWNERS:
+                return node
+        return self.chain[0]
 
 
 def joined(path: str, owner: str, node: Node) -> str:

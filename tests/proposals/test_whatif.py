@@ -157,11 +157,14 @@ def test_ctrl_c_ends_with_a_report_and_130(tmp_path):
     script = (
         "import sys\n"
         "from vmstate.cli import main\n"
-        "from vmstate.simulate import workers\n"
-        "def interrupted(futures):\n"
-        "    yield next(original(futures))\n"
-        "    raise KeyboardInterrupt\n"
-        "original, workers.as_completed = workers.as_completed, interrupted\n"
+        "from vmstate import workers\n"
+        "times = []\n"
+        "def interrupted(running):\n"
+        "    times.append(1)\n"
+        "    if len(times) > 1:\n"
+        "        raise KeyboardInterrupt\n"
+        "    return original(running)\n"
+        "original, workers._finished = workers._finished, interrupted\n"
         "sys.exit(main(['whatif', 'cap-xics-xive', '--json', '--jobs', '2']))\n"
     )
     done = subprocess.run(

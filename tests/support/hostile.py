@@ -251,7 +251,10 @@ class Judge:
         names = {name: str(self.folder / f"{name.lower()}.mig") for name in ("INPUT", "SOUND", "OUTPUT")}
         Path(names["INPUT"]).write_bytes(data)
         arguments = [names.get(word, word) for word in COMMANDS[place]]
-        out, err = _Terminal(self.terminal), _Terminal(self.terminal)
+        out, err = (
+            _Terminal(terminal=self.terminal),
+            _Terminal(terminal=False),
+        )  # on which progress would move the cursor
         _forget_peak()
         before, start = _memory("VmRSS"), time.process_time()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -279,7 +282,7 @@ class _Run:
 class _Terminal(io.StringIO):
     """Text that a command writes, to a terminal as it believes."""
 
-    def __init__(self, terminal: bool) -> None:
+    def __init__(self, *, terminal: bool) -> None:
         super().__init__()
         self._terminal = terminal
 

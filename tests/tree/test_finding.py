@@ -58,7 +58,7 @@ def test_no_two_things_have_the_same_path(name):
     assert [path for path, number in paths.items() if number > 1] == []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data(), name=st.sampled_from([*NAMES, "synthetic"]))
 def test_what_a_flat_line_says_leads_to_that_thing_and_changes_nothing(data, name):
     contents = contents_of(name)
@@ -80,7 +80,7 @@ def test_a_value_in_a_long_array_of_structs_is_found():
     assert path in found
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data(), name=st.sampled_from(NAMES[:4]))
 def test_every_value_is_found_by_itself(data, name):
     contents = contents_of(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vmstate.describe import History
 from vmstate.describe.cursor import signed
+from vmstate.errors import NotModelled
 from vmstate.pseries.board.interrupts import XIRQ_BASE
 from vmstate.pseries.devices.interrupts.xive import SpaprXive
 from vmstate.pseries.machine import Machine
@@ -16,7 +17,10 @@ _COUNT = History("smc->nr_xirqs", ("10.2", "SPAPR_NR_XIRQS"))
 
 
 def pulse(machine: Machine, number: int) -> None:
-    """Send an interrupt (spapr_qirq).  Raises Aborts if no device has that number."""
+    """Send an interrupt (spapr_qirq).
+
+    Raises Aborts if no device has that number, NotModelled where ``cpu/tm`` has overwritten memory.
+    """
     irq, count = signed(number), _COUNT.at(machine.release)
     if irq < XIRQ_BASE:
         raise machine.ends(_asserted("spapr_qirq", "irq >= SPAPR_XIRQ_BASE"))
@@ -24,6 +28,8 @@ def pulse(machine: Machine, number: int) -> None:
         raise machine.ends(_asserted("spapr_qirq", f"irq < ({count} + SPAPR_XIRQ_BASE)"))
     if not all(xive.is_claimed(irq) for xive in machine.registered(SpaprXive)):
         raise machine.ends(_asserted("spapr_qirq", "xive_eas_is_valid(&spapr->xive->eat[irq])"))
+    if any(getattr(entry.device, "overrun", False) for entry in machine.entries):
+        raise NotModelled("an interrupt is sent when cpu/tm has overwritten the way to its presenter")
 
 
 def free_msi(machine: Machine, first: int, count: int) -> None:

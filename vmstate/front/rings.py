@@ -11,11 +11,19 @@ from collections.abc import Iterator
 from vmstate.dataclass import dataclass
 from vmstate.describe import Node, WireRecords
 from vmstate.front.memory_image import GuestMemory
+from vmstate.handwritten.virtio.rings import (
+    AVAILABLE_ELEMENT,
+    DESCRIPTOR,
+    EVENT,
+    HEADER,
+    USED_ELEMENT,
+    USUAL_ALIGN,
+    legacy_rings,
+)
 from vmstate.tree import Contents
 from vmstate.tree.decoded import is_device
 
-_DESCRIPTOR, _USED_ELEMENT, _AVAILABLE_ELEMENT, _AROUND = 16, 8, 2, 6
-_USUAL_ALIGN = 4096
+_AROUND = HEADER + EVENT
 _VIRTIO, _QUEUES, _ADDRESSES = "virtio", "vq", "virtio/virtqueues"
 
 
@@ -44,7 +52,7 @@ def _of_device(section: str, node: Node) -> Iterator[Queue]:
     made, placed = _records(node.find(_QUEUES)), _records(_below(node, _ADDRESSES, _QUEUES))
     if made is None:
         return
-    aligned = made.column("align") if "align" in made.names else [_USUAL_ALIGN] * len(made)
+    aligned = made.column("align") if "align" in made.names else [USUAL_ALIGN] * len(made)
     for number, (size, start, align) in enumerate(
         zip(made.column("num"), made.column("desc"), aligned, strict=True)
     ):
@@ -54,12 +62,11 @@ def _of_device(section: str, node: Node) -> Iterator[Queue]:
         if placed is not None and number < len(placed):
             available, used = placed.column("avail")[number], placed.column("used")[number]
         if not available:  # a legacy device has one address for all three
-            available = start + _DESCRIPTOR * size
-            used = -(-(available + _AROUND + _AVAILABLE_ELEMENT * size) // align) * align
+            available, used = legacy_rings(start, size, align)
         parts = (
-            (start, _DESCRIPTOR * size),
-            (available, _AROUND + _AVAILABLE_ELEMENT * size),
-            (used, _AROUND + _USED_ELEMENT * size),
+            (start, DESCRIPTOR * size),
+            (available, _AROUND + AVAILABLE_ELEMENT * size),
+            (used, _AROUND + USED_ELEMENT * size),
         )
         yield Queue(section, number, parts)
 

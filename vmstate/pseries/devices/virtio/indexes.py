@@ -11,19 +11,18 @@ from typing import Any
 from vmstate.describe import Cursor, History
 from vmstate.describe.diagnostics import EPERM, LoadFailure
 from vmstate.errors import NotModelled
+from vmstate.handwritten.virtio.rings import legacy_rings
 from vmstate.pseries.devices.interrupts.spapr_irq import pulse
 from vmstate.pseries.devices.pci.config_space import is_bus_master, msix_in_use
 from vmstate.pseries.devices.pci.spapr_iommu import translate
 
 VERSION_1, ACCESS_PLATFORM, RING_PACKED = 1 << 32, 1 << 33, 1 << 34
 LITTLE_ENDIAN, BIG_ENDIAN = 1, 2  # enum virtio_device_endian
-ALIGN = 4096  # of a legacy device's used ring
 DRIVER_OK = 4  # of the device's status
 NO_VECTOR = 0xFFFF
 #: Where a host bridge takes messages (include/hw/pci-host/spapr.h, hw/ppc/spapr_pci.c).
 MSI_WINDOW, MSI_WINDOW_SIZE = 1 << 42, 4096
 _ENTRY = Struct("<QII")  # of the MSI-X table: address, data, mask
-DESCRIPTOR, HEADER = 16, 4  # bytes of a descriptor, of a ring before its entries
 
 #: The effect of a driver's index that is too far from the device's.
 TOO_FAR = History("refused", ("5.2", "silent"), ("6.0", "broken"))
@@ -84,10 +83,7 @@ def _rings(state: Any, i: int, features: int) -> tuple[int, int]:
     """Return the addresses of the driver's and the device's ring; a legacy device computes them."""
     if features & VERSION_1:
         return int(state.rings[i].avail), int(state.rings[i].used)
-    num = int(state.queues[i].num)
-    avail = int(state.queues[i].desc) + num * DESCRIPTOR
-    used = avail + HEADER + 2 * num
-    return avail, (used + ALIGN - 1) // ALIGN * ALIGN
+    return legacy_rings(int(state.queues[i].desc), int(state.queues[i].num))
 
 
 def _index(state: Any, ring: int, features: int) -> int | None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from vmstate.containers.spool import Spool
 from vmstate.describe import SaveFailure
 from vmstate.errors import NotModelled
 from vmstate.pseries.declarations import PseriesDeclarations
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import Configuration
 from vmstate.simulate.migration import Received, received_by, sent_by
-from vmstate.stream import open_stream
 from vmstate.stream.edit import Bytes
 from vmstate.tree.contents import Contents
-from vmstate.tree.measuring import Measured
+from vmstate.tree.rebuilt import rebuilt
 
 
 class Destination:
@@ -41,8 +39,4 @@ class Destination:
 
     def contents(self, chunks: Iterator[Bytes]) -> Contents:
         """Return the tree of a stream in pieces."""
-        spool = Spool()
-        for chunk in chunks:
-            spool.write(chunk)  # type: ignore[arg-type]
-        stream = open_stream(spool.finish(), Measured(self.declarations))
-        return Contents(stream, self.declarations)
+        return rebuilt(chunks, self.declarations)

@@ -12,20 +12,19 @@ from types import TracebackType
 from typing import IO, Self, TypeAlias
 
 from vmstate.containers import Buffer, Layer, Opened
-from vmstate.containers.spool import Spool
 from vmstate.errors import EncodeError, Finding, StreamError
 from vmstate.front.field_values import Value, differing, value_of
 from vmstate.front.known import KnownDeclarations, known_meanings
 from vmstate.front.stream_section import StreamSection, section_of
 from vmstate.outputs import save
-from vmstate.stream import Stream, open_stream
+from vmstate.stream import Stream
 from vmstate.stream.strip import strip
 from vmstate.tree import Contents
 from vmstate.tree.as_json import Json, to_json
 from vmstate.tree.changes import Changes
-from vmstate.tree.measuring import Measured
 from vmstate.tree.nodes import is_open
 from vmstate.tree.paths import PathError, Place, find, find_one, walk
+from vmstate.tree.rebuilt import rebuilt
 from vmstate.tree.values import bytes_of_value
 
 Target: TypeAlias = "str | os.PathLike[str] | IO[bytes]"
@@ -276,12 +275,7 @@ class StreamFile:
 
     def _replace(self, chunks: Iterator[Buffer]) -> None:
         """Go on with another stream in the place of this one."""
-        spool = Spool()
-        for chunk in chunks:
-            spool.write(chunk)  # type: ignore[arg-type]
-        resolver = Measured(self._declarations)
-        stream = open_stream(spool.finish(), resolver, self.opened.origin or 0)
-        self._contents = Contents(stream, self._declarations)
+        self._contents = rebuilt(chunks, self._declarations, self.opened.origin or 0)
         self._changes = None
         self._changed.clear()
 

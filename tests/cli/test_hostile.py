@@ -9,11 +9,23 @@ import pytest
 
 from tests.support import corpus
 from tests.support.hostile import COMMANDS, Input, Judge, Subject, drawn_input, subjects
+from vmstate.cli import main
 
 
 @pytest.fixture(scope="module")
 def among():
     return list(subjects(corpus.VARIED, random.Random(1), each=1, kept=2))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_each_command_reads_a_sound_stream(tmp_path, capsys, command):
+    (tmp_path / "sound.mig").write_bytes(corpus.load("7.2-pseries-7.2"))
+    places = {"INPUT": "sound.mig", "SOUND": "sound.mig", "OUTPUT": "output.mig"}
+    status = main([str(tmp_path / places[word]) if word in places else word for word in command])
+    if command[0] == "snapshots":
+        assert "is not a qcow2 image" in capsys.readouterr().err
+    else:
+        assert status == int(command[0] == "load"), "the destinations are of other machines"
 
 
 @pytest.mark.parametrize("seed", range(5))

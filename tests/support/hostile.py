@@ -37,7 +37,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("show", "INPUT", "--flat"),
     ("show", "INPUT", "--hex"),
     ("verify", "INPUT"),
-    ("verify", "INPUT", "--quick"),
+    ("verify", "INPUT", "--json"),
     ("find", "INPUT", "*a*"),
     ("find", "INPUT", "--value", "0"),
     ("diff", "SOUND", "INPUT"),
@@ -251,10 +251,8 @@ class Judge:
         names = {name: str(self.folder / f"{name.lower()}.mig") for name in ("INPUT", "SOUND", "OUTPUT")}
         Path(names["INPUT"]).write_bytes(data)
         arguments = [names.get(word, word) for word in COMMANDS[place]]
-        out, err = (
-            _Terminal(terminal=self.terminal),
-            _Terminal(terminal=False),
-        )  # on which progress would move the cursor
+        out = _Terminal(terminal=self.terminal)
+        err = _Terminal(terminal=False)  # on one, progress would move the cursor
         _forget_peak()
         before, start = _memory("VmRSS"), time.process_time()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -6,15 +6,11 @@ streams, which the same QEMU loaded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from vmstate import open as open_file
+from tests.support.handwritten import Facts, captured, recorded, recordings
 from vmstate.describe import Node
 from vmstate.front.known import known_meanings
 from vmstate.stream import open_stream
@@ -22,26 +18,13 @@ from vmstate.tree import Contents
 from vmstate.tree.paths import walk
 from vmstate.tree.typed_changes import changed
 
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "pci"
-NAMES = sorted(path.stem for path in FIXTURES.glob("*.json"))
-Facts = dict[str, Any]
+NAMES = recordings("pci")
 UNMAPPED = -1
-
-
-@cache
-def recorded(name: str) -> Facts:
-    found: Facts = json.loads((FIXTURES / f"{name}.json").read_text())
-    return found
-
-
-@cache
-def stream_of(name: str) -> bytes:
-    return bytes(open_file(FIXTURES / f"{name}.mig.zst").contents.stream.data)
 
 
 def said(name: str, buses: list[Facts]) -> dict[str, Facts]:
     """Return what QEMU says of each device, by the beginning of its section's name."""
-    named = zip(recorded(name)["buses"], buses, strict=True)
+    named = zip(recorded("pci", name)["buses"], buses, strict=True)
     return {path: device for prefix, bus in named for path, device in _devices(prefix, bus["devices"])}
 
 
@@ -102,7 +85,7 @@ def _bridge_agrees(bus: Facts, config: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_fields_of_a_capture_are_what_qemu_says_of_the_same_guest(name):
-    devices, found = said(name, recorded(name)["query-pci"]), spaces(stream_of(name))
+    devices, found = said(name, recorded("pci", name)["query-pci"]), spaces(captured("pci", name))
     assert len(found) > 6
     for path, config in found.items():
         agrees(devices[path], config)
@@ -110,9 +93,9 @@ def test_the_fields_of_a_capture_are_what_qemu_says_of_the_same_guest(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_edited_register_is_loaded_and_seen_by_a_real_qemu(name):
-    before = said(name, recorded(name)["query-pci"])
-    contents = Contents(open_stream(stream_of(name)))
-    for edit in recorded(name)["edits"]:
+    before = said(name, recorded("pci", name)["query-pci"])
+    contents = Contents(open_stream(captured("pci", name)))
+    for edit in recorded("pci", name)["edits"]:
         config = spaces(changed(contents, [edit["change"]], known_meanings()))[edit["path"]]
         assert edit["device"] != before[edit["path"]], edit["change"]
         agrees(edit["device"], config)

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import corpus
-from vmstate import open as open_file
+from tests.support.handwritten import Facts, captured, recorded, recordings
 from vmstate.describe import Node
 from vmstate.front.known import known_meanings
 from vmstate.handwritten.virtio.names import STATUS, features
@@ -22,9 +20,7 @@ from vmstate.tree import Contents
 from vmstate.tree.paths import find_one
 from vmstate.tree.typed_changes import changed
 
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "virtio"
-NAMES = sorted(path.stem for path in FIXTURES.glob("*.json"))
-Facts = dict[str, Any]
+NAMES = recordings("virtio")
 SECTIONS = {"virtio-serial": "virtio-console"}
 ORDERS = {1: "little", 2: "big"}
 #: What QEMU calls features of all devices by older names.
@@ -33,17 +29,11 @@ NEEDS_RESET, ISR_OF_BROKEN = "NEEDS_RESET", 3
 
 
 @cache
-def recorded(name: str) -> Facts:
-    found: Facts = json.loads((FIXTURES / f"{name}.json").read_text())
-    return found
-
-
-@cache
 def contents_of(name: str) -> Contents:
-    stream = recorded(name).get("stream")
+    stream = recorded("virtio", name).get("stream")
     if stream is not None:
         return Contents(open_stream(corpus.load(stream)))
-    return Contents(open_stream(bytes(open_file(FIXTURES / f"{name}.mig.zst").contents.stream.data)))
+    return Contents(open_stream(captured("virtio", name)))
 
 
 def node_of(contents: Contents, device: Facts) -> Node:
@@ -105,7 +95,7 @@ def _queues_agree(device: Facts, node: Node) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_fields_of_a_stream_are_what_qemu_says_of_the_same_guest(name):
-    contents, devices = contents_of(name), recorded(name)["devices"]
+    contents, devices = contents_of(name), recorded("virtio", name)["devices"]
     assert len(devices) >= 6
     for device in devices:
         agrees(device, node_of(contents, device))
@@ -114,9 +104,9 @@ def test_the_fields_of_a_stream_are_what_qemu_says_of_the_same_guest(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_an_edited_field_is_loaded_and_seen_by_a_real_qemu(name):
     contents = contents_of(name)
-    before = {device["name"]: device for device in recorded(name)["devices"]}
+    before = {device["name"]: device for device in recorded("virtio", name)["devices"]}
     seen = 0
-    for edit in recorded(name)["edits"]:
+    for edit in recorded("virtio", name)["edits"]:
         edited = Contents(open_stream(changed(contents, [edit["change"]], known_meanings())))
         if edit["verdict"] == "completed":
             assert edit["stderr"] == []
@@ -127,6 +117,6 @@ def test_an_edited_field_is_loaded_and_seen_by_a_real_qemu(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_feature_that_the_device_does_not_offer_is_refused_by_a_real_qemu(name):
-    refused = next(edit for edit in recorded(name)["edits"] if edit["verdict"] == "failed")
+    refused = next(edit for edit in recorded("virtio", name)["edits"] if edit["verdict"] == "failed")
     asked = features("virtio-blk", 0, 64).value(refused["change"].partition("=")[2])
     assert refused["stderr"][0].startswith(f"Features {asked:#x} unsupported. Allowed features: ")

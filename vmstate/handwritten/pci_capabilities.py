@@ -24,35 +24,34 @@ def _extended(type_: str, *registers: Register) -> Layout:
     return Layout(f"pcie {type_}", *_EXT_HEADER, *registers)
 
 
+def _named(name: str, *registers: Register) -> Choice:
+    return name, _capability(name, *registers)
+
+
+def _named_extended(name: str, *registers: Register) -> Choice:
+    return name, _extended(name, *registers)
+
+
 #: Capabilities of one length.
 FIXED: dict[int, Choice] = {
-    0x01: (
+    0x01: _named(
         "pm",
-        _capability(
-            "pm",
-            le16("capabilities", names.PM_CAPABILITIES),
-            le16("control", names.PM_CONTROL),
-            u8("ppb_extensions"),
-            u8("data"),
-        ),
+        le16("capabilities", names.PM_CAPABILITIES),
+        le16("control", names.PM_CONTROL),
+        u8("ppb_extensions"),
+        u8("data"),
     ),
-    0x02: ("agp", _capability("agp", u8("version"), u8("rfu"), le32("status"), le32("command"))),
-    0x03: ("vpd", _capability("vpd", le16("address"), le32("data"))),
-    0x04: ("slotid", _capability("slotid", u8("expansion_slot"), u8("chassis"))),
-    0x07: ("pcix", _capability("pcix", le16("command"), le32("status"))),
-    0x0C: ("shpc", _capability("shpc", u8("dword_select"), u8("pending"), le32("dword_data"))),
-    0x0D: ("ssvid", _capability("ssvid", le16("reserved"), le16("vendor_id"), le16("device_id"))),
-    0x11: (
-        "msix",
-        _capability(
-            "msix",
-            le16("control", names.MSIX_CONTROL),
-            le32("table", names.IN_BAR),
-            le32("pba", names.IN_BAR),
-        ),
+    0x02: _named("agp", u8("version"), u8("rfu"), le32("status"), le32("command")),
+    0x03: _named("vpd", le16("address"), le32("data")),
+    0x04: _named("slotid", u8("expansion_slot"), u8("chassis")),
+    0x07: _named("pcix", le16("command"), le32("status")),
+    0x0C: _named("shpc", u8("dword_select"), u8("pending"), le32("dword_data")),
+    0x0D: _named("ssvid", le16("reserved"), le16("vendor_id"), le16("device_id")),
+    0x11: _named(
+        "msix", le16("control", names.MSIX_CONTROL), le32("table", names.IN_BAR), le32("pba", names.IN_BAR)
     ),
-    0x12: ("sata", _capability("sata", le16("revision"), le32("registers"))),
-    0x13: ("af", _capability("af", u8("length"), u8("capabilities"), u8("control"), u8("status"))),
+    0x12: _named("sata", le16("revision"), le32("registers")),
+    0x13: _named("af", u8("length"), u8("capabilities"), u8("control"), u8("status")),
 }
 _OTHER = _capability("capability")
 
@@ -138,65 +137,53 @@ BRIDGE_RESERVE = (
 _RESERVE_TYPE = 1
 
 EXTENDED: dict[int, Choice] = {
-    0x01: (
+    0x01: _named_extended(
         "aer",
-        _extended(
-            "aer",
-            le32("uncorrectable_status", names.UNCORRECTABLE),
-            le32("uncorrectable_mask", names.UNCORRECTABLE),
-            le32("uncorrectable_severity", names.UNCORRECTABLE),
-            le32("correctable_status", names.CORRECTABLE),
-            le32("correctable_mask", names.CORRECTABLE),
-            le32("capabilities_control"),
-            raw("header_log", 16),
-            le32("root_command"),
-            le32("root_status"),
-            le16("correctable_source"),
-            le16("uncorrectable_source"),
-        ),
+        le32("uncorrectable_status", names.UNCORRECTABLE),
+        le32("uncorrectable_mask", names.UNCORRECTABLE),
+        le32("uncorrectable_severity", names.UNCORRECTABLE),
+        le32("correctable_status", names.CORRECTABLE),
+        le32("correctable_mask", names.CORRECTABLE),
+        le32("capabilities_control"),
+        raw("header_log", 16),
+        le32("root_command"),
+        le32("root_status"),
+        le16("correctable_source"),
+        le16("uncorrectable_source"),
     ),
-    0x03: ("dsn", _extended("dsn", le64("serial_number"))),
-    0x0D: ("acs", _extended("acs", le16("capabilities"), le16("control"))),
-    0x0E: ("ari", _extended("ari", le16("capabilities"), le16("control"))),
-    0x0F: ("ats", _extended("ats", le16("capabilities"), le16("control"))),
-    0x10: (
+    0x03: _named_extended("dsn", le64("serial_number")),
+    0x0D: _named_extended("acs", le16("capabilities"), le16("control")),
+    0x0E: _named_extended("ari", le16("capabilities"), le16("control")),
+    0x0F: _named_extended("ats", le16("capabilities"), le16("control")),
+    0x10: _named_extended(
         "sriov",
-        _extended(
-            "sriov",
-            le32("capabilities"),
-            le16("control", names.SRIOV_CONTROL),
-            le16("status"),
-            le16("initial_vfs"),
-            le16("total_vfs"),
-            le16("num_vfs"),
-            u8("function_link"),
-            u8("reserved"),
-            le16("vf_offset"),
-            le16("vf_stride"),
-            le16("reserved2"),
-            le16("vf_device_id"),
-            le32("supported_page_sizes"),
-            le32("system_page_size"),
-            *(le32(f"vf_bar{number}", names.BAR) for number in range(6)),
-            le32("migration_state"),
-        ),
+        le32("capabilities"),
+        le16("control", names.SRIOV_CONTROL),
+        le16("status"),
+        le16("initial_vfs"),
+        le16("total_vfs"),
+        le16("num_vfs"),
+        u8("function_link"),
+        u8("reserved"),
+        le16("vf_offset"),
+        le16("vf_stride"),
+        le16("reserved2"),
+        le16("vf_device_id"),
+        le32("supported_page_sizes"),
+        le32("system_page_size"),
+        *(le32(f"vf_bar{number}", names.BAR) for number in range(6)),
+        le32("migration_state"),
     ),
-    0x13: (
-        "pri",
-        _extended("pri", le16("control"), le16("status"), le32("max_requests"), le32("allocated")),
-    ),
-    0x1B: ("pasid", _extended("pasid", le16("capabilities"), le16("control"))),
-    0x23: ("dvsec", _extended("dvsec", le32("header1"), le16("header2"))),
-    0x2E: (
+    0x13: _named_extended("pri", le16("control"), le16("status"), le32("max_requests"), le32("allocated")),
+    0x1B: _named_extended("pasid", le16("capabilities"), le16("control")),
+    0x23: _named_extended("dvsec", le32("header1"), le16("header2")),
+    0x2E: _named_extended(
         "doe",
-        _extended(
-            "doe",
-            le32("capabilities"),
-            le32("control"),
-            le32("status"),
-            le32("write_mailbox"),
-            le32("read_mailbox"),
-        ),
+        le32("capabilities"),
+        le32("control"),
+        le32("status"),
+        le32("write_mailbox"),
+        le32("read_mailbox"),
     ),
 }
 _OTHER_EXTENDED = _extended("capability")

@@ -6,6 +6,7 @@ not send.  Under another name it would mean something else, and nothing would sa
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -48,9 +49,9 @@ def _levels(problem: Problem, name: str) -> dict[str, int] | None:
     given = problem.destination.configuration
     cpu = tuple(option for option in given.options if option.name == "cpu")
     config = replace(given, options=cpu)  # nothing else decides them, and an old type may refuse it
-    newer = sorted(release for release in config.catalogue.newest if release > config.release)
-    older = sorted((release for release in config.catalogue.newest if release < config.release), reverse=True)
-    for release in (config.release, *newer, *older):
+    releases = sorted(config.catalogue.newest)
+    own = bisect(releases, config.release)
+    for release in (config.release, *releases[own:], *reversed(releases[:own])):
         try:
             machine = build(with_property(replace(config, release=release), "type", name)).machine
         except ConfigurationError:

@@ -243,6 +243,14 @@ def quantity(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def memory_size(size: int) -> str:
+    """Return a number of bytes in the largest unit that it is a multiple of: "2 GiB", "4097 bytes"."""
+    for shift, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >= 1 << shift and size % (1 << shift) == 0:
+            return f"{size >> shift} {unit}"
+    return f"{size} bytes"
+
+
 def finding_of(error: StreamError, rule: str, severity: Severity = Severity.ERROR) -> Finding:
     """Return a finding that reports a stream error."""
     text = error.message

@@ -216,7 +216,7 @@ def scheduled(address: str, wait: float = 10.0) -> Iterator[Pool]:
 
 @dataclass(frozen=True)
 class _Work:
-    """What is sent to a process: how to make a worker, the folder in which to work, and a key for both."""
+    """A message to a process: how to make a worker, the folder in which to work, and a key for both."""
 
     begin: Callable[[Any], Callable[[Any], Any]]
     question: object

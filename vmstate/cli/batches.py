@@ -23,7 +23,7 @@ _CHUNK = 25  # lines that a process takes at a time
 
 @dataclass(frozen=True)
 class _Question:
-    """What a process must know to judge lines; ``files``: more declarations, as for ``--with``."""
+    """The facts that a process needs to judge lines; ``files``: more declarations, as for ``--with``."""
 
     loads: bool
     files: tuple[str, ...]

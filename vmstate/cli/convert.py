@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 class _Real:
-    """What a real QEMU says to the stream as it was and as it is changed; nothing if none is asked."""
+    """The verdicts of a real QEMU on the stream as it was and as it is changed; none if none is asked."""
 
     def __init__(
         self, options: argparse.Namespace, to: Configuration, given: StreamFile, conversion: Conversion
@@ -134,7 +134,7 @@ class _Real:
 
     @property
     def last(self) -> RealVerdict | None:
-        """What it says to the stream as it is now."""
+        """Its verdict on the stream as it is now."""
         return self.after or self.before
 
     @property

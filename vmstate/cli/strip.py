@@ -6,12 +6,12 @@ import argparse
 
 from vmstate.cli.common_options import add_limit
 from vmstate.cli.report import Report
+from vmstate.errors import quantity
 from vmstate.front.memory_image import GuestMemory
 from vmstate.front.opening import open_stream_file
 from vmstate.front.rings import pages_of, queues
 from vmstate.outputs import save
 from vmstate.stream.strip import strip
-from vmstate.tree.nodes import counted
 
 EXAMPLES = (
     ("a small stream to attach to a report", "vmstate strip guest.mig -o small.mig"),
@@ -49,10 +49,10 @@ def run(options: argparse.Namespace) -> Report:
         f"{len(given.stream.data)} bytes of stream, {size} without guest memory; {written} bytes written"
     ]
     if kept:
-        lines.append(f"{counted(kept, 'page')} kept, of {counted(len(found), 'virtio queue')}")
+        lines.append(f"{quantity(kept, 'page')} kept, of {quantity(len(found), 'virtio queue')}")
     elif found:
         lines.append(
-            f"the guest's {counted(len(found), 'virtio queue')} went with its memory: a destination refuses"
+            f"the guest's {quantity(len(found), 'virtio queue')} went with its memory: a destination refuses"
             " or breaks their devices (--keep-rings keeps them)"
         )
     return Report(lines, result, given.findings, output_taken=options.output == "-")

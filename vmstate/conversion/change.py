@@ -14,7 +14,7 @@ from vmstate.tree.typed_changes import apply
 
 
 class Notice(IntEnum):
-    """What a running guest notices of a change, from nothing to the worst."""
+    """The effect of a change on a running guest, from nothing that it notices to the worst."""
 
     NOTHING = 0
     LATER = 1
@@ -28,7 +28,7 @@ class Notice(IntEnum):
 
     @property
     def means(self) -> str:
-        """What the guest notices, in a few words."""
+        """The effect in a few words."""
         return _MEANS[self]
 
 

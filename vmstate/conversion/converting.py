@@ -143,7 +143,7 @@ class Converter:
         return check is None or _key(check) not in self._seen
 
     def _changes(self, contents: Contents, received: Received, check: Check) -> tuple[Sequence[Change], str]:
-        """Return the changes for a check, and why there is none, or none that is allowed."""
+        """Return the changes for a check; if it has none, or none is allowed, also the reason."""
         if received.instance is None:
             return (), "the destination does not start"
         problem = Problem(check, contents, self.destination, received.instance)

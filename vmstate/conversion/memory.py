@@ -8,7 +8,7 @@ from dataclasses import replace
 from vmstate.conversion.change import Change, Notice, Rewrite
 from vmstate.conversion.problem import Problem
 from vmstate.conversion.ram_blocks import Pages, pages_beyond, ram_of, with_block
-from vmstate.errors import Unsupported
+from vmstate.errors import Unsupported, memory_size
 from vmstate.pseries.devices.host.ram import Ram
 from vmstate.stream.reader import Stream
 from vmstate.stream.sections.ram_setup import RamBlock
@@ -35,9 +35,9 @@ def _other_size(problem: Problem, stream: Stream, length: int) -> Iterator[Chang
         there = local.get(one.name)
         if there is None or there.used_length != length or one.length != problem.check.incoming:
             continue
-        what = f"the RAM block {one.name} of {_size(one.length)} gets {_size(length)}"
+        what = f"the RAM block {one.name} of {memory_size(one.length)} gets {memory_size(length)}"
         if length > one.length:
-            more = _size(length - one.length)
+            more = memory_size(length - one.length)
             lost = (
                 f"nothing: the guest does not know of the new {more}, which are as the destination has them"
             )
@@ -76,7 +76,7 @@ def _unknown(problem: Problem, stream: Stream, name: str) -> Iterator[Change]:
     if largest and not alike:
         raise Unsupported(f"the RAM block {name} is the guest's memory, which may not be left out")
     gone = pages_beyond(stream, name, 0)
-    what = f"leave out the RAM block {name} of {_size(one.length)}"
+    what = f"leave out the RAM block {name} of {memory_size(one.length)}"
     yield Change(
         problem.rule, what, f"{_pages(gone)} of the device", Notice.DEVICE, rewrite=_rewrite(name, None)
     )
@@ -92,10 +92,3 @@ def _tail(name: str) -> str:
 
 def _pages(gone: Pages) -> str:
     return f"{gone.count} pages, {gone.content} of them not zero,"
-
-
-def _size(length: int) -> str:
-    for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
-        if length and length % (1 << shift) == 0:
-            return f"{length >> shift} {unit}"
-    return f"{length} bytes"

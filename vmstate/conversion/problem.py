@@ -1,4 +1,4 @@
-"""What a fix is given: the check that refused, the stream, and the destination."""
+"""The problem that a fix is given: the check that refused, the stream, and the destination."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a destination accepts without a word, although the guest would not go on: mended as a refusal is.
+"""Streams that a destination accepts without a word, although the guest would not go on.
 
 Since 10.2.1 a processor that waits for the guest to start it is marked, in ``cpu/rtas_stopped``.  Machine
 types up to 10.0 do not send it, and QEMU guesses (target/ppc/machine.c cpu_post_load): it takes an idle first

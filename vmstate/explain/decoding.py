@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from vmstate.errors import memory_size
 from vmstate.explain.formats import ERRNO_TEXTS, Match
 from vmstate.explain.names import numbered, pci_register, section, virtio_bits, virtio_devices
 
@@ -186,14 +187,7 @@ def _tsc(named: _Named) -> Iterator[str]:
 def _sizes(named: _Named) -> Iterator[str]:
     if "incoming" in named and "local" in named:
         incoming, local = int(named["incoming"], 16), int(named["local"], 16)
-        yield f"in the stream {_bytes(incoming)}, here {_bytes(local)}"
-
-
-def _bytes(size: int) -> str:
-    for shift, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size >= 1 << shift and size % (1 << shift) == 0:
-            return f"{size >> shift} {unit}"
-    return f"{size} bytes"
+        yield f"in the stream {memory_size(incoming)}, here {memory_size(local)}"
 
 
 _BY_RULE: Mapping[str, Callable[[_Named], Iterator[str]]] = {

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.describe.infos import SCALARS
-from vmstate.errors import EncodeError
-from vmstate.tree.nodes import counted, is_open, taken_apart
+from vmstate.errors import EncodeError, quantity
+from vmstate.tree.nodes import is_open, taken_apart
 
 Value: TypeAlias = Any
 """An int, bool, str, bytes or None, or a list, tuple or dict of such values."""
@@ -54,7 +54,7 @@ def differing(data: memoryview, node: Node, path: str, value: Value) -> Iterator
         pairs = [(str(name), one, f"{path}.{name}") for name, one in value.items()]
     elif elements and isinstance(value, Sequence) and not isinstance(value, _RAW):
         if len(elements) != len(value):
-            raise EncodeError(f"takes {counted(len(elements), 'element')}, not {len(value)}").inside(path)
+            raise EncodeError(f"takes {quantity(len(elements), 'element')}, not {len(value)}").inside(path)
         pairs = [(name, one, path + name) for name, one in zip(elements, value, strict=True)]
     else:
         takes = f"a list of {len(elements)}" if elements else "a dict"

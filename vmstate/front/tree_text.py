@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from vmstate.describe import Node
 from vmstate.describe.words import Meanings
+from vmstate.errors import quantity
 from vmstate.front.known import known_meanings
 from vmstate.front.paint import Paint, plain
 from vmstate.front.stream_file import StreamFile
@@ -14,7 +15,7 @@ from vmstate.tree import Contents
 from vmstate.tree.decoded import By
 from vmstate.tree.display import text_of_place
 from vmstate.tree.meanings import named_elements, parts_of
-from vmstate.tree.nodes import counted, element, is_open, is_uniform
+from vmstate.tree.nodes import element, is_open, is_uniform
 from vmstate.tree.paths import PathError, Place, find, inside, owner_of, tops
 from vmstate.tree.search import is_glob, search
 
@@ -167,7 +168,7 @@ class _Text:
 
     def _about(self, place: Place) -> str:
         node = place.node
-        facts = [f"{node.start:#x}", counted(node.end - node.start, "byte")]
+        facts = [f"{node.start:#x}", quantity(node.end - node.start, "byte")]
         if node.version_id is not None:
             facts.insert(0, f"version {node.version_id}")
         if place.section is not None and node.kind == "section":

@@ -1,4 +1,4 @@
-"""What s390x machines write by hand: channel subsystem images, the TOD clock, storage keys that are none."""
+"""Bytes that s390x machines write by hand: channel subsystem images, the TOD clock, an empty list of keys."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _image(name: str, data: memoryview, at: int, end: int) -> Node:
 
 
 def _clock(data: memoryview, start: int, end: int) -> list[Node]:
-    """Return the clock's value, or that there is none (hw/s390x/tod.c s390_tod_save)."""
+    """Return a flag, and the clock's value if the flag says so (hw/s390x/tod.c s390_tod_save)."""
     layout = _CLOCK if data[start] else _NO_CLOCK
     return layout.nodes(data, start, end)
 

@@ -1,4 +1,4 @@
-"""What is known about bytes written by hand, found by what a vmdesc gives."""
+"""The known contents of bytes written by hand, found by what a vmdesc gives."""
 
 from __future__ import annotations
 

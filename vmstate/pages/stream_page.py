@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from vmstate.describe import Node
+from vmstate.errors import quantity
 from vmstate.front.known import known_meanings
 from vmstate.front.stream_file import StreamFile
 from vmstate.front.tree_text import places_of
@@ -15,7 +16,7 @@ from vmstate.pages.rendering import Texts, render
 from vmstate.stream.constants import SectionType
 from vmstate.tree.display import text_of_place
 from vmstate.tree.meanings import parts_of
-from vmstate.tree.nodes import counted, is_open
+from vmstate.tree.nodes import is_open
 from vmstate.tree.paths import Place, inside, owner_of
 
 _MOST = 512  # nodes inside another that are on the page
@@ -90,7 +91,7 @@ class _Tree:
     def _add_rest(self, rest: list[Node], place: Place, parent: int) -> None:
         """Add one node for those that are too many for a page."""
         start, end = rest[0].start, rest[-1].end
-        name = f"… {counted(len(rest), 'more part')}"
+        name = f"… {quantity(len(rest), 'more part')}"
         number = self.texts.number
         self.nodes.append(
             [

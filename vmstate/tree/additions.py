@@ -10,13 +10,12 @@ from typing import Any
 from vmstate.dataclass import dataclass
 from vmstate.describe import Field, Node, Release, VMStateDescription, decode, plan_of
 from vmstate.describe.vmdesc import Style, VmdescWriter
-from vmstate.errors import EncodeError, Unsupported
+from vmstate.errors import EncodeError, Unsupported, quantity
 from vmstate.stream import writer
 from vmstate.stream.items import Section
 from vmstate.tree.contents import Contents
 from vmstate.tree.declarations import Declared
 from vmstate.tree.decoded import all_declared
-from vmstate.tree.nodes import counted
 from vmstate.tree.paths import Place, find_below
 
 _ROOM = 1 << 20
@@ -81,7 +80,7 @@ class Declaring:
         node = places[0].node
         raw = to_bytes(places[0])
         if len(raw) != node.end - node.start:
-            raise EncodeError(f"{name}{rest} has {counted(node.end - node.start, 'byte')}, not {len(raw)}")
+            raise EncodeError(f"{name}{rest} has {quantity(node.end - node.start, 'byte')}, not {len(raw)}")
         self._payload = self._payload[: node.start] + raw + self._payload[node.end :]
 
     def made(self, style: Style) -> Addition:

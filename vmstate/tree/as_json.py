@@ -15,10 +15,10 @@ from typing import Any
 
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.describe.infos import LITTLE
-from vmstate.errors import EncodeError, VmstateError
+from vmstate.errors import EncodeError, VmstateError, quantity
 from vmstate.stream.wire import bytes_of
 from vmstate.tree.contents import Contents
-from vmstate.tree.nodes import counted, is_open, marker
+from vmstate.tree.nodes import is_open, marker
 
 Json = dict[str, Any]
 _TEXT_LIMIT = 1 << 24
@@ -75,7 +75,7 @@ def _alone(contents: Contents, node: Node) -> Json:
     if node.kind == "pages":
         return {"value": str(node.value), "elsewhere": True}
     if node.kind == "opaque" and size > _MOST_OPAQUE:
-        return {"value": counted(size, "byte"), "elsewhere": True}
+        return {"value": quantity(size, "byte"), "elsewhere": True}
     return _leaf(node, contents.stream.data[node.start : node.end])
 
 
@@ -146,7 +146,7 @@ def leaf_bytes(kind: str, size: int, value: Any) -> bytes:
     else:
         raw = _number(value, size)
     if len(raw) != size:
-        raise EncodeError(f"{value!r} takes {counted(len(raw), 'byte')}, its field has {size}")
+        raise EncodeError(f"{value!r} takes {quantity(len(raw), 'byte')}, its field has {size}")
     return raw
 
 
@@ -156,7 +156,7 @@ def _number(value: int, size: int) -> bytes:
     try:
         return int(value).to_bytes(size, "big", signed=value < 0)
     except OverflowError:
-        raise EncodeError(f"{value!r} does not fit {counted(size, 'byte')}") from None
+        raise EncodeError(f"{value!r} does not fit {quantity(size, 'byte')}") from None
 
 
 def from_json(document: Json, source: memoryview | bytes | None = None) -> bytes:
@@ -220,7 +220,7 @@ def _bytes_of_node(
             yield piece
         if size != node["size"]:
             raise JsonError(
-                f"{path}: what is in it has {counted(size, 'byte')}, its size is {node['size']!r}"
+                f"{path}: what is in it has {quantity(size, 'byte')}, its size is {node['size']!r}"
             )
     except EncodeError as error:
         raise error if error.path else error.inside(path) from None

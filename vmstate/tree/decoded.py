@@ -16,14 +16,13 @@ from vmstate.describe.from_vmdesc import Groups as Queued
 from vmstate.describe.from_vmdesc import from_vmdesc, parse_json
 from vmstate.describe.infos import NULLPTR, Bytes
 from vmstate.describe.vmdesc import fixed_size
-from vmstate.errors import EncodeError, StreamError, Unsupported
+from vmstate.errors import EncodeError, StreamError, Unsupported, quantity
 from vmstate.handwritten import ByteOrder, content_of
 from vmstate.stream.constants import SectionType
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
 from vmstate.stream.vmdesc.edit import device_spans
 from vmstate.tree.declarations import Declarations, Declared, StreamFacts
-from vmstate.tree.nodes import counted
 
 _DESCRIPTIONS_KEPT = 512
 
@@ -193,7 +192,7 @@ def read(
         return replace(opaque(section, unknown), declared=declared)
     if error is None and root.end != end:
         error = StreamError(
-            f"the {by} describes {counted(root.end - start, 'byte')} of payload, there are {end - start}",
+            f"the {by} describes {quantity(root.end - start, 'byte')} of payload, there are {end - start}",
             offset=root.end,
         )
     if error is not None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.describe.words import Meanings
+from vmstate.errors import quantity
 from vmstate.stream.wire import is_zero
 from vmstate.tree.meanings import words_for
-from vmstate.tree.nodes import counted
 from vmstate.tree.paths import Place
 
 _SHOWN = 6
@@ -37,7 +37,7 @@ def text_of_value(node: Node, *, full: bool = False) -> str:
     if value is None and node.type == "nullptr":
         return "null"
     if value is None:
-        return counted(node.end - node.start, "byte") if node.end > node.start else ""
+        return quantity(node.end - node.start, "byte") if node.end > node.start else ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -63,7 +63,7 @@ def _elements(values: Sequence[Any]) -> str:
         return ", ".join(map(_short, values[:_SHOWN])) + more
     raw = [bytes(v) for v in values[: _SHOWN + 1] if isinstance(v, bytes | bytearray | memoryview)]
     if not raw or len(raw) != min(len(values), _SHOWN + 1) or len(raw[0]) > _SHOWN_BYTES:
-        return counted(len(values), "element")
+        return quantity(len(values), "element")
     if all(bytes(value) == raw[0] for value in values):
         return f"{len(values)} × {_short(int.from_bytes(raw[0], 'big'))}"
     more = f", … ({len(values)})" if len(values) > _SHOWN else ""
@@ -92,8 +92,8 @@ def _bytes(value: bytes | bytearray | memoryview, full: bool, kind: str) -> str:
     head = bytes(value[:4096])
     if not any(head) and (size <= 4096 or is_zero(memoryview(value)[:_LOOKED_AT])):
         if size > _LOOKED_AT:
-            return f"{counted(size, 'byte')}, the first {_LOOKED_AT >> 20} MiB zero"
-        return counted(size, "zero byte")
+            return f"{quantity(size, 'byte')}, the first {_LOOKED_AT >> 20} MiB zero"
+        return quantity(size, "zero byte")
     text = head.rstrip(b"\0")
     if size <= 4096 and len(text) > 1 and all(32 <= sign < 127 for sign in text):
         return repr(text.decode("ascii"))
@@ -101,7 +101,7 @@ def _bytes(value: bytes | bytearray | memoryview, full: bool, kind: str) -> str:
         return "0x" + head.hex()
     if full or size <= _SHOWN_BYTES:
         return bytes(value).hex(" ", 4)
-    return f"{counted(size, 'byte')}: {head[:_SHOWN_BYTES].hex(' ', 4)} …"
+    return f"{quantity(size, 'byte')}: {head[:_SHOWN_BYTES].hex(' ', 4)} …"
 
 
 def _numbers(values: WireArray, width: int, full: bool) -> str:

@@ -11,11 +11,11 @@ from itertools import islice
 
 from vmstate.describe import WireArray, WireRecords
 from vmstate.describe.words import Meanings
-from vmstate.errors import EncodeError
+from vmstate.errors import EncodeError, quantity
 from vmstate.tree.contents import Contents
 from vmstate.tree.display import text_of_value
 from vmstate.tree.meanings import words_for
-from vmstate.tree.nodes import count_of, counted, is_open, is_uniform
+from vmstate.tree.nodes import count_of, is_open, is_uniform
 from vmstate.tree.paths import Place, inside
 from vmstate.tree.search import elements_of
 from vmstate.tree.values import ELASTIC, bytes_of_text
@@ -56,7 +56,7 @@ def _elements(
     if not found:  # elements of different sizes
         yield line_of(contents, place, meanings, most=most)
     elif found < count:
-        yield f"{place.path}[…]  # {count - found} more of {counted(count, 'element')} (--elements)"
+        yield f"{place.path}[…]  # {count - found} more of {quantity(count, 'element')} (--elements)"
 
 
 def line_of(contents: Contents, place: Place, meanings: Meanings | None, *, most: int | None) -> str:
@@ -112,4 +112,4 @@ def _about(place: Place) -> str:
             facts.append(text_of_value(node))
     if node.version_id is not None:
         facts.append(f"version {node.version_id}")
-    return ", ".join([*facts, counted(node.end - node.start, "byte"), f"at {node.start:#x}"])
+    return ", ".join([*facts, quantity(node.end - node.start, "byte"), f"at {node.start:#x}"])

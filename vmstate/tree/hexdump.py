@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmstate.describe import Node
+from vmstate.errors import quantity
 from vmstate.tree.contents import Contents
-from vmstate.tree.nodes import counted, is_open, is_uniform, marker
+from vmstate.tree.nodes import is_open, is_uniform, marker
 from vmstate.tree.paths import Place, inside
 
 _ROW = 16
@@ -44,4 +45,4 @@ def _rows(data: memoryview, node: Node, path: str, full: bool) -> Iterator[str]:
         name = path if at == node.start else ""
         yield f"{at:#010x}  {row.hex(' '):<{3 * _ROW - 1}}  {text:<{_ROW}}  {name}".rstrip()
     if limit < node.end:
-        yield f"{'':10}  … {counted(node.end - limit, 'byte')} more (--all)"
+        yield f"{'':10}  … {quantity(node.end - limit, 'byte')} more (--all)"

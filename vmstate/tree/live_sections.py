@@ -15,7 +15,7 @@ from typing import Any
 from vmstate.dataclass import dataclass
 from vmstate.describe import Node, WireRecords
 from vmstate.describe.words import Flags
-from vmstate.errors import StreamError
+from vmstate.errors import StreamError, quantity
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
 from vmstate.stream.sections.block import BLOCK_SIZE, EOS, BlockMigration
@@ -25,7 +25,7 @@ from vmstate.stream.sections.htab import HPTE_SIZE, NO_TABLE, Htab
 from vmstate.stream.sections.ram import Ram
 from vmstate.stream.sections.storage_attributes import StorageAttributes, StorageKeys, TodClock
 from vmstate.stream.wire import Window
-from vmstate.tree.nodes import Branch, counted, leaf, tiles
+from vmstate.tree.nodes import Branch, leaf, tiles
 from vmstate.tree.ram import ram_nodes
 
 
@@ -36,7 +36,7 @@ class ChunkRun:
     count: int
 
     def __str__(self) -> str:
-        return counted(self.count, "chunk")
+        return quantity(self.count, "chunk")
 
     def __len__(self) -> int:
         return self.count

@@ -29,11 +29,6 @@ class Branch(Node):
         return self.nodes
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: "1 byte", "2 bytes"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def leaf(name: str, kind: str, start: int, size: int, value: object = None) -> Node:
     """Return a field of the framing; ``kind`` is its wire type."""
     return Node(name, "field", kind, start, start + size, value)

@@ -17,11 +17,11 @@ from itertools import islice
 
 from vmstate.dataclass import dataclass
 from vmstate.describe import Node
-from vmstate.errors import VmstateError
+from vmstate.errors import VmstateError, quantity
 from vmstate.stream.items import Section
 from vmstate.tree.contents import Contents
 from vmstate.tree.keys import keys_of
-from vmstate.tree.nodes import count_of, counted, element, is_uniform
+from vmstate.tree.nodes import count_of, element, is_uniform
 
 _BRACKET = re.compile(r"\[(0[xX][0-9a-fA-F]+|\d+)\]")
 _ONLY = re.compile(r"^([^.\[]*)\[0\]")
@@ -340,7 +340,7 @@ class _Finder:
         wanted = self.rest[1:].partition("]")[0]
         if keys is not None and not wanted.isdigit():
             return _suggestion(wanted, keys)
-        return f"; it has {counted(count, 'element')}, from [0] on"
+        return f"; it has {quantity(count, 'element')}, from [0] on"
 
     def _elsewhere(self, wanted: str) -> str:
         """Return where else the last part of a path leads to; nothing if it leads nowhere."""

@@ -12,11 +12,11 @@ from vmstate.describe import Node, WireArray
 from vmstate.describe.arrays import limits
 from vmstate.describe.infos import SCALARS
 from vmstate.describe.words import Meanings
-from vmstate.errors import EncodeError
+from vmstate.errors import EncodeError, quantity
 from vmstate.stream.wire import bytes_of
 from vmstate.tree.as_json import leaf_bytes
 from vmstate.tree.meanings import words_for
-from vmstate.tree.nodes import count_of, counted, element, is_open
+from vmstate.tree.nodes import count_of, element, is_open
 from vmstate.tree.paths import Place
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
@@ -131,7 +131,7 @@ def _bytes_of_elements(place: Place, value: Any, meanings: Meanings | None) -> b
         node = element(place.node, index)
         if node is None:
             size = place.node.end - place.node.start
-            raise EncodeError(f"has elements of different sizes: give its {counted(size, 'byte')}").inside(
+            raise EncodeError(f"has elements of different sizes: give its {quantity(size, 'byte')}").inside(
                 place.path
             )
         raw += bytes_of_value(Place(place.path + node.name, (*place.chain, node)), one, meanings)
@@ -151,19 +151,19 @@ def _bytes_of_tuple(place: Place, old: tuple[Any, ...], value: Any) -> bytes:
 
 def _elements(path: str, count: int, value: Any) -> list[Any]:
     if isinstance(value, _NOT_ARRAYS) or not isinstance(value, Iterable):
-        raise _wrong_type(path, f"a list of {counted(count, 'value')}", value)
+        raise _wrong_type(path, f"a list of {quantity(count, 'value')}", value)
     elements = list(value)
     if len(elements) != count:
-        raise EncodeError(f"takes {counted(count, 'element')}, not {len(elements)}").inside(path)
+        raise EncodeError(f"takes {quantity(count, 'element')}, not {len(elements)}").inside(path)
     return elements
 
 
 def _bytes_of_buffer(path: str, size: int, value: Any) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
-        raise _wrong_type(path, counted(size, "byte"), value)
+        raise _wrong_type(path, quantity(size, "byte"), value)
     raw = bytes(value)
     if len(raw) != size:
-        raise EncodeError(f"takes {counted(size, 'byte')}, not {len(raw)}").inside(path)
+        raise EncodeError(f"takes {quantity(size, 'byte')}, not {len(raw)}").inside(path)
     return raw
 
 
@@ -213,10 +213,10 @@ def _numbers(place: Place, text: str) -> bytes:
     assert isinstance(array, WireArray)
     values = [number_of(part.strip(), node.name) for part in text.split(",")]
     if len(values) == 1 and len(array) > 1:
-        name, count = place.path, counted(len(array), "element")
+        name, count = place.path, quantity(len(array), "element")
         raise EncodeError(f"{name} has {count}: {name}[*]={text} sets them all, {name}[0]={text} the first")
     if len(values) != len(array):
-        raise EncodeError(f"{node.name} has {counted(len(array), 'element')}, not {len(values)}")
+        raise EncodeError(f"{node.name} has {quantity(len(array), 'element')}, not {len(values)}")
     return leaf_bytes(node.type, node.end - node.start, values)
 
 
@@ -224,11 +224,11 @@ def _raw(node: Node, size: int, text: str) -> bytes:
     if text.startswith("text:"):
         raw = bytes_of(text.removeprefix("text:"))
         if len(raw) > size:
-            raise EncodeError(f"{node.name} has {counted(size, 'byte')}, the text {len(raw)}")
+            raise EncodeError(f"{node.name} has {quantity(size, 'byte')}, the text {len(raw)}")
         return raw.ljust(size, b"\0")
     raw = hex_bytes(text, node.name)
     if len(raw) != size:
-        raise EncodeError(f"{node.name} has {counted(size, 'byte')}, not {len(raw)}")
+        raise EncodeError(f"{node.name} has {quantity(size, 'byte')}, not {len(raw)}")
     return raw
 
 

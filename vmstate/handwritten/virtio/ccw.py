@@ -1,4 +1,4 @@
-"""What virtio-ccw adds before the rest: the subchannel of s390.
+"""The part of virtio-ccw, before the rest: the subchannel of s390.
 
 hw/s390x/virtio-ccw.c ``vmstate_virtio_ccw_dev``, hw/s390x/css.c ``vmstate_subch_dev``.
 """

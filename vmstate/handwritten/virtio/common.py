@@ -1,4 +1,4 @@
-"""What all virtio devices send: status, queues, and subsections (hw/virtio/virtio.c).
+"""The part that all virtio devices send: status, queues, and subsections (hw/virtio/virtio.c).
 
 Declared once, for decoding any stream and for the simulator, which adds its checks and conditions.
 """

@@ -1,4 +1,4 @@
-"""What virtio-mmio adds: three registers before the rest, its state of virtio 1 at the end.
+"""The part of virtio-mmio: three registers before the rest, its state of virtio 1 at the end.
 
 hw/virtio/virtio-mmio.c ``virtio_mmio_save_config``, ``vmstate_virtio_mmio``.
 """

@@ -1,4 +1,4 @@
-"""What virtio-pci adds: the PCI device before the rest, its state of virtio 1 at the end.
+"""The part of virtio-pci: the PCI device before the rest, its state of virtio 1 at the end.
 
 hw/virtio/virtio-pci.c ``virtio_pci_save_config``, ``virtio_pci_save_queue``, ``vmstate_virtio_pci``.
 """

@@ -22,7 +22,7 @@ from vmstate.simulate.migration import save
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 from vmstate.tree.as_json import from_json, to_json
-from vmstate.tree.display import text_of_place
+from vmstate.tree.display import text_of_place, text_of_value
 from vmstate.tree.measuring import Measured
 from vmstate.tree.nodes import leaves, taken_apart
 from vmstate.tree.paths import PathError, find_one, walk
@@ -157,6 +157,7 @@ def test_a_request_in_flight_has_its_addresses_and_lengths():
     sizes = [node.find("iov_len").value for node in elem.find("in_sg").children]
     assert sizes == [512, 1]
     assert at("x86_64-q35-virtio-blk-request", "virtio-blk", "virtio.device.requests.end").value == 0
+    assert text_of_value(elem) == f"{elem.end - elem.start} bytes"
 
 
 def test_a_scsi_request_in_flight_has_its_command_and_its_place_on_the_disk():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vmstate.describe import Node, WireArray, WireRecords
+from vmstate.describe import Node, Record, WireArray, WireRecords
 from vmstate.describe.words import Meanings
 from vmstate.errors import quantity
 from vmstate.stream.wire import is_zero
@@ -36,7 +36,7 @@ def text_of_value(node: Node, *, full: bool = False) -> str:
     value: Any = node.value
     if value is None and node.type == "nullptr":
         return "null"
-    if value is None:
+    if value is None or isinstance(value, Record):  # its fields are shown below it
         return quantity(node.end - node.start, "byte") if node.end > node.start else ""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -17,9 +17,9 @@ class KnownDeclarations:
 
     @cached_property
     def _declarations(self) -> Declarations:
-        from vmstate.pseries.declarations import PseriesDeclarations
+        from vmstate.pseries.declarations import pseries_declarations
 
-        return PseriesDeclarations()
+        return pseries_declarations()
 
     def candidates(
         self, facts: StreamFacts, idstr: str, instance_id: int, version_id: int

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from vmstate.dataclass import dataclass
 from vmstate.describe import Node, WireArray, WireRecords
-from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.pseries.declarations import pseries_declarations
 from vmstate.stream import Section, Stream, open_stream
 from vmstate.stream.constants import SectionType
 from vmstate.stream.items import CommandItem, Configuration, EndOfStates, VmDescription
@@ -114,7 +114,7 @@ class Anatomy:
     def __init__(self, data: bytes | memoryview, name: str = "") -> None:
         self.data = bytes(data)
         self.name = name
-        self.declarations = PseriesDeclarations()
+        self.declarations = pseries_declarations()
         self.stream: Stream = open_stream(self.data, Measured(self.declarations))
         self.contents = Contents(self.stream, self.declarations)
         self._known: dict[Any, Any] = {}

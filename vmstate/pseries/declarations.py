@@ -117,3 +117,9 @@ class PseriesDeclarations:
             for name in self.catalogue.binary(release).machine_types:
                 found.setdefault(name, []).append(release)
         return found
+
+
+@cache
+def pseries_declarations() -> PseriesDeclarations:
+    """Return the declarations of the shipped catalogue, which keep the descriptions that they have compiled."""
+    return PseriesDeclarations()

@@ -11,7 +11,7 @@ from vmstate.dataclass import dataclass
 from vmstate.errors import NotModelled, VmstateError
 from vmstate.proposals.files import with_proposals
 from vmstate.pseries.catalogue import Catalogue
-from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.pseries.declarations import pseries_declarations
 from vmstate.pseries.meanings import meanings
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import parse
@@ -168,7 +168,7 @@ def _receive(source: Found, case: Case, contents: Contents, sender: Instance | N
 
 
 def _contents(stream: bytes) -> Contents:
-    return Contents(open_stream(stream), PseriesDeclarations())
+    return Contents(open_stream(stream), pseries_declarations())
 
 
 def _before(case: Case) -> Callable[[Instance], None] | None:

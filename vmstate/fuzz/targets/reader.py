@@ -10,7 +10,7 @@ from vmstate.compare.verify import verify
 from vmstate.errors import Finding, Severity, StreamError, VmstateError
 from vmstate.fuzz.faults import Fault, Kind, Run, escaped, template
 from vmstate.judge.comparison import Answer
-from vmstate.pseries.declarations import PseriesDeclarations
+from vmstate.pseries.declarations import pseries_declarations
 from vmstate.pseries.meanings import meanings
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
@@ -29,7 +29,7 @@ class Reader:
     name = "reading"
 
     def __init__(self) -> None:
-        self._declarations = PseriesDeclarations()  # kept because it caches compiled descriptions
+        self._declarations = pseries_declarations()
         self._meanings = meanings()
 
     def run(self, stream: memoryview) -> Run:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -15,9 +16,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.support.share import times
+
 settings.register_profile(
     "house",
     deadline=None,
+    max_examples=times(40, 400),
     suppress_health_check=[HealthCheck.too_slow],
     phases=set(Phase) - {Phase.explain},  # an explanation of a failure may take minutes
 )
@@ -34,8 +38,22 @@ def _run(*words, **more):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """A folder with nothing but the package, installed from its wheel."""
-    folder = tmp_path_factory.mktemp("wheel")
+    """A folder with nothing but the package, installed from its wheel; all workers of a run share it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "wheel"
+    with (shared / "wheel.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            _install(folder)
+            (folder / "done").touch()
+    return folder / "site"
+
+
+def _install(folder):
     source = folder / "source"
     source.mkdir()
     for part in PARTS:
@@ -52,7 +70,6 @@ def site(tmp_path_factory):
     (wheel,) = folder.glob("*.whl")
     done = _run(*pip, "install", "--no-deps", "--no-index", "--target", str(folder / "site"), str(wheel))
     assert done.returncode == 0, done.stderr
-    return folder / "site"
 
 
 @pytest.fixture(scope="session")

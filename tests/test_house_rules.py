@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -74,9 +75,14 @@ def floor_of(module: str) -> int:
     return FLOORS.index(max(known, key=len))
 
 
+@cache
+def names_of_modules() -> frozenset[str]:
+    return frozenset(name_of(path) for path in MODULES)
+
+
 def imported(tree: ast.Module) -> set[str]:
     """Modules of the package that a module imports, late and for types too, without ``vmstate.``."""
-    known = {name_of(path) for path in MODULES}
+    known = names_of_modules()
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

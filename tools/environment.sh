@@ -12,6 +12,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 VENV=${VMSTATE_VENV:-$ROOT/.venv}
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONNOUSERSITE=1
 unset PYTHONPATH PYTHONHOME
+unset PYTHONDONTWRITEBYTECODE # tests start the command some hundred times, each time compiling all of it
 
 say() { printf '%s\n' "$*" >&2; }
 

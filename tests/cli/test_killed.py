@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.killing import OLD, WRITERS, Killing, prepared, run
+from tests.support.share import times
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def folder(inputs, tmp_path):
 def test_a_killed_command_leaves_the_old_file_or_the_whole_new_one(folder, name):
     killing = Killing(name, folder)
     files = {path.name for path in folder.iterdir()}
-    for left in killing.kills(3):
+    for left in killing.kills(times(2, 20)):
         assert left in (OLD, killing.whole)
     assert run(WRITERS[name], folder) in (0, 1)
     assert {path.name for path in folder.iterdir()} == files, "what a killed command left is removed"

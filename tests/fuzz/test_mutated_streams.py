@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from tests.support.bases import base
+from tests.support.share import times
 from vmstate.compare.streams import Diff
 from vmstate.errors import VmstateError
 from vmstate.fuzz.recipe import Recipe, Step, drawn
@@ -23,7 +24,7 @@ from vmstate.tree.typed_changes import changed
 
 DECLARATIONS = PseriesDeclarations()
 NAMES = ["x86_64-microvm", "s390x-ccw", "7.2-pseries-7.2"]
-COUNT = 40
+COUNT = times(15, 100)
 
 
 def mutated(name: str, seed: int):

@@ -10,6 +10,7 @@ import pytest
 from tests.support import corpus, synthetic
 from tests.support.damage import Subject
 from tests.support.mutations import mutate
+from tests.support.share import times
 from tests.support.synthetic import EOS, section
 from vmstate.errors import Severity
 from vmstate.fuzz.compact import compact
@@ -79,7 +80,7 @@ def test_a_real_stream_cut_at_random(name, pytestconfig):
     whole = open_stream(data)
     rng = random.Random(name)
     tail = whole.devices[0].start
-    for count in range(60):
+    for count in range(times(25, 200)):
         size = rng.randrange(tail, len(data)) if count % 2 else rng.randrange(8, len(data))
         stream = check(data[:size])
         kept(whole, stream, size)
@@ -107,7 +108,7 @@ def test_a_cut_section_keeps_its_beginning():
 def test_mutated_streams(name):
     data = corpus.load(name)
     rng = random.Random(name)
-    for _ in range(40):
+    for _ in range(times(20, 200)):
         mutant = mutate(data, rng, rng.choice([1, 1, 1, 3]))
         stream = check(mutant)
         assert Edit(stream).tobytes() == mutant
@@ -115,7 +116,7 @@ def test_mutated_streams(name):
 
 def test_mutated_synthetic_streams():
     rng = random.Random(1)
-    for _ in range(600):
+    for _ in range(times(300, 3000)):
         mutant = mutate(synthetic.everything(), rng, rng.choice([1, 1, 2, 5]))
         stream = check(mutant)
         assert Edit(stream).tobytes() == mutant

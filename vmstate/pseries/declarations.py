@@ -121,5 +121,5 @@ class PseriesDeclarations:
 
 @cache
 def pseries_declarations() -> PseriesDeclarations:
-    """Return the declarations of the shipped catalogue, which keep the descriptions that they have compiled."""
+    """Return the declarations of the shipped catalogue; they keep what they have compiled."""
     return PseriesDeclarations()

@@ -15,7 +15,7 @@ from vmstate.cli import main
 from vmstate.errors import EncodeError
 from vmstate.front.building import built, document_of
 from vmstate.front.opening import open_stream_file
-from vmstate.tree.as_json import JsonError
+from vmstate.tree.as_json import JsonError, leaf_bytes
 
 TCG = "cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off"
 MACHINES = [
@@ -134,6 +134,12 @@ def test_any_document_gives_a_stream_or_an_error_with_a_place(data):
     )
     with suppress(JsonError, EncodeError):
         b"".join(built(document_of(document), source))
+
+
+@pytest.mark.parametrize(("kind", "value"), [("uint32", 1), ("bitmap", 0), ("uint64", [1, 2])])
+def test_a_number_of_a_claimed_size_fills_no_memory(kind, value):
+    with pytest.raises(EncodeError, match="give base64"):
+        leaf_bytes(kind, 30 << 30, value)
 
 
 @pytest.mark.parametrize("machine", MACHINES)

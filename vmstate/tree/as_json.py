@@ -22,6 +22,7 @@ from vmstate.tree.nodes import is_open, marker
 
 Json = dict[str, Any]
 _TEXT_LIMIT = 1 << 24
+_LONGEST_NUMBER, _LONGEST_BITMAP = 64, 64 << 10  # bytes; a document may claim any size
 _MOST_OPAQUE = 1 << 20
 
 
@@ -139,7 +140,7 @@ def leaf_bytes(kind: str, size: int, value: Any) -> bytes:
         width = size // len(value) if value else 0
         raw = b"".join(_number(part, width) for part in value)
     elif kind == "bitmap":
-        whole = _number(value, size)
+        whole = _number(value, size, _LONGEST_BITMAP)
         raw = b"".join(whole[at : at + 8] for at in range(size - 8, -1, -8))
     elif kind in LITTLE:
         raw = _number(value, size)[::-1]
@@ -150,9 +151,13 @@ def leaf_bytes(kind: str, size: int, value: Any) -> bytes:
     return raw
 
 
-def _number(value: int, size: int) -> bytes:
+def _number(value: int, size: int, most: int = _LONGEST_NUMBER) -> bytes:
     if not isinstance(value, int):
         raise EncodeError(f"{value!r:.60} is not an integer")
+    if size > most:
+        raise EncodeError(
+            f"a number takes at most {quantity(most, 'byte')}, its field has {size}: give base64"
+        )
     try:
         return int(value).to_bytes(size, "big", signed=value < 0)
     except OverflowError:

@@ -212,9 +212,13 @@ def test_a_domain_of_an_iommu_with_its_mappings_and_endpoints():
         state.domains = [(5, Record(id=5, mappings=[mapping], endpoint_list=[Record(id=8)], bypass=False))]
 
     node = rewritten("virtio-iommu", 0, attach)
-    domain = node.find("device").find("domains").children[1]
+    domains = node.find("device").find("domains")
+    assert [(one.name, one.value) for one in domains.children[:3]] == [("count", 1), ("more", 1), ("key", 5)]
+    domain = domains.find("[0]")
+    assert [one.name for one in domain.find("mappings").children] == ["count", "more", "[0]", "[0]", "more"]
     values = {inner.name: inner.value for inner in leaves(domain) if isinstance(inner.value, int)}
-    assert values == {"id": 8, "low": 0, "high": 0xFFF, "phys_addr": 0x10000, "flags": 3, "bypass": False}
+    mapping = {"low": 0, "high": 0xFFF, "phys_addr": 0x10000, "flags": 3}
+    assert values == {"id": 8, "count": 1, "more": 0, **mapping, "bypass": False}
     assert covers(node.nodes, 0, node.end)
 
 

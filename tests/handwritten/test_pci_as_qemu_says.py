@@ -87,7 +87,7 @@ def _bridge_agrees(bus: Facts, config: dict[str, int]) -> None:
 @pytest.mark.parametrize(("folder", "name"), NAMES)
 def test_the_fields_of_a_capture_are_what_qemu_says_of_the_same_guest(folder, name):
     devices, found = said(folder, name, recorded(folder, name)["query-pci"]), spaces(captured(folder, name))
-    assert len(found) > 6
+    assert len(found) >= 5
     for path, config in found.items():
         agrees(devices[path], config)
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from tests.support import corpus
-from vmstate.describe import Cursor, Node, Record, VMStateDescription, Writer, plan_of
+from vmstate.describe import Cursor, Node, Record, VMStateDescription, Writer, decode, plan_of
 from vmstate.front.known import known_meanings
 from vmstate.handwritten import content_of
 from vmstate.handwritten.content import covers
+from vmstate.handwritten.virtio.back_end import NET_BACK_END
 from vmstate.handwritten.virtio.blob import TRANSPORTS, layout
 from vmstate.handwritten.virtio.devices import DEVICES
 from vmstate.handwritten.virtio.elements import Request
@@ -255,3 +256,13 @@ def test_json_of_devices_is_loaded_again():
 def test_a_path_into_a_device_that_leads_nowhere_is_an_error():
     with pytest.raises(PathError):
         at(Q35, "virtio-net", "virtio.device.no_such_field")
+
+
+def test_the_state_of_a_back_end_is_chunks_after_their_sizes():
+    data = memoryview(b"\0\0\0\2ab\0\0\0\1c" + bytes(4))
+    root, _, error = decode(NET_BACK_END, data, 0, 0)
+    assert error is None
+    assert [bytes(chunk.find("data").value) for chunk in root.find("backend").children[:-1]] == [b"ab", b"c"]
+    card = content_of("vhost-user-fs-backend", "back-end", "virtio-fs back-end state", len(data))
+    assert [node.name for node in card.inside(data, 0, len(data))] == ["chunks"]
+    assert card.inside(data[:-1], 0, len(data) - 1) == []

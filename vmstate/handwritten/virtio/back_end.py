@@ -40,7 +40,7 @@ NET_BACK_END = VMStateDescription(
     fields=[_back_end("backend", "virtio-net vhost-user backend state")],
 )
 _FS = "virtio-fs back-end state"
-_FS_BACK_END = VMStateDescription("back-end", fields=[_back_end("chunks", _FS)])
+_FS_BACK_END = VMStateDescription("back-end", fields=[_back_end("chunks", "chunks")])
 
 
 def _read(data: memoryview, start: int, end: int) -> list[Node]:

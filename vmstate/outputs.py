@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import stat
 import sys
 import warnings
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
-from vmstate.errors import OutputError, OutputWarning
+from vmstate.errors import ConfigurationError, OutputError, OutputWarning
 from vmstate.holes import Sparse
 
 _SUFFIX = ".vmstate-new"
@@ -89,6 +90,27 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a folder to fill, which is at ``path`` when the block ends without an exception.
+
+    Raises ConfigurationError if something is there already, unless it is an empty folder; OutputError.
+    """
+    target = Path(path)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigurationError(f"{target}: channels are written to a new folder, but this exists")
+    made = target.with_name(f".{target.name[:64]}.{os.urandom(6).hex()}")
+    with _failures(path):
+        made.mkdir()
+    try:
+        yield made
+        with _failures(path):
+            made.replace(target.resolve())
+    except BaseException:
+        shutil.rmtree(made)
+        raise
 
 
 @contextlib.contextmanager

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from tests.support import corpus
-from vmstate.describe import Cursor, Node, Record, VMStateDescription, Writer, plan_of
+from vmstate.describe import Cursor, Node, Record, VMStateDescription, Writer, decode, plan_of
 from vmstate.front.known import known_meanings
 from vmstate.handwritten import content_of
 from vmstate.handwritten.content import covers
+from vmstate.handwritten.virtio.back_end import NET_BACK_END
 from vmstate.handwritten.virtio.blob import TRANSPORTS, layout
 from vmstate.handwritten.virtio.devices import DEVICES
 from vmstate.handwritten.virtio.elements import Request
@@ -212,9 +213,13 @@ def test_a_domain_of_an_iommu_with_its_mappings_and_endpoints():
         state.domains = [(5, Record(id=5, mappings=[mapping], endpoint_list=[Record(id=8)], bypass=False))]
 
     node = rewritten("virtio-iommu", 0, attach)
-    domain = node.find("device").find("domains").children[1]
+    domains = node.find("device").find("domains")
+    assert [(one.name, one.value) for one in domains.children[:3]] == [("count", 1), ("more", 1), ("key", 5)]
+    domain = domains.find("[0]")
+    assert [one.name for one in domain.find("mappings").children] == ["count", "more", "[0]", "[0]", "more"]
     values = {inner.name: inner.value for inner in leaves(domain) if isinstance(inner.value, int)}
-    assert values == {"id": 8, "low": 0, "high": 0xFFF, "phys_addr": 0x10000, "flags": 3, "bypass": False}
+    mapping = {"low": 0, "high": 0xFFF, "phys_addr": 0x10000, "flags": 3}
+    assert values == {"id": 8, "count": 1, "more": 0, **mapping, "bypass": False}
     assert covers(node.nodes, 0, node.end)
 
 
@@ -251,3 +256,13 @@ def test_json_of_devices_is_loaded_again():
 def test_a_path_into_a_device_that_leads_nowhere_is_an_error():
     with pytest.raises(PathError):
         at(Q35, "virtio-net", "virtio.device.no_such_field")
+
+
+def test_the_state_of_a_back_end_is_chunks_after_their_sizes():
+    data = memoryview(b"\0\0\0\2ab\0\0\0\1c" + bytes(4))
+    root, _, error = decode(NET_BACK_END, data, 0, 0)
+    assert error is None
+    assert [bytes(chunk.find("data").value) for chunk in root.find("backend").children[:-1]] == [b"ab", b"c"]
+    card = content_of("vhost-user-fs-backend", "back-end", "virtio-fs back-end state", len(data))
+    assert [node.name for node in card.inside(data, 0, len(data))] == ["chunks"]
+    assert card.inside(data[:-1], 0, len(data) - 1) == []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+from shutil import which
 
 import pytest
 
 import vmstate
+from vmstate.cli import main
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError, OutputError, Truncated
 from vmstate.judge.recording import Recorder
@@ -227,6 +230,28 @@ def test_channels_are_captured_each_to_a_file(machine, tmp_path, compression):
         assert replay(opened.data, machine).outcome == "accept"
     with pytest.raises(ConfigurationError, match="new folder"):
         capture(machine, folder, capabilities=["multifd"])
+    edited = tmp_path / "edited.mig.d"
+    assert main(["edit", str(folder), "cpu[0].env.gpr[5]=0x1234567", "-o", f"{edited}/"]) == 0
+    assert replay(edited, machine, capabilities=["multifd"], after=has_edited_register).outcome == "accept"
+
+
+def has_edited_register(qemu):
+    said = qemu.execute("human-monitor-command", **{"command-line": "info registers"})
+    assert "GPR04 0000000000000000 0000000001234567" in said
+
+
+@pytest.mark.skipif(which("lz4") is None, reason="lz4 compresses the stream")
+def test_a_stream_compressed_by_lz4_is_edited_and_loaded(machine, tmp_path):
+    pytest.importorskip("lz4.frame")
+    path, edited, plain = (tmp_path / name for name in ("a.lz4", "edited.lz4", "plain"))
+    with Session(QemuCommand.parse(machine)) as qemu:
+        qemu.execute("migrate", uri=f"exec:lz4 -c > {path}")
+        for _ in qemu.polls("the migration"):
+            if qemu.execute("query-migrate").get("status") == "completed":
+                break
+    assert main(["edit", str(path), "cpu[0].env.gpr[5]=0x1234567", "-o", str(edited)]) == 0
+    plain.write_bytes(subprocess.run(["lz4", "-dc", edited], capture_output=True, check=True).stdout)
+    assert replay(plain, machine, after=has_edited_register).outcome == "accept"
 
 
 @pytest.mark.parametrize("more", [[], ["multifd"]])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.multifd import METHODS, Round, migration
 from tests.support.synthetic import EOS, PAGE, named, page, word
+from vmstate.cli import main
 from vmstate.containers import Opened
 from vmstate.errors import Severity, StreamError, TooLarge, Unsupported, VmstateError
 from vmstate.stream import Stream, open_stream
@@ -190,3 +191,22 @@ def test_no_damage_is_more_than_a_finding(tmp_path_factory, data):
     except VmstateError:
         return
     assert len(found.data) < 4 << 20
+
+
+@pytest.mark.parametrize("name", sorted(one.name for one in RECORDED.iterdir() if one.is_dir()))
+def test_a_folder_is_written_again_with_the_change_in_its_main_channel(tmp_path, capsys, name):
+    before, after, joined = RECORDED / name, tmp_path / "after.d", tmp_path / "joined"
+    change = "cpu[0].env.gpr[5]=0x1234567"
+    assert main(["edit", str(before), change, "-o", f"{after}/"]) == 0
+    assert main(["edit", str(before), change, "-o", str(joined)]) == 0
+    assert opened(after)[1].data == joined.read_bytes()
+    for file in before.iterdir():
+        assert (file.read_bytes() == (after / file.name).read_bytes()) == (not file.name.startswith("main"))
+    assert main(["edit", str(before), change, "-o", f"{after}/"]) == 2
+    assert "this exists" in capsys.readouterr().err
+
+
+def test_a_file_is_not_written_as_a_folder(tmp_path, capsys):
+    stream = RECORDED / "7.2-pseries-7.2-4-zlib" / "main.zst"
+    assert main(["edit", str(stream), "timer.cpu_ticks_offset=0", "-o", f"{tmp_path / 'new'}/"]) == 2
+    assert "is not one of channels" in capsys.readouterr().err

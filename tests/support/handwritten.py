@@ -36,6 +36,12 @@ def captured(folder: str, name: str) -> bytes:
 
 
 @cache
+def guest(name: str) -> Contents:
+    """Return the stream of one of ``fixtures/guests``."""
+    return Contents(open_stream(captured("guests", name)))
+
+
+@cache
 def contents_of(name: str) -> Contents:
     return Contents(open_stream(corpus.load(name)))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from vmstate.cli.common_options import add_limit
@@ -12,7 +14,8 @@ from vmstate.cli.report import Report
 from vmstate.errors import ConfigurationError, naming
 from vmstate.front.known import known_meanings
 from vmstate.front.opening import open_stream_file
-from vmstate.outputs import save
+from vmstate.outputs import Buffer, new_folder, save
+from vmstate.stream.multifd.folder import Files, files_of
 from vmstate.tree.changes import Changes
 from vmstate.tree.typed_changes import apply
 
@@ -63,7 +66,8 @@ def configure(parser: CommandParser) -> None:
         "--output",
         metavar="OUT",
         required=True,
-        help='the file to write; "-" is the standard output',
+        help='the file to write; "-" is the standard output; if STREAM is a folder with the channels of a '
+        "migration, FOLDER/ is a new one like it",
     )
     parser.keep_order("--set")
     parser.add_argument("--bare", action="store_true", help="write the bare stream, without its containers")
@@ -74,13 +78,16 @@ def run(options: argparse.Namespace) -> Report:
     """Apply the changes and write the stream, in the same containers."""
     if not options.changes:
         raise ConfigurationError("nothing to change: give PATH=VALUE, --remove PATH or --add PATH=VALUE")
-    given = open_stream_file(options.stream, limit=options.limit)
+    files = _channels(options)
+    source = options.stream if files is None else files.main
+    given = open_stream_file(source, limit=options.limit)
     changes = Changes(given.contents, known_meanings())
     with naming(options.stream):
         values = sum(apply(changes, change) for change in options.changes)
     chunks = changes.chunks()
     size = len(changes.edit)
-    written = save(options.output, chunks if options.bare else given.opened.rewrap(chunks))
+    chunks = chunks if options.bare else given.opened.rewrap(chunks)
+    written = save(options.output, chunks) if files is None else _save(files, options.output, chunks)
     result = {"changes": options.changes, "values": values, "stream_bytes": size, "bytes": written}
     before = len(given.stream.data)
     changed = "1 change" if len(options.changes) == 1 else f"{len(options.changes)} changes"
@@ -88,3 +95,20 @@ def run(options: argparse.Namespace) -> Report:
         changed += f" of {values} values"
     line = f"{changed}; {before} bytes of stream, now {size}; {written} bytes written"
     return Report([line], result, given.findings, output_taken=options.output == "-")
+
+
+def _channels(options: argparse.Namespace) -> Files | None:
+    """Return the channels to write again; None if one stream is to be written."""
+    if not options.output.endswith("/"):
+        return None
+    if not Path(options.stream).is_dir():
+        raise ConfigurationError(f"{options.output} is a folder, {options.stream} is not one of channels")
+    return files_of(options.stream, limit=options.limit)
+
+
+def _save(files: Files, output: str, main: Iterable[Buffer]) -> int:
+    """Write the main channel, and the others as they are, to a new folder; return the main one's size."""
+    with new_folder(output) as folder:
+        for file in files.others:
+            shutil.copyfile(file, folder / file.name)
+        return save(folder / files.main.name, main)

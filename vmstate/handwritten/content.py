@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from vmstate.describe import Node, VMStateDescription, decode
-from vmstate.describe.infos import UINT8, Bytes
+from vmstate.describe.infos import UINT8, UINT32, UINT64, Bytes
 from vmstate.errors import StreamError
 
 ByteOrder: TypeAlias = Literal["little", "big"]
@@ -62,17 +62,31 @@ def described(vmsd: VMStateDescription, version_id: int) -> Read:
     return read
 
 
+#: What stands between the elements of queues, lists and trees (migration/vmstate-types.c put_gtree), in its
+#: order: the number of a tree's nodes, 1 before each element and 0 at the end, a node's key.
+_BETWEEN = (("count", UINT32, 4), ("more", UINT8, 1), ("key", UINT64, 8))
+
+
 def with_marks(data: memoryview, nodes: list[Node], start: int, end: int) -> list[Node]:
-    """Return nodes with one for each byte between them, which says if another element follows: ``more``."""
+    """Return nodes with others for the bytes between them, which say if another element follows."""
     found: list[Node] = []
     for node in nodes:
-        found += [_mark(data, at) for at in range(start, node.start)]
+        found += _between(data, start, node.start)
         if node.nodes or node.value == []:
             node.nodes = with_marks(data, node.nodes, node.start, node.end)
         found.append(node)
         start = node.end
-    return found + [_mark(data, at) for at in range(start, end)]
+    return found + _between(data, start, end)
 
 
-def _mark(data: memoryview, at: int) -> Node:
-    return Node("more", "field", UINT8.name, at, at + 1, data[at])
+def _between(data: memoryview, start: int, end: int) -> list[Node]:
+    size = end - start
+    kinds = [one for one in _BETWEEN if size & one[2]]
+    if sum(width for _, _, width in kinds) != size:
+        kinds = [("more", UINT8, 1)] * size
+    found = []
+    for name, info, width in kinds:
+        value = int.from_bytes(data[start : start + width], "big")
+        found.append(Node(name, "field", info.name, start, start + width, value))
+        start += width
+    return found

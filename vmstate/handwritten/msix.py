@@ -7,10 +7,10 @@ from vmstate.describe.words import BitFields
 from vmstate.errors import StreamError
 from vmstate.handwritten.content import Content
 from vmstate.handwritten.layout import Layout, le32, le64, raw
+from vmstate.handwritten.pci_walk import capability
 
 _MOST_VECTORS = 2048
-_STATUS, _CAPABILITY_LIST, _FIRST_CAPABILITY = 6, 0x10, 0x34
-_ID, _LAST_CAPABILITY = 0x11, 252
+MSIX_ID = 0x11
 _ENTRY = Layout(
     "msix entry", le64("address"), le32("data"), le32("vector_control", BitFields(32, {"masked": (0, 1)}))
 )
@@ -18,14 +18,8 @@ _ENTRY = Layout(
 
 def announced_vectors(config: bytes | memoryview) -> int:
     """Return the number of vectors in the capability of a configuration space; 0 without one."""
-    at = config[_FIRST_CAPABILITY] if config[_STATUS] & _CAPABILITY_LIST else 0
-    seen = set[int]()
-    while at and at not in seen and at < _LAST_CAPABILITY:
-        seen.add(at)
-        if config[at] == _ID:
-            return (int.from_bytes(config[at + 2 : at + 4], "little") & _MOST_VECTORS - 1) + 1
-        at = config[at + 1]
-    return 0
+    at = capability(config, MSIX_ID)
+    return (int.from_bytes(config[at + 2 : at + 4], "little") & _MOST_VECTORS - 1) + 1 if at else 0
 
 
 def table_size(vectors: int) -> int:

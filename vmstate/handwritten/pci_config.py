@@ -12,11 +12,10 @@ from vmstate.handwritten import pci_names as names
 from vmstate.handwritten.content import Content
 from vmstate.handwritten.layout import Layout, be32, le16, le32, le64, placed, raw, u8
 from vmstate.handwritten.pci_capabilities import capability_at, extended_at
+from vmstate.handwritten.pci_walk import CONVENTIONAL, EXPRESS, capabilities, extended_capabilities
 
 TYPE = "pci config"
-CONVENTIONAL, EXPRESS = 256, 4096
-_FIRST_BAR, _LIST, _HEADER_END = 0x10, 0x34, 0x40
-_CAP_LIST = 0x10  # PCI_STATUS_CAP_LIST
+_FIRST_BAR, _HEADER_END = 0x10, 0x40
 _NORMAL, _BRIDGE = 0, 1
 _BARS = {_NORMAL: 6, _BRIDGE: 2}
 
@@ -79,9 +78,8 @@ _PINS = Layout("pci irq state", *(be32(pin) for pin in ("inta", "intb", "intc", 
 def _read(data: memoryview, start: int, end: int) -> list[Node]:
     if end - start not in (CONVENTIONAL, EXPRESS):
         raise StreamError("not the size of a configuration space", offset=start)
-    config = data[start:end]
     found = _header(data, start)
-    if config[6] & _CAP_LIST and found[-1].end == start + _HEADER_END:
+    if found[-1].end == start + _HEADER_END:
         found += _capabilities(data, start)
     if end - start == EXPRESS:
         found += _extended(data, start)
@@ -117,31 +115,18 @@ def _capabilities(data: memoryview, start: int) -> list[Node]:
     config = data[start : start + CONVENTIONAL]
     vendor = int.from_bytes(config[:2], "little")
     found: list[Node] = []
-    at, seen = config[_LIST] & 0xFC, set[int]()
-    while at:
-        if at in seen or not _HEADER_END <= at <= CONVENTIONAL - 4:
-            raise StreamError("the list of capabilities leads nowhere", offset=start + at)
-        seen.add(at)
+    for at in capabilities(config):
         name, layout = capability_at(config, at, vendor)
         found.append(layout.node(name, data, start + at, start + CONVENTIONAL))
-        at = config[at + 1] & 0xFC
     return found
 
 
 def _extended(data: memoryview, start: int) -> list[Node]:
     """Return the extended capabilities; StreamError if their list does not end."""
     found: list[Node] = []
-    at, seen = CONVENTIONAL, set[int]()
-    while at:
-        if at in seen or not CONVENTIONAL <= at <= EXPRESS - 4:
-            raise StreamError("the list of extended capabilities leads nowhere", offset=start + at)
-        seen.add(at)
-        header = int.from_bytes(data[start + at : start + at + 4], "little")
-        if not header:
-            break
-        name, layout = extended_at(header & 0xFFFF)
+    for at in extended_capabilities(data[start : start + EXPRESS]):
+        name, layout = extended_at(int.from_bytes(data[start + at : start + at + 2], "little"))
         found.append(layout.node(name, data, start + at, start + EXPRESS))
-        at = header >> 20 & 0xFFC
     return found
 
 

@@ -75,7 +75,7 @@ KNOWN = (
         for prefix in ("", "vga.")
     ),
 )
-VIRTIO = frozenset({"virtio", "virtio-gpu", "blob", "scsi-requests"})
+VIRTIO = frozenset({"virtio", "virtio-gpu", "blob", "scsi-requests", "virtio-fs back-end state"})
 
 
 @cache

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from vmstate.errors import ConfigurationError
-from vmstate.outputs import replaced
+from vmstate.outputs import new_folder, replaced
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QmpRefused
 from vmstate.qemu.session import Ended, Session
@@ -84,16 +83,8 @@ def _whole(target: Path, *, folder: bool) -> Iterator[Path]:
         with replaced(target) as made:
             yield made
         return
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigurationError(f"{target}: channels are captured to a new folder, but this exists")
-    made = target.with_name(f".{target.name[:64]}.{os.urandom(6).hex()}")
-    made.mkdir()
-    try:
+    with new_folder(target) as made:
         yield made
-        made.replace(target.resolve())
-    except BaseException:
-        shutil.rmtree(made)
-        raise
 
 
 def _save(qemu: Session, target: Path, capabilities: Sequence[str]) -> Ended:

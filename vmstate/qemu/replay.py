@@ -60,8 +60,9 @@ def replay(
 ) -> RealVerdict:
     """Start ``command``, let it load ``stream`` (a path, or the bytes), and return its verdict.
 
-    The guest does not run.  With the capability ``mapped-ram``, QEMU opens the file itself.  ``timeout``
-    is in seconds.  ``after`` is called with the QEMU that has accepted the stream, to ask it something.
+    The guest does not run.  With the capability ``mapped-ram``, QEMU opens the file itself; a folder with
+    the channels of a migration needs ``multifd``.  ``timeout`` is in seconds.  ``after`` is called with the
+    QEMU that has accepted the stream, to ask it something.
     Raises QemuStalled, QemuNotFound, QmpUnavailable, QmpRefused (this QEMU lacks a capability), OSError (no
     such stream) and Truncated (an empty stream).
     """
@@ -107,11 +108,26 @@ def load_stream(qemu: Session, path: Path, *, as_file: bool = False) -> bool:
     ``as_file``: QEMU opens the file itself (8.2+), which it must for mapped-ram.
     """
     try:
+        if path.is_dir():
+            return _load_channels(qemu, path)
         uri = f"file:{path}" if as_file else f"exec:cat {shlex.quote(str(path))}"
         qemu.ask("migrate-incoming", uri=uri)
         return _wait_until_loaded(qemu)
     except (Gone, QmpRefused):
         return False
+
+
+def _load_channels(qemu: Session, folder: Path) -> bool:
+    # Reading streams needs numpy, which a KVM host that only records may not have.
+    from vmstate.qemu.channels import Sender
+
+    with tempfile.TemporaryDirectory(prefix="vmstate-") as directory:
+        sender = Sender(folder)
+        qemu.ask("migrate-set-parameters", **sender.parameters)
+        socket = Path(directory) / "channels"
+        qemu.ask("migrate-incoming", uri=f"unix:{socket}")
+        with sender.sending(socket):
+            return _wait_until_loaded(qemu)
 
 
 def _wait_until_loaded(qemu: Session) -> bool:
@@ -135,6 +151,9 @@ def _refuse_empty(size: int) -> None:
 def _as_file(stream: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Iterator[Path]:
     if not isinstance(stream, bytes | bytearray | memoryview):
         path = Path(stream).absolute()
+        if path.is_dir():
+            yield path
+            return
         with path.open("rb"):  # raises here, rather than in the shell that QEMU starts
             pass
         if path.is_file():

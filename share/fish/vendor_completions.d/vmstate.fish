@@ -69,7 +69,7 @@ complete -c vmstate -n '__fish_seen_subcommand_from edit' -s q -l quiet -d 'prin
 complete -c vmstate -n '__fish_seen_subcommand_from edit' -l set -x -d 'set a field'
 complete -c vmstate -n '__fish_seen_subcommand_from edit' -l remove -x -d 'remove a section or subsection'
 complete -c vmstate -n '__fish_seen_subcommand_from edit' -l add -x -d 'add a subsection'
-complete -c vmstate -n '__fish_seen_subcommand_from edit' -s o -l output -r -F -d 'the file to write; "-" is the standard output'
+complete -c vmstate -n '__fish_seen_subcommand_from edit' -s o -l output -r -F -d 'the file to write; "-" is the standard output; if STREAM is a folder with the channels of a migration, FOLDER/ is a new one like it'
 complete -c vmstate -n '__fish_seen_subcommand_from edit' -l bare -d 'write the bare stream, without its containers'
 complete -c vmstate -n '__fish_seen_subcommand_from edit' -l limit -x -d 'refuse to decompress to more than this: 64M, 2G (default: 256M, or 1000 times the file\'s size)'
 complete -c vmstate -n __fish_use_subcommand -a strip -d 'remove guest memory from a stream'

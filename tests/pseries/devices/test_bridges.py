@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.sections import PSERIES, devices, machine
 from vmstate.errors import NotModelled
-from vmstate.pseries.devices.pci.config_space import capability_at
+from vmstate.handwritten.pci_walk import capability
 from vmstate.pseries.devices.pci.pci_bridge import SHPC_ID, SHPC_SIZE, hotplug_registers
 from vmstate.pseries.registration import build, register
 from vmstate.pseries.startup.build import build as start
@@ -114,5 +114,5 @@ def test_a_destination_with_another_hotplug_controller_finds_other_capabilities(
 def test_a_stream_alone_tells_whether_there_is_a_hotplug_controller(shpc):
     built = machine("7.2.22", arguments(f"pci-bridge,chassis_nr=1,shpc={shpc}"))
     bridge = next(one for (name, _), one in devices(built).items() if name.endswith("pci_bridge"))
-    assert bool(capability_at(bridge.pci.config, SHPC_ID)) == (shpc == "on")
+    assert bool(capability(bridge.pci.config, SHPC_ID)) == (shpc == "on")
     assert save(configuration("7.2.22", arguments(f"pci-bridge,chassis_nr=1,shpc={shpc}")))

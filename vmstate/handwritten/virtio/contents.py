@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmstate.handwritten.content import ByteOrder, Content
+from vmstate.handwritten.virtio.back_end import FS_BACK_END
 from vmstate.handwritten.virtio.blob import TYPE, virtio_of
 from vmstate.handwritten.virtio.gpu import GPU, GPU_BLOBS
 from vmstate.handwritten.virtio.scsi import SCSI_REQUESTS
@@ -18,4 +19,9 @@ def content_of_virtio(owner: str, kind: str, order: ByteOrder | None = None) -> 
     return next((one for about, one in _OTHERS if (about, one.name) == (owner, kind)), None)
 
 
-_OTHERS = (("virtio-gpu", GPU), ("virtio-gpu/blob", GPU_BLOBS), ("SCSIDevice", SCSI_REQUESTS))
+_OTHERS = (
+    ("virtio-gpu", GPU),
+    ("virtio-gpu/blob", GPU_BLOBS),
+    ("SCSIDevice", SCSI_REQUESTS),
+    ("vhost-user-fs-backend", FS_BACK_END),
+)

@@ -69,6 +69,7 @@ DEVICES = {
     "virtio-mem": DeviceType(
         "virtio-mem", tuple(_own(memory_device(early=early), state=MemoryState) for early in (_NO, _YES))
     ),
+    "virtio-rtc": DeviceType("virtio-rtc"),
     "virtio-nsm": DeviceType("virtio-nsm", (_own(NSM),)),
     "vhost-user-fs": DeviceType("virtio-fs"),
 }

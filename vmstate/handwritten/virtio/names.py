@@ -113,6 +113,7 @@ OWN: dict[str, dict[int, str]] = {
         6: "BYPASS_CONFIG",
     },
     "virtio-mem": {0: "ACPI_PXM", 1: "UNPLUGGED_INACCESSIBLE", 2: "PERSISTENT_SUSPEND"},
+    "virtio-rtc": {0: "ALARM"},
 }
 
 STATUS = Flags(

@@ -18,6 +18,7 @@ from vmstate.describe import (
     UInt64,
     VMStateDescription,
 )
+from vmstate.handwritten.virtio.back_end import NET_BACK_END
 from vmstate.handwritten.virtio.names import NET_STATUS, features
 from vmstate.handwritten.virtio.state import VirtioState
 
@@ -101,7 +102,7 @@ def net_device(
             UInt32("tx_waiting", attr="tx_waiting_others")["other_queue_pairs"],
             UInt64("curr_guest_offloads", exists=offloads, words=features("virtio-net", 0, 64)),
         ],
-        subsections=[Since("5.1", rss)],
+        subsections=[Since("5.1", rss), Since("10.0", NET_BACK_END)],
     )
 
 

@@ -10,6 +10,7 @@ from vmstate.describe.composites import with_node
 from vmstate.describe.infos import Info
 from vmstate.describe.nodes import TreeBuilder
 from vmstate.errors import StreamError
+from vmstate.handwritten.content import with_marks
 
 
 class Part(Info):
@@ -73,19 +74,5 @@ def exactly(
         return None
     if cur.pos != end:
         return None
-    _mark(root)
+    root.nodes = with_marks(data, root.nodes, start, end)
     return root
-
-
-def _mark(node: Node) -> None:
-    """Give the bytes between the elements of lists and trees nodes of their own."""
-    filled, at = [], node.start
-    for child in node.nodes:
-        if child.start > at:
-            filled.append(Node("(marker)", "field", "marker", at, child.start))
-        _mark(child)
-        filled.append(child)
-        at = child.end
-    if node.nodes and at < node.end:
-        filled.append(Node("(marker)", "field", "marker", at, node.end))
-    node.nodes = filled

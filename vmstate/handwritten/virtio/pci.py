@@ -9,7 +9,8 @@ from typing import Any
 
 from vmstate.describe import Bool, Field, Since, Struct, UInt8, UInt16, UInt32, VMStateDescription
 from vmstate.handwritten.msix import MSIX_STATE
-from vmstate.handwritten.pci_config import CONVENTIONAL, EXPRESS, PCI_CONFIG, PCI_IRQ_STATE
+from vmstate.handwritten.pci_config import PCI_CONFIG, PCI_IRQ_STATE
+from vmstate.handwritten.pci_device import pci_device
 from vmstate.handwritten.virtio.common import MAX_QUEUES, QUEUE, QUEUE_WITHOUT_VECTOR
 from vmstate.handwritten.virtio.names import NO_VECTOR
 
@@ -24,20 +25,9 @@ def no_vectors(state: Any, version_id: int) -> bool:
     return not state.vectors
 
 
-def _pci_device(size: int) -> VMStateDescription:
-    return VMStateDescription(
-        "PCIDevice",
-        2,
-        1,
-        fields=[
-            UInt32("version_id"),
-            Field("config", PCI_CONFIG, attr="config", size=size),
-            Field("irq_state", PCI_IRQ_STATE, attr="irq_state", size=16),
-        ],
-    )
-
-
-PCI_DEVICE, PCIE_DEVICE = _pci_device(CONVENTIONAL), _pci_device(EXPRESS)
+PCI_DEVICE, PCIE_DEVICE = (
+    pci_device(PCI_CONFIG, PCI_IRQ_STATE, express=express) for express in (False, True)
+)
 VECTORS = (
     Field("msix", MSIX_STATE, attr="msix", size="msix_size", exists=has_vectors),
     UInt16("config_vector", exists=has_vectors, words=NO_VECTOR),

@@ -6,18 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from vmstate.dataclass import dataclass
+from vmstate.handwritten.msix import announced_vectors
+from vmstate.handwritten.pci_walk import EXPRESS, capability
 from vmstate.pseries.board.board import RamBlock
 from vmstate.pseries.board.device import Device
 from vmstate.pseries.devices.pci.config_space import (
     BAR_IO,
     BAR_MEMORY_64,
     BRIDGE_HEADER,
-    EXPRESS,
     HEADER_SIZE,
     MSI_ID,
-    MSIX_ID,
     ConfigSpace,
-    capability_at,
 )
 from vmstate.pseries.devices.pci.pci_bridge import SLOT_ID
 from vmstate.pseries.devices.pci.pci_device import PciState
@@ -92,7 +91,7 @@ def _on_bus(
         one = _device(found[path].driver, path, state.space, roms.get(path, 0))
         behind = None
         if state.config[HEADER_TYPE] & ~MULTIPLE == BRIDGE_HEADER:
-            own = state.config[capability_at(state.config, SLOT_ID) + 3]
+            own = state.config[capability(state.config, SLOT_ID) + 3]
             behind = BehindInputs(own, _on_bus(path, found, roms, state.config[SECONDARY_BUS], own))
         made.append(replace(one, bus_number=bus_number, chassis=chassis, behind=behind))
     return tuple(sorted(made, key=lambda one: one.devfn))
@@ -100,7 +99,6 @@ def _on_bus(
 
 def _device(driver: str, path: str, space: ConfigSpace, rom: int) -> PciInputs:
     data = space.data
-    vectors = _capabilities(data)
     slot, _, function = path.rpartition(":")[2].partition(".")
     return PciInputs(
         int(slot, 16) << 3 | int(function, 16),
@@ -108,8 +106,8 @@ def _device(driver: str, path: str, space: ConfigSpace, rom: int) -> PciInputs:
         bytes(data[:HEADER_SIZE]),
         len(data) == EXPRESS,
         tuple(_bars(space, rom)),
-        vectors.get(MSI_ID, 0),
-        vectors.get(MSIX_ID, 0),
+        _msi_vectors(data),
+        announced_vectors(data),
     )
 
 
@@ -130,15 +128,7 @@ def _bars(space: ConfigSpace, rom: int) -> Iterable[BarInputs]:
         yield BarInputs(rom_register, _MEMORY_SPACE, rom or mask & -mask)
 
 
-def _capabilities(data: bytes) -> dict[int, int]:
-    """Return the number of vectors by kind of capability."""
-    found = {}
-    at = data[0x34] if data[0x06] & 0x10 else 0
-    while at:
-        control = int.from_bytes(data[at + 2 : at + 4], "little")
-        if data[at] == MSI_ID:
-            found[MSI_ID] = 1 << (control >> 4 & 7)
-        elif data[at] == MSIX_ID:
-            found[MSIX_ID] = (control & 0x7FF) + 1
-        at = data[at + 1]
-    return found
+def _msi_vectors(config: bytes) -> int:
+    """Return the number of vectors in the MSI capability; 0 without it."""
+    at = capability(config, MSI_ID)
+    return 1 << (config[at + 2] >> 4 & 7) if at else 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vmstate.containers import Opened, open_input
 from vmstate.containers.spool import Spool
+from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, Place, Severity, StreamError, quantity
 from vmstate.stream.constants import MAGIC_BYTES
 from vmstate.stream.multifd.joining import Joining, postcopy_records
@@ -32,18 +33,9 @@ def open_folder(
     Raises StreamError if a file cannot be read, or there is not one main channel; Unsupported for pages
     compressed in a way that is not read here; TooLarge beyond the limit.
     """
-    files = _files(Path(path))
-    opened = {file: open_input(file, limit=limit) for file in files}
-    mains = [file for file, one in opened.items() if bytes(one.data[:4]) == MAGIC_BYTES]
-    if len(mains) != 1:
-        names = ", ".join(file.name for file in mains) or "none"
-        raise StreamError(
-            f"{path} is a folder, but not of one migration",
-            expected="one main channel, which begins with QEVM, and those of multifd",
-            found=names,
-        )
-    main = open_stream(opened[mains[0]].data, resolver)
-    others = {file: one.data for file, one in opened.items() if file != mains[0]}
+    main_file, opened = _opened(path, limit)
+    main = open_stream(opened[main_file].data, resolver)
+    others = {file: one.data for file, one in opened.items() if file != main_file}
     findings = [finding for one in opened.values() for finding in one.findings]
     channels = _channels(main, others, limit)
     rest = {file: data for file, data in others.items() if not is_channel(data)}
@@ -57,6 +49,39 @@ def open_folder(
         spool.write(chunk)
     data = spool.finish()
     return Opened(data, (), (_made_of(channels, len(preempt)), *findings), None, data)
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one migration; ``compressions``: those of the channels' pages."""
+
+    main: Path
+    others: tuple[Path, ...]
+    channels: int
+    compressions: frozenset[str]
+
+
+def files_of(path: str | os.PathLike[str], *, limit: int | None = None) -> Files:
+    """Return which file in a folder is which.  Raises the errors of :func:`open_folder`."""
+    main, opened = _opened(path, limit)
+    others = {file: one.data for file, one in opened.items() if file != main}
+    channels = _channels(open_stream(opened[main].data), others, limit)
+    kinds = frozenset(one.compression for one in channels if one.compression)
+    return Files(main, tuple(others), len(channels), kinds)
+
+
+def _opened(path: str | os.PathLike[str], limit: int | None) -> tuple[Path, dict[Path, Opened]]:
+    """Open all files; return which has the main channel, and them all."""
+    opened = {file: open_input(file, limit=limit) for file in _files(Path(path))}
+    mains = [file for file, one in opened.items() if bytes(one.data[:4]) == MAGIC_BYTES]
+    if len(mains) != 1:
+        names = ", ".join(file.name for file in mains) or "none"
+        raise StreamError(
+            f"{path} is a folder, but not of one migration",
+            expected="one main channel, which begins with QEVM, and those of multifd",
+            found=names,
+        )
+    return mains[0], opened
 
 
 def _files(folder: Path) -> list[Path]:

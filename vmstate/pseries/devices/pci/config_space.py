@@ -6,17 +6,18 @@ from dataclasses import replace
 from functools import cached_property, lru_cache
 
 from vmstate.dataclass import dataclass
+from vmstate.handwritten.msix import MSIX_ID
+from vmstate.handwritten.pci_walk import CONVENTIONAL, capability
 from vmstate.pseries.board.bus_properties import MULTIFUNCTION, ROMBAR, ROMFILE
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.options import DeviceOption
 
 HEADER_SIZE = 0x40
-CONVENTIONAL, EXPRESS = 256, 4096
 QEMU_SUBSYSTEM = (0x1AF4, 0x1100)
 
 BAR_IO, BAR_MEMORY, BAR_MEMORY_64, BAR_PREFETCH = 1, 0, 4, 8
 ROM_BAR = 6
-MSI_ID, VENDOR_ID, MSIX_ID = 0x05, 0x09, 0x11
+MSI_ID, VENDOR_ID = 0x05, 0x09
 INTERRUPT_PIN = 0x3D
 
 #: Bytes of the header that must match on both sides: vendor, device, revision, class, header type, first
@@ -207,36 +208,19 @@ def config_space(device: PciId) -> ConfigSpace:
 
 def msix_enabled(config: bytes | memoryview) -> bool:
     """Return True if the guest has switched to MSI-X."""
-    at = _msix_at(config)
+    at = capability(config, MSIX_ID)
     return bool(at and config[at + 3] & 0x80)
 
 
 def msix_in_use(config: bytes | memoryview) -> bool:
     """Return True if the guest has switched to MSI-X, and has not masked all of it."""
-    at = _msix_at(config)
+    at = capability(config, MSIX_ID)
     return bool(at and config[at + 3] & 0xC0 == 0x80)
 
 
 def is_bus_master(config: bytes | memoryview) -> bool:
     """Return True if the device may write to the bus."""
     return bool(config[4] & 4)
-
-
-def _msix_at(config: bytes | memoryview) -> int:
-    """Return the offset of the MSI-X capability; 0 without it."""
-    return capability_at(config, MSIX_ID)
-
-
-def capability_at(config: bytes | memoryview, kind: int) -> int:
-    """Return the offset of the capability with that id; 0 without it."""
-    at = config[0x34]
-    for _ in range(HEADER_SIZE):
-        if not HEADER_SIZE <= at <= CONVENTIONAL - 4:
-            break
-        if config[at] == kind:
-            return at
-        at = config[at + 1]
-    return 0
 
 
 def with_options(

@@ -12,6 +12,7 @@ from vmstate.describe.description import Priority
 from vmstate.describe.history import Span
 from vmstate.describe.infos import Info
 from vmstate.errors import NotModelled
+from vmstate.handwritten.pci_walk import capability
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.buses import Behind
 from vmstate.pseries.board.connectors import Connectors, DrcType
@@ -25,7 +26,6 @@ from vmstate.pseries.devices.pci.config_space import (
     Bar,
     Capability,
     PciId,
-    capability_at,
     msi,
     with_options,
 )
@@ -66,7 +66,7 @@ class ShpcState(Info):
 def has_shpc(bridge: PciBridge, version_id: int) -> bool:
     """The property ``shpc`` is on; of a stream alone, the capability says so."""
     if bridge.with_shpc is None:
-        return capability_at(bridge.pci.config, SHPC_ID) != 0
+        return capability(bridge.pci.config, SHPC_ID) != 0
     return bridge.with_shpc
 
 

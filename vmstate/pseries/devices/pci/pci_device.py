@@ -7,7 +7,6 @@ from typing import Any
 from vmstate.describe import (
     Cursor,
     Field,
-    Int32PositiveLe,
     Struct,
     VMStateDescription,
     WireArray,
@@ -18,10 +17,10 @@ from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import EINVAL, LoadFailure
 from vmstate.describe.infos import Info
 from vmstate.handwritten.msix import table_size
+from vmstate.handwritten.pci_device import PINS, pci_device
 from vmstate.pseries.board.device import Device
-from vmstate.pseries.devices.pci.config_space import CONVENTIONAL, EXPRESS, ConfigSpace, PciId, config_space
+from vmstate.pseries.devices.pci.config_space import ConfigSpace, PciId, config_space
 
-PINS = 4
 CACHE_LINE_SIZE = 0x0C
 MSIX_ENTRY = 16
 USUAL_VECTORS = 16  # all devices that send their table this way have this many
@@ -81,33 +80,9 @@ class MsixState(Info):
         out.put(value)
 
 
-def always(pci: PciState, version_id: int) -> bool:
-    """Always: the device has this kind of configuration space."""
-    return True
-
-
-def never(pci: PciState, version_id: int) -> bool:
-    """Never: the device has the other kind of configuration space."""
-    return False
-
-
-def _pci_device(*, express: bool) -> VMStateDescription:
-    config, irq_state = PciConfig(), PciIrqState()
-    return VMStateDescription(
-        "PCIDevice",
-        version_id=2,
-        minimum_version_id=1,
-        fields=[
-            Int32PositiveLe("version_id"),
-            Field("config", config, attr="config", size=CONVENTIONAL, exists=never if express else always),
-            Field("config", config, attr="config", size=EXPRESS, exists=always if express else never),
-            Field("irq_state", irq_state, attr="irq_state", size=4 * PINS, version_id=2),
-        ],
-    )
-
-
-PCI_DEVICE = _pci_device(express=False)
-PCIE_DEVICE = _pci_device(express=True)
+PCI_DEVICE, PCIE_DEVICE = (
+    pci_device(PciConfig(), PciIrqState(), express=express) for express in (False, True)
+)
 
 MSIX = VMStateDescription("msix", fields=[Field("msix", MsixState(), attr="msix")])
 

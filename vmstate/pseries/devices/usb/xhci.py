@@ -25,13 +25,13 @@ from vmstate.describe import (
 )
 from vmstate.describe.arrays import zeros
 from vmstate.describe.history import ALWAYS, Span
+from vmstate.handwritten.pci_walk import EXPRESS
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property, harmless, not_modelled
 from vmstate.pseries.board.usb import CONTROLLER, UsbController
 from vmstate.pseries.devices.pci.config_space import (
     BAR_MEMORY_64,
-    EXPRESS,
     Bar,
     PciId,
     msi,

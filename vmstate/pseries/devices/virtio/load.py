@@ -13,9 +13,9 @@ from vmstate.describe import Cursor, History, Plan
 from vmstate.describe.diagnostics import EINVAL, EPERM, FieldFailed, LoadFailure, aborts, stalls
 from vmstate.describe.history import Span
 from vmstate.errors import NotModelled, StreamError
+from vmstate.handwritten.pci_device import PINS
 from vmstate.handwritten.virtio.common import MAX_QUEUES
 from vmstate.pseries.devices.pci.config_space import INTERRUPT_PIN, msix_enabled
-from vmstate.pseries.devices.pci.pci_device import PINS
 from vmstate.pseries.devices.virtio.indexes import NO_VECTOR, check_indexes
 
 SIZES_CHECKED = Span(since="11.1")  # an incoming queue may not be larger than it was made

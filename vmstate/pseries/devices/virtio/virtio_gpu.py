@@ -15,7 +15,8 @@ from vmstate.describe import (
     Writer,
     plan_of,
 )
-from vmstate.describe.history import Span
+from vmstate.describe.cursor import SUBSECTION
+from vmstate.describe.history import Release, Span
 from vmstate.describe.infos import Info
 from vmstate.errors import EncodeError, NotModelled
 from vmstate.handwritten.virtio.gpu import BLOBS, CARD, OUTPUT_WITH_FRAME, OUTPUTS, POINT
@@ -73,6 +74,13 @@ def _pictures(cur: Cursor, memory: int | None = None) -> frozenset[int]:
     return frozenset(found)
 
 
+def _without_frames(cur: Cursor, release: Release) -> bool:
+    """Return True if the screens of an unknown machine come without frames: what follows says so."""
+    ahead = Cursor(cur.data, cur.pos, cur.end)
+    plan_of(CARD.at(release)).load(ahead, Record(with_frames=False), 0)
+    return ahead.pos == ahead.end or ahead.data[ahead.pos] == SUBSECTION
+
+
 class GpuInfo(Info):
     """All of it, which QEMU reads and writes by hand (virtio_gpu_load, virtio_gpu_save)."""
 
@@ -81,6 +89,7 @@ class GpuInfo(Info):
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> None:
         release = state.machine.release
         if not cur.judge:
+            state.with_frames = SCANOUT_VERSION.span.covers(release) and not _without_frames(cur, release)
             plan_of(CARD.at(release)).load(cur, state, 0)
             return
         pictures = _pictures(cur, state.machine.ram_size)

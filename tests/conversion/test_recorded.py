@@ -12,7 +12,7 @@ import pytest
 from vmstate.compare.verify import verify
 from vmstate.conversion.change import Notice
 from vmstate.conversion.converting import Converter
-from vmstate.conversion.destination import Destination
+from vmstate.conversion.simulated import Simulated
 from vmstate.errors import Severity
 from vmstate.pseries.devices.cpu.cpu import SPR_LPCR
 from vmstate.pseries.devices.cpu.reset import power_saving_exits
@@ -47,7 +47,7 @@ def number(request):
 def converted(number):
     row = ROWS[number]
     source, destination = (of_release(row[side], row["releases"][i]) for i, side in enumerate(SIDES))
-    there = Destination(parse(destination))
+    there = Simulated(parse(destination))
     stream = there.contents(iter([save(source)]))
     return there, stream, Converter(there).convert(stream)
 
@@ -129,4 +129,4 @@ def test_a_level_that_only_the_old_machine_type_has_is_not_lost_in_silence():
 
 
 def there_of(line):
-    return Destination(parse(line))
+    return Simulated(parse(line))

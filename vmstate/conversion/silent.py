@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmstate.conversion.change import Change, Notice
-from vmstate.conversion.problem import Problem, found_at
+from vmstate.conversion.problem import PseriesProblem, found_at
 from vmstate.describe.history import reached
 from vmstate.pseries.devices.cpu.cpu import PSSCR_EC, RTAS_STOPPED_SINCE, SPR_LPCR, SPR_PSSCR, Cpu
 from vmstate.pseries.devices.cpu.reset import power_saving_exits
@@ -49,7 +49,7 @@ def _value(contents: Contents, path: str) -> int | None:
     return values[0] if len(values) == 1 and isinstance(values[0], int) else None
 
 
-def processor(problem: Problem) -> Iterator[Change]:
+def processor(problem: PseriesProblem) -> Iterator[Change]:
     """Say that a processor runs, or take away the bit by which QEMU guesses that it waits."""
     label = problem.label
     if problem.instance.machine.flags.rtas_stopped_state:

@@ -14,7 +14,7 @@ from vmstate.conversion.change import Notice
 from vmstate.conversion.converting import Converter
 from vmstate.conversion.simulated import Simulated
 from vmstate.errors import Severity
-from vmstate.pseries.devices.cpu.cpu import SPR_LPCR
+from vmstate.pseries.devices.cpu.cpu import PSSCR_EC, SPR_LPCR, SPR_PSSCR
 from vmstate.pseries.devices.cpu.reset import power_saving_exits
 from vmstate.pseries.startup.command_line import parse
 from vmstate.simulate.migration import receive, save
@@ -117,6 +117,21 @@ def test_an_idle_first_processor_is_not_taken_for_a_stopped_one():
     received = receive(conversion.contents.stream.data, same_type)
     assert received.verdict.outcome == "accept"
     assert not received.instance.device("cpu", 0).quiesced
+
+
+@pytest.mark.parametrize("halted", [0, 1])
+@pytest.mark.parametrize("exits", [0, EXITS])
+@pytest.mark.parametrize("escape", [0, PSSCR_EC])
+def test_a_load_names_the_bug_where_convert_mends_it(halted, exits, escape):
+    """What a real 11.1.3 does with an idle processor of a pseries-10.0 is known in one place."""
+    there = there_of(NEW_TYPE.replace("pseries-11.1", "pseries-10.0"))
+    edits = [f"cpu_common[0].halted={halted}", f"cpu[0].spr[{SPR_LPCR}]={exits}"]
+    own = there.contents(iter([save(OLD_TYPE)]))
+    stream = changed(own, [*edits, f"cpu[0].env.spr[{SPR_PSSCR}]={escape}"])
+    conversion = Converter(there).convert(there.contents(iter([stream])))
+    rules = [step.change.rule for step in conversion.steps]
+    assert conversion.before.known_bugs == ["idle-processor-stopped"] * len(rules)
+    assert rules == (["stopped-processor"] if halted and exits and escape else [])
 
 
 def test_a_level_that_only_the_old_machine_type_has_is_not_lost_in_silence():

@@ -12,8 +12,11 @@ import pytest
 from vmstate.compare.verify import verify
 from vmstate.conversion.change import Notice
 from vmstate.conversion.converting import Converter
+from vmstate.conversion.framing import NEWEST_WITHOUT
 from vmstate.conversion.simulated import Simulated
+from vmstate.describe.history import Release
 from vmstate.errors import Severity
+from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.devices.cpu.cpu import PSSCR_EC, SPR_LPCR, SPR_PSSCR
 from vmstate.pseries.devices.cpu.reset import power_saving_exits
 from vmstate.pseries.startup.command_line import parse
@@ -141,6 +144,32 @@ def test_a_level_that_only_the_old_machine_type_has_is_not_lost_in_silence():
     edits = [edit for step in conversion.steps for edit in step.change.edits]
     assert any(edit.startswith("+spapr/cap/hpt_maxpagesize") for edit in edits)
     assert any(step.change.notice is Notice.GUEST for step in conversion.steps)
+
+
+def test_the_type_of_a_stream_without_a_name_is_the_newest_that_does_not_send_it():
+    classes = CATALOGUE.binary(Release.parse("7.2"))
+    types = [one.name for one in CATALOGUE.machine_types if one.name in classes.machine_types]
+    silent = [name for name in types if not classes.machine_class(name).flags.send_configuration]
+    assert silent[0] == NEWEST_WITHOUT
+    assert {"pseries-2.2", "pseries-2.1"} <= set(silent)
+
+
+def test_there_and_back_across_2_4_gives_the_same_stream():
+    old, new = (f"qemu-7.2 -nodefaults -machine pseries-{one},cap-htm=off -m 256" for one in ("2.3", "2.4"))
+    stream = there_of(old).contents(iter([save(old)]))
+    there = Converter(there_of(new)).convert(stream)
+    back = Converter(there_of(old)).convert(there.contents)
+    assert there.accepted
+    assert back.accepted
+    assert back.contents.stream.data == stream.stream.data
+
+
+def test_no_footer_is_put_where_the_end_of_a_section_is_a_guess():
+    old, new = (f"qemu-7.2 -nodefaults -machine pseries-{one},cap-htm=off -m 256" for one in ("2.2", "2.4"))
+    raw = save(old).replace(b"\x09spapr/rtc", b"\x09spapr/xyz")
+    conversion = Converter(there_of(new)).convert(there_of(new).contents(iter([raw])))
+    assert not conversion.accepted
+    assert "ends is a guess: no footer can be put behind it" in conversion.unmended
 
 
 def there_of(line):

@@ -144,8 +144,8 @@ def _destination(options: argparse.Namespace, given: StreamFile) -> _To:
     folder, machine = named
     record = read_record(folder)
     destination = Recorded(record, machine_of(given.contents.stream, machine), KnownDeclarations())
-    arguments = record.command_line(destination.machine)
-    about: dict[str, object] = {"machine": destination.machine, "hooks": "not run"}
+    arguments = record.command_line(destination.machine_type)
+    about: dict[str, object] = {"machine": destination.machine_type, "hooks": "not run"}
     return _To(destination, Release.parse(record.release), arguments, about)
 
 

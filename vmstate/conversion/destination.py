@@ -39,11 +39,13 @@ class Load:
 class Destination(ABC):
     """A destination that loads streams.
 
-    ``text``: what it is called.  ``promise``: what an accepted stream is; ``{}``: "with this change".
+    ``text``: what it is called.  ``machine_type``: its type's name, empty if it does not start.
+    ``promise``: what an accepted stream is; ``{}``: "with this change".
     ``own``: the tree of the stream that it would send itself after a reset; None if it sends none.
     """
 
     text: str
+    machine_type: str
     promise: str
     declarations: Declarations
 

@@ -59,12 +59,14 @@ def _levels(problem: PseriesProblem, name: str) -> dict[str, int] | None:
     releases = sorted(config.catalogue.newest)
     own = bisect(releases, config.release)
     for release in (config.release, *releases[own:], *reversed(releases[:own])):
-        try:
-            machine = build(with_property(replace(config, release=release), "type", name)).machine
-        except ConfigurationError:
-            continue
-        if machine is not None:
-            return {one.name: machine.default_levels[one.index] for one in machine.capabilities}
+        named = with_property(replace(config, release=release), "type", name)
+        for one in (named, with_property(named, "cap-htm", "off")):  # TCG refuses the default of old types
+            try:
+                machine = build(one).machine
+            except ConfigurationError:
+                continue
+            if machine is not None:
+                return {cap.name: machine.default_levels[cap.index] for cap in machine.capabilities}
     return None
 
 

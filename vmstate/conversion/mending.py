@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TypeAlias, TypeVar
 
-from vmstate.conversion import any_machine, machine_types, memory, pci, sections, silent, values
+from vmstate.conversion import any_machine, framing, machine_types, memory, pci, sections, silent, values
 from vmstate.conversion.change import Change
 from vmstate.conversion.destination import Fix
 from vmstate.conversion.problem import Problem, PseriesProblem
@@ -26,7 +26,9 @@ PSERIES: Fixes[PseriesProblem] = {
     "unknown-section": sections.unknown_section,
     "unknown-subsection": sections.unknown_subsection,
     "command-unknown": sections.unknown_command,
-    "footer-missing": sections.other_size,
+    "footer-missing": framing.footer_missing,
+    "configuration-missing": framing.configuration_missing,
+    "unknown-type": framing.unknown_type,
     "section-too-new": sections.section_version,
     "too-new": sections.description_version,
     "too-old": sections.description_version,
@@ -42,6 +44,9 @@ RECORDED: Fixes[Problem] = {
     "command-unknown": sections.unknown_command,
     "ram-block": any_machine.block,
     "value-differs": any_machine.value,
+    "configuration-missing": framing.any_configuration_missing,
+    "unknown-type": framing.any_unknown_type,
+    "footer-missing": framing.footer_missing,
 }
 
 

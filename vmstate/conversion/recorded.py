@@ -24,7 +24,7 @@ class Recorded(Destination):
         self.text = f"{machine} of QEMU {record.release}, as recorded"
         self.declarations = declarations
         self._judge = Judge(record, machine)
-        self.machine = machine
+        self.machine_type = machine
 
     def load(self, contents: Contents) -> Load:
         """Compare a stream with the record.  Raises NotModelled where that is not known."""

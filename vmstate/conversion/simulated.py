@@ -28,6 +28,7 @@ class Simulated(Destination):
         self.text = configuration.text
         self.declarations = PseriesDeclarations(configuration.catalogue)
         self._start = build(configuration)
+        self.machine_type = "" if self._start.machine is None else self._start.machine.type_name
 
     def load(self, contents: Contents) -> Load:
         """Load a stream.  Raises NotModelled."""

@@ -39,10 +39,10 @@ FLOORS = (
     *("pseries.cas", "pseries.registration", "pseries.startup", "pseries", "kvm"),
     *(
         "simulate",
-        "conversion",
         "compare",
         "compatibility",
         "records",
+        "conversion",
         "proposals",
         "matrix",
         "scenarios",

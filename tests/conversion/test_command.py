@@ -13,7 +13,7 @@ from tests.support import corpus
 from tests.support.machines import command
 from vmstate.cli import main
 from vmstate.conversion.change import Notice
-from vmstate.conversion.mending import FIXES
+from vmstate.conversion.mending import PSERIES
 from vmstate.conversion.silent import STOPPED
 from vmstate.describe.diagnostics import Diagnostic
 from vmstate.qemu import QemuNotFound, find
@@ -45,14 +45,14 @@ def test_the_document_shows_what_is_printed(tmp_path, monkeypatch, capsys):
 def test_the_document_has_every_rule_that_can_be_mended():
     assert set(
         re.findall(r"`([\w-]+)`", "".join(re.findall(r"^\| (`.*?) \|", DOCUMENT, re.MULTILINE)))
-    ) >= set(FIXES)
+    ) >= set(PSERIES)
 
 
 def test_every_rule_in_the_table_is_that_of_a_check():
     def below(kind):
         return {kind.rule()}.union(*(below(one) for one in kind.__subclasses__()))
 
-    assert set(FIXES) - OF_HOOKS <= below(Diagnostic)
+    assert set(PSERIES) - OF_HOOKS <= below(Diagnostic)
 
 
 def test_the_converted_stream_is_written_in_its_containers_and_accepted(tmp_path, capsys):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from vmstate.cli.common_options import add_limit, add_workers
 from vmstate.cli.expecting import add_expect, add_junit, expectation_lines, given, unexpected
+from vmstate.cli.given_record import given_record
 from vmstate.cli.not_judged import not_judged
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> Report:
         raise ConfigurationError("a stream and --on 'COMMAND LINE' are required (or --batch FILE)")
     if expectation is None and options.stream != "-":
         expectation = beside(Path(options.stream))
-    on_record = _record(options.on)
+    on_record = given_record(options.on)
     if on_record is not None:
         return _on_record(options, *on_record, expectation)
     unknown: list[NotModelled] = []
@@ -94,24 +94,6 @@ def run(options: argparse.Namespace) -> Report:
         findings=findings,
         ok=accepted if expectation is None else not wrong,
     )
-
-
-def _is_folder(text: str) -> bool:
-    with suppress(OSError):  # a command line may be longer than any path
-        return Path(text).is_dir()
-    return False
-
-
-def _record(text: str) -> tuple[str, str | None] | None:
-    """Return the folder of a record and the machine type, if that is what ``--on`` names."""
-    folder, colon, machine = text.rpartition(":")
-    if not _is_folder(text) and not (colon and _is_folder(folder)):
-        return None
-    from vmstate.records import is_record
-
-    if is_record(text):
-        return text, None
-    return (folder, machine) if colon and is_record(folder) else None
 
 
 def _on_record(

@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from dataclasses import field
 
 from vmstate.conversion.change import Change, Notice
-from vmstate.conversion.destination import Destination
-from vmstate.conversion.mending import FIXES, LAST_RESORT
-from vmstate.conversion.problem import Problem
-from vmstate.conversion.silent import STOPPED, silent_checks
+from vmstate.conversion.destination import Destination, Load
 from vmstate.dataclass import dataclass
 from vmstate.describe.words import Meanings
-from vmstate.errors import EncodeError, NotModelled, StreamError
+from vmstate.errors import EncodeError, Finding, NotModelled, StreamError
 from vmstate.savevm.verdict import Check, Outcome, Verdict, cannot_judge
-from vmstate.simulate.migration import Received
 from vmstate.stream.sections.ram import Ram
 from vmstate.tree.contents import Contents
 from vmstate.tree.paths import PathError
@@ -43,7 +39,8 @@ class Step:
 class Conversion:
     """The changes of a stream, in the order in which they were made, and the verdicts before and after.
 
-    ``unmended``: why no change of the stream mends what is left; ``unknown``: what is not modelled.
+    ``unmended``: why no change of the stream mends what is left; ``unknown``: what is not modelled;
+    ``findings``: what is to be known about the last verdict.
     """
 
     contents: Contents
@@ -52,6 +49,7 @@ class Conversion:
     steps: list[Step] = field(default_factory=list)
     unmended: str = ""
     unknown: NotModelled | None = None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -92,32 +90,31 @@ class Converter:
     def convert(self, contents: Contents) -> Conversion:
         """Change the stream until it is accepted, or nothing mends what is left."""
         try:
-            received = self.destination.load(contents.stream.data)
+            load = self.destination.load(contents)
         except NotModelled as unknown:
             verdict = cannot_judge(unknown)
             return Conversion(contents, verdict, verdict, unknown=unknown)
-        conversion = Conversion(contents, received.verdict, received.verdict)
+        conversion = Conversion(contents, load.verdict, load.verdict, findings=load.findings)
         for _ in range(MOST_STEPS):
-            check = _check(received, conversion.contents)
-            if check is None:
+            if load.check is None:
                 break
-            self._seen.add(_key(check))
-            further = self._step(conversion, received, check)
+            self._seen.add(_key(load.check))
+            further = self._step(conversion, load)
             if further is None:
                 break
-            received = further
+            load = further
         if not conversion.unmended:
-            conversion.unmended = _ENDS.get(received.verdict.outcome, "")
+            conversion.unmended = _ENDS.get(load.verdict.outcome, "")
         return conversion
 
-    def _step(self, conversion: Conversion, received: Received, check: Check) -> Received | None:
+    def _step(self, conversion: Conversion, load: Load) -> Load | None:
         """Make the first change that gets further; None, and the reason in ``conversion``, if none does."""
-        changes, conversion.unmended = self._changes(conversion.contents, received, check)
+        changes, conversion.unmended = self._changes(load)
         unknown: NotModelled | None = None
         for number, change in enumerate(changes):
             try:
                 contents = self._changed(conversion.contents, change)
-                found = self.destination.load(contents.stream.data)
+                found = self.destination.load(contents)
             except NotModelled as reason:
                 if unknown is None:
                     unknown, conversion.unmended = reason, f"what follows is not modelled: {change.what}"
@@ -125,36 +122,32 @@ class Converter:
             except (PathError, EncodeError, StreamError) as error:
                 conversion.unmended = f"{change.what}: {error}"
                 continue
-            if not self._further(found, contents):
+            if not self._further(found):
                 conversion.unmended = conversion.unmended or f"{change.what}: it gets no further"
                 continue
             others = tuple(changes[number + 1 :])
             conversion.add(Step(change, others))
             conversion.contents, conversion.after, conversion.unmended = contents, found.verdict, ""
+            conversion.findings = found.findings
             return found
         conversion.unknown = unknown
         return None
 
-    def _further(self, received: Received, contents: Contents) -> bool:
+    def _further(self, load: Load) -> bool:
         """Return True if a load is accepted, or refused by another check than before."""
-        if received.verdict.outcome not in (Outcome.ACCEPT, Outcome.REJECT):
+        if load.verdict.outcome not in (Outcome.ACCEPT, Outcome.REJECT):
             return False
-        check = _check(received, contents)
-        return check is None or _key(check) not in self._seen
+        return load.check is None or _key(load.check) not in self._seen
 
-    def _changes(self, contents: Contents, received: Received, check: Check) -> tuple[Sequence[Change], str]:
+    def _changes(self, load: Load) -> tuple[Sequence[Change], str]:
         """Return the changes for a check; if it has none, or none is allowed, also the reason."""
-        if received.instance is None:
-            return (), "the destination does not start"
-        problem = Problem(check, contents, self.destination, received.instance)
-        reason = "" if check.rule in FIXES else f"no change is known for {check.rule}"
+        reason = "" if load.fixes else "the destination does not start"
         changes: list[Change] = []
-        try:
-            changes += FIXES.get(check.rule, LAST_RESORT)(problem)
-        except StreamError as error:
-            reason = error.message
-        if check.rule not in ("unknown-section", STOPPED):
-            changes += LAST_RESORT(problem)
+        for fix in load.fixes:
+            try:
+                changes += fix()
+            except StreamError as error:
+                reason = reason or error.message
         changes = list({change.what: change for change in changes}.values())
         allowed = sorted((one for one in changes if one.notice <= self.at_most), key=lambda one: one.notice)
         if changes and not allowed:
@@ -172,13 +165,6 @@ class Converter:
 def _is_mapped(contents: Contents) -> bool:
     ram = contents.stream.live(Ram)
     return ram is not None and any(block.mapped is not None for block in ram.blocks)
-
-
-def _check(received: Received, contents: Contents) -> Check | None:
-    """Return the check that refused a stream, or one that the destination should have made."""
-    if received.verdict.outcome == Outcome.ACCEPT and received.instance is not None:
-        return next(silent_checks(contents, received.instance), None)
-    return received.verdict.decided_by if received.verdict.outcome == Outcome.REJECT else None
 
 
 def _key(check: Check) -> tuple[object, ...]:

@@ -1,41 +1,62 @@
-"""The destination that a stream is changed for, and what it would send itself: versions, values, names."""
+"""The destination that a stream is changed for, as conversion sees it: loads, with what may mend each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 
-from vmstate.describe import SaveFailure
-from vmstate.errors import NotModelled
-from vmstate.pseries.declarations import PseriesDeclarations
-from vmstate.pseries.startup.build import build
-from vmstate.pseries.startup.command_line import Configuration
-from vmstate.simulate.migration import Received, received_by, sent_by
+from vmstate.conversion.change import Change
+from vmstate.dataclass import dataclass
+from vmstate.errors import Finding
+from vmstate.savevm.verdict import Check, Verdict
 from vmstate.stream.edit import Bytes
 from vmstate.tree.contents import Contents
+from vmstate.tree.declarations import Declarations
 from vmstate.tree.rebuilt import rebuilt
 
+Fix = Callable[[], Iterator[Change]]
+"""Yields the changes that may mend what a load has found, the best first.
 
-class Destination:
-    """A simulated destination, started once.  Raises ConfigurationError if it is not modelled."""
+Raises Unsupported with the reason where none does, though others of the same rule can be mended.
+"""
 
-    def __init__(self, configuration: Configuration) -> None:
-        self.configuration = configuration
-        self.declarations = PseriesDeclarations(configuration.catalogue)
-        self._start = build(configuration)
 
-    def load(self, stream: memoryview) -> Received:
-        """Load a stream.  Raises NotModelled."""
-        return received_by(stream, self._start)
+@dataclass
+class Load:
+    """A load of a stream.
 
-    @cached_property
+    ``check``: the one that refused it, or that the destination should have made; None if all is well, or
+    if no change of the stream can help.  ``fixes``: what may mend it; ``findings``: what is to be known
+    about the verdict.
+    """
+
+    verdict: Verdict
+    check: Check | None = None
+    fixes: tuple[Fix, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+class Destination(ABC):
+    """A destination that loads streams.
+
+    ``text``: what it is called.  ``machine_type``: its type's name, empty if it does not start.
+    ``promise``: what an accepted stream is; ``{}``: "with this change".
+    ``own``: the tree of the stream that it would send itself after a reset; None if it sends none.
+    """
+
+    text: str
+    machine_type: str
+    promise: str
+    declarations: Declarations
+
+    @property
+    @abstractmethod
     def own(self) -> Contents | None:
-        """The tree of the stream that it would send itself after a reset; None if it sends none."""
-        try:
-            sent = sent_by(self._start)
-        except (NotModelled, SaveFailure):
-            return None
-        return None if sent.stream is None else self.contents(iter([sent.stream]))
+        """The tree of its own stream."""
+
+    @abstractmethod
+    def load(self, contents: Contents) -> Load:
+        """Load a stream.  Raises NotModelled."""
 
     def contents(self, chunks: Iterator[Bytes]) -> Contents:
         """Return the tree of a stream in pieces."""

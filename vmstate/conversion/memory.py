@@ -9,7 +9,6 @@ from vmstate.conversion.change import Change, Notice, Rewrite
 from vmstate.conversion.problem import Problem
 from vmstate.conversion.ram_blocks import Pages, pages_beyond, ram_of, with_block
 from vmstate.errors import Unsupported, memory_size
-from vmstate.pseries.devices.host.ram import Ram
 from vmstate.stream.reader import Stream
 from vmstate.stream.sections.ram_setup import RamBlock
 
@@ -30,10 +29,8 @@ def block(problem: Problem) -> Iterator[Change]:
 
 
 def _other_size(problem: Problem, stream: Stream, length: int) -> Iterator[Change]:
-    local = {one.name: one for ram in problem.instance.machine.registered(Ram) for one in ram.blocks}
     for one in ram_of(stream).blocks:
-        there = local.get(one.name)
-        if there is None or there.used_length != length or one.length != problem.check.incoming:
+        if problem.blocks.get(one.name) != length or one.length != problem.check.incoming:
             continue
         what = f"the RAM block {one.name} of {memory_size(one.length)} gets {memory_size(length)}"
         if length > one.length:
@@ -61,17 +58,16 @@ def _unknown(problem: Problem, stream: Stream, name: str) -> Iterator[Change]:
     if one is None:
         raise Unsupported(f"there is no RAM block {name}")
     sent = {other.name for other in blocks}
-    local = [there for ram in problem.instance.machine.registered(Ram) for there in ram.blocks]
-    free = [there for there in local if there.name not in sent]
-    alike = [there for there in free if _tail(there.name) == _tail(name)]
+    free = {there: length for there, length in problem.blocks.items() if there not in sent}
+    alike = [there for there in free if _tail(there) == _tail(name)]
     largest = one is max(blocks, key=lambda other: other.length)
     if largest and not alike:
-        alike = [there for there in free if there.used_length == one.length]
+        alike = [there for there, length in free.items() if length == one.length]
     for there in alike:
-        what = f"the RAM block {name} is called {there.name}"
+        what = f"the RAM block {name} is called {there}"
         lost = "nothing: its pages stay, and no guest sees the name"
         yield Change(
-            problem.rule, what, lost, Notice.NOTHING, rewrite=_rewrite(name, replace(one, name=there.name))
+            problem.rule, what, lost, Notice.NOTHING, rewrite=_rewrite(name, replace(one, name=there))
         )
     if largest and not alike:
         raise Unsupported(f"the RAM block {name} is the guest's memory, which may not be left out")

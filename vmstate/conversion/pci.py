@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmstate.conversion.change import Change, Notice
-from vmstate.conversion.problem import Problem
+from vmstate.conversion.problem import Problem, PseriesProblem
 from vmstate.errors import Unsupported
 from vmstate.pseries.devices.pci.config_space import ConfigSpace
 from vmstate.pseries.devices.pci.pci_device import PciState
@@ -29,7 +29,7 @@ _REST = "its capabilities"
 _VERSION = b"\0\0\0\2"
 
 
-def field(problem: Problem) -> Iterator[Change]:
+def field(problem: PseriesProblem) -> Iterator[Change]:
     """Give every register that the destination compares the destination's value."""
     if problem.check.message != DIFFERS or problem.check.offset is None:
         raise Unsupported(f"the field {problem.check.path} cannot be loaded: {problem.check.message}")
@@ -81,7 +81,7 @@ def _rewritten(contents: Contents, start: int, new: bytes) -> Iterator[Bytes]:
     return edit.chunks()
 
 
-def _space(problem: Problem) -> ConfigSpace | None:
+def _space(problem: PseriesProblem) -> ConfigSpace | None:
     device = problem.instance.device(str(problem.check.section), problem.check.instance or 0)
     states = (one for one in vars(device).values() if isinstance(one, PciState)) if device else ()
     return next((one.space for one in states), None)

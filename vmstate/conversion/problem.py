@@ -1,14 +1,15 @@
-"""The problem that a fix is given: the check that refused, the stream, and the destination."""
+"""The problem that is to be mended: the check that refused, the stream, and the destination."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from functools import cached_property
 
-from vmstate.conversion.change import Change
 from vmstate.conversion.destination import Destination
 from vmstate.dataclass import dataclass
 from vmstate.errors import Unsupported
+from vmstate.pseries.devices.host.ram import Ram
+from vmstate.pseries.startup.command_line import Configuration
 from vmstate.savevm.verdict import Check
 from vmstate.simulate.instance import Instance
 from vmstate.stream.items import Section
@@ -16,21 +17,14 @@ from vmstate.tree.by_offset import places_at
 from vmstate.tree.contents import Contents
 from vmstate.tree.paths import PathError, Place, find
 
-Fix = Callable[["Problem"], Iterator[Change]]
-"""Yields the changes that may mend a problem, the best first.
-
-Raises Unsupported with the reason where none does, though others of the same rule can be mended.
-"""
-
 
 @dataclass
 class Problem:
-    """A load that a ``check`` refused; ``instance``: the destination as it is then."""
+    """A load that a ``check`` refused."""
 
     check: Check
     contents: Contents
     destination: Destination
-    instance: Instance
 
     @property
     def rule(self) -> str:
@@ -73,6 +67,27 @@ class Problem:
     def local_number(self) -> int:
         """The check's local value, a number."""
         return _number(self.check, "local")
+
+    @property
+    def blocks(self) -> Mapping[str, int]:
+        """The destination's RAM blocks: the length of each by its name."""
+        own = self.destination.own
+        ram = None if own is None else own.stream.ram
+        return {} if ram is None else {one.name: one.length for one in ram.blocks}
+
+
+@dataclass
+class PseriesProblem(Problem):
+    """The same at a simulated pseries machine; ``instance``: the destination as it is then."""
+
+    instance: Instance
+    configuration: Configuration
+
+    @property
+    def blocks(self) -> Mapping[str, int]:
+        """The destination's RAM blocks: the length of each by its name."""
+        rams = self.instance.machine.registered(Ram)
+        return {one.name: one.used_length for ram in rams for one in ram.blocks}
 
 
 def _number(check: Check, side: str) -> int:

@@ -229,9 +229,14 @@ def unknown_subsection(problem: Problem) -> Iterator[Change]:
     place = problem.described()
     if place is None or place.node.kind != "subsection":
         raise Unsupported("the subsection is not found in the stream")
+    yield without_subsection(problem, place)
+
+
+def without_subsection(problem: Problem, place: Place) -> Change:
+    """Return the change that leaves out a subsection."""
     notice, lost = _loss_of_subsection(problem.contents.stream, place)
     what = f"leave out the subsection {place.path}"
-    yield Change(problem.rule, what, lost, notice, (f"-{place.path}",))
+    return Change(problem.rule, what, lost, notice, (f"-{place.path}",))
 
 
 def _loss_of_subsection(stream: Stream, place: Place) -> tuple[Notice, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vmstate.conversion.change import Change, Notice
-from vmstate.conversion.problem import Problem, found_at
+from vmstate.conversion.problem import Problem, PseriesProblem, found_at
 from vmstate.errors import Unsupported
 from vmstate.pseries.tables.cpus import SPR_PVR
 from vmstate.simulate.remedies import level_text
@@ -31,9 +31,9 @@ _WITHOUT = {
 _FAMILY = 16  # the lower half of a PVR is the revision
 
 
-def capability(problem: Problem) -> Iterator[Change]:
+def capability(problem: PseriesProblem) -> Iterator[Change]:
     """Give a capability the destination's level; a stream without it means the machine type's default."""
-    known = problem.destination.configuration
+    known = problem.configuration
     table = known.catalogue.binary(known.release).capabilities
     one = next((one for one in table if one.property_name == problem.check.path), None)
     if one is None or not isinstance(problem.check.incoming, int):
@@ -63,9 +63,9 @@ def processor(problem: Problem) -> Iterator[Change]:
     yield Change(problem.rule, what, lost, Notice.GUEST, (edit,))
 
 
-def compat_mode(problem: Problem) -> Iterator[Change]:
+def compat_mode(problem: PseriesProblem) -> Iterator[Change]:
     """Give a processor a compat mode that the destination can run, the newest first."""
-    known = problem.destination.configuration
+    known = problem.configuration
     old = problem.incoming_number()
     for mode in reversed(known.catalogue.binary(known.release).compat.modes):
         if mode.pvr < old:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import field
 from fnmatch import fnmatchcase
 from functools import partial
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from vmstate.qemu.capture import save_stream
 from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuRefused, QemuStalled, QmpRefused
 from vmstate.qemu.session import Session
-from vmstate.records.record import MachineRecord, Record, schema_bytes
+from vmstate.records.record import MachineRecord, Record, chosen_machine, schema_bytes
 from vmstate.schema import Schema
 from vmstate.stream.constants import SectionType
 from vmstate.stream.edit import Edit
@@ -36,7 +36,6 @@ from vmstate.tree import Contents
 
 #: Clocks and random numbers that do not follow the host, where this QEMU has the options.
 STEADY = ("-rtc", "base=2000-01-01T00:00:00,clock=vm", "-seed", "1")
-_MACHINE = frozenset({"-machine", "-M", "--machine"})
 _SCALARS = re.compile(r"bool|string|str|u?int(8|16|32|64)?|size|OnOffAuto|[A-Z]\w+")
 _END_RECORD = 8  # bytes: the record that ends a section of memory
 _LEAF = 64  # bytes: a larger value is not replaced as a whole
@@ -60,7 +59,7 @@ class MachineRecorder:
         self.command = command
         self.timeout = timeout
         self.binary = identify(command.program)
-        self.chosen = _chosen(command.arguments)
+        self.chosen = chosen_machine(command.arguments)
         self._known: dict[str, dict[str, Any]] = {}
         self._head: dict[str, Any] = {}
         self._steady: tuple[str, ...] = STEADY
@@ -151,16 +150,6 @@ class MachineRecorder:
             found.lines = qemu.finish().messages
             found.stream = without_memory(open_stream(path))
         return found
-
-
-def _chosen(arguments: Sequence[str]) -> str | None:
-    """Return the machine type that a command line names; None if it names none."""
-    for word, value in pairwise(arguments):
-        if word in _MACHINE:
-            parts = value.split(",")
-            named = [part.removeprefix("type=") for part in parts if part.startswith("type=")]
-            return named[-1] if named else parts[0]
-    return None
 
 
 def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:

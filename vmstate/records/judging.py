@@ -12,37 +12,46 @@ from functools import cached_property
 
 from vmstate.compatibility import RULES, Category, Direction, Issue, compare
 from vmstate.dataclass import dataclass
-from vmstate.describe import Release
+from vmstate.describe import Node, Release
 from vmstate.describe.cursor import signed
-from vmstate.describe.diagnostics import EINVAL, Diagnostic
+from vmstate.describe.diagnostics import EINVAL, ENOENT, Diagnostic, UnknownSubsection
 from vmstate.describe.from_vmdesc import parse_json
 from vmstate.errors import ConfigurationError, Finding, NotModelled, Place, Severity, StreamError
 from vmstate.pseries.devices.host.ram_load import MISMATCH
-from vmstate.records.record import MachineRecord, Record
+from vmstate.records.record import Record
+from vmstate.records.values import refused_values, said
 from vmstate.savevm import diagnostics as r
+from vmstate.savevm.commands import COMMANDS
+from vmstate.savevm.loader import FLATTENED
 from vmstate.savevm.messages import lines
 from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.schema import Description, Knows, Origin, Schema, SchemaField
 from vmstate.schema.fitting import misfits
 from vmstate.schema.from_stream import description_sent
-from vmstate.stream.constants import Command
+from vmstate.stream.constants import Command, SectionType
 from vmstate.stream.items import CommandItem, Section
-from vmstate.stream.reader import Stream, open_stream
+from vmstate.stream.reader import Stream, flat, open_stream
 from vmstate.stream.sections.ram import Ram
-from vmstate.tree.decoded import Entries
+from vmstate.tree import Contents
 
 NO_HOOKS = "no hooks were run (post_load, needed, field_exists): QEMU's code may still refuse"
+_AFTER_HEADER = 8
+#: The names of ROMs from fw_cfg begin so; QEMU gives such a block the size that comes (hw/core/loader.c).
+_RESIZED = "/rom@"
+_OF_ANY_SIZE = frozenset({"virtio", "virtqueue_extra_state", "virtio-gpu", "tmp", "qtailq", "qlist", "gtree"})
+COMMAND_UNKNOWN, VALUE_DIFFERS = r.CommandUnknown.rule(), "value-differs"
 #: What a vmdesc knows.
 _SENT = frozenset({Knows.TYPES})
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict, and what is to be known about it."""
+    """A verdict, and what is to be known about it; ``unknown``: why there is none."""
 
     verdict: Verdict
     findings: tuple[Finding, ...]
     machine: str
+    unknown: NotModelled | None = None
 
 
 class _Rejected(Exception):
@@ -51,9 +60,12 @@ class _Rejected(Exception):
     ``known`` is False for bytes that are read from the wrong place: what QEMU says then depends on them.
     """
 
-    def __init__(self, check: Check, *diagnostics: Diagnostic, line: str = "", known: bool = True) -> None:
+    def __init__(
+        self, check: Check, *diagnostics: Diagnostic, line: str = "", known: bool = True, errno: int = EINVAL
+    ) -> None:
         super().__init__(check.message)
         self.check, self.diagnostics, self.line, self.known = check, diagnostics, line, known
+        self.errno = errno
 
 
 def judge(stream: Stream, record: Record, machine: str | None = None) -> Judgement:
@@ -61,47 +73,56 @@ def judge(stream: Stream, record: Record, machine: str | None = None) -> Judgeme
 
     Raises ConfigurationError if neither names a machine type that the record has a stream of.
     """
+    return Judge(record, machine_of(stream, machine)).judge(stream)
+
+
+def machine_of(stream: Stream, machine: str | None) -> str:
+    """Return the destination's type: the given one, else the stream's.  Raises ConfigurationError."""
     sent = stream.configuration.machine if stream.configuration is not None else None
     name = machine if machine is not None else sent
     if name is None:
-        raise ConfigurationError("the stream names no machine type: give one, --on RECORD:TYPE")
-    destination = _Destination(record, record.machine(name))
-    findings: list[Finding] = []
-    release = Release.parse(record.release)
-    try:
-        if sent is not None and not sent.startswith(name[: len(sent)]):
-            raise _Rejected(
-                Check(
-                    "machine-type", False, "the machine type differs", "configuration", 0, 8, None, sent, name
-                ),
-                line=f"Machine type received is '{sent}' and local is '{name}'",
-            )
-        findings += destination.load(stream)
-    except _Rejected as refused:
-        said = [refused.line] if refused.line else []
-        messages = [*said, *lines(refused.diagnostics, -EINVAL, release)] if refused.known else []
-        verdict = Verdict(Outcome.REJECT, messages, decided_by=refused.check, errno=-EINVAL)
-    except NotModelled as unknown:
-        place = unknown.place
-        check = Check(
-            "not-compared", False, str(unknown.args[0]), place.section, place.instance, place.offset
-        )
-        verdict = Verdict(Outcome.NOT_MODELLED, decided_by=check)
-    else:
-        verdict = Verdict(Outcome.ACCEPT)
-    findings.append(Finding("record.no-hooks", Severity.INFO, NO_HOOKS))
-    return Judgement(verdict, tuple(findings), name)
+        raise ConfigurationError("the stream names no machine type: give one, RECORD:TYPE")
+    return name
 
 
-class _Destination:
-    """The machine of a record: the sections that it has registered, as its own stream shows them."""
+class Judge:
+    """A recorded machine as the destination of streams: it has the sections that its own stream shows.
 
-    def __init__(self, record: Record, machine: MachineRecord) -> None:
-        self.record, self.machine = record, machine
-        assert machine.stream is not None
-        self.own = open_stream(machine.stream)
+    ``own``: that stream.  Raises ConfigurationError if the record has none of that machine type.
+    """
+
+    def __init__(self, record: Record, machine: str) -> None:
+        self.record, self.machine = record, record.machine(machine)
+        self.release = Release.parse(record.release)
+        assert self.machine.stream is not None
+        self.started = [str(line) for line in self.machine.about.get("lines", ())]
+        self.own = open_stream(self.machine.stream)
         self.entries = {(one.idstr, one.instance_id): one for one in self.own.sections}
-        self.texts = Entries(self.own)
+        self.contents = Contents(self.own)
+        self.texts = self.contents.entries
+
+    def judge(self, stream: Stream) -> Judgement:
+        """Judge a stream."""
+        findings: list[Finding] = []
+        unknown = None
+        try:
+            self._configuration(stream)
+            findings += self._load(stream)
+        except _Rejected as refused:
+            said = [refused.line] if refused.line else []
+            told = lines(refused.diagnostics, -refused.errno, self.release)
+            messages = [*self.started, *said, *told] if refused.known else []
+            verdict = Verdict(Outcome.REJECT, messages, decided_by=refused.check, errno=-refused.errno)
+        except NotModelled as reason:
+            unknown, place = reason, reason.place
+            check = Check(
+                "not-compared", False, str(unknown.args[0]), place.section, place.instance, place.offset
+            )
+            verdict = Verdict(Outcome.NOT_MODELLED, self.started, decided_by=check)
+        else:
+            verdict = Verdict(Outcome.ACCEPT, self.started)
+        findings.append(Finding("record.no-hooks", Severity.INFO, NO_HOOKS))
+        return Judgement(verdict, tuple(findings), self.machine.name, unknown)
 
     @cached_property
     def _named(self) -> Mapping[str, list[tuple[str, Description]]]:
@@ -121,27 +142,75 @@ class _Destination:
                     found.setdefault(kind, set()).add(size)
         return {kind: sizes.pop() for kind, sizes in found.items() if len(sizes) == 1}
 
-    def load(self, stream: Stream) -> list[Finding]:
+    def _load(self, stream: Stream) -> list[Finding]:
         """Compare all sections in their order.  Raises _Rejected, or NotModelled where that is not known."""
         findings: list[Finding] = []
-        _no_commands(stream)
-        texts = Entries(stream)
+        _no_postcopy(stream)
+        contents = Contents(stream)
         devices = {id(section) for section in stream.devices}
         rams = _rams(stream)
         seen: set[tuple[str, int]] = set()
-        for section in stream.sections:
+        for section in flat(stream.items):
+            if isinstance(section, CommandItem):
+                self._command(section)
+            if not isinstance(section, Section):
+                continue
             key = (section.idstr, section.instance_id)
             if key in seen:
                 continue
             seen.add(key)
-            text = texts.text_of(section) if id(section) in devices else None
+            text = contents.entries.text_of(section) if id(section) in devices else None
             own = self._entry(section, text)
             self._version(section, own)
             if section.idstr == "ram" and rams:
                 self._blocks(section, rams[0])
             else:
                 findings += self._layout(section, own, text)
+                self._values(section, contents.node(section), own)
+            self._footer(stream, section)
         return findings
+
+    def _configuration(self, stream: Stream) -> None:
+        """Compare what comes before all sections.  Raises _Rejected, or NotModelled."""
+        name = self.machine.name
+        sent, own = stream.configuration, self.own.configuration
+        if sent is None or own is None:
+            if sent is own:
+                return
+            kind = stream.data[_AFTER_HEADER]
+            diagnostic = r.ConfigurationMissing(kind) if sent is None else r.UnknownType(kind)
+            message = (
+                f"{'the stream' if sent is None else 'the recorded machine'} has no configuration section"
+            )
+            rule = diagnostic.rule()
+            raise _Rejected(Check(rule, False, message, "configuration", 0, _AFTER_HEADER), diagnostic)
+        if not sent.machine.startswith(name[: len(sent.machine)]):
+            place = ("configuration", 0, _AFTER_HEADER)
+            raise _Rejected(
+                Check("machine-type", False, "the machine type differs", *place, None, sent.machine, name),
+                line=f"Machine type received is '{sent.machine}' and local is '{name}'",
+            )
+        compared = [(one.target_page_bits, sorted(one.capabilities), one.uuid) for one in (sent, own)]
+        if compared[0] != compared[1]:
+            raise NotModelled("other settings of the migration than the record's", offset=sent.start)
+
+    def _footer(self, stream: Stream, section: Section) -> None:
+        """Refuse a footer where the recorded machine has none, or none where it has one."""
+        if stream.footers is None or self.own.footers is None or stream.footers == self.own.footers:
+            return
+        diagnostics: tuple[Diagnostic, ...] = (r.UnknownType(SectionType.FOOTER),)
+        if self.own.footers:
+            diagnostics = r.FooterMissing(section.idstr), r.FooterFailed(section.section_id)
+        message = "one side alone has footers behind sections"
+        place = (section.idstr, section.instance_id, section.payload_end)
+        raise _Rejected(Check(diagnostics[0].rule(), False, message, *place), *diagnostics)
+
+    def _command(self, item: CommandItem) -> None:
+        """Refuse a command that this release does not have."""
+        if item.command >= len(COMMANDS.at(self.release)):
+            message = f"this release does not know {item.name}"
+            check = Check(COMMAND_UNKNOWN, False, message, None, None, item.start, None, item.command)
+            raise _Rejected(check, r.CommandUnknown(item.command, item.data_end - item.data_start))
 
     def _entry(self, section: Section, text: bytes | None) -> Section:
         own = self.entries.get((section.idstr, section.instance_id))
@@ -173,13 +242,19 @@ class _Destination:
         for block in ram.blocks:
             place = (section.idstr, section.instance_id, section.start, block.name)
             if block.name not in own:
-                check = Check("ram-block", False, "the recorded machine has no such block", *place)
+                check = Check(
+                    "ram-block", False, "the recorded machine has no such block", *place, block.name
+                )
                 line = f'Unknown ramblock "{block.name}", cannot accept migration'
                 raise _Rejected(check, *_of_ram(section), line=line)
-            if block.length != own[block.name]:
+            if block.name.startswith(_RESIZED) and block.length != own[block.name]:
+                if block.length > own[block.name]:
+                    why = f"{block.name} grows up to a limit that the record does not have"
+                    raise NotModelled(why, offset=section.start).within(section.idstr, section.instance_id)
+            elif block.length != own[block.name]:
                 message = "the block has another size; record a machine with the same -m"
                 check = Check("ram-block", False, message, *place, block.length, own[block.name])
-                words = MISMATCH.at(Release.parse(self.record.release))
+                words = MISMATCH.at(self.release)
                 line = words.format(block.name, block.length, own[block.name])
                 raise _Rejected(check, *_of_ram(section), line=line)
 
@@ -206,8 +281,14 @@ class _Destination:
             return
         for issue in _issues(source, target, knows, self.record.release):
             rule = RULES[issue.rule]
+            if issue.rule == "subsection.unknown":
+                raise self._unknown_subsection(section, target, issue)
+            if issue.rule == "not-compared.unsent" and issue.old is not None:
+                unknown = NotModelled(f"{issue.path}: {issue.message}", offset=section.start)
+                raise unknown.within(section.idstr, section.instance_id)
             if rule.severity is Severity.ERROR and rule.category in {Category.WIRE, Category.LOAD}:
-                if issue.rule.startswith("not-compared") or _depends(issue, target):
+                by_hand = issue.rule == "field.size" and _by_hand(issue, source)
+                if issue.rule.startswith("not-compared") or by_hand or _depends(issue, target):
                     message = f"{issue.path}: {issue.message}, unless QEMU's code says otherwise"
                     unknown = NotModelled(message, offset=section.start)
                     raise unknown.within(section.idstr, section.instance_id)
@@ -221,6 +302,39 @@ class _Destination:
                 yield Finding(
                     f"record.{issue.rule}", rule.severity, issue.message, replace(where, path=issue.path)
                 )
+
+    def _unknown_subsection(self, section: Section, target: Description, issue: Issue) -> _Rejected:
+        """Return the refusal of a subsection that was sent and that the destination does not know.
+
+        In a part of the section, QEMU also names the fields around it, which are not looked for here.
+        """
+        check = Check(
+            issue.rule, False, issue.message, section.idstr, section.instance_id, section.start, issue.path
+        )
+        errno = EINVAL if FLATTENED.at(self.release) else ENOENT
+        return _Rejected(
+            check,
+            UnknownSubsection(target.name, issue.path),
+            r.SectionFailed(section.instance_id, section.idstr),
+            known=issue.path.startswith(f"{target.name}/"),
+            errno=errno,
+        )
+
+    def _values(self, section: Section, sent: Node, own: Section) -> None:
+        """Compare what QEMU compares with its own value; of an inner field it also names those around."""
+        root = self.contents.node(own)
+        found = next(refused_values(sent, root), None)
+        if found is None:
+            return
+        chain, local = found
+        path = ".".join(node.name for node in chain[1:])
+        check = Check(
+            VALUE_DIFFERS, False, "the destination compares it with its own value", section.idstr,
+            section.instance_id, chain[-1].start, path, chain[-1].value, local.value,
+        )  # fmt: skip
+        failed = r.SectionFailed(section.instance_id, section.idstr)
+        name = _name(self.texts.text_of(own)) or section.idstr
+        raise _Rejected(check, *said(name, chain, local), failed, known=len(chain) == 2)
 
     def _described(self, own: Section, text: bytes) -> tuple[Description, frozenset[Knows]]:
         """Return the description of a section: the program's, else what the recorded stream says of it."""
@@ -258,6 +372,13 @@ def _depends(issue: Issue, target: Description) -> bool:
     return any(one.conditional for vmsd in _every(target) if vmsd.name == owner for one in vmsd.fields)
 
 
+def _by_hand(issue: Issue, source: Description) -> bool:
+    """Return True if QEMU writes a field by hand: it has not the same size in each state."""
+    owner, _, name = issue.path.partition(".")
+    fields = (field for vmsd in _every(source) if vmsd.name == owner for field in vmsd.fields)
+    return any(field.name == name and field.kind in _OF_ANY_SIZE for field in fields)
+
+
 def _every(one: Description) -> Iterator[Description]:
     yield one
     for inner in one.inner():
@@ -284,7 +405,7 @@ def _with_sizes(one: Description, sizes: Mapping[str, int]) -> Description:
     return replace(one, fields=tuple(map(sized, one.fields)), subsections=inner)
 
 
-def _no_commands(stream: Stream) -> None:
+def _no_postcopy(stream: Stream) -> None:
     """Refuse to judge a stream with commands that change how it is loaded (postcopy, packages)."""
     for item in stream.items:
         if isinstance(item, CommandItem) and item.command != Command.SWITCHOVER_START:

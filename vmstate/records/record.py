@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ MEMBER, FORMAT = "vmstate-record", 1
 HEAD, SCHEMA, MACHINES = "record.json", "schema.json.zst", "machines"
 _PACKED, _STREAM, _TREE = ".zst", ".mig.zst", ".qtree"
 _LEVEL = 19
+_MACHINE = frozenset({"-machine", "-M", "--machine"})
 _LARGEST = 1 << 28
 _SHOWN = 5
 
@@ -76,6 +78,11 @@ class Record:
             raise ConfigurationError(f"the record has no stream of {name}: QEMU {self.release} said: {lines}")
         return found
 
+    def command_line(self, machine: str) -> list[str]:
+        """Return the arguments with which QEMU was started for a machine type."""
+        arguments = [str(word) for word in self.head.get("arguments", ())]
+        return arguments if chosen_machine(arguments) is not None else [*arguments, "-machine", machine]
+
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Yield the record's files: paths in its folder, and contents that are not yet compressed."""
         names = {"machines": sorted(self.machines)}
@@ -88,6 +95,16 @@ class Record:
                 yield f"{MACHINES}/{name}{_TREE}", one.tree.encode()
             if one.stream is not None:
                 yield f"{MACHINES}/{name}{_STREAM}", one.stream
+
+
+def chosen_machine(arguments: Sequence[str]) -> str | None:
+    """Return the machine type that a command line names; None if it names none."""
+    for word, value in pairwise(arguments):
+        if word in _MACHINE:
+            parts = value.split(",")
+            named = [part.removeprefix("type=") for part in parts if part.startswith("type=")]
+            return named[-1] if named else parts[0]
+    return None
 
 
 def schema_bytes(schema: Schema) -> bytes:

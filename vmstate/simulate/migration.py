@@ -136,7 +136,8 @@ def received_by(
 
 
 def _known_bugs(verdict: Verdict, source: Release | None, machine: Machine) -> list[str]:
-    if verdict.outcome == Outcome.ACCEPT and any(cpu.guessed_stopped for cpu in machine.registered(Cpu)):
+    guesses = verdict.outcome == Outcome.ACCEPT and not machine.flags.rtas_stopped_state
+    if guesses and any(cpu.stopped_by_mistake for cpu in machine.registered(Cpu)):
         return ["idle-processor-stopped"]
     if verdict.outcome != Outcome.REJECT:
         return []

@@ -427,7 +427,7 @@ def cpu_post_load(cpu: Cpu, version_id: int) -> int:
         cpu.spr[SPR_PVR] = machine.rules.pvr_after_load(machine, cpu.spr[SPR_PVR], cpu.model.pvr)
     release = machine.release
     if reached(RTAS_STOPPED_SINCE, release) and not cpu.machine.flags.rtas_stopped_state:
-        cpu.quiesced = cpu.guessed_stopped = _was_stopped(cpu)
+        cpu.quiesced = _was_stopped(cpu)
     return 0
 
 
@@ -458,14 +458,11 @@ def _set_compat(cpu: Cpu) -> int:
 def _was_stopped(cpu: Cpu) -> bool:
     """Return True if QEMU takes this processor for one that the guest has stopped, or not yet started.
 
-    It is wrong: a processor that waits has the exits from power saving off (spapr_cpu_core.c
-    spapr_reset_vcpu, spapr_rtas.c rtas_stop_self), one that is idle has them on.
+    The guess is wrong: such a processor has the exits from power saving off (``Cpu.stopped_by_mistake``).
     """
     if not cpu.common.halted:
         return False
-    return bool(
-        cpu.spr[SPR_PSSCR] & PSSCR_EC and cpu.spr[SPR_LPCR] & power_saving_exits(cpu.model.family.isa)
-    )
+    return bool(cpu.spr[SPR_PSSCR] & PSSCR_EC and cpu.leaves_power_saving)
 
 
 # The section, and a processor after reset.
@@ -538,7 +535,6 @@ class Cpu(Device):
     bhrb = WireArray.filled("Q", 32)
     nb_tlb = 0
     quiesced = False
-    guessed_stopped = False
     overrun = False  # a stream has overwritten pointers after the registers (cpu/tm)
 
     def __init__(self, machine: Machine, common: CpuCommon) -> None:
@@ -565,3 +561,22 @@ class Cpu(Device):
         self.nip = cpu_reset.ENTRY_POINT
         self.msr = cpu_reset.MSR.at(release)
         self.quiesced = not boot
+
+    @property
+    def leaves_power_saving(self) -> bool:
+        """True if something wakes it: a reset and stop-self switch the exits off, start-cpu on.
+
+        hw/ppc/spapr_cpu_core.c spapr_reset_vcpu, spapr_rtas.c rtas_start_cpu and rtas_stop_self.
+        """
+        return bool(self.spr[SPR_LPCR] & power_saving_exits(self.model.family.isa))
+
+    @property
+    def stopped_by_mistake(self) -> bool:
+        """True if this QEMU does not let it run, although the guest has started it: it runs, or is idle.
+
+        Machine types up to 10.0 do not say which processors wait, and QEMU guesses (cpu_post_load); a newer
+        type takes all but the first for such if a stream does not say it.  The guest stalls.
+        """
+        if not reached(RTAS_STOPPED_SINCE, self.machine.release) or not self.quiesced:
+            return False
+        return not self.common.halted or self.leaves_power_saving

@@ -12,11 +12,9 @@ from typing import IO
 from vmstate.containers import Opened, Pipe, open_input
 from vmstate.errors import StreamError
 from vmstate.stream.constants import MAGIC_BYTES
-from vmstate.stream.pipe import read_chunks
+from vmstate.stream.pipe import open_pipe
 from vmstate.stream.reader import Stream, open_stream
 from vmstate.stream.resolve import Resolver
-
-_CHUNK = 1 << 20
 
 
 def open_source(
@@ -49,7 +47,7 @@ def open_wrapped(
     with ExitStack() as stack:
         pipe = None if whole else _pipe(name, stack)
         if pipe is not None and pipe.head(len(MAGIC_BYTES)) == MAGIC_BYTES:
-            stream = read_chunks(iter(lambda: pipe.read(_CHUNK), b""), resolver)
+            stream = open_pipe(pipe, resolver)
             return Opened(stream.data, (), (), None, stream.data), stream
         opened = open_source(name, resolver, limit=limit) if pipe is None else open_input(pipe, limit=limit)
     return opened, open_stream(opened.data, resolver, opened.origin or 0)

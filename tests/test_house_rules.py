@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     *(
         "dataclass",
+        "pattern",
         "errors",
         "finding_rules",
         "holes",

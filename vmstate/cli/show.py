@@ -70,7 +70,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Show the whole tree, or the parts at the paths."""
-    given = open_stream_file(options.stream, limit=options.limit, whole=options.ram or options.hex)
+    every_byte = options.ram or options.hex
+    contents = every_byte or options.html is not None
+    given = open_stream_file(options.stream, limit=options.limit, whole=every_byte, contents=contents)
     if options.html is not None:
         return _page(given, options)
     with naming(options.stream):

@@ -8,6 +8,7 @@ memory was.  Device sections wait for the stream's end, because the description 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -16,8 +17,9 @@ from vmstate.stream.constants import SectionType
 from vmstate.stream.items import Item, Section
 from vmstate.stream.reader import Reading, Stream, map_whole
 from vmstate.stream.resolve import Resolver
+from vmstate.stream.sections.ram import WORD, Ram
 from vmstate.stream.walk import Need, Walker
-from vmstate.stream.walk_state import WalkState
+from vmstate.stream.walk_state import Live, WalkState
 from vmstate.stream.wire import Window
 
 if TYPE_CHECKING:
@@ -37,13 +39,18 @@ class Readable(Protocol):
 class Feed:
     """A stream read in pieces of any size: :meth:`feed` them, then :meth:`close` to get the stream.
 
-    ``digest``: hash guest memory as it passes, which takes three times as long as the rest.
+    ``digest``: hash guest memory as it passes, which takes three times as long as the rest.  ``places``: keep
+    where each run of pages is, with its first word, and whatever is not a page.
     """
 
-    def __init__(self, resolver: Resolver | None = None, *, digest: bool = False) -> None:
+    def __init__(
+        self, resolver: Resolver | None = None, *, digest: bool = False, places: bool = False
+    ) -> None:
         import tempfile  # for pipes only: it takes longer to import than the rest of the reader
 
-        self.state = WalkState(keep_pages=False)
+        self.state = WalkState(keep_pages=places)
+        self._places = places
+        self._next_run: dict[int, int] = {}  # by the section id of guest memory
         self._resolver = resolver
         self._walker = Walker(self.state)
         self._items: list[Item] = []
@@ -55,7 +62,7 @@ class Feed:
         self._hash = _sha256() if digest else None
         self._rest = False
         self._enough = 0
-        self._spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close or __exit__)
+        self._spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (closed by close or __exit__)
 
     def __enter__(self) -> Self:
         return self
@@ -65,16 +72,21 @@ class Feed:
     ) -> None:
         self._spool.close()
 
-    def feed(self, data: bytes | bytearray | memoryview) -> list[Item]:
+    def feed(self, data: bytes | bytearray | memoryview, *, more: bool = False) -> list[Item]:
         """Take the next bytes; return the items that they complete.
 
-        StreamError when they do not begin a migration stream.
+        ``more`` is to come: small pieces are collected before they are looked at.  StreamError when they do
+        not begin a migration stream.
         """
         if self._rest:
-            self._spool.write(data)
+            self._write(memoryview(data))
             return []
         self._make_room(len(data))
         self._buffer[self._size : self._size + len(data)] = data
+        if more and self._size + len(data) < _CHUNK - _COMPACT:
+            self._size += len(data)
+            self.state.budget.earn(len(data))
+            return []
         return self._came(len(data))
 
     def read_from(self, file: Readable) -> bool:
@@ -86,7 +98,7 @@ class Feed:
         with memoryview(self._buffer) as view, view[self._size :] as free:
             came = file.readinto(free) or 0
         if self._rest:
-            self._spool.write(memoryview(self._buffer)[:came])
+            self._write(memoryview(self._buffer)[:came])
         else:
             self._came(came)
         return came > 0
@@ -131,31 +143,44 @@ class Feed:
 
     def _store(self, view: memoryview, item: Item) -> None:
         """Keep the bytes of a complete item, but only the hash of guest memory."""
-        if (
-            isinstance(item, Section)
-            and item.kind in (SectionType.PART, SectionType.END)
-            and self._is_bulky(item)
-        ):
-            self._keep(view, item.payload_start)
-            self._drop(view, item.payload_end)
+        if isinstance(item, Section) and item.kind in (SectionType.PART, SectionType.END):
+            live = self.state.live.get(item.section_id)
+            if live is not None and live.handler is not None and live.handler.bulky:
+                self._keep(view, item.payload_start)
+                self._pass(view, item.payload_end, live)
         self._keep(view, item.end)
-
-    def _is_bulky(self, item: Section) -> bool:
-        live = self.state.live.get(item.section_id)
-        return live is not None and live.handler is not None and live.handler.bulky
 
     def _store_open(self, view: memoryview) -> None:
         """Drop the scanned part of a payload that is still incomplete from the buffer."""
-        payload_start = self._walker.bulk_start
-        if payload_start is not None:
-            self._keep(view, payload_start)
-            self._drop(view, self._walker.low)
+        bulk = self._walker.bulk
+        if bulk is not None:
+            self._keep(view, bulk.payload_start)
+            self._pass(view, self._walker.low, bulk.live)
+
+    def _pass(self, view: memoryview, end: int, live: Live) -> None:
+        """Drop guest memory, or what is inside of its runs of pages if their places are wanted."""
+        if not self._places:
+            self._drop(view, end)
+        elif isinstance(live.handler, Ram):
+            runs, section = live.handler.runs, live.start.section_id
+            for run in range(self._next_run.get(section, 0), len(runs)):
+                start = runs.start[run]
+                if start >= end:
+                    break
+                self._keep(view, min(start + WORD.size, end))
+                self._drop(view, min(start + runs.count[run] * runs.stride[run], end))
+                self._next_run[section] = run  # the last one may grow
+        self._keep(view, end)
 
     def _keep(self, view: memoryview, end: int) -> None:
         if end > self._kept:
-            self._spool.seek(self._kept)
-            self._spool.write(view[self._kept - self._base : end - self._base])
-            self._kept = end
+            self._write(view[self._kept - self._base : end - self._base])
+
+    def _write(self, data: memoryview) -> None:
+        while len(data):
+            written = os.pwrite(self._spool.fileno(), data, self._kept)
+            self._kept += written
+            data = data[written:]
 
     def _drop(self, view: memoryview, end: int) -> None:
         if end > self._kept:
@@ -169,8 +194,7 @@ class Feed:
 
     def _keep_rest(self) -> None:
         self._rest = True
-        self._spool.seek(self._kept)
-        self._spool.write(memoryview(self._buffer)[self._kept - self._base : self._size])
+        self._write(memoryview(self._buffer)[self._kept - self._base : self._size])
         self._size = 0
 
     def close(self) -> Stream:
@@ -182,9 +206,8 @@ class Feed:
             self._advance()
         if not self._rest:
             self._keep_rest()
-        size = max(self._spool.tell(), self._kept)
+        size = self._kept
         self._spool.truncate(size)
-        self._spool.flush()
         win = map_whole(self._spool.fileno(), size)
         self._spool.close()
         reading = Reading(win, self._resolver, self.state)

@@ -22,23 +22,29 @@ Source: TypeAlias = "str | os.PathLike[str] | Buffer | IO[bytes]"
 """A path ("-" is the standard input), bytes, or a binary file, which need not be seekable."""
 
 
-def open_stream_file(
-    source: Source, *, limit: int | None = None, whole: bool = True, contents: bool = True
-) -> StreamFile:
+def open_stream_file(source: Source, *, limit: int | None = None, whole: bool = True) -> StreamFile:
     """Open a stream: a path ("-" is the standard input), bytes, or a binary file, in any containers.
 
     ``limit``: the most bytes to read from a pipe or to decompress.  With ``whole`` False, guest memory of
     a bare stream that comes through a pipe is not kept, which saves room; such a stream cannot be saved.
-    With ``contents`` False, neither is what the pages of a large compressed stream consist of.
     Raises StreamError if it cannot be read or is not a migration stream, TooLarge beyond the limit,
     Unsupported for a container that cannot be decompressed here.
     """
     _check_source(source)
     with naming(source):
-        return _open_stream_file(source, limit, whole=whole, contents=contents)
+        return _open_stream_file(source, limit, whole=whole)
 
 
-def _open_stream_file(source: Source, limit: int | None, *, whole: bool, contents: bool) -> StreamFile:
+def open_without_pages(source: str, *, limit: int | None = None) -> StreamFile:
+    """Open a stream of which no page is looked at: of a large compressed one only their places are kept.
+
+    Of a bare stream that comes through a pipe, not even those.  It raises what :func:`open_stream_file` does.
+    """
+    with naming(source):
+        return _open_stream_file(source, limit, whole=False, contents=False)
+
+
+def _open_stream_file(source: Source, limit: int | None, *, whole: bool, contents: bool = True) -> StreamFile:
     resolver = Measured(KnownDeclarations())
     if isinstance(source, str | os.PathLike):
         opened, stream = open_wrapped(source, resolver, limit=limit, whole=whole, contents=contents)

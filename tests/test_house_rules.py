@@ -17,6 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     *(
         "dataclass",
+        "pattern",
         "errors",
         "finding_rules",
         "holes",

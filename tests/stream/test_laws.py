@@ -12,6 +12,7 @@ from tests.support import corpus, synthetic
 from vmstate.errors import Finding, StreamError
 from vmstate.stream import Edit, Feed, Found, SectionType, flat, open_pipe, open_stream, writer
 from vmstate.stream.pipe import passed_digest, read_chunks
+from vmstate.tree.ram import ram_nodes
 
 relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SMALLEST = ["x86_64-microvm", "i386-isapc", "x86_64-q35-x-ignore-shared"]
@@ -45,11 +46,39 @@ def test_write_of_read_is_identity(name):
 @pytest.mark.parametrize("name", corpus.names())
 def test_a_pipe_gives_the_sections_of_a_map(name):
     data = corpus.load(name)
-    mapped, piped = open_stream(data), open_pipe(io.BytesIO(data))
+    mapped, piped = open_stream(data), open_pipe(io.BytesIO(data), digest=True)
     same(mapped, piped)
     assert piped.passed == passed_digest(mapped)
     assert piped.ram.counts == mapped.ram.counts
     assert piped.ram.blocks == mapped.ram.blocks
+
+
+@pytest.mark.parametrize("size", [1 << 20, 5000])
+@pytest.mark.parametrize("name", corpus.names())
+def test_a_stream_of_which_places_are_kept_has_the_nodes_of_a_map(name, size):
+    data = corpus.load(name)
+    with Feed(places=True) as feed:
+        for at in range(0, len(data), size):
+            feed.feed(data[at : at + size], more=at % 2 == 0)
+        kept = feed.close()
+    mapped = open_stream(data)
+    same(mapped, kept)
+    assert kept.ram.runs == mapped.ram.runs
+    assert memory_nodes(kept) == memory_nodes(mapped)
+    assert all(low < high for low, high in kept.elided)
+    assert bytes(kept.data) == without(data, kept.elided)
+
+
+def memory_nodes(stream):
+    return [ram_nodes(stream, one, stream.ram) for one in stream.sections if one.idstr == "ram"]
+
+
+def without(data: bytes, ranges) -> bytes:
+    """The bytes with zeros in these ranges."""
+    rest = bytearray(data)
+    for low, high in ranges:
+        rest[low:high] = bytes(high - low)
+    return bytes(rest)
 
 
 @pytest.mark.parametrize("name", SMALLEST)
@@ -62,7 +91,7 @@ def test_single_bytes_of_every_item():
     for with_description in (True, False):
         data = synthetic.everything(with_description=with_description)
         mapped = open_stream(data)
-        piped = read_chunks(data[at : at + 1] for at in range(len(data)))
+        piped = read_chunks((data[at : at + 1] for at in range(len(data))), digest=True)
         same(mapped, piped)
         assert piped.passed == passed_digest(mapped)
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 
 from tests.support.synthetic import EOS, PAGE, named, ram_setup, section, word
 from vmstate.stream import SectionType, open_stream, writer
+from vmstate.stream.opening import open_wrapped
 from vmstate.stream.pipe import read_chunks
 from vmstate.stream.sections.ram_pages import RamPages
 
@@ -59,6 +61,23 @@ def test_a_pipe_holds_the_same_memory_for_any_guest(parts):
     assert stream.findings == []
     assert stream.ram.pages == parts * (PART_PAGES + 1)
     assert stream.sections[-1].idstr == "device"
+
+
+def test_of_a_large_compressed_stream_only_the_places_of_pages_are_kept(tmp_path):
+    path = tmp_path / "stream.zst"
+    path.write_bytes(zstandard.ZstdCompressor().compress(b"".join(big(32))))
+    opened = None
+
+    def read():
+        nonlocal opened
+        opened = open_wrapped(path, contents=False)[1]
+
+    assert peak(read) < 40 << 20  # the first 16 MiB wait in memory
+    whole = open_wrapped(path)[1]
+    assert not whole.elided
+    assert sum(high - low for low, high in opened.elided) > 60 << 20
+    assert opened.items == whole.items
+    assert opened.ram.runs == whole.ram.runs
 
 
 def file_of(tmp_path: Path, parts: int) -> Path:

@@ -15,6 +15,7 @@ from tests.support.synthetic import EOS, PAGE, mapped_stream, named, page, ram_s
 from vmstate.errors import StreamError
 from vmstate.stream import SectionType, open_stream, writer
 from vmstate.stream.sections import xbzrle
+from vmstate.stream.sections.alike import in_a_row
 from vmstate.stream.sections.ram import PageKind
 from vmstate.stream.sections.ram_pages import RamPages
 
@@ -345,3 +346,30 @@ def test_the_hash_depends_on_contents_only():
     assert RamPages(changed.ram, changed.data).digest(0) != RamPages(streams[0].ram, streams[0].data).digest(
         0
     )
+
+
+# -- records in a row
+
+
+@given(
+    st.sampled_from([9, 8 + 1024, 8 + PAGE]),
+    st.integers(1, 60),
+    st.integers(0, 1 << 40),
+    st.integers(0, 255),
+    st.one_of(st.none(), st.tuples(st.integers(0, 59), st.integers(0, 8), st.integers(1, 255))),
+)
+def test_records_are_in_a_row_if_each_is_a_page_further_than_the_one_before(stride, count, at, fill, damage):
+    step = PAGE if stride == 9 else stride - 8
+    first = at * step | 0x28
+    body = bytes([fill]) * (stride - 8)
+    data = bytearray(b"".join(word(first + each * step, 0) + body for each in range(count)))
+    if damage is not None:
+        record, byte, change = damage
+        data[record % count * stride + byte] ^= change
+    records = [bytes(data[each * stride :][: 9 if stride == 9 else 8]) for each in range(count)]
+    words = [int.from_bytes(record[:8], "big") for record in records]
+    expected = all(
+        later == earlier + step and one[8:] == other[8:]
+        for earlier, later, one, other in zip(words, words[1:], records, records[1:], strict=False)
+    )
+    assert in_a_row(memoryview(bytes(data)), 0, count, stride, step) == expected

@@ -26,7 +26,7 @@ from vmstate.similar_names import did_you_mean
 from vmstate.users_code import blamed, files_in_use
 
 _show_other_warning = warnings.showwarning
-_GARBAGE = 20_000  # objects between two garbage collections: with fewer, large trees take a quarter more
+_GARBAGE = 100_000  # objects between two garbage collections: small commands need none, large trees few
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _NO_READER = 141  # 128 + SIGPIPE
 

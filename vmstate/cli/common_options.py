@@ -6,11 +6,13 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
+from vmstate.pattern import pattern
+
 if TYPE_CHECKING:
     from vmstate.workers import Workers
 
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
-_SIZE = re.compile(r"(\d+)([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_SIZE = pattern(r"(\d+)([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:

@@ -13,9 +13,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, NoReturn
 
+from vmstate.pattern import pattern
 from vmstate.similar_names import did_you_mean
 
-_NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
+_NUMBER = pattern(r"-\d+$|-\d*\.\d+$")
 _WIDEST = 100  # columns of a help text
 
 

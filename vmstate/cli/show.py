@@ -12,7 +12,7 @@ from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style
 from vmstate.errors import ConfigurationError, naming
 from vmstate.front.known import known_meanings
-from vmstate.front.opening import open_stream_file
+from vmstate.front.opening import open_stream_file, open_without_pages
 from vmstate.front.stream_file import StreamFile
 from vmstate.front.tree_text import places_of, tree_lines
 from vmstate.outputs import save_text
@@ -70,7 +70,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Show the whole tree, or the parts at the paths."""
-    given = open_stream_file(options.stream, limit=options.limit, whole=options.ram or options.hex)
+    if options.ram or options.hex or options.html is not None:
+        every_byte = options.ram or options.hex
+        given = open_stream_file(options.stream, limit=options.limit, whole=every_byte)
+    else:
+        given = open_without_pages(options.stream, limit=options.limit)
     if options.html is not None:
         return _page(given, options)
     with naming(options.stream):

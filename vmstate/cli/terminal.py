@@ -12,13 +12,14 @@ from typing import TextIO
 
 from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, Severity
+from vmstate.pattern import pattern
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 _COLOUR_OF = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 #: Characters that a terminal obeys, and those that only look like others or turn the line around.
-_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_COLOURS = re.compile("(\x1b\\[(?:0|" + "|".join(_CODES.values()) + ")m)")
+_CONTROLS = pattern("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_COLOURS = pattern("(\x1b\\[(?:0|" + "|".join(_CODES.values()) + ")m)")
 
 PATIENCE = 1.0  # seconds before progress is worth showing
 LINES_EVERY = 30.0  # seconds between lines where there is no terminal

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from vmstate.dataclass import dataclass
+from vmstate.pattern import pattern
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,8 @@ KINDS = (
     Foreign(b"\xd0\x0d\xfe\xed", "a device tree blob", "`dtc` shows it"),
 )
 _HEAD = 1 << 16
-_TEXT = re.compile(rb"[\t\n\r\f -~\x80-\xff]+")
-_HEX = re.compile(rb"(?:[0-9a-fA-F]{8}:|0000000 )")
+_TEXT = pattern(rb"[\t\n\r\f -~\x80-\xff]+")
+_HEX = pattern(rb"(?:[0-9a-fA-F]{8}:|0000000 )")
 
 
 def named(data: memoryview) -> Foreign | None:

@@ -5,7 +5,6 @@ What is found begins with QEMU's magic and version, and goes on as a stream does
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 
@@ -14,12 +13,11 @@ from vmstate.containers.protocol import Buffer, Unwrapped, pieces
 from vmstate.containers.spool import Spool
 from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, Place, Severity, StreamError, quantity
+from vmstate.pattern import pattern
 
 NAME = "offset"
 _SEARCHED = 4 << 30
-_STREAM = re.compile(
-    rb"QEVM\0\0\0\x03(?:\x07\0\0|[\x01\x04]\0[\s\S]{3}[\x02-\xff][!-~]{2}|\x08\0[\x01-\x0b])"
-)
+_STREAM = pattern(rb"QEVM\0\0\0\x03(?:\x07\0\0|[\x01\x04]\0[\s\S]{3}[\x02-\xff][!-~]{2}|\x08\0[\x01-\x0b])")
 
 
 @dataclass(frozen=True)

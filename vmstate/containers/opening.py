@@ -6,7 +6,7 @@ import mmap
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -72,21 +72,28 @@ class Opened:
         self.close()
 
 
-def open_input(source: Source, *, limit: int | None = None, part: str | None = None) -> Opened:
+def open_input(
+    source: Source,
+    *,
+    limit: int | None = None,
+    part: str | None = None,
+    spool: Callable[[int], Spool] = Spool,
+) -> Opened:
     """Open a stream in any containers.
 
     ``source`` is a path, "-" for standard input, bytes, or a binary file; ``IMAGE@NAME`` is the snapshot of
     that name in a qcow2 image, ``FILE@OFFSET`` what begins there in another file.  Regular files are mapped;
     large data from a pipe or a decompressor is kept in an unlinked temporary file.  ``limit`` bounds the size
     of each of these in bytes; by default a file may unpack to 256 MiB, or a thousand times its size.
-    ``part`` chooses the stream of an archive, as after ``@``.  Raises StreamError
+    ``part`` chooses the stream of an archive, as after ``@``; ``spool`` makes what a
+    decompressor writes to, for at most so many bytes.  Raises StreamError
     if the source cannot be read, TooLarge at the limit, Unsupported for what cannot be decompressed here.
     """
     with naming(source):
-        return _open_input(source, limit, part)
+        return _open_input(source, limit, part, spool)
 
 
-def _open_input(source: Source, limit: int | None, part: str | None) -> Opened:
+def _open_input(source: Source, limit: int | None, part: str | None, spool: Callable[[int], Spool]) -> Opened:
     if part is None:
         source, part = _parted(source)
     wrapped, origin = read_source(source, limit)
@@ -104,7 +111,7 @@ def _open_input(source: Source, limit: int | None, part: str | None) -> Opened:
         if len(layers) == MAX_LAYERS:
             findings.append(damage(name, "nested", f"more than {MAX_LAYERS} nested containers", 0))
             break
-        unwrapped = found.unwrap(data, lambda: Spool(room))
+        unwrapped = found.unwrap(data, lambda: spool(room))
         layers.append(Layer(name, unwrapped.metadata))
         findings += unwrapped.findings
         data, expected = unwrapped.data, unwrapped.inside

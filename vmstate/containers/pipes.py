@@ -31,3 +31,11 @@ class Pipe:
             ahead, self._ahead = self._ahead[:size], self._ahead[size:]
             return ahead
         return self._file.read(size)
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Read into the buffer, as :meth:`read` does; return the number of bytes, 0 at the end."""
+        if self._ahead:
+            ahead = self.read(len(buffer))
+            buffer[: len(ahead)] = ahead
+            return len(ahead)
+        return self._file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]  # typeshed has it not

@@ -43,6 +43,7 @@ class Spool:
             ) from error
 
     def _to_file(self, chunk: bytes | memoryview) -> None:
+        """Append bytes of more than fit in memory."""
         if self._file is None:
             import tempfile  # most streams stay in memory
 

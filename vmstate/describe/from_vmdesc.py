@@ -7,7 +7,6 @@ A field of an unknown type becomes bytes with that type's name, as the vmdesc al
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,13 +21,14 @@ from vmstate.describe.nodes import Known
 from vmstate.describe.plan import plan_of
 from vmstate.describe.vmdesc import fixed_size
 from vmstate.errors import StreamError
+from vmstate.pattern import pattern
 
 Pairs = list[tuple[str, Any]]
 MAX_DEPTH = 64  # nesting of structs; real streams have fewer than ten
 
 _PAIR = rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HALF = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\xed[\xa0-\xbf][\x80-\xbf]"
-_SURROGATES = re.compile(b"(" + _PAIR + b")|" + _HALF)
+_SURROGATES = pattern(b"(" + _PAIR + b")|" + _HALF)
 
 
 def whole_characters(text: bytes) -> bytes:

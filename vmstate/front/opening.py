@@ -35,10 +35,19 @@ def open_stream_file(source: Source, *, limit: int | None = None, whole: bool = 
         return _open_stream_file(source, limit, whole=whole)
 
 
-def _open_stream_file(source: Source, limit: int | None, *, whole: bool) -> StreamFile:
+def open_without_pages(source: str, *, limit: int | None = None) -> StreamFile:
+    """Open a stream of which no page is looked at: of a large compressed one only their places are kept.
+
+    Of a bare stream that comes through a pipe, not even those.  It raises what :func:`open_stream_file` does.
+    """
+    with naming(source):
+        return _open_stream_file(source, limit, whole=False, contents=False)
+
+
+def _open_stream_file(source: Source, limit: int | None, *, whole: bool, contents: bool = True) -> StreamFile:
     resolver = Measured(KnownDeclarations())
     if isinstance(source, str | os.PathLike):
-        opened, stream = open_wrapped(source, resolver, limit=limit, whole=whole)
+        opened, stream = open_wrapped(source, resolver, limit=limit, whole=whole, contents=contents)
         path = None if source == "-" else os.fspath(source)
         return StreamFile(opened, stream, os.fspath(source), path)
     opened = open_input(source, limit=limit)

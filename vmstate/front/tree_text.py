@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vmstate.describe import Node
-from vmstate.describe.words import Meanings
+from vmstate.describe.words import Meanings, Words
 from vmstate.errors import quantity
 from vmstate.front.known import known_meanings
 from vmstate.front.paint import Paint, plain
@@ -13,8 +13,8 @@ from vmstate.front.stream_file import StreamFile
 from vmstate.stream.wire import text_of
 from vmstate.tree import Contents
 from vmstate.tree.decoded import By
-from vmstate.tree.display import text_of_place
-from vmstate.tree.meanings import named_elements, parts_of
+from vmstate.tree.display import text_in_words, text_of_place
+from vmstate.tree.meanings import named_elements, parts_in_words, words_of_number
 from vmstate.tree.nodes import element, is_open, is_uniform
 from vmstate.tree.paths import PathError, Place, find, inside, owner_of, tops
 from vmstate.tree.search import is_glob, search
@@ -85,49 +85,46 @@ class _Text:
         for layer in self.given.layers:
             yield self.paint("dim", f"in {layer.container}")
         for place in places:
-            yield from self._lines(place, owner_of(self.contents, place), 0, _NAME_WIDTH, place.path)
+            lines: list[str] = []  # generators inside of each other would hand each line on several times
+            self._add(lines, place, owner_of(self.contents, place), 0, _NAME_WIDTH, place.path)
+            yield from lines
 
-    def _lines(self, place: Place, owner: str, depth: int, width: int, name: str) -> Iterator[str]:
+    def _add(self, lines: list[str], place: Place, owner: str, depth: int, width: int, name: str) -> None:
+        """Add the lines of a place."""
         node = place.node
         indent = "  " * depth
         if node.type == "json" and not depth:
-            yield text_of(self.contents.stream.view(node.start, node.end))
+            lines.append(text_of(self.contents.stream.view(node.start, node.end)))
             return
         whole = node.kind not in {"section", "subsection", "item", "struct", "element"}
         if node.kind in {"section", "subsection", "item"}:
-            yield f"{indent}{self.paint('bold', name)}{self._about(place)}"
+            lines.append(f"{indent}{self.paint('bold', name)}{self._about(place)}")
         else:
-            text = text_of_place(place, self.meanings, full=self.full) if whole or not is_open(node) else ""
+            words = words_of_number(self.meanings, place)
+            text = text_in_words(node, words, full=self.full) if whole or not is_open(node) else ""
             head = f"{name:<{width}} {_type(node):<12} " if whole else f"{name} {_type(node)} "
-            yield f"{indent}{head}{text}".rstrip()
-            yield from self._parts(place, depth + 1)
-        if depth < self.depth and is_open(node) and (self.full or not is_uniform(node)):
-            yield from self._children(place, owner, depth + 1)
-        elif depth < self.depth and is_uniform(node):
-            yield from self._some(place, depth + 1)
-        elif depth < self.depth and node.kind == "array":
-            yield from self._named(place, depth + 1)
-
-    def _parts(self, place: Place, depth: int) -> Iterator[str]:
-        """Yield a value part by part, if its parts are known."""
-        parts = parts_of(self.meanings, place) if depth <= self.depth else ()
-        if not parts:
+            lines.append(f"{indent}{head}{text}".rstrip())
+            if words is not None and depth < self.depth:
+                lines += _parts(words, node, depth + 1)
+        if depth >= self.depth:
             return
-        places = max((len(part.place) for part in parts), default=0)
-        names = max((len(part.name) for part in parts), default=0)
-        for part in parts:
-            yield f"{'  ' * depth}{part.place:<{places}}  {part.name:<{names}}  {part.meaning}"
+        if is_open(node) and (self.full or not is_uniform(node)):
+            self._add_children(lines, place, owner, depth + 1)
+        elif is_uniform(node):
+            lines += self._some(place, depth + 1)
+        elif node.kind == "array":
+            lines += self._named(place, depth + 1)
 
-    def _children(self, place: Place, owner: str, depth: int) -> Iterator[str]:
+    def _add_children(self, lines: list[str], place: Place, owner: str, depth: int) -> None:
         shown = [one for one in inside(place, owner) if self.full or one[0].node.kind not in _QUIET]
         elements = [one for one, _ in shown if one.node.name.startswith("[")]
         cut = len(shown) if self.full or len(elements) <= _SHOWN else _SHOWN
         widths = (len(one.name) for one, _ in shown[:cut] if _is_short(one.node))
         width = min(_NAME_WIDTH, max(widths, default=0))
         for inner, around in shown[:cut]:
-            yield from self._lines(inner, around, depth, width, inner.name)
+            self._add(lines, inner, around, depth, width, inner.name)
         if cut < len(shown):
-            yield f"{'  ' * depth}{self.paint('dim', f'… {len(shown) - cut} more (--all)')}"
+            lines.append(f"{'  ' * depth}{self.paint('dim', f'… {len(shown) - cut} more (--all)')}")
 
     def _named(self, place: Place, depth: int) -> Iterator[str]:
         """Yield the elements of an array of numbers that have a meaning of their own."""
@@ -183,6 +180,15 @@ class _Text:
 def _is_short(node: Node) -> bool:
     """Return True if a node has one line, which is aligned with others."""
     return not node.nodes and node.type != "section header"
+
+
+def _parts(words: Words, node: Node, depth: int) -> Iterator[str]:
+    """Yield a number part by part, if its parts are known."""
+    parts = parts_in_words(words, node.value)
+    places = max((len(part.place) for part in parts), default=0)
+    names = max((len(part.name) for part in parts), default=0)
+    for part in parts:
+        yield f"{'  ' * depth}{part.place:<{places}}  {part.name:<{names}}  {part.meaning}"
 
 
 def _type(node: Node) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from vmstate.describe import VMStateDescription
 from vmstate.errors import ConfigurationError, DeclarationError
+from vmstate.pattern import pattern
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue, Declaration
 from vmstate.pseries.changes import HOOK_NAMES, RULE_NAMES, Hook, Redescribed, Rule
 from vmstate.similar_names import did_you_mean
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Redescribe = Callable[[VMStateDescription], VMStateDescription]
-_NAME = re.compile(r"[\w.-]+")
+_NAME = pattern(r"[\w.-]+")
 
 
 class Proposal:

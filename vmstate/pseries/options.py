@@ -12,14 +12,15 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from vmstate.dataclass import dataclass
+from vmstate.pattern import pattern
 
 #: A parsed keyval option: values are texts, or dictionaries for dotted keys.
 KeyVal = dict[str, "str | KeyVal"]
 
 _BUCKETS = 512
-_NAME = re.compile("[A-Za-z][A-Za-z0-9_-]*")
+_NAME = pattern("[A-Za-z][A-Za-z0-9_-]*")
 #: A pair without dots in its name or commas in its value, with the comma that ends it.
-_PLAIN_PAIR = re.compile("([A-Za-z][A-Za-z0-9_-]*)=([^,]*)(?:,(?!,)|\\Z)", re.ASCII)
+_PLAIN_PAIR = pattern("([A-Za-z][A-Za-z0-9_-]*)=([^,]*)(?:,(?!,)|\\Z)", re.ASCII)
 
 
 class BadOption(Exception):

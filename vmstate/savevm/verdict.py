@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import field
 from enum import StrEnum
 
 from vmstate.dataclass import dataclass
 from vmstate.errors import NotModelled
+from vmstate.pattern import pattern
 
-_SHOWN_NUMBER = re.compile(r"(-?(?:0[xX][0-9a-fA-F]+|0|[1-9]\d*))(?: \(.*\))?")
+_SHOWN_NUMBER = pattern(r"(-?(?:0[xX][0-9a-fA-F]+|0|[1-9]\d*))(?: \(.*\))?")
 
 
 class Outcome(StrEnum):

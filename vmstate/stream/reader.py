@@ -38,7 +38,8 @@ class Stream:
     """A whole stream.
 
     ``data``: all its bytes (a view of the map).  Guest memory read from a pipe is not kept: it is zero in the
-    ranges of ``elided``, and ``passed`` is its hash.  ``items`` cover every byte exactly once, in order.
+    ranges of ``elided``, and ``passed`` is its hash, if that was wanted.  ``items`` cover every byte exactly
+    once, in order.
     ``findings``: the faults in the structure, each with its offset.
     ``handlers``: the idstr and contents of each live device, in order of appearance.
     """

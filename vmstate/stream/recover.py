@@ -12,19 +12,20 @@ from collections.abc import Collection, Container, Iterable
 from itertools import islice
 
 from vmstate.dataclass import dataclass
+from vmstate.pattern import pattern
 from vmstate.stream.constants import COMMAND_LENGTHS, FOOTER_SIZE, MAGIC_BYTES, Command, SectionType
 from vmstate.stream.wire import Window
 
 _SANE_VERSION = 1 << 25  # some devices have a date for a version: 20061113
 _NEAR = 24  # bytes: a damaged command, or footer
-_NAME = re.compile(rb"[!-~][ -~]*")
+_NAME = pattern(rb"[!-~][ -~]*")
 # These patterns must be rare in any data: each match is examined in Python.
-_DESCRIBED = re.compile(rb"\x00\x06[\x00-\xff]{4}\{")
+_DESCRIBED = pattern(rb"\x00\x06[\x00-\xff]{4}\{")
 _NAMED = rb"[\x01\x04]\x00[\x00-\xff]{3}[\x02-\xff][!-~][ -~]"
 _COMMANDED = rb"\x08\x00[\x01-\x0b]"
 _MOST_IDS = 64
 _MOST_SKIPPED = 256  # sections that a false end mark may hide before the next that is found
-_STARTS = re.compile(_NAMED)
+_STARTS = pattern(_NAMED)
 
 
 @dataclass

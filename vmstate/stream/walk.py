@@ -61,7 +61,7 @@ class Need(Enum):
 
 
 @dataclass
-class _Open:
+class OpenPayload:
     """A live section whose payload is being scanned."""
 
     start: int
@@ -93,7 +93,7 @@ class Walker:
         self.state = state
         self.at = at
         self.depth = depth
-        self._open: _Open | None = None
+        self._open: OpenPayload | None = None
         self._step: Callable[[Window], Item | Need] = self._item if depth else self._header
         self._v2_end = 0
         self._resume: int | None = None
@@ -104,8 +104,8 @@ class Walker:
         return self._open.searched if self._open else self.at
 
     @property
-    def bulk_start(self) -> int | None:
-        """The start of the open payload if it is guest memory, which a pipe need not keep; else None."""
+    def bulk(self) -> OpenPayload | None:
+        """The open payload if it is guest memory, which a pipe need not keep; else None."""
         open_ = self._open
         if (
             open_ is None
@@ -114,7 +114,7 @@ class Walker:
             or not open_.live.handler.bulky
         ):
             return None
-        return open_.payload_start
+        return open_
 
     def step(self, win: Window) -> Item | Need:
         """Return the next item of the window, or the need that prevents it."""
@@ -279,10 +279,10 @@ class Walker:
         return self._scan(win, kind, self.at + 5, live)
 
     def _scan(self, win: Window, kind: SectionType, payload_start: int, live: Live) -> Item | Need:
-        self._open = _Open(self.at, payload_start, kind, live, payload_start)
+        self._open = OpenPayload(self.at, payload_start, kind, live, payload_start)
         return self._payload(win, self._open)
 
-    def _payload(self, win: Window, open_: _Open) -> Item | Need:
+    def _payload(self, win: Window, open_: OpenPayload) -> Item | Need:
         handler = open_.live.handler
         if handler is None:
             if not win.complete:
@@ -306,18 +306,18 @@ class Walker:
                 return self._skip(win, open_, StreamError("no section ends where this payload does"))
         return self._close(win, open_, Payload(open_.payload_start, open_.at, Found.LIVE))
 
-    def _scan_on(self, win: Window, open_: _Open, handler: LiveHandler) -> None:
+    def _scan_on(self, win: Window, open_: OpenPayload, handler: LiveHandler) -> None:
         """Scan until the payload ends, or the handler can read no further."""
         before = -1
         while not open_.done and open_.at != before:
             before = open_.at
             open_.at, open_.done = handler.scan(win, open_.at)
 
-    def _close(self, win: Window, open_: _Open, payload: Payload) -> Section:
+    def _close(self, win: Window, open_: OpenPayload, payload: Payload) -> Section:
         self._open = None
         return self._section(win, open_.start, open_.kind, open_.live.start, payload)
 
-    def _skip(self, win: Window, open_: _Open, error: StreamError | None) -> Item:
+    def _skip(self, win: Window, open_: OpenPayload, error: StreamError | None) -> Item:
         """Skip an unknown or unreadable live payload to its footer or the next section.
 
         Its last records may have swallowed them: a length that lies.

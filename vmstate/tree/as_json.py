@@ -95,7 +95,7 @@ def _rows(records: WireRecords) -> Json:
     widths = [WireArray(code, b"").width for code in records.item.format.lstrip(">")]
     rows = [list(row) for row in records.item.iter_unpack(records.raw)]
     found: Json = {"columns": list(records.names), "widths": widths, "rows": rows}
-    if "?" in records.item.format and b"".join(_row(row, widths) for row in rows) != records.raw:
+    if "?" in records.item.format and b"".join(records.item.pack(*row) for row in rows) != records.raw:
         found["base64"] = base64.b64encode(records.raw).decode()
     return found
 

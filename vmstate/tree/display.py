@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from vmstate.describe import Node, Record, WireArray, WireRecords
-from vmstate.describe.words import Meanings
+from vmstate.describe.words import Meanings, Words
 from vmstate.errors import quantity
 from vmstate.stream.wire import is_zero
-from vmstate.tree.meanings import words_for
+from vmstate.tree.meanings import words_of_number
 from vmstate.tree.paths import Place
 
 _SHOWN = 6
@@ -22,11 +22,13 @@ BIT_FIELD = "bitmap"
 
 def text_of_place(place: Place, meanings: Meanings | None = None, *, full: bool = False) -> str:
     """Return a value, followed by its name if it has one: ``0x0f000004 (power8)``."""
-    node = place.node
+    words = None if meanings is None else words_of_number(meanings, place)
+    return text_in_words(place.node, words, full=full)
+
+
+def text_in_words(node: Node, words: Words | None, *, full: bool = False) -> str:
+    """Return the value of a node, followed by its name if these words have one."""
     plain = text_of_value(node, full=full)
-    if meanings is None or isinstance(node.value, bool) or not isinstance(node.value, int):
-        return plain
-    words = words_for(meanings, place)
     name = words.text(node.value) if words is not None else None
     return plain if name is None else f"{plain} ({name})"
 

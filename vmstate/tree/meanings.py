@@ -11,12 +11,22 @@ from vmstate.tree.paths import Place
 
 def parts_of(meanings: Meanings, place: Place) -> Sequence[Part]:
     """Return the parts of a field's value that are explained one by one; none for most fields."""
+    words = words_of_number(meanings, place)
+    return () if words is None else parts_in_words(words, place.node.value)
+
+
+def parts_in_words(words: Words, value: object) -> Sequence[Part]:
+    """Return the parts of a number, which these words are for."""
+    parts = getattr(words, "parts", None)  # isinstance of a protocol would take ten times as long
+    return () if parts is None else cast("InParts", words).parts(cast("int", value))
+
+
+def words_of_number(meanings: Meanings, place: Place) -> Words | None:
+    """Return the words for the value of a field; None if there are none, or if it is not a number."""
     value = place.node.value
     if isinstance(value, bool) or not isinstance(value, int):
-        return ()
-    words = words_for(meanings, place)
-    parts = getattr(words, "parts", None)  # isinstance of a protocol would take ten times as long
-    return () if parts is None else cast("InParts", words).parts(value)
+        return None
+    return words_for(meanings, place)
 
 
 def words_for(meanings: Meanings, place: Place) -> Words | None:

@@ -87,9 +87,9 @@ def inner_owner(owner: str, node: Node) -> str:
 def told_apart(nodes: Sequence[Node], owner: str) -> list[tuple[Node, str]]:
     """Return nodes of one place with what their paths need beside their names: "", or ``#0``, ``#1``, …."""
     steps = [joined("", owner, node) for node in nodes]
-    several = {step for step, number in Counter(steps).items() if number > 1}
-    if not several:
+    if len(set(steps)) == len(steps):
         return [(node, "") for node in nodes]
+    several = {step for step, number in Counter(steps).items() if number > 1}
     seen: Counter[str] = Counter()
     found = []
     for node, step in zip(nodes, steps, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import islice
 
 from vmstate.dataclass import dataclass
 from vmstate.describe import Node
@@ -132,7 +133,7 @@ def _gap(stream: Stream, start: int, end: int) -> list[Node]:
     at = start
     elided = stream.elided
     first = max(0, bisect_left(elided, (start, start)) - 1)
-    for low, high in elided[first:]:
+    for low, high in islice(elided, first, None):
         if low >= end:
             break
         low, high = max(low, at), min(high, end)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from vmstate.describe.history import History, Span
+from vmstate.pattern import pattern
 from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled
 
 #: Properties of the base class.  Help does not list them.
@@ -33,11 +33,11 @@ def going(found: Property) -> tuple[Property, Property]:
 
 
 #: A slot and a function in the syntax of scanf's %x (hw/core/qdev-properties-system.c ``set_pci_devfn``).
-_DEVFN = re.compile(
+_DEVFN = pattern(
     r"[ \t\n]*\+?(0[xX]|(0[xX])?0*(1[0-9a-fA-F]|[0-9a-fA-F]))(\.[ \t\n]*\+?(0[xX]|(0[xX])?0*[0-7]))?"
 )
 #: Some C libraries read 0x without digits as 0, others do not.
-_NO_DIGITS = re.compile(r"0[xX](?![0-9a-fA-F])")
+_NO_DIGITS = pattern(r"0[xX](?![0-9a-fA-F])")
 #: The slot and function.
 ADDR = Property(
     "pci-device",

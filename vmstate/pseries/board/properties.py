@@ -9,6 +9,7 @@ from enum import Enum
 from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, History, Release, Span, at
 from vmstate.errors import NotModelled
+from vmstate.pattern import pattern
 from vmstate.pseries.machine import Machine, Refused
 from vmstate.pseries.options import FALSE, TRUE, DeviceOption, is_on, parse_number
 
@@ -42,7 +43,7 @@ _NOT_A_CHOICE: History[str | None] = History(
 )
 
 #: A size: a number, in hexadecimal without a suffix; a fraction needs one.
-_SIZE = re.compile(
+_SIZE = pattern(
     r"(?P<whole>0[xX][0-9a-fA-F]+|[0-9]+)(?P<fraction>\.[0-9]+)?(?P<suffix>[bBkKmMgGtTpPeE])?", re.ASCII
 )
 _BLOCK_SIZES = frozenset({"logical_block_size", "physical_block_size"})

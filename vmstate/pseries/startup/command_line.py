@@ -10,23 +10,23 @@ start, in QEMU's words.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 
 from vmstate.dataclass import dataclass
 from vmstate.describe.history import Release
 from vmstate.errors import NotModelled
+from vmstate.pattern import pattern
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.option_table import ASK_QEMU, Treatment, options_of
 from vmstate.pseries.tables.accelerators import Host
 from vmstate.pseries.tables.builds import MODULE_DIR
 
-_PROGRAM = re.compile(r"(?:.*/)?qemu(?:-system-ppc64)?-(?P<release>[0-9][0-9.]*)(?:\+(?P<fork>[\w.-]+))?$")
-_UNNAMED = re.compile(r"(?:.*/)?(?:qemu-system-ppc64|qemu-kvm|kvm)$")
-_OTHER_PROGRAM = re.compile(r"(?:.*/)?qemu-system-(?!ppc64(?:-[0-9]|$))\w+(?:-[0-9.]+)?$")
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
-_QUOTING = re.compile(r"['\"\\]")
+_PROGRAM = pattern(r"(?:.*/)?qemu(?:-system-ppc64)?-(?P<release>[0-9][0-9.]*)(?:\+(?P<fork>[\w.-]+))?$")
+_UNNAMED = pattern(r"(?:.*/)?(?:qemu-system-ppc64|qemu-kvm|kvm)$")
+_OTHER_PROGRAM = pattern(r"(?:.*/)?qemu-system-(?!ppc64(?:-[0-9]|$))\w+(?:-[0-9.]+)?$")
+_ASSIGNMENT = pattern(r"[A-Za-z_]\w*=")
+_QUOTING = pattern(r"['\"\\]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from vmstate.errors import ConfigurationError, NotModelled
+from vmstate.pattern import pattern
 from vmstate.pseries.startup.command_line import Option
 
-_SECTION = re.compile(r'\[\s*([^\s"\]]{1,63})(?:\s+"([^"]{1,63})")?\s*\]')
-_ENTRY = re.compile(r'([^\s"=]{1,63})\s*=\s*"([^"]{0,1023})"')
+_SECTION = pattern(r'\[\s*([^\s"\]]{1,63})(?:\s+"([^"]{1,63})")?\s*\]')
+_ENTRY = pattern(r'([^\s"=]{1,63})\s*=\s*"([^"]{0,1023})"')
 
 #: Groups of options whose name is not the option's.
 _OPTION_OF_GROUP = {"memory": "m", "smp-opts": "smp", "boot-opts": "boot"}

@@ -8,6 +8,7 @@ from functools import cache
 
 from vmstate.describe.history import History, Release, at
 from vmstate.errors import NotModelled
+from vmstate.pattern import pattern
 from vmstate.pseries.board.bus_properties import MAC
 from vmstate.pseries.board.driver import Driver
 from vmstate.pseries.board.properties import Property
@@ -17,12 +18,12 @@ from vmstate.pseries.options import DeviceOption, Global, Opt, parse_number, qdi
 
 #: The parts of -device that are not properties.
 _OF_THE_OPTION = frozenset({"id", "bus", "driver"})
-_INTEGER = re.compile("u?int[0-9]*$")
+_INTEGER = pattern("u?int[0-9]*$")
 _NOT_FOUND = History(".{name}", ("5.2", "{driver}.{name}"))
 #: The option became a dictionary, whose order is its own, and in which the last value counts.
 _DICTIONARY = History(False, ("6.2", True))
 BOOTINDEX = "bootindex"
-_MAC = re.compile("[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", re.ASCII)
+_MAC = pattern("[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", re.ASCII)
 _NOT_A_MAC: History[str | None] = History(
     None, ("5.2", "Property '{owner}.mac' doesn't take value '{value}'")
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from vmstate.describe.history import History
 from vmstate.errors import NotModelled
+from vmstate.pattern import pattern
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import Global, Opt, parse_opts
 from vmstate.pseries.startup.command_line import Configuration
@@ -47,12 +47,12 @@ _OTHER_MACHINES = frozenset(
 
 
 #: Machines of the programs of other targets.
-_OTHER_TARGETS = re.compile(
+_OTHER_TARGETS = pattern(
     r"(pc|q35|pc-(i440fx|q35)-.*|pc-[0-9].*|microvm|isapc|xenfv.*|xenpv|nitro-enclave|virt(-.*)?|sbsa-ref|raspi.*"
     r"|s390-ccw-virtio(-.*)?|malta|sifive_[eu]|spike|vexpress-.*|versatile[ap]b|xlnx-.*|loongson3-virt|SS-5|sun4[uv])"
 )
 #: A distribution names its types after its own releases, upstream after QEMU's.
-_DOWNSTREAM = re.compile(r"pseries-(?![0-9]).*")
+_DOWNSTREAM = pattern(r"pseries-(?![0-9]).*")
 
 
 def _check_simulated(name: str, asked: Configuration) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from vmstate.describe.history import History
 from vmstate.errors import NotModelled
+from vmstate.pattern import pattern
 from vmstate.pseries.devices import real_name
 from vmstate.pseries.machine import Refused
 from vmstate.pseries.options import (
@@ -34,7 +35,7 @@ from vmstate.pseries.startup.startup import Startup
 #: ``-machine`` and ``-smp`` became keyval options, checked by the machine, not by the parser.
 KEYVAL_MACHINE = History(False, ("6.1", True))
 _WARN_ON_FLAG = History(False, ("6.0", True))
-_GLOBAL = re.compile(r"(?P<driver>[^.=]{1,63})\.(?P<prop>[^=]{1,63})=(?P<value>.*)", re.DOTALL)
+_GLOBAL = pattern(r"(?P<driver>[^.=]{1,63})\.(?P<prop>[^=]{1,63})=(?P<value>.*)", re.DOTALL)
 _SMP_KEYS = History(
     ("cpus", "sockets", "cores", "threads", "maxcpus"),
     ("4.1", ("cpus", "sockets", "dies", "cores", "threads", "maxcpus")),
@@ -317,7 +318,7 @@ def _boot_file(start: Startup, option: Option) -> None:
     start.machine_keys[option.name] = option.value
 
 
-_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_UUID = pattern("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 
 def _uuid(start: Startup, option: Option) -> None:
@@ -343,7 +344,7 @@ def _plain(start: Startup, option: Option) -> None:
 
 
 _FLAGS = frozenset({"timestamp", "guest-name", "mem-lock", "cpu-pm", "debug-threads"})
-_RTC_BASE = re.compile(r"utc|localtime|[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2})?", re.ASCII)
+_RTC_BASE = pattern(r"utc|localtime|[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2})?", re.ASCII)
 
 
 #: The implied name of the first part, and the names that QEMU knows, of options without an effect.
@@ -375,7 +376,7 @@ def _boot(start: Startup, option: Option) -> None:
 
 
 #: Letters, each once.
-_BOOT_DEVICES = re.compile(r"(?:([a-p])(?!.*\1))*")
+_BOOT_DEVICES = pattern(r"(?:([a-p])(?!.*\1))*")
 
 
 _MON_DEPRECATED = History(False, ("11.1", True))
@@ -534,7 +535,7 @@ def _readconfig(start: Startup, option: Option) -> None:
         _read(start, one)
 
 
-_SET = re.compile(r"([^.]{1,63})\.([^.]{1,63})\.([^=]{1,63})=(.*)", re.DOTALL)
+_SET = pattern(r"([^.]{1,63})\.([^.]{1,63})\.([^=]{1,63})=(.*)", re.DOTALL)
 
 
 def _set(start: Startup, option: Option) -> None:

@@ -7,7 +7,6 @@ differences applies in every release; where releases differ, the value is a Hist
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, Release, Span, at
 from vmstate.errors import DeclarationError
+from vmstate.pattern import pattern
 from vmstate.similar_names import did_you_mean
 
 #: A default for a property of a device class, as QEMU's GlobalProperty: (driver, property, value).
@@ -79,7 +79,7 @@ class OfType(Protocol):
     flags: ClassFlags
 
 
-_VERSIONED = re.compile(r"pseries-[0-9]+\.[0-9]+(-\w+)?")
+_VERSIONED = pattern(r"pseries-[0-9]+\.[0-9]+(-\w+)?")
 _FLAG_NAMES = frozenset(f.name for f in fields(ClassFlags))
 
 

@@ -15,7 +15,7 @@ from enum import IntEnum
 from vmstate.dataclass import dataclass
 from vmstate.errors import StreamError, Truncated
 from vmstate.stream.constants import RamFlag
-from vmstate.stream.sections.alike import WORTH_NUMPY, alike
+from vmstate.stream.sections.alike import IN_A_ROW, WORTH_NUMPY, alike, in_a_row
 from vmstate.stream.sections.handlers import LiveContext, register
 from vmstate.stream.sections.ram_setup import RamBlock, read_setup
 from vmstate.stream.wire import Window
@@ -48,7 +48,7 @@ _NO_BLOCK = -1
 _USUAL_SMALLEST = 1024
 _SMALLEST = 256
 _SHORT_RUN = 4
-_SHORT_STEP = 1024  # records
+_SHORT_STEP = IN_A_ROW
 _LONGEST_STEP = 4 << 20  # bytes: not much is wasted where a run ends
 
 
@@ -345,23 +345,24 @@ class Ram:
             step = min(step * 4, longest, most - count)
             here, after = at + count * stride, at + (count + step) * stride
             win.ahead(here, after)
-            good = alike(
-                win.view,
-                here - win.base,
-                step,
-                stride,
-                flags,
-                mask=self._mask,
-                limit=self._block_end,
-                bulk=bulk,
-            )
+            good = self._good(win, here - win.base, step, flags, stride, bulk=bulk)
             count += good
             win.behind(self._released, at + count * stride)
             self._released = at + count * stride
-            self._looked_at += good
             if good < step:
                 break
         return count
+
+    def _good(self, win: Window, at: int, count: int, flags: int, stride: int, *, bulk: bool) -> int:
+        """Return how many of these records have the flags and an address of the block."""
+        first = WORD.unpack_from(win.view, at)[0]
+        ordinary = first & self._mask == flags and count <= IN_A_ROW
+        if ordinary and first + (count - 1) * self.page_size < self._block_end:
+            if in_a_row(win.view, at, count, stride, self.page_size):
+                return count
+        good = alike(win.view, at, count, stride, flags, mask=self._mask, limit=self._block_end, bulk=bulk)
+        self._looked_at += good
+        return good
 
 
 def detect_page_size(win: Window, at: int) -> int:

@@ -58,6 +58,18 @@ def test_no_two_things_have_the_same_path(name):
     assert [path for path, number in paths.items() if number > 1] == []
 
 
+def test_a_field_that_is_named_like_a_member_of_an_array_is_told_apart():
+    """The timer of i8254 sends the transition of its first channel twice."""
+    contents = contents_of("x86_64-q35-many")
+    path = "i8254.channels[0].next_transition_time"
+    first, second = find_one(contents, path), find_one(contents, f"{path}#1")
+    assert first.node.end < second.node.start
+    assert [line.partition("=")[0] for line in lines_of("x86_64-q35-many") if path in line] == [
+        path,
+        f"{path}#1",
+    ]
+
+
 @settings(max_examples=8, deadline=None)
 @given(data=st.data(), name=st.sampled_from([*NAMES, "synthetic"]))
 def test_what_a_flat_line_says_leads_to_that_thing_and_changes_nothing(data, name):

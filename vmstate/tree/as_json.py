@@ -155,9 +155,7 @@ def _number(value: int, size: int, most: int = _LONGEST_NUMBER) -> bytes:
     if not isinstance(value, int):
         raise EncodeError(f"{value!r:.60} is not an integer")
     if size > most:
-        raise EncodeError(
-            f"a number takes at most {quantity(most, 'byte')}, its field has {size}: give base64"
-        )
+        raise EncodeError(f"a number has at most {most} bytes, its field {size}: give base64")
     try:
         return int(value).to_bytes(size, "big", signed=value < 0)
     except OverflowError:

@@ -87,15 +87,28 @@ def inner_owner(owner: str, node: Node) -> str:
 def told_apart(nodes: Sequence[Node], owner: str) -> list[tuple[Node, str]]:
     """Return nodes of one place with what their paths need beside their names: "", or ``#0``, ``#1``, …."""
     steps = [joined("", owner, node) for node in nodes]
-    if len(set(steps)) == len(steps):
+    several = {
+        joined("", owner, node) for node in nodes if node.name.find("[") > 0 and _in_array(node, nodes)
+    }
+    if not several and len(set(steps)) == len(steps):
         return [(node, "") for node in nodes]
-    several = {step for step, number in Counter(steps).items() if number > 1}
-    seen: Counter[str] = Counter()
+    seen = Counter(several)  # the member of the array is the first of its name
+    several |= {step for step, number in Counter(steps).items() if number > 1}
     found = []
     for node, step in zip(nodes, steps, strict=True):
         found.append((node, f"#{seen[step]}" if step in several else ""))
         seen[step] += 1
     return found
+
+
+def _in_array(node: Node, nodes: Sequence[Node]) -> bool:
+    """Return True if a field has the name of a member of an array beside it: ``channels[0].count``."""
+    array, _, rest = node.name.partition("[")
+    number, _, member = rest.partition("].")
+    if not number.isdecimal():
+        return False
+    found = (element(other, int(number)) for other in nodes if other.name == array)
+    return any(inner is not None and any(one.name == member for one in inner.children) for inner in found)
 
 
 def inside(place: Place, owner: str) -> Iterator[tuple[Place, str]]:

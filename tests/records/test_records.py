@@ -13,6 +13,7 @@ import pytest
 from tests.support import corpus
 from vmstate.cli import main
 from vmstate.errors import ConfigurationError
+from vmstate.front.opening import open_stream_file
 from vmstate.records import changes, judge, read_record, write_record
 from vmstate.savevm.verdict import Outcome
 from vmstate.stream.edit import Edit
@@ -346,3 +347,53 @@ def test_the_bytes_that_qemu_writes_by_hand_may_have_any_size(x86):
     verdict = judge(open_stream(longer), replace(x86, schema_text=None)).verdict
     assert verdict.outcome is Outcome.NOT_MODELLED
     assert "unless QEMU's code says otherwise" in verdict.decided_by.message
+
+
+def with_bits(stream, at, bits):
+    changed_bytes = bytearray(stream)
+    changed_bytes[at] ^= bits
+    return bytes(changed_bytes)
+
+
+@pytest.fixture(scope="module")
+def card(x86):
+    """The stream of a q35 with a network card, and where the card's configuration space begins."""
+    stream = x86.machines["pc-q35-7.2"].stream
+    contents = Contents(open_stream(stream))
+    section = next(one for one in contents.stream.devices if one.idstr.endswith("/virtio-net"))
+    todo = [contents.node(section)]
+    while todo[0].type != "pci config":
+        todo = [*todo[0].children, *todo[1:]]
+    return stream, todo[0].start
+
+
+@pytest.mark.parametrize(
+    ("at", "bits", "register"),
+    [(0x02, 1, "device_id"), (0x20, 8, "bar4"), (0x0A, 1, "class_device"), (0x9D, 0x10, "table")],
+)
+def test_what_no_guest_can_write_of_a_configuration_space_is_compared(x86, card, at, bits, register):
+    """As real QEMUs have it: "Bad config data: i=0x20 read: 0 device: c"."""
+    stream, start = card
+    verdict = judge(open_stream(with_bits(stream, start + at, bits)), x86).verdict
+    assert (verdict.outcome, verdict.decided_by.rule) == (Outcome.REJECT, "pci-config-differs")
+    assert verdict.decided_by.path.endswith(f".{register}")
+    assert verdict.messages == []
+
+
+@pytest.mark.parametrize(("at", "bits"), [(0x04, 7), (0x0C, 0x10), (0x23, 0xFE), (0x3C, 0xFF), (0x9B, 0x80)])
+def test_what_a_driver_writes_there_is_not(x86, card, at, bits):
+    """The command, a cache line's size, an address, an interrupt's line, MSI-X switched on."""
+    stream, start = card
+    assert judge(open_stream(with_bits(stream, start + at, bits)), x86).verdict.outcome is Outcome.ACCEPT
+
+
+def test_a_field_that_code_sends_for_some_machine_types_alone_cannot_be_judged(x86):
+    """A real 10.0.2 refuses what 7.2's pc-i440fx-4.0 sends of piix4_pm on pc-i440fx-7.2."""
+    path = FOLDER.parents[1] / "conversions" / "streams" / "i440fx.mig.zst"
+    edits = ["configuration.name=pc-i440fx-2.4", "-PCIHost", "-pcspk"]
+    renamed = changed(open_stream_file(path).contents, edits)
+    verdict = judge(open_stream(renamed), x86, "pc-i440fx-2.4").verdict
+    assert verdict.outcome is Outcome.NOT_MODELLED
+    assert verdict.decided_by.message == (
+        "acpi_pci_hotplug.acpi_index is sent under a condition in code by one side alone"
+    )

@@ -6,6 +6,7 @@ name of its section; what has none is a part of the board, without which a guest
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from vmstate.tree.paths import Place, inside, owner_of
 
 #: The addresses of devices that send their number too, which is compared (hw/s390x/css.c s390_subch_dev).
 _SENDS_ITS_NUMBER = "/fe."
+_NUMBER = re.compile(r"[0-9a-f]+")
 
 
 def machine_type(problem: Problem) -> Iterator[Change]:
@@ -37,8 +39,14 @@ def machine_type(problem: Problem) -> Iterator[Change]:
 def unknown_section(problem: Problem) -> Iterator[Change]:
     """Give a section the name under which the destination expects its device, or leave it out."""
     for change in _judged(problem, sections.unknown_section(problem)):
-        if change.removes or not problem.label.startswith(_SENDS_ITS_NUMBER):
+        if change.removes or _may_be_called(problem.label, change.edits[0].partition("=")[2]):
             yield change
+
+
+def _may_be_called(old: str, new: str) -> bool:
+    """Return True if a device may have moved: to another address on a bus of the same kind."""
+    shapes = {_NUMBER.sub("0", name.rpartition("/")[0]) for name in (old, new)}
+    return len(shapes) == 1 and not old.startswith(_SENDS_ITS_NUMBER)
 
 
 def reset(problem: Problem) -> Iterator[Change]:

@@ -6,6 +6,7 @@ nothing which was compared is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from vmstate.describe.from_vmdesc import parse_json
 from vmstate.errors import ConfigurationError, Finding, NotModelled, Place, Severity, StreamError
 from vmstate.pseries.devices.host.ram_load import MISMATCH
 from vmstate.records.record import Record
-from vmstate.records.values import refused_values, said
+from vmstate.records.values import CONFIG, refused_values, said
 from vmstate.savevm import diagnostics as r
 from vmstate.savevm.commands import COMMANDS
 from vmstate.savevm.loader import FLATTENED
@@ -38,8 +39,13 @@ NO_HOOKS = "no hooks were run (post_load, needed, field_exists): QEMU's code may
 _AFTER_HEADER = 8
 #: The names of ROMs from fw_cfg begin so; QEMU gives such a block the size that comes (hw/core/loader.c).
 _RESIZED = "/rom@"
+#: A field's name in a vmdesc; after it come an index or a length, or the type.
+_FIELD_NAME = re.compile(rb'"name" ?: ?"([^"]*)", ?"(?:index|array_len|type)"')
+#: Conditional fields of which an earlier field of the stream decides (hw/ide/core.c is_identify_set).
+_SAID_BEFORE = frozenset({"identify_data"})
 _OF_ANY_SIZE = frozenset({"virtio", "virtqueue_extra_state", "virtio-gpu", "tmp", "qtailq", "qlist", "gtree"})
 COMMAND_UNKNOWN, VALUE_DIFFERS = r.CommandUnknown.rule(), "value-differs"
+CONFIG_DIFFERS = "pci-config-differs"
 #: What a vmdesc knows.
 _SENT = frozenset({Knows.TYPES})
 
@@ -165,8 +171,7 @@ class Judge:
             if section.idstr == "ram" and rams:
                 self._blocks(section, rams[0])
             else:
-                findings += self._layout(section, own, text)
-                self._values(section, contents.node(section), own)
+                findings += self._described_section(section, own, text, contents)
             self._footer(stream, section)
         return findings
 
@@ -258,6 +263,18 @@ class Judge:
                 line = words.format(block.name, block.length, own[block.name])
                 raise _Rejected(check, *_of_ram(section), line=line)
 
+    def _described_section(
+        self, section: Section, own: Section, text: bytes | None, contents: Contents
+    ) -> list[Finding]:
+        """Compare a section's layout and values; a value may be refused although the layout is not known."""
+        try:
+            findings = list(self._layout(section, own, text))
+        except NotModelled:
+            self._values(section, contents.node(section), own)
+            raise
+        self._values(section, contents.node(section), own)
+        return findings
+
     def _layout(self, section: Section, own: Section, text: bytes | None) -> Iterator[Finding]:
         """Compare what was sent with what the destination reads; yield what was not compared."""
         where = Place(section.start, section.idstr, section.instance_id)
@@ -278,6 +295,10 @@ class Judge:
             )  # fmt: skip
             raise _Rejected(check, r.SectionFailed(section.instance_id, section.idstr))
         if _fits(target, text):
+            other = sorted((_sent_names(text) ^ _sent_names(local)) & _conditional_names(target))
+            if other:
+                message = f"{other[0]} is sent under a condition in code by one side alone"
+                raise NotModelled(message, offset=section.start).within(section.idstr, section.instance_id)
             return
         for issue in _issues(source, target, knows, self.record.release):
             rule = RULES[issue.rule]
@@ -333,6 +354,8 @@ class Judge:
             section.instance_id, chain[-1].start, path, chain[-1].value, local.value,
         )  # fmt: skip
         failed = r.SectionFailed(section.instance_id, section.idstr)
+        if any(node.type == CONFIG for node in chain):
+            raise _Rejected(replace(check, rule=CONFIG_DIFFERS), known=False)
         name = _name(self.texts.text_of(own)) or section.idstr
         raise _Rejected(check, *said(name, chain, local), failed, known=len(chain) == 2)
 
@@ -364,6 +387,17 @@ def _fits(target: Description, text: bytes) -> bool:
     names = [[sub.name for sub in one.subsections] for one in _every(target)]
     twice = any(len(set(listed)) < len(listed) for listed in names)
     return not twice and not misfits(target, parse_json(text))
+
+
+def _conditional_names(target: Description) -> set[str]:
+    """Return the names of fields that a condition in code decides on."""
+    found = {field.name for vmsd in _every(target) for field in vmsd.fields if field.conditional}
+    return found - _SAID_BEFORE
+
+
+def _sent_names(text: bytes) -> set[str]:
+    """Return the names of all fields that a vmdesc lists for a section."""
+    return {match[1].decode() for match in _FIELD_NAME.finditer(text)}
 
 
 def _depends(issue: Issue, target: Description) -> bool:

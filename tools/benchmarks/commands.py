@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,7 @@ class Case:
     """A command, with the program that it is compared with and how much more it may take than that.
 
     ``part``: how much of the time before it may take; ``most``: the seconds.  ``peak``: the megabytes that it
-    may need.  ``through``: a file that comes through a pipe.
+    may need.  ``through``: a file that comes through a pipe.  ``new``: the earlier revision has not got it.
     """
 
     what: str
@@ -46,17 +47,21 @@ class Case:
     part: float | None = None
     most: float | None = None
     through: str | None = None
+    new: bool = False
 
 
 def rows(*, smoke: bool) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
         folder = Path(name)
         known = trees(folder)
+        wanted = re.compile(os.environ.get("VMSTATE_BENCH_ROWS", ""))
         for case in _cases(folder, smoke=smoke):
-            yield from _measured(case, known, 1 if smoke else case.repeat)
+            if wanted.search(case.what):
+                yield from _measured(case, known, 1 if smoke else case.repeat)
 
 
 def _measured(case: Case, trees: dict[str, Path], repeat: int) -> Iterator[Row]:
+    trees = {"": trees[""]} if case.new else trees
     commands: dict[str, Sequence[str]] = {
         name: [sys.executable, "-c", MAIN, str(tree), *case.words] for name, tree in trees.items()
     }
@@ -109,6 +114,11 @@ def _large(folder: Path, peer: str | None, *, smoke: bool) -> Iterator[Case]:
     yield Case(f"`show --json` of {size}", ("show", "--json", big), ("cat", big), 2.5, 60)
     yield Case(f"`diff` with itself: {size}", ("diff", big, copy), ("cmp", big, copy), 3, 150)
     yield Case(f"`strip` of {size}", ("strip", big, "-o", os.devnull), ("cat", big), None, 150)
+    image, other = str(folder / "image"), str(folder / "other")
+    copied = ("cp", big, other)
+    yield Case(f"`memory` of {size} to a file", ("memory", big, "-o", image), copied, 3, 150, new=True)
+    for used in (image, other):
+        Path(used).unlink(missing_ok=True)
     if zstd := shutil.which("zstd"):
         subprocess.run([zstd, "-q", big, "-o", packed], check=True)
         unpacked = (zstd, "-qdc", packed)

@@ -1,10 +1,11 @@
 """Run the benchmarks in this folder and print their tables as Markdown.
 
-    tools/bench [--smoke] [--list] [--strict] [--before REV] [--peer PATH] [NAME…]
+    tools/bench [--smoke] [--list] [--strict] [--before REV] [--peer PATH] [--rows REGEX] [NAME…]
 
 ``--smoke`` runs all the code on the smallest inputs, to check that the benchmarks work; its figures mean
 nothing.  ``--strict`` exits with status 1 when a budget is missed.  ``--before`` and ``--peer`` are for those
-that compare with an earlier revision, and with the analyze-migration.py of QEMU.
+that compare with an earlier revision, and with the analyze-migration.py of QEMU.  ``--rows`` chooses rows of
+``commands``.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="exit with status 1 when a budget is missed")
     parser.add_argument("--before", metavar="REV", help="a git revision to compare with")
     parser.add_argument("--peer", metavar="PATH", help="QEMU's analyze-migration.py")
+    parser.add_argument("--rows", metavar="REGEX", help="of commands, only the rows that this finds")
     parser.add_argument("--quiet", action="store_true", help="omit the heading")
     parser.add_argument("--list", action="store_true", help="list the benchmarks")
     options = parser.parse_args()
@@ -68,7 +70,11 @@ def main() -> int:
     if options.list:
         print("\n".join(available()))
         return 0
-    for variable, value in (("VMSTATE_BENCH_BEFORE", options.before), ("ANALYZE_MIGRATION", options.peer)):
+    for variable, value in (
+        ("VMSTATE_BENCH_BEFORE", options.before),
+        ("VMSTATE_BENCH_ROWS", options.rows),
+        ("ANALYZE_MIGRATION", options.peer),
+    ):
         if value is not None:
             os.environ[variable] = value
     sys.path.insert(0, str(HERE))

@@ -37,10 +37,7 @@ class Spool:
         try:
             self._to_file(chunk)
         except OSError as error:
-            raise StreamError(
-                f"cannot keep the stream in a temporary file: {error.strerror or error}",
-                remedy="point TMPDIR at a folder with more room",
-            ) from error
+            raise not_kept(error) from error
 
     def _to_file(self, chunk: bytes | memoryview) -> None:
         """Append bytes of more than fit in memory."""
@@ -62,3 +59,11 @@ class Spool:
                 return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except OSError as error:
             raise StreamError(f"cannot map the temporary file: {error.strerror or error}") from error
+
+
+def not_kept(error: OSError) -> StreamError:
+    """Return the error of a stream that a temporary file does not hold."""
+    return StreamError(
+        f"cannot keep the stream in a temporary file: {error.strerror or error}",
+        remedy="point TMPDIR at a folder with more room",
+    )

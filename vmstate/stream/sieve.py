@@ -7,7 +7,7 @@ guest memory to a file takes as long as to unpack it.
 from __future__ import annotations
 
 from vmstate.containers.protocol import pieces
-from vmstate.containers.spool import Spool
+from vmstate.containers.spool import Spool, not_kept
 from vmstate.stream.constants import MAGIC_BYTES
 from vmstate.stream.pipe import Feed
 from vmstate.stream.reader import Stream
@@ -39,6 +39,9 @@ class Sieve(Spool):
         """Return the stream's bytes, without the contents of guest memory if it was large."""
         if self._feed is None:
             return super().finish()
-        with self._feed as feed:
-            self.stream = feed.close()
+        try:
+            with self._feed as feed:
+                self.stream = feed.close()
+        except OSError as error:
+            raise not_kept(error) from error
         return self.stream.data

@@ -57,7 +57,7 @@ class Listed(Info):
         return found
 
     def put(self, out: Writer, field: Field, state: Any, size: int, value: Any) -> None:
-        for element in value:
+        for element in value or ():  # None in a state that nothing was read into
             plan_of(self.element).save(out, element)
         out.put(self._zeros)
 

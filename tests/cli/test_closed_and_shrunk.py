@@ -29,12 +29,12 @@ SHRINKS = """
 import sys
 from vmstate.cli import main
 import vmstate.front.opening as opening
-real = opening.open_stream_file
+real = opening._open_stream_file
 def shorter(*given, **more):
     file = real(*given, **more)
     open(sys.argv[1], "r+b").truncate(10)
     return file
-opening.open_stream_file = shorter
+opening._open_stream_file = shorter
 sys.exit(main(["show", sys.argv[1]]))
 """
 

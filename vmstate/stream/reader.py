@@ -20,6 +20,7 @@ from vmstate.stream.sections import (
     dirty_bitmap,  # noqa: F401  (handlers register themselves)
     htab,  # noqa: F401  (handlers register themselves)
     storage_attributes,  # noqa: F401  (handlers register themselves)
+    vfio,  # noqa: F401  (handlers register themselves)
 )
 from vmstate.stream.sections.dirty_bitmap import DirtyBitmaps
 from vmstate.stream.sections.handlers import LiveHandler

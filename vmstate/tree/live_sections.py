@@ -24,9 +24,11 @@ from vmstate.stream.sections.dirty_bitmap import BitmapChunk, BitmapFlag, DirtyB
 from vmstate.stream.sections.htab import HPTE_SIZE, NO_TABLE, Htab
 from vmstate.stream.sections.ram import Ram
 from vmstate.stream.sections.storage_attributes import StorageAttributes, StorageKeys, TodClock
+from vmstate.stream.sections.vfio import Vfio
 from vmstate.stream.wire import Window
 from vmstate.tree.nodes import Branch, leaf, tiles
 from vmstate.tree.ram import ram_nodes
+from vmstate.tree.vfio import vfio_nodes
 
 
 @dataclass(frozen=True)
@@ -226,4 +228,5 @@ _BUILDERS: dict[type, Builder] = {
     DirtyBitmaps: _tolerant(_bitmaps),
     BlockMigration: _tolerant(_disk_blocks),
     TodClock: _tolerant(_todclock),
+    Vfio: _tolerant(vfio_nodes),
 }

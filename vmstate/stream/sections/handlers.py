@@ -72,14 +72,15 @@ _LIVE: dict[str, Factory] = {}
 _FULL: dict[str, Factory] = {}
 
 
-def register(idstr: str, full: bool = False) -> Callable[[Factory], Factory]:
+def register(idstr: str, full: bool = False, on_bus: bool = False) -> Callable[[Factory], Factory]:
     """Class decorator: register a handler for the sections named ``idstr``.
 
-    ``full``: an old-style device, whose state is in a FULL section, not a live one.
+    ``full``: an old-style device, whose state is in a FULL section, not a live one.  ``on_bus``: the name
+    stands behind the device's address.
     """
 
     def add(factory: Factory) -> Factory:
-        (_FULL if full else _LIVE)[idstr] = factory
+        (_FULL if full else _LIVE)[f"/{idstr}" if on_bus else idstr] = factory
         return factory
 
     return add
@@ -87,5 +88,6 @@ def register(idstr: str, full: bool = False) -> Callable[[Factory], Factory]:
 
 def handler_for(context: LiveContext, full: bool = False) -> LiveHandler | None:
     """Make a handler for a START (``full``: FULL) section; None when its grammar is unknown."""
-    factory = (_FULL if full else _LIVE).get(context.start.idstr)
+    known, idstr = _FULL if full else _LIVE, context.start.idstr
+    factory = known.get(idstr) or known.get(idstr[idstr.rfind("/") :])
     return factory(context) if factory else None

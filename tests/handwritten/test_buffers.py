@@ -117,6 +117,18 @@ def test_entries_of_a_hash_page_table_are_records():
     assert (entry.type, entry.value & 1) == ("uint64", 1)  # valid
 
 
+@pytest.mark.parametrize(
+    ("count", "pending", "names"),
+    [(0, 0, ["count"]), (2, 2, ["count", "irqs"]), ((1 << 64) - 1, 0, ["count"]), (3, 2, []), (0, 1, [])],
+)
+def test_pending_interrupts_of_kvm_on_s390x_are_counted(count, pending, names):
+    """As hw/intc/s390_flic_kvm.c writes them: no capture has any."""
+    data = memoryview(count.to_bytes(8, "big") + bytes(72 * pending))
+    nodes = content("s390-flic", "irqs", "irqs", len(data)).inside(data, 0, len(data))
+    assert [node.name for node in nodes] == names
+    assert all(len(node.children) == pending for node in nodes if node.name == "irqs")
+
+
 def test_bytes_that_no_device_sends_are_not_taken_apart():
     vectors = 2049
     assert not is_its_bytes(content("msix", "msix", "msix state", 0), bytes(16 * vectors + -(-vectors // 8)))

@@ -22,7 +22,7 @@ from vmstate.handwritten.registers import (
     XIVE_SOURCES,
     number_type,
 )
-from vmstate.handwritten.s390 import CSS_IMAGES, NO_STORAGE_KEYS, TOD_CLOCK
+from vmstate.handwritten.s390 import CSS_IMAGES, INTERRUPTS, NO_STORAGE_KEYS, TOD_CLOCK
 from vmstate.handwritten.shpc import SHPC
 from vmstate.handwritten.slirp import SLIRP_STATE
 
@@ -57,6 +57,7 @@ KNOWN = (
     Known(SLIRP_STATE, "slirp", "data"),
     Known(CSS_IMAGES, "s390_css", "css"),
     Known(TOD_CLOCK, "todclock", "data"),
+    Known(INTERRUPTS, "s390-flic", "irqs"),
     Known(NO_STORAGE_KEYS, "s390-skeys", "data"),
     Known(FLAT_TREE, "spapr_dtb", "fdt_blob"),
     Known(EVENT_LOG, "spapr_event_log_entry", "extended_log"),

@@ -5,13 +5,25 @@ from __future__ import annotations
 import io
 
 import construct
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.laws import AFTER, declared, laws, load, plain
 from tests.support.strategies import descriptions, releases
 from tests.support.twins import twin
-from vmstate.describe import Cursor, Node, Writer, decode, encode, plan_of
+from vmstate.describe import (
+    Cursor,
+    Node,
+    Record,
+    Struct,
+    UInt8,
+    VMStateDescription,
+    Writer,
+    decode,
+    encode,
+    plan_of,
+)
 from vmstate.describe.construct_codec import as_construct, container_of
 from vmstate.describe.nodes import TreeBuilder
 from vmstate.errors import StreamError, Truncated
@@ -174,6 +186,18 @@ def test_any_bytes_are_accepted_or_refused_with_a_reason(case, data):
     vmsd, state = case
     error, cur = outcome(vmsd, data, twin(vmsd, state), judge=True)
     assert error is None or (error.ret < 0 and cur.diagnostics)
+
+
+@pytest.mark.parametrize("size", range(1, 7))
+def test_a_cut_behind_an_array_of_structs_is_in_the_array_for_qemu(size):
+    """QEMU looks for a subsection of the last element, and meets the end; watched or not."""
+    inner = VMStateDescription("inner", 1, fields=[UInt8("one"), UInt8("two")])
+    vmsd = VMStateDescription("outer", 1, fields=[Struct("array", inner)[2], UInt8("behind"), UInt8("last")])
+    for tree in (None, TreeBuilder(Node("outer", "section", "struct", 0, 0))):
+        error, _ = outcome(vmsd, bytes(size), Record(), judge=True, tree=tree)
+        failed = (error.place.path or "") if error else ""
+        assert failed.startswith("array" if size <= 4 else "last" if size == 5 else ""), tree
+        assert (error is None) == (size == 6)
 
 
 @laws

@@ -72,8 +72,10 @@ class Structs(Nested):
         if self.layout and (not values or isinstance(values, WireRecords)):
             names, item = self.layout
             size = count * item.size
-            if cur.judge and not cur.by_hand and cur.tree is None and self._ends(cur, size):
-                return self._load_cut(cur, count, item.size)
+            if cur.judge and not cur.by_hand and self._ends(cur, size):
+                if cur.tree is None:
+                    return self._load_cut(cur, count, item.size)
+                return self._load_each(cur, state, None, count)
             # QEMU takes an element that begins like a subsection of the struct for one: then load each.
             if size <= cur.end - cur.pos and not self._ambiguous(cur, size):
                 return store(field, state, WireRecords(names, item, cur.take(size)))

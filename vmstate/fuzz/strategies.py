@@ -14,6 +14,7 @@ Hypothesis shrinks failures to the fewest mutations with the simplest parameters
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -172,6 +173,10 @@ def _bytes(size: int) -> st.SearchStrategy[bytes]:
     return st.binary(min_size=size, max_size=size)
 
 
+#: The largest number that ``random()`` may return; hypothesis before 6.130 also draws 1.0.
+_BELOW_ONE = math.nextafter(1.0, 0.0)
+
+
 @st.composite
 def recipes(draw: Draw, base: Anatomy, among: Sequence[str | Mutation] = (), *, most: int = 4) -> Recipe:
     """Draw one to ``most`` mutations of a stream, among these (names or mutations) or all, with parameters.
@@ -180,6 +185,8 @@ def recipes(draw: Draw, base: Anatomy, among: Sequence[str | Mutation] = (), *, 
     """
     known = _known(among)
     random = draw(st.randoms(use_true_random=False))
+    drawn = random.random
+    random.random = lambda: min(drawn(), _BELOW_ONE)
     steps: list[Step] = []
     for mutation in draw(st.lists(st.sampled_from(known), min_size=1, max_size=most)):
         parameters = mutation.draw(base, random)

@@ -1,4 +1,7 @@
-"""Bounds on our own targets: ten times the time of the undamaged stream, and no growth of memory."""
+"""Bounds on our own targets: ten times the time of the undamaged stream, and no growth of memory.
+
+A stream that has grown may take more, in proportion.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from vmstate.fuzz.targets import Target
 
 SLOWDOWN = 10.0
 _NOISE = 0.05  # seconds by which a busy machine may delay any run
+_PER_BYTE = 20e-6  # seconds; what a mutation adds may be nothing but framing
 _GROWTH = 256 << 10  # kilobytes by which one run may raise the peak of our memory
 _WARM_UP = 3
 
@@ -31,6 +35,7 @@ class ResourceCheck:
         if limit is None:
             limit = self._limits[target, base.sha256] = _limit(target, base)
             self._peak = _peak()
+        limit += _PER_BYTE * max(0, len(stream) - len(base.data))
         run = target.run(stream)
         wrong = _slow(target, stream, limit) if run.seconds > limit else []
         before, self._peak = self._peak, _peak()

@@ -28,7 +28,7 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
 # A worker holds a million objects: looking through them all the time takes a fifth of the run.
-gc.set_threshold(200_000, 20, 100)
+gc.set_threshold(100_000, 20, 10)
 
 settings.load_profile("ci" if os.environ.get("CI") else "house")
 

@@ -38,4 +38,4 @@ class Pipe:
             ahead = self.read(len(buffer))
             buffer[: len(ahead)] = ahead
             return len(ahead)
-        return self._file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]  # typeshed has it not
+        return self._file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]  # typeshed lacks it

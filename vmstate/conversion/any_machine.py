@@ -17,7 +17,7 @@ from vmstate.conversion.problem import Problem, found_at
 from vmstate.errors import Unsupported
 from vmstate.records.values import EQUAL
 from vmstate.tree.nodes import count_of
-from vmstate.tree.paths import Place, inside, owner_of
+from vmstate.tree.paths import Place, below, owner_of
 
 #: The addresses of devices that send their number too, which is compared (hw/s390x/css.c s390_subch_dev).
 _SENDS_ITS_NUMBER = "/fe."
@@ -117,14 +117,7 @@ def value(problem: Problem) -> Iterator[Change]:
 
 
 def _places(problem: Problem) -> Iterator[Place]:
-    """Yield the places in the section, in wire order."""
+    """Yield the section's place and those in it, in wire order."""
     tops = [] if problem.section is None else found_at(problem.contents, problem.label)
     for top in tops[:1]:
-        yield from _inside(top, owner_of(problem.contents, top))
-
-
-def _inside(place: Place, owner: str) -> Iterator[Place]:
-    for inner, its_owner in inside(place, owner):
-        yield inner
-        if inner.node.nodes:
-            yield from _inside(inner, its_owner)
+        yield from below(top, owner_of(problem.contents, top))

@@ -40,7 +40,7 @@ class Conversion:
     """The changes of a stream, in the order in which they were made, and the verdicts before and after.
 
     ``unmended``: why no change of the stream mends what is left; ``unknown``: what is not modelled;
-    ``findings``: what is to be known about the last verdict.
+    ``findings`` are about the last verdict.
     """
 
     contents: Contents

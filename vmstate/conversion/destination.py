@@ -26,8 +26,7 @@ class Load:
     """A load of a stream.
 
     ``check``: the one that refused it, or that the destination should have made; None if all is well, or
-    if no change of the stream can help.  ``fixes``: what may mend it; ``findings``: what is to be known
-    about the verdict.
+    if no change of the stream can help.  ``fixes`` may mend it; ``findings`` are about the verdict.
     """
 
     verdict: Verdict

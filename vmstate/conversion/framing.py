@@ -1,4 +1,4 @@
-"""What is around the sections: the configuration section and the footers, which old types do not send.
+"""The frame of the sections: the configuration section and the footers, which old types do not send.
 
 Both came with 2.4: a machine type up to 2.3 has neither, on either side (hw/core/machine.c hw_compat_2_3).
 """
@@ -15,7 +15,7 @@ from vmstate.conversion.problem import Problem, PseriesProblem
 from vmstate.errors import Unsupported
 from vmstate.savevm.verdict import Check
 from vmstate.stream import writer
-from vmstate.stream.constants import SectionType
+from vmstate.stream.constants import FILE_HEADER_SIZE, SectionType
 from vmstate.stream.edit import Bytes, Edit
 from vmstate.stream.items import Found, Section
 from vmstate.stream.reader import Stream
@@ -23,7 +23,6 @@ from vmstate.tree.contents import Contents
 
 #: The type that a stream without a configuration section is taken for; those before it have its capabilities.
 NEWEST_WITHOUT = "pseries-2.3"
-_AFTER_HEADER = 8
 _KNOWN_ENDS = frozenset({Found.LIVE, Found.VMDESC, Found.DECLARED})
 
 
@@ -51,7 +50,7 @@ def _with_configuration(problem: Problem, name: str, unsaid: str) -> Change:
 
     def rewritten(contents: Contents) -> Iterator[Bytes]:
         edit = Edit(contents.stream)
-        edit.insert(_AFTER_HEADER, writer.configuration(name))
+        edit.insert(FILE_HEADER_SIZE, writer.configuration(name))
         if bare:
             _add_footers(edit)
         return edit.chunks()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmstate.describe import Node
+from vmstate.describe import Node, Record
 from vmstate.describe.words import BitFields
 from vmstate.errors import StreamError
 from vmstate.handwritten.content import Content
@@ -25,6 +25,22 @@ def announced_vectors(config: bytes | memoryview) -> int:
 def table_size(vectors: int) -> int:
     """Return the size of a table and its pending bits in bytes."""
     return vectors * _ENTRY.size + -(-vectors // 8)
+
+
+class Card(Record):
+    """The values of a PCI device that may have vectors."""
+
+    pci: Record
+
+    @property
+    def vectors(self) -> int:
+        """The number of interrupt vectors that the device announces."""
+        return announced_vectors(self.pci.config)
+
+    @property
+    def msix_size(self) -> int:
+        """The size of the vector table and the pending bits in bytes."""
+        return table_size(self.vectors)
 
 
 def _read(data: memoryview, start: int, end: int) -> list[Node]:

@@ -1,4 +1,4 @@
-"""What s390x machines write by hand: channel subsystem images, interrupts, the clock, a list of keys."""
+"""Bytes that s390x machines write by hand: channel images, interrupts, the clock, a list of keys."""
 
 from __future__ import annotations
 

@@ -29,14 +29,13 @@ from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.schema import Description, Knows, Origin, Schema, SchemaField
 from vmstate.schema.fitting import misfits
 from vmstate.schema.from_stream import description_sent
-from vmstate.stream.constants import Command, SectionType
+from vmstate.stream.constants import FILE_HEADER_SIZE, Command, SectionType
 from vmstate.stream.items import CommandItem, Section
 from vmstate.stream.reader import Stream, flat, open_stream
 from vmstate.stream.sections.ram import Ram
 from vmstate.tree import Contents
 
 NO_HOOKS = "no hooks were run (post_load, needed, field_exists): QEMU's code may still refuse"
-_AFTER_HEADER = 8
 #: The names of ROMs from fw_cfg begin so; QEMU gives such a block the size that comes (hw/core/loader.c).
 _RESIZED = "/rom@"
 #: A field's name in a vmdesc; after it come an index or a length, or the type.
@@ -52,7 +51,7 @@ _SENT = frozenset({Knows.TYPES})
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict, and what is to be known about it; ``unknown``: why there is none."""
+    """A verdict with the findings about it; ``unknown``: the reason if there is none."""
 
     verdict: Verdict
     findings: tuple[Finding, ...]
@@ -182,15 +181,15 @@ class Judge:
         if sent is None or own is None:
             if sent is own:
                 return
-            kind = stream.data[_AFTER_HEADER]
+            kind = stream.data[FILE_HEADER_SIZE]
             diagnostic = r.ConfigurationMissing(kind) if sent is None else r.UnknownType(kind)
             message = (
                 f"{'the stream' if sent is None else 'the recorded machine'} has no configuration section"
             )
             rule = diagnostic.rule()
-            raise _Rejected(Check(rule, False, message, "configuration", 0, _AFTER_HEADER), diagnostic)
+            raise _Rejected(Check(rule, False, message, "configuration", 0, FILE_HEADER_SIZE), diagnostic)
         if not sent.machine.startswith(name[: len(sent.machine)]):
-            place = ("configuration", 0, _AFTER_HEADER)
+            place = ("configuration", 0, FILE_HEADER_SIZE)
             raise _Rejected(
                 Check("machine-type", False, "the machine type differs", *place, None, sent.machine, name),
                 line=f"Machine type received is '{sent.machine}' and local is '{name}'",

@@ -25,6 +25,9 @@ VERSION = 3
 PAGE_SIZES = tuple(1 << bits for bits in range(8, 17))
 """Possible sizes of a target page in bytes: 256 (avr) to 65536."""
 
+FILE_HEADER_SIZE = 8
+"""Size of the file header in bytes: magic and version."""
+
 FOOTER_SIZE = 5
 """Size of a section footer in bytes: its mark and the repeated section id."""
 

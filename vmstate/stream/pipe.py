@@ -30,7 +30,7 @@ _COMPACT = 1 << 18
 
 
 class Readable(Protocol):
-    """What a stream is read from."""
+    """A source of a stream's bytes."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Read into the buffer, as much as there is room for; return the number of bytes, 0 at the end."""
@@ -83,11 +83,7 @@ class Feed:
             return []
         self._make_room(len(data))
         self._buffer[self._size : self._size + len(data)] = data
-        if more and self._size + len(data) < _CHUNK - _COMPACT:
-            self._size += len(data)
-            self.state.budget.earn(len(data))
-            return []
-        return self._came(len(data))
+        return self._came(len(data), more=more)
 
     def read_from(self, file: Readable) -> bool:
         """Take the next bytes of a file; False at its end.
@@ -108,10 +104,10 @@ class Feed:
         if more > 0:
             self._buffer += bytes(max(more, len(self._buffer)))
 
-    def _came(self, size: int) -> list[Item]:
+    def _came(self, size: int, *, more: bool = False) -> list[Item]:
         self._size += size
         self.state.budget.earn(size)
-        if self._size < self._enough:
+        if self._size < self._enough or (more and self._size < _CHUNK - _COMPACT):
             return []
         done = len(self._items)
         self._advance()

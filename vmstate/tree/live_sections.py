@@ -14,7 +14,7 @@ from typing import Any
 
 from vmstate.dataclass import dataclass
 from vmstate.describe import Node, WireRecords
-from vmstate.describe.words import Flags
+from vmstate.describe.words import Flags, Names
 from vmstate.errors import StreamError, quantity
 from vmstate.stream.items import Section
 from vmstate.stream.reader import Stream
@@ -24,11 +24,10 @@ from vmstate.stream.sections.dirty_bitmap import BitmapChunk, BitmapFlag, DirtyB
 from vmstate.stream.sections.htab import HPTE_SIZE, NO_TABLE, Htab
 from vmstate.stream.sections.ram import Ram
 from vmstate.stream.sections.storage_attributes import StorageAttributes, StorageKeys, TodClock
-from vmstate.stream.sections.vfio import Vfio
+from vmstate.stream.sections.vfio import FLAG, MigFlag, Vfio, VfioRecord
 from vmstate.stream.wire import Window
 from vmstate.tree.nodes import Branch, leaf, tiles
 from vmstate.tree.ram import ram_nodes
-from vmstate.tree.vfio import vfio_nodes
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,7 @@ class ChunkRun:
 
 
 _HPTE = struct.Struct(">QQ")
+_VFIO_FLAGS = Names({int(flag): flag.name for flag in MigFlag})
 Builder = Callable[[Stream, Section, Any], "list[Node]"]
 
 
@@ -206,6 +206,30 @@ def _todclock(stream: Stream, section: Section, clock: TodClock) -> list[Node]:
     return tiles(at, end, nodes, _unread(stream))
 
 
+def _vfio(stream: Stream, section: Section, handler: Vfio) -> list[Node]:
+    start, end = section.payload_start, section.payload_end
+    first, last = (bisect_left(handler.records, at, key=lambda one: one.start) for at in (start, end))
+    nodes = [node for one in handler.records[first:last] for node in _vfio_record(stream, one)]
+    return tiles(start, end, nodes, _unread(stream))
+
+
+def _vfio_record(stream: Stream, record: VfioRecord) -> list[Node]:
+    """Return a flag, and what is behind it."""
+    behind = record.start + FLAG
+    flag = leaf("flag", "uint64", record.start, FLAG, int(record.flag))
+    flag.words = _VFIO_FLAGS
+    if record.flag == MigFlag.DEV_DATA_STATE:
+        size = record.end - behind - 8
+        return [flag, leaf("data_size", "uint64", behind, 8, size), leaf("data", "buffer", behind + 8, size)]
+    if record.end == behind:
+        return [flag]
+    from vmstate.handwritten.vfio import configuration  # few streams have such a device
+
+    nodes = configuration(stream.data, behind, record.end)
+    kind, type_ = ("struct", "VFIOPCIDevice") if nodes else ("field", "buffer")
+    return [flag, Node("config", kind, type_, behind, record.end, nodes=nodes)]
+
+
 def _tolerant(build: Builder) -> Builder:
     """Make a builder return an opaque node for a damaged payload, which may end inside a record."""
 
@@ -228,5 +252,5 @@ _BUILDERS: dict[type, Builder] = {
     DirtyBitmaps: _tolerant(_bitmaps),
     BlockMigration: _tolerant(_disk_blocks),
     TodClock: _tolerant(_todclock),
-    Vfio: _tolerant(vfio_nodes),
+    Vfio: _tolerant(_vfio),
 }

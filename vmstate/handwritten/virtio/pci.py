@@ -28,8 +28,9 @@ def no_vectors(state: Any, version_id: int) -> bool:
 PCI_DEVICE, PCIE_DEVICE = (
     pci_device(PCI_CONFIG, PCI_IRQ_STATE, express=express) for express in (False, True)
 )
+MSIX = Field("msix", MSIX_STATE, attr="msix", size="msix_size", exists=has_vectors)
 VECTORS = (
-    Field("msix", MSIX_STATE, attr="msix", size="msix_size", exists=has_vectors),
+    MSIX,
     UInt16("config_vector", exists=has_vectors, words=NO_VECTOR),
 )
 QUEUES = (

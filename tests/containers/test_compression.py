@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import random
 import shutil
 import subprocess
 import sys
@@ -127,6 +128,19 @@ def test_damage_in_the_middle_keeps_what_came_before(stream, name):
     assert [finding.rule for finding in opened.findings] == ["container.damaged"]
     assert str(len(opened.data)) in opened.findings[0].message
     assert len(opened.data) >= len(stream) // 4
+
+
+@pytest.mark.parametrize("damaged", range(5))
+def test_every_zstd_block_before_a_damaged_one_is_kept(damaged):
+    size = 128 << 10
+    noise = random.Random(1).randbytes(5 * size)  # blocks of bytes as they are
+    file = bytearray(b"".join(rewrap([layer("zstd")], [noise], len(noise))))
+    at = len(file) - 4 - 3 - (5 - damaged) * (3 + size)  # a last block of nothing, and the checksum
+    file[at] |= 6  # a type that no block has
+    opened = open_input(bytes(file))
+    (finding,) = opened.findings
+    assert (finding.rule, finding.place.offset) == ("container.damaged", at)
+    assert opened.data == noise[: damaged * size]
 
 
 @pytest.mark.parametrize("name", PYTHON)

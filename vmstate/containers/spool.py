@@ -7,12 +7,20 @@ the temporary file, which always disappears with the process.
 from __future__ import annotations
 
 import mmap
-from typing import IO
+from typing import IO, Protocol
 
 from vmstate.errors import StreamError, TooLarge
 
 IN_MEMORY = 16 << 20  # device state is a few MB: most streams without guest memory never touch the disk
 _BUFFER = 1 << 16  # larger pieces go to the file at once
+_STEP = 1 << 17  # the room that a Readable has at least: what a zstd block unpacks to at most
+
+
+class Readable(Protocol):
+    """A source of a stream's bytes."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Read into the buffer, as much as there is room for; return the number of bytes, 0 at the end."""
 
 
 class Spool:
@@ -23,14 +31,11 @@ class Spool:
         self._limit = limit
         self._memory = bytearray()
         self._file: IO[bytes] | None = None
+        self._step = bytearray()
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append some bytes.  Raises TooLarge beyond the limit, StreamError when the disk is full."""
-        self.size += len(chunk)
-        if self._limit is not None and self.size > self._limit:
-            raise TooLarge(
-                self._limit, remedy="raise the limit (--limit 4G) if this is not a decompression bomb"
-            )
+        self._count(len(chunk))
         if self._file is None and self.size <= IN_MEMORY:
             self._memory += chunk
             return
@@ -38,6 +43,26 @@ class Spool:
             self._to_file(chunk)
         except OSError as error:
             raise not_kept(error) from error
+
+    def read_from(self, file: Readable) -> int:
+        """Append what a file reads into 128 KiB or more; return the number of bytes, 0 at its end.
+
+        The room is used again: new memory for each piece costs more than to fill it.  It raises what
+        :meth:`write` does.
+        """
+        if not self._step:
+            self._step = bytearray(_STEP)
+        with memoryview(self._step) as room:
+            came = file.readinto(room) or 0
+            self.write(room[:came])
+        return came
+
+    def _count(self, size: int) -> None:
+        self.size += size
+        if self._limit is not None and self.size > self._limit:
+            raise TooLarge(
+                self._limit, remedy="raise the limit (--limit 4G) if this is not a decompression bomb"
+            )
 
     def _to_file(self, chunk: bytes | memoryview) -> None:
         """Append bytes of more than fit in memory."""

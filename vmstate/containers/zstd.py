@@ -9,6 +9,7 @@ content size or checksum is written again if it was present.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, cast
 
 import zstandard
 
@@ -21,8 +22,10 @@ from vmstate.mapped_pages import MappedPages
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = tuple(bytes((0x50 + i,)) + b"\x2a\x4d\x18" for i in range(16))
+MAX_BLOCK = 128 << 10
 MAX_WINDOW = 128 << 20  # the largest that the zstd program accepts by default
 _LEVEL = 3
+_SAID = "zstd decompressor error: "  # the library begins otherwise, depending on how it is called
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,42 @@ def _steps(data: memoryview, position: int, header: _FrameHeader) -> Iterator[tu
         yield position, position + 4
 
 
+class _Frame:
+    """A frame as a file for a spool: each :meth:`readinto` unpacks whole blocks, or nothing at the end.
+
+    ``start``, ``end``: the piece that was read last, to which an error belongs.
+    """
+
+    def __init__(
+        self, context: zstandard.ZstdDecompressor, data: memoryview, position: int, header: _FrameHeader
+    ) -> None:
+        self.start = self.end = position
+        self._data = data
+        self._pages = MappedPages(data)
+        self._pieces = _steps(data, position, header)
+        self._reader = context.stream_reader(cast(IO[bytes], self))
+        self._error: Exception | None = None
+
+    def read(self, _size: int) -> memoryview:
+        """Return the next piece of the frame, for zstd's reader; nothing after the last one."""
+        self._pages.behind(self.start, self.end)
+        self.start, self.end = next(self._pieces, (self.end, self.end))
+        return self._data[self.start : self.end]
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Unpack the blocks that there is room for; an error is raised once what precedes it was returned."""
+        at, came = 0, 1
+        while came and len(buffer) - at >= MAX_BLOCK and self._error is None:
+            try:
+                came = self._reader.readinto1(buffer[at:])
+                at += came
+            except (zstandard.ZstdError, _CutShort) as error:
+                self._error = error
+        if self._error is not None and not at:
+            raise self._error
+        return at
+
+
 class _Reader:
     """A reader of consecutive frames into a spool."""
 
@@ -107,7 +146,6 @@ class _Reader:
         self.frames = 0
         self.first: _FrameHeader | None = None
         self._spool = spool
-        self._pages = MappedPages(data)
         self._context = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
 
     def run(self) -> list[Finding]:
@@ -119,9 +157,8 @@ class _Reader:
             self.position = min(end.position, len(self.data))
             return [damage("zstd", "truncated", f"the zstd data ends within {self._where()}", self.position)]
         except zstandard.ZstdError as error:
-            return [
-                damage("zstd", "damaged", f"damaged zstd data ({error}) in {self._where()}", self.position)
-            ]
+            text = f"damaged zstd data ({_SAID}{str(error).rpartition(': ')[2]}) in {self._where()}"
+            return [damage("zstd", "damaged", text, self.position)]
         rest = len(self.data) - self.position
         return [trailing("zstd", self.position, rest)] if rest else []
 
@@ -142,12 +179,14 @@ class _Reader:
         header = _frame_header(self.data, self.position)
         self._refuse(header)
         self.first = self.first or header
-        decoder = self._context.decompressobj()
-        for start, end in _steps(self.data, self.position, header):
-            self.position = start
-            self._spool.write(decoder.decompress(self.data[start:end]))
-            self._pages.behind(start, end)
-            self.position = end
+        frame = _Frame(self._context, self.data, self.position, header)
+        try:
+            while self._spool.read_from(frame):
+                pass
+        except zstandard.ZstdError:
+            self.position = frame.start
+            raise
+        self.position = frame.end
         self.frames += 1
 
     def _refuse(self, header: _FrameHeader) -> None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
+from vmstate.containers.spool import Readable
 from vmstate.stream.constants import SectionType
 from vmstate.stream.items import Item, Section
 from vmstate.stream.reader import Reading, Stream, map_whole
@@ -25,15 +26,8 @@ from vmstate.stream.wire import Window
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 21
 _COMPACT = 1 << 18
-
-
-class Readable(Protocol):
-    """A source of a stream's bytes."""
-
-    def readinto(self, buffer: memoryview, /) -> int | None:
-        """Read into the buffer, as much as there is room for; return the number of bytes, 0 at the end."""
 
 
 class Feed:
@@ -85,8 +79,8 @@ class Feed:
         self._buffer[self._size : self._size + len(data)] = data
         return self._came(len(data), more=more)
 
-    def read_from(self, file: Readable) -> bool:
-        """Take the next bytes of a file; False at its end.
+    def read_from(self, file: Readable) -> int:
+        """Take the next bytes of a file; return how many came, 0 at its end.
 
         They go right into a buffer that is used again: new memory for each piece costs more than to read it.
         """
@@ -96,8 +90,8 @@ class Feed:
         if self._rest:
             self._write(memoryview(self._buffer)[:came])
         else:
-            self._came(came)
-        return came > 0
+            self._came(came, more=True)
+        return came
 
     def _make_room(self, size: int) -> None:
         more = self._size + size - len(self._buffer)

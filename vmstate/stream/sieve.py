@@ -7,7 +7,7 @@ guest memory to a file takes as long as to unpack it.
 from __future__ import annotations
 
 from vmstate.containers.protocol import pieces
-from vmstate.containers.spool import Spool, not_kept
+from vmstate.containers.spool import Readable, Spool, not_kept
 from vmstate.stream.constants import MAGIC_BYTES
 from vmstate.stream.pipe import Feed
 from vmstate.stream.reader import Stream
@@ -34,6 +34,17 @@ class Sieve(Spool):
             super()._to_file(chunk)
         else:
             self._feed.feed(chunk, more=True)
+
+    def read_from(self, file: Readable) -> int:
+        """Take what a file reads; a large stream is read right into the feed's buffer."""
+        if self._feed is None:
+            return super().read_from(file)
+        try:
+            came = self._feed.read_from(file)
+        except OSError as error:
+            raise not_kept(error) from error
+        self._count(came)
+        return came
 
     def finish(self) -> memoryview:
         """Return the stream's bytes, without the contents of guest memory if it was large."""

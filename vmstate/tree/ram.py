@@ -25,6 +25,7 @@ _MARKS = {
 
 _KINDS = {int(kind): kind.name.lower() for kind in PageKind}
 _TYPES = {name: f"{name} pages" for name in _KINDS.values()}  # one text for all nodes of a kind
+_NOTHING: list[Node] = []  # inside of runs: one list for all of them, of which there may be a million
 
 
 @dataclass(slots=True)
@@ -67,9 +68,8 @@ def _runs(stream: Stream, ram: Ram, start: int, end: int) -> list[Node]:
         kind = _KINDS[runs.kind[index]]
         name = ram.blocks[block].name if 0 <= block < len(ram.blocks) else "?"
         value = PageRun("whole" if kind == "page" else kind, name, count, address)
-        nodes.append(
-            Node(f"pages[{number}]", "pages", _TYPES[kind], at, at + count * runs.stride[index], value)
-        )
+        span = (at, at + count * runs.stride[index])
+        nodes.append(Node(f"pages[{number}]", "pages", _TYPES[kind], *span, value, nodes=_NOTHING))
     return nodes
 
 

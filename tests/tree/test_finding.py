@@ -20,8 +20,9 @@ from vmstate.tree import Contents
 from vmstate.tree.arm_registers import register_name
 from vmstate.tree.display import text_of_value
 from vmstate.tree.flat import flat_lines
+from vmstate.tree.meanings import words_below, words_of_number
 from vmstate.tree.measuring import Measured
-from vmstate.tree.paths import PathError, find, find_one, owner_of, tops, walk
+from vmstate.tree.paths import PathError, Place, find, find_one, owner_of, tops, walk
 from vmstate.tree.search import fits, search, search_value
 from vmstate.tree.typed_changes import changed
 
@@ -56,6 +57,18 @@ def lines_of(name: str, most: int | None = 8, *, full: bool = True) -> list[str]
 def test_no_two_things_have_the_same_path(name):
     paths = Counter(place.path for place in walk(contents_of(name)))
     assert [path for path, number in paths.items() if number > 1] == []
+
+
+@pytest.mark.parametrize("name", [*NAMES, "synthetic"])
+def test_the_words_for_a_field_are_the_same_from_its_place_and_from_the_one_around_it(name):
+    meanings, found = known_meanings(), 0
+    for place in walk(contents_of(name)):
+        if place.node.kind == "field" and len(place.chain) > 1:
+            words = words_of_number(meanings, place)
+            around = Place("", place.chain[:-1], place.section)
+            assert words_below(meanings, around)(place.node) is words, place.path
+            found += words is not None
+    assert found
 
 
 def test_a_field_that_is_named_like_a_member_of_an_array_is_told_apart():

@@ -14,7 +14,7 @@ from vmstate.errors import ConfigurationError, naming
 from vmstate.front.known import known_meanings
 from vmstate.front.opening import open_stream_file, open_without_pages
 from vmstate.front.stream_file import StreamFile
-from vmstate.front.tree_text import places_of, tree_lines
+from vmstate.front.tree_text import lines_of, places_of
 from vmstate.outputs import save_text
 from vmstate.stream.constants import SectionType
 from vmstate.tree.as_json import node_json
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> Report:
     elif options.hex:
         lines = _hex(given, places, options)
     else:
-        lines = tree_lines(given, options.paths, full=options.all, depth=options.depth, paint=paint)
+        lines = lines_of(given, places, full=options.all, depth=options.depth, paint=paint)
     return Report(lines, lambda: _result(given, places, options), given.findings)
 
 

@@ -14,15 +14,16 @@ from vmstate.stream.wire import text_of
 from vmstate.tree import Contents
 from vmstate.tree.decoded import By
 from vmstate.tree.display import text_in_words, text_of_place
-from vmstate.tree.meanings import named_elements, parts_in_words, words_of_number
+from vmstate.tree.meanings import named_elements, parts_in_words, words_below, words_of_number
 from vmstate.tree.nodes import element, is_open, is_uniform
-from vmstate.tree.paths import PathError, Place, find, inside, owner_of, tops
+from vmstate.tree.paths import PathError, Place, below_it, find, inner_owner, owner_of, told_apart, tops
 from vmstate.tree.search import is_glob, search
 
 _SHOWN = 8
 _NAME_WIDTH = 34
 _DEEPEST = 1 << 10
-_QUIET = {"header", "footer"}
+_QUIET = frozenset(("header", "footer"))
+_TITLED = frozenset(("section", "subsection", "item"))
 
 
 def tree_lines(
@@ -34,7 +35,19 @@ def tree_lines(
     paint: Paint = plain,
 ) -> Iterator[str]:
     """Yield the lines of the whole tree, or of what the paths lead to; PathError if one leads nowhere."""
-    return _Text(stream, paint, full=full, depth=depth).of(places_of(stream.contents, paths))
+    return lines_of(stream, places_of(stream.contents, paths), full=full, depth=depth, paint=paint)
+
+
+def lines_of(
+    stream: StreamFile,
+    places: Sequence[Place],
+    *,
+    full: bool = False,
+    depth: int | None = None,
+    paint: Paint = plain,
+) -> Iterator[str]:
+    """Yield the lines of places of a stream's tree."""
+    return _Text(stream, paint, full=full, depth=depth).of(places)
 
 
 def places_of(contents: Contents, paths: Sequence[str]) -> list[Place]:
@@ -77,6 +90,7 @@ class _Text:
         self.contents = given.contents
         self.paint = paint
         self.full = full
+        self.hidden: frozenset[str] = frozenset() if full else _QUIET
         self.depth = _DEEPEST if depth is None else depth
         self.meanings: Meanings = known_meanings()
 
@@ -92,37 +106,48 @@ class _Text:
     def _add(self, lines: list[str], place: Place, owner: str, depth: int, width: int, name: str) -> None:
         """Add the lines of a place."""
         node = place.node
-        indent = "  " * depth
+        opened = is_open(node)
         if node.type == "json" and not depth:
             lines.append(text_of(self.contents.stream.view(node.start, node.end)))
             return
-        whole = node.kind not in {"section", "subsection", "item", "struct", "element"}
-        if node.kind in {"section", "subsection", "item"}:
-            lines.append(f"{indent}{self.paint('bold', name)}{self._about(place)}")
+        if node.kind in _TITLED:
+            lines.append(f"{'  ' * depth}{self.paint('bold', name)}{self._about(place)}")
         else:
-            words = words_of_number(self.meanings, place)
-            text = text_in_words(node, words, full=self.full) if whole or not is_open(node) else ""
-            head = f"{name:<{width}} {_type(node):<12} " if whole else f"{name} {_type(node)} "
-            lines.append(f"{indent}{head}{text}".rstrip())
-            if words is not None and depth < self.depth:
-                lines += _parts(words, node, depth + 1)
-        if depth >= self.depth:
+            self._add_value(lines, node, words_of_number(self.meanings, place), depth, width, name)
+        if depth >= self.depth or not (opened or node.kind == "array"):
             return
-        if is_open(node) and (self.full or not is_uniform(node)):
+        if opened and (self.full or not is_uniform(node)):
             self._add_children(lines, place, owner, depth + 1)
         elif is_uniform(node):
             lines += self._some(place, depth + 1)
         elif node.kind == "array":
             lines += self._named(place, depth + 1)
 
+    def _add_value(
+        self, lines: list[str], node: Node, words: Words | None, depth: int, width: int, name: str
+    ) -> None:
+        """Add the line of a value, and those of its parts."""
+        whole = node.kind not in {"struct", "element"}
+        text = text_in_words(node, words, full=self.full) if whole or not is_open(node) else ""
+        head = f"{name:<{width}} {_type(node):<12}" if whole else f"{name} {_type(node)}"
+        lines.append(f"{'  ' * depth}{head} {text}".rstrip())
+        if words is not None and depth < self.depth:
+            lines += _parts(words, node, depth + 1)
+
     def _add_children(self, lines: list[str], place: Place, owner: str, depth: int) -> None:
-        shown = [one for one in inside(place, owner) if self.full or one[0].node.kind not in _QUIET]
-        elements = [one for one, _ in shown if one.node.name.startswith("[")]
-        cut = len(shown) if self.full or len(elements) <= _SHOWN else _SHOWN
-        widths = (len(one.name) for one, _ in shown[:cut] if _is_short(one.node))
-        width = min(_NAME_WIDTH, max(widths, default=0))
-        for inner, around in shown[:cut]:
-            self._add(lines, inner, around, depth, width, inner.name)
+        """Add the lines of what is inside; most are fields, which need no place for their lines."""
+        shown = [one for one in told_apart(place.node.children, owner) if one[0].kind not in self.hidden]
+        many = len(shown) > _SHOWN and sum(node.name.startswith("[") for node, _, _ in shown) > _SHOWN
+        cut = _SHOWN if many and not self.full else len(shown)
+        named = [(one, one[0].name + one[2]) for one in shown[:cut]]
+        width = min(_NAME_WIDTH, max([len(name) for one, name in named if _is_short(one[0])], default=0))
+        words = words_below(self.meanings, place)
+        for one, name in named:
+            node = one[0]
+            if node.kind == "field" and not is_open(node):
+                self._add_value(lines, node, words(node), depth, width, name)
+            else:
+                self._add(lines, below_it(place, one), inner_owner(owner, node), depth, width, name)
         if cut < len(shown):
             lines.append(f"{'  ' * depth}{self.paint('dim', f'… {len(shown) - cut} more (--all)')}")
 

@@ -36,14 +36,14 @@ def text_in_words(node: Node, words: Words | None, *, full: bool = False) -> str
 def text_of_value(node: Node, *, full: bool = False) -> str:
     """Return the value of a leaf node; ``full``: long values are not shortened."""
     value: Any = node.value
-    if value is None and node.type == "nullptr":
-        return "null"
-    if value is None or isinstance(value, Record):  # its fields are shown below it
-        return quantity(node.end - node.start, "byte") if node.end > node.start else ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return _bits(value) if node.type == BIT_FIELD else number(value, node.end - node.start)
+    if value is None and node.type == "nullptr":
+        return "null"
+    if value is None or isinstance(value, Record):  # its fields are shown below it
+        return quantity(node.end - node.start, "byte") if node.end > node.start else ""
     if isinstance(value, str):
         return repr(value)
     if isinstance(value, bytes | bytearray | memoryview):

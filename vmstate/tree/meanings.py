@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
+from vmstate.describe import Node
 from vmstate.describe.words import InParts, Meanings, Part, Words
 from vmstate.tree.paths import Place
 
@@ -31,12 +32,30 @@ def words_of_number(meanings: Meanings, place: Place) -> Words | None:
 
 def words_for(meanings: Meanings, place: Place) -> Words | None:
     """Return the words for the values of a field; None if there are none."""
-    chain = place.chain
+    return _words(meanings, _description_at(place), place.chain)
+
+
+def words_below(meanings: Meanings, place: Place) -> Callable[[Node], Words | None]:
+    """Return what finds the words for the numbers right below a place, as :func:`words_of_number` does."""
+    owner, around = _description_at(place), place.chain[-2:]
+
+    def words(node: Node) -> Words | None:
+        if isinstance(node.value, bool) or not isinstance(node.value, int):
+            return None
+        return _words(meanings, owner, (*around, node))
+
+    return words
+
+
+def _description_at(place: Place) -> str:
+    around = place.owner
+    return around.type if around.kind == "section" else around.name
+
+
+def _words(meanings: Meanings, owner: str, chain: tuple[Node, ...]) -> Words | None:
     node = chain[-1]
     if node.words is not None:
         return node.words
-    around = place.owner
-    owner = around.type if around.kind == "section" else around.name
     name = node.name
     array = chain[-2] if len(chain) > 1 else None
     if array is not None and name.startswith("["):

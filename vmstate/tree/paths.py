@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple, TypeAlias
 
-from vmstate.dataclass import dataclass
 from vmstate.describe import Node
 from vmstate.errors import VmstateError, quantity
 from vmstate.stream.items import Section
@@ -39,8 +39,7 @@ class PathError(VmstateError, KeyError):
         return " ".join(str(part) for part in self.args)  # KeyError would print the repr
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """The end of a path: ``chain`` are the nodes from the top of the tree to the one that is meant.
 
     ``number`` tells it from others of its name in the same place.
@@ -84,19 +83,25 @@ def inner_owner(owner: str, node: Node) -> str:
     return node.name if node.kind == "subsection" else owner
 
 
-def told_apart(nodes: Sequence[Node], owner: str) -> list[tuple[Node, str]]:
-    """Return nodes of one place with what their paths need beside their names: "", or ``#0``, ``#1``, …."""
+Apart: TypeAlias = tuple[Node, str, str]
+"""A node, its step in a path, and what tells it from others that have that step: ``#0``, ``#1``, …."""
+
+
+def told_apart(nodes: Sequence[Node], owner: str) -> list[Apart]:
+    """Return nodes of one place, told apart; ``owner`` is the name of the description around them."""
     steps = [joined("", owner, node) for node in nodes]
     several = {
-        joined("", owner, node) for node in nodes if node.name.find("[") > 0 and _in_array(node, nodes)
+        step
+        for node, step in zip(nodes, steps, strict=True)
+        if node.name.find("[") > 0 and _in_array(node, nodes)
     }
     if not several and len(set(steps)) == len(steps):
-        return [(node, "") for node in nodes]
+        return [(node, step, "") for node, step in zip(nodes, steps, strict=True)]
     seen = Counter(several)  # the member of the array is the first of its name
     several |= {step for step, number in Counter(steps).items() if number > 1}
     found = []
     for node, step in zip(nodes, steps, strict=True):
-        found.append((node, f"#{seen[step]}" if step in several else ""))
+        found.append((node, step, f"#{seen[step]}" if step in several else ""))
         seen[step] += 1
     return found
 
@@ -116,9 +121,14 @@ def inside(place: Place, owner: str) -> Iterator[tuple[Place, str]]:
 
     ``owner`` is the name of the description around the children.
     """
-    for child, number in told_apart(place.node.children, owner):
-        path = joined(place.path, owner, child) + number
-        yield Place(path, (*place.chain, child), place.section, number), inner_owner(owner, child)
+    for apart in told_apart(place.node.children, owner):
+        yield below_it(place, apart), inner_owner(owner, apart[0])
+
+
+def below_it(place: Place, apart: Apart) -> Place:
+    """Return the place of a node right below another place."""
+    node, step, number = apart
+    return Place(place.path + step + number, (*place.chain, node), place.section, number)
 
 
 def keys_at(place: Place) -> Mapping[str, int] | None:
@@ -128,7 +138,7 @@ def keys_at(place: Place) -> Mapping[str, int] | None:
 
 def tops(contents: Contents) -> Iterator[Place]:
     """Yield the places at the top of the tree, in wire order."""
-    for item, number in told_apart(contents.nodes, ""):
+    for item, _, number in told_apart(contents.nodes, ""):
         section = contents.by_start.get(item.start) if item.kind == "section" else None
         yield Place(item.name + number, (item,), section, number)
 
@@ -221,10 +231,11 @@ class _Finder:
         for section in self.contents.stream.sections:
             item, decoded = self.contents.node(section), self.contents.decoded(section)
             owner = decoded.root.name
-            for child, number in told_apart(decoded.root.nodes, owner):
+            for apart in told_apart(decoded.root.nodes, owner):
+                child = apart[0]
                 if child.kind == "subsection" and _begins(text, child.name):
                     place = Place(item.name, (item,), section)
-                    yield from self._at(place, owner, (child, number), text[len(child.name) :])
+                    yield from self._at(place, owner, apart, text[len(child.name) :])
 
     def _in_item(self, place: Place, text: str) -> Iterator[Place]:
         for rest in self._after_label(place, text):
@@ -255,18 +266,19 @@ class _Finder:
         if bracket:
             child = element(place.node, int(bracket[1], 0))
             if child is not None:
-                yield from self._at(place, owner, (child, ""), rest[bracket.end() :])
+                yield from self._at(place, owner, (child, child.name, ""), rest[bracket.end() :])
         elif rest.startswith("["):
             yield from self._by_key(place, owner, rest)
         children = place.node.children if not bracket or rest[0] != "[" else place.node.nodes
-        apart = told_apart(children, owner)
+        all_apart = told_apart(children, owner)
         sign, tail = rest[0], rest[1:]
         for full in (True, False):
             found = False
-            for child, number in apart:
+            for apart in all_apart:
+                child, _, number = apart
                 for name in _names(child, owner, sign, number, full=full):
                     if _begins(tail, name):
-                        for one in self._at(place, owner, (child, number), tail[len(name) :]):
+                        for one in self._at(place, owner, apart, tail[len(name) :]):
                             found = True
                             yield one
                         break
@@ -288,14 +300,12 @@ class _Finder:
         else:
             yield from self.inside(inner, owner, after)
 
-    def _at(self, place: Place, owner: str, apart: tuple[Node, str], rest: str) -> Iterator[Place]:
-        child, number = apart
-        path = joined(place.path, owner, child) + number
-        inner = Place(path, (*place.chain, child), place.section, number)
+    def _at(self, place: Place, owner: str, apart: Apart, rest: str) -> Iterator[Place]:
+        inner = below_it(place, apart)
         if not rest:
             yield inner
         else:
-            yield from self.inside(inner, inner_owner(owner, child), rest)
+            yield from self.inside(inner, inner_owner(owner, apart[0]), rest)
 
     def _note(self, place: Place, rest: str) -> None:
         if len(place.path) >= len(self.reached):

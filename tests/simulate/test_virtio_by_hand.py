@@ -76,6 +76,34 @@ def test_a_configuration_that_is_longer_than_any_stream(value):
     assert verdict.messages == [f"{FAILED} '{NET}': Failed to load element of type virtio for virtio"]
 
 
+IN_USE = f"{NET}.virtio.device.mac_table.in_use"
+BEYOND = {
+    OLD: (
+        "Failed to load virtio-net-device:unused",
+        "Failed to load virtio-net:virtio",
+        f"error while loading state for instance 0x0 of device '{NET}'",
+        "load of migration failed: Input/output error",
+    ),
+    NEW: (
+        "Failed to load virtio-net-device state: stream error: -5",
+        f"{FAILED} '{NET}': Failed to load element of type virtio for virtio",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [OLD, NEW])
+@pytest.mark.parametrize("count", [0x2AAAAAAB, 0x60000000, 0x7FFFFFFF])
+def test_more_addresses_than_a_table_has_room_for_are_skipped_however_many_bytes_that_makes(name, count):
+    assert tuple(loaded(name, ("field-random", {"field": IN_USE, "value": count})).messages) == BEYOND[name]
+
+
+@pytest.mark.parametrize("count", [0x80000000, 0xEE46FC8C, 0xFFFFFFFF])
+def test_a_count_of_addresses_that_is_negative_is_none_until_11_1(count):
+    verdict = loaded(OLD, ("field-random", {"field": IN_USE, "value": count}))
+    assert (verdict.outcome, verdict.messages) == ("accept", [])
+    assert tuple(loaded(NEW, ("field-random", {"field": IN_USE, "value": count})).messages) == BEYOND[NEW]
+
+
 QUIET = "-machine pseries-7.2,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off -m 256"
 SERIAL = f"qemu-7.2 -nodefaults {QUIET} -device virtio-serial-pci"
 REFUSED = [

@@ -115,8 +115,7 @@ class NetState(VirtioState):
     @property
     def beyond_size(self) -> int:
         """Bytes of addresses that are skipped: none if the count, which QEMU keeps signed, is negative."""
-        size = (6 * self.macs_in_use) & 0xFFFFFFFF
-        return size if size < 1 << 31 else 0
+        return 6 * self.macs_in_use if self.macs_in_use < 1 << 31 else 0
 
     @property
     def other_queue_pairs(self) -> int:

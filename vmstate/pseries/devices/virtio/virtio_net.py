@@ -110,6 +110,9 @@ _VLANS = History(0, (("7.2.10", "8.1"), 0xFF))
 
 
 #: From here on as many queues are made as the stream has: virtio_net_pre_load_queues, which checks no limit.
+#: Of more addresses than a table has room for, a count from 2 ** 31 on is not negative: seen in 11.1.3, while
+#: 11.1.0 still counts with an int.
+BEYOND_UNSIGNED = Span(since="11.1.1")
 PRE_LOADS = Span(since=("7.2.15", "8.2.8", "9.0.4", "9.1.2", "9.2"))
 #: They are written past the end of an array.  Up to UNNOTICED queues nothing happens; above AT_ONCE QEMU
 #: crashes at once; in between, when they are used.  Measured, as it depends on what is in memory there.
@@ -140,9 +143,9 @@ class VirtioNet(VirtioDevice):
 
     @property
     def beyond_size(self) -> int:
-        """Bytes of addresses that are skipped: none if the count, which QEMU keeps signed, is negative."""
-        size = (6 * self.macs_in_use) & 0xFFFFFFFF
-        return size if size < 1 << 31 else 0
+        """Bytes of addresses that are skipped; none for a count that is negative where it is signed."""
+        signed = not BEYOND_UNSIGNED.covers(self.machine.release)
+        return 0 if signed and self.macs_in_use >= 1 << 31 else 6 * self.macs_in_use
 
     def pre_load_queues(self, cur: Cursor, count: int) -> None:
         """Make that many queues; for none, QEMU frees a queue twice (virtio_net_pre_load_queues)."""

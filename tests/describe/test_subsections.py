@@ -133,6 +133,18 @@ def test_subsections_of_subsections_share_the_state_of_the_section():
     assert vars(loaded(dev, data)) == {"a": 1, "e": 2, "m": 3}
 
 
+def test_a_subsection_that_comes_again_keeps_only_its_own_subsections():
+    """Else each one would be written with those of all the others: n times n for n that a stream has."""
+    inner = vmsd("dev/extra/more", UInt8("m"), needed=lambda s: True)
+    dev = vmsd("dev", UInt8("a"), subsections=[vmsd("dev/extra", UInt8("e"), subsections=[inner])])
+    more = f"{EXTRA_WIRE} 02 | 05 0e 'dev/extra/more' 00000001 03 |"
+    data = wire(f"01 | {more * 3} {EXTRA_WIRE} 02 | {more}")
+    _, decoded, error = decode(dev, memoryview(data), 0, 1)
+    assert error is None
+    assert encode(dev, decoded, replay=True) == data
+    assert encode(dev, decoded, replay=True) == data
+
+
 def test_an_inner_subsection_that_fails_is_named_by_all_around_it():
     inner = vmsd("dev/extra/more", UInt8("m"), post_load=lambda s, v: -1, needed=lambda s: True)
     dev = vmsd("dev", UInt8("a"), subsections=[vmsd("dev/extra", UInt8("e"), subsections=[inner])])

@@ -53,24 +53,28 @@ def run(options: argparse.Namespace) -> Report:
     if not options.globs and options.value is None:
         raise ConfigurationError("nothing to look for: give a GLOB, or --value VALUE")
     given = open_stream_file(options.stream, limit=options.limit, whole=False)
-    places = list(_found(given, options.globs or ["*"], options.value))
+    places = _found(given, options.globs or ["*"], options.value)
     shown = list(islice(places, options.most or None))
+    count = len(shown) + sum(1 for _ in places)
     meanings = known_meanings()
     lines = [line_of(given.contents, place, meanings, most=64) for place in shown]
-    if len(shown) < len(places):
-        lines.append(f"… {len(places) - len(shown)} more (--most)")
+    if len(shown) < count:
+        lines.append(f"… {count - len(shown)} more (--most)")
     findings = list(given.findings)
-    if not places:
+    if not shown:
         findings.append(_nothing(given, options))
     result = {
         "found": [{"path": one.path, **summary_json(given.contents, one.node)} for one in shown],
-        "count": len(places),
+        "count": count,
     }
-    return Report(lines, result, findings, ok=bool(places))
+    return Report(lines, result, findings, ok=bool(shown))
 
 
 def _found(given: StreamFile, globs: list[str], value: str | None) -> Iterator[Place]:
     """Yield each place once, in the order of the globs."""
+    if len(globs) == 1:
+        yield from _places(given, globs[0], value)
+        return
     seen: set[str] = set()
     for glob in globs:
         for place in _places(given, glob, value):

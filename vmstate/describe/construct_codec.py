@@ -313,10 +313,9 @@ def _members_of(vmsd: VMStateDescription, state: Any, version_id: int) -> Iterat
         else:
             yield name, _value_of(field, state)
     sent = []
-    for owner, name, version in getattr(state, "_subsections", ()):
-        if owner == vmsd.name:
-            body = container_of(plan.subsections[name.encode()].vmsd, state, version & 0xFF)
-            sent.append(Container(idstr=name, version_id=version, state=body))
+    for subsection, version in plan.came(state):
+        body = container_of(subsection.vmsd, state, version & 0xFF)
+        sent.append(Container(idstr=subsection.vmsd.name, version_id=version, state=body))
     yield "subsections", sent
 
 

@@ -7,7 +7,7 @@ The rules are those of QEMU's migration/vmstate.c: version window, ``pre_load``,
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any, NoReturn
 
@@ -235,8 +235,11 @@ class Plan:
         tree = cur.tree
         start, cur.pos = cur.pos, pos
         version = int.from_bytes(cur.number(4), "big", signed=True)
+        came: list[tuple[str, str, int, list[Any]]] = []
         if not cur.judge:
-            state.__dict__.setdefault("_subsections", []).append((self.vmsd.name, name, version))
+            came = state.__dict__.setdefault("_subsections", [])
+            state._subsections = []  # those inside of this one
+            came.append((self.vmsd.name, name, version, state._subsections))
         depth = tree.depth if tree is not None else 0
         if tree is not None:
             tree.open(Node(name, "subsection", "subsection", start, cur.pos, version_id=version))
@@ -248,6 +251,8 @@ class Plan:
             error.inside(name)
             raise
         finally:
+            if not cur.judge:
+                state._subsections = came
             if tree is not None:
                 tree.unwind(depth, cur.pos)
 
@@ -296,15 +301,23 @@ class Plan:
                 raise
             raise found from why
 
-    def sent(self, state: Any, *, replay: bool = False) -> list[Plan]:
-        """Return the subsections that this state needs to send, in wire order (vmstate_save_needed).
-
-        ``replay``: return those that a decoded state came with.
-        """
-        if replay:
-            came = getattr(state, "__dict__", {}).get("_subsections", ())
-            return [self.subsections[name.encode()] for owner, name, _ in came if owner == self.vmsd.name]
+    def sent(self, state: Any) -> list[Plan]:
+        """Return the subsections that this state needs to send, in wire order (vmstate_save_needed)."""
         return [plan for plan in self.ordered if plan.needed is None or plan.needed(state)]
+
+    def came(self, state: Any) -> Iterator[tuple[Plan, int]]:
+        """Yield the subsections that a decoded state came with, and their versions, in wire order.
+
+        Until the next one, the state has those that came inside of this one.
+        """
+        came = getattr(state, "__dict__", {}).get("_subsections", ())
+        for owner, name, version, inside in came:
+            if owner == self.vmsd.name:
+                state._subsections = inside
+                try:
+                    yield self.subsections[name.encode()], version
+                finally:
+                    state._subsections = came
 
     def _save_subsections(self, out: Writer, state: Any) -> None:
         plan = self
@@ -314,11 +327,9 @@ class Plan:
                     out.put(plan.header)
                     plan.save(out, state)
                 return
-            for owner, name, version in state.__dict__.get("_subsections", ()):
-                if owner == self.vmsd.name:
-                    plan = self.subsections[name.encode()]
-                    out.put(plan.header[:-4] + struct.pack(">i", version))
-                    plan.save(out, state, version & 0xFF)
+            for plan, version in self.came(state):
+                out.put(plan.header[:-4] + struct.pack(">i", version))
+                plan.save(out, state, version & 0xFF)
         except EncodeError as error:
             error.inside("/" + plan.vmsd.name.removeprefix(self.vmsd.name + "/"))
             raise

@@ -97,9 +97,12 @@ class VmdescWriter:
         """Yield ``vmsd_name``, ``version``, ``fields`` and, if any were sent, ``subsections``."""
         yield from _heading(plan, version_id)
         yield "fields", self._fields(plan, state, version_id)
-        sent = plan.sent(state, replay=self.replay) if plan.ordered else ()
-        if sent:
-            yield "subsections", self.style.array([self._subsection(s, state) for s in sent])
+        if not plan.ordered:
+            return
+        sent = (one for one, _ in plan.came(state)) if self.replay else plan.sent(state)
+        described = [self._subsection(one, state) for one in sent]
+        if described:
+            yield "subsections", self.style.array(described)
 
     def _subsection(self, plan: Plan, state: Any) -> str:
         if is_static(plan) and not plan.ordered:

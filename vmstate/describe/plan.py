@@ -237,9 +237,10 @@ class Plan:
         version = int.from_bytes(cur.number(4), "big", signed=True)
         came: list[tuple[str, str, int, list[Any]]] = []
         if not cur.judge:
-            came = state.__dict__.setdefault("_subsections", [])
-            state._subsections = []  # those inside of this one
-            came.append((self.vmsd.name, name, version, state._subsections))
+            inside: list[Any] = []
+            came = vars(state).setdefault("_subsections", [])
+            came.append((self.vmsd.name, name, version, inside))
+            vars(state)["_subsections"] = inside
         depth = tree.depth if tree is not None else 0
         if tree is not None:
             tree.open(Node(name, "subsection", "subsection", start, cur.pos, version_id=version))
@@ -252,7 +253,7 @@ class Plan:
             raise
         finally:
             if not cur.judge:
-                state._subsections = came
+                vars(state)["_subsections"] = came
             if tree is not None:
                 tree.unwind(depth, cur.pos)
 
@@ -313,11 +314,11 @@ class Plan:
         came = getattr(state, "__dict__", {}).get("_subsections", ())
         for owner, name, version, inside in came:
             if owner == self.vmsd.name:
-                state._subsections = inside
+                vars(state)["_subsections"] = inside
                 try:
                     yield self.subsections[name.encode()], version
                 finally:
-                    state._subsections = came
+                    vars(state)["_subsections"] = came
 
     def _save_subsections(self, out: Writer, state: Any) -> None:
         plan = self

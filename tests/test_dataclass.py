@@ -1,4 +1,4 @@
-"""Our dataclass is the standard library's, but for the time at which its methods are compiled."""
+"""Our dataclass is the standard library's, but for the time at which what belongs to it is made."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import copy
 import dataclasses
 import inspect
 import pickle
-from dataclasses import field
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import MISSING, dataclass, field, fields, replace
 
 PACKAGE = Path(__file__).resolve().parent.parent / "vmstate"
 
@@ -61,7 +61,7 @@ def standard(kind):
                 for key in ("default", "default_factory", "init", "repr", "compare")
                 if getattr(one, key) is not dataclasses.MISSING
             }
-            body[one.name] = field(**keywords)
+            body[one.name] = dataclasses.field(**keywords)
     bases = tuple(standard(base) for base in kind.__bases__ if base is not object)
     options = {
         "frozen": kind.__setattr__ is not object.__setattr__,
@@ -152,13 +152,98 @@ def test_a_method_is_compiled_once():
     assert Late.__init__ is compiled
 
 
-def test_every_class_of_the_package_is_made_by_ours():
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_our_fields_are_those_that_the_standard_library_finds(kind):
+    theirs = dataclasses.fields(standard(kind))
+    for found in (fields(kind), fields(kind(1)), dataclasses.fields(kind), dataclasses.fields(kind(1))):
+        for key in ("name", "type", "init", "repr", "compare", "hash"):
+            assert [getattr(one, key) for one in found] == [getattr(one, key) for one in theirs]
+        for key in ("default", "default_factory"):
+            ours = [getattr(one, key) for one in found]
+            ours = [dataclasses.MISSING if one is MISSING else one for one in ours]
+            assert ours == [getattr(one, key) for one in theirs]
+    assert dataclasses.is_dataclass(kind)
+    assert kind.__match_args__ == standard(kind).__match_args__
+    assert repr(kind.__dataclass_params__) == repr(standard(kind).__dataclass_params__)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_standard_library_takes_an_object_apart(kind):
+    assert dataclasses.asdict(kind(4)) == dataclasses.asdict(standard(kind)(4))
+    assert dataclasses.astuple(kind(4)) == dataclasses.astuple(standard(kind)(4))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "changes", [{}, {"number": 6}, {"words": ("z",)}, {"made": 5}, {"later": [1]}, {"no": 1}]
+)
+def test_our_replace_does_what_the_standard_one_does(kind, changes):
+    results = []
+    for one, function in (
+        (kind, replace),
+        (kind, dataclasses.replace),
+        (standard(kind), dataclasses.replace),
+    ):
+        try:
+            results.append(repr(function(one(4), **changes)))
+        except (TypeError, ValueError) as error:
+            results.append(type(error))
+    assert results == [results[2]] * 3
+
+
+def test_a_standard_dataclass_may_be_based_on_ours():
+    @dataclasses.dataclass(frozen=True)
+    class Above(Slotted):
+        more: int = 1
+
+    assert Above(1, ("a",), 2) == Above(1, more=2)
+    assert [one.name for one in dataclasses.fields(Above)] == ["number", "words", "more"]
+
+
+def test_what_would_be_silently_another_class_is_refused():
+    @dataclasses.dataclass
+    class Standard:
+        number: int
+
+    with pytest.raises(TypeError, match="Above: Standard is the standard library's dataclass"):
+
+        @dataclass
+        class Above(Standard):
+            more: int = 0
+
+    with pytest.raises(TypeError, match=r"Theirs\.number: field is vmstate\.dataclass's"):
+
+        @dataclass
+        class Theirs:
+            number: int = dataclasses.field(default=1)
+
+    with pytest.raises(ValueError, match=r"Shared\.words: .* use default_factory"):
+
+        @dataclass
+        class Shared:
+            words: list[str] = []
+
+    with pytest.raises(TypeError, match="none of the dataclasses of vmstate"):
+        fields(Standard)
+
+
+def test_a_class_variable_is_no_field():
+    @dataclass
+    class Counted:
+        number: int
+        count: ClassVar[int] = 3
+
+    assert [one.name for one in fields(Counted)] == ["number"]
+    assert (Counted.count, repr(Counted(1)).rpartition(".")[2]) == (3, "Counted(number=1)")
+
+
+def test_the_package_takes_what_ours_has_from_ours():
     found = [
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom)
         and node.module == "dataclasses"
-        and any(alias.name == "dataclass" for alias in node.names)
+        and not {alias.name for alias in node.names}.isdisjoint({"dataclass", "field"})
     ]
-    assert found == ["dataclass.py"]
+    assert found == ["dataclass.py"] * 2  # for type checkers

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import field
 
 from vmstate.bump.question import Question
 from vmstate.bump.replays import Replay, replays
 from vmstate.bump.sides import Side
 from vmstate.bump.simulated import Simulated, Simulations, Simulator, frees, predicted, simulations
 from vmstate.compatibility import Comparison, Direction, Issue, compare
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.judge.comparison import without_installation
 from vmstate.savevm.verdict import Verdict
 from vmstate.simulate.remedies import Remedy

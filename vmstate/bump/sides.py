@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from vmstate.bump.creatable import creatable
 from vmstate.bump.question import DEVICES
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.errors import ConfigurationError
 from vmstate.front.schemas import schema_of
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue

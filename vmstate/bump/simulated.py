@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
 
 from vmstate.bump.question import Question
 from vmstate.bump.replays import Replay
 from vmstate.bump.sides import Side
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.describe import Release
 from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.pseries.catalogue import Binary

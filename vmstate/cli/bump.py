@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
 from vmstate.bump import Answer, Question, Side, bump, side_of
 from vmstate.bump.answer import Stuck, span
@@ -16,6 +15,7 @@ from vmstate.cli.issue_options import add_issue_options, report_of, weighed
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, note, progress
 from vmstate.compatibility import Judged
+from vmstate.dataclass import replace
 from vmstate.errors import ConfigurationError, Severity, quantity
 
 EXAMPLES = (

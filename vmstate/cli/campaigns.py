@@ -6,10 +6,10 @@ import argparse
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vmstate.dataclass import replace
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.device import opened_device
 from vmstate.fuzz.folder import FINDINGS, STATE

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from vmstate.cli.issue_options import add_issue_options, report_of, weighed
 from vmstate.cli.report import Report
 from vmstate.compatibility import Direction, Issue, compare
+from vmstate.dataclass import replace
 from vmstate.errors import ConfigurationError
 from vmstate.front.schemas import schema_of
 from vmstate.schema import Schema

@@ -6,7 +6,6 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from vmstate.cli.common_options import add_limit
@@ -20,7 +19,7 @@ from vmstate.conversion.converting import Conversion, Converter
 from vmstate.conversion.destination import Destination
 from vmstate.conversion.recorded import Recorded
 from vmstate.conversion.simulated import Simulated
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError, Finding, Severity
 from vmstate.front.known import KnownDeclarations, known_meanings

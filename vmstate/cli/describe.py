@@ -13,6 +13,7 @@ from vmstate.cli.report import Report
 from vmstate.cli.schema_text import description_lines
 from vmstate.cli.table_text import columns, not_known
 from vmstate.cli.terminal import Style
+from vmstate.dataclass import replace
 from vmstate.errors import Finding, Place, Severity, quantity
 from vmstate.outputs import save_text
 from vmstate.schema import Description, Schema, schema_to_json
@@ -92,8 +93,6 @@ def every(schema: Schema) -> Iterator[Description]:
 
 
 def _only(schema: Schema, chosen: list[tuple[str, Description]]) -> Schema:
-    from dataclasses import replace
-
     return replace(schema, descriptions=dict(chosen)) if chosen else schema
 
 

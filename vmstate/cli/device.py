@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from vmstate.cli.device_text import DeviceLines, DeviceSummary
@@ -13,7 +12,7 @@ from vmstate.cli.report import Report
 from vmstate.cli.table_text import asked, columns, not_known
 from vmstate.cli.terminal import Style
 from vmstate.cli.with_option import add_with
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Release
 from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.known_devices import CAPABILITY, Found, find_device, known_devices

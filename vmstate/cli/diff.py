@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
 from vmstate.cli.common_options import add_limit
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, progress
 from vmstate.compare.difference import Difference
+from vmstate.dataclass import replace
 from vmstate.front.checks import diff
 from vmstate.front.opening import open_stream_file
 from vmstate.outputs import save_text

@@ -6,13 +6,13 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from vmstate.cli.campaigns import add_destination, plan_of
 from vmstate.cli.common_options import add_workers, not_negative, workers_of
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import LINES_EVERY, SETTLED, Style, duration, is_quiet, note
+from vmstate.dataclass import replace
 from vmstate.errors import Finding, Severity
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.campaign import Campaign, Limits

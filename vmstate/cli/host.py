@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vmstate.cli.report import Report
 from vmstate.cli.table_text import columns
+from vmstate.dataclass import fields
 from vmstate.errors import ConfigurationError
 from vmstate.kvm.answers import read_answers
 from vmstate.kvm.host_file import host_file, observed, values
@@ -107,7 +107,7 @@ def _shown(hosts: Sequence[Host]) -> Iterator[str]:
         if number:
             yield ""
         yield host.name
-        keys = [one for one in dataclasses.fields(host) if one.name != "name"]
+        keys = [one for one in fields(host) if one.name != "name"]
         yield from columns([(one.name, _text(one.name, getattr(host, one.name))) for one in keys], "  ")
 
 

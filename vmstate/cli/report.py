@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from enum import IntEnum
 from typing import Any, TextIO
 
 from vmstate.cli.terminal import Style, visible
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.errors import Finding, NotModelled, Severity, StreamError, VmstateError, finding_of
 
 
@@ -151,10 +149,12 @@ def _is_iterated(value: object) -> bool:
 
 def jsonable(value: Any) -> object:
     """Convert a value that JSON lacks: one with ``as_json``, a dataclass, set, bytes (hex), numpy value."""
+    from dataclasses import fields, is_dataclass  # costs more than most commands need of it
+
     if hasattr(value, "as_json"):
         return value.as_json()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in fields(value)}
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).hex()
     if isinstance(value, Mapping):

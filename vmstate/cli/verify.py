@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 
 from vmstate.cli.common_options import add_limit
 from vmstate.cli.report import Report, failure
 from vmstate.cli.terminal import progress
 from vmstate.compare.verify import Verified
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.errors import Finding, Severity, VmstateError
 from vmstate.front.opening import open_stream_file
 from vmstate.front.verification import verify

@@ -8,12 +8,12 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from vmstate.cli.common_options import add_workers, workers_of
 from vmstate.cli.report import Report
 from vmstate.cli.terminal import Style, announce_pairs, progress
+from vmstate.dataclass import replace
 from vmstate.proposals.causes import Direction, Group, Kind, count, groups
 from vmstate.proposals.chosen_set import ChosenSet, read_set
 from vmstate.proposals.coverage import not_covered

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import field, replace
 from functools import lru_cache
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.describe import Release, decode, plan_of
 from vmstate.describe.vmdesc import VmdescWriter
 from vmstate.errors import (

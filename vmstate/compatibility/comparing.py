@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
 
 from vmstate.compatibility.compat import compat_issues
 from vmstate.compatibility.descriptions import Descriptions
 from vmstate.compatibility.issue import Direction, Issue
 from vmstate.compatibility.not_compared import unknown
 from vmstate.compatibility.rules import RULES, Category
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.errors import Severity
 from vmstate.schema import Description, Knows, Origin, Schema
 

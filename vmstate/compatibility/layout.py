@@ -7,9 +7,8 @@ number of elements of one fixed width; other items are what has no fixed length.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.schema.model import Description, Schema, SchemaField
 
 STRUCTS = frozenset({"struct", "vstruct", "tmp"})

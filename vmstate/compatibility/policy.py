@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
 from datetime import date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,7 +28,7 @@ from typing import Any
 
 from vmstate.compatibility.issue import Direction, Issue
 from vmstate.compatibility.rules import RULES
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import ConfigurationError, Severity
 
 IGNORE = "ignore"

@@ -8,13 +8,12 @@ Everything before the stream is kept verbatim, so rewriting is identical.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
 from functools import lru_cache
 from typing import Any, Literal
 
 from vmstate.containers.protocol import Buffer, Unwrapped, damage, oddity, pieces
 from vmstate.containers.spool import Spool
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import EncodeError, Finding
 
 COMPLETE = b"LibvirtQemudSave"

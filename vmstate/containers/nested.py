@@ -6,12 +6,11 @@ What is found begins with QEMU's magic and version, and goes on as a stream does
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
 
 from vmstate.containers.foreign import named
 from vmstate.containers.protocol import Buffer, Unwrapped, pieces
 from vmstate.containers.spool import Spool
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import Finding, Place, Severity, StreamError, quantity
 from vmstate.pattern import pattern
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import Any
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from vmstate.containers.protocol import Buffer, Unwrapped, damage
 from vmstate.containers.qcow2_rewriting import Replacement, rewritten
 from vmstate.containers.spool import Spool
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import Finding, Unsupported
 
 MAGIC = b"QFI\xfb"

@@ -7,10 +7,9 @@ does for a compressed one.  QEMU's docs/interop/qcow2.txt; block/qcow2-cluster.c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
 from functools import cached_property
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import Unsupported
 
 _COPIED = 1 << 63

@@ -8,12 +8,11 @@ libxc-migration-stream.pandoc; tools/xl/xl.h.  The stream is of devices only (``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
 from typing import Literal
 
 from vmstate.containers.protocol import Buffer, Unwrapped, damage, pieces
 from vmstate.containers.spool import Spool
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import EncodeError, Finding, Unsupported, quantity
 
 XL = b"Xen saved domain, xl format\n \0 \r"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from vmstate.conversion import memory, sections
 from vmstate.conversion.change import Change, Notice
 from vmstate.conversion.machine_types import renamed
 from vmstate.conversion.problem import Problem, found_at
+from vmstate.dataclass import replace
 from vmstate.errors import Unsupported
 from vmstate.records.values import EQUAL
 from vmstate.tree.nodes import count_of

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
 
 from vmstate.conversion.change import Change, Notice
 from vmstate.conversion.destination import Destination, Load
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe.words import Meanings
 from vmstate.errors import EncodeError, Finding, NotModelled, StreamError
 from vmstate.savevm.verdict import Check, Outcome, Verdict, cannot_judge

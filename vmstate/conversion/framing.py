@@ -6,12 +6,12 @@ Both came with 2.4: a machine type up to 2.3 has neither, on either side (hw/cor
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from vmstate.conversion import sections
 from vmstate.conversion.change import Change, Notice
 from vmstate.conversion.machine_types import machine_type, renamed
 from vmstate.conversion.problem import Problem, PseriesProblem
+from vmstate.dataclass import replace
 from vmstate.errors import Unsupported
 from vmstate.savevm.verdict import Check
 from vmstate.stream import writer

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Iterator
-from dataclasses import replace
 
 from vmstate.conversion.change import Change, Notice
 from vmstate.conversion.problem import Problem, PseriesProblem, found_at
 from vmstate.conversion.sections import NEVER_REMOVED
 from vmstate.conversion.silent import MARK
+from vmstate.dataclass import replace
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.tables.capabilities import CapabilityAt

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from vmstate.conversion.change import Change, Notice, Rewrite
 from vmstate.conversion.problem import Problem
 from vmstate.conversion.ram_blocks import Pages, pages_beyond, ram_of, with_block
+from vmstate.dataclass import replace
 from vmstate.errors import Unsupported, memory_size
 from vmstate.stream.reader import Stream
 from vmstate.stream.sections.ram_setup import RamBlock

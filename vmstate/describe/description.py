@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
 from enum import IntEnum
 from itertools import takewhile
 from types import SimpleNamespace
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.describe.fields import Field, shown
 from vmstate.describe.history import ALWAYS, History, Release, Span
 from vmstate.describe.history import at as value_at

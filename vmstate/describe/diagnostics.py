@@ -8,10 +8,9 @@ is printed at the end; from 11.0 on wire types do the same.
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from typing import TYPE_CHECKING, ClassVar
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, fields
 from vmstate.describe.history import History, Release, reached
 from vmstate.errors import StreamError
 

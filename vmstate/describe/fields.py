@@ -8,11 +8,10 @@ attribute of the device's state object, by default the last part of the name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, fields, replace
 from vmstate.describe import infos
 from vmstate.describe.history import ALWAYS, History, Points, Span
 from vmstate.describe.infos import Info

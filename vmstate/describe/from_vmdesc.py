@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+from vmstate.dataclass import replace
 from vmstate.describe.composites import with_node
 from vmstate.describe.cursor import Cursor, Writer
 from vmstate.describe.description import Record, VMStateDescription

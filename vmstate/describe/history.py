@@ -9,11 +9,10 @@ point in history is written as several releases, the main line's last:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field
 from functools import cache
 from typing import Generic, NamedTuple, TypeVar
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import DeclarationError
 
 T = TypeVar("T")

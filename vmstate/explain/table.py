@@ -11,13 +11,12 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from enum import StrEnum
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import TypedDict
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import diagnostics as of_descriptions
 from vmstate.describe.diagnostics import Diagnostic, Prepend, Printed
 from vmstate.describe.history import ALWAYS, Points, Span

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
 from vmstate.containers import open_input
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.front.known import configuration
 from vmstate.front.opening import Source
 from vmstate.front.stream_file import StreamFile

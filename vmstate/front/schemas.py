@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Release, VMStateDescription
 from vmstate.errors import ConfigurationError, StreamError
 from vmstate.schema.as_json import is_schema, schema_from_json

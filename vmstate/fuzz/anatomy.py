@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe import Node, WireArray, WireRecords
 from vmstate.pseries.declarations import pseries_declarations
 from vmstate.stream import Section, Stream, open_stream

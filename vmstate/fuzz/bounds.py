@@ -8,9 +8,8 @@ from __future__ import annotations
 import gc
 import resource
 import time
-from dataclasses import field, replace
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.faults import Fault, Kind, Run
 from vmstate.fuzz.targets import Target

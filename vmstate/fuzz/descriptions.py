@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from itertools import count
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 from hypothesis import strategies as st
 
 from vmstate import describe as d
+from vmstate.dataclass import replace
 from vmstate.describe import Field, History, Record, Since, Until, VMStateDescription
 from vmstate.describe.history import Points
 

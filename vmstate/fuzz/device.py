@@ -8,10 +8,9 @@ has its length in C.  ``use(device)`` (optional) does what the device does next 
 from __future__ import annotations
 
 from collections.abc import Callable, Sized
-from dataclasses import replace
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Field, Plan, Validate, VMStateDescription, encode, plan_of
 from vmstate.describe.cursor import Cursor
 from vmstate.describe.history import Release

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Sequence
-from dataclasses import field
 from enum import StrEnum
 from pathlib import PurePath
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.judge.comparison import Answer
 from vmstate.qemu.fast import signal_name
 

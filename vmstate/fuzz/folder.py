@@ -6,11 +6,10 @@ import fcntl
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import field
 from pathlib import Path
 from typing import IO, Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.plan import Plan
 from vmstate.fuzz.tally import Found, Tally

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, field
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import zstandard
 
 from vmstate.containers import open_input
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.compact import compact
 from vmstate.fuzz.mutations import MUTATIONS, Mutation

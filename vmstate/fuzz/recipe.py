@@ -6,12 +6,11 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import field
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.mutations import MUTATIONS, Mutation

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.faults import Kind
 from vmstate.fuzz.recipe import Recipe, Step

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import field, fields
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, fields
 from vmstate.fuzz.faults import Fault, Kind
 from vmstate.fuzz.recipe import Recipe
 from vmstate.fuzz.splices import Splice

@@ -7,10 +7,9 @@ import resource
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.errors import ConfigurationError
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.bounds import ResourceCheck

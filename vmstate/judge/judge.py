@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.judge.comparison import STALLED, Answer, Comparison

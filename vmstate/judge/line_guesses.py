@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field, replace
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.describe.history import Release, Span
 from vmstate.judge.judge import Side
 from vmstate.judge.random_machines import plain_properties

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
 from functools import cache
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.describe.history import Release
 from vmstate.pseries.catalogue import CATALOGUE, Binary
 from vmstate.pseries.devices import drivers

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import field
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import ConfigurationError
 
 #: What KVM_CREATE_VM was asked for: what is loaded, KVM HV, KVM PR.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import ConfigurationError
 from vmstate.matrix.cells import Cell, Kind
 from vmstate.matrix.matrix import Grid, Matrix, Pair

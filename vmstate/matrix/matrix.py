@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import field
 
 import numpy as np
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.matrix.cells import Cell, Decision, Kind
 from vmstate.matrix.judging import ABSENT, Cells, MatrixJudge, MatrixQuestion, Task, TaskResult
 from vmstate.proposals.chosen_set import Setting

@@ -7,11 +7,10 @@ import shlex
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.expectations import CRASH, Ended

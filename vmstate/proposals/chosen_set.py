@@ -11,12 +11,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, fields, replace
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.catalogue import CATALOGUE, Binary, Catalogue

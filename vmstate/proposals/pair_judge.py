@@ -8,13 +8,12 @@ is the same and the destination does not have the proposal, no run is needed.  T
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import NotModelled
 from vmstate.proposals.chosen_set import ChosenSet, Setting
 from vmstate.proposals.wire import differing

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import field, replace
 from functools import cached_property
 
 import numpy as np
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.describe.history import Release
 from vmstate.errors import ConfigurationError
 from vmstate.proposals.chosen_set import ChosenSet

@@ -7,11 +7,10 @@ not exist yet can be tried without a patch.  A :class:`Binary` is one release's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.describe.history import History, Release, at
 from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.pseries.changes import (

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field, fields, replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, fields, replace
 from vmstate.describe import VMStateDescription
 from vmstate.describe.history import History
 from vmstate.errors import DeclarationError

@@ -6,10 +6,9 @@ A row keeps the declared points of history ("2.11.1, 2.12"), so it does not depe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Field, History, Release, Span, VMStateDescription
 from vmstate.describe.history import ALWAYS, Points, reached
 

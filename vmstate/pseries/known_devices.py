@@ -8,10 +8,9 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cache, cached_property
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Field, VMStateDescription
 from vmstate.errors import ConfigurationError, DeclarationError
 from vmstate.pseries.board.device import Device, LiveDevice

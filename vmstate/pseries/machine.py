@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import field
 from itertools import takewhile
 from typing import TypeVar
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe.diagnostics import Aborts, Diagnostic, Printed, ends
 from vmstate.describe.history import Release
 from vmstate.pseries.options import DeviceOption, Global

@@ -6,10 +6,9 @@ They only use the tables of :mod:`vmstate.pseries.tables`; no machine is built.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, fields
 from vmstate.describe import Release
 from vmstate.describe.history import at, reached
 from vmstate.pseries.catalogue import Binary, Catalogue

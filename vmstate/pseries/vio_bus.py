@@ -5,9 +5,7 @@ A requested address must be free; other devices get the next free one, from 0x71
 
 from __future__ import annotations
 
-from dataclasses import field
-
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 
 FIRST_ADDRESS = 0x71000000
 FIRST_IRQ = 0x1100

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from vmstate.containers import open_input
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.connectors import TYPE_SHIFT, DrcType
 from vmstate.pseries.cas.guest_kernels import Guest

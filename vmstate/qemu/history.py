@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
 from pathlib import Path
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.describe.history import Release, at
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.cas.guest_kernels import Guest

@@ -10,14 +10,13 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe import Node
 from vmstate.errors import ConfigurationError
 from vmstate.qemu.binary import identify

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 
 from vmstate.compatibility import RULES, Category, Direction, Issue, compare
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Node, Release
 from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import EINVAL, ENOENT, Diagnostic, UnknownSubsection

@@ -7,11 +7,10 @@ return path or a running postcopy are refused, as QEMU refuses them when the str
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Cursor
 from vmstate.describe.diagnostics import CHAINED, EINVAL, EIO, aborts
 from vmstate.describe.history import History, Release

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.describe import Cursor, History, Plan, Release
 from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import EINVAL, EIO, Diagnostic, Exited, HookFailed, LoadFailure, Printed

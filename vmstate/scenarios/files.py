@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+from vmstate.dataclass import MISSING, fields
 from vmstate.errors import ConfigurationError, quantity
 from vmstate.scenarios.model import Case, Ending, Expected, Scenario, Table
 from vmstate.shipped import shipped

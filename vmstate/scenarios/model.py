@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import StrEnum
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 
 
 class Ending(StrEnum):

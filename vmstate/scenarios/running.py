@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.errors import NotModelled, VmstateError
 from vmstate.proposals.files import with_proposals
 from vmstate.pseries.catalogue import Catalogue

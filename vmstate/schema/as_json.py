@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
 from typing import Any
 
+from vmstate.dataclass import MISSING, fields
 from vmstate.errors import ConfigurationError
 from vmstate.schema.model import (
     CompatProperty,

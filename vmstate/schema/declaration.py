@@ -8,9 +8,9 @@ by place, as names may repeat, and counts are read from the field of the name th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from vmstate.dataclass import replace
 from vmstate.describe import Field, Priority, Record, VMStateDescription
 from vmstate.describe.composites import GTREE, QLIST, QTAILQ, TMP
 from vmstate.describe.from_vmdesc import Groups

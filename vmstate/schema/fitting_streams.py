@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe.from_vmdesc import member, parse_json
 from vmstate.schema.fitting import NAMED_LATER, Misfit, misfits
 from vmstate.schema.model import Description, Schema

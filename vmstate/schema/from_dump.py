@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
+from vmstate.dataclass import replace
 from vmstate.errors import ConfigurationError
 from vmstate.schema.model import Description, DescriptionFacts, FieldFacts, Knows, Origin, Schema, SchemaField
 

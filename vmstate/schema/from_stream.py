@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
+from vmstate.dataclass import replace
 from vmstate.describe.from_vmdesc import Pairs, from_vmdesc, member, parse_json
 from vmstate.errors import StreamError
 from vmstate.schema.declaration import as_description

@@ -7,11 +7,10 @@ A schema says what its source can know (:class:`Knows`): a stream's vmdesc has o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 
 DEFAULT_PRIORITY = 0
 

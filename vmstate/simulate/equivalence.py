@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
+from vmstate.dataclass import replace
 from vmstate.pseries.catalogue import Catalogue
 from vmstate.pseries.startup.build import Start
 from vmstate.pseries.startup.command_line import Configuration

@@ -9,8 +9,8 @@ form.
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import replace
 
+from vmstate.dataclass import replace
 from vmstate.describe.history import History
 from vmstate.pseries.cas.client_architecture import ArchitectureCall
 from vmstate.pseries.cas.guest_kernels import Guest

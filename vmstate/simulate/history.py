@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field, replace
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.errors import NotModelled
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue

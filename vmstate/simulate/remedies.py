@@ -9,9 +9,8 @@ tried that concern the check that decided.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.machine import Machine
 from vmstate.pseries.startup.build import build

@@ -5,10 +5,9 @@ The verdicts are those of :func:`vmstate.simulate.migration.migrate`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import sha256
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.cas.guest_kernels import Guest
 from vmstate.pseries.catalogue import Catalogue

@@ -5,11 +5,10 @@ Offsets are absolute (byte 0 is the first of the stream).  Items hold offsets, n
 
 from __future__ import annotations
 
-from dataclasses import field
 from enum import StrEnum
 from typing import TypeAlias
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.stream.constants import Command, SectionType
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterator
-from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import Finding, StreamError, finding_of
 from vmstate.stream.constants import SectionType
 from vmstate.stream.items import CommandItem, Configuration, FileHeader, Item, Section, VmDescription

@@ -16,10 +16,9 @@ Rules of the walk:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.errors import Severity, StreamError, Truncated, finding_of, quantity
 from vmstate.stream import wire
 from vmstate.stream.boundary import Payload, measure_payload, search

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import field
 from typing import NamedTuple
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import Finding, Place, Severity, StreamError, finding_of, quantity
 from vmstate.stream.items import Found
 from vmstate.stream.recover import Budget

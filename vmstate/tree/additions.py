@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Field, Node, Release, VMStateDescription, decode, plan_of
 from vmstate.describe.vmdesc import Style, VmdescWriter
 from vmstate.errors import EncodeError, Unsupported, quantity

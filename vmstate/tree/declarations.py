@@ -6,10 +6,9 @@ Layers that know machines pass an object with the interface :class:`Declarations
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field
 from typing import Any, Protocol
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe import Release, VMStateDescription
 
 

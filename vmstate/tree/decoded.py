@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache, partial
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Field, Node, VMStateDescription, Writer, decode, plan_of
 from vmstate.describe.from_vmdesc import Groups as Queued
 from vmstate.describe.from_vmdesc import from_vmdesc, parse_json

@@ -6,10 +6,9 @@ entry in the vmdesc.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Field, VMStateDescription, WireArray, WireRecords, plan_of
 from vmstate.describe.vmdesc import VmdescWriter
 from vmstate.errors import EncodeError, Unsupported

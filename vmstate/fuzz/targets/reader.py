@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from vmstate.compare.verify import verify
+from vmstate.dataclass import replace
 from vmstate.errors import Finding, Severity, StreamError, VmstateError
 from vmstate.fuzz.faults import Fault, Kind, Run, escaped, template
 from vmstate.judge.comparison import Answer

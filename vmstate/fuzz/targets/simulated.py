@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
+from vmstate.dataclass import replace
 from vmstate.errors import ConfigurationError, NotModelled
 from vmstate.fuzz.faults import Run, escaped
 from vmstate.judge.comparison import Answer

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
+from vmstate.dataclass import replace
 from vmstate.describe.history import History, Span
 from vmstate.pattern import pattern
 from vmstate.pseries.board.properties import Effect, Property, harmless, not_modelled

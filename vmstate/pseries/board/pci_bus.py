@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import field
 from typing import Protocol
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe.history import History, Span
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.bus_properties import ACPI_INDEX, ADDR, MULTIFUNCTION

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe.cursor import signed
 from vmstate.pseries.board.bus_properties import CHANNEL, LUN, TARGET
 from vmstate.pseries.board.buses import Behind, Bus

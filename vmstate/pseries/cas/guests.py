@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import shlex
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from vmstate.dataclass import fields
 from vmstate.errors import ConfigurationError
 from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.cas.client_architecture import PvrEntry

@@ -6,9 +6,7 @@ hw/ppc/spapr_hcall.c ``h_client_architecture_support``, ``cas_check_pvr``; hw/pp
 
 from __future__ import annotations
 
-from dataclasses import field
-
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe.history import History, Span
 from vmstate.pseries.cas.client_architecture import ArchitectureCall
 from vmstate.pseries.cas.guest_kernels import (

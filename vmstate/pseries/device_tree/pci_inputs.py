@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.handwritten.msix import announced_vectors
 from vmstate.handwritten.pci_walk import EXPRESS, capability
 from vmstate.pseries.board.board import RamBlock

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import field, replace
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, replace
 from vmstate.describe.history import History
 from vmstate.pseries.machine import CompatRegister, Machine, Refused
 from vmstate.pseries.options import Global

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from vmstate.dataclass import replace
 from vmstate.describe.history import History
 from vmstate.errors import NotModelled
 from vmstate.pattern import pattern

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
+from vmstate.dataclass import replace
 from vmstate.describe.history import History
 from vmstate.errors import NotModelled
 from vmstate.pattern import pattern

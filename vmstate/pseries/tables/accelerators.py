@@ -6,12 +6,11 @@ A host is a small TOML file; those that come with the package are in ``fixtures/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, fields
 from vmstate.errors import ConfigurationError
 from vmstate.shipped import shipped
 

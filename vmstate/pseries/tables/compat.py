@@ -6,9 +6,8 @@ Rules of target/ppc/compat.c.  A mode is named by its logical PVR; 0 means raw m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe.history import ALWAYS, Release, Span, reached
 from vmstate.pseries.tables.cpus import (
     ISA_2_05,

@@ -8,9 +8,8 @@ not declared; a change between two of these versions is not dated.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe.history import Release
 
 #: The oldest version whose drivers are declared.

@@ -8,11 +8,10 @@ differences applies in every release; where releases differ, the value is a Hist
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, fields, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field, fields, replace
 from vmstate.describe.history import ALWAYS, Release, Span, at
 from vmstate.errors import DeclarationError
 from vmstate.pattern import pattern

@@ -5,8 +5,7 @@ Read from the source packages' patches, as of the versions named below.  RHEL 9 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from vmstate.dataclass import replace
 from vmstate.pseries.tables import capability_apply as rules
 from vmstate.pseries.tables.capabilities import CAPABILITIES
 from vmstate.pseries.tables.machine_class import MachineType

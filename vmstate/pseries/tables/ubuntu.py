@@ -9,8 +9,7 @@ that is modelled.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from vmstate.dataclass import replace
 from vmstate.describe.history import Release, Span
 from vmstate.pseries.tables import capability_apply as rules
 from vmstate.pseries.tables.capabilities import CAPABILITIES, Capability

@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import field
 from typing import TypeAlias
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy.typing as npt
 import zstandard
 
 from vmstate.containers.spool import Spool
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import (
     Finding,
     Place,

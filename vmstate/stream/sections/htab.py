@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import struct
 from array import array
-from dataclasses import field
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.stream.sections.handlers import LiveContext, records, register
 from vmstate.stream.wire import Window
 

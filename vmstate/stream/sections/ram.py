@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import struct
 from array import array
-from dataclasses import field
 from enum import IntEnum
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.errors import StreamError, Truncated
 from vmstate.stream.constants import RamFlag
 from vmstate.stream.sections.alike import IN_A_ROW, WORTH_NUMPY, alike, in_a_row

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, field
 from vmstate.describe.from_vmdesc import whole_characters
 from vmstate.errors import StreamError
 from vmstate.stream.constants import PAGE_SIZES, SectionType

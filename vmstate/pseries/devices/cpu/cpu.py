@@ -6,9 +6,7 @@ QEMU keeps some registers separately and copies them to the SPRs before saving (
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import (
     Bool,
     Field,

@@ -6,9 +6,9 @@ START lists the blocks, one PART has every page, END the pages that the guest ha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache, lru_cache
 
+from vmstate.dataclass import replace
 from vmstate.describe import Cursor, Writer
 from vmstate.pseries.board.board import RamBlock
 from vmstate.pseries.board.device import LiveDevice

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property, lru_cache
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.handwritten.msix import MSIX_ID
 from vmstate.handwritten.pci_walk import CONVENTIONAL, capability
 from vmstate.pseries.board.bus_properties import MULTIFUNCTION, ROMBAR, ROMFILE

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from vmstate.dataclass import replace
 from vmstate.describe import (
     Bool,
     Buffer,

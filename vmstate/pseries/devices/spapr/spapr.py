@@ -6,10 +6,10 @@ Its capability subsections are made from the table of capabilities, so a new ent
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from vmstate.dataclass import replace
 from vmstate.describe import (
     Allocated,
     Bitmap,

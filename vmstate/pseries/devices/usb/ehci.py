@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
+from vmstate.dataclass import replace
 from vmstate.describe import History, Struct, Timer, UInt32, UInt64, VMStateDescription
 from vmstate.pseries.board.board import Board
 from vmstate.pseries.board.driver import Driver

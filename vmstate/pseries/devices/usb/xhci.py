@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from functools import cache, lru_cache, partial
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import (
     Bool,
     History,

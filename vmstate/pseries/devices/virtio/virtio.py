@@ -6,9 +6,9 @@ QEMU writes it by hand, so the vmdesc has one field of type ``virtio``; here its
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from vmstate.dataclass import replace
 from vmstate.describe import (
     Cursor,
     Field,

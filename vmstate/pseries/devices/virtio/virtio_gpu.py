@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+from vmstate.dataclass import replace
 from vmstate.describe import (
     Cursor,
     Field,

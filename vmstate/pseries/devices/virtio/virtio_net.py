@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from vmstate.dataclass import replace
 from vmstate.describe import Cursor, History, WireArray
 from vmstate.describe.diagnostics import EINVAL, aborts
 from vmstate.describe.history import Span

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 
-from vmstate.dataclass import dataclass
+from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Cursor, History, VMStateDescription, WireRecords, plan_of
 from vmstate.describe.arrays import WireArray, zeros
 from vmstate.describe.history import ALWAYS, Release, Span

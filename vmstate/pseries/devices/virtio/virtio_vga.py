@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from vmstate.dataclass import replace
 from vmstate.describe import Record, Struct, VMStateDescription
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.device import Device

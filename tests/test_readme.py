@@ -101,7 +101,7 @@ def test_advice_to_install_names_the_distribution():
 def test_every_extra_for_users_is_explained():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "qemu-vmstate"
-    assert project["scripts"] == {"vmstate": "vmstate.cli:main"}
+    assert project["scripts"] == {"vmstate": "vmstate.__main__:command"}
     developers = {"test", "browser", "atheris", "check", "docs"}
     text = README.split("\n## ")[0]
     named = {name for names in re.findall(r"\[([\w,]+)\]`", text) for name in names.split(",")}

@@ -272,6 +272,8 @@ def _frozen(cls: type, what: str) -> object:
 
     def refuse(self: object, name: str, *value: object) -> None:
         if type(self) is cls or name in names:
+            if name == "__orig_class__":  # typing's: it tries each object, and takes this for an answer
+                raise AttributeError(name)
             from dataclasses import FrozenInstanceError
 
             raise FrozenInstanceError(f"cannot {what} field {name!r}")

@@ -27,7 +27,8 @@ from whole_stream import MACHINE, made, simulated
 TITLE = "Commands: processor time, peak memory"
 
 PAGE = 4096
-MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from vmstate.cli import main; sys.exit(main())"
+#: As the installed command; an earlier revision has run it when its ``__main__`` is imported.
+MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); import vmstate.__main__ as a; sys.exit(a.command())"
 
 
 @dataclass(frozen=True)

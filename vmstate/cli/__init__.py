@@ -26,7 +26,7 @@ from vmstate.similar_names import did_you_mean
 from vmstate.users_code import blamed, files_in_use
 
 _show_other_warning = warnings.showwarning
-_GARBAGE = 100_000  # objects between two garbage collections: small commands need none, large trees few
+GARBAGE = 100_000  # objects between two garbage collections: small commands need none, large trees few
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _NO_READER = 141  # 128 + SIGPIPE
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (by default the process's) and return the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     before = gc.get_threshold()
-    gc.set_threshold(_GARBAGE, *before[1:])
+    gc.set_threshold(GARBAGE, *before[1:])
     try:
         return _guarded(arguments)
     finally:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import stat
 import sys
 import warnings
@@ -109,7 +108,9 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         with _failures(path):
             made.replace(target.resolve())
     except BaseException:
-        shutil.rmtree(made)
+        from shutil import rmtree  # imports bz2 and lzma, which a command that fails may
+
+        rmtree(made)
         raise
 
 

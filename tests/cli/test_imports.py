@@ -14,6 +14,13 @@ from vmstate.simulate.migration import save
 HEAVY = {
     *("numpy", "bitstring", "construct", "zstandard", "hashlib", "tempfile", "tomllib", "difflib"),
     *("xml", "unittest", "importlib.resources", "multiprocessing", "asyncio"),
+    *("dataclasses", "inspect", "ast", "tokenize", "shutil", "bz2", "lzma", "pkgutil", "threading"),
+}
+TO_WRAP = {"shutil", "bz2", "lzma"}  # for the width of the terminal
+#: Modules of devices that the machine of these tests has not got, and what only such devices need.
+OTHER_DEVICES = {
+    *(f"vmstate.pseries.devices.{name}" for name in ("usb", "virtio", "scsi", "pci.e1000", "pci.vga")),
+    *("vmstate.handwritten.virtio", "base64"),
 }
 SIMULATOR = {
     "vmstate.pseries.devices",
@@ -57,7 +64,7 @@ def within(modules: set[str], packages: set[str]) -> list[str]:
 def test_the_help_imports_nothing_that_reads_a_stream():
     modules = imported("--help")
     read = {"vmstate.stream", "vmstate.tree", "vmstate.describe", "vmstate.pseries", "vmstate.containers"}
-    assert within(modules, HEAVY | SIMULATOR | OTHER_COMMANDS | read) == []
+    assert within(modules, HEAVY - TO_WRAP | SIMULATOR | OTHER_COMMANDS | read) == []
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
@@ -67,9 +74,9 @@ def test_to_show_a_stream_that_describes_itself_no_device_is_imported(stream: Pa
 
 def test_to_load_a_stream_only_the_simulator_is_imported(stream: Path):
     modules = imported("load", stream, "--on", "qemu-7.2 -nodefaults -m 256")
-    assert within(modules, HEAVY | OTHER_COMMANDS) == []
+    assert within(modules, HEAVY | OTHER_COMMANDS | OTHER_DEVICES) == []
 
 
 def test_to_migrate_only_the_simulator_is_imported():
     side = "qemu-7.2 -nodefaults -m 256"
-    assert within(imported("migrate", side, side), HEAVY | OTHER_COMMANDS) == []
+    assert within(imported("migrate", side, side), HEAVY | OTHER_COMMANDS | OTHER_DEVICES) == []

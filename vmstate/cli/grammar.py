@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, NoReturn
 
@@ -102,7 +101,7 @@ class CommandParser(argparse.ArgumentParser):
         return "\n".join(lines) + "\n"
 
     def format_help(self) -> str:
-        formatter = self._get_formatter()
+        formatter = _formatter(self.prog, width() - 2)
         formatter.add_text(self.description)
         for group in self._action_groups:
             formatter.start_section(group.title)
@@ -231,11 +230,14 @@ def _argument(action: argparse.Action) -> str:
 
 def width() -> int:
     """Return the columns of a help text on this terminal."""
-    return min(shutil.get_terminal_size().columns, _WIDEST)
+    from shutil import get_terminal_size  # imports bz2 and lzma
+
+    return min(get_terminal_size().columns, _WIDEST)
 
 
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    return argparse.HelpFormatter(prog, max_help_position=26, width=width() - 2)
+def _formatter(prog: str, width: int = _WIDEST) -> argparse.HelpFormatter:
+    """Return a formatter; argparse makes one for each option that is declared, of any width."""
+    return argparse.HelpFormatter(prog, max_help_position=26, width=width)
 
 
 def filled(text: str) -> str:

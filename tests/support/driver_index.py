@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vmstate.pseries import devices
+from vmstate.pseries import board, devices
 
-FILE = Path(devices.__file__).parent / "driver_index.py"
+FILE = Path(board.__file__).parent / "driver_index.py"
 HEAD = '''"""Which module has the drivers of which names, so that one is found without importing all.
 
 Generated from the drivers by `python -m tests.support.driver_index`.  Nothing depends on it: a name that

@@ -20,7 +20,7 @@ from vmstate.stream.constants import SectionType
 from vmstate.tree.as_json import node_json
 from vmstate.tree.flat import flat_lines
 from vmstate.tree.hexdump import hexdump
-from vmstate.tree.meanings import parts_of
+from vmstate.tree.meanings import may_have_parts, names_with_parts, parts_of
 from vmstate.tree.paths import Place, below, owner_of
 
 _MOST_ELEMENTS = 64
@@ -112,11 +112,15 @@ def _result(given: StreamFile, places: list[Place], options: argparse.Namespace)
 def _explained(given: StreamFile, places: list[Place]) -> dict[str, list[dict[str, str]]]:
     """Return by path the values whose parts have their own meanings: option vectors, the process table."""
     meanings = known_meanings()
+    names = names_with_parts(meanings)
     found: dict[str, list[dict[str, str]]] = {}
     for place in places:
         if place.section is None or place.section.kind != SectionType.FULL:
             continue  # guest memory has no such values, and is large
-        for inner in below(place, owner_of(given.contents, place)):
+        owner = owner_of(given.contents, place)
+        if not may_have_parts(names, place.node):
+            continue
+        for inner in below(place, owner):
             parts = parts_of(meanings, inner)
             if parts:
                 found[inner.path] = [part.as_json() for part in parts]

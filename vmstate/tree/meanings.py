@@ -7,6 +7,7 @@ from typing import cast
 
 from vmstate.describe import Node
 from vmstate.describe.words import InParts, Meanings, Part, Words
+from vmstate.tree.nodes import is_uniform
 from vmstate.tree.paths import Place
 
 
@@ -14,6 +15,23 @@ def parts_of(meanings: Meanings, place: Place) -> Sequence[Part]:
     """Return the parts of a field's value that are explained one by one; none for most fields."""
     words = words_of_number(meanings, place)
     return () if words is None else parts_in_words(words, place.node.value)
+
+
+def names_with_parts(meanings: Meanings) -> frozenset[str]:
+    """Return the names in the places of all values that are explained part by part."""
+    fields = (field for (_, field), words in meanings.items() if getattr(words, "parts", None) is not None)
+    return frozenset([name for field in fields for name in field.replace("[", ".").split(".")])
+
+
+def may_have_parts(names: frozenset[str], node: Node) -> bool:
+    """Return True if a value in a node may be explained part by part (:func:`names_with_parts`).
+
+    This needs no paths, which are most of the time that it takes to ask :func:`parts_of` of each place: few
+    sections, and none of other machines than pseries, have such values.
+    """
+    if node.name in names or getattr(node.words, "parts", None) is not None:
+        return True
+    return not is_uniform(node) and any(may_have_parts(names, child) for child in node.children)
 
 
 def parts_in_words(words: Words, value: object) -> Sequence[Part]:

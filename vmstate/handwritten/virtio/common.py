@@ -5,6 +5,8 @@ Declared once, for decoding any stream and for the simulator, which adds its che
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from vmstate.describe import (
     Bool,
     Buffer,
@@ -67,25 +69,29 @@ def _sub(name: str, *fields: Field) -> VMStateDescription:
     return VMStateDescription(name, 1, 1, fields=list(fields))
 
 
+#: Before and after those with the names of features, which the type of the device decides.  Declared once,
+#: so that their plans are compiled once for all types and buses.
+_ENDIAN = _sub("virtio/device_endian", UInt8("device_endian", words=ENDIAN))
+_AFTER = (
+    _sub("virtio/virtqueues", Struct("vq", QUEUE_RINGS, attr="rings")[MAX_QUEUES]),
+    _sub("virtio/ringsize", Struct("vq", QUEUE_SIZE, attr="sizes")[MAX_QUEUES]),
+    _sub("virtio/broken", Bool("broken")),
+)
+_LAST = (
+    Since("4.1", _sub("virtio/started", Bool("started"))),
+    Since("4.2", _sub("virtio/packed_virtqueues", Struct("vq", PACKED_QUEUE, attr="packs")[MAX_QUEUES])),
+    Since("5.0", _sub("virtio/disabled", Bool("disabled"))),
+)
+
+
+@lru_cache(maxsize=64)
+def _with_features(kind: str) -> tuple[VMStateDescription, ...]:
+    more = UInt64("guest_features_ex_1", words=features(kind, 64, 64))
+    known = UInt64("guest_features", attr="guest_features_64", words=features(kind, 0, 64))
+    return Since("10.2", _sub("virtio/128bit_features", more)), _sub("virtio/64bit_features", known)
+
+
 def subsections(kind: str, extra: Info | None) -> list[VMStateDescription]:
     """Return the subsections of ``virtio`` in their order; ``extra``: the state of the bus, if it has any."""
-    found = [
-        _sub("virtio/device_endian", UInt8("device_endian", words=ENDIAN)),
-        Since(
-            "10.2",
-            _sub("virtio/128bit_features", UInt64("guest_features_ex_1", words=features(kind, 64, 64))),
-        ),
-        _sub(
-            "virtio/64bit_features",
-            UInt64("guest_features", attr="guest_features_64", words=features(kind, 0, 64)),
-        ),
-        _sub("virtio/virtqueues", Struct("vq", QUEUE_RINGS, attr="rings")[MAX_QUEUES]),
-        _sub("virtio/ringsize", Struct("vq", QUEUE_SIZE, attr="sizes")[MAX_QUEUES]),
-        _sub("virtio/broken", Bool("broken")),
-        Since("4.1", _sub("virtio/started", Bool("started"))),
-        Since("4.2", _sub("virtio/packed_virtqueues", Struct("vq", PACKED_QUEUE, attr="packs")[MAX_QUEUES])),
-        Since("5.0", _sub("virtio/disabled", Bool("disabled"))),
-    ]
-    if extra is not None:
-        found.insert(6, _sub("virtio/extra_state", Field("extra_state", extra)))
-    return found
+    bus = () if extra is None else (_sub("virtio/extra_state", Field("extra_state", extra)),)
+    return [_ENDIAN, *_with_features(kind), *_AFTER, *bus, *_LAST]

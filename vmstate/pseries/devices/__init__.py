@@ -1,8 +1,8 @@
 """The devices of pseries machines, each declared in its own module.
 
 A module has the device's section, its state, its checks, and ``DRIVERS``: the devices that ``-device`` can
-plug.  Modules are found automatically; a new one need not be listed anywhere (``driver_index`` makes finding
-faster, and is generated).
+plug.  Modules are found automatically; a new one need not be listed anywhere (``board.driver_index``,
+which is generated, makes finding faster).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import ModuleType
 
 from vmstate.describe.history import Release, Span
 from vmstate.pseries.board.driver import Driver
-from vmstate.pseries.devices.driver_index import LINES
+from vmstate.pseries.board.driver_index import LINES
 
 
 def modules() -> Iterator[ModuleType]:

@@ -47,7 +47,10 @@ def test_python_frees_nothing_at_the_end():
 
 
 def test_a_thread_that_goes_on_is_waited_for():
-    late = "import threading, time; threading.Thread(target=lambda: (time.sleep(0.5), print('late'))).start()"
+    late = (
+        "import threading; main = threading.main_thread();"
+        "threading.Thread(target=lambda: (main.join(), print('late'))).start()"
+    )
     done = ended("releases", before=late)
     assert (done.returncode, done.stdout.endswith("late\n")) == (0, True)
 

@@ -104,6 +104,8 @@ def test_real_qemu_still_ends_as_recorded(path, number):
     finding = lines(path)[number]
     if finding["kind"].startswith("disagreement") or finding["kind"] == "hang":
         pytest.skip("no end of QEMU; or one that takes its time")
+    if not finding["reproduced"]:
+        pytest.skip("it was seen once: memory that QEMU had used before decides")
     run = answer(real(lines(path)[0]["campaign"]), path, number)
     assert run.answer.outcome == finding["real"]["outcome"]
     assert str(run.faults[0].kind) == finding["kind"]

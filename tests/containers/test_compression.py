@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gc
 import gzip
 import io
 import lzma
@@ -141,6 +142,17 @@ def test_every_zstd_block_before_a_damaged_one_is_kept(damaged):
     (finding,) = opened.findings
     assert (finding.rule, finding.place.offset) == ("container.damaged", at)
     assert opened.data == noise[: damaged * size]
+
+
+def test_what_was_unpacked_is_freed_sound_or_damaged(stream):
+    """zstd's reader is not seen by the garbage collector: it must not be part of a cycle."""
+    packed = zstandard.ZstdCompressor().compress(stream)
+    for data in (packed, packed[: len(packed) // 2]):
+        before = sys.getrefcount(data)
+        for _ in range(3):
+            open_input(data)
+        gc.collect()
+        assert sys.getrefcount(data) == before
 
 
 @pytest.mark.parametrize("name", PYTHON)

@@ -101,27 +101,32 @@ def _steps(data: memoryview, position: int, header: _FrameHeader) -> Iterator[tu
         yield position, position + 4
 
 
-class _Frame:
-    """A frame as a file for a spool: each :meth:`readinto` unpacks whole blocks, or nothing at the end.
+class _Pieces:
+    """The pieces of a frame as a file for zstd's reader; ``start``, ``end``: those of the last one."""
 
-    ``start``, ``end``: the piece that was read last, to which an error belongs.
-    """
-
-    def __init__(
-        self, context: zstandard.ZstdDecompressor, data: memoryview, position: int, header: _FrameHeader
-    ) -> None:
+    def __init__(self, data: memoryview, position: int, header: _FrameHeader) -> None:
         self.start = self.end = position
         self._data = data
         self._pages = MappedPages(data)
-        self._pieces = _steps(data, position, header)
-        self._reader = context.stream_reader(cast(IO[bytes], self))
-        self._error: Exception | None = None
+        self._steps = _steps(data, position, header)
 
     def read(self, _size: int) -> memoryview:
-        """Return the next piece of the frame, for zstd's reader; nothing after the last one."""
+        """Return the next piece; nothing after the last one."""
         self._pages.behind(self.start, self.end)
-        self.start, self.end = next(self._pieces, (self.end, self.end))
+        self.start, self.end = next(self._steps, (self.end, self.end))
         return self._data[self.start : self.end]
+
+
+class _Frame:
+    """A frame as a file for a spool: each :meth:`readinto` unpacks whole blocks, or nothing at the end.
+
+    ``pieces``: what it is read from, which must not refer to it: the library's reader is freed only when
+    nothing refers to it, as the garbage collector does not see it.
+    """
+
+    def __init__(self, context: zstandard.ZstdDecompressor, pieces: _Pieces) -> None:
+        self._reader = context.stream_reader(cast(IO[bytes], pieces))
+        self._error: Exception | None = None
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Unpack the blocks that there is room for; an error is raised once what precedes it was returned."""
@@ -179,14 +184,15 @@ class _Reader:
         header = _frame_header(self.data, self.position)
         self._refuse(header)
         self.first = self.first or header
-        frame = _Frame(self._context, self.data, self.position, header)
+        pieces = _Pieces(self.data, self.position, header)
+        frame = _Frame(self._context, pieces)
         try:
             while self._spool.read_from(frame):
                 pass
         except zstandard.ZstdError:
-            self.position = frame.start
+            self.position = pieces.start
             raise
-        self.position = frame.end
+        self.position = pieces.end
         self.frames += 1
 
     def _refuse(self, header: _FrameHeader) -> None:

@@ -37,6 +37,20 @@ def test_a_large_count_of_capabilities_is_read_quickly():
     assert time.process_time() - start < 2
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("10.0-pseries-10.0", "Unknown savevm section type 12"),
+        ("11.1-pseries-11.1", "load of migration failed: Invalid argument: Unknown section type 12"),
+    ],
+)
+def test_of_capabilities_that_come_twice_only_the_last_count_is_checked(name, line):
+    """As real 10.0.13 and 11.1.3 printed: no capability is left of the first subsection."""
+    first = "mapped-ram-header", {"page_size": "0", "bitmap": "beyond", "pages": "top", "version": 2}
+    verdict = loaded(name, first, ("capabilities", {"name": "postcopy-ram", "times": 1, "count": "0"}))
+    assert verdict.messages[0] == line
+
+
 @pytest.mark.parametrize("depth", [1, 2, 16, 256])
 def test_nested_packages_are_read_from_the_migration_file(depth):
     """As seen in QEMU 5.2 to 11.1: the inner package's length and content are in the outermost stream."""

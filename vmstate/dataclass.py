@@ -28,7 +28,7 @@ _MISSING = _Missing()
 
 
 class Field:
-    """What a class declares of one field; has the attributes of the standard library's ``Field``."""
+    """The declaration of one field, with the attributes of the standard library's ``Field``."""
 
     name: str
     type: object
@@ -156,7 +156,7 @@ def _with_slots(cls: type, declared: dict[str, Field]) -> type:
 
 
 class _Standard:
-    """What the standard library keeps in a dataclass of its own: made, and kept, when it is looked for."""
+    """An attribute by which the standard library knows its dataclasses, made when it is looked for."""
 
     def __init__(self, cls: type, name: str, options: dict[str, bool]) -> None:
         self._cls, self._name, self._options = cls, name, options

@@ -23,7 +23,8 @@ WIDE = 100
 
 def text() -> str:
     """Return the text of the index."""
-    return HEAD + "".join(f"{line}\n" for module in sorted(_names()) for line in _lines(module)) + '"""\n'
+    lines = (line for module, names in sorted(_names().items()) for line in _lines(module, names))
+    return HEAD + "".join(f"{line}\n" for line in lines) + '"""\n'
 
 
 def _names() -> dict[str, list[str]]:
@@ -35,9 +36,9 @@ def _names() -> dict[str, list[str]]:
     return found
 
 
-def _lines(module: str) -> list[str]:
+def _lines(module: str, names: list[str]) -> list[str]:
     lines = [module]
-    for name in _names()[module]:
+    for name in names:
         if len(lines[-1]) + len(name) > WIDE:
             lines.append(module)
         lines[-1] += f" {name}"

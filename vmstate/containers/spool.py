@@ -13,7 +13,7 @@ from vmstate.errors import StreamError, TooLarge
 
 IN_MEMORY = 16 << 20  # device state is a few MB: most streams without guest memory never touch the disk
 _BUFFER = 1 << 16  # larger pieces go to the file at once
-_STEP = 1 << 17  # the room that a Readable has at least: what a zstd block unpacks to at most
+ROOM = 1 << 17  # bytes that a Readable may fill at least: what a zstd block unpacks to at most
 
 
 class Readable(Protocol):
@@ -51,7 +51,7 @@ class Spool:
         :meth:`write` does.
         """
         if not self._step:
-            self._step = bytearray(_STEP)
+            self._step = bytearray(ROOM)
         with memoryview(self._step) as room:
             came = file.readinto(room) or 0
             self.write(room[:came])

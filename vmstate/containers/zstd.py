@@ -15,14 +15,13 @@ import zstandard
 
 from vmstate.containers.compression import Trailer, trailing
 from vmstate.containers.protocol import Buffer, Unwrapped, damage, pieces
-from vmstate.containers.spool import Spool
+from vmstate.containers.spool import ROOM, Spool
 from vmstate.dataclass import dataclass
 from vmstate.errors import Finding, Unsupported, quantity
 from vmstate.mapped_pages import MappedPages
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = tuple(bytes((0x50 + i,)) + b"\x2a\x4d\x18" for i in range(16))
-MAX_BLOCK = 128 << 10
 MAX_WINDOW = 128 << 20  # the largest that the zstd program accepts by default
 _LEVEL = 3
 _SAID = "zstd decompressor error: "  # the library begins otherwise, depending on how it is called
@@ -131,7 +130,7 @@ class _Frame:
     def readinto(self, buffer: memoryview, /) -> int:
         """Unpack the blocks that there is room for; an error is raised once what precedes it was returned."""
         at, came = 0, 1
-        while came and len(buffer) - at >= MAX_BLOCK and self._error is None:
+        while came and len(buffer) - at >= ROOM and self._error is None:
             try:
                 came = self._reader.readinto1(buffer[at:])
                 at += came

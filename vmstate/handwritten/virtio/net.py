@@ -106,6 +106,11 @@ def net_device(
     )
 
 
+def size_beyond(macs: int, *, signed: bool = True) -> int:
+    """Return the bytes of addresses that a table has no room for; none for a count that is negative."""
+    return 0 if signed and macs >= 1 << 31 else 6 * macs
+
+
 class NetState(VirtioState):
     """A card's values."""
 
@@ -114,8 +119,8 @@ class NetState(VirtioState):
 
     @property
     def beyond_size(self) -> int:
-        """Bytes of addresses that are skipped: none if the count, which QEMU keeps signed, is negative."""
-        return 6 * self.macs_in_use if self.macs_in_use < 1 << 31 else 0
+        """Bytes of the addresses that are skipped."""
+        return size_beyond(self.macs_in_use)
 
     @property
     def other_queue_pairs(self) -> int:

@@ -7,7 +7,7 @@ from vmstate.describe import Cursor, History, WireArray
 from vmstate.describe.diagnostics import EINVAL, aborts
 from vmstate.describe.history import Span
 from vmstate.errors import NotModelled
-from vmstate.handwritten.virtio.net import MAX_VLAN, RSS, UFO, VNET, net_device
+from vmstate.handwritten.virtio.net import MAX_VLAN, RSS, UFO, VNET, net_device, size_beyond
 from vmstate.pseries.board.board import Board, RamBlock
 from vmstate.pseries.board.bus_properties import NIC, going
 from vmstate.pseries.board.driver import Driver
@@ -142,9 +142,8 @@ class VirtioNet(VirtioDevice):
 
     @property
     def beyond_size(self) -> int:
-        """Bytes of addresses that are skipped; none for a count that is negative where it is signed."""
-        signed = not BEYOND_UNSIGNED.covers(self.machine.release)
-        return 0 if signed and self.macs_in_use >= 1 << 31 else 6 * self.macs_in_use
+        """Bytes of the addresses that are skipped."""
+        return size_beyond(self.macs_in_use, signed=not BEYOND_UNSIGNED.covers(self.machine.release))
 
     def pre_load_queues(self, cur: Cursor, count: int) -> None:
         """Make that many queues; for none, QEMU frees a queue twice (virtio_net_pre_load_queues)."""

@@ -84,11 +84,11 @@ def inner_owner(owner: str, node: Node) -> str:
 
 
 Apart: TypeAlias = tuple[Node, str, str]
-"""A node, its step in a path, and what tells it from others that have that step: ``#0``, ``#1``, …."""
+"""A node, its step in a path, and its mark among others that have that step: ``#0``, ``#1``, …, or nothing."""
 
 
 def told_apart(nodes: Sequence[Node], owner: str) -> list[Apart]:
-    """Return nodes of one place, told apart; ``owner`` is the name of the description around them."""
+    """Return the nodes of one place, each with its mark; ``owner`` names the description around them."""
     steps = [joined("", owner, node) for node in nodes]
     several = {
         step

@@ -84,7 +84,7 @@ def inner_owner(owner: str, node: Node) -> str:
 
 
 Apart: TypeAlias = tuple[Node, str, str]
-"""A node, its step in a path, and its mark among others that have that step: ``#0``, ``#1``, …, or nothing."""
+"""A node, its step in a path, and its mark among others of that step: ``#0``, ``#1``, …, or nothing."""
 
 
 def told_apart(nodes: Sequence[Node], owner: str) -> list[Apart]:

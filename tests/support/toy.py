@@ -7,6 +7,7 @@ from collections.abc import Callable
 from vmstate.errors import VmstateError
 from vmstate.fuzz.faults import Run, escaped
 from vmstate.judge.comparison import Answer
+from vmstate.simulate.reloading import Beginning
 
 
 class Toy:
@@ -16,7 +17,7 @@ class Toy:
         self.name = name
         self._load = load
 
-    def run(self, stream: memoryview) -> Run:
+    def run(self, stream: memoryview, begins: Beginning | None = None) -> Run:
         """Call the function."""
         try:
             self._load(stream)

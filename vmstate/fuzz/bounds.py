@@ -13,6 +13,7 @@ from vmstate.dataclass import dataclass, field, replace
 from vmstate.fuzz.anatomy import Anatomy
 from vmstate.fuzz.faults import Fault, Kind, Run
 from vmstate.fuzz.targets import Target
+from vmstate.simulate.reloading import Beginning
 
 SLOWDOWN = 10.0
 _NOISE = 0.05  # seconds by which a busy machine may delay any run
@@ -28,14 +29,17 @@ class ResourceCheck:
     _limits: dict[tuple[Target, str], float] = field(default_factory=dict)
     _peak: int = 0
 
-    def run(self, target: Target, stream: memoryview, base: Anatomy) -> Run:
-        """Run the target; if it takes too much time or memory, add that to the faults of the run."""
+    def run(self, target: Target, stream: memoryview, base: Anatomy, same: int = 0) -> Run:
+        """Run the target; if it takes too much time or memory, add that to the faults of the run.
+
+        ``same``: how many bytes the stream and the undamaged one have in common at their beginning.
+        """
         limit = self._limits.get((target, base.sha256))
         if limit is None:
             limit = self._limits[target, base.sha256] = _limit(target, base)
             self._peak = _peak()
         limit += _PER_BYTE * max(0, len(stream) - len(base.data))
-        run = target.run(stream)
+        run = target.run(stream, Beginning(base.data, same))
         wrong = _slow(target, stream, limit) if run.seconds > limit else []
         before, self._peak = self._peak, _peak()
         if self._peak - before >= _GROWTH:

@@ -24,6 +24,7 @@ from vmstate.judge.comparison import HANG, Answer
 from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.savevm.loader import Loader
 from vmstate.savevm.messages import lines
+from vmstate.simulate.reloading import Beginning
 from vmstate.stream import writer
 from vmstate.stream.constants import SectionType
 from vmstate.users_code import blamed, run_text
@@ -113,7 +114,7 @@ class Device:
             )
         )
 
-    def run(self, stream: memoryview) -> Run:
+    def run(self, stream: memoryview, begins: Beginning | None = None) -> Run:
         """Load the stream, then use the device."""
         state = self._device()
         cur = Cursor(stream, judge=True)

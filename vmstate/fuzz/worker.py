@@ -109,8 +109,9 @@ class Worker:
         steps = [step.known for step in recipe.steps]
         tally.mutations.update(step.name for step in steps)
         tally.fields.update(subject.regions.touched(splices))
+        same = splices[0].start if splices else len(subject.anatomy.data)
         with subject.bench.changed(splices) as stream:
-            own = self._resources.run(self.own, stream, subject.anatomy)
+            own = self._resources.run(self.own, stream, subject.anatomy, same)
             extra = [self._resources.run(target, stream, subject.anatomy) for target in self.extra if sampled]
             real = None if self.real is None else self.real.run(stream)
         runs = [own] if real is None else [own, real]

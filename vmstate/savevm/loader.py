@@ -47,6 +47,8 @@ class Loader:
     ``synchronize``: what it does before that with its processors, also after a section that failed; returns
     the line with which QEMU then exits, or None.
     ``stalled``: everything was loaded, but the destination then waits for a source that does not exist.
+    ``passed``: called between two sections, outside of packages; from its state at that moment, the loader
+    can :meth:`go_on`.
     """
 
     cur: Cursor
@@ -63,6 +65,8 @@ class Loader:
     take_over: Callable[[], None] | None = None
     synchronize: Callable[[], str | None] | None = None
     stalled: bool = False
+    passed: Callable[[Loader], None] | None = None
+    _commands: Commands | None = None  # only for ``passed``: it refers to the loader, and that to the stream
     _by_name: dict[str, list[Entry]] = field(default_factory=dict)
     _by_id: dict[str, dict[int, Entry]] = field(default_factory=dict)
     _parts: dict[int, Entry] = field(default_factory=dict)
@@ -75,9 +79,10 @@ class Loader:
 
     def run(self) -> int:
         """Load the whole stream (qemu_loadvm_state)."""
-        ret = self._guard(self._header)
-        if ret:
-            return ret
+        return self._guard(self._header) or self.go_on()
+
+    def go_on(self) -> int:
+        """Load the rest of the stream, from the beginning of a section on."""
         ret = self.sections()
         if ret == 0 and self.cur.short:
             ret = -EIO
@@ -163,8 +168,12 @@ class Loader:
 
     def sections(self) -> int:
         """Load sections and commands up to the end mark; return 0 or an errno (qemu_loadvm_state_main)."""
-        commands = Commands(self)
+        commands, self._commands = self._commands or Commands(self), None
         while True:
+            if self.passed is not None and self.cur is commands.file:
+                self._commands = commands
+                self.passed(self)
+                self._commands = None
             kind = self.cur.byte()
             if self.cur.short:
                 self.fail(r.TypeUnreadable(-EIO), "the stream ends without an end mark", ret=-EIO)

@@ -37,6 +37,11 @@ class GuestMemory:
                     return None
         return None
 
+    @property
+    def was_read(self) -> bool:
+        """True once anything has been asked."""
+        return "_pages" in vars(self)
+
     @cached_property
     def _pages(self) -> RamPages | None:
         from vmstate.stream.reader import open_stream

@@ -43,11 +43,12 @@ class Instance:
     ``leaving``: memory modules that it has asked the guest to release, which a stream does not say;
     ``booted_memory``: the connectors of the memory modules with which the guest has booted;
     ``kept_memory``: of those that it was asked to release, and has kept; ``said``: what the user says of its
-    answer, by the id of a module.
+    answer, by the id of a module; ``memory``: the guest's, in the stream that was loaded last.
     """
 
     def __init__(self, built: Machine, *, trace: bool = False) -> None:
         self.machine = machine = built.boot(trace=trace)
+        self.memory: GuestMemory | None = None
         self.guest: Guest | None = None
         self.boots: Guest | None = None
         self.running = self.has_run = self.arrived = False
@@ -177,11 +178,14 @@ class Instance:
         )
         return saver.run().join()
 
-    def load(self, data: memoryview) -> Verdict:
-        """Load a stream; the verdict's messages are those of the load only.  Raises NotModelled."""
+    def load(self, data: memoryview, passed: Callable[[Loader], None] | None = None) -> Verdict:
+        """Load a stream; the verdict's messages are those of the load only.  Raises NotModelled.
+
+        ``passed``: called with the loader between two sections.
+        """
         machine, configuration = self.machine, self.configuration
         cur = Cursor(data, judge=True)
-        machine.guest_memory = GuestMemory(data, machine.ram_size).read
+        self._look_into(data)
         cur.diagnostics = machine.diagnostics
         loader = Loader(
             cur=cur,
@@ -195,9 +199,25 @@ class Instance:
             rare=self.connector,
             take_over=self._take_over,
             synchronize=self._put_registers,
+            passed=passed,
         )
+        return self._verdict(loader, loader.run)
+
+    def go_on(self, loader: Loader, data: memoryview) -> Verdict:
+        """Load the rest of a stream, which begins as the one that ``loader`` has loaded so far."""
+        cur = loader.cur
+        cur.data, cur.end = data, len(data)
+        self._look_into(data)
+        return self._verdict(loader, loader.go_on)
+
+    def _look_into(self, data: memoryview) -> None:
+        self.memory = GuestMemory(data, self.machine.ram_size)
+        self.machine.guest_memory = self.memory.read
+
+    def _verdict(self, loader: Loader, load: Callable[[], int]) -> Verdict:
+        machine = self.machine
         try:
-            ret = loader.run()
+            ret = load()
         except NotModelled as unknown:
             unknown.messages = lines(machine.diagnostics, 0, machine.release)
             raise

@@ -12,6 +12,7 @@ from vmstate.fuzz.faults import Fault, Kind, Run, escaped, template
 from vmstate.judge.comparison import Answer
 from vmstate.pseries.declarations import pseries_declarations
 from vmstate.pseries.meanings import meanings
+from vmstate.simulate.reloading import Beginning
 from vmstate.stream import open_stream
 from vmstate.tree import Contents
 from vmstate.tree.display import text_of_place
@@ -32,7 +33,7 @@ class Reader:
         self._declarations = pseries_declarations()
         self._meanings = meanings()
 
-    def run(self, stream: memoryview) -> Run:
+    def run(self, stream: memoryview, begins: Beginning | None = None) -> Run:
         """Show and verify the stream."""
         start = time.perf_counter()
         run = self._read(bytes(stream))

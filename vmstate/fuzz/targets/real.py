@@ -12,6 +12,7 @@ from vmstate.qemu.command_line import QemuCommand
 from vmstate.qemu.failures import QemuStalled
 from vmstate.qemu.fast import FastReplay, RunResult
 from vmstate.qemu.replay import RealOutcome, replay
+from vmstate.simulate.reloading import Beginning
 
 
 class Real:
@@ -38,7 +39,7 @@ class Real:
                 f"{self.name}: the fast method gives {quick.outcome}, the careful one {careful.outcome}"
             )
 
-    def run(self, stream: memoryview) -> Run:
+    def run(self, stream: memoryview, begins: Beginning | None = None) -> Run:
         """Load the stream in a new process."""
         start = time.monotonic()
         ran = self._fast.run(stream)

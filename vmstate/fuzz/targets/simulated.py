@@ -11,12 +11,12 @@ from vmstate.judge.comparison import Answer
 from vmstate.pseries.startup.build import build
 from vmstate.qemu.replay import RealOutcome
 from vmstate.savevm.verdict import Outcome
-from vmstate.simulate.instance import Instance
 from vmstate.simulate.migration import Side, configuration
+from vmstate.simulate.reloading import Beginning, Destination
 
 
 class Simulated:
-    """One machine, built once; every stream gets its own instance.
+    """One machine, started once, for all streams.
 
     ``traced``: record which checks ran.  Raises ConfigurationError for a command line that is not modelled,
     or does not start.
@@ -27,16 +27,14 @@ class Simulated:
         if start.machine is None:
             raise ConfigurationError(f"the destination does not start: {'; '.join(start.messages)}")
         self.name = f"simulated {start.machine.release}"
-        self._machine = start.machine
         self._startup = start.messages
-        self._traced = traced
+        self._destination = Destination(start.machine, trace=traced)
 
-    def run(self, stream: memoryview) -> Run:
+    def run(self, stream: memoryview, begins: Beginning | None = None) -> Run:
         """Load the stream."""
         start = time.perf_counter()
-        instance = Instance(self._machine, trace=self._traced)
         try:
-            verdict = instance.load(stream)
+            verdict = self._destination.load(stream, begins)
         except NotModelled as unknown:
             answer = Answer(Outcome.NOT_MODELLED, (*self._startup, *unknown.messages))
             return Run(self.name, answer, seconds=time.perf_counter() - start)
@@ -45,7 +43,6 @@ class Simulated:
             error.__traceback__ = None  # its frames hold the stream
             answer = Answer("escaped", self._startup)
             return Run(self.name, answer, (fault,), seconds=time.perf_counter() - start)
-        instance.discard()
         answer = Answer.of(verdict)
         if verdict.aborted:
             answer = replace(answer, outcome=RealOutcome.CRASH)

@@ -57,15 +57,18 @@ def test_a_stream_gets_the_verdict_of_a_new_process(name, trace):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_process_is_made_for_a_load(name, monkeypatch):
+def test_no_process_is_made_for_the_tenth_load(name, monkeypatch):
     one = Destination(destination(name))
     whole = base(name).data
+    for _ in range(9):
+        expected = one.load(memoryview(whole))
     monkeypatch.setattr(reloading, "Instance", None)
-    assert one.load(memoryview(whole)) == one.load(memoryview(whole), Beginning(whole, len(whole)))
+    assert one.load(memoryview(whole)) == expected
+    assert one.load(memoryview(whole), Beginning(whole, len(whole))) == expected
 
 
 @pytest.mark.parametrize("name", NAMES[-2:])
-def test_what_streams_have_in_common_is_loaded_once(name, monkeypatch):
+def test_what_streams_have_in_common_is_loaded_once(name):
     """A byte near the beginning can be anything if the load goes on behind it."""
     one = Destination(destination(name))
     whole = base(name).data
@@ -83,7 +86,7 @@ def test_a_process_that_cannot_be_put_back_is_made_anew(name, monkeypatch):
     expected = Destination(destination(name)).load(memoryview(base(name).data))
     monkeypatch.setattr(reloading, "Snapshot", refuse)
     one = Destination(destination(name))
-    for _ in range(2):
+    for _ in range(9):
         assert one.load(memoryview(base(name).data), Beginning(base(name).data, 5000)) == expected
 
 

@@ -16,7 +16,7 @@ from vmstate.savevm.verdict import Verdict, cannot_judge
 from vmstate.similar_names import did_you_mean
 from vmstate.simulate.guest import migrate_guest
 from vmstate.simulate.history import migrate_history
-from vmstate.simulate.migration import Sources, load
+from vmstate.simulate.migration import Sides
 from vmstate.stream.opening import open_source
 from vmstate.users_code import blamed
 
@@ -36,7 +36,7 @@ class _Rows:
         self._parsed = _Parsed(catalogue)
         self._catalogue = catalogue
         self._default = default
-        self._sources = Sources()
+        self._sides = Sides()
 
     def __call__(self, numbered: Line) -> Answer | None:
         number, line = numbered
@@ -81,7 +81,7 @@ class Migrations(_Rows):
         guest = named_guest(_text(row, "guest")) if "guest" in row else None
         if "events" in row:
             return migrate_history(*sides, _events(row), guest=guest, catalogue=self._catalogue)
-        return self._sources.migrate(*sides) if guest is None else migrate_guest(*sides, guest)
+        return self._sides.migrate(*sides) if guest is None else migrate_guest(*sides, guest)
 
 
 class Loads(_Rows):
@@ -93,7 +93,7 @@ class Loads(_Rows):
     def _judge(self, row: dict[str, Any]) -> Verdict:
         destination = self._parsed(_text(row, "destination"))
         with open_source(_text(row, "stream")) as opened:
-            return load(opened.data, destination)
+            return self._sides.load(opened.data, destination)
 
     def _otherwise(self, row: dict[str, Any]) -> Expectation | None:
         stream = row.get("stream")

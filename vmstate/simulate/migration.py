@@ -16,10 +16,12 @@ from vmstate.pseries.startup.command_line import Configuration, parse
 from vmstate.savevm.saver import SourceAborts
 from vmstate.savevm.verdict import Check, Outcome, Verdict
 from vmstate.simulate.instance import Instance
+from vmstate.simulate.reloading import Destination
 
 Side = str | Configuration
 
 _KEPT = 1 << 25  # bytes of streams: those of a few usual machines
+_DESTINATIONS = 64  # processes of some hundred kilobytes
 
 
 def configuration(side: Side) -> Configuration:
@@ -119,19 +121,30 @@ def received_by(
     stream: bytes | memoryview, start: Start, *, trace: bool = False, source: Release | None = None
 ) -> Received:
     """Load a stream at a destination that was started already; the machine itself is not changed."""
-    printed = list(start.messages)
     if start.machine is None:
-        refused = refusal("destination", start)
-        outcome = Outcome.REJECT if start.crashed else Outcome.DESTINATION_REFUSED
-        return Received(Verdict(outcome, printed, decided_by=refused, aborted=start.crashed))
+        return Received(_refused_start(start))
     instance = Instance(start.machine, trace=trace)
+    return Received(_judged(instance, stream, start, source), instance)
+
+
+def _refused_start(start: Start) -> Verdict:
+    outcome = Outcome.REJECT if start.crashed else Outcome.DESTINATION_REFUSED
+    refused = refusal("destination", start)
+    return Verdict(outcome, list(start.messages), decided_by=refused, aborted=start.crashed)
+
+
+def _judged(
+    process: Instance, stream: bytes | memoryview, start: Start, source: Release | None = None
+) -> Verdict:
+    """Load a stream; the verdict's messages are those of the start and of the load.  Raises NotModelled."""
+    printed = list(start.messages)
     try:
-        verdict = instance.load(memoryview(stream))
+        verdict = process.load(memoryview(stream))
     except NotModelled as unknown:
         unknown.messages = printed + unknown.messages
         raise
-    bugs = _known_bugs(verdict, source, instance.machine)
-    return Received(replace(verdict, messages=printed + verdict.messages, known_bugs=bugs), instance)
+    bugs = _known_bugs(verdict, source, process.machine)
+    return replace(verdict, messages=printed + verdict.messages, known_bugs=bugs)
 
 
 def _known_bugs(verdict: Verdict, source: Release | None, machine: Machine) -> list[str]:
@@ -151,38 +164,67 @@ def migrate(source: Side, destination: Side, *, trace: bool = False) -> Verdict:
 
     Raises ConfigurationError for a command line that is not modelled.
     """
-    return Sources().migrate(source, destination, trace=trace)
+    return Sides(trace=trace).migrate(source, destination)
 
 
-class Sources:
-    """Migrations of which many may have the same source: what the last ones have sent is kept."""
+class Sides:
+    """Migrations and loads of which many may have the same sides.
 
-    def __init__(self) -> None:
-        self._kept: dict[int, tuple[Configuration, Sent]] = {}
+    What the last sources have sent is kept, and so are the processes of the last destinations.  A side is the
+    same if its Configuration is.  ``trace``: verdicts have every check.
+    """
 
-    def migrate(self, source: Side, destination: Side, *, trace: bool = False) -> Verdict:
-        """Migrate as the function :func:`migrate` does; a Configuration that comes again is not run again."""
+    def __init__(self, *, trace: bool = False) -> None:
+        self._trace = trace
+        self._sent: dict[int, tuple[Configuration, Sent]] = {}
+        self._destinations: dict[int, tuple[Configuration, Start, Destination | None]] = {}
+
+    def migrate(self, source: Side, destination: Side) -> Verdict:
+        """Migrate as the function :func:`migrate` does."""
         to_side = configuration(destination)
-        sent = self._sent(configuration(source))
+        sent = self._send(configuration(source))
         messages = list(sent.messages)
         if sent.stream is None:
             return Verdict(Outcome.SOURCE_REFUSED, source_messages=messages, decided_by=sent.refused)
-        received = received_from(sent, to_side, trace=trace)
-        if received.instance is not None:
-            received.instance.discard()
-        return replace(received.verdict, source_messages=messages)
+        try:
+            verdict = self.load(sent.stream, to_side, source=sent.release)
+        except NotModelled as unknown:
+            unknown.source_messages = sent.messages
+            raise
+        return replace(verdict, source_messages=messages)
 
-    def _sent(self, source: Configuration) -> Sent:
-        known = self._kept.pop(id(source), None)
+    def load(
+        self, stream: bytes | memoryview, destination: Side, *, source: Release | None = None
+    ) -> Verdict:
+        """Load as the function :func:`load` does; ``source``: the release that sent it, if it is known."""
+        start, kept = self._destination(configuration(destination))
+        if kept is None:
+            return _refused_start(start)
+        with kept.process() as process:
+            return _judged(process, stream, start, source)
+
+    def _send(self, source: Configuration) -> Sent:
+        known = self._sent.pop(id(source), None)
         if known is None:
             sent = send(source, described=False)
             if sent.instance is not None:
                 sent.instance.discard()
             known = source, replace(sent, instance=None)
-        self._kept[id(source)] = known
-        while sum(len(sent.stream or b"") for _, sent in self._kept.values()) > _KEPT:
-            del self._kept[next(iter(self._kept))]
+        self._sent[id(source)] = known
+        while sum(len(sent.stream or b"") for _, sent in self._sent.values()) > _KEPT:
+            del self._sent[next(iter(self._sent))]
         return known[1]
+
+    def _destination(self, to: Configuration) -> tuple[Start, Destination | None]:
+        known = self._destinations.pop(id(to), None)
+        if known is None:
+            start = build(to)
+            machine = start.machine
+            known = to, start, None if machine is None else Destination(machine, trace=self._trace)
+        self._destinations[id(to)] = known
+        if len(self._destinations) > _DESTINATIONS:
+            del self._destinations[next(iter(self._destinations))]
+        return known[1:]
 
 
 def received_from(sent: Sent, destination: Side, *, trace: bool = False) -> Received:
@@ -223,10 +265,7 @@ def load(stream: bytes | memoryview, destination: Side, *, trace: bool = False) 
 
     Raises ConfigurationError for a command line that is not modelled.
     """
-    received = receive(stream, destination, trace=trace)
-    if received.instance is not None:
-        received.instance.discard()
-    return received.verdict
+    return Sides(trace=trace).load(stream, destination)
 
 
 def refusal(side: str, start: Start) -> Check:

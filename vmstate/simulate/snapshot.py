@@ -37,6 +37,7 @@ _HOLDERS = (
 )  # fmt: skip
 #: The classes in C of which all that an object holds can be seen and set.
 _OPEN = (object, SimpleNamespace, dict, list, set, bytearray, CellType)
+_IN_C = (MethodDescriptorType, WrapperDescriptorType)
 
 
 class CannotBeRestored(Exception):
@@ -79,13 +80,12 @@ class Snapshot:
     def _keep(self, one: object) -> None:
         if isinstance(one, _HOLDERS):
             return
-        if _hides(type(one)):
-            raise CannotBeRestored(type(one).__qualname__)
+        if type(one) not in _slots:
+            _slots[type(one)] = _slots_of(type(one))
         attributes = getattr(one, "__dict__", None)
         if type(attributes) is dict:
             self._keep_dict(attributes)
-        if not _is_frozen(type(one)):
-            self._slots += [(slot, one, _value(slot, one)) for slot in _slots_of(type(one))]
+        self._slots += [(slot, one, _value(slot, one)) for slot in _slots[type(one)]]
         if isinstance(one, dict):
             self._keep_dict(one)
         elif isinstance(one, list):
@@ -117,17 +117,21 @@ def reachable(roots: Iterable[object], constant: Callable[[object], bool]) -> li
     return list(found.values())
 
 
-def _hides(kind: type) -> bool:
-    """Return True if a class, or one of its bases, is written in C, and may hold more than can be seen."""
-    bases = (vars(base).values() for base in kind.__mro__ if base not in _OPEN)
-    return any(
-        isinstance(one, MethodDescriptorType | WrapperDescriptorType) for each in bases for one in each
-    )
+#: Of each class that was seen, the slots that a snapshot keeps.
+_slots: dict[type, list[MemberDescriptorType]] = {}
 
 
 def _slots_of(kind: type) -> list[MemberDescriptorType]:
-    """Return the descriptors of the members in the ``__slots__`` of a class and its bases."""
-    own = (vars(base).values() for base in kind.__mro__ if "__slots__" in vars(base))
+    """Return the slots of a class that can change.
+
+    Raises CannotBeRestored for a class that is written in C, or a base of it is: its objects may hold more.
+    """
+    bases = [vars(base) for base in kind.__mro__ if base not in _OPEN]
+    if any(isinstance(one, _IN_C) for base in bases for one in base.values()):
+        raise CannotBeRestored(kind.__qualname__)
+    if any("__setattr__" in base for base in bases):  # frozen
+        return []
+    own = (base.values() for base in bases if "__slots__" in base)
     return [one for each in own for one in each if isinstance(one, MemberDescriptorType)]
 
 
@@ -136,7 +140,3 @@ def _value(slot: MemberDescriptorType, one: object) -> Any:
         return slot.__get__(one)
     except AttributeError:
         raise CannotBeRestored(f"{type(one).__qualname__} without {slot.__name__}") from None
-
-
-def _is_frozen(kind: type) -> bool:
-    return "__setattr__" in {name for base in kind.__mro__[:-1] for name in vars(base)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,12 @@ def test_a_bench_shows_the_changed_copy_and_restores_the_stream(drawn):
             assert view == applied(base, splices)
         with bench.changed([]) as view:
             assert view == base
+
+
+def test_a_reader_cannot_write_into_the_changed_stream():
+    bench = Workbench(b"abcdef")
+    with bench.changed([Splice(1, 2, b"X")]) as view, pytest.raises(TypeError):
+        view[0] = 0
 
 
 def test_splices_of_any_size_fit():

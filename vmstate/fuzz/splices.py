@@ -90,7 +90,7 @@ class Workbench:
             if first != self._slack + start:
                 written.append((first, end - start))
                 self._bytes[first : first + end - start] = self._view[start:end]
-        view = memoryview(self._bytes)[first:last]
+        view = memoryview(self._bytes)[first:last].toreadonly()
         try:
             yield view
         finally:

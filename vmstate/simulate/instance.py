@@ -181,9 +181,11 @@ class Instance:
     def load(self, data: memoryview, passed: Callable[[Loader], None] | None = None) -> Verdict:
         """Load a stream; the verdict's messages are those of the load only.  Raises NotModelled.
 
+        The bytes of the stream stay as they are, even if they can be written: devices refer to them.
         ``passed``: called with the loader between two sections.
         """
         machine, configuration = self.machine, self.configuration
+        data = data.toreadonly()
         cur = Cursor(data, judge=True)
         self._look_into(data)
         cur.diagnostics = machine.diagnostics
@@ -205,7 +207,7 @@ class Instance:
 
     def go_on(self, loader: Loader, data: memoryview) -> Verdict:
         """Load the rest of a stream, which begins as the one that ``loader`` has loaded so far."""
-        cur = loader.cur
+        data, cur = data.toreadonly(), loader.cur
         cur.data, cur.end = data, len(data)
         self._look_into(data)
         return self._verdict(loader, loader.go_on)

@@ -27,7 +27,12 @@ def listed(
 ) -> tuple[int, ...]:
     """Return the indices of these kinds' connectors, ``count`` numbers from ``first`` on, in QEMU's order."""
     ranges = tuple((one.kind.index(one.first), one.count) for one in connectors)
-    wanted = [(kind.index(first), kind.index(first) + count) for kind in kinds]
+    return _among(ranges, tuple((kind.index(first), kind.index(first) + count) for kind in kinds))
+
+
+@lru_cache(maxsize=256)
+def _among(ranges: tuple[tuple[int, int], ...], wanted: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
+    """Return the indices of ``ranges``, first ones and counts, within ``wanted``, first ones and ends."""
     return tuple(index for index in index_order(ranges) if any(start <= index < end for start, end in wanted))
 
 

@@ -34,21 +34,22 @@ def _aligned(size: int) -> int:
 
 
 class Node:
-    """A node under construction.
+    """A node under construction.  ``front``: its bytes before the properties."""
 
-    ``size``: its bytes with everything inside it.  ``front``: its bytes before the properties.
-    """
-
-    __slots__ = ("_properties", "children", "front", "parent", "properties_size", "size", "tree")
+    __slots__ = ("_properties", "children", "front", "parent", "properties_size", "tree")
 
     def __init__(self, tree: Tree, parent: Node | None, name_size: int) -> None:
         self.tree = tree
         self.parent = parent
         self.children: list[Node] = []
         self.front = WORD + _aligned(name_size + 1)
-        self.size = self.front + WORD
         self._properties: dict[str, int] = {}
         self.properties_size = 0
+
+    @property
+    def size(self) -> int:
+        """Its bytes with everything inside it."""
+        return self.front + self.properties_size + sum(child.size for child in self.children) + WORD
 
     @property
     def offset(self) -> int:
@@ -63,18 +64,11 @@ class Node:
             at += sibling.size
         return at
 
-    def _grow(self, size: int) -> None:
-        node: Node | None = self
-        while node is not None:
-            node.size += size
-            node = node.parent
-
     def add(self, name: str) -> Node:
         """Add a subnode and return it (fdt_add_subnode)."""
         text = name.encode()
         child = Node(self.tree, self, len(text))
         at = self.offset + self.front + self.properties_size
-        self._grow(child.size)
         self.children.append(child)
         self.tree.begin(at, text, child.size)
         return child
@@ -92,7 +86,6 @@ class Node:
         self.tree.put(at, old, name, value)
         self._properties[name] = size
         self.properties_size += size - old
-        self._grow(size - old)
 
     def cells(self, name: str, *values: int) -> None:
         """Set a property of 32-bit numbers."""

@@ -19,6 +19,7 @@ from vmstate.errors import NotModelled
 from vmstate.pattern import pattern
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.option_table import ASK_QEMU, Treatment, options_of
+from vmstate.pseries.startup.shell_words import shell_words
 from vmstate.pseries.tables.accelerators import Host
 from vmstate.pseries.tables.builds import MODULE_DIR
 
@@ -121,7 +122,7 @@ def configuration(
 
 def _shell_words(text: str) -> list[str]:
     try:
-        return shlex.split(text)
+        return shell_words(text)
     except ValueError as error:
         raise NotModelled(f"cannot read the command line: {error}") from None
 

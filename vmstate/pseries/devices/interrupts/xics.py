@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import compress
 from typing import Any
 
 from vmstate.describe import (
@@ -63,6 +64,7 @@ class DummyIcp(Device):
 
 _IRQ_FIELDS = ("server", "priority", "saved_priority", "status", "flags")
 _IRQ_LAYOUT = struct.Struct(">IBBBB")
+_STATUS = 6  # the offset of the status in it
 
 ICS_IRQ = VMStateDescription(
     "ics/irq",
@@ -121,12 +123,17 @@ class Ics(Device):
 
     def resent_to(self) -> Iterator[int]:
         """Yield the servers of the sources that are signalled again after loading (ics_resend)."""
-        raw = self.irqs.raw if isinstance(self.irqs, WireRecords) else None
-        if raw is not None:
-            statuses = bytes(raw)[6 :: _IRQ_LAYOUT.size]
-            if statuses.count(0) == len(statuses):
-                return  # checking each one would take too long
-        for irq in self.irqs:
+        for irq in self._signalled():
             level = irq.status & ASSERTED and not irq.status & SENT
             if irq.priority != 0xFF and (level if irq.flags & LSI else irq.status & REJECTED):
                 yield irq.server
+
+    def _signalled(self) -> Sequence[Any]:
+        """Return the sources that may have a status: of a table, which is long, those that have one."""
+        irqs = self.irqs
+        if not isinstance(irqs, WireRecords):
+            return irqs
+        statuses = bytes(irqs.raw)[_STATUS :: _IRQ_LAYOUT.size]
+        if statuses.count(0) == len(statuses):
+            return ()
+        return [irqs[index] for index in compress(range(len(statuses)), statuses)]

@@ -28,7 +28,7 @@ from vmstate.describe.diagnostics import (
 )
 from vmstate.describe.fields import Field
 from vmstate.describe.history import settled
-from vmstate.describe.infos import NULLPTR, Scalar
+from vmstate.describe.infos import NULLPTR, Group, Scalar
 from vmstate.describe.nodes import Node
 from vmstate.describe.steps import Nothing, Run, Step, fusible
 from vmstate.describe.struct_steps import step_of
@@ -267,7 +267,7 @@ class Plan:
     def idempotent(self) -> bool:
         """True if loading the same bytes again changes nothing: plain numbers only, and no hooks."""
         fields = [step.field for step in self.fine]
-        plain = all(type(field.info) is Scalar and field.exists is None for field in fields)
+        plain = all(type(field.info) in {Scalar, Group} and field.exists is None for field in fields)
         whole = all(field.count is None or type(field.count) is int for field in fields)
         return plain and whole and not (self.subsections or self.pre_load or self.post_load)
 

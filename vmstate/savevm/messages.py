@@ -60,7 +60,7 @@ def lines(diagnostics: Iterable[Diagnostic], ret: int, release: Release) -> list
 
 def _split(printed: list[str]) -> list[str]:
     """Split texts into lines, of which a damaged name may have several."""
-    whole = "".join(f"{text}\n" for text in printed)
+    whole = "\n".join((*printed, ""))
     plain = whole.isascii() and not any(mark in whole for mark in _OTHER_BREAKS)
     return printed if plain and whole.count("\n") == len(printed) else whole.splitlines()
 

@@ -31,7 +31,7 @@ from vmstate.pseries.machine import Machine
 TARGET_PAGE_BITS = 12  # of every ppc64 machine, and the minimum of the target
 
 #: Capabilities that both sides must agree on, with the releases that check them.
-VALIDATED: tuple[tuple[str, str], ...] = (("x-ignore-shared", "4.0"), ("mapped-ram", "9.0"))
+VALIDATED = (("x-ignore-shared", Span("4.0")), ("mapped-ram", Span("9.0")))
 
 
 class CapabilityName(Info):
@@ -165,8 +165,8 @@ def same_up_to(received: bytes | memoryview, local: bytes, length: int) -> bool:
 def _validate_capabilities(state: Configuration) -> bool:
     fine = True
     came = state.capabilities[: state.caps_count]  # of a subsection that comes again, maybe with fewer
-    for name, since in VALIDATED:
-        if not Span(since).covers(state.machine.release):
+    for name, span in VALIDATED:
+        if not span.covers(state.machine.release):
             continue
         received, local = name in came, name in state.local_capabilities
         if received != local:

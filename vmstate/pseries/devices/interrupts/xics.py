@@ -134,6 +134,6 @@ class Ics(Device):
         if not isinstance(irqs, WireRecords):
             return irqs
         statuses = bytes(irqs.raw)[_STATUS :: _IRQ_LAYOUT.size]
-        if statuses.count(0) == len(statuses):
+        if statuses == bytes(len(statuses)):
             return ()
         return [irqs[index] for index in compress(range(len(statuses)), statuses)]

@@ -70,9 +70,11 @@ def test_of_copies_of_a_subsection_the_state_has_the_values_once():
 
 def test_a_subsection_with_a_hook_is_loaded_as_often_as_it_comes():
     hooked = vmsd("dev/hooked", UInt8("h"), post_load=lambda s, _: s.seen.append(s.h))
-    dev = vmsd("dev", UInt8("a"), subsections=[hooked])
-    state = loaded(dev, wire("01" + " | 05 0a 'dev/hooked' 00000001 02" * 5), Record(seen=[]))
-    assert state.seen == [2] * 5
+    dev = vmsd("dev", UInt8("a"), subsections=[hooked, EXTRA])
+    once, padded = "05 0a 'dev/hooked' 00000001 02", "05 0c 'dev/hooked' 0000 00000001 02"
+    for copies in (once, f"{once} | {EXTRA_WIRE} 02", f"{padded} | {EXTRA_WIRE} 02"):
+        state = loaded(dev, wire("01" + f" | {copies}" * 5), Record(seen=[]))
+        assert state.seen == [2] * 5
 
 
 def test_a_decoded_section_keeps_the_order_and_the_versions_of_its_subsections():

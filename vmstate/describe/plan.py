@@ -222,6 +222,7 @@ class Plan:
                 before, begin = plan, cur.pos
                 self._load_subsection(cur, state, plan, plan.vmsd.name, cur.pos + 2 + length)
                 continue
+            before = None
             shown = name.split(b"\0", 1)[0].decode("utf-8", "replace")
             plan = self.subsections.get(name.split(b"\0", 1)[0])
             if plan is None:

@@ -6,9 +6,10 @@ hw/intc/xics.c, hw/ppc/spapr.c (the dummies).  Under TCG nothing can fail after 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import compress
+from operator import attrgetter
 from typing import Any
 
 from vmstate.describe import (
@@ -123,17 +124,18 @@ class Ics(Device):
 
     def resent_to(self) -> Iterator[int]:
         """Yield the servers of the sources that are signalled again after loading (ics_resend)."""
-        for irq in self._signalled():
-            level = irq.status & ASSERTED and not irq.status & SENT
-            if irq.priority != 0xFF and (level if irq.flags & LSI else irq.status & REJECTED):
-                yield irq.server
+        for server, priority, _, status, flags in self._signalled():
+            level = status & ASSERTED and not status & SENT
+            if priority != 0xFF and (level if flags & LSI else status & REJECTED):
+                yield server
 
-    def _signalled(self) -> Sequence[Any]:
+    def _signalled(self) -> Iterable[tuple[int, ...]]:
         """Return the sources that may have a status: of a table, which is long, those that have one."""
-        irqs = self.irqs
+        irqs, size = self.irqs, _IRQ_LAYOUT.size
         if not isinstance(irqs, WireRecords):
-            return irqs
-        statuses = bytes(irqs.raw)[_STATUS :: _IRQ_LAYOUT.size]
+            return map(attrgetter(*_IRQ_FIELDS), irqs)
+        statuses = bytes(irqs.raw)[_STATUS::size]
         if statuses == bytes(len(statuses)):
             return ()
-        return [irqs[index] for index in compress(range(len(statuses)), statuses)]
+        places = compress(range(0, len(irqs.raw), size), statuses)
+        return [_IRQ_LAYOUT.unpack_from(irqs.raw, place) for place in places]

@@ -232,6 +232,11 @@ class Numbers(Step):
             store(field, state, array)
             return array
         whole = old(field, state)
+        if isinstance(whole, WireArray) and whole.code == self.code and field.start + count <= len(whole):
+            raw = bytearray(whole.raw)
+            raw[field.start * self.width : (field.start + count) * self.width] = array.raw
+            store(field, state, WireArray(self.code, raw))
+            return array
         values = [0] * field.start if whole is None else list(whole)
         values[field.start : field.start + count] = array
         store(field, state, values)

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmstate.describe import WireArray, WireRecord, WireRecords
+from vmstate.describe import (
+    Cursor,
+    Record,
+    UInt32,
+    VMStateDescription,
+    WireArray,
+    WireRecord,
+    WireRecords,
+    plan_of,
+)
 from vmstate.describe.arrays import zeros
 from vmstate.errors import EncodeError
 
@@ -166,3 +175,15 @@ def test_records_differ_from_shorter_and_from_other_things():
 @given(ROWS.filter(lambda rows: len(rows) > 1))
 def test_records_iterate_like_lists(rows):
     assert [(r.kind, r.level) for r in reversed(records(rows))] == rows[::-1]
+
+
+@pytest.mark.parametrize("code", ["I", "Q"])
+def test_a_part_that_is_loaded_replaces_those_elements_only(code):
+    """An array of numbers of the same width stays one; of others it becomes a list."""
+    local = WireArray(code, bytes(range(48)))
+    state = Record(f=local)
+    part = VMStateDescription("part", 1, 1, fields=[UInt32("f").part(2, 3)])
+    plan_of(part).load(Cursor(memoryview(bytes(8) + struct.pack(">I", 7) + b"~" * 300), judge=True), state, 1)
+    assert list(state.f) == [*local[0:2], 0, 0, 7, *local[5:]]
+    assert bytes(local.raw) == bytes(range(48))
+    assert isinstance(state.f, WireArray) == (code == "I")

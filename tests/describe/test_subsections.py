@@ -62,6 +62,21 @@ def test_a_destination_takes_subsections_in_any_order_and_more_than_once():
     assert (state.e, state.w) == (2, 8)
 
 
+def test_of_copies_of_a_subsection_the_state_has_the_values_once():
+    data = wire(f"01 | {WIDE_WIRE} 00000007" + f" | {WIDE_WIRE} 00000008" * 50 + f" | {EXTRA_WIRE} 02")
+    state = loaded(DEV, data)
+    assert (state.e, state.w) == (2, 8)
+
+
+def test_a_subsection_with_a_hook_is_loaded_as_often_as_it_comes():
+    hooked = vmsd("dev/hooked", UInt8("h"), post_load=lambda s, _: s.seen.append(s.h))
+    dev = vmsd("dev", UInt8("a"), subsections=[hooked, EXTRA])
+    once, padded = "05 0a 'dev/hooked' 00000001 02", "05 0c 'dev/hooked' 0000 00000001 02"
+    for copies in (once, f"{once} | {EXTRA_WIRE} 02", f"{padded} | {EXTRA_WIRE} 02"):
+        state = loaded(dev, wire("01" + f" | {copies}" * 5), Record(seen=[]))
+        assert state.seen == [2] * 5
+
+
 def test_a_decoded_section_keeps_the_order_and_the_versions_of_its_subsections():
     data = wire(f"01 | 05 08 'dev/wide' abcdef02 00000007 | {EXTRA_WIRE} 02")
     _, decoded, error = decode(DEV, memoryview(data), 0, 1)

@@ -10,10 +10,13 @@ import zstandard
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from vmstate.describe import Release
+from vmstate.describe.diagnostics import Printed
 from vmstate.explain.lines import explain_line
 from vmstate.pseries.catalogue import CATALOGUE
 from vmstate.pseries.startup.build import build
 from vmstate.pseries.startup.command_line import parse
+from vmstate.savevm.messages import lines
 from vmstate.savevm.verdict import Outcome
 from vmstate.simulate.migration import SaveRefused, migrate, save
 from vmstate.stream import open_stream
@@ -112,3 +115,9 @@ def test_the_interrupt_modes(release, source, destination, outcome):
         assert verdict.outcome == Outcome.REJECT
         assert verdict.decided_by.rule == "unknown-section"
         assert verdict.decided_by.section == outcome
+
+
+@given(st.lists(st.text("ab\n\r\v\x1c\x85\u2028é", max_size=4), max_size=4))
+def test_a_text_with_line_breaks_is_several_lines(texts):
+    printed = lines(map(Printed, texts), 0, Release.parse("7.2"))
+    assert printed == "".join(f"{text}\n" for text in texts).splitlines()

@@ -214,11 +214,11 @@ class WireRecord:
 
     def __getattr__(self, name: str) -> Any:
         records = self._records
-        if name not in records.names:
-            raise AttributeError(name)
-        return records.item.unpack_from(records.raw, self._index * records.item.size)[
-            records.names.index(name)
-        ]
+        try:
+            place = records.names.index(name)
+        except ValueError:
+            raise AttributeError(name) from None
+        return records.item.unpack_from(records.raw, self._index * records.item.size)[place]
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._records.assign(self._index, name, value)

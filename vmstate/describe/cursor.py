@@ -113,6 +113,20 @@ class Cursor:
             return number
         return int.from_bytes(self.number(_WORD.size), "big")
 
+    def copies(self, start: int) -> int:
+        """Return how many copies of the bytes from ``start`` to here follow, one behind the other."""
+        data, size = self.data, self.pos - start
+        one = bytes(data[start : self.pos])
+        found, more = 0, 1
+        while more:
+            at = self.pos + found * size
+            if more * size <= self.end - at and bytes(data[at : at + more * size]) == one * more:
+                found += more
+                more *= 2
+            else:
+                more //= 2
+        return found
+
     def peek(self) -> int:
         """Return the next byte without consuming it; past the end 0, which sets ``short`` for a judge."""
         if self.pos < self.end:

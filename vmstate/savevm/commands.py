@@ -7,15 +7,16 @@ return path or a running postcopy are refused, as QEMU refuses them when the str
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
 from vmstate.dataclass import dataclass, replace
 from vmstate.describe import Cursor
-from vmstate.describe.diagnostics import CHAINED, EINVAL, EIO, aborts
+from vmstate.describe.diagnostics import CHAINED, EINVAL, EIO, Printed, aborts
 from vmstate.describe.history import History, Release
 from vmstate.savevm import diagnostics as r
-from vmstate.stream.constants import COMMAND_LENGTHS, Command
+from vmstate.stream.constants import COMMAND_LENGTHS, Command, SectionType
 
 if TYPE_CHECKING:
     from vmstate.savevm.loader import Loader
@@ -67,6 +68,9 @@ _ILLEGAL_RESUME = "loadvm_postcopy_handle_resume: illegal resume received"
 
 
 _HEAD = struct.Struct(">HH")
+_BARE = 1 + _HEAD.size  # the size of a command without data, with its mark
+#: The command before a package.
+_OPENS = bytes([SectionType.COMMAND]) + _HEAD.pack(Command.PACKAGED, 4)
 
 
 @cache
@@ -76,8 +80,9 @@ def _limits(release: Release) -> tuple[tuple[MigCmdArgs, ...], int, int]:
 
 
 @cache
-def _handler(name: str) -> str:
-    return f"_{name.lower()}"
+def _handlers(release: Release) -> tuple[Callable[[Commands, int], None] | None, ...]:
+    """Return what obeys each of a release's commands, by its number."""
+    return tuple(getattr(Commands, f"_{row.name.lower()}", None) for row in COMMANDS.at(release))
 
 
 class Commands:
@@ -90,17 +95,21 @@ class Commands:
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
         self.table, self.largest, self.deepest = _limits(loader.release)
+        self.handlers = _handlers(loader.release)
         self.file = loader.cur
         self.colo = False
         self._return_path = False
         self._postcopy = 0  # PostcopyState: none, advised
-        self._around: list[Cursor] = []
+        self._around: list[tuple[Cursor, int]] = []  # with the place where each goes on
 
     def leave(self) -> bool:
         """Continue after the package that has just been loaded; return False outside of a package."""
         if not self._around:
             return False
-        self.loader.cur = self._around.pop()
+        around, place = self._around.pop()
+        if around is not self.file:  # which the packages have moved
+            around.pos = place
+        self.loader.cur = around
         return True
 
     def process(self) -> None:
@@ -121,17 +130,25 @@ class Commands:
             raise loader.fail(
                 report, "command length", ret=-ERANGE, offset=start, expected=command.length, found=length
             )
-        handler = getattr(self, _handler(command.name), None)
+        handler = self.handlers[number]
         if handler is None:
             raise self._refuse(f"CMD_{command.name} in wrong postcopy state ({self._postcopy})", -1)
-        handler(length)
+        handler(self, length)
+
+    def _repeat(self, line: str | None = None) -> None:
+        """Obey the copies of a command without data that follow it too; it and each of them say ``line``."""
+        cur = self.loader.cur
+        times = cur.copies(cur.pos - _BARE)
+        cur.pos += times * _BARE
+        if line is not None:
+            cur.diagnostics += [Printed(line)] * (1 + times)
 
     def _refuse(self, text: str, ret: int) -> Exception:
         return self.loader.fail(r.CommandRefused(text), "command refused", ret=ret)
 
     def _open_return_path(self, _: int) -> None:
         if self._return_path:
-            self.loader.cur.say("CMD_OPEN_RETURN_PATH called when RP already open")
+            self._repeat("CMD_OPEN_RETURN_PATH called when RP already open")
         self._return_path = True
 
     def _ping(self, _: int) -> None:
@@ -167,7 +184,7 @@ class Commands:
             raise self._refuse(f"{name} missing nil ({end})", -1)
 
     def _postcopy_resume(self, _: int) -> None:
-        self.loader.cur.say(RESUME_WARNS.at(self.loader.release) + _ILLEGAL_RESUME)
+        self._repeat(RESUME_WARNS.at(self.loader.release) + _ILLEGAL_RESUME)
 
     def _recv_bitmap(self, length: int) -> None:
         """Check a request for a bitmap, which cannot be sent without a source (loadvm_handle_recv_bitmap)."""
@@ -193,9 +210,10 @@ class Commands:
             text = "ENABLE_COLO command come in migration stream, but x-colo capability is not set"
             raise self._refuse(text, -EINVAL)
         self.colo = True
+        self._repeat()
 
     def _switchover_start(self, _: int) -> None:
-        return None
+        self._repeat()
 
     def _packaged(self, _: int) -> None:
         """Enter a package; its length and content come from the stream, even in a package."""
@@ -211,5 +229,14 @@ class Commands:
             raise aborts(loader.cur, None)  # each package uses some of the stack
         package = Cursor(file.take(length), judge=True)
         package.diagnostics = file.diagnostics
-        self._around.append(loader.cur)
+        self._around.append((loader.cur, loader.cur.pos))
+        if package.data[:_BARE] == _OPENS:
+            self._nest(package)
         loader.cur = package
+
+    def _nest(self, package: Cursor) -> None:
+        """Enter the copies of a package that follow it in the file: each is opened by the one before it."""
+        size = 4 + package.end
+        levels = min(self.file.copies(self.file.pos - size), self.deepest - len(self._around))
+        self.file.pos += levels * size
+        self._around += [(package, _BARE)] * levels

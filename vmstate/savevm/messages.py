@@ -14,9 +14,12 @@ from vmstate.describe.diagnostics import (
     NotEqual,
     Prepend,
     Print,
+    Printed,
     Stalled,
 )
 from vmstate.describe.history import Release, reached
+
+_OTHER_BREAKS = "\r\v\f\x1c\x1d\x1e"  # where str.splitlines splits ASCII, besides newlines
 
 
 def lines(diagnostics: Iterable[Diagnostic], ret: int, release: Release) -> list[str]:
@@ -27,6 +30,9 @@ def lines(diagnostics: Iterable[Diagnostic], ret: int, release: Release) -> list
     printed: list[str] = []
     error = ""
     for diagnostic in diagnostics:
+        if type(diagnostic) is Printed:  # most are
+            printed.append(diagnostic.line)
+            continue
         if isinstance(diagnostic, Aborted | Exited):
             return [*_split(printed), *([diagnostic.line] if diagnostic.line else [])]
         if isinstance(diagnostic, Stalled):
@@ -53,7 +59,10 @@ def lines(diagnostics: Iterable[Diagnostic], ret: int, release: Release) -> list
 
 
 def _split(printed: list[str]) -> list[str]:
-    return "".join(f"{text}\n" for text in printed).splitlines()  # a damaged name may contain a newline
+    """Split texts into lines, of which a damaged name may have several."""
+    whole = "\n".join((*printed, ""))
+    plain = whole.isascii() and not any(mark in whole for mark in _OTHER_BREAKS)
+    return printed if plain and whole.count("\n") == len(printed) else whole.splitlines()
 
 
 def _flushes(diagnostic: Diagnostic, release: Release) -> bool:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import struct
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.laws import laws
 from tests.support.sections import running
 from vmstate.describe import WireRecords, decode, encode
 from vmstate.pseries.devices.cpu import reset as cpu_reset
 from vmstate.pseries.devices.cpu.cpu import SLBE, SPR_PVR, Cpu
 from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
+from vmstate.pseries.devices.host.configuration import same_up_to
+from vmstate.pseries.devices.interrupts.xics import Ics
 from vmstate.pseries.devices.interrupts.xive import SpaprXive
 from vmstate.pseries.devices.spapr.spapr import Spapr
 from vmstate.pseries.rules.compat_register import SPR_PCR
@@ -281,3 +288,34 @@ def test_the_number_of_event_queues_comes_from_the_machine_or_from_the_size():
     node, _, error = decode(sized.plan.vmsd, data, 0, 1, state=sized)
     assert error is None
     assert (node.end, len(sized.endt)) == (len(data), 16)
+
+
+SOURCES = st.tuples(st.integers(0, 9), *(st.sampled_from((0, 1, 2, 3, 4, 5, 0xFF)) for _ in range(4)))
+
+
+@laws
+@given(st.lists(SOURCES, max_size=20))
+def test_of_a_table_of_sources_those_are_signalled_that_are_of_single_ones(rows):
+    ics = Ics(running("7.2", "-machine", f"pseries,{SAFE}", "-m", "256"), {})
+    item = ics.irqs.item
+    ics.irqs = WireRecords(ics.irqs.names, item, b"".join(struct.pack(item.format, *row) for row in rows))
+    servers = list(ics.resent_to())
+    ics.irqs = list(ics.irqs)
+    assert servers == list(ics.resent_to())
+
+
+def strncmp(one, other, length):
+    for a, b in zip(one + b"\0", other + b"\0", strict=False):
+        if not length or a != b or not a:
+            return not length or a == b
+        length -= 1
+    return False
+
+
+TEXT = st.text("ab\0", max_size=6).map(str.encode)
+
+
+@laws
+@given(TEXT, st.text("ab", max_size=4).map(str.encode), st.integers(0, 8))
+def test_names_are_compared_as_strncmp_does(received, local, length):
+    assert same_up_to(received[:length], local, length) == strncmp(received[:length], local, length)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import struct
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support import corpus
+from tests.support.laws import laws
 from tests.support.sections import BUILDABLE, PSERIES, arguments, machine, stream
 from vmstate.describe import Cursor, Writer
 from vmstate.describe.diagnostics import LoadFailure
@@ -186,6 +190,35 @@ def test_missing_bytes_of_a_chunk_are_read_as_zeros_and_no_chunk_follows():
     htab().load_state(cur, 1)
     assert cur.short
     assert cur.pos == cur.end
+
+
+CHUNKS = st.lists(
+    st.builds(
+        lambda index, valid, invalid: struct.pack(">IHH", index, valid, invalid) + b"~" * 16 * valid,
+        st.sampled_from((0, 0, 1, 5, 6, 7, 8, 9, 0xFFFFFFFF)),
+        st.sampled_from((0, 1, 1, 1, 2, 3)),
+        st.sampled_from((0, 0, 1, 2, 8, 0xFFFF)),
+    ),
+    max_size=5,
+).map(b"".join)
+
+
+@laws
+@given(CHUNKS, st.integers(0, 30))
+def test_chunks_are_loaded_at_once_as_each_in_its_turn(chunks, cut):
+    data = (bytes(4) + chunks + bytes(8))[: -cut or None]
+
+    def outcome():
+        cur, device = Cursor(memoryview(data), judge=True), htab(shift=7)
+        try:
+            device.load_state(cur, 1)
+        except LoadFailure as failure:
+            return str(failure), cur.pos, device.machine.printed
+        return cur.pos, cur.short
+
+    with patch.object(Htab, "_skip_chunks", lambda device, cur: None):
+        each = outcome()
+    assert outcome() == each
 
 
 def test_the_version_of_the_table_is_1():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import NamedTuple
 
 from vmstate.dataclass import dataclass
 from vmstate.describe.history import ALWAYS, History, Points, Release, Span, at
@@ -98,8 +99,7 @@ def capability_at(capability: Capability, index: int, release: Release) -> Capab
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LevelCheck:
+class LevelCheck(NamedTuple):
     """One comparison after migration: the incoming (or assumed) level and the destination's own."""
 
     name: str

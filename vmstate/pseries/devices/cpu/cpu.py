@@ -172,8 +172,8 @@ def slb_post_load(cpu: Cpu, version_id: int) -> int:
     isa = cpu.model.family.isa
     sizes = SIZES_POWER7 if isa >= 206 else SIZES_BASIC
     largest = cpu.machine.level("hpt-max-page-size") or ANY_PAGE
-    for slot in range(cpu.slb_nr):
-        esid, vsid = records[slot].esid, records[slot].vsid
+    slots = records.item.iter_unpack(records.raw[: cpu.slb_nr * records.item.size])
+    for slot, (esid, vsid) in enumerate(slots):
         if esid & ~ESID_MASK or vsid & SEGMENT_SIZE & ~SEGMENT_1T:
             return -EPERM
         if vsid & SEGMENT_SIZE and isa < 206:

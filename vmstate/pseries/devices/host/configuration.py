@@ -31,7 +31,7 @@ from vmstate.pseries.machine import Machine
 TARGET_PAGE_BITS = 12  # of every ppc64 machine, and the minimum of the target
 
 #: Capabilities that both sides must agree on, with the releases that check them.
-VALIDATED: tuple[tuple[str, str], ...] = (("x-ignore-shared", "4.0"), ("mapped-ram", "9.0"))
+VALIDATED = (("x-ignore-shared", Span("4.0")), ("mapped-ram", Span("9.0")))
 
 
 class CapabilityName(Info):
@@ -127,8 +127,8 @@ def pre_load(state: Configuration) -> None:
 def post_load(state: Configuration, version_id: int) -> int:
     """Check the machine type (a prefix is enough), page bits and capabilities, in this order."""
     local = state.machine.type_name
-    if not same_up_to(bytes(state.name), local.encode(), state.len):
-        shown = bytes(state.name).split(b"\0", 1)[0].decode("utf-8", "replace")
+    if not same_up_to(state.name, local.encode(), state.len):
+        shown = bytes(state.name).partition(b"\0")[0].decode("utf-8", "replace")
         state.compared("machine-type", "name", shown, local, passed=False)
         return _refuse(state, f"Machine type received is '{shown}' and local is '{local}'")
     if state.target_page_bits != TARGET_PAGE_BITS:
@@ -152,19 +152,21 @@ def _refuse(state: Any, text: str) -> int:
     return -EINVAL
 
 
-def same_up_to(received: bytes, local: bytes, length: int) -> bool:
+def same_up_to(received: bytes | memoryview, local: bytes, length: int) -> bool:
     """Return True if both are equal in the first ``length`` bytes or up to a terminator (C's strncmp).
 
     A received name that is only the beginning of the local one is therefore accepted.
     """
-    return (received + b"\0")[:length].split(b"\0", 1)[0] == local[:length].split(b"\0", 1)[0]
+    length = min(length, len(local) + 1)  # no difference is behind the local terminator
+    begins = (bytes(received[:length]) + b"\0")[:length]
+    return begins.partition(b"\0")[0] == local[:length].partition(b"\0")[0]
 
 
 def _validate_capabilities(state: Configuration) -> bool:
     fine = True
     came = state.capabilities[: state.caps_count]  # of a subsection that comes again, maybe with fewer
-    for name, since in VALIDATED:
-        if not Span(since).covers(state.machine.release):
+    for name, span in VALIDATED:
+        if not span.covers(state.machine.release):
             continue
         received, local = name in came, name in state.local_capabilities
         if received != local:

@@ -76,6 +76,7 @@ class RamLoader:
 
     def _record(self) -> int:
         cur = self.cur
+        start = cur.pos
         word = int.from_bytes(cur.number(8), "big")
         if cur.short and UNREADABLE.covers(self.release):
             raise self.refuse("Getting RAM address failed", "the stream ends", ret=-EIO)
@@ -89,6 +90,8 @@ class RamLoader:
         self._dispatch(flags, address)
         if cur.short:
             raise self.refuse(None, "the stream ends", ret=-EIO)
+        if flags in (ZERO, PAGE):  # with its block's name: to load the same again changes nothing
+            cur.pos += cur.copies(start) * (cur.pos - start)
         if flags & ~CONTINUE == ZERO:
             self._skip_run((address >> 12) + 1)
         elif flags == PAGE | CONTINUE:

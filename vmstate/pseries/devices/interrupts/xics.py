@@ -6,8 +6,10 @@ hw/intc/xics.c, hw/ppc/spapr.c (the dummies).  Under TCG nothing can fail after 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import compress
+from operator import attrgetter
 from typing import Any
 
 from vmstate.describe import (
@@ -63,6 +65,7 @@ class DummyIcp(Device):
 
 _IRQ_FIELDS = ("server", "priority", "saved_priority", "status", "flags")
 _IRQ_LAYOUT = struct.Struct(">IBBBB")
+_STATUS = 6  # the offset of the status in it
 
 ICS_IRQ = VMStateDescription(
     "ics/irq",
@@ -121,12 +124,18 @@ class Ics(Device):
 
     def resent_to(self) -> Iterator[int]:
         """Yield the servers of the sources that are signalled again after loading (ics_resend)."""
-        raw = self.irqs.raw if isinstance(self.irqs, WireRecords) else None
-        if raw is not None:
-            statuses = bytes(raw)[6 :: _IRQ_LAYOUT.size]
-            if statuses.count(0) == len(statuses):
-                return  # checking each one would take too long
-        for irq in self.irqs:
-            level = irq.status & ASSERTED and not irq.status & SENT
-            if irq.priority != 0xFF and (level if irq.flags & LSI else irq.status & REJECTED):
-                yield irq.server
+        for server, priority, _, status, flags in self._signalled():
+            level = status & ASSERTED and not status & SENT
+            if priority != 0xFF and (level if flags & LSI else status & REJECTED):
+                yield server
+
+    def _signalled(self) -> Iterable[tuple[int, ...]]:
+        """Return the sources that may have a status: of a table, which is long, those that have one."""
+        irqs, size = self.irqs, _IRQ_LAYOUT.size
+        if not isinstance(irqs, WireRecords):
+            return map(attrgetter(*_IRQ_FIELDS), irqs)
+        statuses = bytes(irqs.raw)[_STATUS::size]
+        if statuses == bytes(len(statuses)):
+            return ()
+        places = compress(range(0, len(irqs.raw), size), statuses)
+        return [_IRQ_LAYOUT.unpack_from(irqs.raw, place) for place in places]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from vmstate.describe import Cursor, Writer
 from vmstate.describe.cursor import signed
 from vmstate.describe.diagnostics import EINVAL, EOPNOTSUPP, LoadFailure, aborts
@@ -12,6 +14,7 @@ from vmstate.pseries.machine import Machine
 from vmstate.pseries.rules.memory import hash_table_refusal
 
 PTE_SIZE = 16
+_CHUNK = struct.Struct(">IHH")  # the first entry's index, how many are valid and sent, how many are not
 NO_TABLE = 0xFFFFFFFF
 RADIX_KNOWN = Span(since="2.10")  # the header for a guest without a table
 
@@ -69,6 +72,7 @@ class Htab(LiveDevice):
         elif not self.shift:
             raise aborts(cur, ASSERTION)
         else:
+            self._skip_chunks(cur)
             while self._chunk(cur):
                 pass
 
@@ -87,14 +91,30 @@ class Htab(LiveDevice):
             for spapr in self.machine.registered(Spapr):
                 spapr.patb_entry = 0
 
+    @property
+    def _entries(self) -> int:
+        """The number of the table's entries."""
+        return (1 << (self.shift & 63)) // PTE_SIZE
+
+    def _skip_chunks(self, cur: Cursor) -> None:
+        """Skip complete chunks of entries that the table has, which come by the ten thousand."""
+        data, pos, most = cur.data, cur.pos, self._entries
+        last, head = cur.end - _CHUNK.size, _CHUNK.unpack_from
+        while pos <= last:
+            index, valid, invalid = head(data, pos)
+            behind = pos + _CHUNK.size + valid * PTE_SIZE
+            if not 0 < index + valid + invalid <= most or behind > cur.end:
+                break
+            pos = behind
+        cur.pos = pos
+
     def _chunk(self, cur: Cursor) -> bool:
+        """Load any chunk; return False if no other one follows."""
         at = cur.pos
-        head = cur.number(8)
-        index = int.from_bytes(head[:4], "big")
-        valid, invalid = int.from_bytes(head[4:6], "big"), int.from_bytes(head[6:8], "big")
+        index, valid, invalid = _CHUNK.unpack(cur.number(_CHUNK.size))
         if not index and not valid and not invalid:
             return False
-        most = (1 << (self.shift & 63)) // PTE_SIZE
+        most = self._entries
         if (index + valid + invalid) & 0xFFFFFFFF > most:
             numbers = f"{signed(index)} ({signed(valid, 16)}+{signed(invalid, 16)} entries)"
             line = f"htab_load() bad index {numbers} in htab stream (htab_shift={signed(self.shift)})"

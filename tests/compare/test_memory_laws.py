@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.synthetic import EOS, PAGE, named, page, ram_setup, section, word
@@ -14,6 +14,7 @@ from vmstate.stream import SectionType, open_stream, writer
 from vmstate.stream.sections.ram import PageKind
 from vmstate.stream.sections.ram_pages import RamPages
 from vmstate.stream.sections.ram_segments import MADE, WHOLE, segments
+from vmstate.stream.sections.rows import Rows
 
 PAGES = 200  # more than what is compared as one long stretch
 CONTINUE = 0x20
@@ -90,6 +91,18 @@ def test_segments_do_not_overlap_and_have_each_pages_final_content(runs):
     pages = RamPages(stream.ram, stream.window)
     for index in range(PAGES):
         assert content(stream, found, index) == bytes(pages.page(0, index * PAGE))
+
+
+@settings(max_examples=60, deadline=None)
+@given(memories)
+@example([(PageKind.ZERO, 0, 150, 0), (PageKind.ZERO, 20, 150, 1), (PageKind.PAGE, 90, 120, 2)])
+def test_segments_are_those_of_single_records(runs):
+    """What is known of records in a row is what each of them says."""
+    stream = stream_of(runs)
+    found = segments(stream.ram, stream.window, 0)
+    stream.ram.rows = Rows()
+    for one, other in zip(found.columns, segments(stream.ram, stream.window, 0).columns, strict=True):
+        assert one.tolist() == other.tolist()
 
 
 @settings(max_examples=60, deadline=None)

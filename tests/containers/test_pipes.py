@@ -46,6 +46,28 @@ def test_a_pipe_with_more_room_than_that_keeps_it(ends, monkeypatch):
     assert room(file) == before
 
 
+def test_a_pipe_of_which_little_came_gets_time_to_fill(ends, monkeypatch):
+    file, other = ends
+    pauses = []
+    monkeypatch.setattr("vmstate.containers.pipes.sleep", pauses.append)
+    pipe, buffer = Pipe(file), bytearray(16)
+    for data, before in ((b"16 bytes of data", 0), (b"few", 0), (b"16 bytes of data", 1)):
+        other.write(data)
+        other.flush()
+        assert pipe.readinto(memoryview(buffer)) == len(data)
+        assert buffer.startswith(data)
+        assert len(pauses) == before
+    other.close()
+    assert pipe.readinto(memoryview(buffer)) == 0
+    assert len(pauses) == 1
+
+
+def test_no_other_file_is_waited_for(monkeypatch):
+    monkeypatch.delattr("vmstate.containers.pipes.sleep")
+    pipe, buffer = Pipe(io.BytesIO(b"few")), bytearray(16)
+    assert [pipe.readinto(memoryview(buffer)) for _ in range(2)] == [3, 0]
+
+
 def test_what_is_no_pipe_is_read_like_one(tmp_path):
     class Least:
         """A file that has no descriptor."""

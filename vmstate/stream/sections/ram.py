@@ -357,7 +357,7 @@ class Ram:
             win.ahead(here, here + step * stride)
             good = self._row(win, here, step, flags, stride, bulk=bulk)
             if good:
-                step = step * 4 if bulk or good == step else _FIRST_STEP
+                step = step * 4 if good == step else _FIRST_STEP
             elif not count:
                 good = min(_SHORT_RUN, most)  # they were looked at one by one
             else:
@@ -384,7 +384,7 @@ class Ram:
         found = in_a_row(view, pos, min(most, IN_A_ROW), stride, page)
         if found == IN_A_ROW and stride == ZERO_RECORD and page <= _LARGEST_PAGE:
             found = zeros_in_a_row(view, pos, most, page)
-        if found < count:
+        if found < min(count, _WORTH_IN_BULK):
             self._looked_at += found
         if found < wanted:
             return 0

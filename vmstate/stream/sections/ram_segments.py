@@ -26,6 +26,7 @@ WHOLE, MADE = -1, -2
 _BYTES_AT_ONCE = 4 << 20
 _LONG = 1 << 12
 _COLUMNS = 64  # bytes that a record takes while it is looked at
+MAPPED = 1 << 21  # bytes that Linux may map where one of them is looked at
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def _records(ram: Ram, win: Window, index: int) -> Iterator[Columns]:
     """Yield the page records and rows of a block in stream order, many at a time, as segments."""
     pieces = _pieces(ram, index)
     stride = _i64(ram.runs.stride)[pieces.run]
-    size = np.where(pieces.row, 1, pieces.count) * np.maximum(stride, _COLUMNS)
+    size = pieces.count * np.maximum(stride, _COLUMNS)
+    size[pieces.row] = np.minimum(size, MAPPED)[pieces.row]
     long = (pieces.count >= _LONG) & ~pieces.row
     for group in np.split(np.arange(len(long)), np.flatnonzero(long[1:] | long[:-1]) + 1):
         if len(group) and long[group[0]]:

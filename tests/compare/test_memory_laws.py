@@ -5,15 +5,18 @@ from __future__ import annotations
 import struct
 
 import numpy as np
-from hypothesis import given, settings
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.synthetic import EOS, PAGE, named, page, ram_setup, section, word
+from vmstate.compare import memory
 from vmstate.compare.memory import memory_differences
 from vmstate.stream import SectionType, open_stream, writer
 from vmstate.stream.sections.ram import PageKind
 from vmstate.stream.sections.ram_pages import RamPages
 from vmstate.stream.sections.ram_segments import MADE, WHOLE, segments
+from vmstate.stream.sections.rows import Rows
 
 PAGES = 200  # more than what is compared as one long stretch
 CONTINUE = 0x20
@@ -40,7 +43,7 @@ def records(runs) -> list[tuple[int, int, int]]:
     return [(kind, (first + n) % PAGES, seed) for kind, first, count, seed in runs for n in range(count)]
 
 
-def stream_of(runs):
+def stream_of(runs, machine="m"):
     parts = []
     for number, (kind, at, seed) in enumerate(records(runs)):
         flags = kind | (CONTINUE if number else 0)
@@ -50,7 +53,7 @@ def stream_of(runs):
     setup = ram_setup([(b"main", PAGES * PAGE)])
     pieces = [section(SectionType.START, 2, setup, "ram"), section(SectionType.PART, 2, payload)]
     # The page size is known, as in a stream with a description.
-    configuration = writer.configuration("m", target_page_bits=12)
+    configuration = writer.configuration(machine, target_page_bits=12)
     return open_stream(b"".join([writer.file_header(), configuration, *pieces]) + b"\0")
 
 
@@ -93,17 +96,41 @@ def test_segments_do_not_overlap_and_have_each_pages_final_content(runs):
 
 
 @settings(max_examples=60, deadline=None)
-@given(memories, memories | st.none(), st.lists(single, max_size=2))
-def test_the_pages_that_differ_are_those_whose_bytes_differ(one, other, more):
-    """Without another, the second stream is the first with some records more."""
-    streams = [stream_of(one), stream_of([*one, *more] if other is None else other)]
+@given(memories)
+@example([(PageKind.ZERO, 0, 150, 0), (PageKind.ZERO, 20, 150, 1), (PageKind.PAGE, 90, 120, 2)])
+def test_segments_are_those_of_single_records(runs):
+    """What is known of records in a row is what each of them says."""
+    stream = stream_of(runs)
+    found = segments(stream.ram, stream.window, 0)
+    stream.ram.rows = Rows()
+    for one, other in zip(found.columns, segments(stream.ram, stream.window, 0).columns, strict=True):
+        assert one.tolist() == other.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    memories,
+    memories | st.none(),
+    st.lists(single, max_size=2),
+    st.sampled_from(["m", "another"]),
+    st.sampled_from([(1 << 21, 16), (PAGE, 1), (4 * PAGE, 3)]),
+)
+def test_the_pages_that_differ_are_those_whose_bytes_differ(one, other, more, machine, places):
+    """Without another, the second stream is the first with some records more, perhaps at shifted offsets.
+
+    It does not matter in how many places of the streams pages are looked at together.
+    """
+    streams = [stream_of(one), stream_of([*one, *more] if other is None else other, machine)]
     sides = [RamPages(stream.ram, stream.window) for stream in streams]
     unlike = [
         index
         for index in range(PAGES)
         if bytes(sides[0].page(0, index * PAGE)) != bytes(sides[1].page(0, index * PAGE))
     ]
-    found = list(memory_differences(*streams))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "MAPPED", places[0])
+        patch.setattr(memory, "_PLACES", places[1])
+        found = list(memory_differences(*streams))
     assert len(found) == bool(unlike)
     if unlike:
         text = str(found[0])

@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support import corpus, synthetic
@@ -15,9 +15,9 @@ from tests.support.synthetic import EOS, PAGE, mapped_stream, named, page, ram_s
 from vmstate.errors import StreamError
 from vmstate.stream import SectionType, open_stream, writer
 from vmstate.stream.sections import xbzrle
-from vmstate.stream.sections.alike import in_a_row
 from vmstate.stream.sections.ram import PageKind
 from vmstate.stream.sections.ram_pages import RamPages
+from vmstate.stream.sections.rows import in_a_row, zeros_in_a_row
 
 
 def stream_of(setup: bytes, *parts: bytes, before: bytes = b"", version: int = 4):
@@ -224,9 +224,10 @@ def test_a_run_of_a_hundred_thousand_pages_is_one_run():
     words = ((np.arange(100_000, dtype=np.uint64) << 12) | 0x22).astype(">u8").view(np.uint8).reshape(-1, 8)
     records = np.hstack([words, np.zeros((100_000, 1), np.uint8)]).tobytes()
     part = named(0, 0x02, b"main") + b"\0" + records + EOS
-    stream = stream_of(ram_setup([(b"main", 1 << 30)]), part)
+    stream = stream_of(ram_setup([(b"main", 1 << 30)]), part, before=writer.configuration("m", 12))
     assert stream.findings == []
     assert list(stream.ram.runs.count) == [1, 100_000]
+    assert list(stream.ram.rows.count) == [100_000]
 
 
 @pytest.mark.parametrize("where", [0, 2, 5, 40, 300])
@@ -368,8 +369,70 @@ def test_records_are_in_a_row_if_each_is_a_page_further_than_the_one_before(stri
         data[record % count * stride + byte] ^= change
     records = [bytes(data[each * stride :][: 9 if stride == 9 else 8]) for each in range(count)]
     words = [int.from_bytes(record[:8], "big") for record in records]
-    expected = all(
-        later == earlier + step and one[8:] == other[8:]
-        for earlier, later, one, other in zip(words, words[1:], records, records[1:], strict=False)
+    expected = next(
+        (
+            each
+            for each in range(1, count)
+            if words[each] != words[0] + each * step or records[each][8:] != records[0][8:]
+        ),
+        count,
     )
     assert in_a_row(memoryview(bytes(data)), 0, count, stride, step) == expected
+    if stride == 9:
+        assert zeros_in_a_row(memoryview(bytes(data)), 0, count, step) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([1024, PAGE, 1 << 16]),
+    st.integers(0, 1 << 34),
+    st.integers(1, 12_000),
+    st.integers(0, 255),
+    st.one_of(st.none(), st.tuples(st.integers(0), st.integers(0, 8), st.integers(1, 255))),
+)
+@example(PAGE, 0xFFFFF000, 9000, 0, (8999, 8, 1))
+@example(PAGE, 0xFFFFF000, 9000, 0, None)
+def test_zero_pages_are_in_a_row_up_to_the_first_that_is_not(size, first, count, fill, damage):
+    """As far as several tables reach, and beyond 4 GiB."""
+    data = bytearray(b"".join(word((first + each) * size, 0x22) + bytes([fill]) for each in range(count)))
+    expected = count
+    if damage is not None and count > 1:
+        expected = 1 + damage[0] % (count - 1)
+        data[expected * 9 + damage[1]] ^= damage[2]
+    assert zeros_in_a_row(memoryview(bytes(data)), 0, count, size) == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_rows_are_records_one_page_after_another(data):
+    """And of two rows, the second never continues the first."""
+    parts, number = [named(0, 0x02, b"main") + b"\0"], 1
+    for flag, count, jump in data.draw(
+        st.lists(
+            st.tuples(st.sampled_from([0x22, 0x22, 0x28]), st.integers(1, 1500), st.integers(0, 2)),
+            max_size=5,
+        )
+    ):
+        number += jump
+        records = range(number, number + (count if flag == 0x22 else min(count, 150)))
+        parts += [word(each * PAGE, flag) + (bytes(PAGE) if flag == 0x28 else b"\0") for each in records]
+        number = records.stop
+    stream = stream_of(
+        ram_setup([(b"main", 1 << 30)]), b"".join(parts) + EOS, before=writer.configuration("m", 12)
+    )
+    assert stream.findings == []
+    runs = stream.ram.runs
+    strides = {
+        at: stride
+        for start, count, stride in zip(runs.start, runs.count, runs.stride, strict=True)
+        for at in range(start, start + count * stride, stride)
+    }
+    before = None
+    for start, count in zip(stream.ram.rows.start, stream.ram.rows.count, strict=True):
+        stride = strides[start]
+        ats = range(start, start + count * stride, stride)
+        assert {strides[at] for at in ats} == {stride}
+        words = [int.from_bytes(stream.data[at : at + 8], "big") for at in ats]
+        assert words == list(range(words[0], words[0] + count * PAGE, PAGE))
+        assert before != (start, stride, words[0])
+        before = (ats.stop, stride, words[-1] + PAGE)

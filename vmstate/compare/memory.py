@@ -14,12 +14,13 @@ from vmstate.errors import StreamError
 from vmstate.stream import Stream
 from vmstate.stream.sections.ram import Ram
 from vmstate.stream.sections.ram_pages import RamPages
-from vmstate.stream.sections.ram_segments import I64, MADE, WHOLE, segments
+from vmstate.stream.sections.ram_segments import I64, MADE, MAPPED, WHOLE, segments
 
 _SHOWN = 4
 _BATCH = 1024
 _CHUNK = 1024  # pages of a long stretch that are compared at once
 _LONG = 64
+_PLACES = 16  # of a file, far apart, that are looked at before they are given back
 
 
 @dataclass
@@ -173,14 +174,32 @@ def _pages(
         nth: I64 = page - (total - pages)[of]
         addresses = begin[of] + nth * size
         tick(int(addresses[0]))
-        rows = []
-        for side, part in zip(sides, parts, strict=True):
-            data: I64 = part.data[of] + nth * part.stride[of]
-            rows.append(side.rows(addresses, data, part.fill[of]))
-            kept = data[part.fill[of] == WHOLE]
-            if len(kept):
-                side.window.behind(int(kept.min()), int(kept.max()))
-        yield addresses[(rows[0] != rows[1]).any(axis=1)]
+        lie = [_Part(part.data[of] + nth * part.stride[of], part.stride[of], part.fill[of]) for part in parts]
+        for few in _near(lie):
+            yield _unlike(sides, addresses[few], [part.taken(few) for part in lie])
+
+
+def _near(parts: list[_Part]) -> list[I64]:
+    """Split pages so that those of a group are in few places of the stream."""
+    data = [part.data[part.fill == WHOLE] for part in parts]
+    if all(not len(each) or each.max() - each.min() < _PLACES * MAPPED for each in data):
+        return [np.arange(len(parts[0].data))]
+    apart = np.zeros(len(parts[0].data), np.int64)
+    for part in parts:
+        apart[1:] += (np.diff(part.data // MAPPED) != 0) & (part.fill[1:] == WHOLE)
+    return np.split(np.arange(len(apart)), np.flatnonzero(np.diff(np.cumsum(apart) // _PLACES)) + 1)
+
+
+def _unlike(sides: Sides, addresses: I64, parts: list[_Part]) -> I64:
+    """Return the addresses of the pages that differ."""
+    rows = []
+    for side, part in zip(sides, parts, strict=True):
+        rows.append(side.rows(addresses, part.data, part.fill))
+        kept = part.data[part.fill == WHOLE]
+        if len(kept):
+            side.window.behind(int(kept.min()), int(kept.max()))
+    found: I64 = addresses[(rows[0] != rows[1]).any(axis=1)]
+    return found
 
 
 def _long_stretch(

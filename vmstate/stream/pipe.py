@@ -84,7 +84,7 @@ class Feed:
 
         They go right into a buffer that is used again: new memory for each piece costs more than to read it.
         """
-        self._make_room(_CHUNK // 2)
+        self._make_room(_COMPACT)
         with memoryview(self._buffer) as view, view[self._size :] as free:
             came = file.readinto(free) or 0
         if self._rest:

@@ -14,9 +14,10 @@ from enum import IntEnum
 from vmstate.dataclass import dataclass, field
 from vmstate.errors import StreamError, Truncated
 from vmstate.stream.constants import RamFlag
-from vmstate.stream.sections.alike import IN_A_ROW, WORTH_NUMPY, alike, in_a_row
+from vmstate.stream.sections.alike import WORTH_NUMPY, alike
 from vmstate.stream.sections.handlers import LiveContext, register
 from vmstate.stream.sections.ram_setup import RamBlock, read_setup
+from vmstate.stream.sections.rows import IN_A_ROW, ZERO_RECORD, Rows, in_a_row, zeros_in_a_row
 from vmstate.stream.wire import Window
 
 WORD = struct.Struct(">Q")
@@ -47,7 +48,11 @@ _NO_BLOCK = -1
 _USUAL_SMALLEST = 1024
 _SMALLEST = 256
 _SHORT_RUN = 4
+_FIRST_STEP = 128
 _SHORT_STEP = IN_A_ROW
+_LARGEST_PAGE = 1 << 16
+_WORTH_A_ROW = 64  # records: shorter rows are not looked for again and again
+_WORTH_IN_BULK = 1024  # where numpy looks at them
 _LONGEST_STEP = 4 << 20  # bytes: not much is wasted where a run ends
 
 
@@ -108,7 +113,8 @@ class Runs:
 class Ram:
     """The contents of a stream's ram sections.
 
-    ``blocks``: the block list; ``runs``: every page record; ``counts``: page records by kind;
+    ``blocks``: the block list; ``runs``: every page record; ``rows``: those found to be in a row, not all of
+    them; ``counts``: page records by kind;
     ``page_size``: bytes per page, known at the latest after the first whole page;
     ``hooks`` and ``flushes``: records that carry no page; ``flushed_at``: the offsets of the latter.
     """
@@ -119,6 +125,7 @@ class Ram:
         self.version = context.start.version_id
         self.blocks: list[RamBlock] = []
         self.runs = Runs()
+        self.rows = Rows()
         self.counts: dict[int, int] = dict.fromkeys(PageKind, 0)
         self.hooks = 0
         self.flushes = 0
@@ -204,6 +211,9 @@ class Ram:
                 break
             if kind == last:
                 if alike == _SHORT_RUN:
+                    if self._begins_row(win, starts[-1], (at - starts[-1]) // alike, _WORTH_A_ROW):
+                        del kinds[-1]
+                        at, last = starts.pop(), 0
                     break
                 alike += 1
             else:
@@ -215,6 +225,7 @@ class Ram:
             at = after
         if last:
             counts.append(alike)
+        if kinds:
             self._took(win, kinds, starts, counts, at)
         return at
 
@@ -337,28 +348,61 @@ class Ram:
         return self._long_run(win, at, flags, stride, most)
 
     def _long_run(self, win: Window, at: int, flags: int, stride: int, most: int) -> int:
-        count, step = min(_SHORT_RUN, most), 32
-        while count < most:
+        count, step, ended = 0, _FIRST_STEP, False
+        while count < most and not ended:
             bulk = self._looked_at > WORTH_NUMPY
-            longest = max(_LONGEST_STEP // stride, _SHORT_STEP) if bulk else _SHORT_STEP
-            step = min(step * 4, longest, most - count)
-            here, after = at + count * stride, at + (count + step) * stride
-            win.ahead(here, after)
-            good = self._good(win, here - win.base, step, flags, stride, bulk=bulk)
+            longest = max(_LONGEST_STEP // stride, _SHORT_STEP)
+            step = min(step, most - count, longest if bulk or stride == ZERO_RECORD else _SHORT_STEP)
+            here = at + count * stride
+            win.ahead(here, here + step * stride)
+            good = self._row(win, here, step, flags, stride, bulk=bulk)
+            if good:
+                step = step * 4 if good == step else _FIRST_STEP
+            elif not count:
+                good = min(_SHORT_RUN, most)  # they were looked at one by one
+            else:
+                step = step if bulk else min(step, _SHORT_STEP)
+                good = self._good(win, here - win.base, step, flags, stride, bulk=bulk)
+                ended = good < step
+                step *= 4
             count += good
             win.behind(self._released, at + count * stride)
             self._released = at + count * stride
-            if good < step:
-                break
         return count
+
+    def _row(self, win: Window, at: int, count: int, flags: int, stride: int, *, bulk: bool) -> int:
+        """Return how many of these records, with the flags and addresses of the block, are in a row; keep it.
+
+        0 if they are too few to be worth it.
+        """
+        view, pos, page = win.view, at - win.base, self.page_size
+        word = WORD.unpack_from(view, pos)[0]
+        wanted = min(count, _WORTH_IN_BULK if bulk else _WORTH_A_ROW)
+        most = min(count, -((word - self._block_end) // page))
+        if word & self._mask != flags or most < wanted or not self._begins_row(win, at, stride, wanted):
+            return 0
+        found = in_a_row(view, pos, min(most, IN_A_ROW), stride, page)
+        if found == IN_A_ROW and stride == ZERO_RECORD and page <= _LARGEST_PAGE:
+            found = zeros_in_a_row(view, pos, most, page)
+        if found < min(count, _WORTH_IN_BULK):
+            self._looked_at += found
+        if found < wanted:
+            return 0
+        if self._context.keep_pages and self._page_size is not None:
+            size = ZERO_RECORD if stride == ZERO_RECORD else WORD.size
+            self.rows.add(at, found, stride, bytes(view[pos : pos + size]), page)
+        return found
+
+    def _begins_row(self, win: Window, at: int, stride: int, count: int) -> bool:
+        """Return True if the second and the last of ``count`` records may be in a row with the first one."""
+        view, pos, page = win.view, at - win.base, self.page_size
+        if count < 2 or at + count * stride > win.end:
+            return False
+        first, *others = (WORD.unpack_from(view, pos + nth * stride)[0] for nth in (0, 1, count - 1))
+        return others == [first + page, first + (count - 1) * page]
 
     def _good(self, win: Window, at: int, count: int, flags: int, stride: int, *, bulk: bool) -> int:
         """Return how many of these records have the flags and an address of the block."""
-        first = WORD.unpack_from(win.view, at)[0]
-        ordinary = first & self._mask == flags and count <= IN_A_ROW
-        if ordinary and first + (count - 1) * self.page_size < self._block_end:
-            if in_a_row(win.view, at, count, stride, self.page_size):
-                return count
         good = alike(win.view, at, count, stride, flags, mask=self._mask, limit=self._block_end, bulk=bulk)
         self._looked_at += good
         return good

@@ -5,6 +5,7 @@ A guest's memory has millions of pages and few segments, so that one of any size
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from typing import TypeAlias
 
@@ -25,6 +26,7 @@ WHOLE, MADE = -1, -2
 _BYTES_AT_ONCE = 4 << 20
 _LONG = 1 << 12
 _COLUMNS = 64  # bytes that a record takes while it is looked at
+MAPPED = 1 << 21  # bytes that Linux may map where one of them is looked at
 
 
 @dataclass(frozen=True)
@@ -62,48 +64,88 @@ def segments(ram: Ram, win: Window, index: int) -> Segments:
     mapped = ram.blocks[index].mapped
     if mapped is not None:
         return _mapped_segments(mapped, win)
-    pieces = [_cut(*piece, ram.page_size) for piece in _records(ram, win, index)]
-    if not pieces:
+    found = [_cut(*piece, ram.page_size) for piece in _records(ram, win, index)]
+    if not found:
         return _none()
-    return _last_of_each([np.concatenate(column) for column in zip(*pieces, strict=True)], ram.page_size)
+    return _last_of_each([np.concatenate(column) for column in zip(*found, strict=True)], ram.page_size)
 
 
 def _none() -> Segments:
     return Segments(*(np.zeros(0, np.int64) for _ in range(5)))
 
 
-Columns: TypeAlias = tuple[I64, I64, I64, I64]
-"""Page records: address, offset of the data, stride, fill."""
+Columns: TypeAlias = tuple[I64, I64, I64, I64, I64]
+"""Columns of segments, in stream order."""
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """Rows of page records, and the records between rows: ``start``, ``count``, number of the ``run``.
+
+    Parallel arrays, in stream order.  ``row``: True for a row, which is a segment, of which nothing but the
+    first record need be looked at.
+    """
+
+    start: I64
+    count: I64
+    run: I64
+    row: npt.NDArray[np.bool_]
+
+    def taken(self, some: I64) -> _Pieces:
+        return _Pieces(self.start[some], self.count[some], self.run[some], self.row[some])
+
+
+def _pieces(ram: Ram, index: int) -> _Pieces:
+    """Return the pieces of all runs of a block."""
+    runs, rows = ram.runs, ram.rows
+    start, count, stride = _i64(runs.start), _i64(runs.count), _i64(runs.stride)
+    end, block = start + count * stride, np.asarray(runs.block)
+    if not len(rows) or (end[:-1] > start[1:]).any():  # of damage, bytes may have been read twice
+        which = np.flatnonzero(block == index)
+        return _Pieces(start[which], count[which], which, np.zeros(len(which), np.bool_))
+    row, records = _i64(rows.start), _i64(rows.count)
+    after = row + records * stride[np.searchsorted(start, row, "right") - 1]
+    cuts = np.unique(np.concatenate((start, row, after)))
+    run = np.searchsorted(start, cuts, "right") - 1
+    ours = (cuts < end[run]) & (block[run] == index)
+    following = np.minimum(np.append(cuts[1:], end[-1]), end[run])
+    cuts, following, run = cuts[ours], following[ours], run[ours]
+    return _Pieces(cuts, (following - cuts) // stride[run], run, np.isin(cuts, row))
+
+
+def _i64(column: array[int]) -> I64:
+    return np.asarray(column).astype(np.int64)
 
 
 def _records(ram: Ram, win: Window, index: int) -> Iterator[Columns]:
-    """Yield the page records of a block in stream order, many at a time."""
-    runs = ram.runs
-    which = np.flatnonzero(np.asarray(runs.block) == index)
-    count = np.asarray(runs.count)[which].astype(np.int64)
-    size = count * np.maximum(np.asarray(runs.stride)[which].astype(np.int64), _COLUMNS)
-    long = count >= _LONG
-    for group in np.split(np.arange(len(which)), np.flatnonzero(long[1:] | long[:-1]) + 1):
+    """Yield the page records and rows of a block in stream order, many at a time, as segments."""
+    pieces = _pieces(ram, index)
+    stride = _i64(ram.runs.stride)[pieces.run]
+    size = pieces.count * np.maximum(stride, _COLUMNS)
+    size[pieces.row] = np.minimum(size, MAPPED)[pieces.row]
+    long = (pieces.count >= _LONG) & ~pieces.row
+    for group in np.split(np.arange(len(long)), np.flatnonzero(long[1:] | long[:-1]) + 1):
         if len(group) and long[group[0]]:
-            yield from _long_run(ram, win, int(which[group[0]]))
+            yield from _long_piece(ram, win, pieces.taken(group))
         else:
             for some in _batches(group, size):
-                yield _short_runs(ram, win, which[some])
+                yield _short_pieces(ram, win, pieces.taken(some))
 
 
 def _batches(group: I64, size: I64) -> Iterator[I64]:
-    """Split runs into batches that take a few megabytes of the stream and of memory."""
+    """Split pieces into batches that take a few megabytes of the stream and of memory."""
     total = np.cumsum(size[group])
     cuts = np.flatnonzero(np.diff(total // _BYTES_AT_ONCE)) + 1
     yield from (some for some in np.split(group, cuts) if len(some))
 
 
-def _long_run(ram: Ram, win: Window, run: int) -> Iterator[Columns]:
+def _long_piece(ram: Ram, win: Window, piece: _Pieces) -> Iterator[Columns]:
     runs, mask = ram.runs, ~np.int64(ram.page_size - 1)
-    start, stride, lead = int(runs.start[run]), int(runs.stride[run]), int(runs.lead[run])
+    start, records, run = int(piece.start[0]), int(piece.count[0]), int(piece.run[0])
+    stride, lead = int(runs.stride[run]), int(runs.lead[run])
     step = max(1, _BYTES_AT_ONCE // stride)
-    for first in range(0, runs.count[run], step):
-        count = min(step, runs.count[run] - first)
+    for first in range(0, records, step):
+        count = min(step, records - first)
         at = start + first * stride
         win.ahead(at, at + count * stride)
         address = words_at(win.view, at - win.base, count, stride).astype(np.int64) & mask
@@ -112,18 +154,16 @@ def _long_run(ram: Ram, win: Window, run: int) -> Iterator[Columns]:
         if runs.kind[run] == PageKind.ZERO:
             fill[:] = np.ndarray((count,), np.uint8, win.view, at - win.base + lead, (stride,))
         win.behind(at, at + count * stride)
-        yield address, data, np.full(count, stride, np.int64), fill
+        yield address, np.ones(count, np.int64), data, np.full(count, stride, np.int64), fill
 
 
-def _short_runs(ram: Ram, win: Window, which: I64) -> Columns:
+def _short_pieces(ram: Ram, win: Window, pieces: _Pieces) -> Columns:
     runs, mask = ram.runs, ~np.int64(ram.page_size - 1)
-    start, count, stride, lead, kind = (
-        np.asarray(column)[which].astype(np.int64)
-        for column in (runs.start, runs.count, runs.stride, runs.lead, runs.kind)
-    )
-    of = np.repeat(np.arange(len(which)), count)
+    stride, lead, kind = (_i64(column)[pieces.run] for column in (runs.stride, runs.lead, runs.kind))
+    count = np.where(pieces.row, 1, pieces.count)
+    of = np.repeat(np.arange(len(count)), count)
     nth = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
-    at = start[of] + nth * stride[of]
+    at = pieces.start[of] + nth * stride[of]
     view = np.frombuffer(win.view, np.uint8)
     words = view[(at - win.base)[:, None] + np.arange(8)].view(">u8")[:, 0].astype(np.int64)
     fill = np.where(kind == PageKind.PAGE, WHOLE, MADE)[of]
@@ -131,18 +171,17 @@ def _short_runs(ram: Ram, win: Window, which: I64) -> Columns:
     zero = np.flatnonzero(kind[of] == PageKind.ZERO)
     fill[zero] = view[data[zero] - win.base]
     win.behind(int(at[0]), int(at[-1]))
-    return words & mask, data, stride[of], fill
+    return words & mask, np.where(pieces.row, pieces.count, 1)[of], data, stride[of], fill
 
 
-def _cut(address: I64, data: I64, stride: I64, fill: I64, page_size: int) -> tuple[I64, I64, I64, I64, I64]:
-    """Join records into segments wherever each continues the one before; a MADE page is one by itself."""
-    apart = np.diff(address) != page_size
+def _cut(address: I64, pages: I64, data: I64, stride: I64, fill: I64, page_size: int) -> Columns:
+    """Join segments wherever each continues the one before; a MADE page is one by itself."""
+    apart = np.diff(address) != page_size * pages[:-1]
     apart |= np.diff(fill) != 0
-    apart |= np.diff(data) != stride[:-1]
+    apart |= np.diff(data) != (stride * pages)[:-1]
     apart |= fill[1:] == MADE
     first = np.append(0, np.flatnonzero(apart) + 1)
-    pages = np.diff(np.append(first, len(address)))
-    return address[first], pages, data[first], stride[first], fill[first]
+    return address[first], np.add.reduceat(pages, first), data[first], stride[first], fill[first]
 
 
 def _last_of_each(columns: list[I64], page_size: int) -> Segments:
@@ -180,5 +219,5 @@ def _mapped_segments(mapped: MappedRam, win: Window) -> Segments:
     if end > win.end:
         raise Truncated(size, max(0, win.end - end + size), offset=end - size)
     same = np.full(len(numbers), size, np.int64)
-    fill = np.full(len(numbers), WHOLE, np.int64)
-    return Segments(*_cut(numbers * size, mapped.pages_offset + numbers * size, same, fill, size))
+    fill, one = np.full(len(numbers), WHOLE, np.int64), np.ones(len(numbers), np.int64)
+    return Segments(*_cut(numbers * size, one, mapped.pages_offset + numbers * size, same, fill, size))

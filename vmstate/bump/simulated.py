@@ -82,7 +82,7 @@ class Simulator:
     def __init__(self) -> None:
         self._starts: dict[str, Start] = {}
         self._sent: dict[str, Sent | NotModelled | ConfigurationError] = {}
-        self._loaded: dict[tuple[bytes, str], Verdict | NotModelled | ConfigurationError] = {}
+        self._loaded: dict[tuple[bytes | memoryview, str], Verdict | NotModelled | ConfigurationError] = {}
 
     def migrate(self, source: Configuration, destination: Configuration) -> Verdict:
         """Return the verdict.  Raises ConfigurationError, NotModelled."""

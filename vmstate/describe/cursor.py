@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vmstate.describe.diagnostics import EINVAL, Diagnostic, LoadFailure, Printed
@@ -158,3 +159,28 @@ class Writer:
     def join(self) -> bytes:
         """Return all segments as one bytes object."""
         return b"".join(self.parts)
+
+    def join_in(self, room: Room) -> memoryview:
+        """Return all segments as one view of ``room``, which is valid until the next one."""
+        return room.filled(self.parts, self.size)
+
+
+class Room:
+    """Memory for one stream after another: to get new memory takes several times as long as to fill it."""
+
+    def __init__(self) -> None:
+        self._memory: memoryview | None = None
+
+    def filled(self, parts: Iterable[bytes | bytearray | memoryview], size: int) -> memoryview:
+        """Return a view, which is read-only, of ``parts`` one behind the other, ``size`` bytes in all."""
+        if self._memory is None:  # there may never be another one
+            self._memory = memoryview(bytearray())
+            return memoryview(b"".join(parts))
+        if size > len(self._memory):
+            self._memory = memoryview(bytearray(size + size // 4))
+        memory, at = self._memory, 0
+        for part in parts:
+            end = at + len(part)
+            memory[at:end] = part
+            at = end
+        return memory[:size].toreadonly()

@@ -199,7 +199,7 @@ def _real(question: Question, source: Binary | None, destination: Binary | None,
     return Answer(str(real.outcome), without_installation(real.messages), lines)
 
 
-def _sent(source: Configuration) -> tuple[bytes, tuple[str, ...]] | None:
+def _sent(source: Configuration) -> tuple[bytes | memoryview, tuple[str, ...]] | None:
     """Return what the simulated source sends and prints; None if it does not start, or is not modelled."""
     from vmstate.simulate.migration import send
 

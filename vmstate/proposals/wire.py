@@ -8,7 +8,7 @@ from typing import Any
 from vmstate.stream import Stream, open_stream
 
 
-def differing(before: bytes, after: bytes) -> tuple[str, ...]:
+def differing(before: bytes | memoryview, after: bytes | memoryview) -> tuple[str, ...]:
     """Return the subsections that are new (+) or gone (-), and the sections whose other bytes differ."""
     streams = open_stream(before), open_stream(after)
     old, new = (dict(_payloads(stream)) for stream in streams)

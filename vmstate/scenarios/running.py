@@ -166,7 +166,7 @@ def _receive(source: Found, case: Case, contents: Contents, sender: Instance | N
     )
 
 
-def _contents(stream: bytes) -> Contents:
+def _contents(stream: bytes | memoryview) -> Contents:
     return Contents(open_stream(stream), pseries_declarations())
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vmstate.describe import Cursor, NotMigratable
+from vmstate.describe import Cursor, NotMigratable, Writer
+from vmstate.describe.cursor import Room
 from vmstate.describe.diagnostics import Aborted, Diagnostic, Stalled
 from vmstate.describe.history import Release
 from vmstate.errors import NotModelled
@@ -154,13 +155,21 @@ class Instance:
         """Registers that were written through KVM (KVM_SET_ONE_REG), in order."""
         return [str(written) for written in self.machine.kvm_compat.written]
 
-    def save(self, *, described: bool = True) -> bytes:
+    def save(self) -> bytes:
         """Return the stream that this machine sends, paused.
-
-        ``described``: with the text of the description, which no destination reads.
 
         Raises SaveFailure if a hook refuses, or a device that cannot be migrated.
         """
+        return self._saved(described=True).join()
+
+    def save_in(self, room: Room) -> memoryview:
+        """Return the stream in ``room``, without the text of its description, which no destination reads.
+
+        Raises as :meth:`save` does.
+        """
+        return self._saved(described=False).join_in(room)
+
+    def _saved(self, *, described: bool) -> Writer:
         machine, configuration = self.machine, self.configuration
         for entry in machine.entries:
             if isinstance(entry.device, Device) and entry.device.description.unmigratable:
@@ -176,7 +185,7 @@ class Instance:
             described=described,
             switchover_start=machine.flags.send_switchover_start,
         )
-        return saver.run().join()
+        return saver.run()
 
     def load(self, data: memoryview, passed: Callable[[Loader], None] | None = None) -> Verdict:
         """Load a stream; the verdict's messages are those of the load only.  Raises NotModelled.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from vmstate.dataclass import dataclass, replace
 from vmstate.describe import SaveFailure
+from vmstate.describe.cursor import Room
 from vmstate.describe.history import Release
 from vmstate.errors import NotModelled
 from vmstate.pseries.board.device import LiveDevice
@@ -21,6 +22,7 @@ from vmstate.simulate.reloading import Destination
 Side = str | Configuration
 
 _KEPT = 1 << 25  # bytes of streams: those of a few usual machines
+_SOURCES = 1024
 _DESTINATIONS = 64  # processes of some hundred kilobytes
 
 
@@ -36,7 +38,7 @@ class Sent:
     ``release``: that of the source, if it started.
     """
 
-    stream: bytes | None
+    stream: bytes | memoryview | None
     messages: list[str]
     refused: Check | None = None
     instance: Instance | None = None
@@ -51,17 +53,17 @@ class Received:
     instance: Instance | None = None
 
 
-def send(source: Side, before: Callable[[Instance], None] | None = None, *, described: bool = True) -> Sent:
+def send(source: Side, before: Callable[[Instance], None] | None = None, *, room: Room | None = None) -> Sent:
     """Start a source, call ``before`` with it, and save its stream.
 
-    ``described``: with the text of the description at its end, which no destination reads.  Raises
+    ``room``: for a stream that only a destination will read, until the next one is there.  Raises
     ConfigurationError for a command line that is not modelled.
     """
-    return sent_by(build(configuration(source)), before, described=described)
+    return sent_by(build(configuration(source)), before, room=room)
 
 
 def sent_by(
-    start: Start, before: Callable[[Instance], None] | None = None, *, described: bool = True
+    start: Start, before: Callable[[Instance], None] | None = None, *, room: Room | None = None
 ) -> Sent:
     """Save the stream of a source that was started already; the machine itself is not changed."""
     printed = list(start.messages)
@@ -71,17 +73,17 @@ def sent_by(
     if before is not None:
         before(instance)
         printed += instance.machine.printed
-    return sent_from(instance, printed, described=described)
+    return sent_from(instance, printed, room=room)
 
 
-def sent_from(instance: Instance, printed: list[str], *, described: bool = True) -> Sent:
+def sent_from(instance: Instance, printed: list[str], *, room: Room | None = None) -> Sent:
     """Save the stream of a running source, which has printed these lines; a last one may be added."""
     stream, refused = None, None
     if instance.ended:
         refused = Check("ended", False, printed[-1])
     else:
         try:
-            stream = instance.save(described=described)
+            stream = instance.save() if room is None else instance.save_in(room)
         except SaveFailure as failure:
             refused = Check("save", False, str(failure))
         except SourceAborts as end:
@@ -176,7 +178,9 @@ class Sides:
 
     def __init__(self, *, trace: bool = False) -> None:
         self._trace = trace
-        self._sent: dict[int, tuple[Configuration, Sent]] = {}
+        self._room = Room()
+        self._last: tuple[Configuration, Sent] | None = None
+        self._sent: dict[int, tuple[Configuration, Sent | None]] = {}  # None for one that came once
         self._destinations: dict[int, tuple[Configuration, Start, Destination | None]] = {}
 
     def migrate(self, source: Side, destination: Side) -> Verdict:
@@ -204,16 +208,23 @@ class Sides:
             return _judged(process, stream, start, source)
 
     def _send(self, source: Configuration) -> Sent:
-        known = self._sent.pop(id(source), None)
-        if known is None:
-            sent = send(source, described=False)
+        """Return what a source sends: it stays until another source comes, or longer if it comes again."""
+        if self._last is not None and self._last[0] is source:
+            return self._last[1]
+        again = id(source) in self._sent
+        _, sent = self._sent.pop(id(source), (source, None))
+        if sent is None:
+            self._last = None  # it loses its room
+            sent = send(source, room=self._room)
             if sent.instance is not None:
                 sent.instance.discard()
-            known = source, replace(sent, instance=None)
-        self._sent[id(source)] = known
-        while sum(len(sent.stream or b"") for _, sent in self._sent.values()) > _KEPT:
+            kept = sent.stream if sent.stream is None or not again else bytes(sent.stream)
+            sent = replace(sent, stream=kept, instance=None)
+        self._last = source, sent
+        self._sent[id(source)] = source, sent if again else None
+        while len(self._sent) > _SOURCES or sum(map(_size, self._sent.values())) > _KEPT:
             del self._sent[next(iter(self._sent))]
-        return known[1]
+        return sent
 
     def _destination(self, to: Configuration) -> tuple[Start, Destination | None]:
         known = self._destinations.pop(id(to), None)
@@ -225,6 +236,11 @@ class Sides:
         if len(self._destinations) > _DESTINATIONS:
             del self._destinations[next(iter(self._destinations))]
         return known[1:]
+
+
+def _size(kept: tuple[Configuration, Sent | None]) -> int:
+    sent = kept[1]
+    return 0 if sent is None or sent.stream is None else len(sent.stream)
 
 
 def received_from(sent: Sent, destination: Side, *, trace: bool = False) -> Received:

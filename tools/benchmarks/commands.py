@@ -11,13 +11,16 @@ import multiprocessing
 import os
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import zstandard
 from _earlier import ROOT, trees
@@ -96,6 +99,10 @@ def _cases(folder: Path, *, smoke: bool) -> Iterator[Case]:
     yield Case("`migrate`", ("migrate", on, on))
     rows_of_batch, number = _batch(folder, smoke=smoke)
     yield Case(f"`migrate --batch`, {number} rows", ("migrate", "--batch", rows_of_batch), part=0.5, repeat=2)
+    for name in ("pairs", "property-pairs"):
+        recorded, number = _recorded(folder, name, 3 if smoke else 1500)
+        what = f"`migrate --batch`, {number} recorded rows of `{name}`"
+        yield Case(what, ("migrate", "--batch", recorded), part=0.5, repeat=2)
     many, number = _many_sections(folder, 20 if smoke else 10_000)
     for command in ("verify", "show"):
         most = None if smoke else 0.15e-3 * number
@@ -169,6 +176,20 @@ def _batch(folder: Path, *, smoke: bool) -> tuple[str, int]:
     ]
     (folder / "rows").write_text("\n".join(rows_of_batch))
     return str(folder / "rows"), len(rows_of_batch)
+
+
+def _recorded(folder: Path, name: str, most: int) -> tuple[str, int]:
+    """Write rows of a batch: the first command lines of a file of recorded verdicts."""
+    packed = ROOT / "fixtures" / "verdicts" / f"{name}.jsonl.zst"
+    with zstandard.open(packed, "rt", encoding="utf-8") as lines:
+        rows = list(islice((row for row in map(json.loads, lines) if "destination" in row), most))
+    sides = [{side: _line(row[side]) for side in ("source", "destination")} for row in rows]
+    (folder / name).write_text("\n".join(map(json.dumps, sides)))
+    return str(folder / name), len(sides)
+
+
+def _line(side: dict[str, Any]) -> str:
+    return shlex.join([f"qemu-{side['release']}", *side["args"]])
 
 
 def _many_sections(folder: Path, number: int) -> tuple[str, int]:

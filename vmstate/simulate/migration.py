@@ -222,7 +222,7 @@ class Sides:
             sent = replace(sent, stream=kept, instance=None)
         self._last = source, sent
         self._sent[id(source)] = source, sent if again else None
-        while len(self._sent) > _SOURCES or sum(map(_size, self._sent.values())) > _KEPT:
+        while len(self._sent) > _SOURCES or (again and sum(map(_size, self._sent.values())) > _KEPT):
             del self._sent[next(iter(self._sent))]
         return sent
 

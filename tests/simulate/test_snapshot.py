@@ -86,7 +86,7 @@ def disturb(one: object, data: st.DataObject) -> None:
     elif isinstance(one, dict):
         data.draw(st.sampled_from([one.clear, lambda: one.update(a=new, z=new), lambda: one.pop("a", 0)]))()
         if isinstance(one, Named):
-            one.more = new  # type: ignore[attr-defined]
+            one.more = new
     elif isinstance(one, Plain):
         data.draw(st.sampled_from([vars(one).clear, lambda: setattr(one, "b", new)]))()
     elif isinstance(one, Slotted):
@@ -123,13 +123,13 @@ def test_two_snapshots_of_one_graph_put_back_each_its_own(graph, data):
 
 def test_objects_that_refer_to_one_another_are_put_back():
     one, other = Plain(), Plain(items=[])
-    one.other, other.one = other, one  # type: ignore[attr-defined]
+    one.other, other.one = other, one
     snapshot = Snapshot([one], nothing)
-    other.items.append(one)  # type: ignore[attr-defined]
-    del one.other  # type: ignore[attr-defined]
+    other.items.append(one)
+    del one.other
     snapshot.restore()
-    assert (one.other, other.one) == (other, one)  # type: ignore[attr-defined]
-    assert other.items == []  # type: ignore[attr-defined]
+    assert (one.other, other.one) == (other, one)
+    assert other.items == []
 
 
 def test_what_a_function_and_a_view_hold_is_put_back():
@@ -143,11 +143,11 @@ def test_what_a_function_and_a_view_hold_is_put_back():
     holder = Plain(call=up, method=[].append, view=memoryview(raw)[1:3])
     snapshot = Snapshot([holder], nothing)
     assert (up(), up()) == (1, 2)
-    holder.view[0] = 0  # type: ignore[attr-defined]
-    holder.method("more")  # type: ignore[attr-defined]
+    holder.view[0] = 0
+    holder.method("more")
     snapshot.restore()
     assert (up(), raw) == (1, b"abcd")
-    assert holder.method.__self__ == []  # type: ignore[attr-defined]
+    assert holder.method.__self__ == []
 
 
 def test_what_is_constant_keeps_its_changes_and_leads_no_further():
@@ -155,9 +155,9 @@ def test_what_is_constant_keeps_its_changes_and_leads_no_further():
     shared = Plain(inner=inner)
     snapshot = Snapshot([Plain(shared=shared)], lambda one: one is shared)
     inner.append(1)
-    shared.name = 2  # type: ignore[attr-defined]
+    shared.name = 2
     snapshot.restore()
-    assert (inner, shared.name) == ([1], 2)  # type: ignore[attr-defined]
+    assert (inner, shared.name) == ([1], 2)
 
 
 class Unset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import pytest
@@ -13,7 +14,8 @@ from vmstate.describe.cursor import Room
 from vmstate.errors import NotModelled
 from vmstate.pseries.startup.command_line import parse
 from vmstate.savevm.verdict import Verdict
-from vmstate.simulate import migration
+from vmstate.simulate import batch, migration
+from vmstate.simulate.batch import Migrations
 from vmstate.simulate.migration import Sides, load, migrate, save
 
 LINES = (
@@ -79,6 +81,16 @@ def test_a_source_that_comes_again_and_again_runs_twice_at_most(monkeypatch):
         for destination in (0, 3):
             sides.migrate(SIDES[source], SIDES[destination])
     assert len(runs) == 6
+
+
+@given(st.lists(st.tuples(numbers, numbers), max_size=8), st.sampled_from([1, 2, 100]))
+def test_a_row_of_a_batch_gets_its_own_verdict_however_few_lines_are_kept(pairs, kept):
+    rows = [json.dumps({"source": LINES[source], "destination": LINES[to]}) for source, to in pairs]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "_LINES", kept)
+        together = Migrations()
+        answers = [together((number, row)) for number, row in enumerate(rows)]
+    assert answers == [Migrations()((number, row)) for number, row in enumerate(rows)]
 
 
 parts = st.lists(st.binary(max_size=40), max_size=6)

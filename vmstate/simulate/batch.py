@@ -23,6 +23,8 @@ from vmstate.users_code import blamed
 Answer = dict[str, object]
 Line = tuple[int, str]  # the number of a line, and its text
 
+_LINES = 4096  # that are kept parsed, one or two kilobytes each
+
 
 class _Rows:
     """Answers lines, one at a time: None for an empty one.
@@ -101,7 +103,7 @@ class Loads(_Rows):
 
 
 class _Parsed:
-    """A cache of parsed command lines."""
+    """The last command lines, parsed."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -111,6 +113,8 @@ class _Parsed:
         known = self._known.get(text)
         if known is None:
             known = self._known[text] = parse(text, self._catalogue)
+            if len(self._known) > _LINES:
+                del self._known[next(iter(self._known))]
         return known
 
 

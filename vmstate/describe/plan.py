@@ -55,6 +55,9 @@ class NotMigratable(SaveFailure):
         self.vmsd, self.hook, self.ret = idstr, "", 0
 
 
+Layout = tuple[tuple[str, ...], struct.Struct]
+
+
 class Plan:
     """A resolved description, compiled once.  Get one with :func:`plan_of`."""
 
@@ -70,6 +73,7 @@ class Plan:
         self.fine: list[Step] = [_step(f) for f in fields]
         self.fast: list[Step] = list(_fuse(fields, self.fine))
         self._steps: dict[int, list[tuple[Step, bool]]] = {}
+        self._layouts: dict[int, Layout | None] = {}
         self.subsections = {s.name.encode(): plan_of(s) for s in reversed(vmsd.subsections)}
         self.ordered = [plan_of(s) for s in vmsd.subsections]
         self.header = bytes([SUBSECTION, len(self.prefix) & 0xFF]) + self.prefix
@@ -358,8 +362,13 @@ class Plan:
 
     # ---- layout
 
-    def layout(self, version_id: int) -> tuple[tuple[str, ...], struct.Struct] | None:
+    def layout(self, version_id: int) -> Layout | None:
         """Return names and format if the description has only plain numbers and no hooks, else None."""
+        if version_id not in self._layouts:
+            self._layouts[version_id] = self._layout(version_id)
+        return self._layouts[version_id]
+
+    def _layout(self, version_id: int) -> Layout | None:
         vmsd = self.vmsd
         hooks = (self.pre_load, self.post_load, self.pre_save, self.post_save)
         present = [f for f in vmsd.fields if settled(f.version_id) <= version_id]

@@ -121,7 +121,8 @@ class Tree:
         """Replace ``old`` bytes at ``at`` by room for ``new``, moving what follows (fdt_splice_)."""
         end = self._end
         self._end = end + new - old
-        self._take(self._end)
+        if self._end > len(self._memory):
+            self._take(self._end)
         self._memory[at + new : self._end] = self._memory[at + old : end]
 
     def begin(self, at: int, name: bytes, size: int) -> None:
@@ -132,27 +133,27 @@ class Tree:
 
     def put(self, at: int, old: int, name: str, value: bytes) -> None:
         """Insert a property; ``old``: the bytes of an existing one of that name, which it replaces, or 0."""
-        offset = self._name(name)
-        room, data = _aligned(len(value)), at + _PROPERTY.size
-        if old:
-            self._splice(data, old - _PROPERTY.size, room)
-        else:
-            self._splice(at, 0, _PROPERTY.size + room)
-        _PROPERTY.pack_into(self._memory, at, PROPERTY, len(value), offset)
-        self._memory[data : data + len(value)] = value
-
-    def _name(self, name: str) -> int:
         offset = self._offsets.get(name)
         if offset is None:
-            key = name.encode() + b"\0"
-            offset = self._names.find(key)
-            if offset < 0:
-                offset = len(self._names)
-                self._names += key
-                self._take(self._end + len(key))
-                self._memory[self._end : self._end + len(key)] = key
-                self._end += len(key)
-            self._offsets[name] = offset
+            offset = self._offsets[name] = self._named(name)
+        size, data = len(value), at + _PROPERTY.size
+        if old:
+            self._splice(data, old - _PROPERTY.size, _aligned(size))
+        else:
+            self._splice(at, 0, _PROPERTY.size + _aligned(size))
+        _PROPERTY.pack_into(self._memory, at, PROPERTY, size, offset)
+        self._memory[data : data + size] = value
+
+    def _named(self, name: str) -> int:
+        """Return the offset of a name in the table, where it is put if it is not there."""
+        key = name.encode() + b"\0"
+        offset = self._names.find(key)
+        if offset < 0:
+            offset = len(self._names)
+            self._names += key
+            self._take(self._end + len(key))
+            self._memory[self._end : self._end + len(key)] = key
+            self._end += len(key)
         return offset
 
     def reserve(self, address: int, size: int) -> None:

@@ -115,6 +115,8 @@ def check_defaults(machine: Machine, driver: Driver, prefix: str = "") -> None:
 
     hw/core/qdev.c ``device_post_init``: each -global of a class is applied to all that inherit from it.
     """
+    if not machine.globals:
+        return
     owners = {one.owner for several in driver.all_properties.values() for one in several}
     for default in machine.globals:
         if default.driver in owners and driver.property(default.prop, machine.release) is None:

@@ -70,7 +70,7 @@ class Instance:
 
         The garbage collector would find them, but only after some hundred megabytes of streams.
         """
-        for one in (self.board, self.machine, self):
+        for one in (*(entry.device for entry in self.entries), self.board, self.machine, self):
             vars(one).clear()
 
     def _register(self) -> None:

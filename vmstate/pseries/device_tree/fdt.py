@@ -164,7 +164,7 @@ class Tree:
         self.structure += _RESERVATION.size
 
     def pack(self, last_compatible: int) -> bytes:
-        """Return the tree as bytes (fdt_pack).
+        """Return the tree as bytes (fdt_pack); it cannot be changed any longer.
 
         ``last_compatible``: the oldest version of the format that the header claims compatibility with.
         """
@@ -172,4 +172,6 @@ class Tree:
         places = (self._end, self.structure, self._end - names, HEADER.size)
         sizes = (names, self._end - names - self.structure)
         HEADER.pack_into(self._memory, 0, MAGIC, *places, VERSION, last_compatible, 0, *sizes)
-        return bytes(self._memory[: self._end])
+        packed = bytes(self._memory[: self._end])
+        self._memory.release()  # nodes refer to one another and to the tree, and may stay for a while
+        return packed

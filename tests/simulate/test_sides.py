@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmstate.dataclass import replace
 from vmstate.describe import Writer
 from vmstate.describe.cursor import Room
 from vmstate.errors import NotModelled
@@ -56,6 +57,16 @@ def test_a_migration_among_others_gets_its_own_verdict(pairs, kept):
         for source, destination in pairs:
             found = result(lambda s=source, d=destination: sides.migrate(SIDES[s], SIDES[d]))
             assert found == alone(source, destination)
+
+
+@given(st.integers(0, 3), numbers)
+def test_a_destination_says_of_the_whole_stream_what_it_says_of_one_without_what_none_reads(
+    source, destination
+):
+    expected = result(lambda: load(sent(source), SIDES[destination]))
+    found = alone(source, destination)
+    assert isinstance(found, Verdict)
+    assert replace(found, source_messages=[], known_bugs=[]) == replace(expected, known_bugs=[])
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), numbers), max_size=12))

@@ -15,7 +15,7 @@ from vmstate.pseries.board.board import Board, RamBlock, Registered
 from vmstate.pseries.board.connectors import Connectors, DrcType
 from vmstate.pseries.board.pci_bus import PciSlots, reset_bridges
 from vmstate.pseries.board.properties import number_of
-from vmstate.pseries.device_tree.root import device_tree
+from vmstate.pseries.device_tree.root import device_tree, device_tree_size
 from vmstate.pseries.devices import drivers
 from vmstate.pseries.devices.cpu.cpu import Cpu
 from vmstate.pseries.devices.cpu.cpu_common import CpuCommon
@@ -299,7 +299,7 @@ def _default_devices(board: Board) -> None:
 
 def _spapr(board: Board) -> None:
     machine = board.machine
-    board.add(Spapr(machine, lambda: device_tree(board)))
+    board.add(Spapr(machine, lambda: device_tree(board), lambda: device_tree_size(board)))
     board.reserve("spapr/htab")
 
 

@@ -163,10 +163,13 @@ class Instance:
         return self._saved(described=True).join()
 
     def save_in(self, room: Room) -> memoryview:
-        """Return the stream in ``room``, without the text of its description, which no destination reads.
+        """Return the stream in ``room``, without what no destination reads.
 
-        Raises as :meth:`save` does.
+        This is the text of its description, and the device tree, of which only the size counts.  Raises as
+        :meth:`save` does.
         """
+        for spapr in self.machine.registered(Spapr):
+            spapr.leave_tree_out()
         return self._saved(described=False).join_in(room)
 
     def _saved(self, *, described: bool) -> Writer:

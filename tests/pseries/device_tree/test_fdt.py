@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fdt_reader import Read, header, read
-from vmstate.pseries.device_tree.fdt import Node, Tree
+from vmstate.pseries.device_tree.fdt import Measured, Node, Tree
 
 NAMES = st.text("abc,#-", min_size=1, max_size=6)
 VALUES = st.binary(max_size=9)
@@ -60,6 +60,16 @@ def test_the_header_accounts_for_every_byte(plan):
     assert head["total"] == len(blob) == head["names"] + head["names_size"]
     assert head["names"] == head["structure"] + head["structure_size"]
     assert head["version"] == 17
+
+
+@given(plans(), st.integers(0, 2))
+def test_a_measured_tree_has_the_size_of_the_one_that_is_laid_out(plan, reserved):
+    laid_out, measured = Tree(), Measured()
+    for tree in (laid_out, measured):
+        carry_out(tree.root, plan)
+        for _ in range(reserved):
+            tree.reserve(0x1000, 0x14)
+    assert measured.size == len(laid_out.pack(16))
 
 
 @given(plans())

@@ -64,26 +64,29 @@ class Node:
             at += sibling.size
         return at
 
+    def place_of(self, name: str) -> int:
+        """Return the offset at which a property begins now, or where a new one would."""
+        at = self.offset + self.front
+        if name in self._properties:
+            for newer in reversed(self._properties):
+                if newer == name:
+                    break
+                at += self._properties[newer]
+        return at
+
     def add(self, name: str) -> Node:
         """Add a subnode and return it (fdt_add_subnode)."""
         text = name.encode()
         child = Node(self.tree, self, len(text))
-        at = self.offset + self.front + self.properties_size
+        self.tree.begin(self, text, child.size)
         self.children.append(child)
-        self.tree.begin(at, text, child.size)
         return child
 
     def set(self, name: str, value: bytes = b"") -> None:
         """Add a property, or replace the value of an existing one in place (fdt_setprop)."""
         size = _PROPERTY.size + _aligned(len(value))
         old = self._properties.get(name, 0)
-        at = self.offset + self.front
-        if old:
-            for newer in reversed(self._properties):
-                if newer == name:
-                    break
-                at += self._properties[newer]
-        self.tree.put(at, old, name, value)
+        self.tree.put(self, old, name, value)
         self._properties[name] = size
         self.properties_size += size - old
 
@@ -125,17 +128,17 @@ class Tree:
             self._take(self._end)
         self._memory[at + new : self._end] = self._memory[at + old : end]
 
-    def begin(self, at: int, name: bytes, size: int) -> None:
+    def begin(self, parent: Node, name: bytes, size: int) -> None:
         """Insert an empty node of that name and size."""
+        at = parent.offset + parent.front + parent.properties_size
         self._splice(at, 0, size)
         body = _TAG.pack(BEGIN_NODE) + name
         self._memory[at : at + size] = body.ljust(size - WORD, b"\0") + _TAG.pack(END_NODE)
 
-    def put(self, at: int, old: int, name: str, value: bytes) -> None:
+    def put(self, node: Node, old: int, name: str, value: bytes) -> None:
         """Insert a property; ``old``: the bytes of an existing one of that name, which it replaces, or 0."""
-        offset = self._offsets.get(name)
-        if offset is None:
-            offset = self._offsets[name] = self._named(name)
+        offset = self.name(name)
+        at = node.place_of(name)
         size, data = len(value), at + _PROPERTY.size
         if old:
             self._splice(data, old - _PROPERTY.size, _aligned(size))
@@ -144,17 +147,23 @@ class Tree:
         _PROPERTY.pack_into(self._memory, at, PROPERTY, size, offset)
         self._memory[data : data + size] = value
 
-    def _named(self, name: str) -> int:
+    def name(self, name: str) -> int:
         """Return the offset of a name in the table, where it is put if it is not there."""
-        key = name.encode() + b"\0"
-        offset = self._names.find(key)
-        if offset < 0:
-            offset = len(self._names)
-            self._names += key
-            self._take(self._end + len(key))
-            self._memory[self._end : self._end + len(key)] = key
-            self._end += len(key)
+        offset = self._offsets.get(name)
+        if offset is None:
+            key = name.encode() + b"\0"
+            offset = self._names.find(key)
+            if offset < 0:
+                offset = len(self._names)
+                self._names += key
+                self._append(key)
+            self._offsets[name] = offset
         return offset
+
+    def _append(self, key: bytes) -> None:
+        self._take(self._end + len(key))
+        self._memory[self._end : self._end + len(key)] = key
+        self._end += len(key)
 
     def reserve(self, address: int, size: int) -> None:
         """Reserve a region of memory (fdt_add_mem_rsv)."""
@@ -175,3 +184,31 @@ class Tree:
         packed = bytes(self._memory[: self._end])
         self._memory.release()  # nodes refer to one another and to the tree, and may stay for a while
         return packed
+
+
+class Measured(Tree):
+    """A tree that is not laid out, as only its size is wanted."""
+
+    def __init__(self) -> None:
+        super().__init__(HEADER.size + _RESERVATION.size + len(_EMPTY))
+
+    @property
+    def size(self) -> int:
+        """Its bytes as a packed tree."""
+        return self._end
+
+    def begin(self, parent: Node, name: bytes, size: int) -> None:
+        """Insert an empty node of that size."""
+        self._end += size
+
+    def put(self, node: Node, old: int, name: str, value: bytes) -> None:
+        """Insert a property, or replace one that takes ``old`` bytes."""
+        self.name(name)
+        self._end += _PROPERTY.size + _aligned(len(value)) - old
+
+    def _append(self, key: bytes) -> None:
+        self._end += len(key)
+
+    def reserve(self, address: int, size: int) -> None:
+        """Reserve a region of memory."""
+        self._end += _RESERVATION.size

@@ -10,7 +10,7 @@ from vmstate.pseries.board.connectors import DrcType
 from vmstate.pseries.device_tree.chosen import SEED_SIZE, write_chosen
 from vmstate.pseries.device_tree.connectors import listed, write_connectors
 from vmstate.pseries.device_tree.cpus import write_cpu_connectors, write_cpus
-from vmstate.pseries.device_tree.fdt import Node, Tree
+from vmstate.pseries.device_tree.fdt import Measured, Node, Tree
 from vmstate.pseries.device_tree.inputs import TreeInputs, tree_inputs
 from vmstate.pseries.device_tree.interrupts import write_controller, write_events
 from vmstate.pseries.device_tree.memory import rma_size, write_memory
@@ -32,10 +32,27 @@ def device_tree(board: Board) -> memoryview:
     return build(tree_inputs(board))
 
 
+def device_tree_size(board: Board) -> int:
+    """Return the size of that tree in bytes."""
+    return _size(tree_inputs(board))
+
+
 @lru_cache(maxsize=128)
 def build(inputs: TreeInputs, seed: bytes = bytes(SEED_SIZE)) -> memoryview:
     """Build the tree as bytes; ``seed``: the random seed in /chosen."""
     tree = Tree()
+    _write(tree, inputs, seed)
+    return memoryview(tree.pack(_LAST_COMPATIBLE.at(inputs.release)))
+
+
+@lru_cache(maxsize=128)
+def _size(inputs: TreeInputs) -> int:
+    tree = Measured()
+    _write(tree, inputs, bytes(SEED_SIZE))
+    return tree.size
+
+
+def _write(tree: Tree, inputs: TreeInputs, seed: bytes) -> None:
     root = tree.root
     _identity(root, inputs)
     write_controller(root, inputs)
@@ -57,7 +74,6 @@ def build(inputs: TreeInputs, seed: bytes = bytes(SEED_SIZE)) -> memoryview:
         _nvdimm(root, inputs.release)
     if not reached(LOADED_UNTIL, inputs.release):
         _loaded_rtas(tree, rtas, rtas_address(rma_size(inputs)))
-    return memoryview(tree.pack(_LAST_COMPATIBLE.at(inputs.release)))
 
 
 def _identity(root: Node, inputs: TreeInputs) -> None:

@@ -28,6 +28,7 @@ from vmstate.describe import (
     Unused,
     VMStateDescription,
 )
+from vmstate.describe.arrays import zeros
 from vmstate.describe.description import Needed
 from vmstate.describe.diagnostics import EINVAL
 from vmstate.errors import DeclarationError
@@ -362,10 +363,15 @@ class Spapr(Device):
     fwnmi_machine_check_interlock = INTERLOCK_FREE
     mig: Sequence[int] | None = None
 
-    def __init__(self, machine: Machine, tree: Callable[[], memoryview] | None = None) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        tree: Callable[[], memoryview] | None = None,
+        tree_size: Callable[[], int] | None = None,
+    ) -> None:
         super().__init__(machine)
         self.description = _of_binary(machine.capability_table)
-        self._tree = tree
+        self._tree, self._tree_size = tree, tree_size
         self.patb_entry = PATE1_GR if machine.rules.starts_radix(machine) else 0
         self.tb = Record(guest_timebase=0, time_of_the_day_ns=0)
         self.ov5_cas = Record(bitmap=0)
@@ -389,6 +395,12 @@ class Spapr(Device):
     def uses_xive(self) -> bool:
         """True if the guest negotiated XIVE and the machine has it (spapr_irq_update_active_intc)."""
         return bool(self.machine.has_xive and self.ov5_cas.bitmap >> Ov5.XIVE_EXPLOIT & 1)
+
+    def leave_tree_out(self) -> None:
+        """Have zeros instead of the device tree, unless it is built already: a destination looks at none."""
+        size = self._tree_size
+        if size is not None:
+            self._tree = lambda: zeros(size())
 
     def keep_tree(self) -> None:
         """Keep the current device tree, whatever is plugged later."""

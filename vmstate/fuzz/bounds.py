@@ -29,7 +29,7 @@ class ResourceCheck:
     _limits: dict[tuple[Target, str], float] = field(default_factory=dict)
     _peak: int = 0
 
-    def run(self, target: Target, stream: memoryview, base: Anatomy, same: int = 0) -> Run:
+    def run(self, target: Target, stream: memoryview, base: Anatomy, same: int) -> Run:
         """Run the target; if it takes too much time or memory, add that to the faults of the run.
 
         ``same``: how many bytes the stream and the undamaged one have in common at their beginning.

@@ -110,9 +110,10 @@ class Worker:
         tally.mutations.update(step.name for step in steps)
         tally.fields.update(subject.regions.touched(splices))
         same = splices[0].start if splices else len(subject.anatomy.data)
+        check = self._resources.run
         with subject.bench.changed(splices) as stream:
-            own = self._resources.run(self.own, stream, subject.anatomy, same)
-            extra = [self._resources.run(target, stream, subject.anatomy) for target in self.extra if sampled]
+            own = check(self.own, stream, subject.anatomy, same)
+            extra = [check(target, stream, subject.anatomy, same) for target in self.extra if sampled]
             real = None if self.real is None else self.real.run(stream)
         runs = [own] if real is None else [own, real]
         for run in runs:

@@ -124,8 +124,7 @@ class Tree:
         """Replace ``old`` bytes at ``at`` by room for ``new``, moving what follows (fdt_splice_)."""
         end = self._end
         self._end = end + new - old
-        if self._end > len(self._memory):
-            self._take(self._end)
+        self._take(self._end)
         self._memory[at + new : self._end] = self._memory[at + old : end]
 
     def begin(self, parent: Node, name: bytes, size: int) -> None:

@@ -19,7 +19,7 @@ from vmstate.errors import NotModelled
 from vmstate.pattern import pattern
 from vmstate.pseries.catalogue import CATALOGUE, Catalogue
 from vmstate.pseries.startup.option_table import ASK_QEMU, Treatment, options_of
-from vmstate.pseries.startup.shell_words import shell_words
+from vmstate.pseries.startup.shell_words import QUOTING, shell_words
 from vmstate.pseries.tables.accelerators import Host
 from vmstate.pseries.tables.builds import MODULE_DIR
 
@@ -27,7 +27,6 @@ _PROGRAM = pattern(r"(?:.*/)?qemu(?:-system-ppc64)?-(?P<release>[0-9][0-9.]*)(?:
 _UNNAMED = pattern(r"(?:.*/)?(?:qemu-system-ppc64|qemu-kvm|kvm)$")
 _OTHER_PROGRAM = pattern(r"(?:.*/)?qemu-system-(?!ppc64(?:-[0-9]|$))\w+(?:-[0-9.]+)?$")
 _ASSIGNMENT = pattern(r"[A-Za-z_]\w*=")
-_QUOTING = pattern(r"['\"\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def parse(text: str, catalogue: Catalogue = CATALOGUE, release: str | None = Non
     Raises NotModelled for a program of unknown release or another target, a release, proposal or host
     that is not in ``catalogue``, and for options that QEMU has but that are not modelled.
     """
-    words = text.split() if not _QUOTING.search(text) else _shell_words(text.replace("\\\n", " "))
+    words = text.split() if not QUOTING.search(text) else _shell_words(text.replace("\\\n", " "))
     host: Host | None = None
     if words and words[0].endswith(":"):
         host = catalogue.host(words[0][:-1])

@@ -13,7 +13,8 @@ from vmstate.pattern import pattern
 _QUOTED = r"""'([^']*+)'|"((?:[^"\\]++|\\.)*+)"|\\(.)"""
 _PART = pattern(_QUOTED, re.DOTALL)
 _WORD = pattern(rf"""[ \t\r\n]*+((?:[^ \t\r\n'"\\]++|{_QUOTED})++)""", re.DOTALL)
-_QUOTE = pattern(r"['\"\\]")
+#: What makes a word more than its characters.
+QUOTING = pattern(r"['\"\\]")
 _ESCAPE = pattern(r'\\([\\"])')
 
 
@@ -23,7 +24,7 @@ def shell_words(text: str) -> list[str]:
     place = 0
     while found := _WORD.match(text, place):
         word = found[1]
-        words.append(_PART.sub(_unquoted, word) if _QUOTE.search(word) else word)
+        words.append(_PART.sub(_unquoted, word) if QUOTING.search(word) else word)
         place = found.end()
     return shlex.split(text) if text[place:].strip(" \t\r\n") else words
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from vmstate.dataclass import dataclass, replace
 from vmstate.describe import SaveFailure
@@ -135,9 +136,7 @@ def _refused_start(start: Start) -> Verdict:
     return Verdict(outcome, list(start.messages), decided_by=refused, aborted=start.crashed)
 
 
-def _judged(
-    process: Instance, stream: bytes | memoryview, start: Start, source: Release | None = None
-) -> Verdict:
+def _judged(process: Instance, stream: bytes | memoryview, start: Start, source: Release | None) -> Verdict:
     """Load a stream; the verdict's messages are those of the start and of the load.  Raises NotModelled."""
     printed = list(start.messages)
     try:
@@ -190,11 +189,8 @@ class Sides:
         messages = list(sent.messages)
         if sent.stream is None:
             return Verdict(Outcome.SOURCE_REFUSED, source_messages=messages, decided_by=sent.refused)
-        try:
+        with _after(sent):
             verdict = self.load(sent.stream, to_side, source=sent.release)
-        except NotModelled as unknown:
-            unknown.source_messages = sent.messages
-            raise
         return replace(verdict, source_messages=messages)
 
     def load(
@@ -246,8 +242,15 @@ def _size(kept: tuple[Configuration, Sent | None]) -> int:
 def received_from(sent: Sent, destination: Side, *, trace: bool = False) -> Received:
     """Load what a source has sent.  Raises NotModelled, with the lines of both sides."""
     assert sent.stream is not None
-    try:
+    with _after(sent):
         return receive(sent.stream, destination, trace=trace, source=sent.release)
+
+
+@contextmanager
+def _after(sent: Sent) -> Iterator[None]:
+    """Add the source's lines where a load is not modelled."""
+    try:
+        yield
     except NotModelled as unknown:
         unknown.source_messages = sent.messages
         raise

@@ -279,7 +279,7 @@ class _Reader:
         )
 
     def _inner(self, row: _Row, depth: int) -> Description | None:
-        """Return the description of a field's elements: one of nothing for a stub (ramfb-stubs.c)."""
+        """Return the description of a field's elements, which is empty for a stub (ramfb-stubs.c)."""
         if row.vmsd:
             return self.description(row.vmsd, depth=depth)
         address = int(self.image.points[row.place + self.layout.vmsd])

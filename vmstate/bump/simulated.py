@@ -249,7 +249,7 @@ def frees(one: Simulated, sides: tuple[Side, Side]) -> list[Remedy]:
 
 
 def predicted(one: Replay, sides: tuple[Side, Side], simulator: Simulator) -> Verdict | str:
-    """Return the prediction for a real replay; the reason if there is none."""
+    """Return the prediction for a real replay, or why there is none."""
     by_name = {side.name: side for side in sides}
     source, destination = (by_name[name] for name in one.way)
     words = " ".join(one.arguments)

@@ -64,7 +64,7 @@ def size_of(field: Field, state: Any) -> int:
 
 
 def number_of(field: Field, state: Any, attr: str) -> int:
-    """Return the count or size in an attribute; raises DeclarationError if there is none."""
+    """Return the count or size in an attribute.  Raises DeclarationError if there is none."""
     value = getattr(state, attr, None)
     if not isinstance(value, int):
         raise DeclarationError(

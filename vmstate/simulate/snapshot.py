@@ -1,4 +1,4 @@
-"""What a graph of objects holds at one time, so that it can be put back later.
+"""The state of a graph of objects at one time, to be put back later.
 
 The objects stay the same ones; nothing is copied but the references that each of them holds.
 """
@@ -45,7 +45,7 @@ class CannotBeRestored(Exception):
 
 
 class Snapshot:
-    """What the objects hold that ``roots`` lead to.
+    """The state of the objects that ``roots`` lead to.
 
     Those that are ``constant`` are left out, and with them what only they lead to.
 
@@ -63,7 +63,7 @@ class Snapshot:
             self._keep(one)
 
     def restore(self) -> None:
-        """Let all objects hold again what they held then."""
+        """Put all objects back into that state."""
         for names, values in self._dicts.values():
             dict.clear(names)
             dict.update(names, values)

@@ -152,7 +152,7 @@ def owner_of(contents: Contents, place: Place) -> str:
 
 
 def find(contents: Contents, text: str) -> list[Place]:
-    """Return every place that a path may mean; PathError, with the nearest names, if there is none."""
+    """Return the places that a path may mean.  Raises PathError, with the nearest names, if it means none."""
     finder = _Finder(contents)
     places = finder.find(text)
     if not places:

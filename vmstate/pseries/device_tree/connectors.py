@@ -56,7 +56,7 @@ def write_connectors(node: Node, indices: tuple[int, ...]) -> None:
 
 
 def index_of(connectors: tuple[Connectors, ...], kind: DrcType, number: int) -> int | None:
-    """Return the index of the connector with that number; None if there is none (spapr_drc_by_id)."""
+    """Return the index of the connector with that number, or None (spapr_drc_by_id)."""
     for one in connectors:
         if one.kind is kind and one.first <= number < one.first + one.count:
             return kind.index(number)

@@ -80,6 +80,24 @@ def test_a_damaged_image_gives_bytes_or_an_error_of_ours(shape, states, seed):
         pass
 
 
+@pytest.mark.parametrize("bits", [9, 12, 16])
+@pytest.mark.parametrize("flags", [0, 1 << 62, 1 << 63])
+def test_an_entry_of_a_cluster_far_behind_the_image_makes_no_table_for_it(bits, flags):
+    """It made the table of refcounts grow until memory was full: found by the test above."""
+    data = image([b"first" * 100, b"second" * 100], bits=bits)
+    words = [int.from_bytes(data[at : at + 8], "big") for at in range(0, len(data), 8)]
+    entries = [8 * n for n, word in enumerate(words) if word >> 63 and word & (1 << 62) - 1 < len(data)]
+    assert entries
+    for at in entries:
+        far = (flags | 1 << 55 | 1 << 54).to_bytes(8, "big")
+        damaged = data[:at] + far + data[at + 8 :]
+        try:
+            with open_input(damaged, part="s0") as opened:
+                assert sum(map(len, opened.rewrap(b"another"))) <= len(data) + (4 << bits)
+        except StreamError:
+            pass
+
+
 def test_a_snapshot_is_chosen_by_name_unless_there_is_one():
     two = image([b"first", b"second"])
     with pytest.raises(Unsupported, match="2 snapshots with the state of a machine: s0, s1"):

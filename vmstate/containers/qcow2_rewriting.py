@@ -201,10 +201,11 @@ class _Rewriting:
 
     def _count_new(self, number: int) -> None:
         """Count a new cluster as used once; make the refcount block for it if there is none."""
-        if self._block_of(number) == 0:
+        entry = self._block_entry(number)
+        if not self._number(entry, 8) & _OFFSET:
             block, self._end = self._end, self._end + 1
             self._tables[block] = bytearray(self._size)
-            self._put(self._block_entry(number), (block << self._asked.cluster_bits).to_bytes(8, "big"))
+            self._put(entry, (block << self._asked.cluster_bits).to_bytes(8, "big"))
             self._count_new(block)
         self._count(number, 1)
 
@@ -213,6 +214,7 @@ class _Rewriting:
         return self._size * 8 >> self._asked.refcount_order
 
     def _block_entry(self, number: int) -> int:
+        """Return the offset of the entry of a cluster's refcount block; the table grows to have it."""
         index = number // self._per_block
         while index >= self._refcount_clusters * self._size // 8:
             self._grow_refcount_table()
@@ -237,7 +239,11 @@ class _Rewriting:
             self._count(number, 0)
 
     def _block_of(self, number: int) -> int:
-        return self._number(self._block_entry(number), 8) & _OFFSET
+        """Return the offset of a cluster's refcount block; 0 if there is none."""
+        index = number // self._per_block
+        if index >= self._refcount_clusters * self._size // 8:
+            return 0  # a damaged entry may refer to any cluster
+        return self._number(self._refcounts + index * 8, 8) & _OFFSET
 
     def _refcount(self, number: int) -> int:
         block, order = self._block_of(number), self._asked.refcount_order
@@ -249,6 +255,8 @@ class _Rewriting:
 
     def _count(self, number: int, count: int) -> None:
         block, order = self._block_of(number), self._asked.refcount_order
+        if not block:
+            return  # it is not counted
         bit = number % self._per_block << order
         at, width = block + bit // 8, max(1, (1 << order) // 8)
         if order < 3:
